@@ -1,0 +1,230 @@
+//! What is changed in the contract before progenitor generates from it.
+
+use std::collections::BTreeSet;
+
+use openapiv3::{
+    OpenAPI, Operation, ReferenceOr, Schema, SchemaKind, StatusCode, StringFormat, Type,
+    VariantOrUnknownOrEmpty,
+};
+
+/// The fields that the contract marks for a pass over the generated code, as (schema, property).
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Marked {
+    /// `x-lenient: true`: a value of another shape decodes as absent.
+    pub(crate) lenient: BTreeSet<(String, String)>,
+    /// `x-secret: true`: never shown by `Debug`.
+    pub(crate) secret: BTreeSet<(String, String)>,
+}
+
+/// Runs every pass of this module, and returns what [`super::tree`] needs to know of the contract.
+pub(crate) fn prepare(contract: &mut OpenAPI) -> Marked {
+    for operation in operations(contract) {
+        only_success_answers(operation);
+    }
+    let mut marked = Marked::default();
+    for (name, schema) in named_schemas(contract) {
+        plain_strings(schema);
+        null_means_absent(schema);
+        collect_marked(name, schema, &mut marked);
+    }
+    marked
+}
+
+fn operations(contract: &mut OpenAPI) -> impl Iterator<Item = &mut Operation> {
+    contract
+        .paths
+        .paths
+        .iter_mut()
+        .filter_map(|(_, item)| match item {
+            ReferenceOr::Item(item) => Some(item),
+            ReferenceOr::Reference { .. } => None,
+        })
+        .flat_map(|item| {
+            [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch]
+        })
+        .flatten()
+}
+
+fn named_schemas(contract: &mut OpenAPI) -> impl Iterator<Item = (&str, &mut Schema)> {
+    contract.components.iter_mut().flat_map(|components| &mut components.schemas).filter_map(
+        |(name, schema)| match schema {
+            ReferenceOr::Item(schema) => Some((name.as_str(), schema)),
+            ReferenceOr::Reference { .. } => None,
+        },
+    )
+}
+
+/// Leaves every answer but 2xx to the caller, who then gets the whole `reqwest::Response` (status,
+/// headers, body) in `Error::UnexpectedResponse`.
+///
+/// Typed error answers would lose the status and the headers whenever the body is not the documented
+/// JSON, and `default` beside `201` makes progenitor 0.15 panic. Any 2xx is taken for the success that
+/// is documented: 200 instead of 201 is no reason to lose a connector.
+fn only_success_answers(operation: &mut Operation) {
+    let responses = &mut operation.responses;
+    responses.default = None;
+    responses.responses = std::mem::take(&mut responses.responses)
+        .into_iter()
+        .filter(|(status, _)| matches!(status, StatusCode::Code(200..=299) | StatusCode::Range(2)))
+        .map(|(_, response)| (StatusCode::Range(2), response))
+        .collect();
+}
+
+/// Takes the lengths and patterns off strings: typify makes each into a type of its own, which refuses
+/// to decode an answer that the server found fit to send.
+fn plain_strings(schema: &mut Schema) {
+    match &mut schema.schema_kind {
+        SchemaKind::Type(Type::String(string)) => {
+            string.min_length = None;
+            string.max_length = None;
+            string.pattern = None;
+            // `format: uuid` and `date-time` have Rust types; others only document.
+            if let VariantOrUnknownOrEmpty::Item(StringFormat::Password | StringFormat::Byte) =
+                string.format
+            {
+                string.format = VariantOrUnknownOrEmpty::Empty;
+            }
+        }
+        _ => inner_schemas(schema).into_iter().for_each(plain_strings),
+    }
+}
+
+/// Makes every optional array and map nullable: typify turns them into `#[serde(default)] Vec<_>`,
+/// which refuses the `null` that a Go server sends for an empty one.
+fn null_means_absent(schema: &mut Schema) {
+    if let SchemaKind::Type(Type::Object(object)) = &mut schema.schema_kind {
+        for (name, property) in &mut object.properties {
+            let ReferenceOr::Item(property) = property else { continue };
+            let collection =
+                matches!(property.schema_kind, SchemaKind::Type(Type::Array(_) | Type::Object(_)));
+            if collection && !object.required.contains(name) {
+                property.schema_data.nullable = true;
+            }
+        }
+    }
+    inner_schemas(schema).into_iter().for_each(null_means_absent);
+}
+
+fn collect_marked(name: &str, schema: &Schema, marked: &mut Marked) {
+    let SchemaKind::Type(Type::Object(object)) = &schema.schema_kind else { return };
+    for (property_name, property) in &object.properties {
+        let ReferenceOr::Item(property) = property else { continue };
+        let is = |mark: &str| {
+            property
+                .schema_data
+                .extensions
+                .get(mark)
+                .is_some_and(|value| value.as_bool() == Some(true))
+        };
+        let key = (name.to_owned(), property_name.clone());
+        if is("x-lenient") {
+            marked.lenient.insert(key.clone());
+        }
+        if is("x-secret") {
+            marked.secret.insert(key);
+        }
+    }
+}
+
+/// The schemas that are written inside of this one.
+fn inner_schemas(schema: &mut Schema) -> Vec<&mut Schema> {
+    fn item(schema: &mut ReferenceOr<Box<Schema>>) -> Option<&mut Schema> {
+        match schema {
+            ReferenceOr::Item(schema) => Some(schema),
+            ReferenceOr::Reference { .. } => None,
+        }
+    }
+    fn unboxed(schema: &mut ReferenceOr<Schema>) -> Option<&mut Schema> {
+        match schema {
+            ReferenceOr::Item(schema) => Some(schema),
+            ReferenceOr::Reference { .. } => None,
+        }
+    }
+    match &mut schema.schema_kind {
+        SchemaKind::Type(Type::Object(object)) => {
+            let values = match &mut object.additional_properties {
+                Some(openapiv3::AdditionalProperties::Schema(values)) => unboxed(values),
+                _ => None,
+            };
+            object
+                .properties
+                .iter_mut()
+                .filter_map(|(_, property)| item(property))
+                .chain(values)
+                .collect()
+        }
+        SchemaKind::Type(Type::Array(array)) => array.items.iter_mut().filter_map(item).collect(),
+        SchemaKind::OneOf { one_of: parts }
+        | SchemaKind::AllOf { all_of: parts }
+        | SchemaKind::AnyOf { any_of: parts } => parts.iter_mut().filter_map(unboxed).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(yaml: &str) -> Schema {
+        yaml_serde::from_str(yaml).unwrap()
+    }
+
+    fn property<'a>(schema: &'a Schema, name: &str) -> &'a Schema {
+        let SchemaKind::Type(Type::Object(object)) = &schema.schema_kind else { panic!() };
+        object.properties[name].as_item().unwrap()
+    }
+
+    fn contract(responses: &str) -> OpenAPI {
+        yaml_serde::from_str(&format!(
+            "{{openapi: 3.0.3, info: {{title: t, version: v1}}, paths: {{/a: {{get: {{operationId: a, \
+             responses: {responses}}}}}}}}}"
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn only_success_answers_are_left_and_any_2xx_is_one() {
+        let mut contract = contract(
+            "{'201': {description: d}, '404': {description: e}, default: {description: f}}",
+        );
+        prepare(&mut contract);
+        let responses = &operations(&mut contract).next().unwrap().responses;
+        assert!(responses.default.is_none());
+        let statuses: Vec<_> = responses.responses.keys().collect();
+        assert_eq!(statuses, [&StatusCode::Range(2)]);
+    }
+
+    #[test]
+    fn lengths_and_patterns_of_strings_are_dropped_at_any_depth() {
+        let mut schema = schema(
+            "{type: object, properties: {a: {type: array, items: {type: string, minLength: 1, pattern: x}}}}",
+        );
+        plain_strings(&mut schema);
+        let text = yaml_serde::to_string(&schema).unwrap();
+        assert!(!text.contains("minLength") && !text.contains("pattern"), "{text}");
+    }
+
+    #[test]
+    fn optional_collections_become_nullable_and_required_ones_do_not() {
+        let mut schema = schema(
+            "{type: object, required: [c], properties: {a: {type: array, items: {type: string}}, \
+             b: {type: object}, c: {type: array, items: {type: string}}, d: {type: string}}}",
+        );
+        null_means_absent(&mut schema);
+        let nullable = |name| property(&schema, name).schema_data.nullable;
+        assert!(nullable("a") && nullable("b"));
+        assert!(!nullable("c") && !nullable("d"));
+    }
+
+    #[test]
+    fn marks_are_collected_when_they_are_true() {
+        let schema = schema(
+            "{type: object, properties: {a: {type: string, x-secret: true}, b: {type: string, x-lenient: true}, \
+             c: {type: string, x-secret: false}}}",
+        );
+        let mut marked = Marked::default();
+        collect_marked("S", &schema, &mut marked);
+        assert_eq!(marked.secret, [("S".to_owned(), "a".to_owned())].into());
+        assert_eq!(marked.lenient, [("S".to_owned(), "b".to_owned())].into());
+    }
+}
