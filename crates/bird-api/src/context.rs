@@ -1,0 +1,95 @@
+use std::fmt;
+
+use http_body_util::Limited;
+use progenitor_client::{ClientHooks, ClientInfo, OperationInfo};
+use reqwest::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
+use reqwest::{Request, Response, ResponseBuilderExt};
+
+use crate::Client;
+
+/// What each request of a [`Client`] carries beside its operation, and how much of an answer is read.
+///
+/// Belongs to the client, not to its `reqwest::Client`: one that is handed in ready-made works, and
+/// does not have to know the access key.
+#[derive(Clone)]
+pub struct Context {
+    authorization: HeaderValue,
+    user_agent: Option<HeaderValue>,
+    body_limit: usize,
+}
+
+impl Context {
+    /// The largest body of an answer that is read unless [`Context::body_limit`] says otherwise: 1 MiB,
+    /// some five hundred times the size of a connector.
+    pub const DEFAULT_BODY_LIMIT: usize = 1024 * 1024;
+
+    /// With the value of the `Authorization` header: `AccessKey <key>`. It is marked as sensitive.
+    #[must_use]
+    pub fn new(mut authorization: HeaderValue) -> Self {
+        authorization.set_sensitive(true);
+        Self { authorization, user_agent: None, body_limit: Self::DEFAULT_BODY_LIMIT }
+    }
+
+    /// Sends this `User-Agent`.
+    #[must_use]
+    pub fn user_agent(mut self, user_agent: HeaderValue) -> Self {
+        self.user_agent = Some(user_agent);
+        self
+    }
+
+    /// Reads at most this many bytes of an answer's body; a larger one is an error.
+    #[must_use]
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.body_limit
+    }
+
+    pub(crate) fn apply(&self, request: &mut Request) {
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, self.authorization.clone());
+        if let Some(user_agent) = &self.user_agent {
+            headers.insert(USER_AGENT, user_agent.clone());
+        }
+    }
+}
+
+/// Does not show the access key.
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("user_agent", &self.user_agent)
+            .field("body_limit", &self.body_limit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ClientHooks<Context> for Client {
+    async fn pre<E>(
+        &self,
+        request: &mut Request,
+        _info: &OperationInfo,
+    ) -> Result<(), progenitor_client::Error<E>> {
+        self.inner().apply(request);
+        Ok(())
+    }
+
+    async fn exec(&self, request: Request, _info: &OperationInfo) -> reqwest::Result<Response> {
+        let response = self.client().execute(request).await?;
+        Ok(limited(response, self.inner().limit()))
+    }
+}
+
+/// The same answer with a body that fails beyond the limit.
+fn limited(response: Response, limit: usize) -> Response {
+    // Taking an answer apart loses its URL, which travels as an extension.
+    let url = http::Response::builder().url(response.url().clone()).body(());
+    let (mut head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
+    if let Ok(url) = url {
+        head.extensions.extend(url.into_parts().0.extensions);
+    }
+    http::Response::from_parts(head, reqwest::Body::wrap(Limited::new(body, limit))).into()
+}

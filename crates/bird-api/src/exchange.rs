@@ -1,0 +1,216 @@
+use std::convert::Infallible;
+use std::error::Error as StdError;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Frame, SizeHint};
+use progenitor_client::ClientInfo;
+use reqwest::header::HeaderMap;
+use reqwest::{Request, Response, StatusCode};
+use tokio::time::{Instant, timeout_at};
+
+use crate::Client;
+
+/// What a server answered: whole, or as far as it came.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The status, whatever it is.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, at most as long as the limit of the [`Context`](crate::Context) in bytes.
+    pub body: Bytes,
+    /// Why the body ended early, when it did; `body` is what came before that.
+    pub cut: Option<Cut>,
+}
+
+/// Why the body of an [`Answer`] ended early.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Cut {
+    /// It is longer than the limit.
+    TooLong,
+    /// Time ran out.
+    TimedOut,
+    /// The connection broke.
+    Broken(reqwest::Error),
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "the body is longer than the limit",
+            Self::TimedOut => "the body did not end in time",
+            Self::Broken(_) => "the connection broke in the middle of the body",
+        })
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub struct ExchangeError {
+    kind: ExchangeErrorKind,
+    sent: bool,
+    source: Option<reqwest::Error>,
+}
+
+/// The kinds of [`ExchangeError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExchangeErrorKind {
+    /// No connection came about: the name did not resolve, nobody listened, TLS failed, a proxy
+    /// refused. Nothing was sent.
+    Connect,
+    /// Time ran out before the head of an answer came.
+    TimedOut,
+    /// The connection broke, or the peer did not speak HTTP.
+    Broken,
+    /// The HTTP client followed a redirect, which one that is handed in ready-made may do.
+    Redirected,
+}
+
+impl ExchangeError {
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> ExchangeErrorKind {
+        self.kind
+    }
+
+    /// Whether the request may have reached the server. False is certain: not all of it was sent, so
+    /// that the server cannot have acted on it.
+    #[must_use]
+    pub fn may_have_been_sent(&self) -> bool {
+        self.sent
+    }
+}
+
+impl fmt::Display for ExchangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            ExchangeErrorKind::Connect => "could not connect",
+            ExchangeErrorKind::TimedOut => "no answer in time",
+            ExchangeErrorKind::Broken => "the connection broke before an answer came",
+            ExchangeErrorKind::Redirected => "the HTTP client followed a redirect",
+        })
+    }
+}
+
+impl StdError for ExchangeError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|source| source as _)
+    }
+}
+
+impl Client {
+    /// Sends one request, once, and reads one answer, both within `timeout`.
+    ///
+    /// The request is one that an `…_request` function of this client made; what [`Context`] adds is
+    /// added here. Any answer is an [`Answer`], whatever its status and however much of its body came.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer. The error tells whether the request may have been sent.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it was polled sends nothing; dropping it later closes the connection
+    /// or not, and the server may have acted on the request.
+    ///
+    /// [`Context`]: crate::Context
+    pub async fn exchange(
+        &self,
+        mut request: Request,
+        timeout: Duration,
+    ) -> Result<Answer, ExchangeError> {
+        self.inner().apply(&mut request);
+        let now = Instant::now();
+        // Far enough away, and no overflow.
+        let end = now.checked_add(timeout).unwrap_or(now + Duration::from_hours(24 * 365));
+        let sent = witness(&mut request);
+        let url = request.url().clone();
+        let fail = |kind, source: Option<reqwest::Error>| {
+            let sent = kind != ExchangeErrorKind::Connect && sent.load(Ordering::Acquire);
+            Err(ExchangeError { kind, sent, source: source.map(reqwest::Error::without_url) })
+        };
+        let response = match timeout_at(end, self.client().execute(request)).await {
+            Err(_) => return fail(ExchangeErrorKind::TimedOut, None),
+            Ok(Err(error)) if error.is_connect() => {
+                return fail(ExchangeErrorKind::Connect, Some(error));
+            }
+            Ok(Err(error)) if error.is_timeout() => {
+                return fail(ExchangeErrorKind::TimedOut, Some(error));
+            }
+            Ok(Err(error)) => return fail(ExchangeErrorKind::Broken, Some(error)),
+            Ok(Ok(response)) => response,
+        };
+        if *response.url() != url {
+            return fail(ExchangeErrorKind::Redirected, None);
+        }
+        Ok(read(response, end, self.inner().limit()).await)
+    }
+}
+
+async fn read(mut response: Response, end: Instant, limit: usize) -> Answer {
+    let mut body = BytesMut::new();
+    let cut = loop {
+        match timeout_at(end, response.chunk()).await {
+            Err(_) => break Some(Cut::TimedOut),
+            Ok(Err(error)) if error.is_timeout() => break Some(Cut::TimedOut),
+            Ok(Err(error)) => break Some(Cut::Broken(error.without_url())),
+            Ok(Ok(None)) => break None,
+            Ok(Ok(Some(chunk))) if body.len() + chunk.len() > limit => break Some(Cut::TooLong),
+            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+        }
+    };
+    let status = response.status();
+    let headers = std::mem::take(response.headers_mut());
+    Answer { status, headers, body: body.freeze(), cut }
+}
+
+/// Replaces the body of the request by the same bytes in a form that tells when they are taken.
+///
+/// An HTTP connection takes the body after it is established and before it writes anything, so a body
+/// that was never taken is the proof that the server cannot have acted on the request. It also keeps
+/// the HTTP client from sending the request a second time on its own: only a body that can be cloned
+/// can be sent again. A request without a body (a GET) may be repeated anyway and counts as sent.
+fn witness(request: &mut Request) -> Arc<AtomicBool> {
+    let bytes = request.body().and_then(reqwest::Body::as_bytes).map(Bytes::copy_from_slice);
+    let sent = Arc::new(AtomicBool::new(bytes.is_none()));
+    if bytes.is_some() {
+        *request.body_mut() =
+            Some(reqwest::Body::wrap(WitnessedBody { bytes, sent: Arc::clone(&sent) }));
+    }
+    sent
+}
+
+struct WitnessedBody {
+    bytes: Option<Bytes>,
+    sent: Arc<AtomicBool>,
+}
+
+impl http_body::Body for WitnessedBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.sent.store(true, Ordering::Release);
+        Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}

@@ -1,0 +1,41 @@
+//! The raw client of Bird's connectors API, generated from its `OpenAPI` contract.
+//!
+//! To install an SMS channel, use [`bird-sms`](https://docs.rs/bird-sms): it knows when a request may be
+//! repeated and what each failure means for the connector. This crate only speaks HTTP:
+//!
+//! ```no_run
+//! use bird_api::{Client, Context, types::CreateConnectorReq};
+//!
+//! # async fn example(http: reqwest::Client, key: reqwest::header::HeaderValue) -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::new_with_client("https://api.bird.com", http, Context::new(key));
+//! let workspace_id = "a1405560-c8d3-4b1a-877d-3f449ad95352".parse()?;
+//! let connector = client.create_connector(&workspace_id, &CreateConnectorReq::new("My channel".into())).await?;
+//! println!("{}", connector.id);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | here | is |
+//! |---|---|
+//! | [`Client`] | the two operations, each also as a function that only makes the request |
+//! | [`types`] | their schemas |
+//! | [`Context`] | what each request carries beside its operation: the access key, the limit of an answer |
+//! | [`Client::exchange`] | one request, one [`Answer`] as status, headers and bytes; failures tell whether the request was sent |
+//!
+//! With the feature `codegen` (on by default) the build script generates the client; without it the
+//! build takes the prebuilt copy of the same code and is faster.
+
+mod context;
+mod exchange;
+
+#[expect(clippy::struct_field_names, reason = "progenitor chose the names")]
+mod client {
+    #[cfg(feature = "codegen")]
+    include!(concat!(env!("OUT_DIR"), "/client.rs"));
+    #[cfg(not(feature = "codegen"))]
+    include!("../generated/client.rs");
+}
+
+pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue, types};
+pub use context::Context;
+pub use exchange::{Answer, Cut, ExchangeError, ExchangeErrorKind};
