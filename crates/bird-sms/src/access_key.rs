@@ -1,0 +1,73 @@
+use std::fmt;
+
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::ConfigurationError;
+
+/// An access key of Bird. It is wiped from memory when dropped and never shown.
+#[derive(Clone)]
+pub struct AccessKey(SecretString);
+
+impl AccessKey {
+    /// Takes a key as the dashboard shows it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be sent in a header: it is empty, or has a line break, a space or another
+    /// character that is not visible ASCII. The error does not show it.
+    pub fn new(key: impl Into<String>) -> Result<Self, ConfigurationError> {
+        let key = SecretString::from(key.into());
+        let problem = match key.expose_secret() {
+            "" => "is empty",
+            text if text.contains(['\r', '\n']) => "contains a line break",
+            text if text.contains(' ') => {
+                "contains a space; give the key alone, without `AccessKey`"
+            }
+            text if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                "contains a character that is not visible ASCII"
+            }
+            _ => return Ok(Self(key)),
+        };
+        Err(ConfigurationError::AccessKey(problem))
+    }
+
+    /// The value of the `Authorization` header.
+    pub(crate) fn authorization(&self) -> Result<HeaderValue, ConfigurationError> {
+        let mut value = HeaderValue::try_from(format!("AccessKey {}", self.0.expose_secret()))
+            .map_err(|_| ConfigurationError::AccessKey("cannot be sent in a header"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// The text without the key, should it occur in it.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        text.replace(self.0.expose_secret(), "[redacted]")
+    }
+}
+
+/// Shows no part of the key.
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessKey([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_cannot_be_a_header_is_refused_and_not_shown() {
+        for key in ["", "secret\n", "secret\r\nX-Evil: 1", "sec ret", "sécret", "secret\0"] {
+            let error = AccessKey::new(key).unwrap_err().to_string();
+            assert!(!error.contains("secret") && !error.contains("Evil"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_does_not_show_in_debug() {
+        let key = AccessKey::new("secret").unwrap();
+        assert!(!format!("{key:?} {:?}", key.authorization().unwrap()).contains("secret"));
+    }
+}

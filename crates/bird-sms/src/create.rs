@@ -1,0 +1,160 @@
+//! The first half of an install: the POST, and what may be said and done after it.
+
+use std::time::Duration;
+
+use bird_api::Answer;
+
+use crate::connector::{Sighting, rescue_id};
+use crate::error::{CreatedUnreadable, Doubt, OutcomeUnknown, Refused, Unreachable};
+use crate::pending::{Watch, asked_wait, next_wait};
+use crate::progress::Progress;
+use crate::{
+    ConfigurationError, Effort, Error, ErrorAnswer, Event, PendingChannel, SmsConnectorRequest,
+    TransportError, TransportErrorKind, UnreadableAnswer, Workspace,
+};
+
+pub(crate) async fn create(
+    workspace: &Workspace,
+    request: &SmsConnectorRequest,
+    watch: Watch,
+    progress: Progress,
+) -> Result<PendingChannel, Error> {
+    let body = request.body()?;
+    if watch.timeout().is_zero() {
+        return Err(ConfigurationError::ZeroDuration("the timeout of the install").into());
+    }
+    let client = workspace.client();
+    let surroundings = client.surroundings();
+    let mut creation = Creation { attempts: 0, server_error: None };
+    loop {
+        creation.attempts += 1;
+        progress.tell(&Event::Creating { attempt: creation.attempts });
+        let request = client
+            .raw()
+            .create_connector_request(workspace.id().as_uuid(), &body)
+            .map_err(|_| ConfigurationError::BaseUrl("cannot be sent to"))?;
+        let attempt = client.attempt(request, watch.left(surroundings.now())).await;
+        let now = surroundings.now();
+        let effort = Effort { attempts: creation.attempts, elapsed: watch.elapsed(now) };
+        let failure = match attempt {
+            Ok(answer) if answer.status.is_success() => {
+                return created(workspace, &answer, progress, effort);
+            }
+            Ok(answer) => {
+                let asked = asked_wait(client, &answer);
+                Failure::Answer(ErrorAnswer::new(&answer, client.key()), asked)
+            }
+            Err(cause) => Failure::NoAnswer(cause),
+        };
+        let retry = client.retry();
+        let again = failure.may_send_again(retry.create_after_server_error)
+            && creation.attempts < retry.max_attempts;
+        let wait = next_wait(client, retry.backoff, creation.attempts - 1, failure.asked());
+        if !again || wait >= watch.left(now) {
+            return Err(creation.give_up(failure, effort));
+        }
+        progress.tell(&Event::Retrying { after: wait, reason: failure.reason() });
+        creation.remember(failure);
+        surroundings.sleep(wait).await;
+    }
+}
+
+/// A 2xx: the connector exists, whatever the rest of the answer looks like.
+fn created(
+    workspace: &Workspace,
+    answer: &Answer,
+    progress: Progress,
+    effort: Effort,
+) -> Result<PendingChannel, Error> {
+    let key = workspace.client().key();
+    let sighting = Sighting::decode(&answer.body).or_else(|problem| {
+        let id = rescue_id(&answer.body).ok_or_else(|| {
+            let answer = UnreadableAnswer::new(answer, &problem, key);
+            Error::CreatedUnreadable(Box::new(CreatedUnreadable { answer, effort }))
+        })?;
+        tracing::warn!(%id, problem = key.redact(&problem), "going on with the id alone");
+        Ok::<_, Error>(Sighting { id, workspace_id: None, channel_id: None })
+    })?;
+    progress.tell(&Event::Created { connector_id: sighting.id });
+    Ok(PendingChannel::created(workspace.clone(), &sighting, answer, progress))
+}
+
+/// What is known of the attempts so far.
+struct Creation {
+    attempts: u32,
+    /// The last 5xx. The attempt that it answered may have created the connector all the same, which
+    /// casts its doubt on all that follows.
+    server_error: Option<ErrorAnswer>,
+}
+
+enum Failure {
+    /// With the wait that it asks for.
+    Answer(ErrorAnswer, Option<Duration>),
+    NoAnswer(TransportError),
+}
+
+impl Failure {
+    fn asked(&self) -> Option<Duration> {
+        match self {
+            Self::Answer(_, asked) => *asked,
+            Self::NoAnswer(_) => None,
+        }
+    }
+
+    /// Whether sending the POST again is known to be safe: the table in the documentation of the crate.
+    fn may_send_again(&self, after_server_error: bool) -> bool {
+        match self {
+            Self::Answer(answer, _) => match answer.status {
+                429 => true,
+                // Not implemented: it will not be the next time either.
+                501 | 505 => false,
+                500..=599 => after_server_error,
+                _ => false,
+            },
+            Self::NoAnswer(cause) => {
+                cause.kind() != TransportErrorKind::Certificate && !cause.may_have_been_sent()
+            }
+        }
+    }
+
+    fn reason(&self) -> String {
+        match self {
+            Self::Answer(answer, _) => answer.to_string(),
+            Self::NoAnswer(cause) => cause.to_string(),
+        }
+    }
+}
+
+impl Creation {
+    fn remember(&mut self, failure: Failure) {
+        if let Failure::Answer(answer, _) = failure
+            && answer.status >= 500
+        {
+            self.server_error = Some(answer);
+        }
+    }
+
+    fn give_up(self, failure: Failure, effort: Effort) -> Error {
+        let unknown = |doubt, answer, cause| {
+            Error::OutcomeUnknown(Box::new(OutcomeUnknown { doubt, answer, cause, effort }))
+        };
+        match failure {
+            Failure::Answer(answer, _) => match answer.status {
+                408 => unknown(Doubt::NoAnswer, Some(answer), None),
+                500.. => unknown(Doubt::ServerError, Some(answer), None),
+                409 if self.server_error.is_some() => {
+                    unknown(Doubt::AlreadyExists, Some(answer), None)
+                }
+                _ if self.server_error.is_some() => unknown(Doubt::ServerError, Some(answer), None),
+                _ => Error::Refused(Box::new(Refused { answer, effort })),
+            },
+            Failure::NoAnswer(cause) if cause.may_have_been_sent() => {
+                unknown(Doubt::NoAnswer, self.server_error, Some(cause))
+            }
+            Failure::NoAnswer(cause) if self.server_error.is_some() => {
+                unknown(Doubt::ServerError, self.server_error, Some(cause))
+            }
+            Failure::NoAnswer(cause) => Error::Unreachable(Box::new(Unreachable { cause, effort })),
+        }
+    }
+}

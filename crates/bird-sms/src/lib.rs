@@ -1,0 +1,86 @@
+//! Installs SMS channels in Bird (formerly `MessageBird`) workspaces, and never loses a connector.
+//!
+//! ```no_run
+//! use bird_sms::ChannelMessageType;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = bird_sms::Client::from_env()?; // BIRD_ACCESS_KEY
+//! let channel = client
+//!     .workspace("a1405560-c8d3-4b1a-877d-3f449ad95352".parse()?)
+//!     .install_sms_channel("My SMS channel", "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?)
+//!     .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse()?)
+//!     .channel_message_type(ChannelMessageType::Promotional)
+//!     .await?;
+//! println!("{}", channel.id);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What an install is
+//!
+//! ```text
+//! POST connector  ──2xx──▶  connector id known  ──GET, GET, …──▶  channel.channelId there  ──▶  done
+//! ```
+//!
+//! Bird creates the connector at once and provisions its channel in the background. A second POST is not
+//! a repetition of the first, so what became of the POST decides what happens next:
+//!
+//! | seen | meaning | then |
+//! |---|---|---|
+//! | no connection | nothing exists | tried again; a certificate that is refused ends it |
+//! | 429 | not processed, says the vendor | tried again after `Retry-After` |
+//! | 5xx | safe to repeat, says the vendor, but it may exist | tried again; from here on a failure is [`Error::OutcomeUnknown`] |
+//! | no answer, 408 | it may exist | [`Error::OutcomeUnknown`]: never sent again |
+//! | 2xx, unreadable | it exists | goes on if the id can be read, else [`Error::CreatedUnreadable`] |
+//! | 3xx, 4xx | refused | [`Error::Refused`] |
+//!
+//! From the moment the id is known every error carries it ([`Error::connector_id`]), and
+//! [`Workspace::pending_channel`] goes on from it, in another process too.
+//!
+//! # Map
+//!
+//! | | |
+//! |---|---|
+//! | [`Client`], [`ClientBuilder`] | the access key, the API's URL, timeouts, policies |
+//! | [`Workspace`] | install, create, resume, read |
+//! | [`InstallSmsChannel`] | an install in one call |
+//! | [`SmsConnectorRequest`], [`PendingChannel`] | the same in two steps, to store the id in between |
+//! | [`Error`] | what failed, and whether a connector may exist |
+//! | [`RetryPolicy`], [`PollPolicy`], [`Backoff`] | when to try again |
+//! | [`Event`] | what an observer is told; `tracing` carries the same |
+
+mod access_key;
+mod answer;
+mod channel;
+mod client;
+mod connector;
+mod create;
+mod error;
+mod id;
+mod install;
+mod open_enum;
+mod pending;
+mod policy;
+mod progress;
+mod request;
+mod retry_after;
+mod surroundings;
+mod tls;
+mod workspace;
+
+pub use access_key::AccessKey;
+pub use answer::{ErrorAnswer, TransportError, TransportErrorKind, UnreadableAnswer};
+pub use channel::SmsChannel;
+pub use client::{Client, ClientBuilder};
+pub use connector::{Connector, EndpointType, Number, NumberType};
+pub use error::{
+    ConfigurationError, CreatedUnreadable, Doubt, Effort, Error, NotReady, OutcomeUnknown,
+    ReadError, ReadFailure, Refused, Unreachable,
+};
+pub use id::{ChannelId, ConnectorId, ParseIdError, PhoneNumberId, UseCaseId, WorkspaceId};
+pub use install::InstallSmsChannel;
+pub use pending::PendingChannel;
+pub use policy::{Backoff, PollPolicy, RetryPolicy};
+pub use progress::Event;
+pub use request::{ChannelMessageType, SmsConnectorRequest};
+pub use workspace::Workspace;

@@ -1,0 +1,394 @@
+//! The second half of an install: looking at the connector until its channel is there.
+
+use std::time::Duration;
+
+use bird_api::Answer;
+use tokio::time::Instant;
+
+use crate::connector::Sighting;
+use crate::error::{NotReady, ReadError, ReadFailure};
+use crate::policy::Backoff;
+use crate::progress::Progress;
+use crate::retry_after::retry_after;
+use crate::{
+    Client, ConfigurationError, Connector, ConnectorId, Effort, Error, ErrorAnswer, Event,
+    SmsChannel, TransportErrorKind, UnreadableAnswer, Workspace,
+};
+
+/// The last look before a deadline is made this long before it, so that there is time for an answer.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
+/// When a call began, and how long it may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch {
+    started: Instant,
+    timeout: Duration,
+}
+
+impl Watch {
+    pub(crate) fn start(started: Instant, timeout: Duration) -> Self {
+        Self { started, timeout }
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(crate) fn elapsed(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
+    pub(crate) fn left(&self, now: Instant) -> Duration {
+        self.timeout.saturating_sub(self.elapsed(now))
+    }
+}
+
+/// What the answer asks to wait, if it does.
+pub(crate) fn asked_wait(client: &Client, answer: &Answer) -> Option<Duration> {
+    let now = client.surroundings().wall_clock();
+    retry_after(&answer.headers, now, client.retry().retry_after_cap)
+}
+
+/// The wait before the next attempt: what the server asks for, and at least the backoff.
+pub(crate) fn next_wait(
+    client: &Client,
+    backoff: Backoff,
+    nth: u32,
+    asked: Option<Duration>,
+) -> Duration {
+    let wait = backoff.wait(nth, client.surroundings().random());
+    asked.map_or(wait, |asked| asked.max(wait))
+}
+
+/// An SMS channel that is being provisioned: its connector exists.
+///
+/// ```no_run
+/// # async fn example(workspace: bird_sms::Workspace, request: bird_sms::SmsConnectorRequest) -> Result<(), bird_sms::Error> {
+/// let pending = workspace.create_sms_connector(&request).await?;
+/// let id = pending.connector_id(); // store it
+/// let channel = pending.wait().await?;
+/// // or, after a restart:
+/// let channel = workspace.pending_channel(id).wait().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "the connector exists; wait for its channel, or at least store its id"]
+pub struct PendingChannel {
+    workspace: Workspace,
+    connector_id: ConnectorId,
+    /// When the connector was created, if this process created it.
+    created: Option<Instant>,
+    /// The channel, when the answer to the creation carried it already.
+    ready: Option<Box<SmsChannel>>,
+    progress: Progress,
+    timeout: Option<Duration>,
+    polls: u32,
+    seen: bool,
+    unreadable: u32,
+}
+
+/// One look at the connector.
+enum Look {
+    Ready(Box<SmsChannel>),
+    Pending,
+    /// It may go better the next time, after the wait that the server asks for.
+    Failed(ReadFailure, Option<Duration>),
+    /// It will not.
+    Hopeless(ReadFailure),
+}
+
+impl PendingChannel {
+    pub(crate) fn resumed(workspace: Workspace, connector_id: ConnectorId) -> Self {
+        Self {
+            workspace,
+            connector_id,
+            created: None,
+            ready: None,
+            progress: Progress::default(),
+            timeout: None,
+            polls: 0,
+            seen: false,
+            unreadable: 0,
+        }
+    }
+
+    pub(crate) fn created(
+        workspace: Workspace,
+        sighting: &Sighting,
+        answer: &Answer,
+        progress: Progress,
+    ) -> Self {
+        let now = workspace.client().surroundings().now();
+        let ours = sighting.workspace_id.is_none_or(|id| id == workspace.id());
+        // An answer about another workspace is left to the next look, which refuses it with a name.
+        let ready = sighting
+            .channel_id
+            .filter(|_| ours)
+            .map(|id| Box::new(SmsChannel::new(id, &workspace, sighting.id, answer)));
+        Self { created: Some(now), ready, progress, ..Self::resumed(workspace, sighting.id) }
+    }
+
+    /// The id of the connector. Stored, it is all that is needed to go on after a restart.
+    #[must_use]
+    pub fn connector_id(&self) -> ConnectorId {
+        self.connector_id
+    }
+
+    /// How long [`wait`](Self::wait) may take. Default: the install timeout of the client.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Calls `observer` for each thing that happens.
+    pub fn observe(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.progress = Progress::observed_by(observer);
+        self
+    }
+
+    /// Looks once: the channel, or `None` while it is being provisioned. A channel that came with the
+    /// answer to the creation is returned without a request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], also for a failure that [`wait`](Self::wait) would have tried again, such as a
+    /// rate limit.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: looking changes nothing.
+    pub async fn poll(&mut self) -> Result<Option<SmsChannel>, Error> {
+        let watch = self.watch();
+        match self.look(watch).await {
+            Look::Ready(channel) => Ok(Some(*channel)),
+            Look::Pending => Ok(None),
+            Look::Failed(cause, _) | Look::Hopeless(cause) => Err(self.read_error(cause, watch, 1)),
+        }
+    }
+
+    /// Waits until the channel is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotReady`] when time is up, [`Error::Read`] when looking on is of no use. Both carry the
+    /// id of the connector.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: waiting changes nothing. [`Workspace::pending_channel`] goes on from
+    /// [`connector_id`](Self::connector_id).
+    pub async fn wait(self) -> Result<SmsChannel, Error> {
+        let watch = self.watch();
+        self.wait_until(watch).await
+    }
+
+    fn watch(&self) -> Watch {
+        let client = self.workspace.client();
+        let timeout = self.timeout.unwrap_or(client.install_timeout());
+        Watch::start(client.surroundings().now(), timeout)
+    }
+
+    pub(crate) async fn wait_until(mut self, watch: Watch) -> Result<SmsChannel, Error> {
+        if watch.timeout().is_zero() {
+            return Err(ConfigurationError::ZeroDuration("the timeout of the wait").into());
+        }
+        let workspace = self.workspace.clone();
+        let client = workspace.client();
+        let surroundings = client.surroundings();
+        let began = surroundings.now();
+        let mut waits = 0;
+        loop {
+            let (last, asked) = match self.look(watch).await {
+                Look::Ready(channel) => {
+                    self.progress.tell(&Event::Ready { channel_id: channel.id });
+                    return Ok(*channel);
+                }
+                Look::Pending => {
+                    let waited = surroundings.now().saturating_duration_since(began);
+                    self.progress.tell(&Event::Polled { polls: self.polls, waited });
+                    (None, None)
+                }
+                Look::Failed(failure, asked) => (Some(failure), asked),
+                Look::Hopeless(cause) => {
+                    let polls = self.polls;
+                    return Err(self.read_error(cause, watch, polls));
+                }
+            };
+            let now = surroundings.now();
+            let left = watch.left(now);
+            let mut wait = next_wait(client, client.poll().backoff, waits, asked);
+            if wait >= left && asked.is_none_or(|asked| asked < left) {
+                wait = left.saturating_sub(LAST_LOOK);
+            }
+            if wait >= left || wait.is_zero() {
+                return Err(Error::NotReady(Box::new(NotReady {
+                    connector_id: self.connector_id,
+                    waited: now.saturating_duration_since(began),
+                    polls: self.polls,
+                    last,
+                })));
+            }
+            if let Some(failure) = &last {
+                let reason = failure.to_string();
+                self.progress.tell(&Event::Retrying { after: wait, reason });
+            }
+            waits += 1;
+            surroundings.sleep(wait).await;
+        }
+    }
+
+    async fn look(&mut self, watch: Watch) -> Look {
+        if let Some(channel) = self.ready.take() {
+            return Look::Ready(channel);
+        }
+        self.polls = self.polls.saturating_add(1);
+        let look = match get(&self.workspace, self.connector_id, watch).await {
+            Ok(answer) => match self.sight(&answer) {
+                Ok(look) => look,
+                Err(problem) => {
+                    let key = self.workspace.client().key();
+                    self.unreadable += 1;
+                    let failure =
+                        ReadFailure::Unreadable(UnreadableAnswer::new(&answer, &problem, key));
+                    if self.unreadable >= self.workspace.client().poll().max_unreadable {
+                        return Look::Hopeless(failure);
+                    }
+                    return Look::Failed(failure, None);
+                }
+            },
+            Err((failure, asked)) if may_pass(&failure) || self.is_lag(&failure) => {
+                Look::Failed(failure, asked)
+            }
+            Err((failure, _)) => Look::Hopeless(failure),
+        };
+        self.unreadable = 0;
+        look
+    }
+
+    fn sight(&mut self, answer: &Answer) -> Result<Look, String> {
+        let sighting = Sighting::decode(&answer.body)?;
+        if let Some(failure) = other(&self.workspace, self.connector_id, &sighting) {
+            return Ok(Look::Hopeless(failure));
+        }
+        self.seen = true;
+        Ok(match sighting.channel_id {
+            Some(id) => Look::Ready(Box::new(SmsChannel::new(
+                id,
+                &self.workspace,
+                self.connector_id,
+                answer,
+            ))),
+            None => Look::Pending,
+        })
+    }
+
+    /// Whether a 404 may be the lag between the creation and the reads that see it.
+    fn is_lag(&self, failure: &ReadFailure) -> bool {
+        let client = self.workspace.client();
+        let now = client.surroundings().now();
+        failure.answer().is_some_and(|answer| answer.status == 404)
+            && !self.seen
+            && self.created.is_some_and(|created| {
+                now.saturating_duration_since(created) < client.poll().not_found_grace
+            })
+    }
+
+    fn read_error(&self, cause: ReadFailure, watch: Watch, attempts: u32) -> Error {
+        let elapsed = watch.elapsed(self.workspace.client().surroundings().now());
+        let connector_id = self.connector_id;
+        Error::Read(Box::new(ReadError {
+            connector_id,
+            cause,
+            effort: Effort { attempts, elapsed },
+        }))
+    }
+}
+
+/// Reads a connector, again and again while the failure may pass.
+pub(crate) async fn read(workspace: &Workspace, id: ConnectorId) -> Result<Connector, Error> {
+    let client = workspace.client();
+    let surroundings = client.surroundings();
+    let watch = workspace.watch();
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let (cause, asked) = match get(workspace, id, watch).await {
+            Ok(answer) => match Connector::decode(&answer) {
+                Ok(connector) => {
+                    let sighting = Sighting {
+                        id: connector.id,
+                        workspace_id: connector.workspace_id,
+                        channel_id: connector.channel_id,
+                    };
+                    match other(workspace, id, &sighting) {
+                        None => return Ok(connector),
+                        Some(failure) => (failure, None),
+                    }
+                }
+                Err(problem) => {
+                    let answer = UnreadableAnswer::new(&answer, &problem, client.key());
+                    (ReadFailure::Unreadable(answer), None)
+                }
+            },
+            Err(failure) => failure,
+        };
+        let now = surroundings.now();
+        let retry = client.retry();
+        let wait = next_wait(client, retry.backoff, attempts - 1, asked);
+        if !may_pass(&cause) || attempts >= retry.max_attempts || wait >= watch.left(now) {
+            let effort = Effort { attempts, elapsed: watch.elapsed(now) };
+            return Err(Error::Read(Box::new(ReadError { connector_id: id, cause, effort })));
+        }
+        surroundings.sleep(wait).await;
+    }
+}
+
+/// One GET: a success, or why not and how long the server asks to wait.
+async fn get(
+    workspace: &Workspace,
+    id: ConnectorId,
+    watch: Watch,
+) -> Result<Answer, (ReadFailure, Option<Duration>)> {
+    let client = workspace.client();
+    let left = watch.left(client.surroundings().now());
+    let request = client
+        .raw()
+        .get_connector_request(workspace.id().as_uuid(), id.as_uuid())
+        .expect("the base URL was checked when the client was built");
+    match client.attempt(request, left).await {
+        Ok(answer) if answer.status.is_success() => Ok(answer),
+        Ok(answer) => {
+            let asked = asked_wait(client, &answer);
+            Err((ReadFailure::Answer(ErrorAnswer::new(&answer, client.key())), asked))
+        }
+        Err(cause) => Err((ReadFailure::NoAnswer(cause), None)),
+    }
+}
+
+/// Whether the same GET may do better later.
+fn may_pass(failure: &ReadFailure) -> bool {
+    match failure {
+        ReadFailure::Answer(answer) => match answer.status {
+            501 | 505 => false,
+            408 | 429 | 500..=599 => true,
+            _ => false,
+        },
+        ReadFailure::NoAnswer(cause) => !matches!(
+            cause.kind(),
+            TransportErrorKind::Certificate | TransportErrorKind::Redirected
+        ),
+        ReadFailure::Unreadable(_)
+        | ReadFailure::OtherConnector(_)
+        | ReadFailure::OtherWorkspace(_) => false,
+    }
+}
+
+/// Whether the answer is about something else than what was asked for.
+fn other(workspace: &Workspace, id: ConnectorId, sighting: &Sighting) -> Option<ReadFailure> {
+    if sighting.id != id {
+        return Some(ReadFailure::OtherConnector(sighting.id));
+    }
+    let other = sighting.workspace_id.filter(|id| *id != workspace.id())?;
+    Some(ReadFailure::OtherWorkspace(other))
+}

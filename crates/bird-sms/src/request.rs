@@ -1,0 +1,149 @@
+use bird_api::types::{CreateConnectorReq, SmsArguments};
+
+use crate::open_enum::open_enum;
+use crate::{ConfigurationError, PhoneNumberId, UseCaseId};
+
+/// The template that SMS connectors are made from.
+pub(crate) const SMS_TEMPLATE: &str = "sms-messagebird:1";
+
+open_enum! {
+    /// The kind of traffic of a channel. The vendor does not publish the list of values; any text can be
+    /// given as `ChannelMessageType::from("…")`.
+    pub enum ChannelMessageType {
+        /// `promotional`: marketing.
+        Promotional = "promotional",
+    }
+}
+
+/// What to install: an SMS connector for a phone number.
+///
+/// ```
+/// use bird_sms::{ChannelMessageType, SmsConnectorRequest};
+///
+/// let request = SmsConnectorRequest::new("My SMS channel", "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?)
+///     .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse()?)
+///     .channel_message_type(ChannelMessageType::Promotional)
+///     .conversational(true);
+/// # assert_eq!(request.name(), "My SMS channel");
+/// # Ok::<(), bird_sms::ParseIdError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub struct SmsConnectorRequest {
+    name: String,
+    phone_number_id: PhoneNumberId,
+    use_case_id: Option<UseCaseId>,
+    channel_message_type: Option<ChannelMessageType>,
+    conversational: Option<bool>,
+}
+
+impl SmsConnectorRequest {
+    /// A connector of this name for this phone number.
+    pub fn new(name: impl Into<String>, phone_number_id: PhoneNumberId) -> Self {
+        Self {
+            name: name.into(),
+            phone_number_id,
+            use_case_id: None,
+            channel_message_type: None,
+            conversational: None,
+        }
+    }
+
+    /// The use case of the number. US 10DLC and North American toll-free numbers require it, and newer
+    /// copies of the vendor's page expect it for every sender.
+    pub fn use_case_id(mut self, use_case_id: UseCaseId) -> Self {
+        self.use_case_id = Some(use_case_id);
+        self
+    }
+
+    /// The kind of traffic.
+    pub fn channel_message_type(mut self, channel_message_type: ChannelMessageType) -> Self {
+        self.channel_message_type = Some(channel_message_type);
+        self
+    }
+
+    /// Whether an incoming message opens a conversation in the inbox. The vendor decides when it is
+    /// not said.
+    pub fn conversational(mut self, conversational: bool) -> Self {
+        self.conversational = Some(conversational);
+        self
+    }
+
+    /// The name of the connector to be.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The phone number to install.
+    #[must_use]
+    pub fn phone_number_id(&self) -> PhoneNumberId {
+        self.phone_number_id
+    }
+
+    /// The body of the POST, or why nothing can be sent.
+    pub(crate) fn body(&self) -> Result<CreateConnectorReq, ConfigurationError> {
+        if self.name.trim().is_empty() {
+            return Err(ConfigurationError::EmptyName);
+        }
+        let mut arguments = SmsArguments::new(*self.phone_number_id.as_uuid());
+        arguments.use_case_id = self.use_case_id.map(|id| *id.as_uuid());
+        if let Some(kind) = &self.channel_message_type {
+            if kind.as_str().trim().is_empty() {
+                return Err(ConfigurationError::EmptyChannelMessageType);
+            }
+            arguments.channel_message_type = Some(kind.to_string());
+        }
+        let Ok(serde_json::Value::Object(arguments)) = serde_json::to_value(arguments) else {
+            unreachable!("a struct of strings serializes as an object");
+        };
+        let mut body = CreateConnectorReq::new(self.name.clone());
+        body.connector_template_ref = Some(SMS_TEMPLATE.to_owned());
+        body.arguments = Some(arguments);
+        body.channel_conversational_status_enabled = self.conversational;
+        Ok(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NUMBER: &str = "2cffb55c-120e-91a8-8f10-ed9d1b412d29";
+
+    #[test]
+    fn the_body_is_the_one_of_the_page() {
+        let request = SmsConnectorRequest::new("My SMS channel", NUMBER.parse().unwrap())
+            .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse().unwrap())
+            .conversational(true);
+        assert_eq!(
+            serde_json::to_value(request.body().unwrap()).unwrap(),
+            serde_json::json!({
+                "connectorTemplateRef": "sms-messagebird:1",
+                "name": "My SMS channel",
+                "arguments": {
+                    "phoneNumberId": NUMBER,
+                    "useCaseId": "be123b02-dacf-31f9-b3e5-50b18260bc23"
+                },
+                "channelConversationalStatusEnabled": true
+            })
+        );
+    }
+
+    #[test]
+    fn what_was_not_said_is_not_sent() {
+        let request = SmsConnectorRequest::new("n", NUMBER.parse().unwrap());
+        let body = serde_json::to_value(request.body().unwrap()).unwrap();
+        assert!(body.get("channelConversationalStatusEnabled").is_none());
+        assert_eq!(body["arguments"].as_object().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_empty_name_or_message_type_is_refused() {
+        let number = NUMBER.parse().unwrap();
+        let blank = SmsConnectorRequest::new(" ", number).body();
+        assert!(matches!(blank, Err(ConfigurationError::EmptyName)));
+        let request = SmsConnectorRequest::new("n", number).channel_message_type("".into());
+        assert!(matches!(request.body(), Err(ConfigurationError::EmptyChannelMessageType)));
+    }
+}
