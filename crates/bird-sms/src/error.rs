@@ -125,7 +125,7 @@ impl fmt::Display for Effort {
 #[non_exhaustive]
 pub enum ConfigurationError {
     /// There is no access key.
-    #[error("there is no access key; set BIRD_ACCESS_KEY or give one to the builder")]
+    #[error("there is no access key; set BIRD_ACCESS_KEY")]
     NoAccessKey,
     /// The access key cannot be one.
     #[error("the access key {0}")]
@@ -359,7 +359,7 @@ impl fmt::Display for ReadError {
             Some(404) => "Check the workspace id and the connector id",
             _ => "Mend the cause",
         })?;
-        write!(f, ", then go on waiting for connector {id}; do not create it again")
+        f.write_str(", then go on from its id")
     }
 }
 

@@ -198,6 +198,12 @@ impl PendingChannel {
         let surroundings = client.surroundings();
         let began = surroundings.now();
         let mut waits = 0;
+        if self.created.is_some() && self.ready.is_none() {
+            // The answer to the creation was the first look.
+            let wait = next_wait(client, client.poll().backoff, waits, None);
+            waits += 1;
+            surroundings.sleep(wait.min(watch.left(began))).await;
+        }
         loop {
             let (last, asked) = match self.look(watch).await {
                 Look::Ready(channel) => {

@@ -70,7 +70,6 @@ impl Workspace {
 
     /// The channel of a connector that exists already: goes on where an earlier process stopped. Nothing
     /// is sent until it is asked to [`wait`](PendingChannel::wait).
-    #[must_use]
     pub fn pending_channel(&self, connector_id: ConnectorId) -> PendingChannel {
         PendingChannel::resumed(self.clone(), connector_id)
     }
