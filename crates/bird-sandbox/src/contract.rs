@@ -1,0 +1,203 @@
+//! The schemas of `openapi.yaml`, to hold requests against.
+
+use std::collections::BTreeMap;
+
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
+use serde_json::{Map, Value, json};
+
+/// What is wrong with each field, by its path.
+pub(crate) type Details = BTreeMap<String, Vec<String>>;
+
+#[derive(Debug)]
+pub(crate) struct Contract {
+    create: Validator,
+    /// The arguments of each template that the contract describes, by its ref.
+    templates: BTreeMap<String, Validator>,
+}
+
+impl Contract {
+    /// # Panics
+    ///
+    /// When the contract that was compiled in makes no sense, which its tests rule out.
+    pub(crate) fn new() -> Self {
+        let contract: Value = yaml_serde::from_str(crate::CONTRACT).expect("openapi.yaml is YAML");
+        let templates = contract["components"]["schemas"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter_map(|(name, schema)| {
+                let template = schema["x-connector-template"].as_str()?;
+                Some((template.to_owned(), validator(&contract, name)))
+            })
+            .collect();
+        Self { create: validator(&contract, "CreateConnectorReq"), templates }
+    }
+
+    /// What is wrong with the body of a POST; nothing when it is empty.
+    pub(crate) fn check(&self, body: &Value) -> Details {
+        let mut details = Details::new();
+        collect(&self.create, body, "", &mut details);
+        if !details.is_empty() {
+            return details;
+        }
+        let template = body["connectorTemplateRef"].as_str().unwrap_or_default();
+        if let Some(arguments) = self.templates.get(template) {
+            let none = Value::Object(Map::new());
+            let given = body.get("arguments").filter(|given| !given.is_null()).unwrap_or(&none);
+            collect(arguments, given, ".arguments", &mut details);
+        } else {
+            let problem = match template {
+                "" => "property \"connectorTemplateRef\" is missing",
+                _ => "the sandbox knows no such template",
+            };
+            details.insert(".connectorTemplateRef".to_owned(), vec![problem.to_owned()]);
+        }
+        details
+    }
+}
+
+fn collect(validator: &Validator, value: &Value, at: &str, details: &mut Details) {
+    for error in validator.iter_errors(value) {
+        for (path, problem) in problems(&error) {
+            details.entry(format!("{at}{path}")).or_default().push(problem);
+        }
+    }
+}
+
+/// A problem in the way that the vendor words it.
+fn problems(error: &ValidationError<'_>) -> Vec<(String, String)> {
+    let path = dotted(error.instance_path().as_str());
+    let of = |name: &str, problem: &str| {
+        (format!("{path}.{name}"), format!("property \"{name}\" is {problem}"))
+    };
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            unexpected.iter().map(|name| of(name, "unsupported")).collect()
+        }
+        ValidationErrorKind::Required { property } => {
+            vec![of(property.as_str().unwrap_or_default(), "missing")]
+        }
+        // A request may hold secrets, which an error must not repeat.
+        _ => vec![(path, error.masked().to_string())],
+    }
+}
+
+/// `/contacts/0/listId` as `.contacts[0].listId`.
+fn dotted(pointer: &str) -> String {
+    let mut path = String::new();
+    for part in pointer.split('/').skip(1) {
+        if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) {
+            path.extend(["[", part, "]"]);
+        } else {
+            path.push('.');
+            path.push_str(&part.replace("~1", "/").replace("~0", "~"));
+        }
+    }
+    path
+}
+
+/// A validator for a schema of the contract.
+///
+/// # Panics
+///
+/// When there is no such schema, or it is not one.
+pub(crate) fn validator(contract: &Value, schema: &str) -> Validator {
+    let schemas = &contract["components"]["schemas"];
+    assert!(schemas.get(schema).is_some(), "openapi.yaml has no schema {schema}");
+    let root = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$ref": format!("#/components/schemas/{schema}"),
+        "components": { "schemas": json_schema(schemas) },
+    });
+    jsonschema::options()
+        .should_validate_formats(true)
+        .build(&root)
+        .expect("the schemas of openapi.yaml are JSON schemas")
+}
+
+/// From `OpenAPI` 3.0 to JSON Schema: the one word that differs in the contract is `nullable`.
+fn json_schema(schema: &Value) -> Value {
+    match schema {
+        Value::Object(fields) => {
+            let mut converted: Map<String, Value> = fields
+                .iter()
+                .filter(|(name, _)| *name != "nullable")
+                .map(|(name, value)| (name.clone(), json_schema(value)))
+                .collect();
+            if fields.get("nullable") == Some(&Value::Bool(true)) {
+                converted =
+                    Map::from_iter([("anyOf".to_owned(), json!([converted, { "type": "null" }]))]);
+            }
+            Value::Object(converted)
+        }
+        Value::Array(items) => items.iter().map(json_schema).collect(),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contract() -> Value {
+        yaml_serde::from_str(crate::CONTRACT).unwrap()
+    }
+
+    #[test]
+    fn the_paths_are_written_as_the_vendor_writes_them() {
+        assert_eq!(dotted(""), "");
+        assert_eq!(dotted("/receiver/contacts/0/listId"), ".receiver.contacts[0].listId");
+        assert_eq!(dotted("/a~1b/c~0d"), ".a/b.c~d");
+    }
+
+    #[test]
+    fn null_is_allowed_where_the_contract_says_so_and_nowhere_else() {
+        let connector = validator(&contract(), "Connector");
+        let id = "123e4567-e89b-12d3-a456-426614174000";
+        let with = |field: &str| {
+            let mut value = json!({"id": id, "name": "n", "createdAt": "2025-01-21T01:43:10.940Z"});
+            value[field] = Value::Null;
+            value
+        };
+        for field in ["routingKey", "arguments", "number", "dataCapture", "channel"] {
+            assert!(connector.is_valid(&with(field)), "{field}");
+        }
+        for field in ["id", "name", "createdAt", "region"] {
+            assert!(!connector.is_valid(&with(field)), "{field}");
+        }
+    }
+
+    /// Every example of the contract, with the schema that stands beside it.
+    #[test]
+    fn the_examples_of_the_contract_are_valid() {
+        fn visit(contract: &Value, node: &Value, seen: &mut usize) {
+            if let (Some(schema), Some(examples)) =
+                (node.pointer("/schema/$ref"), node.get("examples").and_then(Value::as_object))
+            {
+                let name = schema.as_str().unwrap().rsplit('/').next().unwrap();
+                let validator = validator(contract, name);
+                for (key, example) in examples {
+                    let example = match example.get("$ref").and_then(Value::as_str) {
+                        Some(to) => contract.pointer(to.trim_start_matches('#')).unwrap(),
+                        None => example,
+                    };
+                    let problem = validator.validate(&example["value"]).err();
+                    assert!(problem.is_none(), "{name} {key}: {problem:?}");
+                    *seen += 1;
+                }
+            }
+            match node {
+                Value::Object(fields) => {
+                    fields.values().for_each(|node| visit(contract, node, seen));
+                }
+                Value::Array(items) => items.iter().for_each(|node| visit(contract, node, seen)),
+                _ => {}
+            }
+        }
+        let contract = contract();
+        let mut seen = 0;
+        visit(&contract, &contract, &mut seen);
+        assert_eq!(seen, 12);
+    }
+}

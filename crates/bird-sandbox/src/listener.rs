@@ -1,0 +1,125 @@
+//! Connections that can be made to break.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+pub(crate) struct Loopback(pub(crate) TcpListener);
+
+impl Listener for Loopback {
+    type Io = BreakableStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (BreakableStream, SocketAddr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        // Without it small answers wait for the acknowledgement of the ones before.
+        let _ = stream.set_nodelay(true);
+        (BreakableStream { stream, connection: Connection::default() }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+/// What a handler has of the connection that its request came over.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Connection(Arc<AtomicU8>);
+
+/// Instead of the answer.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub(crate) enum Break {
+    /// Ends the connection with a FIN.
+    Close = 1,
+    /// Ends it with a RST.
+    Reset = 2,
+}
+
+impl Connection {
+    /// The next byte that would be written breaks the connection instead.
+    pub(crate) fn break_off(&self, how: Break) {
+        self.0.store(how as u8, Ordering::Release);
+    }
+
+    fn broken(&self) -> u8 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Connected<IncomingStream<'_, Loopback>> for Connection {
+    fn connect_info(stream: IncomingStream<'_, Loopback>) -> Self {
+        stream.io().connection.clone()
+    }
+}
+
+pub(crate) struct BreakableStream {
+    stream: TcpStream,
+    connection: Connection,
+}
+
+impl BreakableStream {
+    fn check(&self) -> io::Result<()> {
+        match self.connection.broken() {
+            0 => Ok(()),
+            how => {
+                if how == Break::Reset as u8 {
+                    self.stream.set_zero_linger()?;
+                }
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
+        }
+    }
+}
+
+impl AsyncRead for BreakableStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for BreakableStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,192 @@
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::contract::Contract;
+use crate::fault::{Faults, Kind, Method};
+use crate::limit::Limit;
+use crate::{Builder, Key};
+
+/// A connector of the sandbox.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct StoredConnector {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// The phone number that it is for.
+    pub phone_number_id: String,
+    /// The channel that it has, or will have after the delay.
+    pub channel_id: Uuid,
+    ready_at: Instant,
+    created_at: Timestamp,
+    template: String,
+    arguments: Value,
+}
+
+/// A request that the sandbox received.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ReceivedRequest {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The status that it was answered with, or none when a fault left it without an answer.
+    pub status: Option<u16>,
+}
+
+impl ReceivedRequest {
+    /// How many requests are kept: the last ones.
+    pub const KEPT: usize = 10_000;
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) key: Key,
+    pub(crate) workspace_id: Uuid,
+    pub(crate) contract: Contract,
+    provisioning_delay: Duration,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    connectors: Vec<StoredConnector>,
+    requests: VecDeque<ReceivedRequest>,
+    posts: u64,
+    gets: u64,
+    get_limit: Limit,
+    post_limit: Limit,
+    faults: Faults,
+}
+
+impl State {
+    pub(crate) fn new(builder: Builder) -> Self {
+        Self {
+            key: builder.access_key,
+            workspace_id: builder.workspace_id,
+            contract: Contract::new(),
+            provisioning_delay: builder.provisioning_delay,
+            inner: Mutex::new(Inner {
+                connectors: Vec::new(),
+                requests: VecDeque::new(),
+                posts: 0,
+                gets: 0,
+                get_limit: Limit::new(builder.get_limit),
+                post_limit: Limit::new(builder.post_limit),
+                faults: Faults::new(&builder.faults),
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn connectors(&self) -> Vec<StoredConnector> {
+        self.lock().connectors.clone()
+    }
+
+    pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
+        self.lock().requests.iter().cloned().collect()
+    }
+
+    pub(crate) fn post_count(&self) -> u64 {
+        self.lock().posts
+    }
+
+    pub(crate) fn get_count(&self) -> u64 {
+        self.lock().gets
+    }
+
+    pub(crate) fn record(&self, request: ReceivedRequest) {
+        let mut inner = self.lock();
+        match request.method.as_str() {
+            "POST" => inner.posts += 1,
+            "GET" => inner.gets += 1,
+            _ => {}
+        }
+        if inner.requests.len() == ReceivedRequest::KEPT {
+            inner.requests.pop_front();
+        }
+        inner.requests.push_back(request);
+    }
+
+    pub(crate) fn next_fault(&self, method: Method) -> Option<Kind> {
+        self.lock().faults.next(method)
+    }
+
+    pub(crate) fn within_limit(&self, method: Method) -> bool {
+        let mut inner = self.lock();
+        match method {
+            Method::Get => inner.get_limit.take(),
+            Method::Post => inner.post_limit.take(),
+        }
+    }
+
+    /// Creates a connector from a valid body, unless its phone number has one.
+    pub(crate) fn create(&self, body: &Value) -> Option<Value> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let phone_number_id = text(&body["arguments"]["phoneNumberId"]).to_ascii_lowercase();
+        let mut inner = self.lock();
+        if inner.connectors.iter().any(|other| other.phone_number_id == phone_number_id) {
+            return None;
+        }
+        let connector = StoredConnector {
+            id: Uuid::new_v4(),
+            name: text(&body["name"]),
+            phone_number_id,
+            channel_id: Uuid::new_v4(),
+            ready_at: Instant::now() + self.provisioning_delay,
+            created_at: Timestamp::now(),
+            template: text(&body["connectorTemplateRef"]),
+            arguments: body["arguments"].clone(),
+        };
+        let json = connector.json(self.workspace_id);
+        inner.connectors.push(connector);
+        Some(json)
+    }
+
+    pub(crate) fn connector(&self, id: Uuid) -> Option<Value> {
+        let inner = self.lock();
+        let connector = inner.connectors.iter().find(|connector| connector.id == id)?;
+        Some(connector.json(self.workspace_id))
+    }
+}
+
+impl StoredConnector {
+    fn json(&self, workspace_id: Uuid) -> Value {
+        let ready = Instant::now() >= self.ready_at;
+        let slug = self.template.split(':').next().unwrap_or_default();
+        json!({
+            "id": self.id,
+            "workspaceId": workspace_id,
+            "name": self.name,
+            "region": "sandbox",
+            "arguments": self.arguments,
+            "channel": ready.then(|| json!({
+                "channelId": self.channel_id,
+                "platform": slug,
+            })),
+            "number": ready.then(|| json!({
+                "numberId": self.phone_number_id,
+                "phoneNumber": "+31970000000",
+                "capabilities": "sms-inbound,sms-outbound",
+                "numberType": "mobile",
+                "endpointType": "long-code-number",
+                "country": "NL",
+            })),
+            "connectorTemplateSlug": slug,
+            "connectorTemplateRef": self.template,
+            "createdAt": self.created_at.to_string(),
+            "updatedAt": self.created_at.to_string(),
+        })
+    }
+}
