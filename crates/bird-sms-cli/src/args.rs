@@ -1,0 +1,169 @@
+//! What can be said on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bird_sandbox::Fault;
+use clap::{Parser, Subcommand};
+
+/// Installs SMS channels in Bird (formerly `MessageBird`) workspaces, and never loses a connector.
+#[derive(Debug, Parser)]
+#[command(name = "bird-sms", version, after_help = EXIT_CODES)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What holds for every command.
+    #[command(flatten)]
+    pub shared: Shared,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    unexpected
+  2    usage or configuration: nothing was sent
+  3    refused by Bird: nothing was created
+  4    not reachable: nothing was created
+  5    a connector may exist, and its id is not known
+  6    the connector exists (its id is printed), but its channel is not there
+  130  interrupted (143: terminated); after the creation the connector's id is printed
+
+The access key is read from BIRD_ACCESS_KEY or --access-key-file, never from an argument:
+arguments show in process lists.";
+
+/// What holds for every command.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Shared options")]
+pub struct Shared {
+    /// The workspace: a UUID
+    #[arg(
+        long,
+        global = true,
+        value_name = "UUID",
+        env = "BIRD_WORKSPACE_ID",
+        hide_env_values = true
+    )]
+    pub workspace_id: Option<String>,
+
+    /// Where the API is, if it is not Bird's own
+    #[arg(long, global = true, value_name = "URL", env = "BIRD_API_URL", hide_env_values = true)]
+    pub api_url: Option<String>,
+
+    /// A file that holds the access key, instead of `BIRD_ACCESS_KEY`
+    #[arg(long, global = true, value_name = "FILE")]
+    pub access_key_file: Option<PathBuf>,
+
+    /// How long it may take in all, such as 90s or 2m
+    #[arg(long, global = true, value_name = "DURATION", default_value = "2m", value_parser = duration)]
+    pub timeout: Duration,
+
+    /// Print the result, and an error, as one JSON object
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Trace what happens to stderr; twice for every detail (`RUST_LOG` is obeyed too)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// Run against an embedded sandbox: no account, no network
+    #[arg(long, global = true)]
+    pub sandbox: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Install an SMS channel and print its id
+    Install(Install),
+    /// Go on waiting for the channel of a connector that exists, and print its id
+    Wait(Connector),
+    /// Show a connector
+    Connector(Connector),
+    /// Serve a local Bird to try things out with
+    Sandbox(Sandbox),
+    /// Print the completions for a shell
+    Completions(Completions),
+}
+
+/// The arguments of `bird-sms install`.
+#[derive(Debug, clap::Args)]
+pub struct Install {
+    /// The name of the connector
+    #[arg(long)]
+    pub name: String,
+
+    /// The phone number to install: a UUID
+    #[arg(long, value_name = "UUID")]
+    pub phone_number_id: String,
+
+    /// The use case of the number: a UUID. US 10DLC and toll-free numbers need one
+    #[arg(long, value_name = "UUID")]
+    pub use_case_id: Option<String>,
+
+    /// The kind of traffic, such as `promotional`
+    #[arg(long, value_name = "TYPE")]
+    pub channel_message_type: Option<String>,
+
+    /// Whether an incoming message opens a conversation in the inbox
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub conversational: Option<bool>,
+}
+
+/// The arguments of `bird-sms wait` and `bird-sms connector`.
+#[derive(Debug, clap::Args)]
+pub struct Connector {
+    /// The connector: a UUID
+    pub connector_id: String,
+}
+
+/// The arguments of `bird-sms sandbox`.
+#[derive(Debug, clap::Args)]
+pub struct Sandbox {
+    /// Where to listen: a loopback address; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+
+    /// How long after its creation a connector gets its channel
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    pub provisioning_delay: Duration,
+
+    /// What goes wrong, such as `post:503x2` or `get:reset`; may be given more than once
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub faults: Vec<Fault>,
+}
+
+/// The arguments of `bird-sms completions`.
+#[derive(Debug, clap::Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration: jiff::SignedDuration =
+        text.parse().map_err(|_| "is not a duration such as 90s or 2m".to_owned())?;
+    Duration::try_from(duration).map_err(|_| "is negative".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        for wrong in ["", "2", "-2s", "soon", "1e99s"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}
