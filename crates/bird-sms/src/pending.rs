@@ -200,9 +200,9 @@ impl PendingChannel {
         let mut waits = 0;
         if self.created.is_some() && self.ready.is_none() {
             // The answer to the creation was the first look.
-            let wait = next_wait(client, client.poll().backoff, waits, None);
+            let wait = self.wait_before_look(waits, None, watch).unwrap_or_default();
             waits += 1;
-            surroundings.sleep(wait.min(watch.left(began))).await;
+            surroundings.sleep(wait).await;
         }
         loop {
             let (last, asked) = match self.look(watch).await {
@@ -221,20 +221,14 @@ impl PendingChannel {
                     return Err(self.read_error(cause, watch, polls));
                 }
             };
-            let now = surroundings.now();
-            let left = watch.left(now);
-            let mut wait = next_wait(client, client.poll().backoff, waits, asked);
-            if wait >= left && asked.is_none_or(|asked| asked < left) {
-                wait = left.saturating_sub(LAST_LOOK);
-            }
-            if wait >= left || wait.is_zero() {
+            let Some(wait) = self.wait_before_look(waits, asked, watch) else {
                 return Err(Error::NotReady(Box::new(NotReady {
                     connector_id: self.connector_id,
-                    waited: now.saturating_duration_since(began),
+                    waited: surroundings.now().saturating_duration_since(began),
                     polls: self.polls,
                     last,
                 })));
-            }
+            };
             if let Some(failure) = &last {
                 let reason = failure.to_string();
                 self.progress.tell(&Event::Retrying { after: wait, reason });
@@ -242,6 +236,23 @@ impl PendingChannel {
             waits += 1;
             surroundings.sleep(wait).await;
         }
+    }
+
+    /// The wait before the next look; none when there is no time left for one.
+    fn wait_before_look(
+        &self,
+        nth: u32,
+        asked: Option<Duration>,
+        watch: Watch,
+    ) -> Option<Duration> {
+        let client = self.workspace.client();
+        let left = watch.left(client.surroundings().now());
+        let wait = next_wait(client, client.poll().backoff, nth, asked);
+        if wait < left {
+            return Some(wait);
+        }
+        let last_look = left.saturating_sub(LAST_LOOK);
+        (!last_look.is_zero() && asked.is_none_or(|asked| asked <= last_look)).then_some(last_look)
     }
 
     async fn look(&mut self, watch: Watch) -> Look {
