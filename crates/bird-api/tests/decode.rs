@@ -1,0 +1,175 @@
+//! What decodes, and as what.
+
+use bird_api::types::{Capabilities, Connector, EndpointType, NumberType};
+use serde_json::{Value, json};
+
+/// The example of the vendor's page "Installing an SMS channel".
+const EXAMPLE: &str = include_str!("connector.json");
+const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
+
+fn example() -> Value {
+    serde_json::from_str(EXAMPLE).unwrap()
+}
+
+fn decode(value: Value) -> Connector {
+    serde_json::from_value(value).unwrap()
+}
+
+/// The example with another value at a pointer.
+fn with(pointer: &str, value: Value) -> Connector {
+    let mut example = example();
+    *example.pointer_mut(pointer).unwrap() = value;
+    decode(example)
+}
+
+#[test]
+fn every_field_of_the_example_is_read_back() {
+    let connector: Connector = serde_json::from_str(EXAMPLE).unwrap();
+    let id = ID.parse().unwrap();
+    let text = Some("text".to_owned());
+    assert_eq!(connector.id, id);
+    assert_eq!(connector.workspace_id, Some(id));
+    assert_eq!(connector.routing_key, text);
+    assert_eq!(connector.name, "text");
+    assert_eq!(connector.region, text);
+    assert_eq!(connector.description, text);
+    assert_eq!(connector.arguments.unwrap()["someArgument"], "someValue");
+    let channel = connector.channel.unwrap();
+    assert_eq!(channel.channel_id, Some(id));
+    assert_eq!(channel.platform, text);
+    let number = connector.number.unwrap();
+    assert_eq!(number.profile_id, Some(id));
+    assert_eq!(number.number_id, Some(id));
+    assert_eq!(number.phone_number, text);
+    let joined = "mms-inbound,mms-outbound,sms-inbound,sms-outbound".to_owned();
+    assert_eq!(number.capabilities, Some(Capabilities::Joined(joined)));
+    assert_eq!(number.number_type, Some(NumberType::Mobile));
+    assert_eq!(number.endpoint_type, Some(EndpointType::AlphaNumber));
+    assert_eq!(number.country.as_deref(), Some("NL"));
+    let attachments = number.profile_attachments.unwrap();
+    assert_eq!(attachments.len(), 1);
+    assert_eq!(attachments[0].capability, text);
+    assert_eq!(attachments[0].profile_id, text);
+    assert_eq!(attachments[0].variables.as_ref().unwrap().connector_id, text);
+    assert_eq!(connector.connector_template_slug, text);
+    assert_eq!(connector.connector_template_ref, text);
+    let fetching = connector.data_fetching.unwrap();
+    assert_eq!(fetching.schedule, text);
+    let streams = fetching.streams.unwrap();
+    assert_eq!(streams.len(), 1);
+    let stream = &streams[0];
+    assert_eq!(stream.event_name, text);
+    assert_eq!(stream.stream_name, text);
+    assert_eq!(stream.event_stream_name, text);
+    assert_eq!(stream.filter, text);
+    assert_eq!(stream.initial_state, text);
+    assert_eq!(stream.end_condition, text);
+    assert_eq!(stream.incremental, Some(false));
+    assert_eq!(stream.duplicates_filter_capacity, Some(0));
+    assert_eq!(stream.cursor_field, text);
+    assert_eq!(connector.data_capture.unwrap().capture_endpoint, text);
+    let time = "2025-01-21T01:43:10.940Z".parse().unwrap();
+    assert_eq!(connector.created_at, time);
+    assert_eq!(connector.updated_at, Some(time));
+}
+
+#[test]
+fn nothing_of_the_example_is_lost_on_the_way_back() {
+    let back = serde_json::to_value(decode(example())).unwrap();
+    let mut expected = example();
+    // The same moment, printed without the zero at the end.
+    for field in ["createdAt", "updatedAt"] {
+        expected[field] = "2025-01-21T01:43:10.94Z".into();
+    }
+    assert_eq!(back, expected);
+}
+
+#[test]
+fn the_example_of_the_contract_is_the_one_of_the_page() {
+    let contract: Value = yaml_serde::from_str(include_str!("../openapi.yaml")).unwrap();
+    assert_eq!(contract["components"]["examples"]["ReadyConnector"]["value"], example());
+}
+
+// Fault 24.
+#[test]
+fn capabilities_are_a_text_or_a_list_or_nothing() {
+    let list = with("/number/capabilities", json!(["sms-inbound", "sms-outbound"]));
+    let expected = Capabilities::List(vec!["sms-inbound".into(), "sms-outbound".into()]);
+    assert_eq!(list.number.unwrap().capabilities, Some(expected));
+    let null = with("/number/capabilities", Value::Null);
+    assert_eq!(null.number.unwrap().capabilities, None);
+    let missing = with("/number", json!({}));
+    assert_eq!(missing.number.unwrap().capabilities, None);
+}
+
+// Fault 24.
+#[test]
+fn an_enum_value_that_is_new_keeps_its_text() {
+    let connector = with("/number/numberType", json!("satellite"));
+    let number = connector.number.as_ref().unwrap();
+    assert_eq!(number.number_type, Some(NumberType::Unknown("satellite".into())));
+    assert_eq!(number.number_type.as_ref().unwrap().to_string(), "satellite");
+    assert_eq!(serde_json::to_value(&connector).unwrap()["number"]["numberType"], "satellite");
+    let connector = with("/number/endpointType", json!("short-code"));
+    let endpoint_type = connector.number.unwrap().endpoint_type;
+    assert_eq!(endpoint_type, Some(EndpointType::Unknown("short-code".into())));
+}
+
+#[test]
+fn null_is_as_good_as_missing_for_every_optional_field() {
+    let Value::Object(fields) = example() else { panic!() };
+    for name in fields.keys().filter(|name| !["id", "name", "createdAt"].contains(&name.as_str())) {
+        let null = with(&format!("/{name}"), Value::Null);
+        let back = serde_json::to_value(null).unwrap();
+        assert!(back.get(name).is_none(), "{name}");
+    }
+    for pointer in [
+        "/channel/channelId",
+        "/number/profileAttachments",
+        "/number/profileAttachments/0/variables",
+        "/number/capabilities",
+        "/dataFetching/streams",
+        "/dataFetching/streams/0/incremental",
+    ] {
+        with(pointer, Value::Null);
+    }
+}
+
+#[test]
+fn id_name_and_time_of_creation_are_enough() {
+    let connector = decode(json!({"id": ID, "name": "n", "createdAt": "2025-01-21T01:43:10Z"}));
+    assert_eq!(connector.name, "n");
+    assert_eq!((connector.channel, connector.number), (None, None));
+}
+
+#[test]
+fn unknown_fields_are_ignored_at_every_level() {
+    let mut value = example();
+    for pointer in ["", "/channel", "/number", "/number/profileAttachments/0", "/dataCapture"] {
+        let object = value.pointer_mut(pointer).unwrap().as_object_mut().unwrap();
+        object.insert("addedTomorrow".into(), json!({"a": [1]}));
+    }
+    assert_eq!(decode(value), decode(example()));
+}
+
+// Fault 24.
+#[test]
+fn times_may_have_an_offset() {
+    let connector = with("/createdAt", json!("2025-01-20T22:43:10.940-03:00"));
+    assert_eq!(connector.created_at, decode(example()).created_at);
+}
+
+#[test]
+fn what_the_contract_calls_lenient_does_not_fail_the_rest() {
+    for other in [json!("text"), json!(7), json!([1, 2]), json!({"streams": 7})] {
+        assert_eq!(with("/dataFetching", other).data_fetching, None);
+    }
+    assert_eq!(with("/arguments", json!(["a"])).arguments, None);
+}
+
+#[test]
+fn a_field_of_the_wrong_type_fails_elsewhere() {
+    let mut value = example();
+    value["region"] = json!(7);
+    assert!(serde_json::from_value::<Connector>(value).is_err());
+}

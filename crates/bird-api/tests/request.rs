@@ -1,0 +1,46 @@
+//! What is sent, and what is shown of it.
+
+use bird_api::types::CreateConnectorReq;
+use bird_api::{Client, Context};
+use reqwest::header::{ACCEPT, HeaderValue};
+
+fn client() -> Client {
+    let key = HeaderValue::from_static("AccessKey hidden");
+    Client::new_with_client("https://api.example", reqwest::Client::new(), Context::new(key))
+}
+
+#[test]
+fn creating_is_a_post_to_the_connectors_of_the_workspace() {
+    let workspace = "a1405560-c8d3-4b1a-877d-3f449ad95352".parse().unwrap();
+    let body = CreateConnectorReq::new("n".into());
+    let request = client().create_connector_request(&workspace, &body).unwrap();
+    assert_eq!(request.method(), "POST");
+    assert_eq!(
+        request.url().as_str(),
+        "https://api.example/workspaces/a1405560-c8d3-4b1a-877d-3f449ad95352/connectors"
+    );
+    assert_eq!(request.headers()[ACCEPT], "application/json");
+    assert_eq!(request.body().unwrap().as_bytes().unwrap(), br#"{"name":"n"}"#);
+}
+
+#[test]
+fn getting_is_a_get_of_the_connector() {
+    let id = "a1405560-c8d3-4b1a-877d-3f449ad95352".parse().unwrap();
+    let request = client().get_connector_request(&id, &id).unwrap();
+    assert_eq!(request.method(), "GET");
+    assert_eq!(
+        request.url().path(),
+        "/workspaces/a1405560-c8d3-4b1a-877d-3f449ad95352/connectors/a1405560-c8d3-4b1a-877d-3f449ad95352"
+    );
+    assert!(request.headers().get("api-version").is_none());
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let mut body = CreateConnectorReq::new("visible".into());
+    body.invitation_token = Some("hidden".into());
+    let scheme = [("user".to_owned(), "hidden".to_owned())].into();
+    body.security_arguments = Some([("basic".to_owned(), scheme)].into());
+    let shown = format!("{body:?} {:?}", client());
+    assert!(shown.contains("visible") && !shown.contains("hidden"), "{shown}");
+}
