@@ -38,14 +38,18 @@ impl Contract {
     pub(crate) fn check(&self, body: &Value) -> Details {
         let mut details = Details::new();
         collect(&self.create, body, "", &mut details);
-        if !details.is_empty() {
+        // Without a ref that is a text, or with arguments that are no object, the schema has spoken.
+        let reference = body.get("connectorTemplateRef");
+        if reference.is_some_and(|reference| !reference.is_string()) || !body.is_object() {
             return details;
         }
-        let template = body["connectorTemplateRef"].as_str().unwrap_or_default();
+        let template = reference.and_then(Value::as_str).unwrap_or_default();
         if let Some(arguments) = self.templates.get(template) {
             let none = Value::Object(Map::new());
             let given = body.get("arguments").filter(|given| !given.is_null()).unwrap_or(&none);
-            collect(arguments, given, ".arguments", &mut details);
+            if given.is_object() {
+                collect(arguments, given, ".arguments", &mut details);
+            }
         } else {
             let problem = match template {
                 "" => "property \"connectorTemplateRef\" is missing",
@@ -117,6 +121,9 @@ pub(crate) fn validator(contract: &Value, schema: &str) -> Validator {
 }
 
 /// From `OpenAPI` 3.0 to JSON Schema: the one word that differs in the contract is `nullable`.
+///
+/// Beside a `type` it becomes another type, so that what is wrong further down keeps its own path; beside an
+/// `allOf` it becomes an alternative.
 fn json_schema(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => {
@@ -126,8 +133,12 @@ fn json_schema(schema: &Value) -> Value {
                 .map(|(name, value)| (name.clone(), json_schema(value)))
                 .collect();
             if fields.get("nullable") == Some(&Value::Bool(true)) {
-                converted =
-                    Map::from_iter([("anyOf".to_owned(), json!([converted, { "type": "null" }]))]);
+                if let Some(kind) = converted.get_mut("type") {
+                    *kind = json!([kind.take(), "null"]);
+                } else {
+                    let either = json!([converted, { "type": "null" }]);
+                    converted = Map::from_iter([("anyOf".to_owned(), either)]);
+                }
             }
             Value::Object(converted)
         }
@@ -138,6 +149,8 @@ fn json_schema(schema: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn contract() -> Value {
@@ -199,5 +212,72 @@ mod tests {
         let mut seen = 0;
         visit(&contract, &contract, &mut seen);
         assert_eq!(seen, 12);
+    }
+
+    /// The schema that the contract has for an answer: the name of it.
+    fn answer_schema(contract: &Value, method: &str, path: &str, status: u16) -> Option<String> {
+        let mut answer = &contract["paths"][path][method]["responses"][status.to_string()];
+        if let Some(to) = answer["$ref"].as_str() {
+            answer = contract.pointer(to.trim_start_matches('#'))?;
+        }
+        let schema = answer["content"]["application/json"]["schema"]["$ref"].as_str()?;
+        Some(schema.rsplit('/').next()?.to_owned())
+    }
+
+    #[tokio::test]
+    async fn the_answers_of_the_sandbox_are_those_of_the_contract() {
+        let contract = contract();
+        let many = "/workspaces/{workspaceId}/connectors";
+        let one = "/workspaces/{workspaceId}/connectors/{connectorId}";
+        // Built along with bird-sms, reqwest has TLS without a provider and asks for one in any case.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut seen = Vec::new();
+        for delay in [Duration::ZERO, Duration::MAX] {
+            let sandbox = crate::Sandbox::builder()
+                .provisioning_delay(delay)
+                .post_limit(3)
+                .get_limit(2)
+                .start()
+                .await
+                .unwrap();
+            let mut ask = async |method: &str, url: String, body: Option<Value>, key: &str| {
+                let path = if method == "get" { one } else { many };
+                let request = match &body {
+                    Some(body) => client.post(url).json(body),
+                    None if method == "post" => client.post(url),
+                    None => client.get(url),
+                };
+                let key = format!("AccessKey {key}");
+                let answer = request.header("authorization", key).send().await.unwrap();
+                let status = answer.status().as_u16();
+                let body: Value = answer.json().await.unwrap();
+                let schema = answer_schema(&contract, method, path, status)
+                    .unwrap_or_else(|| panic!("{method} {path} {status} is not documented"));
+                let problem = validator(&contract, &schema).validate(&body).err();
+                assert!(problem.is_none(), "{schema}: {problem:?}");
+                seen.push(format!("{method} {status}"));
+                body
+            };
+            let url = many.replace("{workspaceId}", &sandbox.workspace_id().to_string());
+            let url = format!("{}{url}", sandbox.base_url());
+            let key = sandbox.access_key();
+            let valid = contract["paths"][many]["post"]["requestBody"]["content"]["application/json"]
+                ["examples"]["smsChannel"]["value"]
+                .clone();
+            let created = ask("post", url.clone(), Some(valid.clone()), key).await;
+            ask("post", url.clone(), Some(valid.clone()), key).await;
+            ask("post", url.clone(), Some(json!({})), key).await;
+            ask("post", url.clone(), Some(valid), key).await;
+            ask("post", url.clone(), None, "wrong").await;
+            let connector = format!("{url}/{}", created["id"].as_str().unwrap());
+            ask("get", connector.clone(), None, key).await;
+            ask("get", format!("{url}/{}", uuid::Uuid::new_v4()), None, key).await;
+            ask("get", connector.clone(), None, key).await;
+            ask("get", connector, None, "wrong").await;
+        }
+        let posts = ["post 201", "post 409", "post 422", "post 429", "post 401"];
+        let gets = ["get 200", "get 404", "get 429", "get 401"];
+        assert_eq!(seen, [&posts[..], &gets, &posts, &gets].concat());
     }
 }

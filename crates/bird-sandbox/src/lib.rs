@@ -18,7 +18,26 @@
 //! It knows the two endpoints of `openapi.yaml` and validates requests against the schemas of that file.
 //! A connector gets its channel after a delay; a phone number can be installed once; a wrong key, another
 //! workspace, an invalid body and too many requests are answered as documented (401, 404, 422, 429).
-//! To see how a program takes it when things go wrong, give it a [`Fault`].
+//! The checks come in this order: the key, the rate limit, the workspace, the body. Delays and limits run on
+//! tokio's clock.
+//!
+//! To see how a program takes it when things go wrong, give it a [`Fault`]: a status, a connection that is
+//! reset or stays silent, an answer that is lost or cannot be read.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let sandbox = bird_sandbox::Sandbox::builder()
+//!     .fault("post:503x2".parse()?)
+//!     .fault("get:reset@1".parse()?)
+//!     .start()
+//!     .await?;
+//! // ... run what is to be tested, then look at what arrived:
+//! assert_eq!(sandbox.post_count(), 0);
+//! # sandbox.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
 
 mod contract;
 mod fault;
@@ -33,8 +52,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use fault::{Fault, ParseFaultError};
@@ -133,7 +151,13 @@ impl Builder {
         self
     }
 
-    /// What goes wrong, in this order.
+    /// One more thing that goes wrong.
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.faults.push(fault);
+        self
+    }
+
+    /// More that goes wrong, in this order.
     pub fn faults(mut self, faults: impl IntoIterator<Item = Fault>) -> Self {
         self.faults.extend(faults);
         self
@@ -144,6 +168,10 @@ impl Builder {
     /// # Errors
     ///
     /// When the address is not loopback, or cannot be listened on.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with I/O and time enabled.
     pub async fn start(self) -> Result<Sandbox, StartError> {
         if !self.listen.ip().is_loopback() {
             return Err(StartError::NotLoopback(self.listen));
@@ -151,31 +179,39 @@ impl Builder {
         let failed = |error| StartError::Listen(self.listen, error);
         let listener = TcpListener::bind(self.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let (stop, stopped) = oneshot::channel();
+        let (stop, stopped) = watch::channel(());
         let key = self.access_key.clone();
         let workspace_id = self.workspace_id;
         let state = Arc::new(State::new(self));
         let service = routes::router(Arc::clone(&state))
             .into_make_service_with_connect_info::<listener::Connection>();
-        let task = tokio::spawn(async move {
+        let mut until = stopped.clone();
+        tokio::spawn(async move {
             tokio::select! {
-                result = axum::serve(Loopback(listener), service).into_future() => drop(result),
-                _ = stopped => {}
+                _ = axum::serve(Loopback { listener, stopped }, service).into_future() => {}
+                _ = until.changed() => {}
             }
         });
-        Ok(Sandbox { address, key, workspace_id, state, stop: Some(stop), task })
+        Ok(Sandbox { address, key, workspace_id, state, stop })
     }
 }
 
-/// A sandbox that serves until it is dropped.
-#[derive(Debug)]
+/// A sandbox that serves until it is dropped. Its connections end with it.
 pub struct Sandbox {
     address: SocketAddr,
     key: Key,
     workspace_id: Uuid,
     state: Arc<State>,
-    stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<()>,
+    stop: watch::Sender<()>,
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("address", &self.address)
+            .field("workspace_id", &self.workspace_id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Sandbox {
@@ -226,10 +262,10 @@ impl Sandbox {
         self.state.get_count()
     }
 
-    /// Stops to accept connections.
-    pub async fn shutdown(mut self) {
-        drop(self.stop.take());
-        // The task ends by itself; nothing in it is worth an error.
-        let _ = (&mut self.task).await;
+    /// Stops to serve, and returns when the port is free and every connection has ended.
+    pub async fn shutdown(self) {
+        self.stop.send_replace(());
+        // Everything that serves holds a receiver.
+        self.stop.closed().await;
     }
 }

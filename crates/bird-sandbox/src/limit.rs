@@ -1,3 +1,5 @@
+//! The rate limits.
+
 use std::time::Duration;
 
 use tokio::time::Instant;

@@ -1,4 +1,4 @@
-//! Connections that can be made to break.
+//! Connections that can be made to break, and that end with the sandbox.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,22 +11,32 @@ use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
-pub(crate) struct Loopback(pub(crate) TcpListener);
+pub(crate) struct Loopback {
+    pub(crate) listener: TcpListener,
+    /// Sends, or closes, when the sandbox stops.
+    pub(crate) stopped: watch::Receiver<()>,
+}
 
 impl Listener for Loopback {
     type Io = BreakableStream;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (BreakableStream, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
+        let (stream, address) = Listener::accept(&mut self.listener).await;
         // Without it small answers wait for the acknowledgement of the ones before.
         let _ = stream.set_nodelay(true);
-        (BreakableStream { stream, connection: Connection::default() }, address)
+        let mut stopped = self.stopped.clone();
+        let stopped = Box::pin(async move {
+            // Closed is as good as sent.
+            let _ = stopped.changed().await;
+        });
+        (BreakableStream { stream, connection: Connection::default(), stopped }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }
 
@@ -45,7 +55,7 @@ pub(crate) enum Break {
 }
 
 impl Connection {
-    /// The next byte that would be written breaks the connection instead.
+    /// The next read or write breaks the connection instead.
     pub(crate) fn break_off(&self, how: Break) {
         self.0.store(how as u8, Ordering::Release);
     }
@@ -64,6 +74,7 @@ impl Connected<IncomingStream<'_, Loopback>> for Connection {
 pub(crate) struct BreakableStream {
     stream: TcpStream,
     connection: Connection,
+    stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl BreakableStream {
@@ -86,6 +97,12 @@ impl AsyncRead for BreakableStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.check()?;
+        // A server always waits for something to read, so this is where it learns of the end.
+        if self.stopped.as_mut().poll(cx).is_ready() {
+            self.connection.break_off(Break::Close);
+            self.check()?;
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }

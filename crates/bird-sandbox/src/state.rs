@@ -1,14 +1,18 @@
+//! What the sandbox remembers.
+
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::contract::Contract;
-use crate::fault::{Faults, Kind, Method};
+use crate::fault::{self, Faults, Kind};
 use crate::limit::Limit;
 use crate::{Builder, Key};
 
@@ -24,14 +28,16 @@ pub struct StoredConnector {
     pub phone_number_id: String,
     /// The channel that it has, or will have after the delay.
     pub channel_id: Uuid,
-    ready_at: Instant,
+    /// None when the delay is so long that no clock reaches its end.
+    ready_at: Option<Instant>,
     created_at: Timestamp,
+    updated_at: Timestamp,
     template: String,
     arguments: Value,
 }
 
 /// A request that the sandbox received.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReceivedRequest {
     /// `GET` or `POST`.
@@ -40,11 +46,26 @@ pub struct ReceivedRequest {
     pub path: String,
     /// The status that it was answered with, or none when a fault left it without an answer.
     pub status: Option<u16>,
+    /// The body, as text: its first [`ReceivedRequest::BODY_KEPT`] bytes. `Debug` does not show it, for a
+    /// connector may be created with secrets.
+    pub body: String,
+}
+
+impl fmt::Debug for ReceivedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReceivedRequest")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ReceivedRequest {
     /// How many requests are kept: the last ones.
     pub const KEPT: usize = 10_000;
+    /// How many bytes of a body are kept: the first ones.
+    pub const BODY_KEPT: usize = 4096;
 }
 
 #[derive(Debug)]
@@ -119,15 +140,20 @@ impl State {
         inner.requests.push_back(request);
     }
 
-    pub(crate) fn next_fault(&self, method: Method) -> Option<Kind> {
-        self.lock().faults.next(method)
+    pub(crate) fn next_fault(&self, method: &Method) -> Option<Kind> {
+        match *method {
+            Method::GET => self.lock().faults.next(fault::Method::Get),
+            Method::POST => self.lock().faults.next(fault::Method::Post),
+            _ => None,
+        }
     }
 
-    pub(crate) fn within_limit(&self, method: Method) -> bool {
+    pub(crate) fn within_limit(&self, method: &Method) -> bool {
         let mut inner = self.lock();
-        match method {
-            Method::Get => inner.get_limit.take(),
-            Method::Post => inner.post_limit.take(),
+        match *method {
+            Method::GET => inner.get_limit.take(),
+            Method::POST => inner.post_limit.take(),
+            _ => true,
         }
     }
 
@@ -139,13 +165,15 @@ impl State {
         if inner.connectors.iter().any(|other| other.phone_number_id == phone_number_id) {
             return None;
         }
+        let created_at = Timestamp::now();
         let connector = StoredConnector {
             id: Uuid::new_v4(),
             name: text(&body["name"]),
             phone_number_id,
             channel_id: Uuid::new_v4(),
-            ready_at: Instant::now() + self.provisioning_delay,
-            created_at: Timestamp::now(),
+            ready_at: Instant::now().checked_add(self.provisioning_delay),
+            created_at,
+            updated_at: created_at.checked_add(self.provisioning_delay).unwrap_or(created_at),
             template: text(&body["connectorTemplateRef"]),
             arguments: body["arguments"].clone(),
         };
@@ -163,7 +191,8 @@ impl State {
 
 impl StoredConnector {
     fn json(&self, workspace_id: Uuid) -> Value {
-        let ready = Instant::now() >= self.ready_at;
+        let ready = self.ready_at.is_some_and(|at| Instant::now() >= at);
+        let updated_at = if ready { self.updated_at } else { self.created_at };
         let slug = self.template.split(':').next().unwrap_or_default();
         json!({
             "id": self.id,
@@ -186,7 +215,7 @@ impl StoredConnector {
             "connectorTemplateSlug": slug,
             "connectorTemplateRef": self.template,
             "createdAt": self.created_at.to_string(),
-            "updatedAt": self.created_at.to_string(),
+            "updatedAt": updated_at.to_string(),
         })
     }
 }
