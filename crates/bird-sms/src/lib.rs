@@ -65,6 +65,8 @@ mod progress;
 mod request;
 mod retry_after;
 mod surroundings;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod workspace;
 

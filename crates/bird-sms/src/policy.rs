@@ -36,8 +36,12 @@ impl Backoff {
 
 /// When a failed attempt is made again. Both the POST and the GETs follow it; what may be repeated at
 /// all is not its decision (see [`Error`](crate::Error)).
+///
+/// ```
+/// let policy = bird_sms::RetryPolicy { max_attempts: 3, ..Default::default() };
+/// # assert!(policy.create_after_server_error);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
 pub struct RetryPolicy {
     /// How often the POST, or the GET of [`Workspace::connector`](crate::Workspace::connector), is sent
     /// at most. Default: as often as the deadline allows.
@@ -70,7 +74,6 @@ impl Default for RetryPolicy {
 
 /// How a connector is watched until its channel is there.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
 pub struct PollPolicy {
     /// The wait between looks. Default: 0.5 s growing by half to 5 s, with a quarter left to chance.
     pub backoff: Backoff,

@@ -1,0 +1,105 @@
+//! Many installs through one client.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bird_sandbox::Sandbox;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::*;
+use crate::{Error, PhoneNumberId};
+
+/// Installs a channel for each of `count` numbers at once, against a sandbox that fails at random, and
+/// holds what each was told against what the sandbox did.
+async fn installs_are_true_to_the_server(seed: u64, count: u128) {
+    let sandbox = Sandbox::builder()
+        .provisioning_delay(Duration::from_millis(20))
+        .get_limit(u32::MAX)
+        .post_limit(u32::MAX)
+        .faults([format!("random:{seed}:20").parse().unwrap()])
+        .start()
+        .await
+        .unwrap();
+    let (builder, _) = hurried(&sandbox.base_url());
+    let client = builder.access_key(AccessKey::new(sandbox.access_key()).unwrap()).build().unwrap();
+    let workspace = client.workspace(sandbox.workspace_id().into());
+    let mut installs = JoinSet::new();
+    for number in 1..=count {
+        let workspace = workspace.clone();
+        let number = PhoneNumberId::from(Uuid::from_u128(number));
+        installs.spawn(async move { (number, workspace.install_sms_channel("n", number).await) });
+    }
+    let results = installs.join_all().await;
+    let stored = sandbox.connectors();
+    let numbers: BTreeSet<_> = stored.iter().map(|connector| &connector.phone_number_id).collect();
+    assert_eq!(numbers.len(), stored.len(), "seed {seed}: something was created twice");
+    let mut ready = 0;
+    for (number, result) in results {
+        let connector =
+            stored.iter().find(|connector| connector.phone_number_id == number.to_string());
+        match (&result, connector) {
+            (Ok(channel), Some(connector)) => {
+                assert_eq!(channel.id, connector.channel_id.into(), "seed {seed}");
+                assert_eq!(channel.connector_id, connector.id.into(), "seed {seed}");
+                ready += 1;
+            }
+            (Ok(_), None) => panic!("seed {seed}: a channel from nowhere"),
+            (Err(error), Some(connector)) => {
+                assert!(error.connector_may_exist(), "seed {seed}: forgotten: {error:?}");
+                if let Some(id) = error.connector_id() {
+                    assert_eq!(id, connector.id.into(), "seed {seed}");
+                }
+            }
+            (Err(error), None) => {
+                let certain = matches!(error, Error::NotReady(_) | Error::Read(_));
+                assert!(!certain, "seed {seed}: a connector from nowhere: {error:?}");
+            }
+        }
+    }
+    assert!(ready > 0, "seed {seed}: nothing went well");
+}
+
+// Fault 31.
+#[tokio::test]
+async fn sixty_four_installs_at_once_with_faults_are_each_told_the_truth() {
+    for seed in 0..4 {
+        installs_are_true_to_the_server(seed, 64).await;
+    }
+}
+
+/// `cargo test --release -p bird-sms --lib -- --ignored soak --nocapture`
+#[tokio::test]
+#[ignore = "a soak of 10,000 installs"]
+async fn soak_of_ten_thousand_installs() {
+    for seed in 1000..1157 {
+        installs_are_true_to_the_server(seed, 64).await;
+    }
+}
+
+// Fault 31.
+#[tokio::test]
+async fn one_that_fails_does_not_harm_the_others_and_connections_are_shared() {
+    let bad = Uuid::from_u128(7);
+    let peer = bird_test_peer::Peer::answering(move |request| {
+        let body = String::from_utf8_lossy(&request.body);
+        if body.contains(&bad.to_string()) {
+            bird_test_peer::Answer::Close
+        } else {
+            bird_test_peer::Answer::json(201, ready())
+        }
+    })
+    .await
+    .unwrap();
+    let workspace = workspace(hurried(&peer.base_url()).0);
+    let mut installs = JoinSet::new();
+    for number in 0..64 {
+        let workspace = workspace.clone();
+        let number = PhoneNumberId::from(Uuid::from_u128(number));
+        installs.spawn(async move { workspace.install_sms_channel("n", number).await });
+    }
+    let failed = installs.join_all().await.iter().filter(|result| result.is_err()).count();
+    assert_eq!(failed, 1);
+    assert_eq!(peer.posts(), 64);
+    assert!(peer.connections() <= 65, "{}", peer.connections());
+}

@@ -1,0 +1,462 @@
+//! The POST: what happens to it, what is said of the connector, and how often it is sent.
+
+use std::time::Duration;
+
+use bird_test_peer::{Answer, Peer, head_and_body, refused_url};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Doubt, Error, RetryPolicy, TransportErrorKind};
+
+async fn peer(script: impl IntoIterator<Item = Answer>) -> Peer {
+    Peer::script(script).await.unwrap()
+}
+
+/// What a script makes of a creation, and how many POSTs it took.
+async fn create(
+    script: impl IntoIterator<Item = Answer>,
+) -> (Result<PendingChannel, Error>, usize) {
+    let peer = peer(script).await;
+    let result = create_at(&peer).await;
+    (result, peer.posts())
+}
+
+fn created() -> Answer {
+    Answer::json(201, pending())
+}
+
+fn doubt(error: &Error) -> Doubt {
+    assert!(error.connector_may_exist());
+    match error {
+        Error::OutcomeUnknown(unknown) => unknown.doubt,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_creation_tells_the_id_and_sends_what_the_page_shows() {
+    let peer = peer([created()]).await;
+    assert_eq!(create_at(&peer).await.unwrap().connector_id(), connector_id());
+    let sent = &peer.requests()[0];
+    assert_eq!(sent.method, "POST");
+    assert_eq!(sent.path, format!("/workspaces/{WORKSPACE}/connectors"));
+    let header = |name: &str| {
+        let found = sent.headers.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| value.as_str())
+    };
+    assert_eq!(header("authorization"), Some("AccessKey top-secret-key"));
+    assert_eq!(header("content-type"), Some("application/json"));
+    assert_eq!(header("accept"), Some("application/json"));
+    assert!(header("user-agent").unwrap().starts_with("bird-sms/"));
+    let length = sent.body.len().to_string();
+    assert_eq!(header("content-length"), Some(length.as_str()));
+}
+
+// Fault 1.
+#[tokio::test]
+async fn a_peer_that_refuses_connections_is_tried_until_the_deadline_and_nothing_was_created() {
+    let (builder, surroundings) = hurried(&refused_url().await.unwrap());
+    let error = workspace(builder).create_sms_connector(&request()).await.unwrap_err();
+    let Error::Unreachable(unreachable) = &error else { panic!("{error:?}") };
+    assert_eq!(unreachable.cause.kind(), TransportErrorKind::Connect);
+    assert!(unreachable.effort.attempts > 10);
+    assert!(!error.connector_may_exist());
+    let slept: Duration = surroundings.slept().iter().sum();
+    assert!(slept < Duration::from_mins(2), "{slept:?}");
+    assert!(error.to_string().contains("Connection refused"), "{error}");
+}
+
+// Fault 1.
+#[tokio::test]
+async fn a_connection_that_does_not_come_about_in_time_was_never_sent() {
+    // The queue of connections is full: the next one hangs.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    for _ in 0..4 {
+        let connect = tokio::net::TcpStream::connect(address);
+        match tokio::time::timeout(Duration::from_millis(50), connect).await {
+            Ok(stream) => queue.push(stream.unwrap()),
+            Err(_) => break,
+        }
+    }
+    // Whichever of the two timeouts ends it.
+    for (connect, attempt) in [(30, 5000), (5000, 30)] {
+        let (builder, _) = hurried(&format!("http://{address}"));
+        let retry = RetryPolicy { max_attempts: 2, ..Default::default() };
+        let builder = builder
+            .connect_timeout(Duration::from_millis(connect))
+            .attempt_timeout(Duration::from_millis(attempt))
+            .retry_policy(retry);
+        let error = workspace(builder).create_sms_connector(&request()).await.unwrap_err();
+        assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
+        assert_eq!(error.effort().attempts, 2);
+    }
+}
+
+// Fault 3.
+#[tokio::test]
+async fn a_reset_on_accept_is_unknown_or_tried_again_when_nothing_was_written() {
+    for _ in 0..20 {
+        let (result, posts) = create([Answer::ResetOnAccept, created()]).await;
+        match result {
+            Ok(_) => assert_eq!(posts, 1),
+            Err(error) => assert_eq!((doubt(&error), posts), (Doubt::NoAnswer, 0)),
+        }
+    }
+}
+
+// Faults 4 and 5.
+#[tokio::test]
+async fn a_reset_or_an_end_instead_of_an_answer_is_unknown_and_never_sent_again() {
+    for broken in [Answer::Reset, Answer::Close, Answer::BytesThenClose(b"HTTP/1.1 2".to_vec())] {
+        let (result, posts) = create([broken, created()]).await;
+        let error = result.unwrap_err();
+        assert_eq!((doubt(&error), posts), (Doubt::NoAnswer, 1));
+        assert_eq!(error.connector_id(), None);
+    }
+}
+
+// Fault 6.
+#[tokio::test]
+async fn a_pooled_connection_that_went_stale_does_not_double_the_post() {
+    for _ in 0..20 {
+        let stale = Answer::BytesThenClose(head_and_body(200, &[], &pending()));
+        let peer = peer([stale, created()]).await;
+        let workspace = workspace(hurried(&peer.base_url()).0);
+        workspace.connector(connector_id()).await.unwrap();
+        match workspace.create_sms_connector(&request()).await {
+            Ok(_) => assert_eq!(peer.posts(), 1),
+            Err(error) => assert_eq!((doubt(&error), peer.posts()), (Doubt::NoAnswer, 0)),
+        }
+    }
+}
+
+// Fault 7.
+#[tokio::test]
+async fn a_success_that_is_cut_goes_on_when_its_id_can_be_read() {
+    let whole = head_and_body(201, &[], &pending());
+    let cut = whole[..whole.len() - 20].to_vec();
+    for broken in [Answer::BytesThenClose(cut.clone()), Answer::BytesThenReset(cut)] {
+        let (result, posts) = create([broken]).await;
+        assert_eq!(result.unwrap().connector_id(), connector_id());
+        assert_eq!(posts, 1);
+    }
+}
+
+// Fault 7.
+#[tokio::test]
+async fn a_success_that_is_cut_before_its_id_is_created_but_unreadable() {
+    let whole = head_and_body(201, &["x-request-id: r-1"], &pending());
+    let head = whole.len() - pending().len();
+    let (result, posts) = create([Answer::BytesThenClose(whole[..head + 10].to_vec())]).await;
+    let error = result.unwrap_err();
+    let Error::CreatedUnreadable(unreadable) = &error else { panic!("{error:?}") };
+    assert_eq!((unreadable.answer.status, posts), (201, 1));
+    assert_eq!(unreadable.answer.request_id.as_deref(), Some("r-1"));
+    assert!(unreadable.answer.problem.contains("broke"), "{error}");
+    assert!(error.connector_may_exist());
+}
+
+// Fault 7.
+#[tokio::test]
+async fn an_error_that_is_cut_counts_by_its_status() {
+    let cut = |status| {
+        let whole = head_and_body(status, &[], r#"{"message": "cut"}"#);
+        Answer::BytesThenClose(whole[..whole.len() - 3].to_vec())
+    };
+    let (result, posts) = create([cut(503), created()]).await;
+    assert!(result.is_ok() && posts == 2);
+    let (result, posts) = create([cut(422), created()]).await;
+    assert!(matches!(result, Err(Error::Refused(_))) && posts == 1);
+}
+
+// Fault 8.
+#[tokio::test]
+async fn silence_past_the_timeout_of_an_attempt_is_unknown() {
+    let peer = peer([Answer::Silence, created()]).await;
+    let (builder, _) = hurried(&peer.base_url());
+    let workspace = workspace(builder.attempt_timeout(Duration::from_millis(50)));
+    let error = workspace.create_sms_connector(&request()).await.unwrap_err();
+    assert_eq!((doubt(&error), peer.posts()), (Doubt::NoAnswer, 1));
+    assert!(error.to_string().contains("no answer in time"), "{error}");
+}
+
+// Fault 9.
+#[tokio::test]
+async fn the_deadline_ends_a_body_that_drips() {
+    let drip = Answer::Drip(head_and_body(201, &[], &pending()), Duration::from_millis(5));
+    let peer = peer([drip]).await;
+    let (builder, _) = hurried(&peer.base_url());
+    let workspace = workspace(builder.install_timeout(Duration::from_millis(100)));
+    let error = workspace.create_sms_connector(&request()).await.unwrap_err();
+    assert!(error.connector_may_exist(), "{error:?}");
+    assert_eq!(peer.posts(), 1);
+}
+
+// Fault 10.
+#[tokio::test]
+async fn a_timeout_of_zero_is_refused_before_anything_is_sent_and_the_longest_holds() {
+    let peer = peer([Answer::json(201, ready())]).await;
+    let workspace = workspace(hurried(&peer.base_url()).0);
+    let install = || workspace.install_sms_channel("n", NUMBER.parse().unwrap());
+    let error = install().timeout(Duration::ZERO).await.unwrap_err();
+    assert!(matches!(error, Error::Configuration(_)), "{error:?}");
+    assert_eq!(peer.connections(), 0);
+    install().timeout(Duration::MAX).await.unwrap();
+}
+
+// Fault 11.
+#[tokio::test]
+async fn a_refusal_is_typed_at_once_with_all_that_the_server_said() {
+    let body = r#"{"code": "InvalidPayload", "message": "malformed",
+        "details": {".name": ["property \"name\" is missing"]}}"#;
+    for status in [400, 401, 402, 403, 404, 409, 410, 418, 422, 451] {
+        let answer = Answer::with_headers(status, &["x-request-id: r-1"], body);
+        let (result, posts) = create([answer, created()]).await;
+        let error = result.unwrap_err();
+        assert!(matches!(error, Error::Refused(_)), "{status}: {error:?}");
+        assert!(!error.connector_may_exist());
+        assert_eq!(posts, 1, "{status}");
+        let answer = error.answer().unwrap();
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.code.as_deref(), Some("InvalidPayload"));
+        assert_eq!(answer.message.as_deref(), Some("malformed"));
+        assert_eq!(answer.details[".name"], ["property \"name\" is missing"]);
+        assert_eq!(answer.request_id.as_deref(), Some("r-1"));
+    }
+}
+
+// Fault 12.
+#[tokio::test]
+async fn a_rate_limit_is_waited_out() {
+    let limited = Answer::with_headers(429, &["retry-after: 3"], "");
+    let peer = peer([limited, Answer::status(429), created()]).await;
+    let (builder, surroundings) = hurried(&peer.base_url());
+    let _ = workspace(builder).create_sms_connector(&request()).await.unwrap();
+    assert_eq!(surroundings.slept(), [Duration::from_secs(3), Duration::from_secs(1)]);
+    assert_eq!(peer.posts(), 3);
+}
+
+// Faults 12 and 20.
+#[tokio::test]
+async fn a_retry_after_beyond_the_deadline_ends_it_without_a_sleep() {
+    let limited = Answer::with_headers(429, &["retry-after: 99999999999999999999"], "");
+    let peer = peer([limited]).await;
+    let (builder, surroundings) = hurried(&peer.base_url());
+    let workspace = workspace(builder.install_timeout(Duration::from_secs(30)));
+    let error = workspace.create_sms_connector(&request()).await.unwrap_err();
+    let Error::Refused(refused) = &error else { panic!("{error:?}") };
+    assert_eq!(refused.answer.status, 429);
+    assert!(surroundings.slept().is_empty());
+}
+
+// Fault 13.
+#[tokio::test]
+async fn server_errors_are_tried_again_until_the_connector_is_there() {
+    let errors = [500, 502, 503, 504].map(Answer::status);
+    let (result, posts) = create(errors.into_iter().chain([created()])).await;
+    assert_eq!(result.unwrap().connector_id(), connector_id());
+    assert_eq!(posts, 5);
+}
+
+// Fault 13.
+#[tokio::test]
+async fn server_errors_are_not_tried_again_when_the_policy_says_so() {
+    let peer = peer([Answer::status(503), created()]).await;
+    let retry = RetryPolicy { create_after_server_error: false, ..Default::default() };
+    let (builder, _) = hurried(&peer.base_url());
+    let workspace = workspace(builder.retry_policy(retry));
+    let error = workspace.create_sms_connector(&request()).await.unwrap_err();
+    assert_eq!((doubt(&error), peer.posts()), (Doubt::ServerError, 1));
+}
+
+// Fault 14.
+#[tokio::test]
+async fn a_conflict_after_a_server_error_is_probably_ours() {
+    let (result, posts) = create([Answer::status(500), Answer::status(409)]).await;
+    assert_eq!((doubt(&result.unwrap_err()), posts), (Doubt::AlreadyExists, 2));
+}
+
+#[tokio::test]
+async fn after_a_server_error_no_failure_says_that_nothing_was_created() {
+    for last in [Answer::status(401), Answer::status(422), Answer::status(302), Answer::Reset] {
+        let (result, _) = create([Answer::status(500), last]).await;
+        assert!(result.unwrap_err().connector_may_exist());
+    }
+}
+
+// Faults 15 and 16.
+#[tokio::test]
+async fn what_will_not_be_better_the_next_time_is_sent_once() {
+    for (status, expected) in
+        [(501, Doubt::ServerError), (505, Doubt::ServerError), (408, Doubt::NoAnswer)]
+    {
+        let (result, posts) = create([Answer::status(status), created()]).await;
+        assert_eq!((doubt(&result.unwrap_err()), posts), (expected, 1), "{status}");
+    }
+}
+
+// Fault 17.
+#[tokio::test]
+async fn any_2xx_with_a_connector_is_a_creation_and_one_without_is_unreadable() {
+    for status in [200, 201, 202] {
+        let (result, _) = create([Answer::json(status, pending())]).await;
+        assert_eq!(result.unwrap().connector_id(), connector_id());
+    }
+    let no_content = Answer::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
+    for empty in [Answer::status(202), no_content] {
+        let (result, posts) = create([empty]).await;
+        let error = result.unwrap_err();
+        assert!(matches!(error, Error::CreatedUnreadable(_)), "{error:?}");
+        assert_eq!(posts, 1);
+    }
+}
+
+// Fault 18.
+#[tokio::test]
+async fn a_redirect_is_never_followed() {
+    let elsewhere = peer([created()]).await;
+    let location = format!("location: {}/x", elsewhere.base_url());
+    for status in [301, 302, 303, 307, 308] {
+        for headers in [&[location.as_str()][..], &[]] {
+            let (result, posts) = create([Answer::with_headers(status, headers, "")]).await;
+            let error = result.unwrap_err();
+            assert!(matches!(error, Error::Refused(_)), "{error:?}");
+            assert_eq!(error.answer().unwrap().location.is_some(), !headers.is_empty());
+            assert_eq!(posts, 1);
+        }
+    }
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+// Fault 18.
+#[tokio::test]
+async fn a_redirect_that_a_ready_made_client_followed_is_no_creation() {
+    let elsewhere = peer([Answer::json(200, ready())]).await;
+    let location = format!("location: {}/x", elsewhere.base_url());
+    let peer = peer([Answer::with_headers(303, &[&location], "")]).await;
+    let (builder, _) = hurried(&peer.base_url());
+    let http = reqwest::Client::builder()
+        .tls_backend_preconfigured(crate::tls::config(Vec::new()).unwrap())
+        .build()
+        .unwrap();
+    let workspace = workspace(builder.http_client(http));
+    let error = workspace.create_sms_connector(&request()).await.unwrap_err();
+    assert!(error.to_string().contains("followed a redirect"), "{error}");
+    assert!(error.connector_may_exist());
+}
+
+// Fault 30.
+#[tokio::test]
+async fn a_future_that_is_dropped_before_it_is_polled_sends_nothing() {
+    let peer = peer([created()]).await;
+    let workspace = workspace(hurried(&peer.base_url()).0);
+    drop(workspace.install_sms_channel("n", NUMBER.parse().unwrap()).into_future());
+    assert_eq!(peer.connections(), 0);
+}
+
+// Fault 30.
+#[tokio::test]
+async fn a_future_that_is_dropped_in_flight_sent_one_post_and_the_client_goes_on() {
+    let peer = peer([Answer::Silence, created()]).await;
+    let workspace = workspace(hurried(&peer.base_url()).0);
+    let request = request();
+    let creation = workspace.create_sms_connector(&request);
+    assert!(tokio::time::timeout(Duration::from_millis(50), creation).await.is_err());
+    assert_eq!(peer.posts(), 1);
+    let _ = workspace.create_sms_connector(&request).await.unwrap();
+}
+
+// Fault 32.
+#[tokio::test]
+async fn a_proxy_that_refuses_is_typed_and_nothing_was_created() {
+    let via = |peer: &Peer, base_url: &str| {
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(crate::tls::config(Vec::new()).unwrap())
+            .proxy(reqwest::Proxy::all(peer.base_url()).unwrap())
+            .build()
+            .unwrap();
+        let retry = RetryPolicy { max_attempts: 2, ..Default::default() };
+        workspace(hurried(base_url).0.allow_http().http_client(http).retry_policy(retry))
+    };
+    let forward = peer([Answer::status(407)]).await;
+    let workspace = via(&forward, "http://bird.example");
+    let error = workspace.create_sms_connector(&request()).await.unwrap_err();
+    assert_eq!(error.answer().unwrap().status, 407);
+    assert!(matches!(error, Error::Refused(_)), "{error:?}");
+    for status in [403, 407] {
+        let tunnel = peer([Answer::status(status), Answer::status(status)]).await;
+        let workspace = via(&tunnel, "https://bird.example");
+        let error = workspace.create_sms_connector(&request()).await.unwrap_err();
+        assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
+        assert_eq!(tunnel.requests()[0].method, "CONNECT");
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Status(u16),
+    Close,
+    Reset,
+}
+
+impl Step {
+    fn answer(self) -> Answer {
+        match self {
+            Self::Status(201) => created(),
+            Self::Status(status) => Answer::status(status),
+            Self::Close => Answer::Close,
+            Self::Reset => Answer::Reset,
+        }
+    }
+
+    /// The table of the documentation, said once more.
+    fn may_be_followed_by_another_post(self) -> bool {
+        matches!(self, Self::Status(429 | 500 | 502 | 503 | 504))
+    }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        prop::sample::select(vec![
+            201, 204, 301, 307, 400, 401, 403, 404, 408, 409, 422, 429, 500, 501, 502, 503, 504,
+            505
+        ])
+        .prop_map(Step::Status),
+        Just(Step::Status(503)),
+        Just(Step::Status(429)),
+        Just(Step::Close),
+        Just(Step::Reset),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_script_makes_it_send_a_post_that_the_table_does_not_allow(
+        steps in prop::collection::vec(step(), 1..6)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let peer = peer(steps.iter().map(|step| step.answer())).await;
+            let retry = RetryPolicy { max_attempts: u32::try_from(steps.len()).unwrap(), ..Default::default() };
+            let workspace = workspace(hurried(&peer.base_url()).0.retry_policy(retry));
+            let result = workspace.create_sms_connector(&request()).await;
+            let again =
+                steps.iter().take_while(|step| step.may_be_followed_by_another_post()).count();
+            assert_eq!(peer.posts(), steps.len().min(again + 1), "{result:?}");
+            // What was processed, or may have been, is not said to be nothing.
+            let processed = steps[..peer.posts()].iter().any(|step| {
+                matches!(step, Step::Close | Step::Reset | Step::Status(201 | 204 | 408 | 500..=599))
+            });
+            match result {
+                Ok(pending) => assert_eq!(pending.connector_id(), connector_id()),
+                Err(error) => assert_eq!(error.connector_may_exist(), processed, "{error:?}"),
+            }
+        });
+    }
+}

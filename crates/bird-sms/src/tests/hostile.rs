@@ -1,0 +1,164 @@
+//! Answers that nobody should send.
+
+use std::time::Duration;
+
+use bird_test_peer::{Answer, Peer, head_and_body};
+use proptest::prelude::*;
+
+use super::*;
+use crate::Error;
+
+async fn create(answer: Answer) -> Error {
+    let peer = Peer::script([answer]).await.unwrap();
+    let (builder, _) = hurried(&peer.base_url());
+    let workspace = workspace(builder.attempt_timeout(Duration::from_secs(10)));
+    workspace.create_sms_connector(&request()).await.unwrap_err()
+}
+
+// Fault 22.
+#[tokio::test]
+async fn an_error_of_a_proxy_keeps_its_status_and_a_bounded_excerpt() {
+    let page = format!("<html>\u{1b}[31m{}</html>", "x".repeat(10_000));
+    let error = create(Answer::with_headers(403, &["content-type: text/html"], page)).await;
+    let answer = error.answer().unwrap();
+    let excerpt = answer.excerpt.as_deref().unwrap();
+    assert!(excerpt.starts_with("<html> [31mxxx") && excerpt.len() < 600, "{excerpt}");
+    assert!(error.to_string().len() < 1000);
+}
+
+// Fault 22.
+#[tokio::test]
+async fn error_bodies_of_any_shape_are_understood_as_far_as_it_goes() {
+    for (body, code, details) in [
+        ("", None, 0),
+        ("plain text", None, 0),
+        ("[1, 2]", None, 0),
+        (r#"{"code": 7, "message": {"a": 1}}"#, None, 0),
+        (r#"{"code": "C", "details": "text"}"#, Some("C"), 0),
+        (r#"{"code": "C", "details": {".a": "one", ".b": [1, null], ".c": {}}}"#, Some("C"), 3),
+    ] {
+        let error = create(Answer::with_headers(401, &[], body)).await;
+        let answer = error.answer().unwrap();
+        assert_eq!((answer.status, answer.code.as_deref()), (401, code), "{body}");
+        assert_eq!(answer.details.len(), details, "{body}");
+    }
+}
+
+// Fault 23.
+#[tokio::test]
+async fn a_success_that_makes_no_sense_is_created_but_unreadable() {
+    let deep = format!(r#"{{"a": {}{}"#, "[".repeat(100_000), "]".repeat(100_000));
+    for body in [
+        "null",
+        "7",
+        "[]",
+        r#"{"id": null}"#,
+        r#"{"id": "not a uuid"}"#,
+        r#"{"name": "n"}"#,
+        "\u{feff}{}",
+        &deep,
+    ] {
+        let error = create(Answer::json(201, body)).await;
+        let Error::CreatedUnreadable(unreadable) = &error else { panic!("{error:?}") };
+        assert!(unreadable.answer.problem.len() < 600);
+    }
+    let mut bytes = head_and_body(201, &[], "{\"id\": \"??\"}");
+    let at = bytes.len() - 4;
+    bytes[at] = 0xff;
+    let error = create(Answer::Bytes(bytes)).await;
+    assert!(matches!(error, Error::CreatedUnreadable(_)), "{error:?}");
+}
+
+// Fault 27.
+#[tokio::test]
+async fn a_body_without_end_is_read_up_to_the_limit() {
+    let head = b"HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000)).into_bytes();
+    let error = create(Answer::Endless(head, chunk)).await;
+    let Error::CreatedUnreadable(unreadable) = &error else { panic!("{error:?}") };
+    assert!(unreadable.answer.problem.contains("longer than the limit"), "{error}");
+}
+
+// Fault 27.
+#[tokio::test]
+async fn a_body_that_is_compressed_is_not_unpacked() {
+    let error = create(Answer::with_headers(201, &["content-encoding: gzip"], "\u{1f}gzip")).await;
+    assert!(matches!(error, Error::CreatedUnreadable(_)), "{error:?}");
+}
+
+// Fault 27.
+#[tokio::test]
+async fn a_length_that_is_not_true_and_too_many_headers_are_survived() {
+    let long = b"HTTP/1.1 201 Created\r\ncontent-length: 9999\r\n\r\n{".to_vec();
+    let error = create(Answer::BytesThenClose(long)).await;
+    assert!(matches!(error, Error::CreatedUnreadable(_)), "{error:?}");
+    let header = "x: y\r\n".repeat(5000);
+    let many = format!("HTTP/1.1 201 Created\r\n{header}\r\n").into_bytes();
+    let error = create(Answer::BytesThenClose(many)).await;
+    // hyper takes at most a hundred headers: what the answer says is not known then.
+    assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
+}
+
+// Fault 27.
+#[tokio::test]
+async fn an_error_without_end_counts_by_its_status() {
+    let head = b"HTTP/1.1 422 Unprocessable\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000)).into_bytes();
+    let error = create(Answer::Endless(head, chunk)).await;
+    assert_eq!(error.answer().unwrap().status, 422);
+}
+
+fn json() -> impl Strategy<Value = serde_json::Value> {
+    use serde_json::Value;
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[ -~]{0,12}".prop_map(Value::from),
+        Just(Value::from(CONNECTOR)),
+    ];
+    let key = prop::sample::select(vec![
+        "id",
+        "channel",
+        "channelId",
+        "workspaceId",
+        "name",
+        "code",
+        "message",
+        "details",
+        "number",
+    ]);
+    leaf.prop_recursive(4, 32, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((key.clone(), inner), 0..6).prop_map(|fields| {
+                fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn no_json_as_a_body_panics_or_loses_what_the_status_says(
+        body in json(),
+        status in prop::sample::select(vec![200_u16, 201, 400, 422, 429, 500])
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let text = body.to_string();
+            let peer = Peer::answering(move |_| Answer::json(status, &text)).await.unwrap();
+            let (builder, _) = hurried(&peer.base_url());
+            let workspace = workspace(builder.install_timeout(Duration::from_secs(3)));
+            match workspace.install_sms_channel("n", NUMBER.parse().unwrap()).await {
+                Ok(channel) => assert_eq!(channel.connector_id, connector_id()),
+                Err(error) => {
+                    let may_exist = !matches!(status, 400 | 422 | 429);
+                    assert_eq!(error.connector_may_exist(), may_exist, "{error:?}");
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,115 @@
+//! The faults that an install must survive, over real sockets. Numbers are those of
+//! `docs/reliability.md`.
+
+mod concurrent;
+mod create;
+mod hostile;
+mod secrets;
+#[cfg(feature = "rustls")]
+mod tls;
+mod wait;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use bird_test_peer::Peer;
+use tokio::time::Instant;
+
+use crate::surroundings::{Sleep, Surroundings};
+use crate::{
+    AccessKey, Client, ClientBuilder, ConnectorId, Error, PendingChannel, SmsChannel,
+    SmsConnectorRequest, Workspace, WorkspaceId,
+};
+
+const CONNECTOR: &str = "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11";
+const CHANNEL: &str = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9";
+const WORKSPACE: &str = "a1405560-c8d3-4b1a-877d-3f449ad95352";
+const NUMBER: &str = "2cffb55c-120e-91a8-8f10-ed9d1b412d29";
+const KEY: &str = "top-secret-key";
+
+/// Sleeps pass at once, and the clock with them; chance always takes the longest wait.
+#[derive(Debug, Default)]
+struct Hurried {
+    slept: Mutex<Vec<Duration>>,
+}
+
+impl Hurried {
+    fn slept(&self) -> Vec<Duration> {
+        self.slept.lock().unwrap().clone()
+    }
+}
+
+impl Surroundings for Hurried {
+    fn now(&self) -> Instant {
+        Instant::now() + self.slept().iter().sum()
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        self.slept.lock().unwrap().push(duration);
+        Box::pin(tokio::task::yield_now())
+    }
+
+    fn random(&self) -> f64 {
+        0.0
+    }
+}
+
+/// A client that sleeps for no time, and its surroundings.
+fn hurried(base_url: &str) -> (ClientBuilder, Arc<Hurried>) {
+    let surroundings = Arc::new(Hurried::default());
+    let builder = Client::builder()
+        .access_key(AccessKey::new(KEY).unwrap())
+        .base_url(base_url)
+        .surroundings(Arc::clone(&surroundings) as _);
+    (builder, surroundings)
+}
+
+fn workspace(builder: ClientBuilder) -> Workspace {
+    builder.build().unwrap().workspace(workspace_id())
+}
+
+fn workspace_id() -> WorkspaceId {
+    WORKSPACE.parse().unwrap()
+}
+
+fn connector_id() -> ConnectorId {
+    CONNECTOR.parse().unwrap()
+}
+
+fn request() -> SmsConnectorRequest {
+    SmsConnectorRequest::new("My SMS channel", NUMBER.parse().unwrap())
+}
+
+async fn create_at(peer: &Peer) -> Result<PendingChannel, Error> {
+    workspace(hurried(&peer.base_url()).0).create_sms_connector(&request()).await
+}
+
+async fn install_at(peer: &Peer) -> Result<SmsChannel, Error> {
+    let workspace = workspace(hurried(&peer.base_url()).0);
+    workspace.install_sms_channel("My SMS channel", NUMBER.parse().unwrap()).await
+}
+
+async fn wait_at(peer: &Peer) -> Result<SmsChannel, Error> {
+    workspace(hurried(&peer.base_url()).0).pending_channel(connector_id()).wait().await
+}
+
+/// A connector without a channel.
+fn pending() -> String {
+    connector("null")
+}
+
+/// A connector with its channel.
+fn ready() -> String {
+    connector(&format!(r#"{{"channelId": "{CHANNEL}"}}"#))
+}
+
+fn connector(channel: &str) -> String {
+    format!(
+        r#"{{"id": "{CONNECTOR}", "workspaceId": "{WORKSPACE}", "name": "My SMS channel",
+            "createdAt": "2025-01-21T01:43:10.940Z", "channel": {channel}}}"#
+    )
+}

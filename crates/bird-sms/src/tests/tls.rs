@@ -1,0 +1,68 @@
+//! TLS with a certificate authority of the test's own. Fault 2.
+
+use bird_test_peer::tls::Ca;
+use bird_test_peer::{Answer, Peer};
+
+use super::*;
+use crate::{Error, TransportErrorKind};
+
+/// The error of a creation and of a read at a peer whose certificate is not to be trusted.
+async fn refused(peer: &Peer, trusted: &Ca) -> String {
+    let (builder, surroundings) = hurried(&peer.base_url());
+    let workspace = workspace(builder.root_certificates_pem(trusted.pem()));
+    let error = workspace.create_sms_connector(&request()).await.unwrap_err();
+    let Error::Unreachable(unreachable) = &error else { panic!("{error:?}") };
+    assert_eq!(unreachable.cause.kind(), TransportErrorKind::Certificate);
+    assert_eq!(unreachable.effort.attempts, 1, "fails at once");
+    let wait = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
+    assert!(matches!(wait, Error::Read(_)), "{wait:?}");
+    assert!(surroundings.slept().is_empty());
+    assert!(peer.requests().is_empty(), "nothing was sent");
+    error.to_string()
+}
+
+#[tokio::test]
+async fn a_server_of_a_trusted_authority_is_served() {
+    let ca = Ca::new();
+    let peer = Peer::tls(ca.server("localhost"), [Answer::json(201, ready())]).await.unwrap();
+    let (builder, _) = hurried(&peer.base_url());
+    let workspace = workspace(builder.root_certificates_pem(ca.pem()));
+    assert!(peer.base_url().starts_with("https://"));
+    let _ = workspace.create_sms_connector(&request()).await.unwrap();
+    assert_eq!(peer.posts(), 1);
+}
+
+#[tokio::test]
+async fn an_unknown_authority_is_refused_at_once_and_named() {
+    let peer = Peer::tls(Ca::new().server("localhost"), []).await.unwrap();
+    let error = refused(&peer, &Ca::new()).await;
+    assert!(
+        error.contains("certificate was refused") && error.contains("UnknownIssuer"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_host_is_refused_at_once_and_named() {
+    let ca = Ca::new();
+    let peer = Peer::tls(ca.server("bird.example"), []).await.unwrap();
+    let error = refused(&peer, &ca).await;
+    assert!(error.contains("not valid for name"), "{error}");
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused_at_once_and_named() {
+    let ca = Ca::new();
+    let peer = Peer::tls(ca.expired_server("localhost"), []).await.unwrap();
+    let error = refused(&peer, &ca).await;
+    assert!(error.contains("expired"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_speak_tls_was_not_sent_anything() {
+    let peer = Peer::script([]).await.unwrap();
+    let (builder, _) = hurried(&peer.base_url().replace("http://", "https://"));
+    let error = workspace(builder).create_sms_connector(&request()).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
+    assert!(peer.requests().is_empty());
+}

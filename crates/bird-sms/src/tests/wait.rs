@@ -1,0 +1,314 @@
+//! The GETs: until when they go on, and that the id is never lost.
+
+use std::time::Duration;
+
+use bird_test_peer::{Answer, Peer, head_and_body, refused_url};
+
+use super::*;
+use crate::{Error, Event, PollPolicy, ReadFailure, TransportErrorKind};
+
+async fn peer(script: impl IntoIterator<Item = Answer>) -> Peer {
+    Peer::script(script).await.unwrap()
+}
+
+/// What a script makes of a wait for a connector that exists, and how many GETs it took.
+async fn wait(script: impl IntoIterator<Item = Answer>) -> (Result<SmsChannel, Error>, usize) {
+    let peer = peer(script).await;
+    let result = wait_at(&peer).await;
+    assert_eq!(peer.posts(), 0);
+    (result, peer.gets())
+}
+
+/// The cause of a wait that ended early; the id of the connector is in the error and in its text.
+fn cause(result: Result<SmsChannel, Error>) -> ReadFailure {
+    let error = result.unwrap_err();
+    assert_eq!(error.connector_id(), Some(connector_id()));
+    assert!(error.to_string().contains(CONNECTOR), "{error}");
+    assert!(error.connector_may_exist());
+    match error {
+        Error::Read(error) => error.cause,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn still_pending() -> Answer {
+    Answer::json(200, pending())
+}
+
+fn done() -> Answer {
+    Answer::json(200, ready())
+}
+
+#[tokio::test]
+async fn an_install_polls_until_the_channel_is_there() {
+    let created = Answer::json(201, pending());
+    let peer = peer([created, still_pending(), still_pending(), done()]).await;
+    let channel = install_at(&peer).await.unwrap();
+    assert_eq!(channel.id.to_string(), CHANNEL);
+    assert_eq!(channel.connector_id, connector_id());
+    assert_eq!(channel.workspace_id, workspace_id());
+    assert_eq!(channel.connector.unwrap().name, "My SMS channel");
+    assert_eq!((peer.posts(), peer.gets(), peer.connections()), (1, 3, 1));
+    let path = format!("/workspaces/{WORKSPACE}/connectors/{CONNECTOR}");
+    assert_eq!(peer.requests()[1].path, path);
+}
+
+#[tokio::test]
+async fn a_channel_that_comes_with_the_creation_needs_no_poll() {
+    let peer = peer([Answer::json(201, ready())]).await;
+    assert_eq!(install_at(&peer).await.unwrap().id.to_string(), CHANNEL);
+    assert_eq!(peer.gets(), 0);
+}
+
+#[tokio::test]
+async fn the_waits_between_polls_grow_up_to_their_cap() {
+    let peer = peer((0..8).map(|_| still_pending()).chain([done()])).await;
+    let (builder, surroundings) = hurried(&peer.base_url());
+    workspace(builder).pending_channel(connector_id()).wait().await.unwrap();
+    let waits: Vec<_> = surroundings.slept().iter().map(Duration::as_millis).collect();
+    assert_eq!(waits, [500, 750, 1125, 1687, 2531, 3796, 5000, 5000]);
+}
+
+#[tokio::test]
+async fn an_observer_sees_what_happens_in_order() {
+    let peer = peer([Answer::json(201, pending()), Answer::status(503), still_pending(), done()]);
+    let peer = peer.await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&seen);
+    workspace(hurried(&peer.base_url()).0)
+        .install_sms_channel("n", NUMBER.parse().unwrap())
+        .observe(move |event| told.lock().unwrap().push(event.clone()))
+        .await
+        .unwrap();
+    let seen = seen.lock().unwrap();
+    let [
+        Event::Creating { attempt: 1 },
+        Event::Created { connector_id },
+        Event::Retrying { .. },
+        Event::Polled { polls: 2, .. },
+        Event::Ready { channel_id },
+    ] = &seen[..]
+    else {
+        panic!("{seen:?}");
+    };
+    assert_eq!(connector_id.to_string(), CONNECTOR);
+    assert_eq!(channel_id.to_string(), CHANNEL);
+}
+
+#[tokio::test]
+async fn a_poll_by_hand_looks_once() {
+    let peer = peer([still_pending(), Answer::status(503), done()]).await;
+    let mut pending = workspace(hurried(&peer.base_url()).0).pending_channel(connector_id());
+    assert_eq!(pending.poll().await.unwrap(), None);
+    assert!(matches!(pending.poll().await, Err(Error::Read(_))));
+    assert_eq!(pending.poll().await.unwrap().unwrap().id.to_string(), CHANNEL);
+    assert_eq!(peer.gets(), 3);
+}
+
+#[tokio::test]
+async fn a_deadline_tells_the_id_the_time_and_the_polls() {
+    let peer = Peer::answering(|_| still_pending()).await.unwrap();
+    let (builder, surroundings) = hurried(&peer.base_url());
+    let workspace = workspace(builder.install_timeout(Duration::from_secs(20)));
+    let error = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
+    let Error::NotReady(not_ready) = &error else { panic!("{error:?}") };
+    assert_eq!(not_ready.connector_id, connector_id());
+    assert_eq!(not_ready.polls as usize, peer.gets());
+    let slept: Duration = surroundings.slept().iter().sum();
+    // The last look comes a second before the end.
+    assert_eq!(slept.as_secs(), 18, "{slept:?}");
+    assert!(not_ready.waited >= slept);
+    assert!(error.to_string().contains(CONNECTOR), "{error}");
+}
+
+// Fault 1.
+#[tokio::test]
+async fn a_peer_that_refuses_connections_is_tried_until_the_deadline() {
+    let (builder, _) = hurried(&refused_url().await.unwrap());
+    let error = workspace(builder).pending_channel(connector_id()).wait().await.unwrap_err();
+    let Error::NotReady(not_ready) = &error else { panic!("{error:?}") };
+    let Some(ReadFailure::NoAnswer(last)) = &not_ready.last else { panic!("{error:?}") };
+    assert_eq!(last.kind(), TransportErrorKind::Connect);
+    assert!(not_ready.polls > 10);
+}
+
+// Faults 3 to 8, 12, 13, 16, 22.
+#[tokio::test]
+async fn what_may_pass_is_tried_again() {
+    let whole = head_and_body(200, &[], &ready());
+    let cut = whole[..whole.len() - 5].to_vec();
+    let html = Answer::with_headers(502, &["content-type: text/html"], "<html>Bad gateway</html>");
+    for passing in [
+        Answer::ResetOnAccept,
+        Answer::Reset,
+        Answer::Close,
+        Answer::BytesThenClose(head_and_body(200, &[], &pending())),
+        Answer::BytesThenClose(cut.clone()),
+        Answer::BytesThenReset(cut),
+        Answer::status(408),
+        Answer::status(429),
+        Answer::status(500),
+        Answer::status(503),
+        Answer::status(504),
+        html,
+    ] {
+        let shown = format!("{passing:?}");
+        let (result, _) = wait([passing, still_pending(), done()]).await;
+        assert!(result.is_ok(), "{shown}: {result:?}");
+    }
+}
+
+// Fault 8.
+#[tokio::test]
+async fn silence_is_given_up_after_the_timeout_of_an_attempt() {
+    let peer = peer([Answer::Silence, done()]).await;
+    let (builder, _) = hurried(&peer.base_url());
+    let workspace = workspace(builder.attempt_timeout(Duration::from_millis(50)));
+    workspace.pending_channel(connector_id()).wait().await.unwrap();
+    assert_eq!(peer.gets(), 2);
+}
+
+// Fault 9.
+#[tokio::test]
+async fn the_deadline_ends_a_body_that_drips_and_the_id_is_kept() {
+    let drip = Answer::Drip(head_and_body(200, &[], &ready()), Duration::from_millis(5));
+    let peer = peer([drip]).await;
+    let (builder, _) = hurried(&peer.base_url());
+    let workspace = workspace(builder.install_timeout(Duration::from_millis(100)));
+    let error = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
+    assert!(matches!(error, Error::NotReady(_)), "{error:?}");
+    assert_eq!(error.connector_id(), Some(connector_id()));
+}
+
+// Faults 11, 15, 18.
+#[tokio::test]
+async fn what_will_not_pass_ends_the_wait_at_once() {
+    for status in [301, 307, 308, 400, 401, 403, 404, 409, 422, 501, 505] {
+        let (result, gets) = wait([Answer::status(status), done()]).await;
+        assert_eq!(cause(result).answer().unwrap().status, status);
+        assert_eq!(gets, 1, "{status}");
+    }
+}
+
+// Fault 11.
+#[tokio::test]
+async fn a_404_right_after_the_creation_is_taken_for_lag() {
+    let created = || Answer::json(201, pending());
+    let peer = peer([created(), Answer::status(404), Answer::status(404), done()]).await;
+    assert!(install_at(&peer).await.is_ok());
+    // Not for ever,
+    let none = Peer::answering(move |request| match request.method.as_str() {
+        "POST" => created(),
+        _ => Answer::status(404),
+    })
+    .await
+    .unwrap();
+    assert_eq!(cause(install_at(&none).await).answer().unwrap().status, 404);
+    assert!((4..12).contains(&none.gets()), "{}", none.gets());
+    // and not once it was seen.
+    let created = Answer::json(201, pending());
+    let gone = super::wait::peer([created, still_pending(), Answer::status(404), done()]).await;
+    assert_eq!(cause(install_at(&gone).await).answer().unwrap().status, 404);
+}
+
+// Fault 12.
+#[tokio::test]
+async fn a_poll_that_is_rate_limited_waits_as_long_as_it_is_told() {
+    let limited = Answer::with_headers(429, &["retry-after: 7"], "");
+    let peer = peer([limited, done()]).await;
+    let (builder, surroundings) = hurried(&peer.base_url());
+    workspace(builder).pending_channel(connector_id()).wait().await.unwrap();
+    assert_eq!(surroundings.slept(), [Duration::from_secs(7)]);
+}
+
+// Faults 17 and 23.
+#[tokio::test]
+async fn unreadable_answers_are_tried_a_few_times() {
+    let no_content = Answer::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
+    let unreadable = [
+        no_content,
+        Answer::status(202),
+        Answer::json(200, "{"),
+        Answer::json(200, r#"{"id": null}"#),
+        Answer::json(200, format!(r#"{{"id": "{CONNECTOR}", "channel": 7}}"#)),
+    ];
+    for answer in unreadable {
+        let (result, gets) = wait([answer.clone(), answer.clone(), done()]).await;
+        assert!(result.is_ok() && gets == 3, "{answer:?}: {result:?}");
+        let (result, gets) = wait([answer.clone(), answer.clone(), answer.clone(), done()]).await;
+        assert!(matches!(cause(result), ReadFailure::Unreadable(_)) && gets == 3);
+    }
+}
+
+// Fault 23.
+#[tokio::test]
+async fn an_unreadable_answer_names_the_field() {
+    let bad = || Answer::json(200, format!(r#"{{"id": "{CONNECTOR}", "channel": 7}}"#));
+    let (result, _) = wait([bad(), bad(), bad()]).await;
+    let ReadFailure::Unreadable(answer) = cause(result) else { panic!() };
+    assert!(answer.problem.starts_with("`channel`: invalid type"), "{}", answer.problem);
+}
+
+// Fault 24.
+#[tokio::test]
+async fn a_ready_channel_is_not_lost_over_a_field_that_makes_no_sense() {
+    let odd = ready().replace("2025-01-21T01:43:10.940Z", "yesterday");
+    let (result, gets) = wait([Answer::json(200, odd)]).await;
+    let channel = result.unwrap();
+    assert_eq!((channel.id.to_string().as_str(), gets), (CHANNEL, 1));
+    assert_eq!(channel.connector, None);
+}
+
+// Fault 25.
+#[tokio::test]
+async fn ready_is_final() {
+    let (result, gets) = wait([still_pending(), done(), still_pending()]).await;
+    assert!(result.is_ok() && gets == 2);
+}
+
+// Fault 26.
+#[tokio::test]
+async fn an_answer_about_something_else_is_a_protocol_error() {
+    let other = "11111111-1111-4111-8111-111111111111";
+    let (result, gets) = wait([Answer::json(200, ready().replace(CONNECTOR, other))]).await;
+    let ReadFailure::OtherConnector(id) = cause(result) else { panic!() };
+    assert_eq!((id.to_string().as_str(), gets), (other, 1));
+    let (result, _) = wait([Answer::json(200, ready().replace(WORKSPACE, other))]).await;
+    assert!(matches!(cause(result), ReadFailure::OtherWorkspace(_)));
+    // The answer to a creation is no exception: its channel is not believed.
+    let foreign = ready().replace(WORKSPACE, other);
+    let peer = peer([Answer::json(201, foreign.clone()), Answer::json(200, foreign)]).await;
+    assert!(matches!(cause(install_at(&peer).await), ReadFailure::OtherWorkspace(_)));
+}
+
+// Fault 30.
+#[tokio::test]
+async fn a_wait_that_is_dropped_is_resumed_from_the_id() {
+    let peer = peer([Answer::json(201, pending()), Answer::Silence, done()]).await;
+    let workspace = workspace(hurried(&peer.base_url()).0);
+    let pending = workspace.create_sms_connector(&request()).await.unwrap();
+    let id = pending.connector_id();
+    assert!(tokio::time::timeout(Duration::from_millis(50), pending.wait()).await.is_err());
+    let channel = workspace.pending_channel(id).wait().await.unwrap();
+    assert_eq!(channel.id.to_string(), CHANNEL);
+    assert_eq!(peer.posts(), 1);
+}
+
+#[tokio::test]
+async fn a_read_is_tried_again_and_shows_all_that_was_told() {
+    let body = ready().replacen('{', r#"{"addedTomorrow": 1, "#, 1);
+    let peer = peer([Answer::status(503), Answer::json(200, body)]).await;
+    let workspace = workspace(hurried(&peer.base_url()).0);
+    let connector = workspace.connector(connector_id()).await.unwrap();
+    assert_eq!(connector.channel_id.unwrap().to_string(), CHANNEL);
+    assert!(connector.json().contains("addedTomorrow"));
+}
+
+#[tokio::test]
+async fn the_grace_of_a_404_is_the_caller_s_to_set() {
+    let poll = PollPolicy { not_found_grace: Duration::ZERO, ..Default::default() };
+    let peer = peer([Answer::json(201, pending()), Answer::status(404)]).await;
+    let workspace = workspace(hurried(&peer.base_url()).0.poll_policy(poll));
+    let pending = workspace.create_sms_connector(&request()).await.unwrap();
+    assert_eq!(cause(pending.wait().await).answer().unwrap().status, 404);
+}

@@ -1,0 +1,83 @@
+//! Certificates of a CA that lives as long as the test.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+static AUTHORITIES: AtomicU32 = AtomicU32::new(0);
+
+/// A certificate authority that nobody trusts yet.
+pub struct Ca(CertifiedIssuer<'static, KeyPair>);
+
+impl Ca {
+    /// A new one.
+    ///
+    /// # Panics
+    ///
+    /// When no key can be made.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut params = CertificateParams::new([]).expect("no names to go wrong");
+        // Authorities of one name are told apart by their keys alone, and a wrong key is another error.
+        let number = AUTHORITIES.fetch_add(1, Ordering::Relaxed);
+        params.distinguished_name.push(DnType::CommonName, format!("Test CA {number}"));
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
+    }
+
+    /// Its certificate, for those who shall trust it.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// TLS for a server with a certificate for this host name.
+    ///
+    /// # Panics
+    ///
+    /// When the name is not one.
+    #[must_use]
+    pub fn server(&self, host: &str) -> TlsAcceptor {
+        self.issue(&CertificateParams::new([host.to_owned()]).expect("a host name"))
+    }
+
+    /// TLS for a server whose certificate has expired.
+    ///
+    /// # Panics
+    ///
+    /// When the name is not one.
+    #[must_use]
+    pub fn expired_server(&self, host: &str) -> TlsAcceptor {
+        let mut params = CertificateParams::new([host.to_owned()]).expect("a host name");
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(2002, 1, 1);
+        self.issue(&params)
+    }
+
+    fn issue(&self, params: &CertificateParams) -> TlsAcceptor {
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key in PKCS #8");
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|config| {
+                config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)
+            })
+            .expect("a certificate with its key");
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+impl Default for Ca {
+    fn default() -> Self {
+        Self::new()
+    }
+}
