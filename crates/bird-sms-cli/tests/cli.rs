@@ -1,0 +1,376 @@
+//! The command as a process: its streams, its exit codes, its signals.
+
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use bird_sandbox::Sandbox;
+use bird_test_peer::{Answer, Peer, refused_url};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+const CONNECTOR: &str = "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11";
+const CHANNEL: &str = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9";
+const WORKSPACE: &str = "a1405560-c8d3-4b1a-877d-3f449ad95352";
+const NUMBER: &str = "2cffb55c-120e-91a8-8f10-ed9d1b412d29";
+const KEY: &str = "top-secret-key";
+
+/// The command, without what the environment of the tests might say.
+fn bird_sms(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bird-sms"));
+    command.args(args).stdin(Stdio::null()).kill_on_drop(true);
+    for name in ["BIRD_ACCESS_KEY", "BIRD_API_URL", "BIRD_WORKSPACE_ID", "RUST_LOG"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The command with a key and a workspace, against this API.
+fn at(api_url: &str, args: &[&str]) -> Command {
+    let mut command = bird_sms(args);
+    command
+        .env("BIRD_ACCESS_KEY", KEY)
+        .env("BIRD_API_URL", api_url)
+        .env("BIRD_WORKSPACE_ID", WORKSPACE);
+    command
+}
+
+fn in_sandbox(sandbox: &Sandbox, args: &[&str]) -> Command {
+    let mut command = bird_sms(args);
+    command
+        .env("BIRD_ACCESS_KEY", sandbox.access_key())
+        .env("BIRD_API_URL", sandbox.base_url())
+        .env("BIRD_WORKSPACE_ID", sandbox.workspace_id().to_string());
+    command
+}
+
+const INSTALL: [&str; 5] = ["install", "--name", "My SMS channel", "--phone-number-id", NUMBER];
+
+fn install<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    INSTALL.iter().chain(more).copied().collect()
+}
+
+/// What became of it: exit code, stdout, stderr.
+async fn run(mut command: Command) -> (i32, String, String) {
+    ended(command.output().await.unwrap())
+}
+
+fn ended(output: Output) -> (i32, String, String) {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn connector(channel: &str) -> String {
+    format!(
+        r#"{{"id": "{CONNECTOR}", "workspaceId": "{WORKSPACE}", "name": "My SMS channel",
+            "createdAt": "2025-01-21T01:43:10.940Z", "channel": {channel}}}"#
+    )
+}
+
+fn pending() -> String {
+    connector("null")
+}
+
+fn ready() -> String {
+    connector(&format!(r#"{{"channelId": "{CHANNEL}"}}"#))
+}
+
+async fn peer(script: impl IntoIterator<Item = Answer>) -> Peer {
+    Peer::script(script).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_install_in_the_embedded_sandbox_prints_the_channel_alone() {
+    let use_case = ["--use-case-id", "be123b02-dacf-31f9-b3e5-50b18260bc23", "--sandbox"];
+    let (code, stdout, stderr) = run(bird_sms(&install(&use_case))).await;
+    assert_eq!(code, 0, "{stderr}");
+    let id = stdout.strip_suffix('\n').unwrap();
+    assert_eq!(id.parse::<bird_sms::ChannelId>().unwrap().to_string(), id);
+    for told in ["Creating the connector", "Created connector ", "Waiting", "The channel is there"]
+    {
+        assert!(stderr.contains(told), "{stderr}");
+    }
+}
+
+#[tokio::test]
+async fn an_install_with_json_prints_one_object_and_nothing_else() {
+    let (code, stdout, stderr) = run(bird_sms(&install(&["--sandbox", "--json"]))).await;
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    let object: Value = serde_json::from_str(&stdout).unwrap();
+    for field in ["channelId", "connectorId", "workspaceId"] {
+        assert!(object[field].as_str().unwrap().parse::<bird_sms::ChannelId>().is_ok(), "{stdout}");
+    }
+    assert_eq!(object["name"], "My SMS channel");
+}
+
+#[tokio::test]
+async fn the_sandbox_prints_what_to_export_and_serves_until_it_is_interrupted() {
+    let mut server = bird_sms(&["sandbox", "--provisioning-delay", "0s"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let mut exported = Vec::new();
+    for name in ["BIRD_API_URL", "BIRD_WORKSPACE_ID", "BIRD_ACCESS_KEY"] {
+        let line = lines.next_line().await.unwrap().unwrap();
+        let value = line.strip_prefix(&format!("export {name}=")).expect(&line);
+        exported.push((name, value.to_owned()));
+    }
+    let mut command = bird_sms(&install(&[]));
+    command.envs(exported);
+    let (code, stdout, stderr) = run(command).await;
+    assert_eq!((code, stdout.len()), (0, 37), "{stderr}");
+    signal(&server, "INT");
+    assert_eq!(server.wait().await.unwrap().code(), Some(0));
+    assert_eq!(lines.next_line().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_wait_and_a_connector_show_what_an_install_left() {
+    let sandbox =
+        Sandbox::builder().provisioning_delay(Duration::from_millis(50)).start().await.unwrap();
+    let (code, channel, _) = run(in_sandbox(&sandbox, &install(&[]))).await;
+    assert_eq!(code, 0);
+    let id = sandbox.connectors()[0].id.to_string();
+    let (code, waited, _) = run(in_sandbox(&sandbox, &["wait", &id])).await;
+    assert_eq!((code, waited), (0, channel.clone()));
+    let (code, shown, stderr) = run(in_sandbox(&sandbox, &["connector", &id])).await;
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert!(shown.contains(&format!("channel.channelId: {}", channel.trim())), "{shown}");
+    let (_, json, _) = run(in_sandbox(&sandbox, &["connector", &id, "--json"])).await;
+    let object: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(object["id"], id);
+    assert_eq!(object["connectorTemplateRef"], "sms-messagebird:1");
+}
+
+#[tokio::test]
+async fn every_option_of_an_install_reaches_bird() {
+    let sandbox = Sandbox::builder().provisioning_delay(Duration::ZERO).start().await.unwrap();
+    let more = ["--channel-message-type", "promotional", "--conversational", "false"];
+    assert_eq!(run(in_sandbox(&sandbox, &install(&more))).await.0, 0);
+    let sent: Value = serde_json::from_str(&sandbox.requests()[0].body).unwrap();
+    assert_eq!(sent["name"], "My SMS channel");
+    assert_eq!(sent["channelConversationalStatusEnabled"], false);
+    let arguments =
+        serde_json::json!({"phoneNumberId": NUMBER, "channelMessageType": "promotional"});
+    assert_eq!(sent["arguments"], arguments);
+}
+
+#[tokio::test]
+async fn bad_input_is_one_sentence_with_nothing_sent_and_no_key_shown() {
+    let peer = peer([]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let bad_key = folder.path().join("key");
+    std::fs::write(&bad_key, format!("{KEY}\n{KEY}\n")).unwrap();
+    let bad_key = bad_key.to_str().unwrap();
+    let cases: [(&[&str], &str); 10] = [
+        (&["--workspace-id", "ws_123"], "starts with `ws_`"),
+        (&["--workspace-id", "https://app.bird.com/workspaces/x"], "is a URL"),
+        (&["--workspace-id", ""], "workspace id is empty"),
+        (&["--workspace-id", KEY], "workspace id is not a UUID"),
+        (&["--use-case-id", "7"], "use case id is not a UUID"),
+        (&["--channel-message-type", ""], "message type is empty"),
+        (&["--api-url", "http://api.bird.com"], "http://"),
+        (&["--timeout", "0s"], "timeout of an install is zero"),
+        (&["--access-key-file", bad_key], "contains a line break"),
+        (&["--access-key-file", "/does/not/exist"], "cannot be read"),
+    ];
+    for (more, problem) in cases {
+        let mut command = at(&peer.base_url(), &install(more));
+        command.env("RUST_LOG", "trace");
+        let (code, stdout, stderr) = run(command).await;
+        assert_eq!((code, stdout.as_str()), (2, ""), "{more:?}: {stderr}");
+        assert!(stderr.contains(problem), "{more:?}: {stderr}");
+        assert_eq!(stderr.matches("error: ").count(), 1, "{stderr}");
+        assert!(!stderr.contains(KEY), "{more:?}: {stderr}");
+    }
+    let empty_name = ["install", "--name", "", "--phone-number-id", NUMBER];
+    let (code, _, stderr) = run(at(&peer.base_url(), &empty_name)).await;
+    assert!(code == 2 && stderr.contains("the name is empty"), "{stderr}");
+    for (name, value, problem) in [
+        ("BIRD_ACCESS_KEY", "top-secret-key\n", "contains a line break"),
+        ("BIRD_ACCESS_KEY", "", "access key is empty"),
+        ("BIRD_WORKSPACE_ID", "ws_123", "starts with `ws_`"),
+        ("BIRD_API_URL", "api.bird.com", "is not a URL"),
+    ] {
+        let mut command = at(&peer.base_url(), &install(&["-vv"]));
+        command.env(name, value);
+        let (code, _, stderr) = run(command).await;
+        assert!(code == 2 && stderr.contains(problem), "{name}: {stderr}");
+        assert!(!stderr.contains(KEY), "{stderr}");
+    }
+    for (name, problem) in [
+        ("BIRD_ACCESS_KEY", "there is no access key"),
+        ("BIRD_WORKSPACE_ID", "there is no workspace"),
+    ] {
+        let mut command = at(&peer.base_url(), &install(&[]));
+        command.env_remove(name);
+        let (code, _, stderr) = run(command).await;
+        assert!(code == 2 && stderr.contains(problem), "{stderr}");
+    }
+    assert_eq!(peer.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_key_in_a_file_may_end_with_a_line_break() {
+    let sandbox = Sandbox::builder().provisioning_delay(Duration::ZERO).start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    std::fs::write(&path, format!("{}\n", sandbox.access_key())).unwrap();
+    let mut command =
+        in_sandbox(&sandbox, &install(&["--access-key-file", path.to_str().unwrap()]));
+    command.env("BIRD_ACCESS_KEY", "wrong");
+    let (code, _, stderr) = run(command).await;
+    assert_eq!(code, 0, "{stderr}");
+}
+
+/// Runs an install against a script, for people and with `--json`. Returns the exit code and the error
+/// object; both runs agree, and made this many POSTs each.
+async fn failure(script: &[Answer], posts: usize) -> (i32, Value) {
+    let quick = ["--timeout", "2s"];
+    let for_people = peer(script.to_vec()).await;
+    let (code, stdout, stderr) = run(at(&for_people.base_url(), &install(&quick))).await;
+    assert_eq!((stdout.as_str(), for_people.posts()), ("", posts), "{stderr}");
+    let json = peer(script.to_vec()).await;
+    let args = install(&["--json", "--timeout", "2s"]);
+    let (json_code, stdout, told) = run(at(&json.base_url(), &args)).await;
+    assert_eq!((stdout.as_str(), json.posts(), json_code), ("", posts, code), "{told}");
+    let error: Value = serde_json::from_str(&told).expect(&told);
+    assert_eq!(error["exitCode"], code);
+    if let Some(id) = error["connectorId"].as_str() {
+        assert!(
+            stderr.contains(&format!("bird-sms wait {id} --workspace-id {WORKSPACE}")),
+            "{stderr}"
+        );
+    }
+    assert!(!stderr.contains(KEY) && !told.contains(KEY));
+    (code, error)
+}
+
+#[tokio::test]
+async fn refused_is_3_and_nothing_was_created() {
+    let body = r#"{"code": "InvalidPayload", "message": "m", "details": {".name": ["n"]}}"#;
+    let (code, error) = failure(&[Answer::json(422, body)], 1).await;
+    assert_eq!(code, 3);
+    assert_eq!(error["connectorMayExist"], false);
+    assert_eq!((&error["status"], &error["code"]), (&422.into(), &"InvalidPayload".into()));
+    assert_eq!(error["details"][".name"][0], "n");
+    let redirect = Answer::with_headers(302, &["location: http://127.0.0.1:1"], "");
+    assert_eq!(failure(&[redirect], 1).await.0, 3);
+    let limited = Answer::with_headers(429, &["retry-after: 60"], "");
+    assert_eq!(failure(&[limited], 1).await.0, 3);
+}
+
+#[tokio::test]
+async fn unreachable_is_4_and_nothing_was_created() {
+    let url = refused_url().await.unwrap();
+    let args = install(&["--json", "--timeout", "1s"]);
+    let (code, _, stderr) = run(at(&url, &args)).await;
+    let error: Value = serde_json::from_str(&stderr).unwrap();
+    assert_eq!((code, &error["connectorMayExist"]), (4, &false.into()));
+}
+
+#[tokio::test]
+async fn a_doubt_is_5() {
+    let unreadable = Answer::json(201, "{");
+    for (script, posts) in [
+        (vec![Answer::Reset], 1),
+        (vec![Answer::Close], 1),
+        (vec![Answer::status(501)], 1),
+        (vec![Answer::status(500), Answer::status(409)], 2),
+        (vec![unreadable], 1),
+    ] {
+        let (code, error) = failure(&script, posts).await;
+        assert_eq!(code, 5, "{script:?}");
+        assert_eq!(error["connectorMayExist"], true);
+        assert_eq!(error["connectorId"], Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn a_connector_without_its_channel_is_6_with_its_id() {
+    let created = || Answer::json(201, pending());
+    for script in [
+        vec![created(), Answer::status(401)],
+        vec![created(), Answer::json(200, ready().replace(CONNECTOR, CHANNEL))],
+        vec![created(), Answer::Silence],
+    ] {
+        let (code, error) = failure(&script, 1).await;
+        assert_eq!(code, 6, "{script:?}");
+        assert_eq!(error["connectorId"], CONNECTOR);
+        assert_eq!(error["connectorMayExist"], true);
+    }
+}
+
+#[tokio::test]
+async fn reading_a_connector_that_is_refused_is_3_and_one_that_is_not_reached_4() {
+    let refusing = peer([Answer::status(404)]).await;
+    let (code, _, stderr) = run(at(&refusing.base_url(), &["connector", CONNECTOR])).await;
+    assert_eq!(code, 3, "{stderr}");
+    let args = ["connector", CONNECTOR, "--timeout", "500ms"];
+    assert_eq!(run(at(&refused_url().await.unwrap(), &args)).await.0, 4);
+    let refusing = peer([Answer::status(404)]).await;
+    assert_eq!(run(at(&refusing.base_url(), &["wait", CONNECTOR])).await.0, 6);
+}
+
+fn signal(process: &tokio::process::Child, name: &str) {
+    let pid = process.id().unwrap().to_string();
+    let status = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status();
+    assert!(status.unwrap().success());
+}
+
+#[tokio::test]
+async fn an_interrupt_while_waiting_tells_how_to_go_on() {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let script = [Answer::json(201, pending()), Answer::Silence, Answer::json(200, ready())];
+        let peer = peer(script).await;
+        let mut process = at(&peer.base_url(), &install(&[]))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = BufReader::new(process.stderr.take().unwrap()).lines();
+        while !stderr.next_line().await.unwrap().unwrap().contains("Waiting") {}
+        signal(&process, name);
+        let mut rest = String::new();
+        while let Some(line) = stderr.next_line().await.unwrap() {
+            rest += &line;
+        }
+        let (exit, stdout, _) = ended(process.wait_with_output().await.unwrap());
+        assert_eq!((exit, stdout.as_str()), (code, ""), "{rest}");
+        let go_on = format!("bird-sms wait {CONNECTOR} --workspace-id {WORKSPACE}");
+        assert!(rest.contains(&go_on), "{rest}");
+        // The script is at its second answer or past it, depending on the moment of the signal.
+        while peer.gets() < 1 {
+            let command = at(&peer.base_url(), &["connector", CONNECTOR, "--timeout", "100ms"]);
+            run(command).await;
+        }
+        let (code, stdout, _) = run(at(&peer.base_url(), &["wait", CONNECTOR])).await;
+        assert_eq!((code, stdout.trim()), (0, CHANNEL));
+    }
+}
+
+#[tokio::test]
+async fn an_interrupt_during_the_creation_says_that_a_connector_may_exist() {
+    let peer = peer([Answer::Silence]).await;
+    let process = at(&peer.base_url(), &install(&["--json"]))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while peer.posts() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    signal(&process, "INT");
+    let (code, _, stderr) = ended(process.wait_with_output().await.unwrap());
+    let error: Value = serde_json::from_str(&stderr).unwrap();
+    assert_eq!((code, &error["connectorMayExist"]), (130, &true.into()));
+}
+
+#[tokio::test]
+async fn the_completions_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, stdout, _) = run(bird_sms(&["completions", shell])).await;
+        assert!(code == 0 && stdout.contains("phone-number-id"), "{shell}");
+    }
+}
