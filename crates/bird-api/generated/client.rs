@@ -143,7 +143,7 @@ described counts as absent.
     #[serde(deny_unknown_fields)]
     #[non_exhaustive]
     pub struct CreateConnectorReq {
-        /**The arguments that the template asks for. For SMS see `SmsArguments`.
+        /**The arguments that the template asks for. For SMS: `SmsArguments`.
 */
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub arguments: ::std::option::Option<

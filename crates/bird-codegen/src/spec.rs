@@ -23,6 +23,9 @@ pub(crate) fn prepare(contract: &mut OpenAPI) -> Marked {
     }
     let mut marked = Marked::default();
     for (name, schema) in named_schemas(contract) {
+        // Whoever refers to it says whether it may be null; typify would wrap the type in an Option.
+        schema.schema_data.nullable = false;
+        one_shape(schema);
         plain_strings(schema);
         null_means_absent(schema);
         collect_marked(name, schema, &mut marked);
@@ -68,6 +71,30 @@ fn only_success_answers(operation: &mut Operation) {
         .filter(|(status, _)| matches!(status, StatusCode::Code(200..=299) | StatusCode::Range(2)))
         .map(|(_, response)| (StatusCode::Range(2), response))
         .collect();
+}
+
+/// Reduces what linters want said twice, or what says more than a type can, to the one shape that typify
+/// makes a good type of: `type: object` beside an `allOf` is the `allOf`, and an `anyOf` with any object
+/// among its alternatives is any object.
+fn one_shape(schema: &mut Schema) {
+    if let SchemaKind::Any(any) = &mut schema.schema_kind
+        && any.typ.as_deref() == Some("object")
+    {
+        let free = any.any_of.iter().find_map(|alternative| match alternative {
+            ReferenceOr::Item(Schema {
+                schema_kind: SchemaKind::Type(Type::Object(object)),
+                ..
+            }) if object.properties.is_empty() => Some(object.clone()),
+            _ => None,
+        });
+        if let Some(object) = free {
+            schema.schema_kind = SchemaKind::Type(Type::Object(object));
+        } else if !any.all_of.is_empty() {
+            let all_of = std::mem::take(&mut any.all_of);
+            schema.schema_kind = SchemaKind::AllOf { all_of };
+        }
+    }
+    inner_schemas(schema).into_iter().for_each(one_shape);
 }
 
 /// Takes the lengths and patterns off strings: typify makes each into a type of its own, which refuses
@@ -192,6 +219,31 @@ mod tests {
         assert!(responses.default.is_none());
         let statuses: Vec<_> = responses.responses.keys().collect();
         assert_eq!(statuses, [&StatusCode::Range(2)]);
+    }
+
+    #[test]
+    fn a_named_schema_is_not_null_by_itself() {
+        let mut contract: OpenAPI = yaml_serde::from_str(
+            "{openapi: 3.0.3, info: {title: t, version: v1}, paths: {}, \
+             components: {schemas: {A: {type: object, nullable: true}}}}",
+        )
+        .unwrap();
+        prepare(&mut contract);
+        let (_, schema) = named_schemas(&mut contract).next().unwrap();
+        assert!(!schema.schema_data.nullable);
+    }
+
+    #[test]
+    fn a_type_beside_all_of_goes_and_any_object_swallows_its_alternatives() {
+        let mut schema = schema(
+            "{type: object, properties: {a: {type: object, nullable: true, allOf: [{$ref: '#/x'}]}, \
+             b: {type: object, anyOf: [{$ref: '#/x'}, {type: object, additionalProperties: true}]}}}",
+        );
+        one_shape(&mut schema);
+        let kind = |name| &property(&schema, name).schema_kind;
+        assert!(matches!(kind("a"), SchemaKind::AllOf { all_of } if all_of.len() == 1));
+        assert!(matches!(kind("b"), SchemaKind::Type(Type::Object(_))));
+        assert!(property(&schema, "a").schema_data.nullable);
     }
 
     #[test]

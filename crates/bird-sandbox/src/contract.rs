@@ -122,8 +122,8 @@ pub(crate) fn validator(contract: &Value, schema: &str) -> Validator {
 
 /// From `OpenAPI` 3.0 to JSON Schema: the one word that differs in the contract is `nullable`.
 ///
-/// Beside a `type` it becomes another type, so that what is wrong further down keeps its own path; beside an
-/// `allOf` it becomes an alternative.
+/// Beside a `type` alone it becomes another type, so that what is wrong further down keeps its own path;
+/// beside an `allOf`, which would refuse null, it becomes an alternative.
 fn json_schema(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => {
@@ -133,8 +133,12 @@ fn json_schema(schema: &Value) -> Value {
                 .map(|(name, value)| (name.clone(), json_schema(value)))
                 .collect();
             if fields.get("nullable") == Some(&Value::Bool(true)) {
-                if let Some(kind) = converted.get_mut("type") {
+                let all_of = converted.contains_key("allOf");
+                if let Some(kind) = converted.get_mut("type").filter(|_| !all_of) {
                     *kind = json!([kind.take(), "null"]);
+                    if let Some(any_of) = converted.get_mut("anyOf").and_then(Value::as_array_mut) {
+                        any_of.push(json!({ "type": "null" }));
+                    }
                 } else {
                     let either = json!([converted, { "type": "null" }]);
                     converted = Map::from_iter([("anyOf".to_owned(), either)]);
