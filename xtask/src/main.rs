@@ -2,6 +2,8 @@
 
 mod codegen;
 mod derived;
+#[cfg(test)]
+mod documents;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

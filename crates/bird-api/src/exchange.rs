@@ -30,6 +30,14 @@ pub struct Answer {
     pub cut: Option<Cut>,
 }
 
+impl Answer {
+    /// A whole answer, for those who test what they make of one.
+    #[must_use]
+    pub fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
+        Self { status, headers, body, cut: None }
+    }
+}
+
 /// Why the body of an [`Answer`] ended early.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -56,6 +56,8 @@ mod client;
 mod connector;
 mod create;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod id;
 mod install;
 mod open_enum;

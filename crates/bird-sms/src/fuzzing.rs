@@ -1,0 +1,52 @@
+//! What the fuzz targets in `fuzz/` drive: nothing here is there in a normal build.
+
+use std::time::{Duration, SystemTime};
+
+use bird_api::Answer;
+use bytes::Bytes;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+
+use crate::connector::{Sighting, rescue_id};
+use crate::{AccessKey, Connector, ErrorAnswer, UnreadableAnswer};
+
+fn answer(status: StatusCode, body: &[u8]) -> Answer {
+    Answer::new(status, HeaderMap::new(), Bytes::copy_from_slice(body))
+}
+
+/// Decodes a body as a connector in every way that an install does, and holds the ways against each
+/// other.
+pub fn connector(body: &[u8]) {
+    let answer = answer(StatusCode::OK, body);
+    let sighting = Sighting::decode(body);
+    if let Ok(sighting) = &sighting {
+        assert_eq!(rescue_id(&answer.body), Some(sighting.id));
+    }
+    if let (Ok(connector), Ok(sighting)) = (Connector::decode(&answer), &sighting) {
+        assert_eq!((connector.id, connector.channel_id), (sighting.id, sighting.channel_id));
+    }
+    if let Err(problem) = sighting {
+        let key = AccessKey::new("key").expect("a key");
+        let unreadable = UnreadableAnswer::new(&answer, &problem, &key);
+        assert!(unreadable.to_string().len() < 2000);
+    }
+}
+
+/// Decodes a body as an error, whose text stays bounded and without the key.
+pub fn error(body: &[u8]) {
+    let key = AccessKey::new("fuzzed-key").expect("a key");
+    let shown = ErrorAnswer::new(&answer(StatusCode::BAD_REQUEST, body), &key);
+    assert!(!format!("{shown} {shown:?}").contains("fuzzed-key"));
+    assert!(shown.to_string().len() < 4 * 1024 * 1024);
+}
+
+/// Reads a `Retry-After`, which never asks for more than the cap.
+pub fn retry_after(value: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(value) else { return };
+    let mut headers = HeaderMap::new();
+    headers.insert(RETRY_AFTER, value);
+    let cap = Duration::from_mins(1);
+    for now in [SystemTime::UNIX_EPOCH, SystemTime::now()] {
+        assert!(crate::retry_after::retry_after(&headers, now, cap).is_none_or(|wait| wait <= cap));
+    }
+}
