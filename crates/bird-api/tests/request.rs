@@ -5,6 +5,8 @@ use bird_api::{Client, Context};
 use reqwest::header::{ACCEPT, HeaderValue};
 
 fn client() -> Client {
+    // Built along with bird-sms, reqwest has TLS without a provider and asks for one in any case.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let key = HeaderValue::from_static("AccessKey hidden");
     Client::new_with_client("https://api.example", reqwest::Client::new(), Context::new(key))
 }
