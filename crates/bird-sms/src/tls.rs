@@ -1,4 +1,4 @@
-//! TLS by rustls with the platform's roots.
+//! TLS by rustls: with ring or aws-lc-rs, and the roots of the platform or those that are bundled.
 
 use std::error::Error as StdError;
 
@@ -15,23 +15,21 @@ pub(crate) fn is_certificate_error(_error: &(dyn StdError + 'static)) -> bool {
 mod with_rustls {
     use std::sync::{Arc, OnceLock};
 
+    use super::StdError;
+    use crate::ConfigurationError;
     use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
     use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
     use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
-    use rustls_platform_verifier::Verifier;
-
-    use super::StdError;
-    use crate::ConfigurationError;
 
     /// The provider is given by name: reqwest would look for a default of the whole process, which is
     /// not ours to set.
     pub(crate) fn config(
         extra_roots: Vec<CertificateDer<'static>>,
     ) -> Result<ClientConfig, ConfigurationError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = PlatformVerifier {
+        let provider = provider()?;
+        let verifier = LazyVerifier {
             provider: Arc::clone(&provider),
             extra_roots,
             verifier: OnceLock::new(),
@@ -43,6 +41,49 @@ mod with_rustls {
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
         Ok(config)
+    }
+
+    fn provider() -> Result<Arc<CryptoProvider>, ConfigurationError> {
+        #[cfg(feature = "aws-lc-rs")]
+        let provider = Some(rustls::crypto::aws_lc_rs::default_provider());
+        #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+        let provider = Some(rustls::crypto::ring::default_provider());
+        #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+        let provider = None;
+        let missing = "bird-sms was built with neither ring nor aws-lc-rs";
+        provider.map(Arc::new).ok_or_else(|| ConfigurationError::Tls(missing.to_owned()))
+    }
+
+    /// Mozilla's roots, and what was added to them.
+    #[cfg(feature = "bundled-roots")]
+    fn verifier(
+        extra_roots: Vec<CertificateDer<'static>>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        for root in extra_roots {
+            roots.add(root)?;
+        }
+        let verifier =
+            rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|error| Error::General(error.to_string()))?;
+        Ok(verifier)
+    }
+
+    /// The roots of the platform, and what was added to them.
+    #[cfg(not(feature = "bundled-roots"))]
+    fn verifier(
+        extra_roots: Vec<CertificateDer<'static>>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+        use rustls_platform_verifier::Verifier;
+        Ok(Arc::new(if extra_roots.is_empty() {
+            Verifier::new(provider)?
+        } else {
+            Verifier::new_with_extra_roots(extra_roots, provider)?
+        }))
     }
 
     /// The certificates of a PEM file.
@@ -72,16 +113,16 @@ mod with_rustls {
         false
     }
 
-    /// The verifier of the platform, made at the first handshake: on Linux that reads some 145 files,
-    /// which a client that never speaks TLS need not pay for.
+    /// The verifier, made at the first handshake: on Linux that reads some 145 files, which a client that
+    /// never speaks TLS need not pay for.
     #[derive(Debug)]
-    struct PlatformVerifier {
+    struct LazyVerifier {
         provider: Arc<CryptoProvider>,
         extra_roots: Vec<CertificateDer<'static>>,
-        verifier: OnceLock<Result<Verifier, Error>>,
+        verifier: OnceLock<Result<Arc<dyn ServerCertVerifier>, Error>>,
     }
 
-    impl ServerCertVerifier for PlatformVerifier {
+    impl ServerCertVerifier for LazyVerifier {
         fn verify_server_cert(
             &self,
             end_entity: &CertificateDer<'_>,
@@ -91,14 +132,7 @@ mod with_rustls {
             now: UnixTime,
         ) -> Result<ServerCertVerified, Error> {
             self.verifier
-                .get_or_init(|| {
-                    let (roots, provider) = (self.extra_roots.clone(), Arc::clone(&self.provider));
-                    if roots.is_empty() {
-                        Verifier::new(provider)
-                    } else {
-                        Verifier::new_with_extra_roots(roots, provider)
-                    }
-                })
+                .get_or_init(|| verifier(self.extra_roots.clone(), Arc::clone(&self.provider)))
                 .as_ref()
                 .map_err(Clone::clone)?
                 .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
