@@ -1,6 +1,7 @@
 //! Maintainers' tasks: `cargo xtask --help`.
 
 mod codegen;
+mod contract;
 mod derived;
 #[cfg(test)]
 mod documents;
@@ -26,6 +27,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Lint openapi.yaml, and test the sandbox against it; needs npm and python3
+    Contract,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -40,6 +43,10 @@ fn main() -> anyhow::Result<ExitCode> {
             for path in codegen::write(&root())? {
                 println!("wrote {path}");
             }
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Contract => {
+            contract::run(&root())?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -214,15 +214,15 @@ fn id(text: &str) -> Option<Uuid> {
 fn create(state: &State, call: &Call) -> Answer {
     if !is_json(&call.headers) {
         return Answer::error(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "UnsupportedMediaType",
+            StatusCode::BAD_REQUEST,
+            "BadRequest",
             "The content type is not application/json",
         );
     }
     let Some(body) = &call.body else {
         return Answer::error(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "PayloadTooLarge",
+            StatusCode::BAD_REQUEST,
+            "BadRequest",
             "The body is larger than 1 MiB",
         );
     };

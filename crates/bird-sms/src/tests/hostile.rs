@@ -81,6 +81,18 @@ async fn a_body_without_end_is_read_up_to_the_limit() {
 
 // Fault 27.
 #[tokio::test]
+async fn the_limit_of_a_body_is_the_caller_s_to_set_and_holds() {
+    let padded = format!("{}{}", " ".repeat(20_000), pending());
+    for (limit, fits) in [(10_000, false), (30_000, true)] {
+        let peer = Peer::script([Answer::json(201, &padded)]).await.unwrap();
+        let workspace = workspace(hurried(&peer.base_url()).0.body_limit(limit));
+        let result = workspace.create_sms_connector(&request()).await;
+        assert_eq!(result.is_ok(), fits, "{result:?}");
+    }
+}
+
+// Fault 27.
+#[tokio::test]
 async fn a_body_that_is_compressed_is_not_unpacked() {
     let error = create(Answer::with_headers(201, &["content-encoding: gzip"], "\u{1f}gzip")).await;
     assert!(matches!(error, Error::CreatedUnreadable(_)), "{error:?}");
