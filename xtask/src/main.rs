@@ -5,6 +5,8 @@ mod contract;
 mod derived;
 #[cfg(test)]
 mod documents;
+#[cfg(test)]
+mod page;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
