@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 
 /// Installs SMS channels in Bird (formerly `MessageBird`) workspaces, and never loses a connector.
 #[derive(Debug, Parser)]
-#[command(name = "bird-sms", version, after_help = EXIT_CODES)]
+#[command(name = "bird-sms", version, about = ABOUT, after_help = EXIT_CODES)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -18,6 +18,10 @@ pub struct Args {
     #[command(flatten)]
     pub shared: Shared,
 }
+
+/// Without the marks that rustdoc wants.
+const ABOUT: &str =
+    "Installs SMS channels in Bird (formerly MessageBird) workspaces, and never loses a connector";
 
 const EXIT_CODES: &str = "\
 Exit codes:
