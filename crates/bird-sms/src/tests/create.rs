@@ -264,6 +264,16 @@ async fn server_errors_are_tried_again_until_the_connector_is_there() {
 
 // Fault 13.
 #[tokio::test]
+async fn server_errors_up_to_the_deadline_leave_a_doubt() {
+    let peer = Peer::answering(|_| Answer::status(503)).await.unwrap();
+    let error = create_at(&peer).await.unwrap_err();
+    assert_eq!(doubt(&error), Doubt::ServerError);
+    assert_eq!(peer.posts(), error.effort().attempts as usize);
+    assert!(peer.posts() > 10, "{}", peer.posts());
+}
+
+// Fault 13.
+#[tokio::test]
 async fn server_errors_are_not_tried_again_when_the_policy_says_so() {
     let peer = peer([Answer::status(503), created()]).await;
     let retry = RetryPolicy { create_after_server_error: false, ..Default::default() };
