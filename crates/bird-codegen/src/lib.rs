@@ -10,8 +10,8 @@
 //! # Ok::<(), bird_codegen::Error>(())
 //! ```
 //!
-//! [progenitor] does most of the work. What it leaves open is done in two places: [`spec`] changes
-//! the contract before it generates, [`tree`] changes the Rust code after it. Each is a list of small
+//! [progenitor] does most of the work. What it leaves open is done in two places: `spec.rs` changes
+//! the contract before it generates, `tree.rs` changes the Rust code after it. Each is a list of small
 //! passes with a reason and tests of its own.
 //!
 //! The output is the same byte for byte for the same contract and the same versions of the generator,
