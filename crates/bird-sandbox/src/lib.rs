@@ -40,6 +40,7 @@
 //! ```
 
 mod contract;
+mod delay;
 mod fault;
 mod limit;
 mod listener;
@@ -55,6 +56,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub use delay::{Delay, ParseDelayError};
 pub use fault::{Fault, ParseFaultError};
 pub use state::{ReceivedRequest, StoredConnector};
 
@@ -82,7 +84,7 @@ pub enum StartError {
 #[must_use]
 pub struct Builder {
     listen: SocketAddr,
-    provisioning_delay: Duration,
+    provisioning_delay: Delay,
     access_key: Key,
     workspace_id: Uuid,
     get_limit: u32,
@@ -103,7 +105,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            provisioning_delay: Duration::from_secs(2),
+            provisioning_delay: Delay::from(Duration::from_secs(2)),
             access_key: Key(format!("sandbox-{}", Uuid::new_v4().simple())),
             workspace_id: Uuid::new_v4(),
             get_limit: 50,
@@ -122,8 +124,8 @@ impl Builder {
 
     /// How long after its creation a connector gets its channel. With zero the answer to the creation
     /// carries it. Default: 2 s.
-    pub fn provisioning_delay(mut self, delay: Duration) -> Self {
-        self.provisioning_delay = delay;
+    pub fn provisioning_delay(mut self, delay: impl Into<Delay>) -> Self {
+        self.provisioning_delay = delay.into();
         self
     }
 
@@ -248,6 +250,12 @@ impl Sandbox {
     #[must_use]
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.state.requests()
+    }
+
+    /// How many requests were answered with this status.
+    #[must_use]
+    pub fn answered(&self, status: u16) -> u64 {
+        self.state.answered(status)
     }
 
     /// How many POSTs were received in all.

@@ -1,9 +1,8 @@
 //! What the sandbox remembers.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use axum::http::Method;
 use jiff::Timestamp;
@@ -14,7 +13,7 @@ use uuid::Uuid;
 use crate::contract::Contract;
 use crate::fault::{self, Faults, Kind};
 use crate::limit::Limit;
-use crate::{Builder, Key};
+use crate::{Builder, Delay, Key};
 
 /// A connector of the sandbox.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,16 +72,20 @@ pub(crate) struct State {
     pub(crate) key: Key,
     pub(crate) workspace_id: Uuid,
     pub(crate) contract: Contract,
-    provisioning_delay: Duration,
+    provisioning_delay: Delay,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug)]
 struct Inner {
     connectors: Vec<StoredConnector>,
+    /// Where in `connectors` they are.
+    by_id: HashMap<Uuid, usize>,
+    by_phone_number: HashMap<String, usize>,
     requests: VecDeque<ReceivedRequest>,
     posts: u64,
     gets: u64,
+    answered: BTreeMap<u16, u64>,
     get_limit: Limit,
     post_limit: Limit,
     faults: Faults,
@@ -97,9 +100,12 @@ impl State {
             provisioning_delay: builder.provisioning_delay,
             inner: Mutex::new(Inner {
                 connectors: Vec::new(),
+                by_id: HashMap::new(),
+                by_phone_number: HashMap::new(),
                 requests: VecDeque::new(),
                 posts: 0,
                 gets: 0,
+                answered: BTreeMap::new(),
                 get_limit: Limit::new(builder.get_limit),
                 post_limit: Limit::new(builder.post_limit),
                 faults: Faults::new(&builder.faults),
@@ -127,12 +133,19 @@ impl State {
         self.lock().gets
     }
 
+    pub(crate) fn answered(&self, status: u16) -> u64 {
+        self.lock().answered.get(&status).copied().unwrap_or_default()
+    }
+
     pub(crate) fn record(&self, request: ReceivedRequest) {
         let mut inner = self.lock();
         match request.method.as_str() {
             "POST" => inner.posts += 1,
             "GET" => inner.gets += 1,
             _ => {}
+        }
+        if let Some(status) = request.status {
+            *inner.answered.entry(status).or_default() += 1;
         }
         if inner.requests.len() == ReceivedRequest::KEPT {
             inner.requests.pop_front();
@@ -162,30 +175,34 @@ impl State {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let phone_number_id = text(&body["arguments"]["phoneNumberId"]).to_ascii_lowercase();
         let mut inner = self.lock();
-        if inner.connectors.iter().any(|other| other.phone_number_id == phone_number_id) {
+        let nth = inner.connectors.len();
+        if inner.by_phone_number.contains_key(&phone_number_id) {
             return None;
         }
+        let delay = self.provisioning_delay.of(nth);
         let created_at = Timestamp::now();
         let connector = StoredConnector {
             id: Uuid::new_v4(),
             name: text(&body["name"]),
             phone_number_id,
             channel_id: Uuid::new_v4(),
-            ready_at: Instant::now().checked_add(self.provisioning_delay),
+            ready_at: Instant::now().checked_add(delay),
             created_at,
-            updated_at: created_at.checked_add(self.provisioning_delay).unwrap_or(created_at),
+            updated_at: created_at.checked_add(delay).unwrap_or(created_at),
             template: text(&body["connectorTemplateRef"]),
             arguments: body["arguments"].clone(),
         };
         let json = connector.json(self.workspace_id);
+        inner.by_id.insert(connector.id, nth);
+        inner.by_phone_number.insert(connector.phone_number_id.clone(), nth);
         inner.connectors.push(connector);
         Some(json)
     }
 
     pub(crate) fn connector(&self, id: Uuid) -> Option<Value> {
         let inner = self.lock();
-        let connector = inner.connectors.iter().find(|connector| connector.id == id)?;
-        Some(connector.json(self.workspace_id))
+        let nth = *inner.by_id.get(&id)?;
+        Some(inner.connectors[nth].json(self.workspace_id))
     }
 }
 
