@@ -172,7 +172,7 @@ fn printable(text: &str, key: &AccessKey) -> String {
 #[non_exhaustive]
 pub struct TransportError {
     kind: TransportErrorKind,
-    source: ExchangeError,
+    source: Option<ExchangeError>,
 }
 
 /// The kinds of [`TransportError`].
@@ -187,6 +187,8 @@ pub enum TransportErrorKind {
     TimedOut,
     /// The connection broke, or the peer did not speak HTTP.
     Broken,
+    /// The rate limit of the workspace left no turn before the deadline. Nothing was sent.
+    NoTurn,
     /// A ready-made HTTP client followed a redirect, with the access key.
     Redirected,
 }
@@ -201,7 +203,11 @@ impl TransportError {
     /// Whether the request may have reached the server. False is certain.
     #[must_use]
     pub fn may_have_been_sent(&self) -> bool {
-        self.source.may_have_been_sent()
+        self.source.as_ref().is_some_and(ExchangeError::may_have_been_sent)
+    }
+
+    pub(crate) fn no_turn() -> Self {
+        Self { kind: TransportErrorKind::NoTurn, source: None }
     }
 }
 
@@ -216,18 +222,21 @@ impl From<ExchangeError> for TransportError {
             ExchangeErrorKind::Redirected => TransportErrorKind::Redirected,
             _ => TransportErrorKind::Broken,
         };
-        Self { kind, source }
+        Self { kind, source: Some(source) }
     }
 }
 
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(source) = &self.source else {
+            return f.write_str("the rate limit of the workspace left no turn before the deadline");
+        };
         match self.kind {
             TransportErrorKind::Certificate => f.write_str("the server's certificate was refused"),
-            _ => self.source.fmt(f),
+            _ => source.fmt(f),
         }?;
         // The causes in between say "client error" and the like; the last one says what it was.
-        let mut cause = self.source.source();
+        let mut cause = source.source();
         while let Some(next) = cause.and_then(StdError::source) {
             cause = Some(next);
         }
@@ -240,6 +249,6 @@ impl fmt::Display for TransportError {
 
 impl StdError for TransportError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.source)
+        self.source.as_ref().map(|source| source as _)
     }
 }

@@ -1,16 +1,23 @@
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bird_api::{Answer, Context};
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
+use crate::pace::Turn;
 use crate::surroundings::{Real, Surroundings};
+use crate::traffic::Traffic;
 use crate::{
-    AccessKey, ConfigurationError, PollPolicy, RetryPolicy, TransportError, Workspace, WorkspaceId,
+    AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy, TransportError, Workspace,
+    WorkspaceId,
 };
+
+/// From here on the workspaces that nobody uses are forgotten, with what was learned of them.
+const KNOWN_WORKSPACES: usize = 1024;
 
 /// A client of Bird's connectors API.
 ///
@@ -33,6 +40,7 @@ struct Inner {
     key: AccessKey,
     base_url: String,
     settings: Settings,
+    traffic: Mutex<HashMap<WorkspaceId, Arc<Traffic>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +49,7 @@ struct Settings {
     install_timeout: Duration,
     retry: RetryPolicy,
     poll: PollPolicy,
+    limits: RateLimits,
     surroundings: Arc<dyn Surroundings>,
 }
 
@@ -66,7 +75,7 @@ impl Client {
     /// A workspace, in which the rest happens. Nothing is sent.
     #[must_use]
     pub fn workspace(&self, id: WorkspaceId) -> Workspace {
-        Workspace::new(self.clone(), id)
+        Workspace::new(self.clone(), id, self.traffic(id))
     }
 
     /// The generated client: both operations with all their fields, and none of the rules of an install.
@@ -79,6 +88,19 @@ impl Client {
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.inner.base_url
+    }
+
+    fn traffic(&self, id: WorkspaceId) -> Arc<Traffic> {
+        let mut traffic = self.inner.traffic.lock().unwrap_or_else(PoisonError::into_inner);
+        if traffic.len() >= KNOWN_WORKSPACES {
+            traffic.retain(|_, traffic| Arc::strong_count(traffic) > 1);
+        }
+        let new = || Arc::new(Traffic::new(self.limits(), self.surroundings().now()));
+        Arc::clone(traffic.entry(id).or_insert_with(new))
+    }
+
+    pub(crate) fn limits(&self) -> RateLimits {
+        self.inner.settings.limits
     }
 
     pub(crate) fn key(&self) -> &AccessKey {
@@ -106,6 +128,7 @@ impl Client {
         &self,
         request: reqwest::Request,
         left: Duration,
+        _turn: Turn,
     ) -> Result<Answer, TransportError> {
         let timeout = self.inner.settings.attempt_timeout.min(left);
         Ok(self.inner.raw.exchange(request, timeout).await?)
@@ -153,6 +176,7 @@ impl Default for ClientBuilder {
                 install_timeout: Duration::from_mins(2),
                 retry: RetryPolicy::default(),
                 poll: PollPolicy::default(),
+                limits: RateLimits::default(),
                 surroundings: Arc::new(Real),
             },
         }
@@ -238,6 +262,12 @@ impl ClientBuilder {
         self
     }
 
+    /// How many requests a second the workspaces take. Each workspace has a budget of its own.
+    pub fn rate_limits(mut self, limits: RateLimits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
     /// Certificates to trust beside those of the platform, as PEM: for a proxy that inspects TLS, or a
     /// server of one's own.
     pub fn root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -278,6 +308,10 @@ impl ClientBuilder {
                 return Err(ConfigurationError::ZeroDuration(what));
             }
         }
+        let RateLimits { posts_per_second, gets_per_second } = self.settings.limits;
+        if posts_per_second == 0 || gets_per_second == 0 {
+            return Err(ConfigurationError::ZeroRateLimit);
+        }
         let mut user_agent = concat!("bird-sms/", env!("CARGO_PKG_VERSION")).to_owned();
         if let Some(suffix) = &self.user_agent_suffix {
             user_agent.push(' ');
@@ -297,7 +331,15 @@ impl ClientBuilder {
         };
         let base_url = base_url.as_str().trim_end_matches('/').to_owned();
         let raw = bird_api::Client::new_with_client(&base_url, http, context);
-        Ok(Client { inner: Arc::new(Inner { raw, key, base_url, settings: self.settings }) })
+        Ok(Client {
+            inner: Arc::new(Inner {
+                raw,
+                key,
+                base_url,
+                settings: self.settings,
+                traffic: Mutex::default(),
+            }),
+        })
     }
 }
 
@@ -422,6 +464,31 @@ mod tests {
         }
         let longest = Duration::MAX;
         assert!(builder().attempt_timeout(longest).install_timeout(longest).build().is_ok());
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_refused() {
+        for limits in [
+            RateLimits { posts_per_second: 0, ..Default::default() },
+            RateLimits { gets_per_second: 0, ..Default::default() },
+        ] {
+            assert_eq!(error(builder().rate_limits(limits)), ConfigurationError::ZeroRateLimit);
+        }
+    }
+
+    #[test]
+    fn clones_share_the_budgets_of_a_workspace_and_workspaces_do_not() {
+        let client = builder().build().unwrap();
+        let ids: Vec<_> =
+            (0..3000_u128).map(|n| WorkspaceId::from(uuid::Uuid::from_u128(n))).collect();
+        let held = client.workspace(ids[0]);
+        let same = client.clone().workspace(ids[0]);
+        assert!(Arc::ptr_eq(held.traffic(), same.traffic()));
+        for id in &ids[1..] {
+            assert!(!Arc::ptr_eq(held.traffic(), client.workspace(*id).traffic()));
+        }
+        assert!(Arc::ptr_eq(held.traffic(), client.workspace(ids[0]).traffic()));
+        assert!(client.inner.traffic.lock().unwrap().len() <= KNOWN_WORKSPACES);
     }
 
     // Fault 28.

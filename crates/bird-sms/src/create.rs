@@ -3,37 +3,49 @@
 use std::time::Duration;
 
 use bird_api::Answer;
+use bird_api::types::CreateConnectorReq;
+use reqwest::StatusCode;
 
 use crate::connector::{Sighting, rescue_id};
 use crate::error::{CreatedUnreadable, Doubt, OutcomeUnknown, Refused, Unreachable};
+use crate::pace::Turn;
 use crate::pending::{Watch, asked_wait, next_wait};
 use crate::progress::Progress;
 use crate::{
-    ConfigurationError, Effort, Error, ErrorAnswer, Event, PendingChannel, SmsConnectorRequest,
-    TransportError, TransportErrorKind, UnreadableAnswer, Workspace,
+    ConfigurationError, Effort, Error, ErrorAnswer, Event, PendingChannel, TransportError,
+    TransportErrorKind, UnreadableAnswer, Workspace,
 };
 
+/// `first` is the turn of the first attempt, where it was waited for already.
 pub(crate) async fn create(
     workspace: &Workspace,
-    request: &SmsConnectorRequest,
+    body: &CreateConnectorReq,
     watch: Watch,
     progress: Progress,
+    mut first: Option<Turn>,
 ) -> Result<PendingChannel, Error> {
-    let body = request.body()?;
     if watch.timeout().is_zero() {
         return Err(ConfigurationError::ZeroDuration("the timeout of the install").into());
     }
     let client = workspace.client();
     let surroundings = client.surroundings();
+    let posts = &workspace.traffic().posts;
     let mut creation = Creation { attempts: 0, server_error: None };
     loop {
         creation.attempts += 1;
         progress.tell(&Event::Creating { attempt: creation.attempts });
         let request = client
             .raw()
-            .create_connector_request(workspace.id().as_uuid(), &body)
+            .create_connector_request(workspace.id().as_uuid(), body)
             .map_err(|_| ConfigurationError::BaseUrl("cannot be sent to"))?;
-        let attempt = client.attempt(request, watch.left(surroundings.now())).await;
+        let turn = match first.take() {
+            Some(turn) => Some(turn),
+            None => posts.turn(surroundings, watch.left(surroundings.now())).await,
+        };
+        let attempt = match turn {
+            Some(turn) => client.attempt(request, watch.left(surroundings.now()), turn).await,
+            None => Err(TransportError::no_turn()),
+        };
         let now = surroundings.now();
         let effort = Effort { attempts: creation.attempts, elapsed: watch.elapsed(now) };
         let failure = match attempt {
@@ -42,6 +54,9 @@ pub(crate) async fn create(
             }
             Ok(answer) => {
                 let asked = asked_wait(client, &answer);
+                if answer.status == StatusCode::TOO_MANY_REQUESTS {
+                    posts.slow_down(now, asked);
+                }
                 Failure::Answer(ErrorAnswer::new(&answer, client.key()), asked)
             }
             Err(cause) => Failure::NoAnswer(cause),

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
 /// | [`CreatedUnreadable`](Self::CreatedUnreadable) | yes | unknown | look in the dashboard |
 /// | [`NotReady`](Self::NotReady) | yes | known | go on waiting |
 /// | [`Read`](Self::Read) | yes, as far as is known | known | mend the cause, go on waiting |
+/// | [`Record`](Self::Record) | the error tells | the error tells | mend the record, go on from it |
 ///
 /// # Troubleshooting
 ///
@@ -49,6 +51,10 @@ pub enum Error {
     /// The connector could not be read: after an install it exists, otherwise as far as its id is right.
     #[error(transparent)]
     Read(Box<ReadError>),
+    /// What happened could not be recorded, in an install of a batch that keeps a record. Before the POST
+    /// that means that nothing was sent; after it [`RecordError`] tells what exists.
+    #[error(transparent)]
+    Record(Box<RecordError>),
 }
 
 impl Error {
@@ -62,6 +68,7 @@ impl Error {
             | Self::CreatedUnreadable(_)
             | Self::NotReady(_)
             | Self::Read(_) => true,
+            Self::Record(error) => error.connector_may_exist,
         }
     }
 
@@ -72,6 +79,7 @@ impl Error {
         match self {
             Self::NotReady(error) => Some(error.connector_id),
             Self::Read(error) => Some(error.connector_id),
+            Self::Record(error) => error.connector_id,
             _ => None,
         }
     }
@@ -92,7 +100,7 @@ impl Error {
     #[must_use]
     pub fn effort(&self) -> Effort {
         match self {
-            Self::Configuration(_) => Effort::default(),
+            Self::Configuration(_) | Self::Record(_) => Effort::default(),
             Self::Refused(error) => error.effort,
             Self::Unreachable(error) => error.effort,
             Self::OutcomeUnknown(error) => error.effort,
@@ -145,6 +153,9 @@ pub enum ConfigurationError {
     /// A message type was given, but no text.
     #[error("the channel message type is empty; give a value such as `promotional`, or none")]
     EmptyChannelMessageType,
+    /// A rate limit of zero would never send anything.
+    #[error("a rate limit is zero; give at least one request a second")]
+    ZeroRateLimit,
     /// A time that must not be zero is zero.
     #[error("{0} is zero")]
     ZeroDuration(&'static str),
@@ -366,6 +377,38 @@ impl fmt::Display for ReadError {
 impl std::error::Error for ReadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.cause.transport().map(|cause| cause as _)
+    }
+}
+
+/// See [`Error::Record`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RecordError {
+    /// The connector, when it exists and its id is known.
+    pub connector_id: Option<ConnectorId>,
+    /// Whether a connector may exist.
+    pub connector_may_exist: bool,
+    /// What the record failed with.
+    pub source: io::Error,
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "What happened could not be recorded: {}. ", self.source)?;
+        match (self.connector_id, self.connector_may_exist) {
+            (Some(id), _) => write!(f, "Connector {id} exists; note its id"),
+            (None, true) => f.write_str(
+                "A connector may exist, and its id is not known: look for it in the dashboard before \
+                 trying again",
+            ),
+            (None, false) => f.write_str("Nothing was created"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
     }
 }
 

@@ -70,7 +70,8 @@ impl InstallSmsChannel {
         let client = self.workspace.client();
         let timeout = self.timeout.unwrap_or(client.install_timeout());
         let watch = Watch::start(client.surroundings().now(), timeout);
-        let pending = create(&self.workspace, &self.request, watch, self.progress).await?;
+        let body = self.request.body()?;
+        let mut pending = create(&self.workspace, &body, watch, self.progress, None).await?;
         pending.wait_until(watch).await
     }
 }

@@ -45,12 +45,15 @@
 //! | [`Workspace`] | install, create, resume, read |
 //! | [`InstallSmsChannel`] | an install in one call |
 //! | [`SmsConnectorRequest`], [`PendingChannel`] | the same in two steps, to store the id in between |
+//! | [`InstallSmsChannels`], [`Record`] | many installs, at the speed that the limits allow, on record |
 //! | [`Error`] | what failed, and whether a connector may exist |
 //! | [`RetryPolicy`], [`PollPolicy`], [`Backoff`] | when to try again |
+//! | [`RateLimits`] | how many requests a second a workspace takes |
 //! | [`Event`] | what an observer is told; `tracing` carries the same |
 
 mod access_key;
 mod answer;
+mod batch;
 mod channel;
 mod client;
 mod connector;
@@ -61,30 +64,37 @@ pub mod fuzzing;
 mod id;
 mod install;
 mod open_enum;
+mod pace;
 mod pending;
 mod policy;
 mod progress;
+mod provisioning;
+mod record;
 mod request;
 mod retry_after;
 mod surroundings;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod traffic;
 mod workspace;
 
 pub use access_key::AccessKey;
 pub use answer::{ErrorAnswer, TransportError, TransportErrorKind, UnreadableAnswer};
+pub use batch::{BatchItem, BatchOutcome, InstallSmsChannels};
 pub use channel::SmsChannel;
 pub use client::{Client, ClientBuilder};
 pub use connector::{Connector, EndpointType, Number, NumberType};
 pub use error::{
     ConfigurationError, CreatedUnreadable, Doubt, Effort, Error, NotReady, OutcomeUnknown,
-    ReadError, ReadFailure, Refused, Unreachable,
+    ReadError, ReadFailure, RecordError, Refused, Unreachable,
 };
 pub use id::{ChannelId, ConnectorId, ParseIdError, PhoneNumberId, UseCaseId, WorkspaceId};
 pub use install::InstallSmsChannel;
+pub use pace::RateLimits;
 pub use pending::PendingChannel;
 pub use policy::{Backoff, PollPolicy, RetryPolicy};
 pub use progress::Event;
+pub use record::{Record, Recording, Step};
 pub use request::{ChannelMessageType, SmsConnectorRequest};
 pub use workspace::Workspace;

@@ -3,20 +3,26 @@
 use std::time::Duration;
 
 use bird_api::Answer;
+use reqwest::StatusCode;
 use tokio::time::Instant;
 
 use crate::connector::Sighting;
 use crate::error::{NotReady, ReadError, ReadFailure};
+use crate::pace::Turn;
 use crate::policy::Backoff;
 use crate::progress::Progress;
+use crate::provisioning::Scout;
 use crate::retry_after::retry_after;
 use crate::{
     Client, ConfigurationError, Connector, ConnectorId, Effort, Error, ErrorAnswer, Event,
-    SmsChannel, TransportErrorKind, UnreadableAnswer, Workspace,
+    SmsChannel, TransportError, TransportErrorKind, UnreadableAnswer, Workspace,
 };
 
 /// The last look before a deadline is made this long before it, so that there is time for an answer.
 const LAST_LOOK: Duration = Duration::from_secs(1);
+
+/// One of many asks this often whether somebody has found out how long provisioning takes.
+const NEWS: Duration = Duration::from_millis(250);
 
 /// When a call began, and how long it may take.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +92,8 @@ pub struct PendingChannel {
     polls: u32,
     seen: bool,
     unreadable: u32,
+    /// Whether it is first looked at when it is likely to be ready, and rarely after that: one of many.
+    sparing: bool,
 }
 
 /// One look at the connector.
@@ -110,6 +118,7 @@ impl PendingChannel {
             polls: 0,
             seen: false,
             unreadable: 0,
+            sparing: false,
         }
     }
 
@@ -147,6 +156,12 @@ impl PendingChannel {
         self
     }
 
+    /// Spends few GETs: for one of many, whose looks compete.
+    pub(crate) fn sparing(mut self) -> Self {
+        self.sparing = true;
+        self
+    }
+
     /// Looks once: the channel, or `None` while it is being provisioned. A channel that came with the
     /// answer to the creation is returned without a request.
     ///
@@ -160,7 +175,7 @@ impl PendingChannel {
     /// Cancel safe: looking changes nothing.
     pub async fn poll(&mut self) -> Result<Option<SmsChannel>, Error> {
         let watch = self.watch();
-        match self.look(watch).await {
+        match self.look(watch, None).await {
             Look::Ready(channel) => Ok(Some(*channel)),
             Look::Pending => Ok(None),
             Look::Failed(cause, _) | Look::Hopeless(cause) => Err(self.read_error(cause, watch, 1)),
@@ -178,7 +193,7 @@ impl PendingChannel {
     ///
     /// Cancel safe: waiting changes nothing. [`Workspace::pending_channel`] goes on from
     /// [`connector_id`](Self::connector_id).
-    pub async fn wait(self) -> Result<SmsChannel, Error> {
+    pub async fn wait(mut self) -> Result<SmsChannel, Error> {
         let watch = self.watch();
         self.wait_until(watch).await
     }
@@ -189,7 +204,7 @@ impl PendingChannel {
         Watch::start(client.surroundings().now(), timeout)
     }
 
-    pub(crate) async fn wait_until(mut self, watch: Watch) -> Result<SmsChannel, Error> {
+    pub(crate) async fn wait_until(&mut self, watch: Watch) -> Result<SmsChannel, Error> {
         if watch.timeout().is_zero() {
             return Err(ConfigurationError::ZeroDuration("the timeout of the wait").into());
         }
@@ -197,15 +212,32 @@ impl PendingChannel {
         let client = workspace.client();
         let surroundings = client.surroundings();
         let began = surroundings.now();
+        let provisioning = &workspace.traffic().provisioning;
         let mut waits = 0;
-        if self.created.is_some() && self.ready.is_none() {
+        let (mut scout, mut turn) = (None, None);
+        if let (Some(created), None) = (self.created, &self.ready) {
             // The answer to the creation was the first look.
-            let wait = self.wait_before_look(waits, None, watch).unwrap_or_default();
-            waits += 1;
-            surroundings.sleep(wait).await;
+            if self.sparing {
+                (scout, turn) = likely_ready(&workspace, created, watch).await;
+            }
+            if turn.is_none() {
+                let wait = self.wait_before_look(waits, None, watch).unwrap_or_default();
+                waits += 1;
+                surroundings.sleep(wait).await;
+            }
         }
         loop {
-            let (last, asked) = match self.look(watch).await {
+            let expected = turn.is_some();
+            let age = self.created.map(|at| surroundings.now().saturating_duration_since(at));
+            let look = self.look(watch, turn.take()).await;
+            match (&look, age.filter(|_| self.sparing)) {
+                (Look::Ready(_), Some(age)) if !expected => provisioning.found(age),
+                (Look::Ready(_) | Look::Pending, Some(age)) if expected => {
+                    provisioning.first_look(age, matches!(look, Look::Ready(_)));
+                }
+                _ => {}
+            }
+            let (last, asked) = match look {
                 Look::Ready(channel) => {
                     self.progress.tell(&Event::Ready { channel_id: channel.id });
                     return Ok(*channel);
@@ -222,12 +254,8 @@ impl PendingChannel {
                 }
             };
             let Some(wait) = self.wait_before_look(waits, asked, watch) else {
-                return Err(Error::NotReady(Box::new(NotReady {
-                    connector_id: self.connector_id,
-                    waited: surroundings.now().saturating_duration_since(began),
-                    polls: self.polls,
-                    last,
-                })));
+                let waited = surroundings.now().saturating_duration_since(began);
+                return Err(self.not_ready(waited, last));
             };
             if let Some(failure) = &last {
                 let reason = failure.to_string();
@@ -235,6 +263,8 @@ impl PendingChannel {
             }
             waits += 1;
             surroundings.sleep(wait).await;
+            // Another one may have found out, and then it is no scout any more.
+            scout = scout.filter(|_| provisioning.expected().is_none());
         }
     }
 
@@ -246,8 +276,16 @@ impl PendingChannel {
         watch: Watch,
     ) -> Option<Duration> {
         let client = self.workspace.client();
-        let left = watch.left(client.surroundings().now());
-        let wait = next_wait(client, client.poll().backoff, nth, asked);
+        let now = client.surroundings().now();
+        let left = watch.left(now);
+        let mut wait = next_wait(client, client.poll().backoff, nth, asked);
+        if let (true, Some(created)) = (self.sparing, self.created)
+            && let Some(expected) = self.workspace.traffic().provisioning.expected()
+        {
+            // The longer it took so far, the longer it may take.
+            let age = now.saturating_duration_since(created);
+            wait = wait.max(expected.saturating_sub(age)).max(age / 3);
+        }
         if wait < left {
             return Some(wait);
         }
@@ -255,12 +293,20 @@ impl PendingChannel {
         (!last_look.is_zero() && asked.is_none_or(|asked| asked <= last_look)).then_some(last_look)
     }
 
-    async fn look(&mut self, watch: Watch) -> Look {
+    /// With its turn, or waiting for one.
+    async fn look(&mut self, watch: Watch, turn: Option<Turn>) -> Look {
         if let Some(channel) = self.ready.take() {
             return Look::Ready(channel);
         }
+        let turn = match turn {
+            Some(turn) => turn,
+            None => match turn_to_get(&self.workspace, watch).await {
+                Ok(turn) => turn,
+                Err(failure) => return Look::Failed(failure, None),
+            },
+        };
         self.polls = self.polls.saturating_add(1);
-        let look = match get(&self.workspace, self.connector_id, watch).await {
+        let look = match get(&self.workspace, self.connector_id, watch, turn).await {
             Ok(answer) => match self.sight(&answer) {
                 Ok(look) => look,
                 Err(problem) => {
@@ -311,6 +357,11 @@ impl PendingChannel {
             })
     }
 
+    pub(crate) fn not_ready(&self, waited: Duration, last: Option<ReadFailure>) -> Error {
+        let (connector_id, polls) = (self.connector_id, self.polls);
+        Error::NotReady(Box::new(NotReady { connector_id, waited, polls, last }))
+    }
+
     fn read_error(&self, cause: ReadFailure, watch: Watch, attempts: u32) -> Error {
         let elapsed = watch.elapsed(self.workspace.client().surroundings().now());
         let connector_id = self.connector_id;
@@ -330,7 +381,11 @@ pub(crate) async fn read(workspace: &Workspace, id: ConnectorId) -> Result<Conne
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let (cause, asked) = match get(workspace, id, watch).await {
+        let answer = match turn_to_get(workspace, watch).await {
+            Ok(turn) => get(workspace, id, watch, turn).await,
+            Err(failure) => Err((failure, None)),
+        };
+        let (cause, asked) = match answer {
             Ok(answer) => match Connector::decode(&answer) {
                 Ok(connector) => {
                     let sighting = Sighting {
@@ -361,11 +416,60 @@ pub(crate) async fn read(workspace: &Workspace, id: ConnectorId) -> Result<Conne
     }
 }
 
+/// For one of many: waits until the connector is likely to have its channel and may be looked at. While
+/// nobody knows how long that takes, a few become scouts instead, and look early.
+async fn likely_ready(
+    workspace: &Workspace,
+    created: Instant,
+    watch: Watch,
+) -> (Option<Scout<'_>>, Option<Turn>) {
+    let surroundings = workspace.client().surroundings();
+    let provisioning = &workspace.traffic().provisioning;
+    // What is missing to the age at which it is expected to be ready.
+    let missing = || {
+        let age = surroundings.now().saturating_duration_since(created);
+        Some(provisioning.expected()?.saturating_sub(age))
+    };
+    loop {
+        let left = watch.left(surroundings.now());
+        let spare = left.saturating_sub(LAST_LOOK);
+        if spare.is_zero() {
+            return (None, None);
+        }
+        let wait = match missing() {
+            Some(Duration::ZERO) => {
+                let Some(place) = workspace.traffic().gets.place(surroundings, left).await else {
+                    return (None, None);
+                };
+                // Those before it in the queue may have found that it takes longer.
+                match missing() {
+                    Some(Duration::ZERO) | None => return (None, Some(place.take())),
+                    Some(missing) => missing,
+                }
+            }
+            Some(missing) => missing,
+            None => match provisioning.scout() {
+                Some(scout) => return (Some(scout), None),
+                None => NEWS,
+            },
+        };
+        surroundings.sleep(wait.min(NEWS).min(spare)).await;
+    }
+}
+
+async fn turn_to_get(workspace: &Workspace, watch: Watch) -> Result<Turn, ReadFailure> {
+    let surroundings = workspace.client().surroundings();
+    let left = watch.left(surroundings.now());
+    let turn = workspace.traffic().gets.turn(surroundings, left).await;
+    turn.ok_or_else(|| ReadFailure::NoAnswer(TransportError::no_turn()))
+}
+
 /// One GET: a success, or why not and how long the server asks to wait.
 async fn get(
     workspace: &Workspace,
     id: ConnectorId,
     watch: Watch,
+    turn: Turn,
 ) -> Result<Answer, (ReadFailure, Option<Duration>)> {
     let client = workspace.client();
     let left = watch.left(client.surroundings().now());
@@ -373,10 +477,13 @@ async fn get(
         .raw()
         .get_connector_request(workspace.id().as_uuid(), id.as_uuid())
         .expect("the base URL was checked when the client was built");
-    match client.attempt(request, left).await {
+    match client.attempt(request, left, turn).await {
         Ok(answer) if answer.status.is_success() => Ok(answer),
         Ok(answer) => {
             let asked = asked_wait(client, &answer);
+            if answer.status == StatusCode::TOO_MANY_REQUESTS {
+                workspace.traffic().gets.slow_down(client.surroundings().now(), asked);
+            }
             Err((ReadFailure::Answer(ErrorAnswer::new(&answer, client.key())), asked))
         }
         Err(cause) => Err((ReadFailure::NoAnswer(cause), None)),

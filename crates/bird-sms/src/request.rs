@@ -81,6 +81,15 @@ impl SmsConnectorRequest {
         self.phone_number_id
     }
 
+    /// Whether it can be sent. Creating and installing check that themselves, before anything is sent.
+    ///
+    /// # Errors
+    ///
+    /// When the name, or a message type that is given, is empty.
+    pub fn check(&self) -> Result<(), ConfigurationError> {
+        self.body().map(drop)
+    }
+
     /// The body of the POST, or why nothing can be sent.
     pub(crate) fn body(&self) -> Result<CreateConnectorReq, ConfigurationError> {
         if self.name.trim().is_empty() {

@@ -1,9 +1,14 @@
+use std::sync::Arc;
+
+use futures_util::Stream;
+
 use crate::create::create;
 use crate::pending::{Watch, read};
 use crate::progress::Progress;
+use crate::traffic::Traffic;
 use crate::{
-    Client, Connector, ConnectorId, Error, InstallSmsChannel, PendingChannel, PhoneNumberId,
-    SmsConnectorRequest, WorkspaceId,
+    BatchItem, Client, Connector, ConnectorId, Error, InstallSmsChannel, InstallSmsChannels,
+    PendingChannel, PhoneNumberId, SmsConnectorRequest, WorkspaceId,
 };
 
 /// A workspace: where connectors and channels live.
@@ -11,11 +16,16 @@ use crate::{
 pub struct Workspace {
     client: Client,
     id: WorkspaceId,
+    traffic: Arc<Traffic>,
 }
 
 impl Workspace {
-    pub(crate) fn new(client: Client, id: WorkspaceId) -> Self {
-        Self { client, id }
+    pub(crate) fn new(client: Client, id: WorkspaceId, traffic: Arc<Traffic>) -> Self {
+        Self { client, id, traffic }
+    }
+
+    pub(crate) fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
     }
 
     /// Its id.
@@ -50,6 +60,29 @@ impl Workspace {
         InstallSmsChannel::new(self.clone(), SmsConnectorRequest::new(name, phone_number_id))
     }
 
+    /// Installs an SMS channel for each request of a stream, as fast as the workspace's limits allow.
+    ///
+    /// ```no_run
+    /// use futures_util::{StreamExt, stream};
+    /// # use bird_sms::{SmsConnectorRequest, Workspace};
+    ///
+    /// # async fn example(workspace: Workspace, requests: Vec<SmsConnectorRequest>) {
+    /// let mut outcomes = workspace.install_sms_channels(stream::iter(requests)).start();
+    /// while let Some(outcome) = outcomes.next().await {
+    ///     match outcome.result {
+    ///         Ok(channel) => println!("{}: {}", outcome.request.phone_number_id(), channel.id),
+    ///         Err(error) => eprintln!("{}: {error}", outcome.request.phone_number_id()),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn install_sms_channels<S>(&self, requests: S) -> InstallSmsChannels<S>
+    where
+        S: Stream<Item: Into<BatchItem>> + Send,
+    {
+        InstallSmsChannels::new(self.clone(), requests)
+    }
+
     /// Creates an SMS connector, the first half of an install: afterwards it exists, and its id can be
     /// stored before [`PendingChannel::wait`] waits for the channel.
     ///
@@ -65,7 +98,7 @@ impl Workspace {
         &self,
         request: &SmsConnectorRequest,
     ) -> Result<PendingChannel, Error> {
-        create(self, request, self.watch(), Progress::default()).await
+        create(self, &request.body()?, self.watch(), Progress::default(), None).await
     }
 
     /// The channel of a connector that exists already: goes on where an earlier process stopped. Nothing

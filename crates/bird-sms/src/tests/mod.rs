@@ -1,6 +1,7 @@
 //! The faults that an install must survive, over real sockets. Numbers are those of
 //! `docs/reliability.md`.
 
+mod batch;
 mod concurrent;
 mod create;
 mod hostile;

@@ -1,0 +1,248 @@
+//! How fast requests leave: at most as fast as the limits of the workspace allow, and slower for a while
+//! after a 429.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use crate::surroundings::Surroundings;
+
+/// How many requests a second a workspace takes, as the vendor limits them. All installs of a
+/// [`Client`](crate::Client) and its clones in one workspace share one budget for POSTs and one for GETs;
+/// a 429 slows all of them down.
+///
+/// ```
+/// let limits = bird_sms::RateLimits { gets_per_second: 100, ..Default::default() };
+/// # assert_eq!(limits.posts_per_second, 500);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Creations. Default: 500.
+    pub posts_per_second: u32,
+    /// Looks at a connector. Default: 50.
+    pub gets_per_second: u32,
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self { posts_per_second: 500, gets_per_second: 50 }
+    }
+}
+
+/// The part of a limit that is used. Requests that leave evenly arrive less so, and a server that counts
+/// by the second finds one too many in a second now and then.
+const USED: f64 = 0.97;
+/// A turn that comes late is made up for by at most this much. Timers go by the millisecond.
+const CATCH_UP: Duration = Duration::from_millis(10);
+/// What a 429 leaves of the pace, what is left at least, and what comes back in a second.
+const SLOWED: f64 = 0.75;
+const SLOWEST: f64 = 1.0 / 64.0;
+const RECOVERED: f64 = 0.02;
+/// 429s this close together are one: they answer requests that left at the same pace.
+const ONE_429: Duration = Duration::from_secs(1);
+
+/// One budget. Those who want a turn get it in the order in which they asked.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    interval: Duration,
+    queue: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    next: Instant,
+    /// The part of the pace that was left when it was last slowed down.
+    share: f64,
+    slowed: Option<Instant>,
+}
+
+/// The right to send one request.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Turn(());
+
+/// The first place in the queue, at a moment at which a request may leave. Dropping it leaves the moment
+/// to the next.
+pub(crate) struct Place<'a> {
+    pace: &'a Pace,
+    now: Instant,
+    _queue: tokio::sync::MutexGuard<'a, ()>,
+}
+
+impl Place<'_> {
+    pub(crate) fn take(self) -> Turn {
+        let mut state = self.pace.lock();
+        let earliest = self.now.checked_sub(CATCH_UP).unwrap_or(self.now);
+        state.next = state.next.max(earliest) + state.interval(self.pace.interval, self.now);
+        Turn(())
+    }
+}
+
+impl State {
+    fn share(&self, now: Instant) -> f64 {
+        self.slowed.map_or(1.0, |slowed| {
+            let since = now.saturating_duration_since(slowed).as_secs_f64();
+            (self.share + RECOVERED * since).min(1.0)
+        })
+    }
+
+    fn interval(&self, at_best: Duration, now: Instant) -> Duration {
+        at_best.div_f64(self.share(now))
+    }
+}
+
+impl Pace {
+    pub(crate) fn new(per_second: u32, now: Instant) -> Self {
+        Self {
+            interval: Duration::from_secs(1).div_f64(f64::from(per_second) * USED),
+            queue: tokio::sync::Mutex::default(),
+            state: Mutex::new(State { next: now, share: 1.0, slowed: None }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a place, for no longer than `left`.
+    ///
+    /// Cancel safe: who stops waiting loses the place, and no turn.
+    pub(crate) async fn place(
+        &self,
+        surroundings: &dyn Surroundings,
+        left: Duration,
+    ) -> Option<Place<'_>> {
+        let began = surroundings.now();
+        let queue = timeout(left, self.queue.lock()).await.ok()?;
+        loop {
+            let now = surroundings.now();
+            let wait = self.lock().next.saturating_duration_since(now);
+            if wait.is_zero() {
+                return Some(Place { pace: self, now, _queue: queue });
+            }
+            if wait >= left.saturating_sub(now.saturating_duration_since(began)) {
+                return None;
+            }
+            surroundings.sleep(wait).await;
+        }
+    }
+
+    /// Waits for a turn, for no longer than `left`. Cancel safe.
+    pub(crate) async fn turn(
+        &self,
+        surroundings: &dyn Surroundings,
+        left: Duration,
+    ) -> Option<Turn> {
+        self.place(surroundings, left).await.map(Place::take)
+    }
+
+    /// After a 429, with the wait that it asks for: nobody sends before that, and then all send slower.
+    pub(crate) fn slow_down(&self, now: Instant, asked: Option<Duration>) {
+        let mut state = self.lock();
+        if state.slowed.is_none_or(|slowed| now.saturating_duration_since(slowed) >= ONE_429) {
+            state.share = (state.share(now) * SLOWED).max(SLOWEST);
+            state.slowed = Some(now);
+        }
+        let pause = asked.unwrap_or_default().max(state.interval(self.interval, now));
+        state.next = state.next.max(now + pause);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::surroundings::Real;
+
+    const LONG: Duration = Duration::from_hours(1);
+
+    /// When `count` turns came, in milliseconds.
+    async fn turns(pace: &Pace, count: usize) -> Vec<u128> {
+        let began = Instant::now();
+        let mut turns = Vec::new();
+        for _ in 0..count {
+            let _turn = pace.turn(&Real, LONG).await.unwrap();
+            turns.push(began.elapsed().as_millis());
+        }
+        turns
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_second_sees_more_turns_than_the_limit_and_few_are_wasted() {
+        for limit in [1, 3, 50, 500, 5000] {
+            let pace = Pace::new(limit, Instant::now());
+            let turns = turns(&pace, limit as usize * 4).await;
+            let busiest = turns
+                .iter()
+                .map(|from| turns.iter().filter(|at| (*from..from + 1000).contains(*at)).count())
+                .max();
+            assert!(busiest <= Some(limit as usize), "{busiest:?} turns in a second of {limit}");
+            let took = *turns.last().unwrap();
+            assert!(took <= 4 * 1000 * 104 / 100, "{limit}: {took} ms for four seconds' worth");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_time_is_not_saved_up() {
+        let pace = Pace::new(50, Instant::now());
+        tokio::time::sleep(LONG).await;
+        assert!(*turns(&pace, 50).await.last().unwrap() > 950);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn turns_are_given_in_the_order_of_asking_and_a_dropped_wait_takes_none() {
+        let pace = Pace::new(1, Instant::now());
+        let _first = pace.turn(&Real, LONG).await.unwrap();
+        let order = Mutex::new(Vec::new());
+        let ask = |name| {
+            let (pace, order) = (&pace, &order);
+            async move {
+                let _turn = pace.turn(&Real, LONG).await.unwrap();
+                order.lock().unwrap().push(name);
+            }
+        };
+        let began = Instant::now();
+        let (a, b, c) = (ask("a"), ask("b"), ask("c"));
+        let dropped = timeout(Duration::from_millis(1500), b);
+        let ((), gone, ()) = futures_util::future::join3(a, dropped, c).await;
+        assert!(gone.is_err());
+        assert_eq!(*order.lock().unwrap(), ["a", "c"]);
+        assert!(began.elapsed() < Duration::from_millis(2200), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_comes_too_late_is_not_waited_for() {
+        let pace = Pace::new(1, Instant::now());
+        let _first = pace.turn(&Real, LONG).await.unwrap();
+        let began = Instant::now();
+        assert!(pace.turn(&Real, Duration::from_millis(100)).await.is_none());
+        assert!(began.elapsed() <= Duration::from_millis(100));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_429_stops_everyone_for_as_long_as_it_asks_and_slows_all_down_for_a_while() {
+        let pace = Pace::new(50, Instant::now());
+        let began = Instant::now();
+        // Two answers to what left at the same pace are one reason to slow down.
+        pace.slow_down(began, Some(Duration::from_secs(3)));
+        pace.slow_down(began, None);
+        let slow = turns(&pace, 26).await;
+        assert!(slow[0] >= 3000);
+        let pace_after = slow[25] - slow[0];
+        assert!((600..1000).contains(&pace_after), "{pace_after} ms for 25 turns");
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let full = turns(&pace, 26).await;
+        assert!((full[25] - full[0]) < 550, "{full:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_number_of_429s_stops_it_for_good() {
+        let pace = Pace::new(50, Instant::now());
+        for second in 0..100 {
+            pace.slow_down(Instant::now() + Duration::from_secs(2 * second), None);
+        }
+        tokio::time::sleep(Duration::from_secs(200)).await;
+        assert!(pace.turn(&Real, Duration::from_secs(5)).await.is_some());
+    }
+}

@@ -1,0 +1,165 @@
+//! How long provisioning takes, learned from the looks that were made.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How many connectors are looked at early and often while nothing is known.
+const SCOUTS: u32 = 4;
+/// One first look in so many finds the channel missing when the expectation has settled: each costs a
+/// GET, and without them nobody would learn that provisioning became faster.
+const MISSES: f64 = 20.0;
+/// What a miss raises the expectation to, as a multiple of the age at which it happened.
+const RAISE: f64 = 1.15;
+/// A look at this multiple of the expectation, or later, tells nothing about the expectation.
+const ON_TIME: f64 = 1.2;
+
+/// The age at which a connector of a workspace is first looked at: one at which nearly all have their
+/// channel.
+///
+/// A look tells only whether provisioning took longer than the connector's age. Raising the expectation
+/// after a miss, and lowering it a little after each hit, settles where one look in [`MISSES`] misses,
+/// whatever the distribution: a stochastic approximation of its quantile (Robbins and Monro, 1951).
+#[derive(Debug, Default)]
+pub(crate) struct Provisioning {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    expected: Option<Duration>,
+    scouts: u32,
+}
+
+/// One of the few that look early while nothing is known.
+pub(crate) struct Scout<'a>(&'a Provisioning);
+
+impl Drop for Scout<'_> {
+    fn drop(&mut self) {
+        self.0.lock().scouts -= 1;
+    }
+}
+
+impl Provisioning {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The age for the first look, once something is known.
+    pub(crate) fn expected(&self) -> Option<Duration> {
+        self.lock().expected
+    }
+
+    /// Whether the caller is to find out, which it is while few others do.
+    pub(crate) fn scout(&self) -> Option<Scout<'_>> {
+        let mut inner = self.lock();
+        (inner.scouts < SCOUTS).then(|| {
+            inner.scouts += 1;
+            Scout(self)
+        })
+    }
+
+    /// A channel was there at this age, and nothing was known before.
+    pub(crate) fn found(&self, age: Duration) {
+        self.lock().expected.get_or_insert(age);
+    }
+
+    /// What the first look at a connector that was expected to be ready saw at this age.
+    pub(crate) fn first_look(&self, age: Duration, ready: bool) {
+        let mut inner = self.lock();
+        let Some(expected) = inner.expected else { return };
+        if age > expected.mul_f64(ON_TIME) {
+            return;
+        }
+        inner.expected = Some(if ready {
+            expected.mul_f64(RAISE.powf(-1.0 / (MISSES - 1.0)))
+        } else {
+            // Of looks that were under way together, the first miss raises it and the rest do not.
+            expected.max(age.mul_f64(RAISE))
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    type Times<'a> = &'a dyn Fn(u32) -> Duration;
+
+    /// Looks at `count` connectors with these provisioning times, each when it is expected to be ready.
+    /// The part that was missed, and the expectation at the end.
+    fn settle(
+        provisioning: &Provisioning,
+        times: impl Fn(u32) -> Duration,
+        count: u32,
+    ) -> (f64, f64) {
+        let mut missed = 0;
+        for nth in 0..count {
+            let age = provisioning.expected().unwrap();
+            let ready = times(nth) <= age;
+            missed += u32::from(!ready);
+            provisioning.first_look(age, ready);
+        }
+        let expected = provisioning.expected().unwrap().as_secs_f64();
+        (f64::from(missed) / f64::from(count), expected)
+    }
+
+    #[test]
+    fn while_nothing_is_known_a_few_find_out() {
+        let provisioning = Provisioning::default();
+        let scouts: Vec<_> = (0..10).filter_map(|_| provisioning.scout()).collect();
+        assert_eq!(scouts.len(), SCOUTS as usize);
+        drop(scouts);
+        assert!(provisioning.scout().is_some());
+        provisioning.found(2 * SECOND);
+        provisioning.found(9 * SECOND);
+        assert_eq!(provisioning.expected(), Some(2 * SECOND));
+    }
+
+    #[test]
+    fn it_settles_where_one_look_in_twenty_misses_whatever_the_distribution() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let chances: Vec<f64> = (0..4000).map(|_| rng.f64()).collect();
+        let chance = |nth: u32| chances[nth as usize];
+        let constant = |_| 2 * SECOND;
+        let uniform = |nth| SECOND + SECOND.mul_f64(4.0 * chance(nth));
+        let long_tailed = |nth| SECOND.mul_f64(-2.0 * (1.0 - chance(nth)).ln());
+        for (times, range) in
+            [(&constant as Times, 1.9..2.4), (&uniform, 4.2..5.8), (&long_tailed, 3.5..11.0)]
+        {
+            let provisioning = Provisioning::default();
+            provisioning.found(SECOND);
+            settle(&provisioning, times, 1000);
+            let (missed, expected) = settle(&provisioning, times, 3000);
+            assert!((0.03..0.07).contains(&missed), "{missed}");
+            assert!(range.contains(&expected), "{expected} is not in {range:?}");
+        }
+    }
+
+    #[test]
+    fn it_follows_a_provisioning_that_becomes_faster_or_slower() {
+        let provisioning = Provisioning::default();
+        provisioning.found(SECOND);
+        for seconds in [10, 2, 30] {
+            let (_, expected) = settle(&provisioning, |_| seconds * SECOND, 1000);
+            let truth = f64::from(seconds);
+            assert!((truth * 0.9..truth * 1.2).contains(&expected), "{expected} for {seconds}");
+        }
+    }
+
+    #[test]
+    fn misses_that_were_under_way_together_raise_it_once_and_late_looks_do_not_count() {
+        let provisioning = Provisioning::default();
+        provisioning.found(SECOND);
+        for _ in 0..10 {
+            provisioning.first_look(SECOND, false);
+        }
+        let raised = provisioning.expected().unwrap();
+        assert_eq!(raised, SECOND.mul_f64(RAISE));
+        for ready in [false, true] {
+            provisioning.first_look(60 * SECOND, ready);
+        }
+        assert_eq!(provisioning.expected(), Some(raised));
+    }
+}

@@ -1,0 +1,207 @@
+//! Batches: what is on record when, and what a stop leaves.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bird_test_peer::{Answer, Peer, head_and_body};
+use futures_util::{Stream, StreamExt, stream};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::*;
+use crate::{BatchItem, ConfigurationError, PhoneNumberId, RateLimits, Record, Recording, Step};
+
+fn number(n: u128) -> PhoneNumberId {
+    Uuid::from_u128(n).into()
+}
+
+fn requests(count: u128) -> impl Stream<Item = SmsConnectorRequest> + Send {
+    stream::iter((1..=count).map(|n| SmsConnectorRequest::new("n", number(n))))
+}
+
+/// Keeps each step in words, with the POSTs and GETs that the peer had seen by then.
+struct Steps {
+    peer: Arc<Peer>,
+    steps: Mutex<Vec<(&'static str, usize, usize)>>,
+    fails_at: &'static str,
+}
+
+impl Steps {
+    fn new(peer: &Arc<Peer>, fails_at: &'static str) -> Arc<Self> {
+        Arc::new(Self { peer: Arc::clone(peer), steps: Mutex::default(), fails_at })
+    }
+
+    fn seen(&self) -> Vec<(&'static str, usize, usize)> {
+        self.steps.lock().unwrap().clone()
+    }
+}
+
+impl Record for Steps {
+    fn record<'a>(&'a self, _: &'a SmsConnectorRequest, step: Step<'a>) -> Recording<'a> {
+        let name = match step {
+            Step::Intent => "intent",
+            Step::Created(_) => "created",
+            Step::Ended(Ok(_)) => "ready",
+            Step::Ended(Err(_)) => "failed",
+        };
+        Box::pin(async move {
+            // A record takes its time; what depends on it waits.
+            tokio::task::yield_now().await;
+            self.steps.lock().unwrap().push((name, self.peer.posts(), self.peer.gets()));
+            if name == self.fails_at { Err(io::Error::other("disk full")) } else { Ok(()) }
+        })
+    }
+}
+
+async fn one(
+    script: impl IntoIterator<Item = Answer>,
+    fails_at: &'static str,
+) -> (Outcome, Arc<Steps>) {
+    let peer = Arc::new(Peer::script(script).await.unwrap());
+    let steps = Steps::new(&peer, fails_at);
+    let workspace = workspace(hurried(&peer.base_url()).0);
+    let batch = workspace.install_sms_channels(requests(1)).record(Arc::clone(&steps));
+    let mut outcomes: Vec<_> = batch.start().collect().await;
+    assert_eq!(outcomes.len(), 1);
+    (outcomes.remove(0).result, steps)
+}
+
+type Outcome = Result<SmsChannel, Error>;
+
+// Fault 33.
+#[tokio::test]
+async fn each_step_is_on_record_before_the_next_is_taken() {
+    let (result, steps) =
+        one([Answer::json(201, pending()), Answer::json(200, ready())], "nowhere").await;
+    assert_eq!(result.unwrap().id.to_string(), CHANNEL);
+    assert_eq!(steps.seen(), [("intent", 0, 0), ("created", 1, 0), ("ready", 1, 1)]);
+}
+
+// Fault 33.
+#[tokio::test]
+async fn an_install_that_fails_is_on_record_too() {
+    let (result, steps) = one([Answer::Close], "nowhere").await;
+    assert!(matches!(result, Err(Error::OutcomeUnknown(_))));
+    assert_eq!(steps.seen(), [("intent", 0, 0), ("failed", 1, 0)]);
+}
+
+#[tokio::test]
+async fn without_a_record_of_the_intent_nothing_is_sent() {
+    let (result, steps) = one([], "intent").await;
+    let error = result.unwrap_err();
+    assert!(matches!(error, Error::Record(_)) && !error.connector_may_exist(), "{error:?}");
+    assert_eq!(steps.peer.posts(), 0);
+    assert!(error.to_string().contains("disk full"), "{error}");
+}
+
+#[tokio::test]
+async fn a_connector_whose_creation_is_not_on_record_is_told_with_its_id() {
+    for fails_at in ["created", "ready"] {
+        let script = [Answer::json(201, pending()), Answer::json(200, ready())];
+        let (result, _) = one(script, fails_at).await;
+        let error = result.unwrap_err();
+        assert!(matches!(error, Error::Record(_)) && error.connector_may_exist(), "{error:?}");
+        assert_eq!(error.connector_id(), Some(connector_id()));
+        assert!(error.to_string().contains(CONNECTOR), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_doubt_that_is_not_on_record_stays_a_doubt() {
+    let (result, _) = one([Answer::Close], "failed").await;
+    let error = result.unwrap_err();
+    assert!(matches!(error, Error::Record(_)) && error.connector_may_exist(), "{error:?}");
+    assert!(error.to_string().contains("dashboard"), "{error}");
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_sent_is_an_outcome_and_no_intent() {
+    let peer = Arc::new(Peer::script([]).await.unwrap());
+    let steps = Steps::new(&peer, "nowhere");
+    let empty = SmsConnectorRequest::new(" ", number(1));
+    let batch = workspace(hurried(&peer.base_url()).0)
+        .install_sms_channels(stream::iter([empty.clone()]))
+        .record(Arc::clone(&steps));
+    let outcomes: Vec<_> = batch.start().collect().await;
+    let [outcome] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!(outcome.request, empty);
+    let error = outcome.result.as_ref().unwrap_err();
+    assert!(matches!(error, Error::Configuration(ConfigurationError::EmptyName)), "{error:?}");
+    assert_eq!(steps.seen(), [("failed", 0, 0)]);
+}
+
+#[tokio::test]
+async fn a_connector_that_exists_is_waited_for_and_not_created_again() {
+    let peer = Peer::script([Answer::json(200, ready())]).await.unwrap();
+    let workspace = workspace(hurried(&peer.base_url()).0);
+    let items = stream::iter([BatchItem::created(request(), connector_id())]);
+    let outcomes: Vec<_> = workspace.install_sms_channels(items).start().collect().await;
+    assert_eq!(outcomes[0].result.as_ref().unwrap().id.to_string(), CHANNEL);
+    assert_eq!((peer.posts(), peer.gets()), (0, 1));
+}
+
+#[tokio::test]
+async fn requests_are_taken_only_as_installs_end() {
+    let peer = Peer::answering(|_| Answer::json(201, ready())).await.unwrap();
+    let workspace = workspace(hurried(&peer.base_url()).0);
+    let taken = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&taken);
+    let requests = requests(1000).inspect(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let mut outcomes = Box::pin(workspace.install_sms_channels(requests).concurrency(8).start());
+    for ended in 1..=100 {
+        outcomes.next().await.unwrap().result.unwrap();
+        assert!(taken.load(Ordering::Relaxed) <= ended + 8);
+    }
+    drop(outcomes);
+    assert!(peer.posts() <= 108, "{}", peer.posts());
+}
+
+#[tokio::test]
+async fn a_stop_hears_out_what_was_sent_and_begins_nothing_more() {
+    let (stop, posted) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let told = Arc::clone(&posted);
+    let peer = Peer::answering(move |_| {
+        told.notify_one();
+        // Long after the stop.
+        Answer::Drip(head_and_body(201, &[], &pending()), Duration::from_millis(1))
+    });
+    let peer = Arc::new(peer.await.unwrap());
+    let steps = Steps::new(&peer, "nowhere");
+    let stopping = Arc::clone(&stop);
+    // Only the first turn comes at once.
+    let limits = RateLimits { posts_per_second: 1, ..Default::default() };
+    let batch = workspace(hurried(&peer.base_url()).0.rate_limits(limits))
+        .install_sms_channels(requests(100))
+        .concurrency(1)
+        .record(Arc::clone(&steps))
+        .stop_when(async move { stopping.notified().await });
+    let outcomes = async {
+        posted.notified().await;
+        stop.notify_one();
+    };
+    let (outcomes, ()) =
+        futures_util::future::join(batch.start().collect::<Vec<_>>(), outcomes).await;
+    let [outcome] = &outcomes[..] else { panic!("{outcomes:?}") };
+    let error = outcome.result.as_ref().unwrap_err();
+    assert!(matches!(error, Error::NotReady(_)), "{error:?}");
+    assert_eq!(error.connector_id(), Some(connector_id()));
+    assert_eq!(steps.seen(), [("intent", 0, 0), ("created", 1, 0), ("failed", 1, 0)]);
+}
+
+#[tokio::test]
+async fn a_dropped_batch_leaves_the_intent_on_record() {
+    let peer = Arc::new(Peer::script([Answer::Silence]).await.unwrap());
+    let steps = Steps::new(&peer, "nowhere");
+    let batch = workspace(hurried(&peer.base_url()).0)
+        .install_sms_channels(requests(1))
+        .record(Arc::clone(&steps));
+    let mut outcomes = Box::pin(batch.start());
+    while peer.posts() == 0 {
+        assert!(futures_util::future::poll_immediate(outcomes.next()).await.is_none());
+        tokio::task::yield_now().await;
+    }
+    drop(outcomes);
+    assert_eq!(steps.seen(), [("intent", 0, 0)]);
+}

@@ -1,0 +1,179 @@
+//! How fast a batch is, and how many GETs it takes, in simulated time: tokio's clock is paused, the
+//! sandbox holds its limits by that clock, and everything in between is real.
+
+use std::time::Duration;
+
+use bird_sandbox::{Delay, Sandbox};
+use bird_sms::{AccessKey, Client, PhoneNumberId, RateLimits, SmsConnectorRequest, Workspace};
+use futures_util::{Stream, StreamExt, stream};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// A paused clock jumps to the next timer whenever no task can run, also while bytes are on their way.
+/// This one ticks by the millisecond, and lets everything that is under way arrive in between.
+async fn tick() {
+    loop {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        for _ in 0..32 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// What a batch took.
+#[derive(Debug)]
+struct Figures {
+    installs: u32,
+    ready: usize,
+    seconds: f64,
+    gets: u64,
+    too_many: u64,
+}
+
+impl Figures {
+    fn gets_per_install(&self) -> f64 {
+        f64::from(u32::try_from(self.gets).unwrap()) / f64::from(self.installs)
+    }
+
+    /// What the limits of 500 POST/s and 50 GET/s make it take at least, without the provisioning.
+    fn bound(&self) -> f64 {
+        f64::from(self.installs) / 50.0
+    }
+}
+
+fn requests(count: u32) -> impl Iterator<Item = SmsConnectorRequest> {
+    (1..=count)
+        .map(|n| SmsConnectorRequest::new("n", PhoneNumberId::from(Uuid::from_u128(n.into()))))
+}
+
+async fn simulate<S: Stream<Item = bool>>(
+    count: u32,
+    delay: &str,
+    limits: RateLimits,
+    batch: impl FnOnce(Workspace) -> S,
+) -> Figures {
+    let delay: Delay = delay.parse().unwrap();
+    simulate_in(Sandbox::builder().provisioning_delay(delay), count, limits, batch).await
+}
+
+async fn simulate_in<S: Stream<Item = bool>>(
+    sandbox: bird_sandbox::Builder,
+    count: u32,
+    limits: RateLimits,
+    batch: impl FnOnce(Workspace) -> S,
+) -> Figures {
+    let sandbox = sandbox.start().await.unwrap();
+    let client = Client::builder()
+        .base_url(sandbox.base_url())
+        .access_key(AccessKey::new(sandbox.access_key()).unwrap())
+        .rate_limits(limits)
+        .install_timeout(Duration::from_mins(10))
+        .build()
+        .unwrap();
+    let ticking = tokio::spawn(tick());
+    let began = Instant::now();
+    let outcomes: Vec<bool> =
+        batch(client.workspace(sandbox.workspace_id().into())).collect().await;
+    let seconds = began.elapsed().as_secs_f64();
+    ticking.abort();
+    assert_eq!(sandbox.connectors().len(), count as usize);
+    assert_eq!(outcomes.len(), count as usize);
+    Figures {
+        installs: count,
+        ready: outcomes.iter().filter(|ready| **ready).count(),
+        seconds,
+        gets: sandbox.get_count(),
+        too_many: sandbox.answered(429),
+    }
+}
+
+async fn batch(count: u32, delay: &str) -> Figures {
+    simulate(count, delay, RateLimits::default(), |workspace| {
+        let outcomes = workspace.install_sms_channels(stream::iter(requests(count))).start();
+        outcomes.map(|outcome| outcome.result.inspect_err(|e| eprintln!("{e}")).is_ok())
+    })
+    .await
+}
+
+/// What one would write instead: as many installs at a time, each looking every second, and again when it
+/// is told that it looked too often.
+async fn fixed_interval(count: u32, delay: &str) -> Figures {
+    let none = RateLimits { posts_per_second: u32::MAX, gets_per_second: u32::MAX };
+    simulate(count, delay, none, |workspace| {
+        stream::iter(requests(count))
+            .map(move |request| {
+                let workspace = workspace.clone();
+                async move {
+                    let mut pending = workspace.create_sms_connector(&request).await.unwrap();
+                    loop {
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        match pending.poll().await {
+                            Ok(Some(_)) => return true,
+                            Ok(None) => {}
+                            Err(error) => {
+                                let status = error.answer().map(|answer| answer.status);
+                                assert_eq!(status, Some(429), "{error}");
+                            }
+                        }
+                    }
+                }
+            })
+            .buffer_unordered(1000)
+    })
+    .await
+}
+
+const DELAYS: [&str; 3] = ["2s", "1s..5s", "~2s"];
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_stays_within_the_limits_and_wastes_few_looks_whatever_the_provisioning_time() {
+    for (delay, longest) in [("2s", 2.0), ("1s..5s", 5.0)] {
+        let figures = batch(500, delay).await;
+        assert_eq!((figures.ready, figures.too_many), (500, 0), "{delay}: {figures:?}");
+        assert!(figures.gets_per_install() <= 1.15, "{delay}: {figures:?}");
+        assert!(figures.seconds <= 1.10 * (figures.bound() + longest), "{delay}: {figures:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_comes_with_the_creation_costs_no_look() {
+    let figures = batch(200, "0s").await;
+    assert_eq!((figures.ready, figures.gets, figures.too_many), (200, 0, 0), "{figures:?}");
+    assert!(figures.seconds < 1.0, "{figures:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workspace_with_lower_limits_than_believed_is_found_out_and_rarely_asked_in_vain() {
+    // As when another process takes the other half.
+    let sandbox = Sandbox::builder().get_limit(25).post_limit(250);
+    let figures = simulate_in(sandbox, 500, RateLimits::default(), |workspace| {
+        let outcomes = workspace.install_sms_channels(stream::iter(requests(500))).start();
+        outcomes.map(|outcome| outcome.result.is_ok())
+    })
+    .await;
+    assert_eq!(figures.ready, 500, "{figures:?}");
+    assert!(figures.too_many < 60, "{figures:?}");
+    assert!(figures.seconds < 1.5 * (2.0 * figures.bound() + 2.0), "{figures:?}");
+}
+
+/// `cargo test --release -p bird-sms --test batch_speed -- --ignored --nocapture`
+#[tokio::test(start_paused = true)]
+#[ignore = "the figures for 10,000 installs, which take minutes"]
+async fn figures_of_ten_thousand_installs() {
+    println!("| provisioning | | simulated s | of the bound | GETs per install | 429 |");
+    println!("|---|---|---|---|---|---|");
+    for delay in DELAYS {
+        for (name, figures) in [
+            ("bird-sms batch", batch(10_000, delay).await),
+            ("a look every second", fixed_interval(10_000, delay).await),
+        ] {
+            println!(
+                "| {delay} | {name} | {:.1} | {:.3} | {:.3} | {} |",
+                figures.seconds,
+                figures.seconds / figures.bound(),
+                figures.gets_per_install(),
+                figures.too_many,
+            );
+        }
+    }
+}
