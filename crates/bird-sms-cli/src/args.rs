@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bird_sandbox::Fault;
+use bird_sandbox::{Delay, Fault};
+use bird_sms::{ConnectorId, ParseIdError, PhoneNumberId};
 use clap::{Parser, Subcommand};
 
 /// Installs SMS channels in Bird (formerly `MessageBird`) workspaces, and never loses a connector.
@@ -59,7 +60,7 @@ pub struct Shared {
     #[arg(long, global = true, value_name = "FILE")]
     pub access_key_file: Option<PathBuf>,
 
-    /// How long it may take in all, such as 90s or 2m
+    /// How long an install or a wait may take in all, such as 90s or 2m
     #[arg(long, global = true, value_name = "DURATION", default_value = "2m", value_parser = duration)]
     pub timeout: Duration,
 
@@ -83,6 +84,8 @@ pub enum Command {
     Install(Install),
     /// Go on waiting for the channel of a connector that exists, and print its id
     Wait(Connector),
+    /// Install many SMS channels, from a file, at the speed that the limits allow
+    Batch(Batch),
     /// Show a connector
     Connector(Connector),
     /// Serve a local Bird to try things out with
@@ -122,6 +125,76 @@ pub struct Connector {
     pub connector_id: String,
 }
 
+/// The arguments of `bird-sms batch`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = BATCH_HELP)]
+pub struct Batch {
+    /// The rows: CSV with a header, or JSON Lines; `-` reads standard input
+    #[arg(value_name = "FILE")]
+    pub input: PathBuf,
+
+    /// Where each step is recorded before the next; the same command with the same journal goes on
+    #[arg(long, value_name = "FILE")]
+    pub journal: PathBuf,
+
+    /// Where to write the outcome of each row: CSV, or JSON Lines for *.jsonl; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// Check the rows and the journal, say what would be done, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Install rows again of which an earlier run does not know whether it created a connector
+    #[arg(long)]
+    pub retry_unknown: bool,
+
+    /// The connector of a row whose outcome is unknown, as the dashboard shows it; may be given more
+    /// than once
+    #[arg(long, value_name = "PHONE_NUMBER_ID=CONNECTOR_ID", value_parser = adopted)]
+    pub adopt: Vec<Adopted>,
+
+    /// How many creations a second the workspace takes
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    pub posts_per_second: u32,
+
+    /// How many looks at a connector a second the workspace takes
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub gets_per_second: u32,
+
+    /// How many installs are under way at a time [default: 20 for each look a second]
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<usize>,
+}
+
+const BATCH_HELP: &str = "\
+The columns are name, phone_number_id and, where they are needed, use_case_id, channel_message_type and
+conversational (true or false); a JSON line has fields of these names. All rows are checked before anything
+is sent.
+
+The journal is JSON Lines. After an interruption, a crash or a failure run the same command again: rows that
+are ready are skipped, connectors that exist are waited for, what was refused is sent again, and a row of
+which nobody knows whether a connector was created is reported and left alone.";
+
+/// A connector that somebody looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct Adopted {
+    /// The phone number that it is for.
+    pub phone_number_id: PhoneNumberId,
+    /// Its id.
+    pub connector_id: ConnectorId,
+}
+
+fn adopted(text: &str) -> Result<Adopted, String> {
+    let (number, connector) =
+        text.split_once('=').ok_or("is not PHONE_NUMBER_ID=CONNECTOR_ID".to_owned())?;
+    let problem = |error: ParseIdError| error.to_string();
+    Ok(Adopted {
+        phone_number_id: number.parse().map_err(problem)?,
+        connector_id: connector.parse().map_err(problem)?,
+    })
+}
+
 /// The arguments of `bird-sms sandbox`.
 #[derive(Debug, clap::Args)]
 pub struct Sandbox {
@@ -129,9 +202,17 @@ pub struct Sandbox {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
 
-    /// How long after its creation a connector gets its channel
-    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
-    pub provisioning_delay: Duration,
+    /// How long after its creation a connector gets its channel: 2s, 1s..5s (evenly), ~2s (a long tail)
+    #[arg(long, value_name = "DELAY", default_value = "2s")]
+    pub provisioning_delay: Delay,
+
+    /// How many GETs a second are answered before a 429
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub get_limit: u32,
+
+    /// How many POSTs a second are answered before a 429
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub post_limit: u32,
 
     /// What goes wrong, such as `post:503x2` or `get:reset`; may be given more than once
     #[arg(long = "fault", value_name = "FAULT")]

@@ -1,4 +1,6 @@
+use std::convert::identity;
 use std::io::{self, Write};
+use std::path::Path;
 
 use bird_sms::ConnectorId;
 use clap::CommandFactory;
@@ -23,7 +25,7 @@ pub fn run(args: &Args) -> Code {
         Err(error) => Err(Failure::Unexpected(error.to_string())),
     };
     match result {
-        Ok(()) => Code::Done,
+        Ok(code) => code,
         Err(failure) => {
             failure.tell(args.shared.json, args.shared.workspace_id.as_deref());
             failure.code()
@@ -42,12 +44,13 @@ fn trace(verbose: u8) {
     tracing_subscriber::registry().with(layer).with(filter).init();
 }
 
-async fn execute(args: &Args) -> Result<(), Failure> {
+async fn execute(args: &Args) -> Result<Code, Failure> {
     let shared = &args.shared;
     match &args.command {
         Command::Install(install) => self::install(install, shared).await,
         Command::Wait(connector) => wait(connector, shared).await,
         Command::Connector(connector) => show(connector, shared).await,
+        Command::Batch(batch) => return self::batch(batch, shared).await,
         Command::Sandbox(sandbox) => serve(sandbox).await,
         Command::Completions(completions) => {
             let mut script = Vec::new();
@@ -56,12 +59,24 @@ async fn execute(args: &Args) -> Result<(), Failure> {
             print(&String::from_utf8_lossy(&script))
         }
     }
+    .map(|()| Code::Done)
+}
+
+async fn batch(batch: &args::Batch, shared: &Shared) -> Result<Code, Failure> {
+    let (summary, code) = crate::batch::batch(batch, shared).await?;
+    if batch.out.as_deref() == Some(Path::new("-")) {
+        // stdout carries the rows.
+        let _ = writeln!(io::stderr(), "{summary}");
+    } else {
+        print_line(&summary)?;
+    }
+    Ok(code)
 }
 
 async fn install(install: &args::Install, shared: &Shared) -> Result<(), Failure> {
     let phone_number_id = install.phone_number_id.parse()?;
     let use_case_id = install.use_case_id.as_deref().map(str::parse).transpose()?;
-    let connected = connect(shared).await?;
+    let connected = connect(shared, identity).await?;
     let progress = Progress::new(shared.json);
     let observer = progress.clone();
     let mut installation = connected
@@ -87,7 +102,7 @@ async fn install(install: &args::Install, shared: &Shared) -> Result<(), Failure
 
 async fn wait(connector: &args::Connector, shared: &Shared) -> Result<(), Failure> {
     let id: ConnectorId = connector.connector_id.parse()?;
-    let connected = connect(shared).await?;
+    let connected = connect(shared, identity).await?;
     let progress = Progress::new(shared.json).of_connector(id);
     let observer = progress.clone();
     let pending =
@@ -102,7 +117,7 @@ async fn wait(connector: &args::Connector, shared: &Shared) -> Result<(), Failur
 
 async fn show(connector: &args::Connector, shared: &Shared) -> Result<(), Failure> {
     let id = connector.connector_id.parse()?;
-    let connected = connect(shared).await?;
+    let connected = connect(shared, identity).await?;
     let progress = Progress::new(true);
     let connector = tokio::select! {
         result = connected.workspace.connector(id) => result.map_err(Failure::Read)?,
@@ -115,6 +130,8 @@ async fn serve(sandbox: &args::Sandbox) -> Result<(), Failure> {
     let sandbox = bird_sandbox::Sandbox::builder()
         .listen(sandbox.listen)
         .provisioning_delay(sandbox.provisioning_delay)
+        .get_limit(sandbox.get_limit)
+        .post_limit(sandbox.post_limit)
         .faults(sandbox.faults.iter().cloned())
         .start()
         .await

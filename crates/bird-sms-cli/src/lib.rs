@@ -6,6 +6,7 @@
 pub mod args;
 pub mod exit;
 
+mod batch;
 mod commands;
 mod interrupt;
 mod progress;

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use bird_sms::{ConfigurationError, Connector, Error, ParseIdError, SmsChannel};
 use serde::Serialize;
 
+use crate::batch::JournalError;
 use crate::exit::Code;
 
 /// Why the command ends without a result.
@@ -31,6 +32,12 @@ impl From<ConfigurationError> for Failure {
 
 impl From<ParseIdError> for Failure {
     fn from(error: ParseIdError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
         Self::Usage(error.to_string())
     }
 }
@@ -208,6 +215,6 @@ fn flatten(path: &str, value: &serde_json::Value, lines: &mut Vec<String>) {
     }
 }
 
-fn to_json(value: &impl Serialize) -> String {
+pub(crate) fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bird_sandbox::Sandbox;
-use bird_sms::{AccessKey, Client, ConfigurationError, Workspace, WorkspaceId};
+use bird_sms::{AccessKey, Client, ClientBuilder, ConfigurationError, Workspace, WorkspaceId};
 
 use crate::args::Shared;
 use crate::report::Failure;
@@ -15,9 +15,12 @@ pub(crate) struct Connected {
     pub(crate) _sandbox: Option<Sandbox>,
 }
 
-pub(crate) async fn connect(shared: &Shared) -> Result<Connected, Failure> {
+pub(crate) async fn connect(
+    shared: &Shared,
+    configure: impl FnOnce(ClientBuilder) -> ClientBuilder,
+) -> Result<Connected, Failure> {
     let id = shared.workspace_id.as_deref().map(str::parse::<WorkspaceId>).transpose()?;
-    let builder = Client::builder().install_timeout(shared.timeout);
+    let builder = configure(Client::builder().install_timeout(shared.timeout));
     if shared.sandbox {
         let mut sandbox = Sandbox::builder();
         if let Some(id) = id {

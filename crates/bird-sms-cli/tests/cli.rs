@@ -1,6 +1,8 @@
 //! The command as a process: its streams, its exit codes, its signals.
 
-use std::process::{Output, Stdio};
+mod common;
+
+use std::process::Stdio;
 use std::time::Duration;
 
 use bird_sandbox::Sandbox;
@@ -9,21 +11,13 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
+use common::{bird_sms, ended, in_sandbox, run, signal};
+
 const CONNECTOR: &str = "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11";
 const CHANNEL: &str = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9";
 const WORKSPACE: &str = "a1405560-c8d3-4b1a-877d-3f449ad95352";
 const NUMBER: &str = "2cffb55c-120e-91a8-8f10-ed9d1b412d29";
 const KEY: &str = "top-secret-key";
-
-/// The command, without what the environment of the tests might say.
-fn bird_sms(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bird-sms"));
-    command.args(args).stdin(Stdio::null()).kill_on_drop(true);
-    for name in ["BIRD_ACCESS_KEY", "BIRD_API_URL", "BIRD_WORKSPACE_ID", "RUST_LOG"] {
-        command.env_remove(name);
-    }
-    command
-}
 
 /// The command with a key and a workspace, against this API.
 fn at(api_url: &str, args: &[&str]) -> Command {
@@ -35,29 +29,10 @@ fn at(api_url: &str, args: &[&str]) -> Command {
     command
 }
 
-fn in_sandbox(sandbox: &Sandbox, args: &[&str]) -> Command {
-    let mut command = bird_sms(args);
-    command
-        .env("BIRD_ACCESS_KEY", sandbox.access_key())
-        .env("BIRD_API_URL", sandbox.base_url())
-        .env("BIRD_WORKSPACE_ID", sandbox.workspace_id().to_string());
-    command
-}
-
 const INSTALL: [&str; 5] = ["install", "--name", "My SMS channel", "--phone-number-id", NUMBER];
 
 fn install<'a>(more: &[&'a str]) -> Vec<&'a str> {
     INSTALL.iter().chain(more).copied().collect()
-}
-
-/// What became of it: exit code, stdout, stderr.
-async fn run(mut command: Command) -> (i32, String, String) {
-    ended(command.output().await.unwrap())
-}
-
-fn ended(output: Output) -> (i32, String, String) {
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 fn connector(channel: &str) -> String {
@@ -311,12 +286,6 @@ async fn reading_a_connector_that_is_refused_is_3_and_one_that_is_not_reached_4(
     assert_eq!(run(at(&refused_url().await.unwrap(), &args)).await.0, 4);
     let refusing = peer([Answer::status(404)]).await;
     assert_eq!(run(at(&refusing.base_url(), &["wait", CONNECTOR])).await.0, 6);
-}
-
-fn signal(process: &tokio::process::Child, name: &str) {
-    let pid = process.id().unwrap().to_string();
-    let status = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status();
-    assert!(status.unwrap().success());
 }
 
 #[tokio::test]

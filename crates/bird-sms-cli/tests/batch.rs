@@ -1,0 +1,329 @@
+//! `bird-sms batch` as a process: its input, its journal, its output.
+
+mod common;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use bird_sandbox::{Builder, Sandbox};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use common::{in_sandbox, run, signal};
+
+/// A folder with the rows of a batch, and where its journal is to be.
+struct Batch {
+    folder: TempDir,
+}
+
+impl Batch {
+    fn new(rows: u32) -> Self {
+        let mut csv = "name,phone_number_id\n".to_owned();
+        for n in 1..=rows {
+            let _ = writeln!(csv, "SMS {n},{}", number(n));
+        }
+        Self::of(csv)
+    }
+
+    fn of(csv: impl AsRef<[u8]>) -> Self {
+        let batch = Self { folder: TempDir::new().unwrap() };
+        std::fs::write(batch.path("numbers.csv"), csv).unwrap();
+        batch
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, sandbox: &Sandbox, more: &[&str]) -> Command {
+        let args = ["batch", "numbers.csv", "--journal", "j.jsonl", "--gets-per-second", "5000"];
+        let args: Vec<_> = args.iter().chain(more).copied().collect();
+        let mut command = in_sandbox(sandbox, &args);
+        command.current_dir(self.folder.path());
+        command
+    }
+
+    async fn run(&self, sandbox: &Sandbox, more: &[&str]) -> (i32, String, String) {
+        run(self.command(sandbox, more)).await
+    }
+
+    /// The events of the journal, in order, without the first.
+    fn events(&self) -> Vec<Value> {
+        lines(&self.path("j.jsonl")).split_off(1)
+    }
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn number(n: u32) -> String {
+    format!("00000000-0000-4000-8000-{n:012}")
+}
+
+fn fast() -> Builder {
+    Sandbox::builder()
+        .provisioning_delay(Duration::from_millis(50))
+        .get_limit(u32::MAX)
+        .post_limit(u32::MAX)
+}
+
+async fn failing(fault: &str) -> Sandbox {
+    fast().fault(fault.parse().unwrap()).start().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_batch_installs_every_row_and_records_every_step() {
+    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(50));
+    let (code, stdout, stderr) = batch.run(&sandbox, &["--out", "out.csv"]).await;
+    assert_eq!(code, 0, "{stderr}");
+    assert!(
+        stdout.starts_with("50 of 50 rows ready (0 before this run), 50 connectors"),
+        "{stdout}"
+    );
+    let events = batch.events();
+    for connector in sandbox.connectors() {
+        let of_it: Vec<_> = events
+            .iter()
+            .filter(|event| event["phoneNumberId"] == *connector.phone_number_id)
+            .collect();
+        let names: Vec<_> = of_it.iter().map(|event| event["event"].as_str().unwrap()).collect();
+        assert_eq!(names, ["intent", "created", "ready"]);
+        assert_eq!(of_it[1]["connectorId"], connector.id.to_string());
+        assert_eq!(of_it[2]["channelId"], connector.channel_id.to_string());
+    }
+    let mut out = csv::Reader::from_path(batch.path("out.csv")).unwrap();
+    assert_eq!(
+        out.headers().unwrap(),
+        vec!["name", "phone_number_id", "status", "connector_id", "channel_id", "error"]
+    );
+    assert_eq!(out.records().filter(|row| row.as_ref().unwrap()[2] == *"ready").count(), 50);
+}
+
+#[tokio::test]
+async fn the_same_command_again_skips_what_is_ready_and_installs_what_is_new() {
+    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(5));
+    assert_eq!(batch.run(&sandbox, &[]).await.0, 0);
+    let more = Batch::new(8);
+    std::fs::copy(more.path("numbers.csv"), batch.path("numbers.csv")).unwrap();
+    let (code, stdout, _) = batch.run(&sandbox, &["--json", "--out", "out.jsonl"]).await;
+    assert_eq!(code, 0);
+    let summary: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(
+        (&summary["rows"], &summary["ready"], &summary["readyBefore"], &summary["created"]),
+        (&8.into(), &8.into(), &5.into(), &3.into())
+    );
+    assert_eq!(sandbox.post_count(), 8);
+    // The output has all of them, and those of before with their channel.
+    let rows = lines(&batch.path("out.jsonl"));
+    assert_eq!(rows.len(), 8);
+    assert!(rows.iter().all(|row| row["status"] == "ready" && row["channel_id"].is_string()));
+}
+
+#[tokio::test]
+async fn a_refusal_is_counted_by_its_code_and_sent_again_the_next_time() {
+    let (sandbox, batch) = (failing("post:422x2").await, Batch::new(5));
+    let (code, stdout, stderr) = batch.run(&sandbox, &[]).await;
+    assert_eq!(code, 3, "{stdout}");
+    assert!(stdout.contains("2 refused, nothing created (422 Fault: 2)"), "{stdout}");
+    assert!(stderr.contains(": Bird refused to create the connector: HTTP 422"), "{stderr}");
+    let (code, stdout, _) = batch.run(&sandbox, &[]).await;
+    assert_eq!(code, 0, "{stdout}");
+    assert!(stdout.starts_with("5 of 5 rows ready (3 before this run), 2 connectors"), "{stdout}");
+}
+
+// Fault 33.
+#[tokio::test]
+async fn what_may_exist_is_left_alone_until_somebody_says_what_to_do() {
+    let (sandbox, batch) = (failing("post:lost").await, Batch::new(3));
+    for _ in 0..2 {
+        let (code, stdout, _) = batch.run(&sandbox, &["--out", "out.csv"]).await;
+        assert_eq!(code, 5, "{stdout}");
+        assert!(stdout.contains("1 unknown: a connector may exist"), "{stdout}");
+        assert_eq!(sandbox.post_count(), 3);
+    }
+    let out = std::fs::read_to_string(batch.path("out.csv")).unwrap();
+    assert!(out.contains("unknown,,,\"an earlier run does not know"), "{out}");
+    // A second attempt is told that it exists, and not which it is.
+    for _ in 0..2 {
+        let (code, stdout, _) = batch.run(&sandbox, &["--retry-unknown"]).await;
+        assert_eq!(code, 5, "{stdout}");
+        assert!(stdout.contains("1 exist, and their connector's id is not known"), "{stdout}");
+        assert_eq!(sandbox.post_count(), 4);
+    }
+    // Whoever looks it up tells it.
+    let lost = &sandbox.connectors()[0];
+    let adopt = format!("{}={}", lost.phone_number_id, lost.id);
+    let (code, stdout, stderr) = batch.run(&sandbox, &["--adopt", &adopt]).await;
+    assert_eq!(code, 0, "{stdout} {stderr}");
+    assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (4, 3));
+    let events = batch.events();
+    let of_it: Vec<_> = events
+        .iter()
+        .filter(|event| event["phoneNumberId"] == *lost.phone_number_id)
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(of_it, ["intent", "unknown", "intent", "exists", "adopted", "ready"]);
+}
+
+#[tokio::test]
+async fn only_a_row_in_doubt_can_be_adopted() {
+    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
+    let adopt = format!("{}={}", number(1), number(2));
+    for more in [vec!["--adopt", &adopt], vec!["--adopt", &adopt, "--dry-run"]] {
+        let (code, _, stderr) = batch.run(&sandbox, &more).await;
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("does not doubt"), "{stderr}");
+    }
+    assert_eq!(sandbox.post_count(), 0);
+}
+
+#[tokio::test]
+async fn a_retry_that_is_refused_otherwise_does_not_end_the_doubt() {
+    let sandbox = fast().fault("post:reset".parse().unwrap());
+    let sandbox = sandbox.fault("post:422@1".parse().unwrap()).start().await.unwrap();
+    let batch = Batch::new(1);
+    assert_eq!(batch.run(&sandbox, &[]).await.0, 5);
+    for more in [&["--retry-unknown"][..], &[]] {
+        let (code, stdout, _) = batch.run(&sandbox, more).await;
+        assert_eq!(code, 5, "{stdout}");
+        assert!(stdout.contains("1 unknown: a connector may exist"), "{stdout}");
+    }
+    let (code, stdout, _) = batch.run(&sandbox, &["--retry-unknown"]).await;
+    assert_eq!(code, 0, "{stdout}");
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_be_done_and_touches_nothing() {
+    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(100));
+    let (code, stdout, _) = batch.run(&sandbox, &["--dry-run"]).await;
+    assert_eq!(code, 0);
+    assert!(stdout.contains("100 rows, nothing sent: 100 would be installed"), "{stdout}");
+    assert!(!batch.path("j.jsonl").exists());
+    assert_eq!(batch.run(&sandbox, &[]).await.0, 0);
+    let before = std::fs::read(batch.path("j.jsonl")).unwrap();
+    let (_, stdout, _) = batch.run(&sandbox, &["--dry-run"]).await;
+    assert!(stdout.contains("0 would be installed, 0 waited for, 100 are ready"), "{stdout}");
+    assert_eq!(std::fs::read(batch.path("j.jsonl")).unwrap(), before);
+    assert_eq!(sandbox.post_count(), 100);
+}
+
+#[tokio::test]
+async fn bad_rows_are_reported_together_and_nothing_is_sent() {
+    let sandbox = fast().start().await.unwrap();
+    let batch = Batch::of(format!("name,phone_number_id\n,{}\nx,y\n", number(1)));
+    let (code, stdout, stderr) = batch.run(&sandbox, &[]).await;
+    assert_eq!((code, &*stdout), (2, ""));
+    assert!(stderr.contains("numbers.csv: 2 rows of 2 cannot be used"), "{stderr}");
+    assert!(stderr.contains("\n  line 2: the name is empty"), "{stderr}");
+    assert!(stderr.contains("\n  line 3: the phone number id"), "{stderr}");
+    assert_eq!(sandbox.post_count(), 0);
+    assert!(!batch.path("j.jsonl").exists());
+}
+
+#[tokio::test]
+async fn rows_may_come_over_standard_input_and_go_to_standard_output() {
+    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(0));
+    let args = ["batch", "-", "--journal", "j.jsonl", "--out", "-", "--json"];
+    let mut command = in_sandbox(&sandbox, &args);
+    command.current_dir(batch.folder.path()).stdin(Stdio::piped());
+    let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let row = format!("{{\"name\":\"x\",\"phone_number_id\":\"{}\"}}\n", number(1));
+    let mut stdin = process.stdin.take().unwrap();
+    stdin.write_all(row.as_bytes()).await.unwrap();
+    drop(stdin);
+    let (code, stdout, stderr) = common::ended(process.wait_with_output().await.unwrap());
+    assert_eq!(code, 0, "{stderr}");
+    let row: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(row["channel_id"], sandbox.connectors()[0].channel_id.to_string());
+    assert!(stderr.contains("\"ready\":1"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_journal_is_for_one_process_and_one_workspace() {
+    let sandbox = Sandbox::builder().provisioning_delay(Duration::MAX).start().await.unwrap();
+    let batch = Batch::new(1);
+    let mut first = batch.command(&sandbox, &[]).spawn().unwrap();
+    while sandbox.connectors().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (code, _, stderr) = batch.run(&sandbox, &[]).await;
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("in use by another process"), "{stderr}");
+    first.kill().await.unwrap();
+    let other = fast().start().await.unwrap();
+    let (code, _, stderr) = batch.run(&other, &[]).await;
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("j.jsonl is of workspace"), "{stderr}");
+    assert_eq!((sandbox.post_count(), other.post_count()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_torn_last_line_is_dropped_and_any_other_is_refused() {
+    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(2));
+    assert_eq!(batch.run(&sandbox, &[]).await.0, 0);
+    let journal = batch.path("j.jsonl");
+    let whole = std::fs::read_to_string(&journal).unwrap();
+    for torn in ["{\"at\":\"2026", "\0\0\0\0\0", "{}\n"] {
+        std::fs::write(&journal, format!("{whole}{torn}")).unwrap();
+        let (code, stdout, stderr) = batch.run(&sandbox, &[]).await;
+        assert_eq!(code, 0, "{stderr}");
+        assert!(stdout.contains("2 of 2 rows ready (2 before"), "{stdout}");
+        assert_eq!(std::fs::read_to_string(&journal).unwrap(), whole);
+    }
+    let middle = whole.replacen("\"event\":\"intent\"", "\"event\":\"in\0ent\"", 1);
+    std::fs::write(&journal, &middle).unwrap();
+    let (code, _, stderr) = batch.run(&sandbox, &[]).await;
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("line 2 of the journal j.jsonl cannot be read"), "{stderr}");
+    assert_eq!(std::fs::read_to_string(&journal).unwrap(), middle);
+    assert_eq!(sandbox.post_count(), 2);
+}
+
+#[tokio::test]
+async fn a_connector_of_a_row_that_is_gone_is_not_forgotten() {
+    let (sandbox, batch) = (failing("post:lost").await, Batch::new(1));
+    assert_eq!(batch.run(&sandbox, &[]).await.0, 5);
+    std::fs::write(batch.path("numbers.csv"), "name,phone_number_id\n").unwrap();
+    let (code, _, stderr) = batch.run(&sandbox, &[]).await;
+    assert_eq!(code, 0);
+    assert!(stderr.contains("tells of 1 other phone numbers"), "{stderr}");
+}
+
+#[tokio::test]
+async fn an_interrupt_hears_out_what_was_sent_and_the_same_command_goes_on() {
+    let sandbox =
+        Sandbox::builder().provisioning_delay("1s".parse::<bird_sandbox::Delay>().unwrap());
+    let (sandbox, batch) = (sandbox.start().await.unwrap(), Batch::new(300));
+    let mut command = batch.command(&sandbox, &["--concurrency", "20"]);
+    let process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    while sandbox.connectors().len() < 5 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    signal(&process, "INT");
+    let output = process.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.contains("not begun") && stdout.contains("exist without"), "{stdout}");
+    let created = batch.events().iter().filter(|event| event["event"] == "created").count();
+    assert_eq!(created, sandbox.connectors().len());
+    let (code, stdout, stderr) = batch.run(&sandbox, &[]).await;
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.starts_with("300 of 300 rows ready"), "{stdout}");
+    assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (300, 300));
+}
+
+#[tokio::test]
+async fn the_journal_and_the_output_do_not_show_the_key() {
+    let (sandbox, batch) = (failing("random:3:30").await, Batch::new(50));
+    let (_, stdout, stderr) = batch.run(&sandbox, &["-v", "--out", "out.csv"]).await;
+    let read = |name| std::fs::read_to_string(batch.path(name)).unwrap();
+    let all = [stdout, stderr, read("j.jsonl"), read("out.csv")].concat();
+    assert!(all.len() > 1000);
+    assert!(!all.contains(sandbox.access_key()));
+}
