@@ -7,7 +7,9 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+
+use crate::command::{cargo, succeed};
 
 const REDOCLY: &str = "@redocly/cli@2.77.0";
 const PYTHON_TOOLS: [&str; 2] = ["schemathesis==4.32.5", "openapi-spec-validator==0.9.0"];
@@ -67,8 +69,7 @@ struct Sandbox {
 
 impl Sandbox {
     fn start(root: &Path) -> anyhow::Result<Self> {
-        let mut build = Command::new(env!("CARGO"));
-        succeed(build.current_dir(root).args(["build", "--locked", "-p", "bird-sms-cli"]))?;
+        succeed(cargo().current_dir(root).args(["build", "--locked", "-p", "bird-sms-cli"]))?;
         let process = Command::new(root.join("target/debug/bird-sms"))
             .args(["sandbox", "--provisioning-delay", "0s"])
             .stdout(Stdio::piped())
@@ -98,13 +99,4 @@ impl Drop for Sandbox {
 
 fn heading(text: &str) {
     println!("\n-- {text}");
-}
-
-fn succeed(command: &mut Command) -> anyhow::Result<()> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let status = command.status().with_context(|| format!("cannot run {name}"))?;
-    if !status.success() {
-        bail!("{name} failed: {status}");
-    }
-    Ok(())
 }

@@ -1,7 +1,9 @@
 //! Maintainers' tasks: `cargo xtask --help`.
 
 mod codegen;
+mod command;
 mod contract;
+mod crash;
 mod derived;
 #[cfg(test)]
 mod documents;
@@ -29,6 +31,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Kill batches of 1,000 rows at 100 random moments each, and look at what is left
+    Crash,
     /// Lint openapi.yaml, and test the sandbox against it; needs npm and python3
     Contract,
 }
@@ -45,6 +49,10 @@ fn main() -> anyhow::Result<ExitCode> {
             for path in codegen::write(&root())? {
                 println!("wrote {path}");
             }
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Crash => {
+            crash::run(&root())?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Contract => {

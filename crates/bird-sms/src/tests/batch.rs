@@ -22,17 +22,17 @@ fn requests(count: u128) -> impl Stream<Item = SmsConnectorRequest> + Send {
 /// Keeps each step in words, with the POSTs and GETs that the peer had seen by then.
 struct Steps {
     peer: Arc<Peer>,
-    steps: Mutex<Vec<(&'static str, usize, usize)>>,
+    seen: Mutex<Vec<(&'static str, usize, usize)>>,
     fails_at: &'static str,
 }
 
 impl Steps {
     fn new(peer: &Arc<Peer>, fails_at: &'static str) -> Arc<Self> {
-        Arc::new(Self { peer: Arc::clone(peer), steps: Mutex::default(), fails_at })
+        Arc::new(Self { peer: Arc::clone(peer), seen: Mutex::default(), fails_at })
     }
 
     fn seen(&self) -> Vec<(&'static str, usize, usize)> {
-        self.steps.lock().unwrap().clone()
+        self.seen.lock().unwrap().clone()
     }
 }
 
@@ -47,7 +47,7 @@ impl Record for Steps {
         Box::pin(async move {
             // A record takes its time; what depends on it waits.
             tokio::task::yield_now().await;
-            self.steps.lock().unwrap().push((name, self.peer.posts(), self.peer.gets()));
+            self.seen.lock().unwrap().push((name, self.peer.posts(), self.peer.gets()));
             if name == self.fails_at { Err(io::Error::other("disk full")) } else { Ok(()) }
         })
     }

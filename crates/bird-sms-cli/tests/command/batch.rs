@@ -1,7 +1,5 @@
 //! `bird-sms batch` as a process: its input, its journal, its output.
 
-mod common;
-
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,7 +11,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use common::{in_sandbox, run, signal};
+use crate::{in_sandbox, run, signal};
 
 /// A folder with the rows of a batch, and where its journal is to be.
 struct Batch {
@@ -237,7 +235,7 @@ async fn rows_may_come_over_standard_input_and_go_to_standard_output() {
     let mut stdin = process.stdin.take().unwrap();
     stdin.write_all(row.as_bytes()).await.unwrap();
     drop(stdin);
-    let (code, stdout, stderr) = common::ended(process.wait_with_output().await.unwrap());
+    let (code, stdout, stderr) = crate::ended(process.wait_with_output().await.unwrap());
     assert_eq!(code, 0, "{stderr}");
     let row: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(row["channel_id"], sandbox.connectors()[0].channel_id.to_string());

@@ -1,12 +1,16 @@
 //! The command as a process.
 
+mod batch;
+mod crash;
+mod install;
+
 use std::process::{Output, Stdio};
 
 use bird_sandbox::Sandbox;
 use tokio::process::Command;
 
 /// The command, without what the environment of the tests might say.
-pub fn bird_sms(args: &[&str]) -> Command {
+fn bird_sms(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bird-sms"));
     command.args(args).stdin(Stdio::null()).kill_on_drop(true);
     for name in ["BIRD_ACCESS_KEY", "BIRD_API_URL", "BIRD_WORKSPACE_ID", "RUST_LOG"] {
@@ -15,7 +19,7 @@ pub fn bird_sms(args: &[&str]) -> Command {
     command
 }
 
-pub fn in_sandbox(sandbox: &Sandbox, args: &[&str]) -> Command {
+fn in_sandbox(sandbox: &Sandbox, args: &[&str]) -> Command {
     let mut command = bird_sms(args);
     command
         .env("BIRD_ACCESS_KEY", sandbox.access_key())
@@ -25,17 +29,17 @@ pub fn in_sandbox(sandbox: &Sandbox, args: &[&str]) -> Command {
 }
 
 /// What became of it: exit code, stdout, stderr.
-pub async fn run(mut command: Command) -> (i32, String, String) {
+async fn run(mut command: Command) -> (i32, String, String) {
     ended(command.output().await.unwrap())
 }
 
-pub fn ended(output: Output) -> (i32, String, String) {
+fn ended(output: Output) -> (i32, String, String) {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 /// Sends it a signal.
-pub fn signal(process: &tokio::process::Child, name: &str) {
+fn signal(process: &tokio::process::Child, name: &str) {
     let pid = process.id().unwrap().to_string();
     let status = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status();
     assert!(status.unwrap().success());

@@ -1,7 +1,5 @@
 //! The command as a process: its streams, its exit codes, its signals.
 
-mod common;
-
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,7 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use common::{bird_sms, ended, in_sandbox, run, signal};
+use crate::{bird_sms, ended, in_sandbox, run, signal};
 
 const CONNECTOR: &str = "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11";
 const CHANNEL: &str = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9";
