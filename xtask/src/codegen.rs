@@ -1,4 +1,4 @@
-//! `cargo xtask codegen`: rewrites what is derived from the contract, or tells what is stale.
+//! `cargo xtask codegen`: rewrites what is derived from other files, or tells what is stale.
 
 use std::fmt::Write;
 use std::fs;
@@ -7,22 +7,17 @@ use std::path::Path;
 use anyhow::Context;
 use similar::TextDiff;
 
-use crate::derived::DERIVED;
+use crate::derived::{DERIVED, Sources};
 
 /// The command that mends what [`check`] finds.
 const MEND: &str = "cargo xtask codegen";
 
-fn contract(root: &Path) -> anyhow::Result<String> {
-    let path = root.join("openapi.yaml");
-    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
-}
-
 /// Rewrites every derived file that is stale, and returns which.
 pub(crate) fn write(root: &Path) -> anyhow::Result<Vec<&'static str>> {
-    let contract = contract(root)?;
+    let sources = Sources::of(root)?;
     let mut written = Vec::new();
     for derived in &DERIVED {
-        let (path, content) = (root.join(derived.path), derived.content(&contract)?);
+        let (path, content) = (root.join(derived.path), derived.content(&sources)?);
         if fs::read_to_string(&path).is_ok_and(|old| old == content) {
             continue;
         }
@@ -38,10 +33,10 @@ pub(crate) fn write(root: &Path) -> anyhow::Result<Vec<&'static str>> {
 /// A unified diff of every derived file that is stale, with the command that mends it; empty when none
 /// is. Changes nothing.
 pub(crate) fn check(root: &Path) -> anyhow::Result<String> {
-    let contract = contract(root)?;
+    let sources = Sources::of(root)?;
     let mut report = String::new();
     for derived in &DERIVED {
-        let content = derived.content(&contract)?;
+        let content = derived.content(&sources)?;
         // A file that is missing differs like an empty one.
         let old = fs::read_to_string(root.join(derived.path)).unwrap_or_default();
         if old == content {
@@ -59,27 +54,34 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<String> {
 mod tests {
     use super::*;
 
-    /// A folder with the contract of the workspace and nothing else.
-    fn only_contract() -> tempfile::TempDir {
+    /// A folder with what other files are derived from, and the README with nothing in its sections.
+    fn only_sources() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        fs::copy(crate::root().join("openapi.yaml"), folder.path().join("openapi.yaml")).unwrap();
+        let examples = "crates/bird-sms/examples";
+        fs::create_dir_all(folder.path().join(examples)).unwrap();
+        for file in ["openapi.yaml", &format!("{examples}/readme.rs")] {
+            fs::copy(crate::root().join(file), folder.path().join(file)).unwrap();
+        }
+        let readme = "a\n<!-- derived: exit-codes -->\n<!-- /derived -->\nb\n";
+        fs::write(folder.path().join("README.md"), readme).unwrap();
         folder
     }
 
     #[test]
-    fn what_is_derived_from_the_contract_is_up_to_date() {
+    fn what_is_derived_is_up_to_date() {
         let report = check(&crate::root()).unwrap();
         assert!(report.is_empty(), "{report}");
     }
 
     #[test]
-    fn a_missing_file_is_stale_and_writing_mends_it() {
-        let folder = only_contract();
+    fn a_file_that_is_missing_or_old_is_stale_and_writing_mends_it() {
+        let folder = only_sources();
         let report = check(folder.path()).unwrap();
         for derived in &DERIVED {
             let line = format!("{} is stale; run `cargo xtask codegen`", derived.path);
             assert!(report.contains(&line), "{line}");
-            assert!(!folder.path().join(derived.path).exists(), "a check writes nothing");
+            let exists = folder.path().join(derived.path).exists();
+            assert_eq!(exists, derived.path == "README.md", "a check writes nothing");
         }
         assert_eq!(write(folder.path()).unwrap().len(), DERIVED.len());
         assert_eq!(check(folder.path()).unwrap(), "");
@@ -88,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_new_field_of_the_contract_shows_as_a_diff_of_rust() {
-        let folder = only_contract();
+        let folder = only_sources();
         write(folder.path()).unwrap();
         let path = folder.path().join("openapi.yaml");
         let contract = fs::read_to_string(&path).unwrap();

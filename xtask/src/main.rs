@@ -5,10 +5,14 @@ mod command;
 mod contract;
 mod crash;
 mod derived;
+mod diff;
 #[cfg(test)]
 mod documents;
+mod drift;
 #[cfg(test)]
 mod page;
+mod redact;
+mod schema;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,7 +29,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Rewrite what is derived from openapi.yaml
+    /// Rewrite what is derived from openapi.yaml, from the command and from the examples
     Codegen {
         /// Change nothing: show what is stale, and fail when something is
         #[arg(long)]
@@ -33,12 +37,49 @@ enum Task {
     },
     /// Kill batches of 1,000 rows at 100 random moments each, and look at what is left
     Crash,
+    /// Tell what changed in openapi.yaml, and fail when it breaks those who use bird-sms
+    Diff {
+        /// What to compare with: a git revision or a file [default: the last release tag, else HEAD]
+        #[arg(long, value_name = "REV|FILE")]
+        base: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell what real answers have that openapi.yaml does not say, and fail when there is something
+    Drift {
+        /// A recorded answer, or a folder of them (*.json)
+        #[arg(long, value_name = "FILE|FOLDER", required_unless_present = "live")]
+        answer: Option<PathBuf>,
+        /// Ask the API for this connector: one GET, with `BIRD_ACCESS_KEY` and `BIRD_WORKSPACE_ID`
+        #[arg(long, value_name = "CONNECTOR_ID", conflicts_with = "answer")]
+        live: Option<String>,
+        /// Which operation they answer
+        #[arg(long, value_name = "ID", default_value = "getConnector")]
+        operation: String,
+        /// Keep the answers here, for the tests to decode (contract/answers)
+        #[arg(long, value_name = "FOLDER")]
+        record: Option<PathBuf>,
+        /// Whether ids, phone numbers and names are taken out of what is kept
+        #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+        redact: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Lint openapi.yaml, and test the sandbox against it; needs npm and python3
     Contract,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    let Args { task } = Args::parse();
+fn main() -> ExitCode {
+    run(Args::parse().task).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        // 1 is for what a task found.
+        ExitCode::from(2)
+    })
+}
+
+fn run(task: Task) -> anyhow::Result<ExitCode> {
     match task {
         Task::Codegen { check: true } => {
             let report = codegen::check(&root())?;
@@ -50,6 +91,19 @@ fn main() -> anyhow::Result<ExitCode> {
                 println!("wrote {path}");
             }
             Ok(ExitCode::SUCCESS)
+        }
+        Task::Diff { base, json } => {
+            let breaking = diff::run(&root(), base.as_deref(), json)?;
+            Ok(if breaking { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        }
+        Task::Drift { answer, live, operation, record, redact, json } => {
+            let source = match (answer, live) {
+                (_, Some(id)) => drift::Source::Live(id),
+                (Some(path), None) => drift::Source::Recorded(path),
+                (None, None) => unreachable!("clap asks for one of them"),
+            };
+            let found = drift::run(&root(), &operation, &source, record.as_deref(), redact, json)?;
+            Ok(if found { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
         Task::Crash => {
             crash::run(&root())?;

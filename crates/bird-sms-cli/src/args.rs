@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,9 +9,11 @@ use bird_sandbox::{Delay, Fault};
 use bird_sms::{ConnectorId, ParseIdError, PhoneNumberId};
 use clap::{Parser, Subcommand};
 
+use crate::exit::Code;
+
 /// Installs SMS channels in Bird (formerly `MessageBird`) workspaces, and never loses a connector.
 #[derive(Debug, Parser)]
-#[command(name = "bird-sms", version, about = ABOUT, after_help = EXIT_CODES)]
+#[command(name = "bird-sms", version, about = ABOUT, after_help = exit_codes())]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -24,19 +27,17 @@ pub struct Args {
 const ABOUT: &str =
     "Installs SMS channels in Bird (formerly MessageBird) workspaces, and never loses a connector";
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0    done
-  1    unexpected
-  2    usage or configuration: nothing was sent
-  3    refused by Bird: nothing was created
-  4    not reachable: nothing was created
-  5    a connector may exist, and its id is not known
-  6    the connector exists (its id is printed), but its channel is not there
-  130  interrupted (143: terminated); after the creation the connector's id is printed
-
-The access key is read from BIRD_ACCESS_KEY or --access-key-file, never from an argument:
-arguments show in process lists.";
+fn exit_codes() -> String {
+    let mut text = "Exit codes:\n".to_owned();
+    for code in Code::ALL {
+        let _ = writeln!(text, "  {:<4} {}", code as u8, code.meaning());
+    }
+    text.push_str(
+        "\nThe access key is read from BIRD_ACCESS_KEY or --access-key-file, never from an argument:\n\
+         arguments show in process lists.",
+    );
+    text
+}
 
 /// What holds for every command.
 #[derive(Debug, clap::Args)]

@@ -35,6 +35,37 @@ impl From<Code> for ExitCode {
 }
 
 impl Code {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Done,
+        Self::Unexpected,
+        Self::Usage,
+        Self::Refused,
+        Self::Unreachable,
+        Self::MayExist,
+        Self::NotReady,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
+    /// What it says, in a line.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Unexpected => "unexpected",
+            Self::Usage => "usage or configuration: nothing was sent",
+            Self::Refused => "refused by Bird: nothing was created",
+            Self::Unreachable => "not reachable: nothing was created",
+            Self::MayExist => "a connector may exist, and its id is not known",
+            Self::NotReady => {
+                "the connector exists (its id is printed), but its channel is not there"
+            }
+            Self::Interrupted => "interrupted; after the creation the connector's id is printed",
+            Self::Terminated => "terminated; the same",
+        }
+    }
+
     /// The code of an install or a wait that failed.
     #[must_use]
     pub fn of_install(error: &Error) -> Self {

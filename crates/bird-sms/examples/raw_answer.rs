@@ -1,0 +1,28 @@
+//! Prints what the API answers to the question for a connector, byte for byte, also when this version
+//! cannot decode it:
+//!
+//! ```sh
+//! cargo run -p bird-sms --example raw_answer -- CONNECTOR_ID
+//! ```
+//!
+//! It takes `BIRD_ACCESS_KEY`, `BIRD_WORKSPACE_ID` and, where it is set, `BIRD_API_URL`, and sends one GET.
+
+use std::error::Error;
+use std::io::Write;
+use std::time::Duration;
+
+use bird_sms::{Client, ConnectorId, WorkspaceId};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let id: ConnectorId = std::env::args().nth(1).ok_or("give the id of a connector")?.parse()?;
+    let workspace: WorkspaceId = std::env::var("BIRD_WORKSPACE_ID")?.parse()?;
+    let client = Client::from_env()?;
+    let request = client.raw().get_connector_request(workspace.as_uuid(), id.as_uuid())?;
+    let answer = client.raw().exchange(request, Duration::from_secs(30)).await?;
+    if !answer.status.is_success() {
+        return Err(format!("the API answered {}", answer.status).into());
+    }
+    std::io::stdout().write_all(&answer.body)?;
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! The Rust code of the README, which takes it from here. It compiles, and is not meant to be run.
+
+#![allow(dead_code, reason = "it is shown, not run")]
+
+use std::sync::Mutex;
+
+use bird_sms::{
+    ConnectorId, PhoneNumberId, Record, SmsConnectorRequest, UseCaseId, Workspace, WorkspaceId,
+};
+use futures_util::{StreamExt, stream};
+
+async fn install(
+    workspace_id: WorkspaceId,
+    phone_number_id: PhoneNumberId,
+    use_case_id: UseCaseId,
+) -> Result<(), Box<dyn std::error::Error>> {
+    // [install]
+    let client = bird_sms::Client::from_env()?; // BIRD_ACCESS_KEY
+    let channel = client
+        .workspace(workspace_id)
+        .install_sms_channel("My SMS channel", phone_number_id)
+        .use_case_id(use_case_id)
+        .await?;
+    println!("{}", channel.id);
+    // [/install]
+    Ok(())
+}
+
+struct Database(Mutex<Vec<ConnectorId>>);
+
+impl Database {
+    fn save(&self, id: ConnectorId) {
+        self.0.lock().unwrap().push(id);
+    }
+}
+
+async fn in_two_steps(
+    workspace: Workspace,
+    request: SmsConnectorRequest,
+    db: Database,
+    connector_id: ConnectorId,
+) -> Result<(), Box<dyn std::error::Error>> {
+    // [two-steps]
+    let pending = workspace.create_sms_connector(&request).await?; // the connector exists now
+    db.save(pending.connector_id());
+    let channel = pending.wait().await?;
+
+    // in another process
+    let same_channel = workspace.pending_channel(connector_id).wait().await?;
+    // [/two-steps]
+    assert_eq!(channel, same_channel);
+    Ok(())
+}
+
+async fn batch(
+    workspace: Workspace,
+    requests: Vec<SmsConnectorRequest>,
+    record: impl Record + 'static,
+) {
+    // [batch]
+    let batch = workspace.install_sms_channels(stream::iter(requests)).record(record);
+    let mut outcomes = batch.start();
+    while let Some(outcome) = outcomes.next().await {
+        match outcome.result {
+            Ok(channel) => println!("{}: {}", outcome.request.phone_number_id(), channel.id),
+            Err(error) => eprintln!("{}: {error}", outcome.request.phone_number_id()),
+        }
+    }
+    // [/batch]
+}
+
+fn main() {}
