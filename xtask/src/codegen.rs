@@ -12,12 +12,28 @@ use crate::derived::{DERIVED, Sources};
 /// The command that mends what [`check`] finds.
 const MEND: &str = "cargo xtask codegen";
 
-/// Rewrites every derived file that is stale, and returns which.
-pub(crate) fn write(root: &Path) -> anyhow::Result<Vec<&'static str>> {
+/// What became of the derived files.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) paths: Vec<&'static str>,
+    /// Why others could not be derived.
+    pub(crate) problems: Vec<String>,
+}
+
+/// Rewrites every derived file that is stale. One that cannot be derived does not keep the others from
+/// being written.
+pub(crate) fn write(root: &Path) -> anyhow::Result<Written> {
     let sources = Sources::of(root)?;
-    let mut written = Vec::new();
+    let mut written = Written::default();
     for derived in &DERIVED {
-        let (path, content) = (root.join(derived.path), derived.content(&sources)?);
+        let path = root.join(derived.path);
+        let content = match derived.content(&sources) {
+            Ok(content) => content,
+            Err(error) => {
+                written.problems.push(format!("{error:#}"));
+                continue;
+            }
+        };
         if fs::read_to_string(&path).is_ok_and(|old| old == content) {
             continue;
         }
@@ -25,18 +41,24 @@ pub(crate) fn write(root: &Path) -> anyhow::Result<Vec<&'static str>> {
             fs::create_dir_all(folder)?;
         }
         fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
-        written.push(derived.path);
+        written.paths.push(derived.path);
     }
     Ok(written)
 }
 
-/// A unified diff of every derived file that is stale, with the command that mends it; empty when none
-/// is. Changes nothing.
+/// A unified diff of every derived file that is stale, with the command that mends it, and why others
+/// cannot be derived; empty when all is well. Changes nothing.
 pub(crate) fn check(root: &Path) -> anyhow::Result<String> {
     let sources = Sources::of(root)?;
     let mut report = String::new();
     for derived in &DERIVED {
-        let content = derived.content(&sources)?;
+        let content = match derived.content(&sources) {
+            Ok(content) => content,
+            Err(error) => {
+                writeln!(report, "{error:#}")?;
+                continue;
+            }
+        };
         // A file that is missing differs like an empty one.
         let old = fs::read_to_string(root.join(derived.path)).unwrap_or_default();
         if old == content {
@@ -83,19 +105,20 @@ mod tests {
             let exists = folder.path().join(derived.path).exists();
             assert_eq!(exists, derived.path == "README.md", "a check writes nothing");
         }
-        assert_eq!(write(folder.path()).unwrap().len(), DERIVED.len());
+        let written = write(folder.path()).unwrap();
+        assert_eq!((written.paths.len(), written.problems.len()), (DERIVED.len(), 0));
         assert_eq!(check(folder.path()).unwrap(), "");
-        assert!(write(folder.path()).unwrap().is_empty(), "nothing is written twice");
+        assert!(write(folder.path()).unwrap().paths.is_empty(), "nothing is written twice");
     }
 
     #[test]
     fn a_new_field_of_the_contract_shows_as_a_diff_of_rust() {
         let folder = only_sources();
-        write(folder.path()).unwrap();
         let path = folder.path().join("openapi.yaml");
-        let contract = fs::read_to_string(&path).unwrap();
+        let contract = include_str!("../testdata/contract.yaml");
+        fs::write(&path, contract).unwrap();
+        write(folder.path()).unwrap();
         let region = "        region:\n          type: string\n";
-        assert!(contract.contains(region));
         let color = "        color:\n          type: string\n          description: New.\n";
         fs::write(&path, contract.replacen(region, &format!("{color}{region}"), 1)).unwrap();
         let report = check(folder.path()).unwrap();
@@ -104,5 +127,16 @@ mod tests {
             report.contains("+        pub color: ::std::option::Option<::std::string::String>,"),
             "{report}"
         );
+    }
+
+    #[test]
+    fn what_cannot_be_derived_is_told_and_the_rest_is_written() {
+        let folder = only_sources();
+        fs::write(folder.path().join("openapi.yaml"), "paths: [").unwrap();
+        let written = write(folder.path()).unwrap();
+        let [problem] = &written.problems[..] else { panic!("{written:?}") };
+        assert!(problem.contains("cannot derive crates/bird-api/generated/client.rs"), "{problem}");
+        assert_eq!(written.paths.len(), DERIVED.len() - 1);
+        assert!(check(folder.path()).unwrap().contains(problem.as_str()));
     }
 }

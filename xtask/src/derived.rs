@@ -58,7 +58,7 @@ pub(crate) const DERIVED: [Derived; 15] = [
 pub(crate) struct Sources {
     root: PathBuf,
     contract: String,
-    command: OnceCell<BTreeMap<String, String>>,
+    command: OnceCell<Result<BTreeMap<String, String>, String>>,
 }
 
 impl Sources {
@@ -71,14 +71,12 @@ impl Sources {
 
     /// What the command says of itself, by path.
     pub(crate) fn command(&self) -> anyhow::Result<&BTreeMap<String, String>> {
-        if self.command.get().is_none() {
-            let files = manual().context(
-                "the command does not build, so that what is derived from it is not known; mend it and \
-                 run this again",
-            )?;
-            let _ = self.command.set(files);
-        }
-        Ok(self.command.get().expect("it was just set"))
+        let files = self.command.get_or_init(|| manual().map_err(|error| format!("{error:#}")));
+        files.as_ref().map_err(|error| {
+            anyhow::anyhow!(
+                "the command does not build with this contract yet; mend it first ({error})"
+            )
+        })
     }
 
     /// What a section between marks has to hold: a part of a Rust file, as Markdown, or what the command

@@ -524,15 +524,13 @@ fn rust_api(root: &Path, base: &Base) -> anyhow::Result<(String, bool)> {
 mod tests {
     use super::*;
 
-    fn contract() -> String {
-        std::fs::read_to_string(crate::root().join("openapi.yaml")).unwrap()
-    }
+    const CONTRACT: &str = include_str!("../testdata/contract.yaml");
 
     /// The changes when `from` is written as `to` in the contract.
     fn changes(from: &str, to: &str) -> Vec<Change> {
-        let old = contract();
+        let old = CONTRACT;
         assert!(old.contains(from), "the contract does not have {from:?}");
-        compare(&parse(&old).unwrap(), &parse(&old.replacen(from, to, 1)).unwrap()).unwrap()
+        compare(&parse(old).unwrap(), &parse(&old.replacen(from, to, 1)).unwrap()).unwrap()
     }
 
     fn one(from: &str, to: &str) -> (Class, String, String) {
@@ -550,14 +548,14 @@ mod tests {
     #[test]
     fn nothing_changed_is_nothing_and_prose_is_compatible() {
         assert_eq!(changes("openapi: 3.0.3", "openapi: 3.0.3"), []);
-        let prose = changes("What the connector is for.", "Its purpose.");
+        let prose = changes("The name of the connector.", "What it is called.");
         assert_eq!(prose[0].class, Class::Compatible);
         assert!(prose[0].what.contains("only prose"));
     }
 
     #[test]
     fn a_field_of_an_answer_that_is_new_is_compatible_and_one_that_is_gone_breaks() {
-        let country = "        country:\n          type: string\n          description: The country of the number, as ISO 3166-1 alpha-2.\n          example: NL\n";
+        let country = "        country:\n          type: string\n";
         let variables = "        variables:\n          type: object\n";
         assert_one(
             country,
@@ -627,32 +625,21 @@ mod tests {
             region,
             "the type was string and is integer",
         );
-        let values = "enum: [mobile, local, toll-free, national]";
+        let values = "enum: [mobile, local]";
         let at = "#/components/schemas/NumberType";
         assert_one(
             values,
-            "enum: [mobile, local, toll-free, national, satellite]",
+            "enum: [mobile, local, satellite]",
             Class::Compatible,
             at,
             "the value \"satellite\" is new",
         );
-        assert_one(
-            values,
-            "enum: [mobile, local, toll-free]",
-            Class::Breaking,
-            at,
-            "the value \"national\" is gone",
-        );
+        assert_one(values, "enum: [mobile]", Class::Breaking, at, "the value \"local\" is gone");
     }
 
     #[test]
     fn errors_come_and_go_and_a_success_does_not() {
-        let contract = contract();
-        let conflict = {
-            let start = contract.find("        '409':").unwrap();
-            let end = start + contract[start..].find("        '422':").unwrap();
-            &contract[start..end]
-        };
+        let conflict = "        '409':\n          description: A connector exists already.\n";
         let gone = "the error 409 of createConnector is gone";
         assert_one(conflict, "", Class::Compatible, "#/paths", gone);
         let told = changes("        '201':\n", "        '200':\n");
@@ -705,7 +692,7 @@ mod tests {
     #[test]
     fn what_no_rule_knows_counts_as_breaking() {
         for (from, to) in [
-            ("https://api.bird.com", "https://api.eu.bird.com"),
+            ("https://api.example.com", "https://api.eu.example.com"),
             ("scheme: AccessKey", "scheme: Bearer"),
             ("          x-lenient: true\n", ""),
             ("        region:\n", "        region:\n          multipleOf: 3\n"),
@@ -730,9 +717,9 @@ mod tests {
                 (Class::Compatible, "the alternative Many is new")
             ]
         );
-        let stream = "        eventName:\n          type: string\n";
-        let changed = "        eventName:\n          type: integer\n";
-        assert_eq!(one(stream, changed).0, Class::Breaking);
+        let attachment = "        profileId:\n          type: string\n";
+        let changed = "        profileId:\n          type: integer\n";
+        assert_eq!(one(attachment, changed).0, Class::Breaking);
     }
 
     #[test]

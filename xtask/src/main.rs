@@ -87,10 +87,14 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
             Ok(if report.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Task::Codegen { check: false } => {
-            for path in codegen::write(&root())? {
+            let written = codegen::write(&root())?;
+            for path in written.paths {
                 println!("wrote {path}");
             }
-            Ok(ExitCode::SUCCESS)
+            for problem in &written.problems {
+                eprintln!("error: {problem}");
+            }
+            Ok(if written.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
         }
         Task::Diff { base, json } => {
             let breaking = diff::run(&root(), base.as_deref(), json)?;
