@@ -73,9 +73,7 @@ impl Sources {
     pub(crate) fn command(&self) -> anyhow::Result<&BTreeMap<String, String>> {
         let files = self.command.get_or_init(|| manual().map_err(|error| format!("{error:#}")));
         files.as_ref().map_err(|error| {
-            anyhow::anyhow!(
-                "the command does not build with this contract yet; mend it first ({error})"
-            )
+            anyhow::anyhow!("the command, which says what is in it, does not build: {error}")
         })
     }
 

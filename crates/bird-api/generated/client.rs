@@ -680,10 +680,13 @@ impl Client {
         workspace_id: &'a ::uuid::Uuid,
         body: &'a types::CreateConnectorReq,
     ) -> ::reqwest::Result<::reqwest::Request> {
-        let url = format!(
-            "{}/workspaces/{}/connectors", self.baseurl, encode_path(& workspace_id
-            .to_string()),
-        );
+        let url = self
+            .inner
+            .url(
+                &self.client,
+                &self.baseurl,
+                &format!("/workspaces/{workspace_id}/connectors"),
+            )?;
         self.client
             .post(url)
             .header(
@@ -743,10 +746,13 @@ of the dashboard is one.
         workspace_id: &'a ::uuid::Uuid,
         connector_id: &'a ::uuid::Uuid,
     ) -> ::reqwest::Result<::reqwest::Request> {
-        let url = format!(
-            "{}/workspaces/{}/connectors/{}", self.baseurl, encode_path(& workspace_id
-            .to_string()), encode_path(& connector_id.to_string()),
-        );
+        let url = self
+            .inner
+            .url(
+                &self.client,
+                &self.baseurl,
+                &format!("/workspaces/{workspace_id}/connectors/{connector_id}"),
+            )?;
         self.client
             .get(url)
             .header(

@@ -1,9 +1,10 @@
 use std::fmt;
+use std::sync::OnceLock;
 
 use http_body_util::Limited;
 use progenitor_client::{ClientHooks, ClientInfo, OperationInfo};
 use reqwest::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
-use reqwest::{Request, Response, ResponseBuilderExt};
+use reqwest::{Request, Response, ResponseBuilderExt, Url};
 
 use crate::Client;
 
@@ -16,6 +17,15 @@ pub struct Context {
     authorization: HeaderValue,
     user_agent: Option<HeaderValue>,
     body_limit: usize,
+    base: OnceLock<Base>,
+}
+
+/// A base URL, parsed.
+#[derive(Clone)]
+struct Base {
+    url: Url,
+    /// Its path, without a slash at the end.
+    path: String,
 }
 
 impl Context {
@@ -27,7 +37,12 @@ impl Context {
     #[must_use]
     pub fn new(mut authorization: HeaderValue) -> Self {
         authorization.set_sensitive(true);
-        Self { authorization, user_agent: None, body_limit: Self::DEFAULT_BODY_LIMIT }
+        Self {
+            authorization,
+            user_agent: None,
+            body_limit: Self::DEFAULT_BODY_LIMIT,
+            base: OnceLock::new(),
+        }
     }
 
     /// Sends this `User-Agent`.
@@ -46,6 +61,30 @@ impl Context {
 
     pub(crate) fn limit(&self) -> usize {
         self.body_limit
+    }
+
+    /// The URL of a path that starts with a slash. The base is the same for all requests of a client.
+    pub(crate) fn url(
+        &self,
+        http: &reqwest::Client,
+        base: &str,
+        path: &str,
+    ) -> reqwest::Result<Url> {
+        let base = if let Some(base) = self.base.get() {
+            base
+        } else {
+            // As a request, for the error that reqwest makes of what is no URL.
+            let url = http.get(base).build()?.url().clone();
+            let path = url.path().trim_end_matches('/').to_owned();
+            self.base.get_or_init(|| Base { url, path })
+        };
+        let mut url = base.url.clone();
+        if base.path.is_empty() {
+            url.set_path(path);
+        } else {
+            url.set_path(&format!("{}{path}", base.path));
+        }
+        Ok(url)
     }
 
     pub(crate) fn apply(&self, request: &mut Request) {

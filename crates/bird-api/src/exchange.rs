@@ -142,43 +142,96 @@ impl Client {
         let end = now.checked_add(timeout).unwrap_or(now + Duration::from_hours(24 * 365));
         let sent = witness(&mut request);
         let url = request.url().clone();
+        let mut partial = None;
+        let result = timeout_at(end, self.converse(request, &mut partial)).await;
         let fail = |kind, source: Option<reqwest::Error>| {
             let sent = kind != ExchangeErrorKind::Connect && sent.load(Ordering::Acquire);
             Err(ExchangeError { kind, sent, source: source.map(reqwest::Error::without_url) })
         };
-        let response = match timeout_at(end, self.client().execute(request)).await {
-            Err(_) => return fail(ExchangeErrorKind::TimedOut, None),
-            Ok(Err(error)) if error.is_connect() => {
+        let cut = match (result, &partial) {
+            (Ok(Ok(cut)), _) => cut,
+            (Err(_), Some(_)) => Some(Cut::TimedOut),
+            (Err(_), None) => return fail(ExchangeErrorKind::TimedOut, None),
+            (Ok(Err(error)), _) if error.is_connect() => {
                 return fail(ExchangeErrorKind::Connect, Some(error));
             }
-            Ok(Err(error)) if error.is_timeout() => {
+            (Ok(Err(error)), _) if error.is_timeout() => {
                 return fail(ExchangeErrorKind::TimedOut, Some(error));
             }
-            Ok(Err(error)) => return fail(ExchangeErrorKind::Broken, Some(error)),
-            Ok(Ok(response)) => response,
+            (Ok(Err(error)), _) => return fail(ExchangeErrorKind::Broken, Some(error)),
         };
-        if *response.url() != url {
-            return fail(ExchangeErrorKind::Redirected, None);
+        match partial {
+            Some(partial) if *partial.response.url() == url => Ok(partial.answer(cut)),
+            Some(_) => fail(ExchangeErrorKind::Redirected, None),
+            None => fail(ExchangeErrorKind::Broken, None),
         }
-        Ok(read(response, end, self.inner().limit()).await)
+    }
+
+    /// Sends the request, and reads the answer into `partial` as it comes. Why it was cut, if it was; an
+    /// error when there is no head.
+    async fn converse(
+        &self,
+        request: Request,
+        partial: &mut Option<Partial>,
+    ) -> reqwest::Result<Option<Cut>> {
+        let response = self.client().execute(request).await?;
+        let partial = partial.insert(Partial { response, body: Body::default() });
+        loop {
+            match partial.response.chunk().await {
+                Ok(None) => return Ok(None),
+                Ok(Some(chunk)) if partial.body.len() + chunk.len() > self.inner().limit() => {
+                    return Ok(Some(Cut::TooLong));
+                }
+                Ok(Some(chunk)) => partial.body.push(chunk),
+                Err(error) if error.is_timeout() => return Ok(Some(Cut::TimedOut)),
+                Err(error) => return Ok(Some(Cut::Broken(error.without_url()))),
+            }
+        }
     }
 }
 
-async fn read(mut response: Response, end: Instant, limit: usize) -> Answer {
-    let mut body = BytesMut::new();
-    let cut = loop {
-        match timeout_at(end, response.chunk()).await {
-            Err(_) => break Some(Cut::TimedOut),
-            Ok(Err(error)) if error.is_timeout() => break Some(Cut::TimedOut),
-            Ok(Err(error)) => break Some(Cut::Broken(error.without_url())),
-            Ok(Ok(None)) => break None,
-            Ok(Ok(Some(chunk))) if body.len() + chunk.len() > limit => break Some(Cut::TooLong),
-            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+/// An answer as far as it came.
+struct Partial {
+    response: Response,
+    body: Body,
+}
+
+impl Partial {
+    fn answer(mut self, cut: Option<Cut>) -> Answer {
+        let headers = std::mem::take(self.response.headers_mut());
+        Answer { status: self.response.status(), headers, body: self.body.whole(), cut }
+    }
+}
+
+/// A body in pieces. One that comes in one piece, as most do, is not copied.
+#[derive(Default)]
+struct Body {
+    first: Bytes,
+    rest: BytesMut,
+}
+
+impl Body {
+    fn len(&self) -> usize {
+        self.first.len() + self.rest.len()
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        if self.first.is_empty() {
+            self.first = piece;
+        } else {
+            self.rest.extend_from_slice(&piece);
         }
-    };
-    let status = response.status();
-    let headers = std::mem::take(response.headers_mut());
-    Answer { status, headers, body: body.freeze(), cut }
+    }
+
+    fn whole(self) -> Bytes {
+        if self.rest.is_empty() {
+            return self.first;
+        }
+        let mut whole = BytesMut::with_capacity(self.len());
+        whole.extend_from_slice(&self.first);
+        whole.extend_from_slice(&self.rest);
+        whole.freeze()
+    }
 }
 
 /// Replaces the body of the request by the same bytes in a form that tells when they are taken.

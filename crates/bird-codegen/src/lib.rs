@@ -16,7 +16,7 @@
 //!
 //! The output is the same byte for byte for the same contract and the same versions of the generator,
 //! needs neither rustfmt nor a nightly compiler, and expects these names around it: a type
-//! `crate::Context` (what the client sends with each request; see `bird-api`) and the crates `jiff`,
+//! `crate::Context` (what the client sends with each request, and where; see `bird-api`) and the crates `jiff`,
 //! `progenitor_client`, `reqwest`, `serde`, `serde_json` and `uuid`.
 
 mod spec;

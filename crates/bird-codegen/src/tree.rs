@@ -1,9 +1,11 @@
 //! What is changed in the Rust code that progenitor generated.
 
 use quote::{ToTokens, format_ident, quote};
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
 use syn::{
-    Attribute, Expr, Field, Fields, File, ImplItem, ImplItemFn, Item, ItemEnum, ItemImpl, ItemMod,
-    ItemStruct, LitStr, Local, Stmt, parse_quote,
+    Attribute, Expr, ExprLit, Field, Fields, File, ImplItem, ImplItemFn, Item, ItemEnum, ItemImpl,
+    ItemMod, ItemStruct, Lit, LitStr, Local, Stmt, Token, parse_quote,
 };
 
 use crate::Error;
@@ -381,6 +383,11 @@ fn split_operation(mut operation: ImplItemFn) -> Result<(ImplItemFn, ImplItemFn)
         return Err(unsupported("has header parameters, which are not supported"));
     }
     before.retain(|stmt| !mentions(stmt, "header_map"));
+    let url = before.iter_mut().find(|stmt| local_name(stmt).is_some_and(|ident| ident == "url"));
+    parse_base_url_once(
+        url.ok_or_else(|| unsupported("builds no `url`"))?,
+        &uuid_parameters(&operation),
+    )?;
     let build = without_call(*build.expr, "headers");
 
     let request_name = format_ident!("{name}_request");
@@ -418,6 +425,56 @@ fn split_operation(mut operation: ImplItemFn) -> Result<(ImplItemFn, ImplItemFn)
     ];
     operation.attrs.extend(errors);
     Ok((request, operation))
+}
+
+/// The names of the parameters that are UUIDs.
+fn uuid_parameters(operation: &ImplItemFn) -> Vec<String> {
+    let typed = operation.sig.inputs.iter().filter_map(|arg| match arg {
+        syn::FnArg::Typed(arg) => Some(arg),
+        syn::FnArg::Receiver(_) => None,
+    });
+    let uuids = typed.filter(|arg| {
+        arg.ty.to_token_stream().to_string().replace(' ', "").ends_with("::uuid::Uuid")
+    });
+    uuids.map(|arg| arg.pat.to_token_stream().to_string()).collect()
+}
+
+/// `format!("{}/path/{}", self.baseurl, id)` is parsed as a URL for each request. The base is the same for
+/// all, so that the context parses it once and each request sets only the path.
+///
+/// A UUID, one of `uuids`, has nothing to be percent-encoded.
+fn parse_base_url_once(stmt: &mut Stmt, uuids: &[String]) -> Result<(), Error> {
+    let unsupported = || Error::Unsupported("a generated URL does not start with its base".into());
+    let Stmt::Local(Local { init: Some(init), .. }) = stmt else { return Err(unsupported()) };
+    let Expr::Macro(format) = &*init.expr else { return Err(unsupported()) };
+    let parts = Punctuated::<Expr, Token![,]>::parse_terminated;
+    let parts = parts.parse2(format.mac.tokens.clone()).map_err(|_| unsupported())?;
+    let mut parts = parts.into_iter();
+    let (Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })), Some(_base)) =
+        (parts.next(), parts.next())
+    else {
+        return Err(unsupported());
+    };
+    let text = text.value();
+    let path = text.strip_prefix("{}").ok_or_else(unsupported)?;
+    let mut pieces = path.split("{}");
+    let mut path = pieces.next().unwrap_or_default().to_owned();
+    let mut encoded = Vec::new();
+    for (part, piece) in parts.zip(pieces) {
+        let text = part.to_token_stream().to_string().replace(' ', "");
+        let uuid = uuids.iter().find(|name| text == format!("encode_path(&{name}.to_string())"));
+        if let Some(name) = uuid {
+            path.extend(["{", name, "}"]);
+        } else {
+            path.push_str("{}");
+            encoded.push(part);
+        }
+        path.push_str(piece);
+    }
+    *init.expr = parse_quote! {
+        self.inner.url(&self.client, &self.baseurl, &format!(#path #(, #encoded)*))?
+    };
+    Ok(())
 }
 
 fn local_name(stmt: &Stmt) -> Option<&syn::Ident> {
@@ -555,6 +612,14 @@ mod tests {
         assert!(code.contains("pubfnget_thing_request<'a>("), "{code}");
         assert!(code.contains("letmutrequest=self.get_thing_request(id)?;"), "{code}");
         assert!(code.contains("letmutrequest=self.create_thing_request(body)?;"), "{code}");
+    }
+
+    #[test]
+    fn the_base_url_is_not_parsed_for_each_request() {
+        let code = generated();
+        let url = "leturl=self.inner.url(&self.client,&self.baseurl,&format!(\"/things/{id}\"";
+        assert!(code.contains(url), "{code}");
+        assert!(!code.contains("\"{}/"), "{code}");
     }
 
     #[test]

@@ -65,7 +65,7 @@ _bird__sms() {
 
     case "${cmd}" in
         bird__sms)
-            opts="-v -h -V --workspace-id --api-url --access-key-file --timeout --json --verbose --sandbox --help --version install wait batch connector sandbox completions help"
+            opts="-v -h -V --workspace-id --api-url --access-key-file --timeout --poll-interval --json --verbose --sandbox --help --version install wait batch connector sandbox completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -87,6 +87,10 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --poll-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -95,7 +99,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__batch)
-            opts="-v -h --journal --out --dry-run --retry-unknown --adopt --posts-per-second --gets-per-second --concurrency --workspace-id --api-url --access-key-file --timeout --json --verbose --sandbox --help"
+            opts="-v -h --journal --out --dry-run --retry-unknown --adopt --posts-per-second --gets-per-second --concurrency --workspace-id --api-url --access-key-file --timeout --poll-interval --json --verbose --sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -141,6 +145,10 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --poll-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -149,7 +157,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__completions)
-            opts="-v -h --workspace-id --api-url --access-key-file --timeout --json --verbose --sandbox --help bash elvish fish powershell zsh"
+            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-interval --json --verbose --sandbox --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -168,6 +176,10 @@ _bird__sms() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --poll-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -179,7 +191,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__connector)
-            opts="-v -h --workspace-id --api-url --access-key-file --timeout --json --verbose --sandbox --help"
+            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-interval --json --verbose --sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -198,6 +210,10 @@ _bird__sms() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --poll-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -321,7 +337,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__install)
-            opts="-v -h --name --phone-number-id --use-case-id --channel-message-type --conversational --workspace-id --api-url --access-key-file --timeout --json --verbose --sandbox --help"
+            opts="-v -h --name --phone-number-id --use-case-id --channel-message-type --conversational --workspace-id --api-url --access-key-file --timeout --poll-interval --json --verbose --sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -363,6 +379,10 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --poll-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -371,7 +391,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__sandbox)
-            opts="-v -h --listen --provisioning-delay --get-limit --post-limit --fault --workspace-id --api-url --access-key-file --timeout --json --verbose --sandbox --help"
+            opts="-v -h --listen --provisioning-delay --get-limit --post-limit --fault --workspace-id --api-url --access-key-file --timeout --poll-interval --json --verbose --sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -413,6 +433,10 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --poll-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -421,7 +445,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__wait)
-            opts="-v -h --workspace-id --api-url --access-key-file --timeout --json --verbose --sandbox --help"
+            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-interval --json --verbose --sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -440,6 +464,10 @@ _bird__sms() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --poll-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_bird_sms_global_optspecs
-    string join \n workspace-id= api-url= access-key-file= timeout= json v/verbose sandbox h/help V/version
+    string join \n workspace-id= api-url= access-key-file= timeout= poll-interval= json v/verbose sandbox h/help V/version
 end
 
 function __fish_bird_sms_needs_command
@@ -28,6 +28,7 @@ complete -c bird-sms -n "__fish_bird_sms_needs_command" -l workspace-id -d 'The 
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l api-url -d 'Where the API is, if it is not Bird\'s own' -r
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l access-key-file -d 'A file that holds the access key, instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l timeout -d 'How long an install or a wait may take in all, such as 90s or 2m' -r
+complete -c bird-sms -n "__fish_bird_sms_needs_command" -l poll-interval -d 'How long to wait before the first look at a connector; the waits grow from there to 5s' -r
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l json -d 'Print the result, and an error, as one JSON object'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (`RUST_LOG` is obeyed too)'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l sandbox -d 'Run against an embedded sandbox: no account, no network'
@@ -50,6 +51,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l workspace-
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l api-url -d 'Where the API is, if it is not Bird\'s own' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l access-key-file -d 'A file that holds the access key, instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l timeout -d 'How long an install or a wait may take in all, such as 90s or 2m' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-interval -d 'How long to wait before the first look at a connector; the waits grow from there to 5s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l json -d 'Print the result, and an error, as one JSON object'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (`RUST_LOG` is obeyed too)'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l sandbox -d 'Run against an embedded sandbox: no account, no network'
@@ -58,6 +60,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l workspace-id 
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l api-url -d 'Where the API is, if it is not Bird\'s own' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l access-key-file -d 'A file that holds the access key, instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l timeout -d 'How long an install or a wait may take in all, such as 90s or 2m' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l poll-interval -d 'How long to wait before the first look at a connector; the waits grow from there to 5s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l json -d 'Print the result, and an error, as one JSON object'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (`RUST_LOG` is obeyed too)'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l sandbox -d 'Run against an embedded sandbox: no account, no network'
@@ -72,6 +75,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l workspace-id
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l api-url -d 'Where the API is, if it is not Bird\'s own' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l access-key-file -d 'A file that holds the access key, instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l timeout -d 'How long an install or a wait may take in all, such as 90s or 2m' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-interval -d 'How long to wait before the first look at a connector; the waits grow from there to 5s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l dry-run -d 'Check the rows and the journal, say what would be done, and send nothing'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l retry-unknown -d 'Install rows again of which an earlier run does not know whether it created a connector'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l json -d 'Print the result, and an error, as one JSON object'
@@ -82,6 +86,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l workspac
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l api-url -d 'Where the API is, if it is not Bird\'s own' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l access-key-file -d 'A file that holds the access key, instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l timeout -d 'How long an install or a wait may take in all, such as 90s or 2m' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l poll-interval -d 'How long to wait before the first look at a connector; the waits grow from there to 5s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l json -d 'Print the result, and an error, as one JSON object'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (`RUST_LOG` is obeyed too)'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l sandbox -d 'Run against an embedded sandbox: no account, no network'
@@ -95,6 +100,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l workspace-
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l api-url -d 'Where the API is, if it is not Bird\'s own' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l access-key-file -d 'A file that holds the access key, instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l timeout -d 'How long an install or a wait may take in all, such as 90s or 2m' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l poll-interval -d 'How long to wait before the first look at a connector; the waits grow from there to 5s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l json -d 'Print the result, and an error, as one JSON object'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (`RUST_LOG` is obeyed too)'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l sandbox -d 'Run against an embedded sandbox: no account, no network'
@@ -103,6 +109,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l worksp
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l api-url -d 'Where the API is, if it is not Bird\'s own' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l access-key-file -d 'A file that holds the access key, instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l timeout -d 'How long an install or a wait may take in all, such as 90s or 2m' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l poll-interval -d 'How long to wait before the first look at a connector; the waits grow from there to 5s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l json -d 'Print the result, and an error, as one JSON object'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (`RUST_LOG` is obeyed too)'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l sandbox -d 'Run against an embedded sandbox: no account, no network'

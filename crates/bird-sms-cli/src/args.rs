@@ -65,6 +65,10 @@ pub struct Shared {
     #[arg(long, global = true, value_name = "DURATION", default_value = "2m", value_parser = duration)]
     pub timeout: Duration,
 
+    /// How long to wait before the first look at a connector; the waits grow from there to 5s
+    #[arg(long, global = true, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
+    pub poll_interval: Duration,
+
     /// Print the result, and an error, as one JSON object
     #[arg(long, global = true)]
     pub json: bool,

@@ -174,7 +174,8 @@ pub(crate) fn channel(channel: &SmsChannel, json: bool) -> String {
     if !json {
         return channel.id.to_string();
     }
-    let connector = channel.connector.as_ref();
+    let connector = channel.connector();
+    let connector = connector.as_ref();
     to_json(&Installed {
         channel_id: channel.id.to_string(),
         connector_id: channel.connector_id.to_string(),

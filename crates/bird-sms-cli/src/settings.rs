@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use bird_sandbox::Sandbox;
-use bird_sms::{AccessKey, Client, ClientBuilder, ConfigurationError, Workspace, WorkspaceId};
+use bird_sms::{
+    AccessKey, Client, ClientBuilder, ConfigurationError, PollPolicy, Workspace, WorkspaceId,
+};
 
 use crate::args::Shared;
 use crate::report::Failure;
@@ -20,7 +22,10 @@ pub(crate) async fn connect(
     configure: impl FnOnce(ClientBuilder) -> ClientBuilder,
 ) -> Result<Connected, Failure> {
     let id = shared.workspace_id.as_deref().map(str::parse::<WorkspaceId>).transpose()?;
-    let builder = configure(Client::builder().install_timeout(shared.timeout));
+    let mut poll = PollPolicy::default();
+    poll.backoff.start = shared.poll_interval;
+    let builder = Client::builder().install_timeout(shared.timeout).poll_policy(poll);
+    let builder = configure(builder);
     if shared.sandbox {
         let mut sandbox = Sandbox::builder();
         if let Some(id) = id {

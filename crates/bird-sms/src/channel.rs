@@ -1,9 +1,12 @@
+use std::fmt;
+
 use bird_api::Answer;
+use bytes::Bytes;
 
 use crate::{ChannelId, Connector, ConnectorId, Workspace, WorkspaceId};
 
 /// An SMS channel that is installed: what all of this is for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SmsChannel {
     /// Its id, which the rest of Bird's API asks for.
@@ -12,9 +15,7 @@ pub struct SmsChannel {
     pub connector_id: ConnectorId,
     /// The workspace that it is installed in.
     pub workspace_id: WorkspaceId,
-    /// All that Bird told of the connector: its name, its phone number. `None` when a part of it that the
-    /// install does not need was not as the contract describes it; a warning is traced then.
-    pub connector: Option<Connector>,
+    answer: Bytes,
 }
 
 impl SmsChannel {
@@ -24,12 +25,25 @@ impl SmsChannel {
         connector_id: ConnectorId,
         answer: &Answer,
     ) -> Self {
-        let connector = Connector::decode(answer)
-            .inspect_err(|problem| {
-                let problem = workspace.client().key().redact(problem);
-                tracing::warn!(problem, "the connector is not as the contract describes it");
-            })
-            .ok();
-        Self { id, connector_id, workspace_id: workspace.id(), connector }
+        Self { id, connector_id, workspace_id: workspace.id(), answer: answer.body.clone() }
+    }
+
+    /// All that Bird told of the connector, such as its name and its phone number, in the answer that had
+    /// the channel. It is decoded with each call: most need only the id. Nothing is sent.
+    ///
+    /// `None` when a part of it that the install does not need is not as the contract describes it.
+    #[must_use]
+    pub fn connector(&self) -> Option<Connector> {
+        Connector::decode(&self.answer).ok()
+    }
+}
+
+impl fmt::Debug for SmsChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmsChannel")
+            .field("id", &self.id)
+            .field("connector_id", &self.connector_id)
+            .field("workspace_id", &self.workspace_id)
+            .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,5 @@
 use std::fmt;
 
-use bird_api::Answer;
 use bird_api::types::{self, Capabilities};
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -47,9 +46,9 @@ impl Connector {
         &self.json.0
     }
 
-    pub(crate) fn decode(answer: &Answer) -> Result<Self, String> {
-        let connector: types::Connector = decode(&answer.body)?;
-        let json = String::from_utf8_lossy(&answer.body).trim().to_owned();
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, String> {
+        let connector: types::Connector = decode(body)?;
+        let json = String::from_utf8_lossy(body).trim().to_owned();
         let channel = connector.channel.unwrap_or_default();
         Ok(Self {
             id: connector.id.into(),
@@ -184,18 +183,22 @@ impl Sighting {
 
 /// Decodes, or says what is wrong at which path.
 fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, String> {
-    // Keeping track of the path costs; it is done when there is something to say.
-    serde_json::from_slice(body).or_else(|_| {
-        let mut source = serde_json::Deserializer::from_slice(body);
-        let value = serde_path_to_error::deserialize(&mut source).map_err(|error| {
-            match error.path().to_string() {
-                path if path == "." => error.inner().to_string(),
-                path => format!("`{path}`: {}", error.inner()),
-            }
-        })?;
-        source.end().map_err(|error| error.to_string())?;
-        Ok(value)
-    })
+    // A text is checked for UTF-8 at once, a slice string by string. Keeping track of the path costs; it
+    // is done when there is something to say.
+    let text = str::from_utf8(body).ok();
+    text.and_then(|text| serde_json::from_str(text).ok()).map_or_else(|| decode_with_path(body), Ok)
+}
+
+fn decode_with_path<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, String> {
+    let mut source = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut source).map_err(|error| {
+        match error.path().to_string() {
+            path if path == "." => error.inner().to_string(),
+            path => format!("`{path}`: {}", error.inner()),
+        }
+    })?;
+    source.end().map_err(|error| error.to_string())?;
+    Ok(value)
 }
 
 /// The id at the top of a connector's JSON, even when the rest is torn off or makes no sense.

@@ -22,7 +22,7 @@ pub fn connector(body: &[u8]) {
     if let Ok(sighting) = &sighting {
         assert_eq!(rescue_id(&answer.body), Some(sighting.id));
     }
-    if let (Ok(connector), Ok(sighting)) = (Connector::decode(&answer), &sighting) {
+    if let (Ok(connector), Ok(sighting)) = (Connector::decode(&answer.body), &sighting) {
         assert_eq!((connector.id, connector.channel_id), (sighting.id, sighting.channel_id));
     }
     if let Err(problem) = sighting {

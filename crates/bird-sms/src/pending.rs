@@ -386,7 +386,7 @@ pub(crate) async fn read(workspace: &Workspace, id: ConnectorId) -> Result<Conne
             Err(failure) => Err((failure, None)),
         };
         let (cause, asked) = match answer {
-            Ok(answer) => match Connector::decode(&answer) {
+            Ok(answer) => match Connector::decode(&answer.body) {
                 Ok(connector) => {
                     let sighting = Sighting {
                         id: connector.id,

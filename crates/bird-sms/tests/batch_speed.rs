@@ -156,7 +156,7 @@ async fn a_workspace_with_lower_limits_than_believed_is_found_out_and_rarely_ask
     assert!(figures.seconds < 1.5 * (2.0 * figures.bound() + 2.0), "{figures:?}");
 }
 
-/// `cargo test --release -p bird-sms --test batch_speed -- --ignored --nocapture`
+/// `cargo test --profile dependent -p bird-sms --test batch_speed -- --ignored --nocapture`
 #[tokio::test(start_paused = true)]
 #[ignore = "the figures for 10,000 installs, which take minutes"]
 async fn figures_of_ten_thousand_installs() {

@@ -115,7 +115,7 @@ async fn sixty_four_installs_at_once_with_faults_are_each_told_the_truth() {
     }
 }
 
-/// `cargo test --release -p bird-sms --lib -- --ignored soak --nocapture`
+/// `cargo test --profile dependent -p bird-sms --lib -- --ignored soak --nocapture`
 #[tokio::test]
 #[ignore = "a soak of 10,000 installs"]
 async fn soak_of_ten_thousand_installs() {

@@ -47,7 +47,7 @@ async fn an_install_polls_until_the_channel_is_there() {
     assert_eq!(channel.id.to_string(), CHANNEL);
     assert_eq!(channel.connector_id, connector_id());
     assert_eq!(channel.workspace_id, workspace_id());
-    assert_eq!(channel.connector.unwrap().name, "My SMS channel");
+    assert_eq!(channel.connector().unwrap().name, "My SMS channel");
     assert_eq!((peer.posts(), peer.gets(), peer.connections()), (1, 3, 1));
     let path = format!("/workspaces/{WORKSPACE}/connectors/{CONNECTOR}");
     assert_eq!(peer.requests()[1].path, path);
@@ -256,7 +256,7 @@ async fn a_ready_channel_is_not_lost_over_a_field_that_makes_no_sense() {
     let (result, gets) = wait([Answer::json(200, odd)]).await;
     let channel = result.unwrap();
     assert_eq!((channel.id.to_string().as_str(), gets), (CHANNEL, 1));
-    assert_eq!(channel.connector, None);
+    assert_eq!(channel.connector(), None);
 }
 
 // Fault 25.
