@@ -7,7 +7,6 @@ use crate::command::{cargo, succeed};
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     succeed(cargo().current_dir(root).args([
         "test",
-        "--release",
         "--locked",
         "-p",
         "bird-sms-cli",

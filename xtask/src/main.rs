@@ -1,5 +1,6 @@
 //! Maintainers' tasks: `cargo xtask --help`.
 
+mod bench;
 mod codegen;
 mod command;
 mod contract;
@@ -34,6 +35,15 @@ enum Task {
         /// Change nothing: show what is stale, and fail when something is
         #[arg(long)]
         check: bool,
+    },
+    /// Measure how fast it is, next to what one would use instead; takes minutes
+    Bench {
+        /// Only compare the instructions of an install with the baseline, and fail when they are more
+        #[arg(long)]
+        check: bool,
+        /// Make the instructions of an install the baseline
+        #[arg(long, conflicts_with = "check")]
+        save_baseline: bool,
     },
     /// Kill batches of 1,000 rows at 100 random moments each, and look at what is left
     Crash,
@@ -108,6 +118,14 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
             };
             let found = drift::run(&root(), &operation, &source, record.as_deref(), redact, json)?;
             Ok(if found { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        }
+        Task::Bench { check: false, save_baseline: false } => {
+            bench::run(&root())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Bench { save_baseline, .. } => {
+            let good = bench::instructions(&root(), save_baseline)?;
+            Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Task::Crash => {
             crash::run(&root())?;

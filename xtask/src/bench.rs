@@ -1,0 +1,540 @@
+//! `cargo xtask bench`: how fast it is, next to what one would use instead, in one run.
+//!
+//! Ratios of one run are what counts: the same machine, the same server, one after the other. Instructions
+//! and allocations are the figures to hold, for they repeat; times are reported.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+use wait4::Wait4;
+
+use crate::command::{cargo, output, succeed};
+
+/// The contenders that are built from `bench/`, and what they are.
+const RUST: [(&str, &str); 4] = [
+    ("raw", "raw TCP and a scan (the floor)"),
+    ("hand-written", "hand-written reqwest and serde (**b**)"),
+    ("generated", "the generated client alone"),
+    ("bird-sms", "**bird-sms**"),
+];
+/// The one that ratios are to.
+const B: &str = "hand-written";
+const HTTPX: &str = "httpx==0.28.1";
+/// How much worse than the baseline is too much.
+const WORSE: f64 = 1.03;
+
+/// What is measured of a contender in Rust.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Installs {
+    cpu_micros_1: f64,
+    cpu_micros_64: f64,
+    per_second_1: f64,
+    per_second_64: f64,
+    instructions: Option<u64>,
+    allocations: Option<u64>,
+}
+
+/// Instructions per install, as they were accepted.
+#[derive(Debug, Serialize, Deserialize)]
+struct Baseline {
+    about: String,
+    instructions: BTreeMap<String, u64>,
+}
+
+/// Runs all, and prints the tables; the figures go to `target/bench/results.json`.
+pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
+    let bench = Bench::prepare(root)?;
+    let mut report = String::new();
+    let installs = bench.installs(&mut report)?;
+    let processes = bench.processes(&mut report)?;
+    bench.memory(&mut report)?;
+    bench.batch(&mut report)?;
+    let builds = bench.builds(&mut report)?;
+    println!("\n{report}");
+    let results = serde_json::json!({
+        "installs": installs,
+        "processes": processes,
+        "builds": builds,
+        "tables": report,
+    });
+    let path = bench.folder.join("results.json");
+    std::fs::write(&path, serde_json::to_string_pretty(&results)?)?;
+    println!("The same as JSON: {}", path.display());
+    Ok(())
+}
+
+/// Compares the instructions of an install with the baseline, or makes it the baseline.
+pub(crate) fn instructions(root: &Path, save: bool) -> anyhow::Result<bool> {
+    let bench = Bench::prepare(root)?;
+    let path = root.join("bench/baseline.json");
+    let mut measured = BTreeMap::new();
+    for (name, _) in &RUST[1..] {
+        let count = bench.instructions(name, 1)?.context("valgrind is not installed")?;
+        measured.insert((*name).to_owned(), count);
+    }
+    if save {
+        let about =
+            "Instructions per install, one at a time: cargo xtask bench --save-baseline".into();
+        let mut text = serde_json::to_string_pretty(&Baseline { about, instructions: measured })?;
+        text.push('\n');
+        std::fs::write(&path, text)?;
+        println!("wrote {}", path.display());
+        return Ok(true);
+    }
+    let baseline: Baseline = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
+    let mut good = true;
+    for (name, count) in measured {
+        let before = *baseline.instructions.get(&name).context("the baseline lacks a contender")?;
+        let ratio = ratio(count, before);
+        // The others are there to tell a change of the machine or the dependencies from one of ours.
+        let worse = name == "bird-sms" && ratio > WORSE;
+        good &= !worse;
+        let verdict = if worse { "  <- worse by more than 3 %" } else { "" };
+        println!("{name}: {count} instructions per install, {ratio:.3} of the baseline{verdict}");
+    }
+    Ok(good)
+}
+
+fn ratio(count: u64, of: u64) -> f64 {
+    let number = |count: u64| u32::try_from(count).map_or(f64::MAX, f64::from);
+    number(count) / number(of)
+}
+
+/// What it is measured with.
+struct Bench {
+    root: PathBuf,
+    /// For what is made on the way.
+    folder: PathBuf,
+    /// Where the programs of `bench/` are, built as a program that depends on bird-sms is.
+    dependent: PathBuf,
+    server: Server,
+}
+
+/// A server in a process of its own.
+struct Server {
+    process: Child,
+    url: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What a process took.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Usage {
+    wall_seconds: f64,
+    cpu_seconds: f64,
+    peak_mib: f64,
+}
+
+impl Bench {
+    fn prepare(root: &Path) -> anyhow::Result<Self> {
+        let folder = root.join("target/bench");
+        std::fs::create_dir_all(&folder)?;
+        let build = |args: &[&str]| {
+            succeed(cargo().current_dir(root).args(["build", "--locked"]).args(args))
+        };
+        build(&["--profile", "dependent", "-p", "bird-bench"])?;
+        let dependent = root.join("target/dependent");
+        let mut process =
+            Command::new(dependent.join("bench-server")).stdout(Stdio::piped()).spawn()?;
+        let mut url = String::new();
+        let stdout = process.stdout.take().context("the server has no stdout")?;
+        BufReader::new(stdout).read_line(&mut url)?;
+        let server = Server { process, url: url.trim().to_owned() };
+        Ok(Self { root: root.to_owned(), folder, dependent, server })
+    }
+
+    /// A command that knows where the server is.
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("BIRD_API_URL", &self.server.url)
+            .env("BIRD_ACCESS_KEY", "secret")
+            .env("BIRD_WORKSPACE_ID", "a1405560-c8d3-4b1a-877d-3f449ad95352")
+            .env("NUMBER", "2cffb55c-120e-91a8-8f10-ed9d1b412d29")
+            .env("USE_CASE", "be123b02-dacf-31f9-b3e5-50b18260bc23");
+        command
+    }
+
+    fn rust(&self, program: &str, name: &str, installs: usize, concurrency: usize) -> Command {
+        let mut command = self.command(self.dependent.join(program));
+        command.args([name, "--url", &self.server.url]);
+        command.args([
+            "--installs",
+            &installs.to_string(),
+            "--concurrency",
+            &concurrency.to_string(),
+        ]);
+        command
+    }
+
+    /// The commands of those that are not Rust, or why they are not there.
+    fn peers(&self) -> Vec<(&'static str, Result<Command, String>)> {
+        let peers = self.root.join("bench/peers");
+        let with_script = |program: &str, script: &str| {
+            let mut command = self.command(program);
+            command.arg(peers.join(script)).arg(&self.server.url);
+            command
+        };
+        let there = |program: &str| {
+            let found = Command::new(program).arg("--version").stdout(Stdio::null()).status();
+            found.map_err(|_| format!("{program} is not installed")).map(drop)
+        };
+        let httpx = || {
+            there("python3")?;
+            let venv = self.folder.join("venv");
+            let python = venv.join("bin/python");
+            if !venv.join("bin/httpx-installed").exists() {
+                let failed = |error: anyhow::Error| format!("httpx cannot be installed: {error}");
+                succeed(Command::new("python3").args(["-m", "venv"]).arg(&venv)).map_err(failed)?;
+                succeed(Command::new(&python).args(["-m", "pip", "install", "-q", HTTPX]))
+                    .map_err(failed)?;
+                std::fs::write(venv.join("bin/httpx-installed"), HTTPX)
+                    .map_err(|error| error.to_string())?;
+            }
+            Ok(with_script(&python.to_string_lossy(), "httpx_install.py"))
+        };
+        vec![
+            ("Node, fetch", there("node").map(|()| with_script("node", "fetch_install.mjs"))),
+            ("Python, httpx", httpx()),
+            (
+                "two curls and jq",
+                there("curl").and(there("jq")).map(|()| with_script("bash", "curl_install.sh")),
+            ),
+        ]
+    }
+
+    fn installs(&self, report: &mut String) -> anyhow::Result<BTreeMap<String, Installs>> {
+        let mut all = BTreeMap::new();
+        for (name, _) in RUST {
+            eprintln!("measuring {name}");
+            let mut installs = Installs::default();
+            let rate = |concurrency, count: u32| -> anyhow::Result<(f64, f64)> {
+                let count_usize = usize::try_from(count)?;
+                let runs = (0..3)
+                    .map(|_| {
+                        usage(&mut self.rust("bench-installs", name, count_usize, concurrency))
+                    })
+                    .collect::<anyhow::Result<Vec<_>>>()?;
+                let cpu = median(runs.iter().map(|usage| usage.cpu_seconds));
+                let wall = median(runs.iter().map(|usage| usage.wall_seconds));
+                Ok((cpu / f64::from(count) * 1e6, f64::from(count) / wall))
+            };
+            (installs.cpu_micros_1, installs.per_second_1) = rate(1, 5_000)?;
+            (installs.cpu_micros_64, installs.per_second_64) = rate(64, 20_000)?;
+            installs.instructions = self.instructions(name, 64)?;
+            let counted = output(&mut self.rust("bench-allocations", name, 500, 64))?;
+            installs.allocations = str::from_utf8(&counted)?.trim().parse().ok();
+            all.insert(name.to_owned(), installs);
+        }
+        let b = all[B].clone();
+        writeln!(
+            report,
+            "## An install\n\n| | CPU µs, one at a time | CPU µs, 64 at a time | to b | installs/s, 1 | \
+             installs/s, 64 | instructions | to b | allocations | to b |\n|---|---|---|---|---|---|---|---|---|---|"
+        )?;
+        for (name, what) in RUST {
+            let one = &all[name];
+            let to_b = |count: Option<u64>, b: Option<u64>| match (count, b) {
+                (Some(count), Some(b)) => (count.to_string(), format!("{:.2}", ratio(count, b))),
+                _ => ("valgrind is not installed".to_owned(), "-".to_owned()),
+            };
+            let (instructions, i) = to_b(one.instructions, b.instructions);
+            let (allocations, a) = to_b(one.allocations, b.allocations);
+            writeln!(
+                report,
+                "| {what} | {:.1} | {:.1} | {:.2} | {:.0} | {:.0} | {instructions} | {i} | \
+                 {allocations} | {a} |",
+                one.cpu_micros_1,
+                one.cpu_micros_64,
+                one.cpu_micros_64 / b.cpu_micros_64,
+                one.per_second_1,
+                one.per_second_64,
+            )?;
+        }
+        for (name, peer) in self.peers() {
+            match peer {
+                Ok(mut command) => {
+                    let count: u32 = if name.contains("curl") { 50 } else { 2000 };
+                    command.args([count.to_string(), "64".to_owned()]).stdout(Stdio::null());
+                    let usage = usage(&mut command)?;
+                    let cpu = usage.cpu_seconds / f64::from(count) * 1e6;
+                    let rate = f64::from(count) / usage.wall_seconds;
+                    let to_b = cpu / b.cpu_micros_64;
+                    writeln!(
+                        report,
+                        "| {name} | - | {cpu:.0} | {to_b:.0} | - | {rate:.0} | - | - | - | - |"
+                    )?;
+                }
+                Err(why) => writeln!(report, "| {name} | skipped: {why} | | | | | | | | |")?,
+            }
+        }
+        writeln!(report)?;
+        Ok(all)
+    }
+
+    /// Instructions of an install, without those of the start.
+    fn instructions(&self, name: &str, concurrency: usize) -> anyhow::Result<Option<u64>> {
+        const FEW: usize = 200;
+        const MANY: usize = 1200;
+        if Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {
+            return Ok(None);
+        }
+        let count = |installs: usize| -> anyhow::Result<u64> {
+            let command = self.rust("bench-installs", name, installs, concurrency);
+            let mut valgrind = Command::new("valgrind");
+            valgrind
+                .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+                .arg(command.get_program())
+                .args(command.get_args());
+            let output = valgrind.output()?;
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            let count = told.split("Collected : ").nth(1).and_then(|rest| rest.lines().next());
+            count.and_then(|count| count.trim().parse().ok()).context("callgrind counted nothing")
+        };
+        Ok(Some((count(MANY)? - count(FEW)?) / (MANY - FEW) as u64))
+    }
+
+    fn processes(&self, report: &mut String) -> anyhow::Result<BTreeMap<String, Usage>> {
+        let install = |program: &Path| {
+            let mut command = self.command(program);
+            command.args(["install", "--name", "My SMS channel", "--poll-interval", "1ms"]);
+            command.args(["--phone-number-id", "2cffb55c-120e-91a8-8f10-ed9d1b412d29"]);
+            command.args(["--use-case-id", "be123b02-dacf-31f9-b3e5-50b18260bc23"]);
+            command
+        };
+        eprintln!("building the hand-written program, and bird-sms with either roots");
+        let hand_written = self.build(&CONSUMERS[0])?;
+        let build = |folder: &str, features: &[&str]| -> anyhow::Result<PathBuf> {
+            let mut build = cargo();
+            build.current_dir(&self.root).args(["build", "--quiet", "--release", "--locked"]);
+            build.args(["-p", "bird-sms-cli"]).args(features);
+            succeed(&mut build)?;
+            // The one that is built next has the same name.
+            let program = self.folder.join(folder);
+            std::fs::copy(self.root.join("target/release/bird-sms"), &program)?;
+            Ok(program)
+        };
+        let bundled = build("bird-sms-bundled-roots", &["--features", "bundled-roots"])?;
+        let system = build("bird-sms-system-roots", &[])?;
+        let mut programs = vec![
+            ("hand-written, in Rust", Ok(self.command(hand_written.program))),
+            ("bird-sms install", Ok(install(&system))),
+            ("bird-sms install, bundled roots", Ok(install(&bundled))),
+        ];
+        for (name, peer) in self.peers() {
+            let once = |mut command: Command| {
+                command.args(["1", "1"]);
+                command
+            };
+            programs.push((name, peer.map(once)));
+        }
+        writeln!(report, "## A process, from its start to one install\n")?;
+        writeln!(
+            report,
+            "| | wall ms | to hand-written | CPU ms | peak MiB |\n|---|---|---|---|---|"
+        )?;
+        let mut all = BTreeMap::new();
+        for (name, program) in programs {
+            let mut command = match program {
+                Ok(command) => command,
+                Err(why) => {
+                    writeln!(report, "| {name} | skipped: {why} | | | |")?;
+                    continue;
+                }
+            };
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            let runs = (0..21).map(|_| usage(&mut command)).collect::<anyhow::Result<Vec<_>>>()?;
+            let usage = Usage {
+                wall_seconds: median(runs.iter().map(|usage| usage.wall_seconds)),
+                cpu_seconds: median(runs.iter().map(|usage| usage.cpu_seconds)),
+                peak_mib: median(runs.iter().map(|usage| usage.peak_mib)),
+            };
+            all.insert(name.to_owned(), usage);
+            writeln!(
+                report,
+                "| {name} | {:.1} | {:.2} | {:.1} | {:.1} |",
+                usage.wall_seconds * 1e3,
+                usage.wall_seconds / all["hand-written, in Rust"].wall_seconds,
+                usage.cpu_seconds * 1e3,
+                usage.peak_mib
+            )?;
+        }
+        let size = std::fs::metadata(&system)?.len();
+        writeln!(report, "\nThe stripped binary bird-sms has {size} bytes.\n")?;
+        Ok(all)
+    }
+
+    /// What an install costs while it waits.
+    fn memory(&self, report: &mut String) -> anyhow::Result<()> {
+        let told = output(&mut self.command(self.dependent.join("bench-memory")))?;
+        writeln!(report, "## Installs that wait\n\n{}\n", str::from_utf8(&told)?.trim())?;
+        Ok(())
+    }
+
+    /// The figures that the simulation of batches prints.
+    fn batch(&self, report: &mut String) -> anyhow::Result<()> {
+        let told = output(cargo().current_dir(&self.root).args([
+            "test",
+            "--quiet",
+            "--profile",
+            "dependent",
+            "--locked",
+            "-p",
+            "bird-sms",
+            "--test",
+            "batch_speed",
+            "--",
+            "--ignored",
+            "--nocapture",
+        ]))?;
+        let told = String::from_utf8(told)?;
+        let table: Vec<_> = told.lines().filter(|line| line.starts_with('|')).collect();
+        if table.is_empty() {
+            bail!("the simulation printed no table");
+        }
+        writeln!(report, "## 10,000 installs, in simulated time\n\n{}\n", table.join("\n"))?;
+        Ok(())
+    }
+
+    fn builds(&self, report: &mut String) -> anyhow::Result<BTreeMap<String, Built>> {
+        writeln!(report, "## A program that depends on it, built cold in release\n")?;
+        writeln!(
+            report,
+            "| | seconds | to hand-written | crates | bytes |\n|---|---|---|---|---|"
+        )?;
+        let mut all = BTreeMap::new();
+        for consumer in &CONSUMERS {
+            let _ = std::fs::remove_dir_all(self.consumer_folder(consumer).join("target"));
+            eprintln!("building {} cold", consumer.name);
+            let built = self.build(consumer)?;
+            all.insert(consumer.name.to_owned(), built);
+            let built = &all[consumer.name];
+            writeln!(
+                report,
+                "| {} | {:.1} | {:.2} | {} | {} |",
+                consumer.name,
+                built.seconds,
+                built.seconds / all[CONSUMERS[0].name].seconds,
+                built.crates,
+                built.bytes
+            )?;
+        }
+        Ok(all)
+    }
+
+    fn consumer_folder(&self, consumer: &Consumer) -> PathBuf {
+        self.folder.join(consumer.name.replace([' ', ','], "-"))
+    }
+
+    /// Writes the package of a consumer, outside of the workspace, and builds it with the versions of the
+    /// workspace.
+    fn build(&self, consumer: &Consumer) -> anyhow::Result<Built> {
+        let folder = self.consumer_folder(consumer);
+        std::fs::create_dir_all(folder.join("src"))?;
+        let path = |below: &str| self.root.join(below).display().to_string();
+        let manifest = format!(
+            "[package]\nname = \"consumer\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n\
+             anyhow = \"1\"\ntokio = {{ version = \"1\", features = [\"macros\", \"rt\", \"time\"] }}\n{}\n\n\
+             [workspace]\n\n[profile.release]\nstrip = true\n",
+            consumer.dependencies.replace("BIRD_SMS", &path("crates/bird-sms"))
+        );
+        std::fs::write(folder.join("Cargo.toml"), manifest)?;
+        let main = std::fs::read_to_string(self.root.join("bench/peers").join(consumer.main))?;
+        let hand_written = path("bench/src/contenders/hand_written.rs");
+        std::fs::write(folder.join("src/main.rs"), main.replace("HAND_WRITTEN", &hand_written))?;
+        if !folder.join("Cargo.lock").exists() {
+            std::fs::copy(self.root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
+            succeed(cargo().current_dir(&folder).args(["fetch", "--quiet"]))?;
+        }
+        let began = Instant::now();
+        let build = cargo()
+            .current_dir(&folder)
+            .args(["build", "--release", "--target-dir", "target"])
+            .stderr(Stdio::piped())
+            .output()?;
+        let seconds = began.elapsed().as_secs_f64();
+        let told = String::from_utf8_lossy(&build.stderr);
+        if !build.status.success() {
+            bail!("{} does not build:\n{told}", consumer.name);
+        }
+        let program = folder.join("target/release/consumer");
+        let bytes = std::fs::metadata(&program)?.len();
+        let crates = told.lines().filter(|line| line.contains("Compiling ")).count();
+        Ok(Built { seconds, crates, bytes, program })
+    }
+}
+
+/// A program that depends on something.
+struct Consumer {
+    name: &'static str,
+    main: &'static str,
+    dependencies: &'static str,
+}
+
+const CONSUMERS: [Consumer; 3] = [
+    Consumer {
+        name: "hand-written",
+        main: "consumer.rs",
+        dependencies: "reqwest = { version = \"0.13\", features = [\"json\"] }\n\
+                       serde = { version = \"1\", features = [\"derive\"] }\nserde_json = \"1\"",
+    },
+    Consumer {
+        name: "bird-sms, prebuilt copy",
+        main: "consumer_of_bird_sms.rs",
+        dependencies: "bird-sms = { path = \"BIRD_SMS\", default-features = false, features = [\"ring\"] }",
+    },
+    Consumer {
+        name: "bird-sms, generating",
+        main: "consumer_of_bird_sms.rs",
+        dependencies: "bird-sms = { path = \"BIRD_SMS\" }",
+    },
+];
+
+#[derive(Debug, Serialize)]
+struct Built {
+    seconds: f64,
+    crates: usize,
+    bytes: u64,
+    #[serde(skip)]
+    program: PathBuf,
+}
+
+/// Runs a process to its end.
+fn usage(command: &mut Command) -> anyhow::Result<Usage> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let began = Instant::now();
+    let mut process = command.stdout(Stdio::piped()).spawn().with_context(|| name.clone())?;
+    let mut told = String::new();
+    if let Some(stdout) = &mut process.stdout {
+        stdout.read_to_string(&mut told)?;
+    }
+    let used = process.wait4()?;
+    let wall_seconds = began.elapsed().as_secs_f64();
+    if !used.status.success() {
+        bail!("{name} failed: {} {told}", used.status);
+    }
+    let cpu: Duration = used.rusage.utime + used.rusage.stime;
+    // On Linux in KiB, says getrusage(2).
+    let peak_mib = u32::try_from(used.rusage.maxrss).map_or(f64::MAX, f64::from) / 1024.0;
+    Ok(Usage { wall_seconds, cpu_seconds: cpu.as_secs_f64(), peak_mib })
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
