@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::command::{cargo, output};
+use crate::schema::parse;
 
 /// A file that is derived from others.
 pub(crate) struct Derived {
@@ -22,6 +23,8 @@ enum From {
     Generator,
     /// `openapi.yaml`, as it is.
     Copy,
+    /// `openapi.yaml`, as JSON.
+    Json,
     /// The arguments of the command, as `crates/bird-sms-cli/examples/manual.rs` prints it.
     Command,
     /// Itself, with the sections between its marks taken from elsewhere.
@@ -39,7 +42,8 @@ pub(crate) const DERIVED: [Derived; 15] = [
     derived("crates/bird-api/generated/client.rs", From::Generator),
     // A package has nothing from above its own folder.
     derived("crates/bird-api/openapi.yaml", From::Copy),
-    derived("crates/bird-sandbox/openapi.yaml", From::Copy),
+    // Read at run time, where a parser of YAML would be one more part.
+    derived("crates/bird-sandbox/openapi.json", From::Json),
     derived("docs/cli.md", From::Command),
     derived("crates/bird-sms-cli/completions/_bird-sms", From::Command),
     derived("crates/bird-sms-cli/completions/bird-sms.bash", From::Command),
@@ -104,6 +108,8 @@ impl Derived {
         let content = match self.from {
             From::Generator => bird_codegen::generate(&sources.contract).map_err(Into::into),
             From::Copy => Ok(sources.contract.clone()),
+            From::Json => parse(&sources.contract)
+                .and_then(|contract| Ok(format!("{}\n", serde_json::to_string_pretty(&contract)?))),
             From::Command => sources.command().and_then(|files| {
                 files.get(self.path).cloned().context("the command does not say what is in it")
             }),

@@ -21,7 +21,7 @@ impl Contract {
     ///
     /// When the contract that was compiled in makes no sense, which its tests rule out.
     pub(crate) fn new() -> Self {
-        let contract: Value = yaml_serde::from_str(crate::CONTRACT).expect("openapi.yaml is YAML");
+        let contract: Value = serde_json::from_str(crate::CONTRACT).expect("openapi.json is JSON");
         let templates = contract["components"]["schemas"]
             .as_object()
             .into_iter()
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     fn contract() -> Value {
-        yaml_serde::from_str(crate::CONTRACT).unwrap()
+        serde_json::from_str(crate::CONTRACT).unwrap()
     }
 
     #[test]

@@ -63,8 +63,8 @@ pub use state::{ReceivedRequest, StoredConnector};
 use crate::listener::Loopback;
 use crate::state::State;
 
-/// The contract that the sandbox holds requests against: the text of `openapi.yaml`.
-pub const CONTRACT: &str = include_str!("../openapi.yaml");
+/// The contract that the sandbox holds requests against: `openapi.yaml`, as JSON.
+pub const CONTRACT: &str = include_str!("../openapi.json");
 
 /// Why a sandbox does not start.
 #[derive(Debug, thiserror::Error)]
