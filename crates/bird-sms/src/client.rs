@@ -131,7 +131,8 @@ impl Client {
         _turn: Turn,
     ) -> Result<Answer, TransportError> {
         let timeout = self.inner.settings.attempt_timeout.min(left);
-        Ok(self.inner.raw.exchange(request, timeout).await?)
+        // In a box: it is by far the largest part of an install, which is there only now and then.
+        Ok(Box::pin(self.inner.raw.exchange(request, timeout)).await?)
     }
 }
 

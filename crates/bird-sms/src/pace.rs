@@ -89,7 +89,7 @@ impl State {
     }
 
     fn interval(&self, at_best: Duration, now: Instant) -> Duration {
-        at_best.div_f64(self.share(now))
+        if self.slowed.is_none() { at_best } else { at_best.div_f64(self.share(now)) }
     }
 }
 
@@ -115,7 +115,10 @@ impl Pace {
         left: Duration,
     ) -> Option<Place<'_>> {
         let began = surroundings.now();
-        let queue = timeout(left, self.queue.lock()).await.ok()?;
+        let queue = match self.queue.try_lock() {
+            Ok(queue) => queue,
+            Err(_) => timeout(left, self.queue.lock()).await.ok()?,
+        };
         loop {
             let now = surroundings.now();
             let wait = self.lock().next.saturating_duration_since(now);

@@ -13,6 +13,7 @@ use crate::policy::Backoff;
 use crate::progress::Progress;
 use crate::provisioning::Scout;
 use crate::retry_after::retry_after;
+use crate::surroundings::Surroundings;
 use crate::{
     Client, ConfigurationError, Connector, ConnectorId, Effort, Error, ErrorAnswer, Event,
     SmsChannel, TransportError, TransportErrorKind, UnreadableAnswer, Workspace,
@@ -223,7 +224,7 @@ impl PendingChannel {
             if turn.is_none() {
                 let wait = self.wait_before_look(waits, None, watch).unwrap_or_default();
                 waits += 1;
-                surroundings.sleep(wait).await;
+                pause(surroundings, wait).await;
             }
         }
         loop {
@@ -262,7 +263,7 @@ impl PendingChannel {
                 self.progress.tell(&Event::Retrying { after: wait, reason });
             }
             waits += 1;
-            surroundings.sleep(wait).await;
+            pause(surroundings, wait).await;
             // Another one may have found out, and then it is no scout any more.
             scout = scout.filter(|_| provisioning.expected().is_none());
         }
@@ -412,6 +413,14 @@ pub(crate) async fn read(workspace: &Workspace, id: ConnectorId) -> Result<Conne
             let effort = Effort { attempts, elapsed: watch.elapsed(now) };
             return Err(Error::Read(Box::new(ReadError { connector_id: id, cause, effort })));
         }
+        surroundings.sleep(wait).await;
+    }
+}
+
+/// The wait before a look. Tokio's timers go by the millisecond and round up, so that one of less than half
+/// a millisecond is none.
+async fn pause(surroundings: &dyn Surroundings, wait: Duration) {
+    if wait >= Duration::from_micros(500) {
         surroundings.sleep(wait).await;
     }
 }

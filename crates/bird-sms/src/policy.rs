@@ -72,7 +72,8 @@ impl Default for RetryPolicy {
     }
 }
 
-/// How a connector is watched until its channel is there.
+/// How a connector is watched until its channel is there. Connectors of a batch are looked at later and less
+/// often than this says: see [`InstallSmsChannels`](crate::InstallSmsChannels).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PollPolicy {
     /// The wait between looks. Default: 0.5 s growing by half to 5 s, with a quarter left to chance.
