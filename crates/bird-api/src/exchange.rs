@@ -131,61 +131,67 @@ impl Client {
     /// or not, and the server may have acted on the request.
     ///
     /// [`Context`]: crate::Context
-    pub async fn exchange(
+    pub fn exchange(
         &self,
         mut request: Request,
         timeout: Duration,
-    ) -> Result<Answer, ExchangeError> {
+    ) -> impl Future<Output = Result<Answer, ExchangeError>> + Send + use<> {
         self.inner().apply(&mut request);
-        let now = Instant::now();
-        // Far enough away, and no overflow.
-        let end = now.checked_add(timeout).unwrap_or(now + Duration::from_hours(24 * 365));
-        let sent = witness(&mut request);
+        let taken = witness(&mut request);
         let url = request.url().clone();
-        let mut partial = None;
-        let result = timeout_at(end, self.converse(request, &mut partial)).await;
-        let fail = |kind, source: Option<reqwest::Error>| {
-            let sent = kind != ExchangeErrorKind::Connect && sent.load(Ordering::Acquire);
-            Err(ExchangeError { kind, sent, source: source.map(reqwest::Error::without_url) })
-        };
-        let cut = match (result, &partial) {
-            (Ok(Ok(cut)), _) => cut,
-            (Err(_), Some(_)) => Some(Cut::TimedOut),
-            (Err(_), None) => return fail(ExchangeErrorKind::TimedOut, None),
-            (Ok(Err(error)), _) if error.is_connect() => {
-                return fail(ExchangeErrorKind::Connect, Some(error));
+        let limit = self.inner().limit();
+        // Nothing is sent before this is polled. A future that held the request, too, would be three
+        // times as large, and there is one for each install.
+        let head = self.client().execute(request);
+        async move {
+            let now = Instant::now();
+            // Far enough away, and no overflow.
+            let end = now.checked_add(timeout).unwrap_or(now + Duration::from_hours(24 * 365));
+            let mut partial = None;
+            let result = timeout_at(end, read(head, limit, &mut partial)).await;
+            let fail = |kind, source: Option<reqwest::Error>| {
+                let taken = taken.as_ref().is_none_or(|taken| taken.load(Ordering::Acquire));
+                let sent = kind != ExchangeErrorKind::Connect && taken;
+                Err(ExchangeError { kind, sent, source: source.map(reqwest::Error::without_url) })
+            };
+            let cut = match (result, &partial) {
+                (Ok(Ok(cut)), _) => cut,
+                (Err(_), Some(_)) => Some(Cut::TimedOut),
+                (Err(_), None) => return fail(ExchangeErrorKind::TimedOut, None),
+                (Ok(Err(error)), _) if error.is_connect() => {
+                    return fail(ExchangeErrorKind::Connect, Some(error));
+                }
+                (Ok(Err(error)), _) if error.is_timeout() => {
+                    return fail(ExchangeErrorKind::TimedOut, Some(error));
+                }
+                (Ok(Err(error)), _) => return fail(ExchangeErrorKind::Broken, Some(error)),
+            };
+            match partial {
+                Some(partial) if *partial.response.url() == url => Ok(partial.answer(cut)),
+                Some(_) => fail(ExchangeErrorKind::Redirected, None),
+                None => fail(ExchangeErrorKind::Broken, None),
             }
-            (Ok(Err(error)), _) if error.is_timeout() => {
-                return fail(ExchangeErrorKind::TimedOut, Some(error));
-            }
-            (Ok(Err(error)), _) => return fail(ExchangeErrorKind::Broken, Some(error)),
-        };
-        match partial {
-            Some(partial) if *partial.response.url() == url => Ok(partial.answer(cut)),
-            Some(_) => fail(ExchangeErrorKind::Redirected, None),
-            None => fail(ExchangeErrorKind::Broken, None),
         }
     }
+}
 
-    /// Sends the request, and reads the answer into `partial` as it comes. Why it was cut, if it was; an
-    /// error when there is no head.
-    async fn converse(
-        &self,
-        request: Request,
-        partial: &mut Option<Partial>,
-    ) -> reqwest::Result<Option<Cut>> {
-        let response = self.client().execute(request).await?;
-        let partial = partial.insert(Partial { response, body: Body::default() });
-        loop {
-            match partial.response.chunk().await {
-                Ok(None) => return Ok(None),
-                Ok(Some(chunk)) if partial.body.len() + chunk.len() > self.inner().limit() => {
-                    return Ok(Some(Cut::TooLong));
-                }
-                Ok(Some(chunk)) => partial.body.push(chunk),
-                Err(error) if error.is_timeout() => return Ok(Some(Cut::TimedOut)),
-                Err(error) => return Ok(Some(Cut::Broken(error.without_url()))),
+/// Waits for the head of an answer, and reads its body into `partial` as it comes, up to a limit in
+/// bytes. Why it was cut, if it was; an error when there is no head.
+async fn read(
+    head: impl Future<Output = reqwest::Result<Response>>,
+    limit: usize,
+    partial: &mut Option<Partial>,
+) -> reqwest::Result<Option<Cut>> {
+    let partial = partial.insert(Partial { response: head.await?, body: Body::default() });
+    loop {
+        match partial.response.chunk().await {
+            Ok(None) => return Ok(None),
+            Ok(Some(chunk)) if partial.body.len() + chunk.len() > limit => {
+                return Ok(Some(Cut::TooLong));
             }
+            Ok(Some(chunk)) => partial.body.push(chunk),
+            Err(error) if error.is_timeout() => return Ok(Some(Cut::TimedOut)),
+            Err(error) => return Ok(Some(Cut::Broken(error.without_url()))),
         }
     }
 }
@@ -240,19 +246,17 @@ impl Body {
 /// that was never taken is the proof that the server cannot have acted on the request. It also keeps
 /// the HTTP client from sending the request a second time on its own: only a body that can be cloned
 /// can be sent again. A request without a body (a GET) may be repeated anyway and counts as sent.
-fn witness(request: &mut Request) -> Arc<AtomicBool> {
-    let bytes = request.body().and_then(reqwest::Body::as_bytes).map(Bytes::copy_from_slice);
-    let sent = Arc::new(AtomicBool::new(bytes.is_none()));
-    if bytes.is_some() {
-        *request.body_mut() =
-            Some(reqwest::Body::wrap(WitnessedBody { bytes, sent: Arc::clone(&sent) }));
-    }
-    sent
+fn witness(request: &mut Request) -> Option<Arc<AtomicBool>> {
+    let bytes = Bytes::copy_from_slice(request.body()?.as_bytes()?);
+    let taken = Arc::new(AtomicBool::new(false));
+    let body = WitnessedBody { bytes: Some(bytes), taken: Arc::clone(&taken) };
+    *request.body_mut() = Some(reqwest::Body::wrap(body));
+    Some(taken)
 }
 
 struct WitnessedBody {
     bytes: Option<Bytes>,
-    sent: Arc<AtomicBool>,
+    taken: Arc<AtomicBool>,
 }
 
 impl http_body::Body for WitnessedBody {
@@ -263,7 +267,7 @@ impl http_body::Body for WitnessedBody {
         mut self: Pin<&mut Self>,
         _cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.sent.store(true, Ordering::Release);
+        self.taken.store(true, Ordering::Release);
         Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
     }
 
