@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 
 use bird_api::types::{self, Capabilities};
@@ -165,11 +166,16 @@ impl Sighting {
             #[serde(rename = "channelId", default, deserialize_with = "uuid_or_empty")]
             channel_id: Option<Uuid>,
         }
+        /// Not copied: a `Cow` borrows only where it is told to.
+        #[derive(serde::Deserialize)]
+        struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
         /// An empty text is as good as none.
         fn uuid_or_empty<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Uuid>, D::Error> {
-            match Option::<std::borrow::Cow<'de, str>>::deserialize(source)?.as_deref() {
-                None | Some("") => Ok(None),
-                Some(text) => Uuid::try_parse(text).map(Some).map_err(serde::de::Error::custom),
+            match Option::<Text<'de>>::deserialize(source)? {
+                Some(Text(text)) if !text.is_empty() => {
+                    Uuid::try_parse(&text).map(Some).map_err(serde::de::Error::custom)
+                }
+                _ => Ok(None),
             }
         }
         let connector: Connector = decode(body)?;
@@ -212,7 +218,7 @@ pub(crate) fn rescue_id(body: &Bytes) -> Option<ConnectorId> {
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-            while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            while let Some(key) = map.next_key::<Cow<'de, str>>()? {
                 if key == "id" {
                     *self.0 = Some(map.next_value()?);
                     break;
