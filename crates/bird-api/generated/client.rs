@@ -685,7 +685,14 @@ impl Client {
             .url(
                 &self.client,
                 &self.baseurl,
-                &format!("/workspaces/{workspace_id}/connectors"),
+                &[
+                    "/workspaces/",
+                    workspace_id
+                        .hyphenated()
+                        .encode_lower(&mut ::uuid::Uuid::encode_buffer()),
+                    "/connectors",
+                ],
+                ::std::option::Option::None,
             )?;
         self.client
             .post(url)
@@ -751,7 +758,18 @@ of the dashboard is one.
             .url(
                 &self.client,
                 &self.baseurl,
-                &format!("/workspaces/{workspace_id}/connectors/{connector_id}"),
+                &[
+                    "/workspaces/",
+                    workspace_id
+                        .hyphenated()
+                        .encode_lower(&mut ::uuid::Uuid::encode_buffer()),
+                    "/connectors",
+                ],
+                ::std::option::Option::Some(
+                    connector_id
+                        .hyphenated()
+                        .encode_lower(&mut ::uuid::Uuid::encode_buffer()),
+                ),
             )?;
         self.client
             .get(url)

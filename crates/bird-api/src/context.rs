@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http_body_util::Limited;
 use progenitor_client::{ClientHooks, ClientInfo, OperationInfo};
@@ -17,15 +17,14 @@ pub struct Context {
     authorization: HeaderValue,
     user_agent: Option<HeaderValue>,
     body_limit: usize,
-    base: OnceLock<Base>,
+    collection: Arc<Mutex<Option<Collection>>>,
 }
 
-/// A base URL, parsed.
-#[derive(Clone)]
-struct Base {
-    url: Url,
-    /// Its path, without a slash at the end.
+/// The URL of a collection, and what it was made of.
+struct Collection {
+    base: String,
     path: String,
+    url: Url,
 }
 
 impl Context {
@@ -41,7 +40,7 @@ impl Context {
             authorization,
             user_agent: None,
             body_limit: Self::DEFAULT_BODY_LIMIT,
-            base: OnceLock::new(),
+            collection: Arc::default(),
         }
     }
 
@@ -63,26 +62,32 @@ impl Context {
         self.body_limit
     }
 
-    /// The URL of a path that starts with a slash. The base is the same for all requests of a client.
+    /// The URL of a collection, whose path comes in pieces and starts with a slash, or of one of its
+    /// items: a segment in which nothing needs to be encoded.
+    ///
+    /// To parse a URL is among the dearest things that a request does, and the requests of a client
+    /// mostly have the same collection. So the last one is kept.
     pub(crate) fn url(
         &self,
         http: &reqwest::Client,
         base: &str,
-        path: &str,
+        path: &[&str],
+        item: Option<&str>,
     ) -> reqwest::Result<Url> {
-        let base = if let Some(base) = self.base.get() {
-            base
-        } else {
-            // As a request, for the error that reqwest makes of what is no URL.
-            let url = http.get(base).build()?.url().clone();
-            let path = url.path().trim_end_matches('/').to_owned();
-            self.base.get_or_init(|| Base { url, path })
+        let path = path.concat();
+        let mut kept = self.collection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut url = match &*kept {
+            Some(kept) if kept.base == base && kept.path == path => kept.url.clone(),
+            _ => {
+                // As a request, for the error that reqwest makes of what is no URL.
+                let url = http.get(format!("{}{path}", base.trim_end_matches('/'))).build()?;
+                let url = url.url().clone();
+                kept.insert(Collection { base: base.to_owned(), path, url }).url.clone()
+            }
         };
-        let mut url = base.url.clone();
-        if base.path.is_empty() {
-            url.set_path(path);
-        } else {
-            url.set_path(&format!("{}{path}", base.path));
+        drop(kept);
+        if let Some(item) = item {
+            url.path_segments_mut().expect("the URL of a request has a path").push(item);
         }
         Ok(url)
     }

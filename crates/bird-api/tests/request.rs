@@ -5,10 +5,14 @@ use bird_api::{Client, Context};
 use reqwest::header::{ACCEPT, HeaderValue};
 
 fn client() -> Client {
+    let key = HeaderValue::from_static("AccessKey hidden");
+    client_of("https://api.example", Context::new(key))
+}
+
+fn client_of(base: &str, context: Context) -> Client {
     // Built along with bird-sms, reqwest has TLS without a provider and asks for one in any case.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let key = HeaderValue::from_static("AccessKey hidden");
-    Client::new_with_client("https://api.example", reqwest::Client::new(), Context::new(key))
+    Client::new_with_client(base, reqwest::Client::new(), context)
 }
 
 #[test]
@@ -35,6 +39,41 @@ fn getting_is_a_get_of_the_connector() {
         "/workspaces/a1405560-c8d3-4b1a-877d-3f449ad95352/connectors/a1405560-c8d3-4b1a-877d-3f449ad95352"
     );
     assert!(request.headers().get("api-version").is_none());
+}
+
+#[test]
+fn each_request_goes_to_its_own_base_and_workspace() {
+    let context = Context::new(HeaderValue::from_static("AccessKey hidden"));
+    let bases = ["https://api.example", "http://localhost:1/below/", "https://api.example/other"];
+    // A copy of a context that is in use shares what it remembers.
+    let clients = bases.map(|base| (base, client_of(base, context.clone())));
+    let id = uuid::Uuid::from_u128;
+    for workspace in [1, 2, 1] {
+        for (base, client) in &clients {
+            for connector in [3, 4] {
+                let request = client.get_connector_request(&id(workspace), &id(connector)).unwrap();
+                let collection = format!(
+                    "{}/workspaces/{}/connectors",
+                    base.trim_end_matches('/'),
+                    id(workspace)
+                );
+                assert_eq!(request.url().as_str(), format!("{collection}/{}", id(connector)));
+                let body = CreateConnectorReq::new("n".into());
+                let request = client.create_connector_request(&id(workspace), &body).unwrap();
+                assert_eq!(request.url().as_str(), collection);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_base_that_is_no_url_is_an_error_of_the_request() {
+    let context = Context::new(HeaderValue::from_static("AccessKey hidden"));
+    for base in ["", "api.example", "data:text"] {
+        let client = client_of(base, context.clone());
+        let error = client.get_connector_request(&uuid::Uuid::nil(), &uuid::Uuid::nil());
+        assert!(error.unwrap_err().is_builder(), "{base}");
+    }
 }
 
 #[test]

@@ -384,7 +384,7 @@ fn split_operation(mut operation: ImplItemFn) -> Result<(ImplItemFn, ImplItemFn)
     }
     before.retain(|stmt| !mentions(stmt, "header_map"));
     let url = before.iter_mut().find(|stmt| local_name(stmt).is_some_and(|ident| ident == "url"));
-    parse_base_url_once(
+    parse_collection_once(
         url.ok_or_else(|| unsupported("builds no `url`"))?,
         &uuid_parameters(&operation),
     )?;
@@ -439,11 +439,11 @@ fn uuid_parameters(operation: &ImplItemFn) -> Vec<String> {
     uuids.map(|arg| arg.pat.to_token_stream().to_string()).collect()
 }
 
-/// `format!("{}/path/{}", self.baseurl, id)` is parsed as a URL for each request. The base is the same for
-/// all, so that the context parses it once and each request sets only the path.
+/// `format!("{}/path/{}", self.baseurl, id)` is parsed as a URL for each request. Most of that is the same
+/// for all: the base, the workspace, the collection. The context keeps it, parsed.
 ///
-/// A UUID, one of `uuids`, has nothing to be percent-encoded.
-fn parse_base_url_once(stmt: &mut Stmt, uuids: &[String]) -> Result<(), Error> {
+/// A UUID, one of `uuids`, has nothing to be percent-encoded. One that is the last segment is an item.
+fn parse_collection_once(stmt: &mut Stmt, uuids: &[String]) -> Result<(), Error> {
     let unsupported = || Error::Unsupported("a generated URL does not start with its base".into());
     let Stmt::Local(Local { init: Some(init), .. }) = stmt else { return Err(unsupported()) };
     let Expr::Macro(format) = &*init.expr else { return Err(unsupported()) };
@@ -456,23 +456,31 @@ fn parse_base_url_once(stmt: &mut Stmt, uuids: &[String]) -> Result<(), Error> {
         return Err(unsupported());
     };
     let text = text.value();
-    let path = text.strip_prefix("{}").ok_or_else(unsupported)?;
-    let mut pieces = path.split("{}");
-    let mut path = pieces.next().unwrap_or_default().to_owned();
-    let mut encoded = Vec::new();
-    for (part, piece) in parts.zip(pieces) {
-        let text = part.to_token_stream().to_string().replace(' ', "");
+    let mut literals = text.strip_prefix("{}").ok_or_else(unsupported)?.split("{}").peekable();
+    let mut path: Vec<Expr> = Vec::new();
+    let mut item: Expr = parse_quote!(::std::option::Option::None);
+    while let Some(literal) = literals.next() {
+        let parameter = parts.next();
+        let text = parameter.to_token_stream().to_string().replace(' ', "");
         let uuid = uuids.iter().find(|name| text == format!("encode_path(&{name}.to_string())"));
-        if let Some(name) = uuid {
-            path.extend(["{", name, "}"]);
-        } else {
-            path.push_str("{}");
-            encoded.push(part);
+        let uuid: Option<Expr> = uuid.map(|name| {
+            let name = format_ident!("{name}");
+            parse_quote!(#name.hyphenated().encode_lower(&mut ::uuid::Uuid::encode_buffer()))
+        });
+        match (literal.strip_suffix('/'), uuid) {
+            (Some(literal), Some(uuid)) if literals.peek() == Some(&"") && parts.len() == 0 => {
+                path.push(parse_quote!(#literal));
+                item = parse_quote!(::std::option::Option::Some(#uuid));
+                break;
+            }
+            (_, uuid) => {
+                path.extend((!literal.is_empty()).then(|| parse_quote!(#literal)));
+                path.extend(uuid.or_else(|| parameter.map(|text| parse_quote!(&#text))));
+            }
         }
-        path.push_str(piece);
     }
     *init.expr = parse_quote! {
-        self.inner.url(&self.client, &self.baseurl, &format!(#path #(, #encoded)*))?
+        self.inner.url(&self.client, &self.baseurl, &[#(#path),*], #item)?
     };
     Ok(())
 }
@@ -615,11 +623,45 @@ mod tests {
     }
 
     #[test]
-    fn the_base_url_is_not_parsed_for_each_request() {
+    fn the_url_of_a_collection_is_left_to_the_context_with_an_item_apart() {
         let code = generated();
-        let url = "leturl=self.inner.url(&self.client,&self.baseurl,&format!(\"/things/{id}\"";
-        assert!(code.contains(url), "{code}");
+        let url = "leturl=self.inner.url(&self.client,&self.baseurl,&[\"/things\"],";
+        assert!(code.contains(&format!("{url}::std::option::Option::None,)?")), "{code}");
+        let item = "::std::option::Option::Some(id.hyphenated().encode_lower(";
+        assert!(code.contains(&format!("{url}{item}")), "{code}");
         assert!(!code.contains("\"{}/"), "{code}");
+    }
+
+    #[test]
+    fn only_a_uuid_at_the_end_is_an_item() {
+        let made = |url: &str| {
+            let mut stmt = syn::parse_str(&format!("let url = {url};")).unwrap();
+            parse_collection_once(&mut stmt, &["id".to_owned()]).unwrap();
+            squeeze(&stmt.to_token_stream().to_string())
+        };
+        let url = "leturl=self.inner.url(&self.client,&self.baseurl,&";
+        let id = "id.hyphenated().encode_lower(&mut::uuid::Uuid::encode_buffer())";
+        let cases = [
+            (
+                r#""{}/a/{}", self.baseurl, encode_path(&id.to_string())"#,
+                format!(r#"["/a"],::std::option::Option::Some({id})"#),
+            ),
+            (
+                r#""{}/a/{}", self.baseurl, encode_path(&name.to_string())"#,
+                r#"["/a/",&encode_path(&name.to_string())],::std::option::Option::None"#.to_owned(),
+            ),
+            (
+                r#""{}/a/{}/b", self.baseurl, encode_path(&id.to_string())"#,
+                format!(r#"["/a/",{id},"/b"],::std::option::Option::None"#),
+            ),
+            (
+                r#""{}/a-{}", self.baseurl, encode_path(&id.to_string())"#,
+                format!(r#"["/a-",{id}],::std::option::Option::None"#),
+            ),
+        ];
+        for (url_of, expected) in cases {
+            assert_eq!(made(&format!("format!({url_of})")), format!("{url}{expected})?;"));
+        }
     }
 
     #[test]
