@@ -156,16 +156,27 @@ async fn a_workspace_with_lower_limits_than_believed_is_found_out_and_rarely_ask
     assert!(figures.seconds < 1.5 * (2.0 * figures.bound() + 2.0), "{figures:?}");
 }
 
-/// `cargo test --profile dependent -p bird-sms --test batch_speed -- --ignored --nocapture`
+/// `cargo xtask bench` runs this one.
 #[tokio::test(start_paused = true)]
-#[ignore = "the figures for 10,000 installs, which take minutes"]
+#[ignore = "prints figures"]
+async fn figures_of_a_thousand_installs() {
+    print_figures(1_000).await;
+}
+
+/// `cargo test --profile dependent -p bird-sms --test batch_speed -- --ignored --nocapture ten_thousand`
+#[tokio::test(start_paused = true)]
+#[ignore = "prints figures, and takes minutes"]
 async fn figures_of_ten_thousand_installs() {
+    print_figures(10_000).await;
+}
+
+async fn print_figures(installs: u32) {
     println!("| provisioning | | simulated s | of the bound | GETs per install | 429 |");
     println!("|---|---|---|---|---|---|");
     for delay in DELAYS {
         for (name, figures) in [
-            ("bird-sms batch", batch(10_000, delay).await),
-            ("a look every second", fixed_interval(10_000, delay).await),
+            ("bird-sms batch", batch(installs, delay).await),
+            ("a look every second", fixed_interval(installs, delay).await),
         ] {
             println!(
                 "| {delay} | {name} | {:.1} | {:.3} | {:.3} | {} |",
