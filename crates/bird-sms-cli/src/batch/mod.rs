@@ -205,9 +205,10 @@ fn dry_run(
     limits: RateLimits,
 ) -> Result<(String, Code), Failure> {
     let workspace_id = shared.workspace_id.as_deref().map(str::parse).transpose()?;
-    let story = Story::read(&args.journal, workspace_id)?;
-    for adopted in &args.adopt {
-        adoptable(&story, adopted.phone_number_id)?;
+    let mut story = Story::read(&args.journal, workspace_id)?;
+    for Adopted { phone_number_id, connector_id } in &args.adopt {
+        adoptable(&story, *phone_number_id)?;
+        story.adopt(*phone_number_id, *connector_id);
     }
     let (mut create, mut wait, mut done, mut left) = (0_u64, 0_u64, 0_u64, 0_u64);
     for row in input.rows().map_err(|error| unreadable(&args.input, &error))? {

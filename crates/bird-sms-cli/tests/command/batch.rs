@@ -157,6 +157,8 @@ async fn what_may_exist_is_left_alone_until_somebody_says_what_to_do() {
     // Whoever looks it up tells it.
     let lost = &sandbox.connectors()[0];
     let adopt = format!("{}={}", lost.phone_number_id, lost.id);
+    let (_, stdout, _) = batch.run(&sandbox, &["--adopt", &adopt, "--dry-run"]).await;
+    assert!(stdout.contains("0 would be installed, 1 waited for, 2 are ready"), "{stdout}");
     let (code, stdout, stderr) = batch.run(&sandbox, &["--adopt", &adopt]).await;
     assert_eq!(code, 0, "{stdout} {stderr}");
     assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (4, 3));
