@@ -163,6 +163,10 @@ pub(crate) enum JournalError {
     Io(PathBuf, #[source] io::Error),
     #[error("the journal {0} is in use by another process")]
     InUse(PathBuf),
+    #[error("{0} is not a journal of bird-sms; it was left as it is, name another file")]
+    NotAJournal(PathBuf),
+    #[error("the journal {0} is of version {1}, which only a newer bird-sms can read")]
+    Newer(PathBuf, u32),
     #[error(
         "line {1} of the journal {0} cannot be read: {2}. A journal is only ever appended to; mend the \
          line by hand, from what the dashboard shows, or it would be forgotten what it tells of"
@@ -220,8 +224,14 @@ impl Story {
             }
             match serde_json::from_slice::<Line>(&bytes) {
                 Ok(line) if bytes.ends_with(b"\n") => {
+                    if number == 1 {
+                        story.workspace_id = Some(workspace_of(&line.event, path)?);
+                    }
                     story.end += read as u64;
                     story.tell(&line.event);
+                }
+                _ if number == 1 && !may_be_torn_start(&bytes) => {
+                    return Err(JournalError::NotAJournal(path.to_owned()));
                 }
                 Ok(_) => torn = Some((number, "it has no end".to_owned())),
                 Err(problem) => torn = Some((number, problem.to_string())),
@@ -231,18 +241,11 @@ impl Story {
             (Some(other), Some(id)) if other != id => {
                 Err(JournalError::OtherWorkspace(path.to_owned(), other, id))
             }
-            (None, _) if story.end > 0 => {
-                let problem = "it does not say which workspace the journal is of".to_owned();
-                Err(JournalError::Unreadable(path.to_owned(), 1, problem))
-            }
             _ => Ok(story),
         }
     }
 
     fn tell(&mut self, event: &Event) {
-        if let Event::Journal { workspace_id, .. } = event {
-            self.workspace_id = Some(*workspace_id);
-        }
         if let Some((number, standing)) = event.standing() {
             self.standings.insert(number, standing);
         }
@@ -261,6 +264,24 @@ impl Story {
     pub(crate) fn unfinished(&self) -> usize {
         self.standings.values().filter(|standing| standing.is_unfinished()).count()
     }
+}
+
+/// The workspace that the first line names.
+fn workspace_of(first: &Event, path: &Path) -> Result<WorkspaceId, JournalError> {
+    match *first {
+        Event::Journal { version: ..=VERSION, workspace_id } => Ok(workspace_id),
+        Event::Journal { version, .. } => Err(JournalError::Newer(path.to_owned(), version)),
+        _ => Err(JournalError::NotAJournal(path.to_owned())),
+    }
+}
+
+/// Whether a first line that cannot be read is what a crash left of one, and not another file.
+fn may_be_torn_start(line: &[u8]) -> bool {
+    let start = &br#"{"at":""#[..];
+    !line.ends_with(b"\n")
+        && (line.starts_with(start)
+            || start.starts_with(line)
+            || line.iter().all(|byte| *byte == 0))
 }
 
 /// A journal that this process alone writes.

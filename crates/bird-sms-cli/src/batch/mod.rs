@@ -42,6 +42,10 @@ pub(crate) async fn batch(args: &Batch, shared: &Shared) -> Result<(String, Code
     let connected = connect(shared, |client| client.rate_limits(limits)).await?;
     let (journal, mut story) = Journal::open(&args.journal, connected.workspace.id())?;
     let journal = Arc::new(journal);
+    if let Some(out) = &args.out {
+        spare(out, &args.input, "rows")?;
+        spare(out, &args.journal, "journal")?;
+    }
     for Adopted { phone_number_id, connector_id } in &args.adopt {
         adoptable(&story, *phone_number_id)?;
         journal.adopt(*phone_number_id, *connector_id).await.map_err(|error| {
@@ -240,6 +244,18 @@ fn dry_run(
         },
         Code::Done,
     ))
+}
+
+/// The output starts anew, which must not be over something that is needed.
+fn spare(out: &Path, needed: &Path, what: &str) -> Result<(), Failure> {
+    // A file that does not exist yet is no other.
+    if same_file::is_same_file(out, needed).unwrap_or(false) {
+        return Err(Failure::Usage(format!(
+            "--out {} would overwrite the {what}; name another file; nothing was sent",
+            out.display()
+        )));
+    }
+    Ok(())
 }
 
 fn adoptable(story: &Story, number: PhoneNumberId) -> Result<(), Failure> {

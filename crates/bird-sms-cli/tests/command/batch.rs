@@ -286,6 +286,55 @@ async fn a_torn_last_line_is_dropped_and_any_other_is_refused() {
 }
 
 #[tokio::test]
+async fn a_first_line_that_is_torn_is_begun_anew() {
+    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
+    for torn in ["", "{\"at", "{\"at\":\"2026-11-23T10:00:00Z\",\"event\":\"jou", "\0\0\0"] {
+        std::fs::write(batch.path("j.jsonl"), torn).unwrap();
+        let (code, _, stderr) = batch.run(&sandbox, &["--dry-run"]).await;
+        assert_eq!(code, 0, "{torn:?}: {stderr}");
+    }
+    assert_eq!(batch.run(&sandbox, &[]).await.0, 0);
+    assert_eq!(batch.events().len(), 3);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_journal_is_left_as_it_is() {
+    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
+    let newer = "{\"at\":\"2026-11-23T10:00:00Z\",\"event\":\"journal\",\"version\":2,\
+                 \"workspaceId\":\"00000000-0000-4000-8000-000000000001\"}\n";
+    for (text, problem) in [
+        ("some notes", "not a journal"),
+        ("some notes\n", "not a journal"),
+        ("{\"name\":\"x\"}\n", "not a journal"),
+        ("name,phone_number_id\nx,y\n", "not a journal"),
+        (newer, "version 2"),
+    ] {
+        std::fs::write(batch.path("j.jsonl"), text).unwrap();
+        for more in [&[][..], &["--dry-run"]] {
+            let (code, _, stderr) = batch.run(&sandbox, more).await;
+            assert_eq!(code, 2, "{text}");
+            assert!(stderr.contains(problem), "{stderr}");
+        }
+        assert_eq!(std::fs::read_to_string(batch.path("j.jsonl")).unwrap(), text);
+    }
+    assert_eq!(sandbox.post_count(), 0);
+}
+
+#[tokio::test]
+async fn the_output_overwrites_neither_the_rows_nor_the_journal() {
+    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
+    let rows = std::fs::read(batch.path("numbers.csv")).unwrap();
+    for out in ["numbers.csv", "./numbers.csv", "j.jsonl", "./j.jsonl"] {
+        let (code, _, stderr) = batch.run(&sandbox, &["--out", out]).await;
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("would overwrite the"), "{stderr}");
+    }
+    assert_eq!(std::fs::read(batch.path("numbers.csv")).unwrap(), rows);
+    assert_eq!(lines(&batch.path("j.jsonl")).len(), 1);
+    assert_eq!(sandbox.post_count(), 0);
+}
+
+#[tokio::test]
 async fn a_connector_of_a_row_that_is_gone_is_not_forgotten() {
     let (sandbox, batch) = (failing("post:lost").await, Batch::new(1));
     assert_eq!(batch.run(&sandbox, &[]).await.0, 5);
