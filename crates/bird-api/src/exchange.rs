@@ -1,9 +1,7 @@
-use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -150,7 +148,7 @@ impl Client {
             let mut partial = None;
             let result = timeout_at(end, read(head, limit, &mut partial)).await;
             let fail = |kind, source: Option<reqwest::Error>| {
-                let taken = taken.as_ref().is_none_or(|taken| taken.load(Ordering::Acquire));
+                let taken = taken.as_ref().is_none_or(|taken| !taken.revoke());
                 let sent = kind != ExchangeErrorKind::Connect && taken;
                 Err(ExchangeError { kind, sent, source: source.map(reqwest::Error::without_url) })
             };
@@ -246,28 +244,65 @@ impl Body {
 /// that was never taken is the proof that the server cannot have acted on the request. It also keeps
 /// the HTTP client from sending the request a second time on its own: only a body that can be cloned
 /// can be sent again. A request without a body (a GET) may be repeated anyway and counts as sent.
-fn witness(request: &mut Request) -> Option<Arc<AtomicBool>> {
+fn witness(request: &mut Request) -> Option<Arc<Custody>> {
     let bytes = Bytes::copy_from_slice(request.body()?.as_bytes()?);
-    let taken = Arc::new(AtomicBool::new(false));
-    let body = WitnessedBody { bytes: Some(bytes), taken: Arc::clone(&taken) };
+    let custody = Arc::new(Custody::default());
+    let body = WitnessedBody { bytes: Some(bytes), custody: Arc::clone(&custody) };
     *request.body_mut() = Some(reqwest::Body::wrap(body));
-    Some(taken)
+    Some(custody)
+}
+
+/// Who has a body: the connection, once it has taken it, or we, once we have given up. A connection is
+/// a task of its own, which may come for the body at the very moment at which time runs out.
+#[derive(Debug, Default)]
+struct Custody(OnceLock<Holder>);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Holder {
+    Connection,
+    Nobody,
+}
+
+impl Custody {
+    /// Whether the connection may have the body, which it may not once it was revoked.
+    fn take(&self) -> bool {
+        *self.0.get_or_init(|| Holder::Connection) == Holder::Connection
+    }
+
+    /// Whether nobody has taken the body, and nobody will.
+    fn revoke(&self) -> bool {
+        *self.0.get_or_init(|| Holder::Nobody) == Holder::Nobody
+    }
 }
 
 struct WitnessedBody {
     bytes: Option<Bytes>,
-    taken: Arc<AtomicBool>,
+    custody: Arc<Custody>,
 }
+
+/// The caller had given up when the connection came for the body.
+#[derive(Debug)]
+struct Revoked;
+
+impl fmt::Display for Revoked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the request was given up")
+    }
+}
+
+impl StdError for Revoked {}
 
 impl http_body::Body for WitnessedBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Revoked;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _cx: &mut TaskContext<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.taken.store(true, Ordering::Release);
+    ) -> Poll<Option<Result<Frame<Bytes>, Revoked>>> {
+        if !self.custody.take() {
+            return Poll::Ready(Some(Err(Revoked)));
+        }
         Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
     }
 
@@ -277,5 +312,34 @@ impl http_body::Body for WitnessedBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use http_body::Body as _;
+
+    use super::*;
+
+    async fn frame(body: &mut WitnessedBody) -> Option<Result<Frame<Bytes>, Revoked>> {
+        poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
+    }
+
+    fn body() -> (WitnessedBody, Arc<Custody>) {
+        let custody = Arc::new(Custody::default());
+        let bytes = Some(Bytes::from_static(b"{}"));
+        (WitnessedBody { bytes, custody: Arc::clone(&custody) }, custody)
+    }
+
+    #[tokio::test]
+    async fn a_body_is_taken_or_revoked_and_never_both() {
+        let (mut taken, custody) = body();
+        assert!(frame(&mut taken).await.unwrap().is_ok());
+        assert!(!custody.revoke());
+        let (mut revoked, custody) = body();
+        assert!(custody.revoke());
+        assert!(frame(&mut revoked).await.unwrap().is_err());
     }
 }
