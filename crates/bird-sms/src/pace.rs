@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::surroundings::Surroundings;
 
@@ -42,17 +42,24 @@ const RECOVERED: f64 = 0.02;
 /// 429s this close together are one: they answer requests that left at the same pace.
 const ONE_429: Duration = Duration::from_secs(1);
 
-/// One budget. Those who want a turn get it in the order in which they asked.
+/// One budget.
+///
+/// Nobody who waits holds anything that others wait for: a future that waits for its turn may not be polled
+/// for a while, or never again. Each is told when those before it should be gone, and comes back then.
 #[derive(Debug)]
 pub(crate) struct Pace {
     interval: Duration,
-    queue: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
+    /// When the next request may leave.
     next: Instant,
+    /// How many wait for their turn,
+    waiting: u32,
+    /// and when the last of them comes back, with its interval.
+    line: Instant,
     /// The part of the pace that was left when it was last slowed down.
     share: f64,
     slowed: Option<Instant>,
@@ -63,20 +70,19 @@ struct State {
 #[must_use]
 pub(crate) struct Turn(());
 
-/// The first place in the queue, at a moment at which a request may leave. Dropping it leaves the moment
-/// to the next.
-pub(crate) struct Place<'a> {
-    pace: &'a Pace,
-    now: Instant,
-    _queue: tokio::sync::MutexGuard<'a, ()>,
+/// One who waits.
+struct Waiting<'a>(&'a Pace);
+
+impl<'a> Waiting<'a> {
+    fn new(pace: &'a Pace) -> Self {
+        pace.lock().waiting += 1;
+        Self(pace)
+    }
 }
 
-impl Place<'_> {
-    pub(crate) fn take(self) -> Turn {
-        let mut state = self.pace.lock();
-        let earliest = self.now.checked_sub(CATCH_UP).unwrap_or(self.now);
-        state.next = state.next.max(earliest) + state.interval(self.pace.interval, self.now);
-        Turn(())
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting -= 1;
     }
 }
 
@@ -97,8 +103,7 @@ impl Pace {
     pub(crate) fn new(per_second: u32, now: Instant) -> Self {
         Self {
             interval: Duration::from_secs(1).div_f64(f64::from(per_second) * USED),
-            queue: tokio::sync::Mutex::default(),
-            state: Mutex::new(State { next: now, share: 1.0, slowed: None }),
+            state: Mutex::new(State { next: now, waiting: 0, line: now, share: 1.0, slowed: None }),
         }
     }
 
@@ -106,28 +111,44 @@ impl Pace {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a place, for no longer than `left`.
+    /// Waits for a turn, for no longer than `left`, and takes it if it is still `wanted` by then.
     ///
-    /// Cancel safe: who stops waiting loses the place, and no turn.
-    pub(crate) async fn place(
+    /// Cancel safe: who stops waiting takes no turn.
+    pub(crate) async fn turn_if(
         &self,
         surroundings: &dyn Surroundings,
         left: Duration,
-    ) -> Option<Place<'_>> {
+        wanted: impl Fn() -> bool,
+    ) -> Option<Turn> {
         let began = surroundings.now();
-        let queue = match self.queue.try_lock() {
-            Ok(queue) => queue,
-            Err(_) => timeout(left, self.queue.lock()).await.ok()?,
-        };
+        let mut waiting = None;
         loop {
             let now = surroundings.now();
-            let wait = self.lock().next.saturating_duration_since(now);
-            if wait.is_zero() {
-                return Some(Place { pace: self, now, _queue: queue });
-            }
-            if wait >= left.saturating_sub(now.saturating_duration_since(began)) {
+            let left = left.saturating_sub(now.saturating_duration_since(began));
+            if left.is_zero() {
                 return None;
             }
+            let wait = {
+                let mut state = self.lock();
+                if state.next <= now && (waiting.is_some() || state.waiting == 0) {
+                    return wanted().then(|| {
+                        let earliest = now.checked_sub(CATCH_UP).unwrap_or(now);
+                        state.next = state.next.max(earliest) + state.interval(self.interval, now);
+                        Turn(())
+                    });
+                }
+                // Those who have gone may leave a line behind that nobody stands in.
+                let behind = if state.waiting == 0 { state.next } else { state.line };
+                let at = behind.max(state.next);
+                let wait = at.saturating_duration_since(now);
+                if wait >= left {
+                    return None;
+                }
+                // As if the pace were at its best, which it may be again by then.
+                state.line = at + self.interval;
+                wait
+            };
+            waiting.get_or_insert_with(|| Waiting::new(self));
             surroundings.sleep(wait).await;
         }
     }
@@ -138,7 +159,7 @@ impl Pace {
         surroundings: &dyn Surroundings,
         left: Duration,
     ) -> Option<Turn> {
-        self.place(surroundings, left).await.map(Place::take)
+        self.turn_if(surroundings, left, || true).await
     }
 
     /// After a 429, with the wait that it asks for: nobody sends before that, and then all send slower.
@@ -149,12 +170,17 @@ impl Pace {
             state.slowed = Some(now);
         }
         let pause = asked.unwrap_or_default().max(state.interval(self.interval, now));
-        state.next = state.next.max(now + pause);
+        // A pause without end is one to the end of all who wait.
+        let resumed = now.checked_add(pause).unwrap_or(now + Duration::from_hours(24 * 365));
+        state.next = state.next.max(resumed);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::future::poll_immediate;
+    use tokio::time::timeout;
+
     use super::*;
     use crate::surroundings::Real;
 
@@ -205,13 +231,57 @@ mod tests {
                 order.lock().unwrap().push(name);
             }
         };
-        let began = Instant::now();
         let (a, b, c) = (ask("a"), ask("b"), ask("c"));
         let dropped = timeout(Duration::from_millis(1500), b);
         let ((), gone, ()) = futures_util::future::join3(a, dropped, c).await;
         assert!(gone.is_err());
         assert_eq!(*order.lock().unwrap(), ["a", "c"]);
-        assert!(began.elapsed() < Duration::from_millis(2200), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_wait_and_are_not_polled_or_are_gone_hold_up_nobody() {
+        let pace = Pace::new(1, Instant::now());
+        let _first = pace.turn(&Real, LONG).await.unwrap();
+        let mut waits: Vec<_> = (0..3).map(|_| Box::pin(pace.turn(&Real, LONG))).collect();
+        for wait in &mut waits {
+            assert!(poll_immediate(wait).await.is_none());
+        }
+        // They are there, and nobody polls them.
+        let began = Instant::now();
+        for seconds in [5, 6] {
+            let _turn = pace.turn(&Real, LONG).await.unwrap();
+            assert!(began.elapsed() < Duration::from_secs(seconds), "{:?}", began.elapsed());
+        }
+        drop(waits);
+        let _turn = pace.turn(&Real, LONG).await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_come_back_together_do_not_leave_together() {
+        let pace = Pace::new(50, Instant::now());
+        let mut waits: Vec<_> = (0..50).map(|_| Box::pin(pace.turn(&Real, LONG))).collect();
+        let mut left = 0;
+        for wait in &mut waits {
+            left += usize::from(poll_immediate(wait).await.is_some());
+        }
+        assert_eq!(left, 1);
+        // All of them are late.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        for wait in &mut waits[1..] {
+            left += usize::from(poll_immediate(wait).await.is_some());
+        }
+        assert!(left <= 3, "{left} left at once");
+        let began = Instant::now();
+        futures_util::future::join_all(waits.into_iter().skip(left)).await;
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_of_any_length_does_not_overflow() {
+        let pace = Pace::new(1, Instant::now());
+        pace.slow_down(Instant::now(), Some(Duration::MAX));
+        assert!(pace.turn(&Real, LONG).await.is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -447,13 +447,12 @@ async fn likely_ready(
         }
         let wait = match missing() {
             Some(Duration::ZERO) => {
-                let Some(place) = workspace.traffic().gets.place(surroundings, left).await else {
-                    return (None, None);
-                };
-                // Those before it in the queue may have found that it takes longer.
-                match missing() {
-                    Some(Duration::ZERO) | None => return (None, Some(place.take())),
-                    Some(missing) => missing,
+                // Those before it may have found that it takes longer.
+                let likely = || missing().is_none_or(|missing| missing.is_zero());
+                match workspace.traffic().gets.turn_if(surroundings, left, likely).await {
+                    Some(turn) => return (None, Some(turn)),
+                    None if likely() => return (None, None),
+                    None => missing().unwrap_or_default(),
                 }
             }
             Some(missing) => missing,
