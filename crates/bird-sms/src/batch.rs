@@ -1,13 +1,15 @@
 use std::fmt;
-use std::pin::pin;
+use std::panic::resume_unwind;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, Either, FutureExt, Shared, select};
-use futures_util::{Stream, StreamExt};
+use futures_util::future::{BoxFuture, Either, FutureExt, select};
+use futures_util::{Stream, StreamExt, stream};
+use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument;
 
-use crate::create::create;
+use crate::create::{Begun, Stop, create};
 use crate::error::RecordError;
 use crate::pending::Watch;
 use crate::progress::Progress;
@@ -82,24 +84,85 @@ where
         self
     }
 
-    /// The outcomes, in the order in which the installs end. Nothing happens until they are taken.
-    pub fn start(self) -> impl Stream<Item = BatchOutcome> + Send + use<S> {
+    /// The outcomes, in the order in which the installs end. Nothing happens until the first is asked for;
+    /// from then on the installs run as tasks of Tokio, however long an outcome is looked at.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled outside of a Tokio runtime, or a [`Record`] panics.
+    pub fn start(self) -> impl Stream<Item = BatchOutcome> + Send + Unpin + use<S> {
         let stop = self.stop.unwrap_or_else(|| std::future::pending().boxed()).shared();
-        let batch =
-            Arc::new(Batch { workspace: self.workspace, record: self.record, stop: stop.clone() });
-        self.requests
-            .take_until(stop)
-            .map(move |item| {
-                let (batch, item) = (Arc::clone(&batch), item.into());
-                let span = tracing::info_span!(
-                    "install_sms_channel",
-                    workspace_id = %batch.workspace.id(),
-                    phone_number_id = %item.request.phone_number_id()
-                );
-                async move { batch.install(item).await }.instrument(span)
-            })
-            .buffer_unordered(self.concurrency)
-            .filter_map(std::future::ready)
+        let batch = Batch { workspace: self.workspace, record: self.record, stop: stop.clone() };
+        let running = Running {
+            batch: Arc::new(batch),
+            requests: Some(Box::pin(self.requests.take_until(stop))),
+            concurrency: self.concurrency,
+            installs: JoinSet::new(),
+        };
+        Box::pin(stream::unfold(running, |mut running| async move {
+            let outcome = running.next().await?;
+            Some((outcome, running))
+        }))
+    }
+}
+
+/// A batch under way.
+struct Running<R> {
+    batch: Arc<Batch>,
+    /// None when all were taken.
+    requests: Option<Pin<Box<R>>>,
+    concurrency: usize,
+    /// Those under way, and those that ended and whose outcome was not taken yet.
+    installs: JoinSet<Option<BatchOutcome>>,
+}
+
+type Ended = Result<Option<BatchOutcome>, JoinError>;
+
+impl<R> Running<R>
+where
+    R: Stream<Item: Into<BatchItem>>,
+{
+    async fn next(&mut self) -> Option<BatchOutcome> {
+        loop {
+            match self.what_comes_first().await {
+                Either::Left(Some(item)) => self.begin(item.into()),
+                Either::Left(None) => self.requests = None,
+                Either::Right(ended) => match ended?.map_err(JoinError::try_into_panic) {
+                    Ok(Some(outcome)) => return Some(outcome),
+                    Err(Ok(panic)) => resume_unwind(panic),
+                    // It was stopped before it began, or the runtime is shutting down.
+                    Ok(None) | Err(Err(_)) => {}
+                },
+            }
+        }
+    }
+
+    /// A request, if there is room for it, or an install that ended.
+    async fn what_comes_first(&mut self) -> Either<Option<R::Item>, Option<Ended>> {
+        let room = self.installs.len() < self.concurrency;
+        let Some(requests) = self.requests.as_mut().filter(|_| room) else {
+            return Either::Right(self.installs.join_next().await);
+        };
+        let ended = pin!(async {
+            match self.installs.join_next().await {
+                Some(ended) => ended,
+                None => std::future::pending().await,
+            }
+        });
+        match select(requests.next(), ended).await {
+            Either::Left((item, _)) => Either::Left(item),
+            Either::Right((ended, _)) => Either::Right(Some(ended)),
+        }
+    }
+
+    fn begin(&mut self, item: BatchItem) {
+        let batch = Arc::clone(&self.batch);
+        let span = tracing::info_span!(
+            "install_sms_channel",
+            workspace_id = %batch.workspace.id(),
+            phone_number_id = %item.request.phone_number_id()
+        );
+        self.installs.spawn(async move { batch.install(item).await }.instrument(span));
     }
 }
 
@@ -148,7 +211,7 @@ pub struct BatchOutcome {
 struct Batch {
     workspace: Workspace,
     record: Option<Arc<dyn Record>>,
-    stop: Shared<BoxFuture<'static, ()>>,
+    stop: Stop,
 }
 
 impl Batch {
@@ -166,7 +229,7 @@ impl Batch {
         let recorded = self.record(&request, Step::Ended(result.as_ref())).await;
         let result = match recorded {
             Ok(()) => result,
-            Err(source) => Err(unrecorded(source, &result)),
+            Err(source) => Err(unrecorded(source, result)),
         };
         Some(BatchOutcome { request, result })
     }
@@ -182,22 +245,27 @@ impl Batch {
         };
         let posts = &self.workspace.traffic().posts;
         let turn = pin!(posts.turn(self.workspace.client().surroundings(), Duration::MAX));
-        let Either::Right((turn, _)) = select(self.stop.clone(), turn).await else { return None };
+        let Either::Right((Some(turn), _)) = select(self.stop.clone(), turn).await else {
+            return None;
+        };
         if let Err(source) = self.record(request, Step::Intent).await {
             return Some(Err(Error::Record(Box::new(RecordError {
                 connector_id: None,
                 connector_may_exist: false,
+                ended: None,
                 source,
             }))));
         }
         let watch = self.workspace.watch();
-        let created = create(&self.workspace, &body, watch, Progress::default(), turn).await;
+        let begun = Begun { turn, stop: self.stop.clone() };
+        let created = create(&self.workspace, &body, watch, Progress::default(), Some(begun)).await;
         if let Ok(pending) = &created {
             let connector_id = pending.connector_id();
             if let Err(source) = self.record(request, Step::Created(connector_id)).await {
                 return Some(Err(Error::Record(Box::new(RecordError {
                     connector_id: Some(connector_id),
                     connector_may_exist: true,
+                    ended: None,
                     source,
                 }))));
             }
@@ -209,9 +277,10 @@ impl Batch {
     async fn wait(&self, mut pending: PendingChannel, watch: Watch) -> Result<SmsChannel, Error> {
         let stopped = {
             let wait = pin!(pending.wait_until(watch));
-            match select(self.stop.clone(), wait).await {
-                Either::Right((result, _)) => return result,
-                Either::Left(((), _)) => self.workspace.client().surroundings().now(),
+            // In this order: what is there is not lost to a stop.
+            match select(wait, self.stop.clone()).await {
+                Either::Left((result, _)) => return result,
+                Either::Right(((), _)) => self.workspace.client().surroundings().now(),
             }
         };
         Err(pending.not_ready(watch.elapsed(stopped), None))
@@ -226,10 +295,11 @@ impl Batch {
 }
 
 /// The end of an install is not on record: what it was is told all the same.
-fn unrecorded(source: std::io::Error, result: &Result<SmsChannel, Error>) -> Error {
-    let (connector_id, connector_may_exist) = match result {
+fn unrecorded(source: std::io::Error, ended: Result<SmsChannel, Error>) -> Error {
+    let (connector_id, connector_may_exist) = match &ended {
         Ok(channel) => (Some(channel.connector_id), true),
         Err(error) => (error.connector_id(), error.connector_may_exist()),
     };
-    Error::Record(Box::new(RecordError { connector_id, connector_may_exist, source }))
+    let ended = Some(ended);
+    Error::Record(Box::new(RecordError { connector_id, connector_may_exist, ended, source }))
 }

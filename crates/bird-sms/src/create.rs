@@ -1,9 +1,11 @@
 //! The first half of an install: the POST, and what may be said and done after it.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bird_api::Answer;
 use bird_api::types::CreateConnectorReq;
+use futures_util::future::{BoxFuture, Either, Shared, select};
 use reqwest::StatusCode;
 
 use crate::connector::{Sighting, rescue_id};
@@ -13,16 +15,28 @@ use crate::pending::{Watch, asked_wait, next_wait};
 use crate::progress::Progress;
 use crate::{
     ConfigurationError, Effort, Error, ErrorAnswer, Event, PendingChannel, TransportError,
-    TransportErrorKind, UnreadableAnswer, Workspace,
+    UnreadableAnswer, Workspace,
 };
 
-/// `first` is the turn of the first attempt, where it was waited for already.
+/// An attempt that begins later than this before the deadline is likely to end without an answer, which
+/// would trade the failure of the one before for a doubt.
+const LAST_ATTEMPT: Duration = Duration::from_secs(1);
+
+/// What stops the installs of a batch.
+pub(crate) type Stop = Shared<BoxFuture<'static, ()>>;
+
+/// What an install of a batch has when it comes here: the turn of its first attempt, and what stops it.
+pub(crate) struct Begun {
+    pub(crate) turn: Turn,
+    pub(crate) stop: Stop,
+}
+
 pub(crate) async fn create(
     workspace: &Workspace,
     body: &CreateConnectorReq,
     watch: Watch,
     progress: Progress,
-    mut first: Option<Turn>,
+    begun: Option<Begun>,
 ) -> Result<PendingChannel, Error> {
     if watch.timeout().is_zero() {
         return Err(ConfigurationError::ZeroDuration("the timeout of the install").into());
@@ -31,6 +45,14 @@ pub(crate) async fn create(
     let surroundings = client.surroundings();
     let posts = &workspace.traffic().posts;
     let mut creation = Creation { attempts: 0, server_error: None };
+    let (first, stop) = match begun {
+        Some(Begun { turn, stop }) => (Some(turn), Some(stop)),
+        None => (posts.turn(surroundings, watch.left(surroundings.now())).await, None),
+    };
+    let effort = |attempts| Effort { attempts, elapsed: watch.elapsed(surroundings.now()) };
+    let Some(mut turn) = first else {
+        return Err(creation.give_up(Failure::NoAnswer(TransportError::no_turn()), effort(0)));
+    };
     loop {
         creation.attempts += 1;
         progress.tell(&Event::Creating { attempt: creation.attempts });
@@ -38,19 +60,11 @@ pub(crate) async fn create(
             .raw()
             .create_connector_request(workspace.id().as_uuid(), body)
             .map_err(|_| ConfigurationError::BaseUrl("cannot be sent to"))?;
-        let turn = match first.take() {
-            Some(turn) => Some(turn),
-            None => posts.turn(surroundings, watch.left(surroundings.now())).await,
-        };
-        let attempt = match turn {
-            Some(turn) => client.attempt(request, watch.left(surroundings.now()), turn).await,
-            None => Err(TransportError::no_turn()),
-        };
+        let attempt = client.attempt(request, watch.left(surroundings.now()), turn).await;
         let now = surroundings.now();
-        let effort = Effort { attempts: creation.attempts, elapsed: watch.elapsed(now) };
         let failure = match attempt {
             Ok(answer) if answer.status.is_success() => {
-                return created(workspace, &answer, progress, effort);
+                return created(workspace, &answer, progress, effort(creation.attempts));
             }
             Ok(answer) => {
                 let asked = asked_wait(client, &answer);
@@ -65,12 +79,29 @@ pub(crate) async fn create(
         let again = failure.may_send_again(retry.create_after_server_error)
             && creation.attempts < retry.max_attempts;
         let wait = next_wait(client, retry.backoff, creation.attempts - 1, failure.asked());
-        if !again || wait >= watch.left(now) {
+        let left = |now| watch.left(now).saturating_sub(LAST_ATTEMPT);
+        if !again || wait >= left(now) {
+            let effort = effort(creation.attempts);
             return Err(creation.give_up(failure, effort));
         }
         progress.tell(&Event::Retrying { after: wait, reason: failure.reason() });
+        let next = async {
+            surroundings.sleep(wait).await;
+            posts.turn(surroundings, left(surroundings.now())).await
+        };
+        let next = match &stop {
+            None => next.await,
+            Some(stop) => match select(stop.clone(), pin!(next)).await {
+                Either::Left(((), _)) => None,
+                Either::Right((next, _)) => next,
+            },
+        };
+        let Some(next) = next else {
+            let effort = effort(creation.attempts);
+            return Err(creation.give_up(failure, effort));
+        };
+        turn = next;
         creation.remember(failure);
-        surroundings.sleep(wait).await;
     }
 }
 
@@ -87,7 +118,8 @@ fn created(
             let answer = UnreadableAnswer::new(answer, &problem, key);
             Error::CreatedUnreadable(Box::new(CreatedUnreadable { answer, effort }))
         })?;
-        tracing::warn!(%id, problem = key.redact(&problem), "going on with the id alone");
+        let problem = UnreadableAnswer::new(answer, &problem, key).problem;
+        tracing::warn!(%id, problem, "going on with the id alone");
         Ok::<_, Error>(Sighting { id, workspace_id: None, channel_id: None })
     })?;
     progress.tell(&Event::Created { connector_id: sighting.id });
@@ -126,9 +158,7 @@ impl Failure {
                 500..=599 => after_server_error,
                 _ => false,
             },
-            Self::NoAnswer(cause) => {
-                cause.kind() != TransportErrorKind::Certificate && !cause.may_have_been_sent()
-            }
+            Self::NoAnswer(cause) => !cause.kind().is_final() && !cause.may_have_been_sent(),
         }
     }
 

@@ -3,7 +3,8 @@ use std::io;
 use std::time::Duration;
 
 use crate::{
-    ConnectorId, ErrorAnswer, ParseIdError, TransportError, UnreadableAnswer, WorkspaceId,
+    ConnectorId, ErrorAnswer, ParseIdError, SmsChannel, TransportError, UnreadableAnswer,
+    WorkspaceId,
 };
 
 /// Why there is no channel, by what that means for the connector.
@@ -35,7 +36,8 @@ pub enum Error {
     /// somebody created before.
     #[error(transparent)]
     Refused(Box<Refused>),
-    /// Bird was never reached, or no attempt got as far as sending the request: no connector exists.
+    /// The last attempt did not get as far as sending the request, or there was none because the rate limit
+    /// left no turn; those before it were refused by a rate limit or not sent either. No connector exists.
     #[error(transparent)]
     Unreachable(Box<Unreachable>),
     /// The request was sent, and what became of it is not known: a connector may exist. It is not sent
@@ -45,7 +47,7 @@ pub enum Error {
     /// Bird said that it created a connector, in an answer that does not tell its id: a connector exists.
     #[error(transparent)]
     CreatedUnreadable(Box<CreatedUnreadable>),
-    /// The deadline came before the channel did: the connector exists.
+    /// The deadline came before the channel did, or a batch was stopped: the connector exists.
     #[error(transparent)]
     NotReady(Box<NotReady>),
     /// The connector could not be read: after an install it exists, otherwise as far as its id is right.
@@ -111,12 +113,12 @@ impl Error {
     }
 }
 
-/// How much was tried before giving up.
+/// How much was tried before giving up: to create the connector, or after that to see its channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Effort {
-    /// How many requests were sent, or tried to.
+    /// How many requests were sent, or tried to be sent.
     pub attempts: u32,
-    /// The time from the start of the call to its end.
+    /// How long that took, with the waits in between.
     pub elapsed: Duration,
 }
 
@@ -233,7 +235,7 @@ impl std::error::Error for Unreachable {
 pub struct OutcomeUnknown {
     /// Why it is not known.
     pub doubt: Doubt,
-    /// The last answer, when there was one.
+    /// The last answer; when none came to the last attempt, the server error that came before, if any.
     pub answer: Option<ErrorAnswer>,
     /// What happened to the last attempt, when there was no answer.
     pub cause: Option<TransportError>,
@@ -266,7 +268,8 @@ impl fmt::Display for OutcomeUnknown {
             }
         })?;
         if let Some(answer) = &self.answer {
-            write!(f, "; the last answer was {answer}")?;
+            let which = if self.cause.is_some() { "an earlier" } else { "the last" };
+            write!(f, "; {which} answer was {answer}")?;
         }
         if let Some(cause) = &self.cause {
             write!(f, "; the last attempt ended so: {cause}")?;
@@ -388,6 +391,8 @@ pub struct RecordError {
     pub connector_id: Option<ConnectorId>,
     /// Whether a connector may exist.
     pub connector_may_exist: bool,
+    /// How the install ended, when that is what could not be recorded.
+    pub ended: Option<Result<SmsChannel, Error>>,
     /// What the record failed with.
     pub source: io::Error,
 }
@@ -395,13 +400,17 @@ pub struct RecordError {
 impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "What happened could not be recorded: {}. ", self.source)?;
-        match (self.connector_id, self.connector_may_exist) {
-            (Some(id), _) => write!(f, "Connector {id} exists; note its id"),
-            (None, true) => f.write_str(
+        match (&self.ended, self.connector_id, self.connector_may_exist) {
+            (Some(Err(error)), ..) => error.fmt(f),
+            (Some(Ok(SmsChannel { id, connector_id, .. })), ..) => {
+                write!(f, "Connector {connector_id} exists and has channel {id}; note their ids")
+            }
+            (None, Some(id), _) => write!(f, "Connector {id} exists; note its id"),
+            (None, None, true) => f.write_str(
                 "A connector may exist, and its id is not known: look for it in the dashboard before \
                  trying again",
             ),
-            (None, false) => f.write_str("Nothing was created"),
+            (None, None, false) => f.write_str("Nothing was created"),
         }
     }
 }

@@ -9,7 +9,10 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::*;
-use crate::{BatchItem, ConfigurationError, PhoneNumberId, RateLimits, Record, Recording, Step};
+use crate::{
+    Backoff, BatchItem, ConfigurationError, PhoneNumberId, RateLimits, Record, Recording,
+    RetryPolicy, Step,
+};
 
 fn number(n: u128) -> PhoneNumberId {
     Uuid::from_u128(n).into()
@@ -115,6 +118,19 @@ async fn a_doubt_that_is_not_on_record_stays_a_doubt() {
 }
 
 #[tokio::test]
+async fn what_an_install_ended_with_is_told_when_it_is_not_on_record() {
+    let refused = Answer::json(401, r#"{"code": "Unauthorized", "message": "who are you"}"#);
+    let (result, _) = one([refused], "failed").await;
+    let error = result.unwrap_err();
+    assert!(error.to_string().contains("disk full") && error.to_string().contains("HTTP 401"));
+    let Error::Record(record) = error else { panic!("{error:?}") };
+    assert!(matches!(record.ended, Some(Err(Error::Refused(_)))), "{record:?}");
+    let (result, _) = one([Answer::json(201, ready())], "ready").await;
+    let error = result.unwrap_err();
+    assert!(error.to_string().contains(CHANNEL), "{error}");
+}
+
+#[tokio::test]
 async fn a_request_that_cannot_be_sent_is_an_outcome_and_no_intent() {
     let peer = Arc::new(Peer::script([]).await.unwrap());
     let steps = Steps::new(&peer, "nowhere");
@@ -188,6 +204,98 @@ async fn a_stop_hears_out_what_was_sent_and_begins_nothing_more() {
     assert!(matches!(error, Error::NotReady(_)), "{error:?}");
     assert_eq!(error.connector_id(), Some(connector_id()));
     assert_eq!(steps.seen(), [("intent", 0, 0), ("created", 1, 0), ("failed", 1, 0)]);
+}
+
+#[tokio::test]
+async fn a_channel_that_is_there_is_not_lost_to_a_stop() {
+    let posted = Arc::new(Notify::new());
+    let told = Arc::clone(&posted);
+    let peer = Peer::answering(move |_| {
+        told.notify_one();
+        // Long after the stop.
+        Answer::Drip(head_and_body(201, &[], &ready()), Duration::from_millis(1))
+    });
+    let peer = peer.await.unwrap();
+    let batch = workspace(hurried(&peer.base_url()).0)
+        .install_sms_channels(requests(1))
+        .stop_when(async move { posted.notified().await });
+    let outcomes: Vec<_> = batch.start().collect().await;
+    assert_eq!(outcomes[0].result.as_ref().unwrap().id.to_string(), CHANNEL);
+}
+
+/// A client that waits for hours before it tries again, and means it.
+fn patient(peer: &Peer) -> Workspace {
+    let hour = Duration::from_hours(1);
+    let backoff = Backoff { start: hour, factor: 1.0, cap: hour, jitter: 0.0 };
+    let builder = Client::builder()
+        .access_key(AccessKey::new(KEY).unwrap())
+        .base_url(peer.base_url())
+        .install_timeout(10 * hour)
+        .retry_policy(RetryPolicy { backoff, ..Default::default() });
+    workspace(builder)
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_wait_for_another_attempt_with_what_the_last_one_left() {
+    for (answer, doubt) in [(Answer::status(503), true), (Answer::status(429), false)] {
+        let (stop, posted) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let told = Arc::clone(&posted);
+        let peer = Peer::answering(move |_| {
+            told.notify_one();
+            answer.clone()
+        });
+        let peer = peer.await.unwrap();
+        let stopping = Arc::clone(&stop);
+        let batch = patient(&peer)
+            .install_sms_channels(requests(1))
+            .stop_when(async move { stopping.notified().await });
+        let outcomes = async {
+            posted.notified().await;
+            stop.notify_one();
+        };
+        let (outcomes, ()) =
+            futures_util::future::join(batch.start().collect::<Vec<_>>(), outcomes).await;
+        let error = outcomes[0].result.as_ref().unwrap_err();
+        assert_eq!(error.connector_may_exist(), doubt, "{error:?}");
+        assert!(!matches!(error, Error::Unreachable(_)), "{error:?}");
+        assert_eq!(peer.posts(), 1);
+    }
+}
+
+#[tokio::test]
+async fn installs_go_on_while_an_outcome_is_looked_at() {
+    let peer = Peer::answering(|request| match request.method.as_str() {
+        "POST" => Answer::json(201, pending()),
+        _ => Answer::json(200, ready()),
+    });
+    let peer = peer.await.unwrap();
+    let limits = RateLimits { gets_per_second: 1, ..Default::default() };
+    let workspace = workspace(hurried(&peer.base_url()).0.rate_limits(limits));
+    let mut outcomes = workspace.install_sms_channels(requests(8)).start();
+    outcomes.next().await.unwrap().result.unwrap();
+    // Nobody takes an outcome, and all end. A GET in between gets its turn.
+    workspace.connector(connector_id()).await.unwrap();
+    while peer.gets() < 9 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        outcomes.filter(|outcome| std::future::ready(outcome.result.is_ok())).count().await,
+        7
+    );
+}
+
+#[tokio::test]
+#[should_panic(expected = "the record panics")]
+async fn a_panic_of_the_record_is_not_swallowed() {
+    struct Panics;
+    impl Record for Panics {
+        fn record<'a>(&'a self, _: &'a SmsConnectorRequest, _: Step<'a>) -> Recording<'a> {
+            panic!("the record panics")
+        }
+    }
+    let peer = Peer::script([]).await.unwrap();
+    let batch = workspace(hurried(&peer.base_url()).0).install_sms_channels(requests(1));
+    batch.record(Panics).start().next().await;
 }
 
 #[tokio::test]

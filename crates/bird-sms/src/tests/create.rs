@@ -6,7 +6,7 @@ use bird_test_peer::{Answer, Peer, head_and_body, refused_url};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Doubt, Error, RetryPolicy, TransportErrorKind};
+use crate::{Backoff, Doubt, Error, Event, RetryPolicy, TransportErrorKind};
 
 async fn peer(script: impl IntoIterator<Item = Answer>) -> Peer {
     Peer::script(script).await.unwrap()
@@ -253,6 +253,36 @@ async fn a_retry_after_beyond_the_deadline_ends_it_without_a_sleep() {
     assert!(surroundings.slept().is_empty());
 }
 
+// Fault 12.
+#[tokio::test]
+async fn a_retry_that_would_have_no_time_for_an_answer_is_not_made() {
+    let limited = Answer::with_headers(429, &["retry-after: 29"], "");
+    let peer = peer([limited, Answer::Silence]).await;
+    let (builder, surroundings) = hurried(&peer.base_url());
+    let workspace = workspace(builder.install_timeout(Duration::from_millis(29_900)));
+    let error = workspace.create_sms_connector(&request()).await.unwrap_err();
+    assert!(matches!(error, Error::Refused(_)), "{error:?}");
+    assert!(surroundings.slept().is_empty());
+    assert_eq!(peer.posts(), 1);
+}
+
+// Fault 12.
+#[tokio::test]
+async fn a_pause_of_the_workspace_beyond_the_deadline_is_no_reason_to_send() {
+    let limited = Answer::with_headers(429, &["retry-after: 50"], "");
+    let peer = peer([limited]).await;
+    let (builder, surroundings) = hurried(&peer.base_url());
+    let workspace = workspace(builder);
+    let install = || workspace.install_sms_channel("n", NUMBER.parse().unwrap());
+    let error = install().timeout(Duration::from_secs(20)).await.unwrap_err();
+    assert!(matches!(error, Error::Refused(_)), "{error:?}");
+    let error = install().timeout(Duration::from_secs(20)).await.unwrap_err();
+    let Error::Unreachable(unreachable) = &error else { panic!("{error:?}") };
+    assert_eq!(unreachable.cause.kind(), TransportErrorKind::NoTurn);
+    assert_eq!((unreachable.effort.attempts, peer.posts()), (0, 1));
+    assert!(surroundings.slept().is_empty());
+}
+
 // Fault 13.
 #[tokio::test]
 async fn server_errors_are_tried_again_until_the_connector_is_there() {
@@ -288,6 +318,14 @@ async fn server_errors_are_not_tried_again_when_the_policy_says_so() {
 async fn a_conflict_after_a_server_error_is_probably_ours() {
     let (result, posts) = create([Answer::status(500), Answer::status(409)]).await;
     assert_eq!((doubt(&result.unwrap_err()), posts), (Doubt::AlreadyExists, 2));
+}
+
+#[tokio::test]
+async fn a_server_error_before_the_last_attempt_is_not_called_the_last_answer() {
+    let (result, _) = create([Answer::status(500), Answer::status(429), Answer::Reset]).await;
+    let error = result.unwrap_err();
+    assert_eq!(doubt(&error), Doubt::NoAnswer);
+    assert!(error.to_string().contains("an earlier answer was HTTP 500"), "{error}");
 }
 
 #[tokio::test]
@@ -378,6 +416,35 @@ async fn a_future_that_is_dropped_in_flight_sent_one_post_and_the_client_goes_on
     assert!(tokio::time::timeout(Duration::from_millis(50), creation).await.is_err());
     assert_eq!(peer.posts(), 1);
     let _ = workspace.create_sms_connector(&request).await.unwrap();
+}
+
+// Fault 30.
+#[tokio::test]
+async fn a_future_that_is_dropped_between_attempts_sends_no_other() {
+    let hour = Duration::from_hours(1);
+    let backoff = Backoff { start: hour, factor: 1.0, cap: hour, jitter: 0.0 };
+    let peer = peer([Answer::status(503), created()]).await;
+    let client = Client::builder()
+        .access_key(AccessKey::new(KEY).unwrap())
+        .base_url(peer.base_url())
+        .install_timeout(10 * hour)
+        .retry_policy(RetryPolicy { backoff, ..Default::default() });
+    let workspace = workspace(client);
+    let waits = Arc::new(tokio::sync::Notify::new());
+    let told = Arc::clone(&waits);
+    let install =
+        workspace.install_sms_channel("n", NUMBER.parse().unwrap()).observe(move |event| {
+            if matches!(event, Event::Retrying { .. }) {
+                told.notify_one();
+            }
+        });
+    tokio::select! {
+        result = install.into_future() => panic!("{result:?}"),
+        () = waits.notified() => {}
+    }
+    assert_eq!(peer.posts(), 1);
+    let _ = workspace.create_sms_connector(&request()).await.unwrap();
+    assert_eq!(peer.posts(), 2);
 }
 
 // Fault 32.
