@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
 
-use bird_api::{Answer, ExchangeError, ExchangeErrorKind};
+use bird_api::{Answer, Cut, ExchangeError, ExchangeErrorKind};
 use reqwest::header::{HeaderMap, LOCATION};
 
 use crate::AccessKey;
@@ -30,7 +30,8 @@ pub struct ErrorAnswer {
     pub details: BTreeMap<String, Vec<String>>,
     /// Where a redirect points. It is never followed: the access key would travel.
     pub location: Option<String>,
-    /// The start of a body that is not Bird's JSON: at most 512 bytes, unprintable characters replaced.
+    /// The start of a body that is not Bird's JSON: at most 512 bytes and an ellipsis, unprintable characters
+    /// replaced.
     pub excerpt: Option<String>,
 }
 
@@ -116,6 +117,8 @@ pub struct UnreadableAnswer {
     pub request_id: Option<String>,
     /// What is wrong with it, with the path of the field.
     pub problem: String,
+    /// Whether the connection broke, or time ran out, in the middle of the body.
+    pub cut: bool,
 }
 
 impl UnreadableAnswer {
@@ -129,6 +132,7 @@ impl UnreadableAnswer {
             status: answer.status.as_u16(),
             request_id: request_id(&answer.headers, key),
             problem,
+            cut: matches!(answer.cut, Some(Cut::Broken(_) | Cut::TimedOut)),
         }
     }
 }
@@ -183,6 +187,8 @@ pub enum TransportErrorKind {
     Connect,
     /// The server's certificate is not trusted, not for this host, or expired. Never retried.
     Certificate,
+    /// No certificates of authorities to trust were found, as in a container without them. Never retried.
+    NoRoots,
     /// No answer within the time of an attempt.
     TimedOut,
     /// The connection broke, or the peer did not speak HTTP.
@@ -191,6 +197,13 @@ pub enum TransportErrorKind {
     NoTurn,
     /// A ready-made HTTP client followed a redirect, with the access key.
     Redirected,
+}
+
+impl TransportErrorKind {
+    /// Whether the next attempt would end like this one.
+    pub(crate) fn is_final(self) -> bool {
+        matches!(self, Self::Certificate | Self::NoRoots | Self::Redirected)
+    }
 }
 
 impl TransportError {
@@ -214,10 +227,9 @@ impl TransportError {
 impl From<ExchangeError> for TransportError {
     fn from(source: ExchangeError) -> Self {
         let kind = match source.kind() {
-            ExchangeErrorKind::Connect if crate::tls::is_certificate_error(&source) => {
-                TransportErrorKind::Certificate
+            ExchangeErrorKind::Connect => {
+                crate::tls::no_trust(&source).unwrap_or(TransportErrorKind::Connect)
             }
-            ExchangeErrorKind::Connect => TransportErrorKind::Connect,
             ExchangeErrorKind::TimedOut => TransportErrorKind::TimedOut,
             ExchangeErrorKind::Redirected => TransportErrorKind::Redirected,
             _ => TransportErrorKind::Broken,
@@ -233,6 +245,10 @@ impl fmt::Display for TransportError {
         };
         match self.kind {
             TransportErrorKind::Certificate => f.write_str("the server's certificate was refused"),
+            TransportErrorKind::NoRoots => f.write_str(
+                "there is nobody to trust; install the platform's CA certificates, or name a file of them \
+                 in SSL_CERT_FILE",
+            ),
             _ => source.fmt(f),
         }?;
         // The causes in between say "client error" and the like; the last one says what it was.

@@ -15,8 +15,8 @@ use crate::provisioning::Scout;
 use crate::retry_after::retry_after;
 use crate::surroundings::Surroundings;
 use crate::{
-    Client, ConfigurationError, Connector, ConnectorId, Effort, Error, ErrorAnswer, Event,
-    SmsChannel, TransportError, TransportErrorKind, UnreadableAnswer, Workspace,
+    Client, Connector, ConnectorId, Effort, Error, ErrorAnswer, Event, SmsChannel, TransportError,
+    UnreadableAnswer, Workspace,
 };
 
 /// The last look before a deadline is made this long before it, so that there is time for an answer.
@@ -506,13 +506,9 @@ fn may_pass(failure: &ReadFailure) -> bool {
             408 | 429 | 500..=599 => true,
             _ => false,
         },
-        ReadFailure::NoAnswer(cause) => !matches!(
-            cause.kind(),
-            TransportErrorKind::Certificate | TransportErrorKind::Redirected
-        ),
-        ReadFailure::Unreadable(_)
-        | ReadFailure::OtherConnector(_)
-        | ReadFailure::OtherWorkspace(_) => false,
+        ReadFailure::NoAnswer(cause) => !cause.kind().is_final(),
+        ReadFailure::Unreadable(answer) => answer.cut,
+        ReadFailure::OtherConnector(_) | ReadFailure::OtherWorkspace(_) => false,
     }
 }
 

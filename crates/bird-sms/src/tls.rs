@@ -2,26 +2,30 @@
 
 use std::error::Error as StdError;
 
+use crate::TransportErrorKind;
+
 #[cfg(feature = "rustls")]
-pub(crate) use with_rustls::{config, is_certificate_error, roots};
+pub(crate) use with_rustls::{config, no_trust, roots};
 
 /// Without rustls, the HTTP client is ready-made and its errors are its own.
 #[cfg(not(feature = "rustls"))]
-pub(crate) fn is_certificate_error(_error: &(dyn StdError + 'static)) -> bool {
-    false
+pub(crate) fn no_trust(_error: &(dyn StdError + 'static)) -> Option<TransportErrorKind> {
+    None
 }
 
 #[cfg(feature = "rustls")]
 mod with_rustls {
     use std::sync::{Arc, OnceLock};
 
-    use super::StdError;
+    use super::{StdError, TransportErrorKind};
     use crate::ConfigurationError;
     use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
     use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-    use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+    use rustls::{
+        ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+    };
 
     /// The provider is given by name: reqwest would look for a default of the whole process, which is
     /// not ours to set.
@@ -60,7 +64,7 @@ mod with_rustls {
         extra_roots: Vec<CertificateDer<'static>>,
         provider: Arc<CryptoProvider>,
     ) -> Result<Arc<dyn ServerCertVerifier>, Error> {
-        let mut roots = rustls::RootCertStore::empty();
+        let mut roots = RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         for root in extra_roots {
             roots.add(root)?;
@@ -94,15 +98,26 @@ mod with_rustls {
         if roots.is_empty() {
             return Err(ConfigurationError::Tls("the PEM text has no certificate".to_owned()));
         }
+        let mut usable = RootCertStore::empty();
+        for root in &roots {
+            usable.add(root.clone()).map_err(|error| {
+                let problem = format!("a certificate of the PEM text cannot be used: {error}");
+                ConfigurationError::Tls(problem)
+            })?;
+        }
         Ok(roots)
     }
 
-    /// Whether rustls refused the certificate of the server.
-    pub(crate) fn is_certificate_error(error: &(dyn StdError + 'static)) -> bool {
+    /// Why the server is not trusted, if that is what the error says.
+    pub(crate) fn no_trust(error: &(dyn StdError + 'static)) -> Option<TransportErrorKind> {
         let mut next = Some(error);
         while let Some(error) = next {
-            if let Some(Error::InvalidCertificate(_)) = error.downcast_ref::<Error>() {
-                return true;
+            match error.downcast_ref() {
+                Some(Error::InvalidCertificate(_)) => return Some(TransportErrorKind::Certificate),
+                Some(Error::Other(OtherError(error))) if error.is::<NoRoots>() => {
+                    return Some(TransportErrorKind::NoRoots);
+                }
+                _ => {}
             }
             // An `io::Error` is not the source of itself: what it wraps has to be asked for.
             next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
@@ -110,8 +125,13 @@ mod with_rustls {
                 None => error.source(),
             };
         }
-        false
+        None
     }
+
+    /// The verifier could not be made: the roots were not found.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct NoRoots(Error);
 
     /// The verifier, made at the first handshake: on Linux that reads some 145 files, which a client that
     /// never speaks TLS need not pay for.
@@ -132,7 +152,10 @@ mod with_rustls {
             now: UnixTime,
         ) -> Result<ServerCertVerified, Error> {
             self.verifier
-                .get_or_init(|| verifier(self.extra_roots.clone(), Arc::clone(&self.provider)))
+                .get_or_init(|| {
+                    verifier(self.extra_roots.clone(), Arc::clone(&self.provider))
+                        .map_err(|error| Error::Other(OtherError(Arc::new(NoRoots(error)))))
+                })
                 .as_ref()
                 .map_err(Clone::clone)?
                 .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)

@@ -4,6 +4,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use bird_sandbox::Sandbox;
+#[cfg(all(target_os = "linux", not(feature = "bundled-roots")))]
+use bird_test_peer::tls::Ca;
 use bird_test_peer::{Answer, Peer, refused_url};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -241,6 +243,19 @@ async fn unreachable_is_4_and_nothing_was_created() {
     let (code, _, stderr) = run(at(&url, &args)).await;
     let error: Value = serde_json::from_str(&stderr).unwrap();
     assert_eq!((code, &error["connectorMayExist"]), (4, &false.into()));
+}
+
+/// As in a container without CA certificates.
+#[cfg(all(target_os = "linux", not(feature = "bundled-roots")))]
+#[tokio::test]
+async fn with_nobody_to_trust_it_ends_at_once_and_says_what_to_install() {
+    let peer = Peer::tls(Ca::new().server("localhost"), []).await.unwrap();
+    let mut command = at(&peer.base_url(), &install(&[]));
+    command.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/dev/null");
+    let (code, _, stderr) = run(command).await;
+    assert_eq!(code, 4, "{stderr}");
+    assert!(stderr.contains("install the platform's CA certificates"), "{stderr}");
+    assert!(stderr.contains("1 attempt in"), "{stderr}");
 }
 
 #[tokio::test]

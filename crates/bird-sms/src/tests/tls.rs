@@ -4,7 +4,7 @@ use bird_test_peer::tls::Ca;
 use bird_test_peer::{Answer, Peer};
 
 use super::*;
-use crate::{Error, TransportErrorKind};
+use crate::{ConfigurationError, Error, TransportErrorKind};
 
 /// The error of a creation and of a read at a peer whose certificate is not to be trusted.
 async fn refused(peer: &Peer, trusted: &Ca) -> String {
@@ -56,6 +56,15 @@ async fn an_expired_certificate_is_refused_at_once_and_named() {
     let peer = Peer::tls(ca.expired_server("localhost"), []).await.unwrap();
     let error = refused(&peer, &ca).await;
     assert!(error.contains("expired"), "{error}");
+}
+
+#[test]
+fn what_is_no_certificate_is_refused_before_anything_is_sent() {
+    let no_certificate = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
+    for pem in ["", "hello", no_certificate] {
+        let error = hurried("https://bird.example").0.root_certificates_pem(pem).build();
+        assert!(matches!(error, Err(ConfigurationError::Tls(_))), "{pem}: {error:?}");
+    }
 }
 
 #[tokio::test]
