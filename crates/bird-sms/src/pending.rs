@@ -145,13 +145,14 @@ impl PendingChannel {
         self.connector_id
     }
 
-    /// How long [`wait`](Self::wait) may take. Default: the install timeout of the client.
+    /// How long [`wait`](Self::wait) or a [`poll`](Self::poll) may take. Default: the install timeout of the
+    /// client.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Calls `observer` for each thing that happens.
+    /// Calls `observer` for each thing that happens while [`wait`](Self::wait) waits.
     pub fn observe(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.progress = Progress::observed_by(observer);
         self
@@ -206,8 +207,9 @@ impl PendingChannel {
     }
 
     pub(crate) async fn wait_until(&mut self, watch: Watch) -> Result<SmsChannel, Error> {
-        if watch.timeout().is_zero() {
-            return Err(ConfigurationError::ZeroDuration("the timeout of the wait").into());
+        if watch.timeout().is_zero() && self.ready.is_none() {
+            // No configuration error: that would not tell the id of a connector that exists.
+            return Err(self.not_ready(Duration::ZERO, None));
         }
         let workspace = self.workspace.clone();
         let client = workspace.client();
@@ -311,14 +313,18 @@ impl PendingChannel {
             Ok(answer) => match self.sight(&answer) {
                 Ok(look) => look,
                 Err(problem) => {
-                    let key = self.workspace.client().key();
-                    self.unreadable += 1;
-                    let failure =
-                        ReadFailure::Unreadable(UnreadableAnswer::new(&answer, &problem, key));
-                    if self.unreadable >= self.workspace.client().poll().max_unreadable {
-                        return Look::Hopeless(failure);
+                    let client = self.workspace.client();
+                    let answer = UnreadableAnswer::new(&answer, &problem, client.key());
+                    if !answer.cut {
+                        self.unreadable += 1;
                     }
-                    return Look::Failed(failure, None);
+                    let hopeless = self.unreadable >= client.poll().max_unreadable;
+                    let failure = ReadFailure::Unreadable(answer);
+                    return if hopeless {
+                        Look::Hopeless(failure)
+                    } else {
+                        Look::Failed(failure, None)
+                    };
                 }
             },
             Err((failure, asked)) if may_pass(&failure) || self.is_lag(&failure) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bird_test_peer::{Answer, Peer, head_and_body, refused_url};
 
 use super::*;
-use crate::{Error, Event, PollPolicy, ReadFailure, TransportErrorKind};
+use crate::{Backoff, Error, Event, PollPolicy, ReadFailure, RetryPolicy, TransportErrorKind};
 
 async fn peer(script: impl IntoIterator<Item = Answer>) -> Peer {
     Peer::script(script).await.unwrap()
@@ -158,6 +158,31 @@ async fn what_may_pass_is_tried_again() {
     }
 }
 
+// Fault 7.
+#[tokio::test]
+async fn a_body_that_is_cut_again_and_again_is_not_unreadable() {
+    let whole = head_and_body(200, &[], &ready());
+    let cut = || Answer::BytesThenClose(whole[..whole.len() - ready().len() + 5].to_vec());
+    let (result, gets) = wait((0..10).map(|_| cut()).chain([done()])).await;
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(gets, 11);
+    let peer = peer([cut(), done()]).await;
+    let workspace = workspace(hurried(&peer.base_url()).0);
+    workspace.connector(connector_id()).await.unwrap();
+}
+
+// Fault 10.
+#[tokio::test]
+async fn a_wait_of_no_time_tells_the_id_of_the_connector_that_exists() {
+    let peer = peer([Answer::json(201, pending())]).await;
+    let workspace = workspace(hurried(&peer.base_url()).0);
+    let pending = workspace.create_sms_connector(&request()).await.unwrap();
+    let error = pending.timeout(Duration::ZERO).wait().await.unwrap_err();
+    assert!(matches!(error, Error::NotReady(_)), "{error:?}");
+    assert_eq!(error.connector_id(), Some(connector_id()));
+    assert_eq!(peer.gets(), 0);
+}
+
 // Fault 8.
 #[tokio::test]
 async fn silence_is_given_up_after_the_timeout_of_an_attempt() {
@@ -219,6 +244,20 @@ async fn a_poll_that_is_rate_limited_waits_as_long_as_it_is_told() {
     let (builder, surroundings) = hurried(&peer.base_url());
     workspace(builder).pending_channel(connector_id()).wait().await.unwrap();
     assert_eq!(surroundings.slept(), [Duration::from_secs(7)]);
+}
+
+// Fault 20.
+#[tokio::test]
+async fn a_poll_that_is_told_to_wait_beyond_the_deadline_ends_without_a_sleep() {
+    let limited = Answer::with_headers(429, &["retry-after: 99999999999999999999"], "");
+    let peer = peer([limited]).await;
+    let (builder, surroundings) = hurried(&peer.base_url());
+    let retry = RetryPolicy { retry_after_cap: Duration::MAX, ..Default::default() };
+    let workspace = workspace(builder.retry_policy(retry));
+    let error = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
+    assert!(matches!(error, Error::NotReady(_)), "{error:?}");
+    assert_eq!(error.answer().map(|answer| answer.status), Some(429));
+    assert!(surroundings.slept().is_empty());
 }
 
 // Faults 17 and 23.
@@ -292,6 +331,34 @@ async fn a_wait_that_is_dropped_is_resumed_from_the_id() {
     let channel = workspace.pending_channel(id).wait().await.unwrap();
     assert_eq!(channel.id.to_string(), CHANNEL);
     assert_eq!(peer.posts(), 1);
+}
+
+// Fault 30.
+#[tokio::test]
+async fn a_wait_that_is_dropped_between_looks_is_resumed_from_the_id() {
+    let peer = peer([still_pending(), done()]).await;
+    let (builder, _) = hurried(&peer.base_url());
+    let hour = Duration::from_hours(1);
+    let backoff = Backoff { start: hour, factor: 1.0, cap: hour, jitter: 0.0 };
+    let slow = Client::builder()
+        .access_key(AccessKey::new(KEY).unwrap())
+        .base_url(peer.base_url())
+        .install_timeout(10 * hour)
+        .poll_policy(PollPolicy { backoff, ..Default::default() });
+    let looked = Arc::new(tokio::sync::Notify::new());
+    let told = Arc::clone(&looked);
+    let waiting = workspace(slow).pending_channel(connector_id()).observe(move |event| {
+        if matches!(event, Event::Polled { .. }) {
+            told.notify_one();
+        }
+    });
+    tokio::select! {
+        result = waiting.wait() => panic!("{result:?}"),
+        () = looked.notified() => {}
+    }
+    assert_eq!(peer.gets(), 1);
+    let channel = workspace(builder).pending_channel(connector_id()).wait().await.unwrap();
+    assert_eq!(channel.id.to_string(), CHANNEL);
 }
 
 #[tokio::test]
