@@ -49,11 +49,14 @@ of them.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct ChannelConfig {
-        ///The id of the channel, once it has been provisioned.
+        /**The id of the channel, once it has been provisioned. An empty text counts as
+absent.
+*/
         #[serde(
             rename = "channelId",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
+        #[serde(default, deserialize_with = "lenient")]
         pub channel_id: ::std::option::Option<::uuid::Uuid>,
         ///The platform of the channel.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]

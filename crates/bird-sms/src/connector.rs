@@ -254,8 +254,12 @@ mod tests {
             r#","channel":{"channelId":null}"#,
             r#","channel":{"channelId":""}"#,
         ] {
-            let json = format!(r#"{{"id":"ID"{channel}}}"#);
+            let json = format!(
+                r#"{{"id":"ID","name":"n","createdAt":"2025-01-21T01:43:10.940Z"{channel}}}"#
+            );
             assert_eq!(sighting(&json).unwrap().channel_id, None, "{json}");
+            let connector = Connector::decode(json.replace("ID", ID).as_bytes());
+            assert_eq!(connector.unwrap().channel_id, None, "{json}");
         }
         let ready = sighting(r#"{"id":"ID","channel":{"channelId":"ID"}}"#).unwrap();
         assert_eq!(ready.channel_id, Some(ID.parse().unwrap()));
