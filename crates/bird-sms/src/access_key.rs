@@ -5,7 +5,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::ConfigurationError;
 
-/// An access key of Bird. It is wiped from memory when dropped and never shown.
+/// An access key of Bird. It is never shown, and wiped from memory when it is dropped; a
+/// [`Client`](crate::Client) keeps another copy in the header that it sends.
 #[derive(Clone)]
 pub struct AccessKey(SecretString);
 

@@ -302,6 +302,8 @@ impl ClientBuilder {
             ("the timeout of a connection", self.connect_timeout),
             ("the timeout of an attempt", self.settings.attempt_timeout),
             ("the timeout of an install", self.settings.install_timeout),
+            ("the first wait between attempts", self.settings.retry.backoff.start),
+            ("the longest wait between attempts", self.settings.retry.backoff.cap),
             ("the interval of the polls", self.settings.poll.backoff.start),
             ("the longest interval of the polls", self.settings.poll.backoff.cap),
         ] {
@@ -318,8 +320,10 @@ impl ClientBuilder {
             user_agent.push(' ');
             user_agent.push_str(suffix);
         }
-        let user_agent =
-            HeaderValue::try_from(user_agent).map_err(|_| ConfigurationError::UserAgent)?;
+        let user_agent = Some(user_agent)
+            .filter(|user_agent| user_agent.is_ascii())
+            .and_then(|user_agent| HeaderValue::try_from(user_agent).ok())
+            .ok_or(ConfigurationError::UserAgent)?;
         let context =
             Context::new(key.authorization()?).user_agent(user_agent).body_limit(self.body_limit);
         let http = match self.http {
@@ -455,11 +459,14 @@ mod tests {
         let zero = Duration::ZERO;
         let mut poll = PollPolicy::default();
         poll.backoff.start = zero;
+        let mut retry = RetryPolicy::default();
+        retry.backoff.cap = zero;
         for builder in [
             builder().attempt_timeout(zero),
             builder().install_timeout(zero),
             builder().connect_timeout(zero),
             builder().poll_policy(poll),
+            builder().retry_policy(retry),
         ] {
             assert!(matches!(error(builder), ConfigurationError::ZeroDuration(_)));
         }
@@ -495,7 +502,7 @@ mod tests {
     // Fault 28.
     #[test]
     fn a_user_agent_that_cannot_be_a_header_is_refused() {
-        for suffix in ["a\r\nb: c", "a\0"] {
+        for suffix in ["a\r\nb: c", "a\0", "é"] {
             assert_eq!(error(builder().user_agent_suffix(suffix)), ConfigurationError::UserAgent);
         }
     }

@@ -34,8 +34,10 @@ impl Backoff {
     }
 }
 
-/// When a failed attempt is made again. Both the POST and the GETs follow it; what may be repeated at
-/// all is not its decision (see [`Error`](crate::Error)).
+/// When a failed attempt is made again: the POST, and the GET of
+/// [`Workspace::connector`](crate::Workspace::connector). The GETs of a wait follow the [`PollPolicy`], and
+/// `retry_after_cap` alone of this. What may be repeated at all is not its decision (see
+/// [`Error`](crate::Error)).
 ///
 /// ```
 /// let policy = bird_sms::RetryPolicy { max_attempts: 3, ..Default::default() };
@@ -43,8 +45,7 @@ impl Backoff {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
-    /// How often the POST, or the GET of [`Workspace::connector`](crate::Workspace::connector), is sent
-    /// at most. Default: as often as the deadline allows.
+    /// How often a request is sent at most. Default: as often as the deadline allows.
     pub max_attempts: u32,
     /// The wait between attempts. Default: 0.5 s doubling to 8 s with full jitter, as in the vendor's own
     /// libraries.
