@@ -1,9 +1,9 @@
 //! The rows of a batch: CSV with a header, or JSON Lines.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,63 +21,104 @@ const ROW_LIMIT: u64 = 1024 * 1024;
 /// How many bad rows a report shows.
 const SHOWN: usize = 50;
 
-/// A file of rows, which is read more than once so that none of it has to be held in memory.
+/// Rows that were checked. They are read more than once, so that none of them has to be held in memory, and
+/// from a copy: what is installed is what was checked, whoever edits the file in the meantime.
 pub(crate) struct Input {
-    file: File,
+    copy: File,
     json: bool,
+    rows: u64,
 }
 
 /// A row that cannot be used.
 #[derive(Debug, PartialEq)]
 pub(crate) struct BadRow {
-    line: u64,
-    reason: String,
+    /// Where it begins, in bytes; line ends may come first.
+    at: u64,
+    problem: Problem,
     /// Whether the rows after it cannot be told.
     last: bool,
 }
 
+#[derive(Debug, PartialEq)]
+enum Problem {
+    Reason(String),
+    /// Another row, which begins here, has its phone number id.
+    Twice(u64),
+}
+
+impl BadRow {
+    fn new(at: u64, reason: String, last: bool) -> Self {
+        Self { at, problem: Problem::Reason(reason), last }
+    }
+}
+
 pub(crate) type Row = Result<SmsConnectorRequest, BadRow>;
 
-impl Input {
-    /// A file, or `-` for standard input, which is copied to a temporary file.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let mut file = if path == Path::new("-") { spool(io::stdin())? } else { File::open(path)? };
-        if !file.metadata()?.is_file() {
-            file = spool(file)?;
-        }
-        let mut input = Self { file, json: false };
-        let mut start = Vec::new();
-        input.rewound()?.take(1024).read_to_end(&mut start)?;
-        let start = start.strip_prefix(BOM).unwrap_or(&start);
-        input.json = start.trim_ascii_start().starts_with(b"{");
-        Ok(input)
-    }
+type Rows = Box<dyn Iterator<Item = (u64, Row)> + Send>;
 
-    /// How many rows there are; or, when some of them cannot be used, a report of all that cannot.
-    pub(crate) fn check(&self) -> io::Result<Result<u64, String>> {
-        let mut lines = HashMap::<PhoneNumberId, u64>::new();
+impl Input {
+    /// The rows of a file, or of standard input for `-`; or, when some of them cannot be used, a report of
+    /// all that cannot.
+    pub(crate) fn check(path: &Path) -> io::Result<Result<Self, String>> {
+        let mut source: Box<dyn Read + Send> = if path == Path::new("-") {
+            Box::new(io::stdin())
+        } else {
+            Box::new(File::open(path)?)
+        };
+        let mut start = Vec::new();
+        source.by_ref().take(1024).read_to_end(&mut start)?;
+        let json = start.strip_prefix(BOM).unwrap_or(&start).trim_ascii_start().starts_with(b"{");
+        let copy = tempfile::tempfile()?;
+        let source =
+            Copying { source: io::Cursor::new(start).chain(source), copy: copy.try_clone()? };
+        let mut starts = HashMap::<PhoneNumberId, u64>::new();
         let (mut rows, mut bad) = (0_u64, Vec::new());
-        for (line, row) in self.numbered_rows()? {
+        for (at, row) in numbered_rows(source, json) {
             rows += 1;
-            let row = row.and_then(|request| match lines.insert(request.phone_number_id(), line) {
+            let row = row.and_then(|request| match starts.insert(request.phone_number_id(), at) {
                 None => Ok(()),
-                Some(first) => Err(BadRow {
-                    line,
-                    reason: format!("the phone number id is that of line {first} already"),
-                    last: false,
-                }),
+                Some(first) => Err(BadRow { at, problem: Problem::Twice(first), last: false }),
             });
             bad.extend(row.err());
         }
-        if bad.is_empty() {
-            return Ok(Ok(rows));
-        }
+        let input = Self { copy, json, rows };
+        Ok(if bad.is_empty() { Ok(input) } else { Err(input.report(&bad)?) })
+    }
+
+    /// How many rows there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.rows
+    }
+
+    /// The rows, from the start. One who reads them at a time.
+    pub(crate) fn rows(&self) -> io::Result<impl Iterator<Item = Row> + Send + use<>> {
+        Ok(numbered_rows(self.rewound()?, self.json).map(|(_, row)| row))
+    }
+
+    fn rewound(&self) -> io::Result<File> {
+        let mut copy = self.copy.try_clone()?;
+        copy.seek(SeekFrom::Start(0))?;
+        Ok(copy)
+    }
+
+    fn report(&self, bad: &[BadRow]) -> io::Result<String> {
+        let shown = &bad[..bad.len().min(SHOWN)];
+        let lines = self.lines(shown.iter().flat_map(|row| match row.problem {
+            Problem::Reason(_) => [row.at, row.at],
+            Problem::Twice(first) => [first, row.at],
+        }))?;
         let plural = if bad.len() == 1 { "" } else { "s" };
         let unread = bad.iter().any(|row| row.last);
-        let of = if unread { String::new() } else { format!(" of {rows}") };
+        let of = if unread { String::new() } else { format!(" of {}", self.rows) };
         let mut report = format!("{} row{plural}{of} cannot be used", bad.len());
-        for BadRow { line, reason, .. } in bad.iter().take(SHOWN) {
-            let _ = write!(report, "\n  line {line}: {reason}");
+        for BadRow { at, problem, .. } in shown {
+            let _ = write!(report, "\n  line {}: ", lines[at]);
+            let _ = match problem {
+                Problem::Reason(reason) => report.write_str(reason),
+                Problem::Twice(first) => {
+                    write!(report, "the phone number id is that of line {} already", lines[first])
+                }
+            };
         }
         if bad.len() > SHOWN {
             let _ = write!(report, "\n  … and {} more", bad.len() - SHOWN);
@@ -85,45 +126,59 @@ impl Input {
         if unread {
             report.push_str("\n  the rows after that were not read");
         }
-        Ok(Err(report))
+        Ok(report)
     }
 
-    /// The rows, from the start.
-    pub(crate) fn rows(&self) -> io::Result<impl Iterator<Item = Row> + Send + use<>> {
-        Ok(self.numbered_rows()?.map(|(_, row)| row))
-    }
-
-    fn numbered_rows(&self) -> io::Result<Box<dyn Iterator<Item = (u64, Row)> + Send>> {
-        let file = self.rewound()?;
-        Ok(if self.json { Box::new(json_rows(file)) } else { csv_rows(file) })
-    }
-
-    fn rewound(&self) -> io::Result<File> {
-        let mut file = self.file.try_clone()?;
-        file.seek(SeekFrom::Start(0))?;
-        Ok(file)
+    /// The lines of rows that begin at these bytes. The CSV reader's own lines are off by the line ends
+    /// that come before a row: the `\n` of the row before, when that ends with `\r\n`, and empty lines.
+    fn lines(&self, starts: impl Iterator<Item = u64>) -> io::Result<BTreeMap<u64, u64>> {
+        let mut lines: BTreeMap<u64, u64> = starts.map(|start| (start, 0)).collect();
+        let mut bytes = BufReader::new(self.rewound()?).bytes().enumerate().peekable();
+        let mut line = 1;
+        for (start, found) in &mut lines {
+            while let Some((at, byte)) = bytes.peek() {
+                let line_end = matches!(byte, Ok(b'\r' | b'\n'));
+                if *at as u64 >= *start && !line_end {
+                    break;
+                }
+                line += u64::from(matches!(byte, Ok(b'\n')));
+                bytes.next().map(|(_, byte)| byte).transpose()?;
+            }
+            *found = line;
+        }
+        Ok(lines)
     }
 }
 
 /// The byte order mark that some programs put before UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-fn spool(mut source: impl Read) -> io::Result<File> {
-    let mut file = tempfile::tempfile()?;
-    io::copy(&mut source, &mut file)?;
-    Ok(file)
+/// Copies what is read.
+struct Copying<R> {
+    source: R,
+    copy: File,
 }
 
-fn csv_rows(file: File) -> Box<dyn Iterator<Item = (u64, Row)> + Send> {
+impl<R: Read> Read for Copying<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        self.copy.write_all(&buffer[..read])?;
+        Ok(read)
+    }
+}
+
+/// Each row, and where it begins.
+fn numbered_rows(source: impl Read + Send + 'static, json: bool) -> Rows {
+    if json { Box::new(json_rows(source)) } else { csv_rows(source) }
+}
+
+fn csv_rows(source: impl Read + Send + 'static) -> Rows {
     let row_bytes = Arc::new(AtomicU64::new(0));
-    let bounded = Bounded { source: file, row_bytes: Arc::clone(&row_bytes) };
+    let bounded = Bounded { source, row_bytes: Arc::clone(&row_bytes) };
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bounded);
     let columns = match reader.headers().map_err(broken).and_then(columns) {
         Ok(columns) => columns,
-        Err(reason) => {
-            let bad = BadRow { line: 1, reason, last: true };
-            return Box::new(std::iter::once((1, Err(bad))));
-        }
+        Err(reason) => return Box::new(std::iter::once((0, Err(BadRow::new(0, reason, true))))),
     };
     let width = columns.len();
     let mut record = csv::ByteRecord::new();
@@ -133,26 +188,17 @@ fn csv_rows(file: File) -> Box<dyn Iterator<Item = (u64, Row)> + Send> {
             return None;
         }
         row_bytes.store(0, Ordering::Relaxed);
-        let read = reader.read_byte_record(&mut record);
-        let line = match &read {
-            Ok(_) => record.position().map_or(0, csv::Position::line),
-            Err(_) => reader.position().line(),
-        };
-        let bad = |reason, last| Some((line, Err(BadRow { line, reason, last })));
-        match read {
-            Ok(false) => None,
+        let at = reader.position().byte();
+        let row = match reader.read_byte_record(&mut record) {
+            Ok(false) => return None,
             Ok(true) if record.len() != width => {
-                bad(format!("it has {} columns, and the header has {width}", record.len()), false)
+                Err((format!("it has {} columns, and the header has {width}", record.len()), false))
             }
-            Ok(true) => Some((
-                line,
-                csv_row(&columns, &record).map_err(|reason| BadRow { line, reason, last: false }),
-            )),
-            Err(error) => {
-                ended = true;
-                bad(broken(error), true)
-            }
-        }
+            Ok(true) => csv_row(&columns, &record).map_err(|reason| (reason, false)),
+            Err(error) => Err((broken(error), true)),
+        };
+        ended = matches!(row, Err((_, true)));
+        Some((at, row.map_err(|(reason, last)| BadRow::new(at, reason, last))))
     }))
 }
 
@@ -163,7 +209,11 @@ fn columns(header: &csv::StringRecord) -> Result<Vec<usize>, String> {
         let known = COLUMNS.iter().position(|column| *column == name.trim());
         let Some(column) = known else {
             let known = COLUMNS.join(",");
-            return Err(format!("the header has an unknown column; the columns are {known}"));
+            // It may be a row, with a name that is long.
+            let name: String = name.chars().take(40).collect();
+            return Err(format!(
+                "the header has the unknown column {name:?}; the columns are {known}"
+            ));
         };
         if columns.contains(&column) {
             return Err(format!("the header has the column {} twice", COLUMNS[column]));
@@ -210,22 +260,23 @@ fn broken(error: csv::Error) -> String {
     }
 }
 
-fn json_rows(file: File) -> impl Iterator<Item = (u64, Row)> + Send {
-    let mut reader = BufReader::new(file);
-    let (mut line, mut ended) = (0, false);
+fn json_rows(source: impl Read + Send + 'static) -> impl Iterator<Item = (u64, Row)> + Send {
+    let mut reader = BufReader::new(source);
+    let (mut next, mut ended) = (0, false);
     std::iter::from_fn(move || {
         loop {
             let mut bytes = Vec::new();
             if ended {
                 return None;
             }
-            line += 1;
+            let at = next;
             let read = reader.by_ref().take(ROW_LIMIT + 1).read_until(b'\n', &mut bytes);
+            next += bytes.len() as u64;
             let row = match read {
                 Ok(0) => return None,
                 Ok(_) if bytes.len() as u64 > ROW_LIMIT => Err((TOO_LONG.to_owned(), true)),
                 Ok(_) => {
-                    let text = bytes.strip_prefix(BOM).filter(|_| line == 1).unwrap_or(&bytes);
+                    let text = bytes.strip_prefix(BOM).filter(|_| at == 0).unwrap_or(&bytes);
                     if text.trim_ascii().is_empty() {
                         continue;
                     }
@@ -234,8 +285,7 @@ fn json_rows(file: File) -> impl Iterator<Item = (u64, Row)> + Send {
                 Err(error) => Err((error.to_string(), true)),
             };
             ended = matches!(row, Err((_, true)));
-            let row = row.map_err(|(reason, last)| BadRow { line, reason, last });
-            return Some((line, row));
+            return Some((at, row.map_err(|(reason, last)| BadRow::new(at, reason, last))));
         }
     })
 }
@@ -327,21 +377,21 @@ mod tests {
     const A: &str = "2cffb55c-120e-91a8-8f10-ed9d1b412d29";
     const B: &str = "be123b02-dacf-31f9-b3e5-50b18260bc23";
 
-    fn input(bytes: &[u8]) -> Input {
+    fn check(bytes: &[u8]) -> Result<Input, String> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
-        Input::open(file.path()).unwrap()
+        Input::check(file.path()).unwrap()
     }
 
     fn requests(text: &str) -> Vec<SmsConnectorRequest> {
-        let input = input(text.replace('A', A).replace('B', B).as_bytes());
+        let input = check(text.replace('A', A).replace('B', B).as_bytes()).unwrap();
         let requests: Vec<_> = input.rows().unwrap().map(Result::unwrap).collect();
-        assert_eq!(input.check().unwrap(), Ok(requests.len() as u64));
+        assert_eq!(input.len(), requests.len() as u64);
         requests
     }
 
     fn report(text: &str) -> String {
-        input(text.replace('A', A).replace('B', B).as_bytes()).check().unwrap().unwrap_err()
+        check(text.replace('A', A).replace('B', B).as_bytes()).err().unwrap()
     }
 
     #[test]
@@ -380,6 +430,30 @@ mod tests {
     fn a_quoted_name_may_span_lines_and_the_lines_are_counted() {
         let report = report("name,phone_number_id\n\"two\nlines\",A\nbad,x\n");
         assert!(report.contains("line 4: the phone number id"), "{report}");
+    }
+
+    #[test]
+    fn the_line_of_a_row_is_true_whatever_ends_the_lines_before() {
+        for (start, line) in [("", 2), ("ok,A\n", 3), ("\n\n", 4), ("ok,A\n\n\"a\nb\",B\n\n", 7)] {
+            for (end, shown) in [("\n", "LF"), ("\r\n", "CRLF")] {
+                let text =
+                    format!("name,phone_number_id\n{start}bad,x\nworse,x\n").replace('\n', end);
+                let report = report(&text);
+                assert!(report.contains(&format!("\n  line {line}: ")), "{shown}: {report}");
+                assert!(report.contains(&format!("\n  line {}: ", line + 1)), "{shown}: {report}");
+            }
+        }
+        let twice = report("name,phone_number_id\r\n\r\nx,A\r\ny,A\r\n");
+        assert!(twice.contains("line 4: the phone number id is that of line 3 already"), "{twice}");
+    }
+
+    #[test]
+    fn what_is_installed_is_what_was_checked() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        write!(file, "name,phone_number_id\nx,{A}\n").unwrap();
+        let input = Input::check(file.path()).unwrap().unwrap();
+        write!(file, "y,{A}\nz,{B}\n").unwrap();
+        assert_eq!(input.rows().unwrap().count(), 1);
     }
 
     #[test]
@@ -427,7 +501,10 @@ mod tests {
     fn a_wrong_header_is_reported_alone() {
         assert!(report("").contains("does not have the column name"));
         for (header, reason) in [
-            ("name;phone_number_id", "unknown column; the columns are name,phone_number_id,"),
+            (
+                "name;phone_number_id",
+                "unknown column \"name;phone_number_id\"; the columns are name,",
+            ),
             ("name,phone_number_id,name", "the column name twice"),
             ("phone_number_id", "does not have the column name"),
             ("name", "does not have the column phone_number_id"),
@@ -446,7 +523,7 @@ mod tests {
         {
             let mut bytes = start.as_bytes().to_vec();
             bytes.extend_from_slice(&endless);
-            let report = input(&bytes).check().unwrap().unwrap_err();
+            let report = check(&bytes).err().unwrap();
             assert!(report.contains("longer than 1 MiB"), "{report}");
             assert!(report.contains("not read"), "{report}");
         }
@@ -454,7 +531,7 @@ mod tests {
 
     #[test]
     fn what_is_not_utf8_is_a_bad_row() {
-        let report = input(b"name,phone_number_id\n\xff,x\nok,y\n").check().unwrap().unwrap_err();
+        let report = check(b"name,phone_number_id\n\xff,x\nok,y\n").err().unwrap();
         insta(&report, &["2 rows of 2", "line 2: the column name is not UTF-8"]);
     }
 }

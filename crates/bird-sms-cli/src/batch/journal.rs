@@ -102,6 +102,15 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
+    /// How much is known of a connector that exists.
+    fn knows(self) -> u8 {
+        match self {
+            Self::Nothing | Self::Unknown | Self::Exists => 0,
+            Self::Created(_) => 1,
+            Self::Ready(..) => 2,
+        }
+    }
+
     /// Whether a connector exists, or may, that is not ready.
     pub(crate) fn is_unfinished(self) -> bool {
         matches!(self, Self::Unknown | Self::Exists | Self::Created(_))
@@ -247,7 +256,11 @@ impl Story {
 
     fn tell(&mut self, event: &Event) {
         if let Some((number, standing)) = event.standing() {
-            self.standings.insert(number, standing);
+            let known = self.standings.entry(number).or_insert(standing);
+            // What is known of a connector is not forgotten over an event that knows less.
+            if standing.knows() >= known.knows() {
+                *known = standing;
+            }
         }
     }
 

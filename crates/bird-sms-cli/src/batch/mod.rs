@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use bird_sms::{BatchItem, Error, PhoneNumberId, RateLimits, SmsConnectorRequest, Workspace};
 use futures_util::{StreamExt, stream};
+use same_file::Handle;
 use tokio::sync::oneshot;
 
 use self::input::{Input, Row};
@@ -27,9 +28,7 @@ use crate::settings::connect;
 
 /// Runs a batch to its end, or up to a signal. What to tell at the end, and how to exit.
 pub(crate) async fn batch(args: &Batch, shared: &Shared) -> Result<(String, Code), Failure> {
-    let input = Input::open(&args.input).map_err(|error| unreadable(&args.input, &error))?;
-    let rows = input
-        .check()
+    let input = Input::check(&args.input)
         .map_err(|error| unreadable(&args.input, &error))?
         .map_err(|report| Failure::Usage(format!("{}: {report}", args.input.display())))?;
     let limits = RateLimits {
@@ -37,7 +36,7 @@ pub(crate) async fn batch(args: &Batch, shared: &Shared) -> Result<(String, Code
         gets_per_second: args.gets_per_second,
     };
     if args.dry_run {
-        return dry_run(args, shared, &input, rows, limits);
+        return dry_run(args, shared, &input, limits);
     }
     let connected = connect(shared, |client| client.rate_limits(limits)).await?;
     let (journal, mut story) = Journal::open(&args.journal, connected.workspace.id())?;
@@ -56,8 +55,8 @@ pub(crate) async fn batch(args: &Batch, shared: &Shared) -> Result<(String, Code
     let mut run = Run {
         out: Out::open(args.out.as_deref(), shared.json)
             .map_err(|error| Failure::Usage(format!("the output cannot be written: {error}")))?,
-        summary: Summary { rows, ..Summary::default() },
-        progress: Progress::new(shared.json, rows),
+        summary: Summary { rows: input.len(), ..Summary::default() },
+        progress: Progress::new(shared.json, input.len()),
         journal,
     };
     run.leave_alone(args, &story, &input)?;
@@ -80,10 +79,10 @@ impl Run {
     fn leave_alone(&mut self, args: &Batch, story: &Story, input: &Input) -> Result<(), Failure> {
         let mut elsewhere = story.unfinished();
         for row in input.rows().map_err(|error| unreadable(&args.input, &error))? {
-            let request = unchanged(row)?;
+            let request = checked(row)?;
             elsewhere -= usize::from(story.standing(request.phone_number_id()).is_unfinished());
             if let Some(outcome) = left_alone(args, story, &request) {
-                self.tell(&outcome)?;
+                self.tell(&outcome).map_err(|error| not_written(&error))?;
             }
         }
         self.summary.ready_before = self.summary.ready;
@@ -122,7 +121,7 @@ impl Run {
         }
         let (mut outcomes, mut signals) = (pin!(installs.start()), pin!(interrupted()));
         let began = Instant::now();
-        let (mut signal, mut unrecorded) = (None, None);
+        let (mut signal, mut unrecorded, mut unwritten) = (None, None, None);
         self.progress.begin(&self.summary);
         loop {
             let outcome = tokio::select! {
@@ -143,26 +142,33 @@ impl Run {
             }
             let doubtful = self.journal.doubts(outcome.request.phone_number_id());
             let outcome = Outcome::of(&outcome, doubtful);
-            self.tell(&outcome)?;
+            if let Err(error) = self.tell(&outcome) {
+                unwritten = Some(error);
+                self.out = Out::Nowhere;
+                stop.take().map(|stop| stop.send(()));
+            }
             // After a signal the rows fail for a reason that everybody knows.
             if let (Some(error), None) = (&outcome.error, &signal) {
                 self.progress.failure(outcome.phone_number_id(), error);
             }
             self.progress.advance(&self.summary, self.journal.created());
         }
-        self.out.flush().map_err(|error| unwritten(&error))?;
         self.progress.finish();
+        if let Err(error) = self.out.flush() {
+            unwritten = Some(error);
+        }
         self.summary.created = self.journal.created();
         self.summary.finish(began.elapsed());
-        match unrecorded {
-            Some(error) => Err(Failure::Unexpected(format!("the batch was stopped: {error}"))),
-            None => Ok(signal),
+        match (unrecorded, unwritten) {
+            (Some(error), _) => Err(Failure::Unexpected(format!("the batch was stopped: {error}"))),
+            (None, Some(error)) => Err(not_written(&error)),
+            (None, None) => Ok(signal),
         }
     }
 
-    fn tell(&mut self, outcome: &Outcome) -> Result<(), Failure> {
+    fn tell(&mut self, outcome: &Outcome) -> std::io::Result<()> {
         self.summary.count(outcome);
-        self.out.write(outcome).map_err(|error| unwritten(&error))
+        self.out.write(outcome)
     }
 }
 
@@ -187,7 +193,7 @@ fn items(
     })
 }
 
-fn unwritten(error: &std::io::Error) -> Failure {
+fn not_written(error: &std::io::Error) -> Failure {
     Failure::Unexpected(format!(
         "the output cannot be written: {error}. The journal has what was done; the same command goes on"
     ))
@@ -205,18 +211,20 @@ fn dry_run(
     args: &Batch,
     shared: &Shared,
     input: &Input,
-    rows: u64,
     limits: RateLimits,
 ) -> Result<(String, Code), Failure> {
-    let workspace_id = shared.workspace_id.as_deref().map(str::parse).transpose()?;
+    // An embedded sandbox has none yet.
+    let workspace_id = shared.workspace_id.as_deref().filter(|_| !shared.sandbox);
+    let workspace_id = workspace_id.map(str::parse).transpose()?;
     let mut story = Story::read(&args.journal, workspace_id)?;
     for Adopted { phone_number_id, connector_id } in &args.adopt {
         adoptable(&story, *phone_number_id)?;
         story.adopt(*phone_number_id, *connector_id);
     }
+    let rows = input.len();
     let (mut create, mut wait, mut done, mut left) = (0_u64, 0_u64, 0_u64, 0_u64);
     for row in input.rows().map_err(|error| unreadable(&args.input, &error))? {
-        let request = unchanged(row)?;
+        let request = checked(row)?;
         match left_alone(args, &story, &request).map(|outcome| outcome.status) {
             Some(Status::Ready) => done += 1,
             Some(_) => left += 1,
@@ -248,8 +256,14 @@ fn dry_run(
 
 /// The output starts anew, which must not be over something that is needed.
 fn spare(out: &Path, needed: &Path, what: &str) -> Result<(), Failure> {
-    // A file that does not exist yet is no other.
-    if same_file::is_same_file(out, needed).unwrap_or(false) {
+    let handle = |path: &Path| {
+        if path == Path::new("-") {
+            return Handle::stdin().ok();
+        }
+        // A pipe is not opened twice.
+        path.is_file().then(|| Handle::from_path(path).ok())?
+    };
+    if out != Path::new("-") && handle(out).is_some_and(|out| Some(out) == handle(needed)) {
         return Err(Failure::Usage(format!(
             "--out {} would overwrite the {what}; name another file; nothing was sent",
             out.display()
@@ -271,9 +285,9 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::Usage(format!("{} cannot be read: {error}", path.display()))
 }
 
-/// Rows were checked before; what is wrong now was changed in between.
-fn unchanged(row: Row) -> Result<SmsConnectorRequest, Failure> {
+/// Rows were checked before, and are read from a copy that nobody else knows.
+fn checked(row: Row) -> Result<SmsConnectorRequest, Failure> {
     row.map_err(|_| {
-        Failure::Usage("the input changed while it was read; nothing was sent".to_owned())
+        Failure::Unexpected("the copy of the rows cannot be read; nothing was sent".into())
     })
 }

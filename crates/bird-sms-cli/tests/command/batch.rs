@@ -329,9 +329,53 @@ async fn the_output_overwrites_neither_the_rows_nor_the_journal() {
         assert_eq!(code, 2, "{stderr}");
         assert!(stderr.contains("would overwrite the"), "{stderr}");
     }
+    let mut command =
+        in_sandbox(&sandbox, &["batch", "-", "--journal", "j.jsonl", "--out", "numbers.csv"]);
+    let stdin = std::fs::File::open(batch.path("numbers.csv")).unwrap();
+    command.current_dir(batch.folder.path()).stdin(stdin);
+    assert_eq!(run(command).await.0, 2);
     assert_eq!(std::fs::read(batch.path("numbers.csv")).unwrap(), rows);
     assert_eq!(lines(&batch.path("j.jsonl")).len(), 1);
     assert_eq!(sandbox.post_count(), 0);
+}
+
+#[tokio::test]
+async fn what_is_ready_stays_so_whatever_a_journal_says_after_it() {
+    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
+    assert_eq!(batch.run(&sandbox, &[]).await.0, 0);
+    let journal = std::fs::read_to_string(batch.path("j.jsonl")).unwrap();
+    let (head, row) = journal.split_once('\n').unwrap();
+    let mixed = format!("{head}\n{row}{}", row.lines().next().unwrap().to_owned() + "\n");
+    std::fs::write(batch.path("j.jsonl"), mixed).unwrap();
+    let (code, stdout, _) = batch.run(&sandbox, &["--dry-run"]).await;
+    assert!(code == 0 && stdout.contains("1 are ready, 0 are left alone"), "{stdout}");
+}
+
+#[tokio::test]
+async fn a_try_in_the_embedded_sandbox_does_not_pass_for_a_real_run() {
+    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
+    // The environment names the real workspace.
+    let (code, stdout, stderr) = batch.run(&sandbox, &["--sandbox"]).await;
+    assert_eq!((code, sandbox.post_count()), (0, 0), "{stdout} {stderr}");
+    for more in [&[][..], &["--dry-run"]] {
+        let (code, _, stderr) = batch.run(&sandbox, more).await;
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("j.jsonl is of workspace"), "{stderr}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_output_that_cannot_be_written_stops_the_batch_and_loses_nothing() {
+    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(600));
+    let (code, _, stderr) =
+        batch.run(&sandbox, &["--out", "/dev/full", "--concurrency", "20"]).await;
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("the same command goes on"), "{stderr}");
+    assert!(sandbox.post_count() < 600, "it did not stop");
+    let (code, stdout, _) = batch.run(&sandbox, &[]).await;
+    assert_eq!(code, 0, "{stdout}");
+    assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (600, 600));
 }
 
 #[tokio::test]
