@@ -30,7 +30,7 @@ complete -c bird-sms -n "__fish_bird_sms_needs_command" -l access-key-file -d 'A
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l timeout -d 'How long an install or a wait may take in all, such as 90s or 2m' -r
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l poll-interval -d 'How long to wait before the first look at a connector; the waits grow from there to 5s' -r
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l json -d 'Print the result, and an error, as one JSON object'
-complete -c bird-sms -n "__fish_bird_sms_needs_command" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (`RUST_LOG` is obeyed too)'
+complete -c bird-sms -n "__fish_bird_sms_needs_command" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (without it, `RUST_LOG` is obeyed)'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l sandbox -d 'Run against an embedded sandbox: no account, no network'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -s h -l help -d 'Print help'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -s V -l version -d 'Print version'
@@ -53,7 +53,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l access-key
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l timeout -d 'How long an install or a wait may take in all, such as 90s or 2m' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-interval -d 'How long to wait before the first look at a connector; the waits grow from there to 5s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l json -d 'Print the result, and an error, as one JSON object'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (`RUST_LOG` is obeyed too)'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (without it, `RUST_LOG` is obeyed)'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l sandbox -d 'Run against an embedded sandbox: no account, no network'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -s h -l help -d 'Print help'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l workspace-id -d 'The workspace: a UUID' -r
@@ -62,7 +62,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l access-key-fi
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l timeout -d 'How long an install or a wait may take in all, such as 90s or 2m' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l poll-interval -d 'How long to wait before the first look at a connector; the waits grow from there to 5s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l json -d 'Print the result, and an error, as one JSON object'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (`RUST_LOG` is obeyed too)'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (without it, `RUST_LOG` is obeyed)'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l sandbox -d 'Run against an embedded sandbox: no account, no network'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -s h -l help -d 'Print help'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l journal -d 'Where each step is recorded before the next; the same command with the same journal goes on' -r -F
@@ -79,7 +79,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-interva
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l dry-run -d 'Check the rows and the journal, say what would be done, and send nothing'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l retry-unknown -d 'Install rows again of which an earlier run does not know whether it created a connector'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l json -d 'Print the result, and an error, as one JSON object'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (`RUST_LOG` is obeyed too)'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (without it, `RUST_LOG` is obeyed)'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l sandbox -d 'Run against an embedded sandbox: no account, no network'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -s h -l help -d 'Print help'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l workspace-id -d 'The workspace: a UUID' -r
@@ -88,7 +88,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l access-k
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l timeout -d 'How long an install or a wait may take in all, such as 90s or 2m' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l poll-interval -d 'How long to wait before the first look at a connector; the waits grow from there to 5s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l json -d 'Print the result, and an error, as one JSON object'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (`RUST_LOG` is obeyed too)'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (without it, `RUST_LOG` is obeyed)'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l sandbox -d 'Run against an embedded sandbox: no account, no network'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -s h -l help -d 'Print help'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l listen -d 'Where to listen: a loopback address; port 0 takes a free one' -r
@@ -102,7 +102,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l access-key
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l timeout -d 'How long an install or a wait may take in all, such as 90s or 2m' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l poll-interval -d 'How long to wait before the first look at a connector; the waits grow from there to 5s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l json -d 'Print the result, and an error, as one JSON object'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (`RUST_LOG` is obeyed too)'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (without it, `RUST_LOG` is obeyed)'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l sandbox -d 'Run against an embedded sandbox: no account, no network'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -s h -l help -d 'Print help'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l workspace-id -d 'The workspace: a UUID' -r
@@ -111,7 +111,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l access
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l timeout -d 'How long an install or a wait may take in all, such as 90s or 2m' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l poll-interval -d 'How long to wait before the first look at a connector; the waits grow from there to 5s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l json -d 'Print the result, and an error, as one JSON object'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (`RUST_LOG` is obeyed too)'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -s v -l verbose -d 'Trace what happens to stderr; twice for every detail (without it, `RUST_LOG` is obeyed)'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l sandbox -d 'Run against an embedded sandbox: no account, no network'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions help" -f -a "install" -d 'Install an SMS channel and print its id'

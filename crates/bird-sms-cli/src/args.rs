@@ -73,7 +73,7 @@ pub struct Shared {
     #[arg(long, global = true)]
     pub json: bool,
 
-    /// Trace what happens to stderr; twice for every detail (`RUST_LOG` is obeyed too)
+    /// Trace what happens to stderr; twice for every detail (without it, `RUST_LOG` is obeyed)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 

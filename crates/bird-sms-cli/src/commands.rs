@@ -2,7 +2,7 @@ use std::convert::identity;
 use std::io::{self, Write};
 use std::path::Path;
 
-use bird_sms::ConnectorId;
+use bird_sms::{ConnectorId, SmsChannel};
 use clap::CommandFactory;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -14,6 +14,24 @@ use crate::interrupt::{failure, interrupted};
 use crate::progress::Progress;
 use crate::report::{self, Failure};
 use crate::settings::connect;
+
+/// Tells what is wrong with the arguments, as they ask for it. Help and versions are no errors.
+#[must_use]
+pub fn refuse(error: &clap::Error) -> Code {
+    let json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
+    if !error.use_stderr() || !json {
+        // There is nobody left to tell when this fails.
+        let _ = error.print();
+        return if error.use_stderr() { Code::Usage } else { Code::Done };
+    }
+    // What is wrong comes first; how it would be right is for people.
+    let text = error.render().to_string();
+    let problem: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let problem = problem.join(" ");
+    let failure = Failure::Usage(problem.trim_start_matches("error: ").to_owned());
+    failure.tell(true, None);
+    failure.code()
+}
 
 /// Runs the command to its end.
 #[must_use]
@@ -97,7 +115,7 @@ async fn install(install: &args::Install, shared: &Shared) -> Result<(), Failure
         code = interrupted() => Err(failure(code, &progress)),
     };
     progress.finish();
-    print_line(&report::channel(&result?, shared.json))
+    print_channel(&result?, shared.json)
 }
 
 async fn wait(connector: &args::Connector, shared: &Shared) -> Result<(), Failure> {
@@ -112,7 +130,7 @@ async fn wait(connector: &args::Connector, shared: &Shared) -> Result<(), Failur
         code = interrupted() => Err(failure(code, &progress)),
     };
     progress.finish();
-    print_line(&report::channel(&result?, shared.json))
+    print_channel(&result?, shared.json)
 }
 
 async fn show(connector: &args::Connector, shared: &Shared) -> Result<(), Failure> {
@@ -147,15 +165,35 @@ async fn serve(sandbox: &args::Sandbox) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A channel that nobody is told of is one to be looked for.
+fn print_channel(channel: &SmsChannel, json: bool) -> Result<(), Failure> {
+    let SmsChannel { id, connector_id, .. } = channel;
+    write(&format!("{}\n", report::channel(channel, json))).map_err(|error| Failure::Ended {
+        code: Code::Unexpected,
+        message: format!(
+            "channel {id} of connector {connector_id} is ready, {}",
+            unwritten(&error)
+        ),
+        connector_id: Some(connector_id.to_string()),
+        connector_may_exist: true,
+    })
+}
+
 fn print_line(text: &str) -> Result<(), Failure> {
     print(&format!("{text}\n"))
 }
 
-/// `println!` would panic when nobody reads.
 fn print(text: &str) -> Result<(), Failure> {
+    write(text).map_err(|error| Failure::Unexpected(unwritten(&error)))
+}
+
+fn unwritten(error: &io::Error) -> String {
+    format!("the result could not be written: {error}")
+}
+
+/// `println!` would panic when nobody reads.
+fn write(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Failure::Unexpected(format!("the result could not be written: {error}")))
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }

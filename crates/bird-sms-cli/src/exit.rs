@@ -83,7 +83,11 @@ impl Code {
     #[must_use]
     pub fn of_read(error: &Error) -> Self {
         match error {
-            Error::Read(error) => match error.cause {
+            Error::Read(error) => match &error.cause {
+                // A server that is there and does not serve.
+                ReadFailure::Answer(answer) if matches!(answer.status, 408 | 500..) => {
+                    Self::Unreachable
+                }
                 ReadFailure::Answer(_) => Self::Refused,
                 ReadFailure::NoAnswer(_) => Self::Unreachable,
                 _ => Self::Unexpected,

@@ -40,7 +40,7 @@ pub(crate) fn failure(code: Code, progress: &Progress) -> Failure {
             (format!("{what}; connector {id} exists, its channel is not there yet"), Some(id), true)
         }
     };
-    Failure::Signal {
+    Failure::Ended {
         code,
         message,
         connector_id: id.map(|id| id.to_string()),

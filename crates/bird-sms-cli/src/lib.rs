@@ -13,4 +13,4 @@ mod progress;
 mod report;
 mod settings;
 
-pub use commands::run;
+pub use commands::{refuse, run};

@@ -6,5 +6,9 @@ use bird_sms_cli::args::Args;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    bird_sms_cli::run(&Args::parse()).into()
+    match Args::try_parse() {
+        Ok(args) => bird_sms_cli::run(&args),
+        Err(error) => bird_sms_cli::refuse(&error),
+    }
+    .into()
 }

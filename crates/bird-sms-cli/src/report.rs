@@ -18,8 +18,8 @@ pub(crate) enum Failure {
     Install(Error),
     /// A read failed.
     Read(Error),
-    /// A signal ended it. The text says what is known of the connector.
-    Signal { code: Code, message: String, connector_id: Option<String>, connector_may_exist: bool },
+    /// Something else ended it, such as a signal. The text says what is known of the connector.
+    Ended { code: Code, message: String, connector_id: Option<String>, connector_may_exist: bool },
     /// Anything else.
     Unexpected(String),
 }
@@ -48,7 +48,7 @@ impl Failure {
             Self::Usage(_) => Code::Usage,
             Self::Install(error) => Code::of_install(error),
             Self::Read(error) => Code::of_read(error),
-            Self::Signal { code, .. } => *code,
+            Self::Ended { code, .. } => *code,
             Self::Unexpected(_) => Code::Unexpected,
         }
     }
@@ -62,7 +62,7 @@ impl Failure {
 
     fn message(&self) -> String {
         match self {
-            Self::Usage(message) | Self::Unexpected(message) | Self::Signal { message, .. } => {
+            Self::Usage(message) | Self::Unexpected(message) | Self::Ended { message, .. } => {
                 message.clone()
             }
             Self::Install(error) | Self::Read(error) => error.to_string(),
@@ -74,7 +74,7 @@ impl Failure {
             Self::Install(error) | Self::Read(error) => {
                 error.connector_id().map(|id| id.to_string())
             }
-            Self::Signal { connector_id, .. } => connector_id.clone(),
+            Self::Ended { connector_id, .. } => connector_id.clone(),
             Self::Usage(_) | Self::Unexpected(_) => None,
         }
     }
@@ -103,7 +103,7 @@ impl Failure {
             _ => None,
         };
         let may_exist = match self {
-            Self::Signal { connector_may_exist, .. } => *connector_may_exist,
+            Self::Ended { connector_may_exist, .. } => *connector_may_exist,
             _ => error.is_some_and(Error::connector_may_exist),
         };
         to_json(&Told {

@@ -46,7 +46,7 @@ macro_rules! id {
             type Err = ParseIdError;
 
             fn from_str(text: &str) -> Result<Self, ParseIdError> {
-                parse(text)
+                parse(text, $what == WORKSPACE)
                     .map(Self)
                     .map_err(|problem| ParseIdError { what: $what, problem })
             }
@@ -80,7 +80,10 @@ id!(
     "use case id"
 );
 
-fn parse(text: &str) -> Result<Uuid, &'static str> {
+/// What people call a workspace's id.
+const WORKSPACE: &str = "workspace id";
+
+fn parse(text: &str, workspace: bool) -> Result<Uuid, &'static str> {
     /// The length of a UUID with hyphens. Other spellings are not what the vendor shows.
     const HYPHENATED: usize = 36;
 
@@ -91,6 +94,9 @@ fn parse(text: &str) -> Result<Uuid, &'static str> {
         return Err("is a URL; paste only the UUID that stands in it");
     }
     if text.starts_with("ws_") {
+        if !workspace {
+            return Err("is the `ws_…` identifier of a workspace; it must be a UUID of its own");
+        }
         return Err(
             "starts with `ws_`, which is not the id that the API knows; paste the workspace's UUID, \
              which the dashboard shows in its address after /workspaces/",
@@ -118,6 +124,8 @@ mod tests {
         assert!(problem("ws_123").contains("UUID, which the dashboard shows"));
         assert!(problem("https://app.bird.com/workspaces/x").contains("is a URL"));
         assert!(problem("").contains("is empty"));
+        let number = "ws_123".parse::<PhoneNumberId>().unwrap_err().to_string();
+        assert!(number.contains("identifier of a workspace"), "{number}");
     }
 
     #[test]

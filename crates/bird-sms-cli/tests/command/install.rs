@@ -259,6 +259,46 @@ async fn with_nobody_to_trust_it_ends_at_once_and_says_what_to_install() {
 }
 
 #[tokio::test]
+async fn a_connector_that_cannot_be_read_now_is_4_and_one_that_may_not_be_read_is_3() {
+    for (status, expected) in [(503, 4), (408, 4), (501, 4), (404, 3), (403, 3)] {
+        let peer = Peer::answering(move |_| Answer::status(status)).await.unwrap();
+        let args = ["connector", CONNECTOR, "--timeout", "1s"];
+        let (code, _, stderr) = run(at(&peer.base_url(), &args)).await;
+        assert_eq!(code, expected, "{status}: {stderr}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_result_that_cannot_be_written_is_told_with_its_ids() {
+    let peer = peer([Answer::json(201, ready())]).await;
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = at(&peer.base_url(), &install(&["--json"]));
+    let output = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+    let (code, _, stderr) = ended(output.wait_with_output().await.unwrap());
+    let error: Value = serde_json::from_str(&stderr).unwrap();
+    assert_eq!((code, &error["connectorId"]), (1, &CONNECTOR.into()), "{stderr}");
+    assert_eq!(error["connectorMayExist"], true);
+    assert!(error["message"].as_str().unwrap().contains(CHANNEL), "{stderr}");
+}
+
+#[tokio::test]
+async fn arguments_that_make_no_sense_are_an_object_too() {
+    for args in [&["install", "--json"][..], &["install", "--json", "--conversational", "perhaps"]]
+    {
+        let (code, stdout, stderr) = run(bird_sms(args)).await;
+        assert_eq!((code, &*stdout), (2, ""));
+        let error: Value = serde_json::from_str(&stderr).unwrap();
+        assert_eq!((&error["error"], &error["exitCode"]), (&"usage".into(), &2.into()));
+        assert!(error["message"].as_str().unwrap().len() > 20, "{stderr}");
+    }
+    let (code, stdout, stderr) = run(bird_sms(&["install", "--json", "--help"])).await;
+    assert!(code == 0 && stdout.contains("--phone-number-id") && stderr.is_empty());
+    let (code, _, stderr) = run(bird_sms(&["install"])).await;
+    assert!(code == 2 && stderr.contains("Usage:"), "{stderr}");
+}
+
+#[tokio::test]
 async fn a_doubt_is_5() {
     let unreadable = Answer::json(201, "{");
     for (script, posts) in [
