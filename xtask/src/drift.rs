@@ -74,7 +74,8 @@ pub(crate) fn run(
             serde_json::from_slice(&answer).with_context(|| format!("{name} is not JSON"))?;
         found.insert(name, findings(&shape, &answer));
         if let Some(folder) = record {
-            let path = write(folder, operation, &if redact { redacted(&answer) } else { answer })?;
+            let answer = if redact { redacted(&answer, &shape) } else { answer };
+            let path = write(folder, operation, &answer)?;
             eprintln!("recorded {}", path.display());
         }
     }
