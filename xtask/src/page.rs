@@ -49,7 +49,7 @@ fn is_required(schema: &Value, field: &str) -> bool {
 }
 
 #[test]
-fn every_field_of_the_page_is_in_the_contract_as_the_page_has_it() {
+fn every_field_and_value_of_the_page_is_in_the_contract_as_the_page_has_it() {
     let (page, contract) = (page(), contract());
     for (name, fields) in object(&page["schemas"]) {
         let schema = &contract["components"]["schemas"][name];
@@ -61,6 +61,12 @@ fn every_field_of_the_page_is_in_the_contract_as_the_page_has_it() {
             // What the page does not say is there with its source.
             let sourced = ours == format!("nullable {on_page}") && property["x-source"].is_string();
             assert!(ours == on_page || sourced, "{name}.{field}: {ours}, on the page {on_page}");
+        }
+    }
+    for (name, values) in object(&page["enums"]) {
+        let ours = contract["components"]["schemas"][name]["enum"].as_array();
+        for value in values.as_array().unwrap() {
+            assert!(ours.is_some_and(|ours| ours.contains(value)), "{name} has no {value}");
         }
     }
 }
