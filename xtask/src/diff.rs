@@ -51,6 +51,7 @@ enum Way {
 pub(crate) fn compare(old: &Value, new: &Value) -> anyhow::Result<Vec<Change>> {
     let mut comparison = Comparison::default();
     comparison.operations(&operations(old)?, &operations(new)?);
+    comparison.schemas(old, new);
     for keyword in ["openapi", "servers", "security"] {
         if old[keyword] != new[keyword] {
             let what = format!("`{keyword}` changed");
@@ -96,6 +97,24 @@ impl Comparison {
         }
         if !self.seen_in.is_empty() {
             entry.2.insert(self.seen_in.clone());
+        }
+    }
+
+    /// Each schema is a type of the raw client, by its name.
+    fn schemas(&mut self, old: &Value, new: &Value) {
+        let names = |contract: &Value| -> BTreeSet<String> {
+            let schemas = contract["components"]["schemas"].as_object();
+            schemas.into_iter().flatten().map(|(name, _)| name.clone()).collect()
+        };
+        let (old, new) = (names(old), names(new));
+        let at = |name: &str| format!("/components/schemas/{name}");
+        for name in old.difference(&new) {
+            let what = format!("the schema {name} is gone");
+            self.note(&at(name), &what, Class::Breaking, "its Rust type is gone");
+        }
+        for name in new.difference(&old) {
+            let what = format!("the schema {name} is new");
+            self.note(&at(name), &what, Class::Compatible, "it becomes a new type");
         }
     }
 
@@ -153,7 +172,7 @@ impl Comparison {
             self.seen_in = format!("{id} {status}");
             let success = status.starts_with('2');
             match both {
-                (Some(Some(old)), Some(Some(new))) => self.shape(old, new, Way::Answer),
+                (Some(Some(old)), Some(Some(new))) => self.value(old, new, Way::Answer),
                 (Some(_), Some(_)) if old.answers[status] != new.answers[status] => {
                     let what = format!("the body of the answer {status} of {id} is new or gone");
                     self.note(at, &what, Class::Unknown, "no rule knows it");
@@ -235,8 +254,24 @@ impl Comparison {
         }
     }
 
+    /// A value that is no field: an item, an alternative, an answer.
+    fn value(&mut self, old: &Shape, new: &Shape, way: Way) {
+        if old.nullable != new.nullable {
+            let what = if new.nullable { "it may be null now" } else { "it is never null now" };
+            self.note(&new.at, what, Class::Breaking, TYPE);
+        }
+        self.shape(old, new, way);
+    }
+
     fn shape(&mut self, old: &Shape, new: &Shape, way: Way) {
         let at = new.at.clone();
+        if let (old, new) = (old.schema(), new.schema())
+            && old != new
+        {
+            let said = |name: Option<&str>| name.unwrap_or("written in place").to_owned();
+            let what = format!("the schema was {} and is {}", said(old), said(new));
+            self.note(&at, &what, Class::Breaking, "its Rust type has another name");
+        }
         if old.kind != new.kind || old.format != new.format {
             let what = format!("the type was {} and is {}", old.name(), new.name());
             self.note(&at, &what, Class::Breaking, "its Rust type changes");
@@ -270,7 +305,7 @@ impl Comparison {
         }
         for (name, both) in pairs(&old.alternatives, &new.alternatives) {
             match both {
-                (Some(old), Some(new)) => self.shape(old, new, way),
+                (Some(old), Some(new)) => self.value(old, new, way),
                 (Some(_), None) => {
                     let what = format!("the alternative {name} is gone");
                     self.note(&at, &what, Class::Breaking, "its variant of the Rust enum is gone");
@@ -288,12 +323,12 @@ impl Comparison {
             }
         }
         match (&old.items, &new.items) {
-            (Some(old), Some(new)) => self.shape(old, new, way),
+            (Some(old), Some(new)) => self.value(old, new, way),
             (None, None) => {}
             _ => self.note(&at, "the type of the items is new or gone", Class::Breaking, TYPE),
         }
         match (&old.additional, &new.additional) {
-            (Additional::Of(old), Additional::Of(new)) => self.shape(old, new, way),
+            (Additional::Of(old), Additional::Of(new)) => self.value(old, new, way),
             (old, new) if old == new => {}
             _ => {
                 let what = "what is said of additional properties changed";
@@ -669,6 +704,38 @@ mod tests {
     }
 
     #[test]
+    fn the_names_of_schemas_are_those_of_rust_types() {
+        let old = parse(CONTRACT).unwrap();
+        let new = parse(&CONTRACT.replace("ChannelConfig", "ChannelCfg")).unwrap();
+        let told = compare(&old, &new).unwrap();
+        let told: Vec<_> = told.iter().map(|c| (c.class, c.what.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                (Class::Breaking, "the schema was ChannelConfig and is ChannelCfg"),
+                (Class::Breaking, "the schema ChannelConfig is gone"),
+                (Class::Compatible, "the schema ChannelCfg is new"),
+            ]
+        );
+    }
+
+    #[test]
+    fn null_as_an_item_or_an_additional_value_changes_a_type() {
+        let item = "          items:\n            type: string\n";
+        let (class, _, what) = one(item, &format!("{item}            nullable: true\n"));
+        assert_eq!((class, &*what), (Class::Breaking, "it may be null now"));
+        let with_map = |values: &str| {
+            let map = format!(
+                "        map:\n          type: object\n          additionalProperties: {values}\n        region:\n"
+            );
+            parse(&CONTRACT.replacen("        region:\n", &map, 1)).unwrap()
+        };
+        let (old, new) = (with_map("{type: string}"), with_map("{type: string, nullable: true}"));
+        assert_eq!(compare(&old, &new).unwrap()[0].class, Class::Breaking);
+        assert_eq!(compare(&new, &old).unwrap()[0].what, "it is never null now");
+    }
+
+    #[test]
     fn operations_and_parameters_are_functions_and_arguments() {
         let told = changes("operationId: getConnector", "operationId: readConnector");
         let told: Vec<_> = told.iter().map(|c| (c.class, c.what.as_str())).collect();
@@ -695,6 +762,7 @@ mod tests {
             ("https://api.example.com", "https://api.eu.example.com"),
             ("scheme: AccessKey", "scheme: Bearer"),
             ("          x-lenient: true\n", ""),
+            ("        region:\n", "        region:\n          x-secret: true\n"),
             ("        region:\n", "        region:\n          multipleOf: 3\n"),
             ("additionalProperties: false", "additionalProperties: true"),
         ] {

@@ -51,14 +51,13 @@ pub(crate) enum Additional {
 }
 
 /// Keywords that say nothing about which values there are.
-const PROSE: [&str; 8] = [
+const PROSE: [&str; 7] = [
     "description",
     "example",
     "examples",
     "title",
     "externalDocs",
     "x-source",
-    "x-secret",
     "x-connector-template",
 ];
 const LIMITS: [&str; 11] = [
@@ -173,6 +172,11 @@ impl Shape {
         self.fields.extend(part.fields);
         self.alternatives.extend(part.alternatives);
         self.rest.extend(part.rest);
+    }
+
+    /// The name of the schema that it is, when it is not written in place.
+    pub(crate) fn schema(&self) -> Option<&str> {
+        self.at.strip_prefix("/components/schemas/").filter(|name| !name.contains('/'))
     }
 
     /// Its type in a word or two.

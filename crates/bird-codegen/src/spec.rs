@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use openapiv3::{
-    OpenAPI, Operation, ReferenceOr, Schema, SchemaKind, StatusCode, StringFormat, Type,
-    VariantOrUnknownOrEmpty,
+    IntegerType, NumberType, OpenAPI, Operation, ReferenceOr, Schema, SchemaKind, StatusCode,
+    StringFormat, Type, VariantOrUnknownOrEmpty,
 };
 
 /// The fields that the contract marks for a pass over the generated code, as (schema, property).
@@ -26,7 +26,7 @@ pub(crate) fn prepare(contract: &mut OpenAPI) -> Marked {
         // Whoever refers to it says whether it may be null; typify would wrap the type in an Option.
         schema.schema_data.nullable = false;
         one_shape(schema);
-        plain_strings(schema);
+        without_limits(schema);
         null_means_absent(schema);
         collect_marked(name, schema, &mut marked);
     }
@@ -97,9 +97,10 @@ fn one_shape(schema: &mut Schema) {
     inner_schemas(schema).into_iter().for_each(one_shape);
 }
 
-/// Takes the lengths and patterns off strings: typify makes each into a type of its own, which refuses
-/// to decode an answer that the server found fit to send.
-fn plain_strings(schema: &mut Schema) {
+/// Takes the limits off values: typify makes a type of its own of a string with a length or pattern, of a
+/// number with a minimum and of a list without duplicates, which refuses to decode an answer that the server
+/// found fit to send.
+fn without_limits(schema: &mut Schema) {
     match &mut schema.schema_kind {
         SchemaKind::Type(Type::String(string)) => {
             string.min_length = None;
@@ -112,8 +113,28 @@ fn plain_strings(schema: &mut Schema) {
                 string.format = VariantOrUnknownOrEmpty::Empty;
             }
         }
-        _ => inner_schemas(schema).into_iter().for_each(plain_strings),
+        SchemaKind::Type(Type::Integer(integer)) => {
+            *integer = IntegerType {
+                format: integer.format.clone(),
+                enumeration: std::mem::take(&mut integer.enumeration),
+                ..IntegerType::default()
+            };
+        }
+        SchemaKind::Type(Type::Number(number)) => {
+            *number = NumberType {
+                format: number.format.clone(),
+                enumeration: std::mem::take(&mut number.enumeration),
+                ..NumberType::default()
+            };
+        }
+        SchemaKind::Type(Type::Array(array)) => {
+            array.min_items = None;
+            array.max_items = None;
+            array.unique_items = false;
+        }
+        _ => {}
     }
+    inner_schemas(schema).into_iter().for_each(without_limits);
 }
 
 /// Makes every optional array and map nullable: typify turns them into `#[serde(default)] Vec<_>`,
@@ -247,13 +268,19 @@ mod tests {
     }
 
     #[test]
-    fn lengths_and_patterns_of_strings_are_dropped_at_any_depth() {
-        let mut schema = schema(
-            "{type: object, properties: {a: {type: array, items: {type: string, minLength: 1, pattern: x}}}}",
+    fn limits_are_dropped_at_any_depth_and_what_says_more_stays() {
+        let mut limited = schema(
+            "{type: object, properties: {a: {type: array, minItems: 2, maxItems: 2, uniqueItems: true, \
+             items: {type: string, minLength: 1, pattern: x}}, \
+             b: {type: integer, format: int64, minimum: 1, exclusiveMaximum: true, maximum: 9}, \
+             c: {type: number, format: double, multipleOf: 0.5, enum: [0.5, 1.5]}}}",
         );
-        plain_strings(&mut schema);
-        let text = yaml_serde::to_string(&schema).unwrap();
-        assert!(!text.contains("minLength") && !text.contains("pattern"), "{text}");
+        without_limits(&mut limited);
+        let plain = schema(
+            "{type: object, properties: {a: {type: array, items: {type: string}}, \
+             b: {type: integer, format: int64}, c: {type: number, format: double, enum: [0.5, 1.5]}}}",
+        );
+        assert_eq!(limited, plain);
     }
 
     #[test]
