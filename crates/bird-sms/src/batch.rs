@@ -77,8 +77,8 @@ where
         self
     }
 
-    /// Stops when `stop` ends: no request is begun any more, POSTs under way are heard out, and
-    /// connectors that exist end with [`Error::NotReady`], which has their id.
+    /// Stops when `stop` ends: no install is begun and no POST sent again any more, those under way are
+    /// heard out, and connectors that exist end with [`Error::NotReady`], which has their id.
     pub fn stop_when(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
         self.stop = Some(stop.boxed());
         self
