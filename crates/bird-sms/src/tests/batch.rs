@@ -9,10 +9,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::*;
-use crate::{
-    Backoff, BatchItem, ConfigurationError, PhoneNumberId, RateLimits, Record, Recording,
-    RetryPolicy, Step,
-};
+use crate::{BatchItem, ConfigurationError, PhoneNumberId, RateLimits, Record, Recording, Step};
 
 fn number(n: u128) -> PhoneNumberId {
     Uuid::from_u128(n).into()
@@ -221,18 +218,6 @@ async fn a_channel_that_is_there_is_not_lost_to_a_stop() {
         .stop_when(async move { posted.notified().await });
     let outcomes: Vec<_> = batch.start().collect().await;
     assert_eq!(outcomes[0].result.as_ref().unwrap().id.to_string(), CHANNEL);
-}
-
-/// A client that waits for hours before it tries again, and means it.
-fn patient(peer: &Peer) -> Workspace {
-    let hour = Duration::from_hours(1);
-    let backoff = Backoff { start: hour, factor: 1.0, cap: hour, jitter: 0.0 };
-    let builder = Client::builder()
-        .access_key(AccessKey::new(KEY).unwrap())
-        .base_url(peer.base_url())
-        .install_timeout(10 * hour)
-        .retry_policy(RetryPolicy { backoff, ..Default::default() });
-    workspace(builder)
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use bird_test_peer::{Answer, Peer, head_and_body, refused_url};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Backoff, Doubt, Error, Event, RetryPolicy, TransportErrorKind};
+use crate::{Doubt, Error, Event, RetryPolicy, TransportErrorKind};
 
 async fn peer(script: impl IntoIterator<Item = Answer>) -> Peer {
     Peer::script(script).await.unwrap()
@@ -421,15 +421,8 @@ async fn a_future_that_is_dropped_in_flight_sent_one_post_and_the_client_goes_on
 // Fault 30.
 #[tokio::test]
 async fn a_future_that_is_dropped_between_attempts_sends_no_other() {
-    let hour = Duration::from_hours(1);
-    let backoff = Backoff { start: hour, factor: 1.0, cap: hour, jitter: 0.0 };
     let peer = peer([Answer::status(503), created()]).await;
-    let client = Client::builder()
-        .access_key(AccessKey::new(KEY).unwrap())
-        .base_url(peer.base_url())
-        .install_timeout(10 * hour)
-        .retry_policy(RetryPolicy { backoff, ..Default::default() });
-    let workspace = workspace(client);
+    let workspace = patient(&peer);
     let waits = Arc::new(tokio::sync::Notify::new());
     let told = Arc::clone(&waits);
     let install =

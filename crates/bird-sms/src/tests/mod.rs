@@ -18,8 +18,8 @@ use tokio::time::Instant;
 
 use crate::surroundings::{Sleep, Surroundings};
 use crate::{
-    AccessKey, Client, ClientBuilder, ConnectorId, Error, PendingChannel, SmsChannel,
-    SmsConnectorRequest, Workspace, WorkspaceId,
+    AccessKey, Backoff, Client, ClientBuilder, ConnectorId, Error, PendingChannel, PollPolicy,
+    RetryPolicy, SmsChannel, SmsConnectorRequest, Workspace, WorkspaceId,
 };
 
 const CONNECTOR: &str = "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11";
@@ -67,6 +67,19 @@ fn hurried(base_url: &str) -> (ClientBuilder, Arc<Hurried>) {
         .base_url(base_url)
         .surroundings(Arc::clone(&surroundings) as _);
     (builder, surroundings)
+}
+
+/// A workspace whose client waits for hours before it tries or looks again, and means it.
+fn patient(peer: &Peer) -> Workspace {
+    let hour = Duration::from_hours(1);
+    let backoff = Backoff { start: hour, factor: 1.0, cap: hour, jitter: 0.0 };
+    let builder = Client::builder()
+        .access_key(AccessKey::new(KEY).unwrap())
+        .base_url(peer.base_url())
+        .install_timeout(10 * hour)
+        .retry_policy(RetryPolicy { backoff, ..Default::default() })
+        .poll_policy(PollPolicy { backoff, ..Default::default() });
+    workspace(builder)
 }
 
 fn workspace(builder: ClientBuilder) -> Workspace {

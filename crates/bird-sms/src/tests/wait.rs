@@ -5,7 +5,7 @@ use std::time::Duration;
 use bird_test_peer::{Answer, Peer, head_and_body, refused_url};
 
 use super::*;
-use crate::{Backoff, Error, Event, PollPolicy, ReadFailure, RetryPolicy, TransportErrorKind};
+use crate::{Error, Event, PollPolicy, ReadFailure, RetryPolicy, TransportErrorKind};
 
 async fn peer(script: impl IntoIterator<Item = Answer>) -> Peer {
     Peer::script(script).await.unwrap()
@@ -337,17 +337,9 @@ async fn a_wait_that_is_dropped_is_resumed_from_the_id() {
 #[tokio::test]
 async fn a_wait_that_is_dropped_between_looks_is_resumed_from_the_id() {
     let peer = peer([still_pending(), done()]).await;
-    let (builder, _) = hurried(&peer.base_url());
-    let hour = Duration::from_hours(1);
-    let backoff = Backoff { start: hour, factor: 1.0, cap: hour, jitter: 0.0 };
-    let slow = Client::builder()
-        .access_key(AccessKey::new(KEY).unwrap())
-        .base_url(peer.base_url())
-        .install_timeout(10 * hour)
-        .poll_policy(PollPolicy { backoff, ..Default::default() });
     let looked = Arc::new(tokio::sync::Notify::new());
     let told = Arc::clone(&looked);
-    let waiting = workspace(slow).pending_channel(connector_id()).observe(move |event| {
+    let waiting = patient(&peer).pending_channel(connector_id()).observe(move |event| {
         if matches!(event, Event::Polled { .. }) {
             told.notify_one();
         }
@@ -357,7 +349,7 @@ async fn a_wait_that_is_dropped_between_looks_is_resumed_from_the_id() {
         () = looked.notified() => {}
     }
     assert_eq!(peer.gets(), 1);
-    let channel = workspace(builder).pending_channel(connector_id()).wait().await.unwrap();
+    let channel = wait_at(&peer).await.unwrap();
     assert_eq!(channel.id.to_string(), CHANNEL);
 }
 
