@@ -59,8 +59,9 @@ fn replaced(name: &str, value: &Value, known: &BTreeSet<&str>, free: bool) -> Va
             .into(),
         Value::Array(items) => items.iter().map(|item| replaced(name, item, known, free)).collect(),
         Value::String(text) => {
-            if text.parse::<Uuid>().is_ok() {
-                scrubbed(text).into()
+            if let Ok(id) = text.parse::<Uuid>() {
+                // In whichever of its spellings.
+                stand_in(id).to_string().into()
             } else if text.parse::<Timestamp>().is_ok() {
                 if free { "2000-01-01T00:00:00Z".into() } else { value.clone() }
             } else if is_phone_number(name, text) {
@@ -71,7 +72,7 @@ fn replaced(name: &str, value: &Value, known: &BTreeSet<&str>, free: bool) -> Va
                 scrubbed(text).into()
             }
         }
-        Value::Number(number) if free || is_id(name) => {
+        Value::Number(number) if free || is_id(name) || has_digits(number) => {
             if number.is_f64() {
                 Number::from_f64(0.0).into()
             } else {
@@ -122,6 +123,11 @@ fn is_id(name: &str) -> bool {
     name == "id" || name.ends_with("Id") || name.ends_with("_id")
 }
 
+/// Whether it may be a phone number without quotes.
+fn has_digits(number: &Number) -> bool {
+    number.to_string().bytes().filter(u8::is_ascii_digit).count() >= DIGITS
+}
+
 fn is_phone_number(name: &str, text: &str) -> bool {
     let digits = text.chars().filter(char::is_ascii_digit).count();
     let other = |c: char| !(c.is_ascii_digit() || "+-() .".contains(c));
@@ -150,11 +156,13 @@ mod tests {
             "region": "eu-west-1",
             "channel": {"channelId": "1f0e5a3c-0b5a-4f0e-9a52-3d2c1b0a9f8e"},
             "number": {"phoneNumber": "JaneShop", "numberType": "mobile", "country": "+31 6 1234 5678"},
+            "arguments": {"phone": 31_612_345_678_u64, "on": true, "list": ["Jane"]},
+            "externalId": "cust-17",
             "createdAt": "2026-01-01T00:00:00Z",
         });
         let redacted = redacted(&answer);
         let text = redacted.to_string();
-        for secret in ["1f0e5a3c", "Jane", "1234"] {
+        for secret in ["1f0e5a3c", "Jane", "1234", "31612345678", "cust-17"] {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
         assert_eq!(redacted["id"], redacted["channel"]["channelId"]);
@@ -162,6 +170,17 @@ mod tests {
         assert_eq!(redacted["region"], "eu-west-1");
         assert_eq!(redacted["number"]["numberType"], "mobile");
         assert_eq!(redacted["createdAt"], "2026-01-01T00:00:00Z");
+        assert_eq!(redacted["arguments"], json!({"phone": 0, "on": true, "list": ["redacted"]}));
+    }
+
+    #[test]
+    fn a_phone_number_or_an_id_in_another_spelling_is_taken_out_of_a_field_that_is_known() {
+        let answer = json!({
+            "id": "1f0e5a3c0b5a4f0e9a523d2c1b0a9f8e",
+            "number": {"phoneNumber": 31_612_345_678_u64},
+        });
+        let text = redacted(&answer).to_string();
+        assert!(!text.contains("1f0e5a3c") && !text.contains("31612345678"), "{text}");
     }
 
     #[test]
