@@ -45,7 +45,8 @@ const ONE_429: Duration = Duration::from_secs(1);
 /// One budget.
 ///
 /// Nobody who waits holds anything that others wait for: a future that waits for its turn may not be polled
-/// for a while, or never again. Each is told when those before it should be gone, and comes back then.
+/// for a while, or never again. Each is told when those before it should be gone, and comes back then. The
+/// moment of one who is gone earlier passes unused, unless it was the last who waited.
 #[derive(Debug)]
 pub(crate) struct Pace {
     interval: Duration,
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn turns_are_given_in_the_order_of_asking_and_a_dropped_wait_takes_none() {
+    async fn turns_are_given_in_the_order_of_asking_and_a_dropped_wait_makes_nobody_later() {
         let pace = Pace::new(1, Instant::now());
         let _first = pace.turn(&Real, LONG).await.unwrap();
         let order = Mutex::new(Vec::new());
@@ -231,11 +232,14 @@ mod tests {
                 order.lock().unwrap().push(name);
             }
         };
+        let began = Instant::now();
         let (a, b, c) = (ask("a"), ask("b"), ask("c"));
         let dropped = timeout(Duration::from_millis(1500), b);
         let ((), gone, ()) = futures_util::future::join3(a, dropped, c).await;
         assert!(gone.is_err());
         assert_eq!(*order.lock().unwrap(), ["a", "c"]);
+        // The moment of the one who is gone passes unused.
+        assert!(began.elapsed() < Duration::from_millis(3200), "{:?}", began.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
