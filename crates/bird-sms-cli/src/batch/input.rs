@@ -103,10 +103,11 @@ impl Input {
 
     fn report(&self, bad: &[BadRow]) -> io::Result<String> {
         let shown = &bad[..bad.len().min(SHOWN)];
-        let lines = self.lines(shown.iter().flat_map(|row| match row.problem {
-            Problem::Reason(_) => [row.at, row.at],
-            Problem::Twice(first) => [first, row.at],
-        }))?;
+        let firsts = shown.iter().filter_map(|row| match row.problem {
+            Problem::Reason(_) => None,
+            Problem::Twice(first) => Some(first),
+        });
+        let lines = self.lines(shown.iter().map(|row| row.at).chain(firsts))?;
         let plural = if bad.len() == 1 { "" } else { "s" };
         let unread = bad.iter().any(|row| row.last);
         let of = if unread { String::new() } else { format!(" of {}", self.rows) };
