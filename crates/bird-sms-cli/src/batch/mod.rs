@@ -129,23 +129,23 @@ impl Run {
                 code = &mut signals => {
                     signals.set(interrupted());
                     signal = Some(code);
-                    let Some(stop) = stop.take() else { break };
-                    let _ = stop.send(());
-                    self.progress.say("Stopping: what was sent is heard out. Once more stops at once");
+                    if !self.stop(&mut stop) {
+                        break;
+                    }
                     continue;
                 }
             };
             let Some(outcome) = outcome else { break };
             if let (Err(error @ Error::Record(_)), None) = (&outcome.result, &unrecorded) {
                 unrecorded = Some(error.to_string());
-                stop.take().map(|stop| stop.send(()));
+                self.stop(&mut stop);
             }
             let doubtful = self.journal.doubts(outcome.request.phone_number_id());
             let outcome = Outcome::of(&outcome, doubtful);
             if let Err(error) = self.tell(&outcome) {
                 unwritten = Some(error);
                 self.out = Out::Nowhere;
-                stop.take().map(|stop| stop.send(()));
+                self.stop(&mut stop);
             }
             // After a signal the rows fail for a reason that everybody knows.
             if let (Some(error), None) = (&outcome.error, &signal) {
@@ -164,6 +164,16 @@ impl Run {
             (None, Some(error)) => Err(not_written(&error)),
             (None, None) => Ok(signal),
         }
+    }
+
+    /// Stops the batch, and says so. False when it was stopped before.
+    fn stop(&self, stop: &mut Option<oneshot::Sender<()>>) -> bool {
+        let Some(stop) = stop.take() else { return false };
+        // It is gone when there is nothing left to stop.
+        let _ = stop.send(());
+        self.progress
+            .say("Stopping: what was sent is heard out. From now on a signal stops at once");
+        true
     }
 
     fn tell(&mut self, outcome: &Outcome) -> std::io::Result<()> {
