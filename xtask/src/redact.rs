@@ -177,7 +177,7 @@ mod tests {
     fn a_phone_number_or_an_id_in_another_spelling_is_taken_out_of_a_field_that_is_known() {
         let answer = json!({
             "id": "1f0e5a3c0b5a4f0e9a523d2c1b0a9f8e",
-            "number": {"phoneNumber": 31_612_345_678_u64},
+            "region": 31_612_345_678_u64,
         });
         let text = redacted(&answer).to_string();
         assert!(!text.contains("1f0e5a3c") && !text.contains("31612345678"), "{text}");
