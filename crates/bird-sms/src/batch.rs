@@ -247,7 +247,7 @@ impl Batch {
             Err(error) => return Some(Err(error.into())),
         };
         let posts = &self.workspace.traffic().posts;
-        let turn = pin!(posts.turn(self.workspace.client().surroundings(), Duration::MAX));
+        let turn = pin!(posts.turn(self.workspace.client().runtime(), Duration::MAX));
         let Either::Right((Some(turn), _)) = select(self.stop.clone(), turn).await else {
             return None;
         };
@@ -283,7 +283,7 @@ impl Batch {
             // In this order: what is there is not lost to a stop.
             match select(wait, self.stop.clone()).await {
                 Either::Left((result, _)) => return result,
-                Either::Right(((), _)) => self.workspace.client().surroundings().now(),
+                Either::Right(((), _)) => self.workspace.client().runtime().now(),
             }
         };
         Err(pending.not_ready(watch.elapsed(stopped), None))

@@ -9,7 +9,7 @@ use reqwest::Url;
 use reqwest::header::HeaderValue;
 
 use crate::pace::Turn;
-use crate::surroundings::{Real, Surroundings};
+use crate::runtime::{TokioRuntime, Runtime};
 use crate::traffic::Traffic;
 use crate::{
     AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy, TransportError, Workspace,
@@ -50,7 +50,7 @@ struct Settings {
     retry: RetryPolicy,
     poll: PollPolicy,
     limits: RateLimits,
-    surroundings: Arc<dyn Surroundings>,
+    runtime: Arc<dyn Runtime>,
 }
 
 impl Client {
@@ -95,7 +95,7 @@ impl Client {
         if traffic.len() >= KNOWN_WORKSPACES {
             traffic.retain(|_, traffic| Arc::strong_count(traffic) > 1);
         }
-        let new = || Arc::new(Traffic::new(self.limits(), self.surroundings().now()));
+        let new = || Arc::new(Traffic::new(self.limits(), self.runtime().now()));
         Arc::clone(traffic.entry(id).or_insert_with(new))
     }
 
@@ -115,8 +115,8 @@ impl Client {
         &self.inner.settings.poll
     }
 
-    pub(crate) fn surroundings(&self) -> &dyn Surroundings {
-        &*self.inner.settings.surroundings
+    pub(crate) fn runtime(&self) -> &dyn Runtime {
+        &*self.inner.settings.runtime
     }
 
     pub(crate) fn install_timeout(&self) -> Duration {
@@ -178,7 +178,7 @@ impl Default for ClientBuilder {
                 retry: RetryPolicy::default(),
                 poll: PollPolicy::default(),
                 limits: RateLimits::default(),
-                surroundings: Arc::new(Real),
+                runtime: Arc::new(TokioRuntime),
             },
         }
     }
@@ -284,8 +284,8 @@ impl ClientBuilder {
     }
 
     #[cfg(test)]
-    pub(crate) fn surroundings(mut self, surroundings: Arc<dyn Surroundings>) -> Self {
-        self.settings.surroundings = surroundings;
+    pub(crate) fn runtime(mut self, runtime: Arc<dyn Runtime>) -> Self {
+        self.settings.runtime = runtime;
         self
     }
 

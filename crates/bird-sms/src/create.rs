@@ -42,14 +42,14 @@ pub(crate) async fn create(
         return Err(ConfigurationError::ZeroDuration("the timeout of the install").into());
     }
     let client = workspace.client();
-    let surroundings = client.surroundings();
+    let runtime = client.runtime();
     let posts = &workspace.traffic().posts;
     let mut creation = Creation { attempts: 0, server_error: None };
     let (first, stop) = match begun {
         Some(Begun { turn, stop }) => (Some(turn), Some(stop)),
-        None => (posts.turn(surroundings, watch.left(surroundings.now())).await, None),
+        None => (posts.turn(runtime, watch.left(runtime.now())).await, None),
     };
-    let effort = |attempts| Effort { attempts, elapsed: watch.elapsed(surroundings.now()) };
+    let effort = |attempts| Effort { attempts, elapsed: watch.elapsed(runtime.now()) };
     let Some(mut turn) = first else {
         return Err(creation.give_up(Failure::NoAnswer(TransportError::no_turn()), effort(0)));
     };
@@ -60,8 +60,8 @@ pub(crate) async fn create(
             .raw()
             .create_connector_request(workspace.id().as_uuid(), body)
             .map_err(|_| ConfigurationError::BaseUrl("cannot be sent to"))?;
-        let attempt = client.attempt(request, watch.left(surroundings.now()), turn).await;
-        let now = surroundings.now();
+        let attempt = client.attempt(request, watch.left(runtime.now()), turn).await;
+        let now = runtime.now();
         let failure = match attempt {
             Ok(answer) if answer.status.is_success() => {
                 return created(workspace, &answer, progress, effort(creation.attempts));
@@ -86,8 +86,8 @@ pub(crate) async fn create(
         }
         progress.tell(&Event::Retrying { after: wait, reason: failure.reason() });
         let next = async {
-            surroundings.sleep(wait).await;
-            posts.turn(surroundings, left(surroundings.now())).await
+            runtime.sleep(wait).await;
+            posts.turn(runtime, left(runtime.now())).await
         };
         let next = match &stop {
             None => next.await,

@@ -69,7 +69,7 @@ impl InstallSmsChannel {
     async fn run(self) -> Result<SmsChannel, Error> {
         let client = self.workspace.client();
         let timeout = self.timeout.unwrap_or(client.install_timeout());
-        let watch = Watch::start(client.surroundings().now(), timeout);
+        let watch = Watch::start(client.runtime().now(), timeout);
         let body = self.request.body()?;
         let mut pending = create(&self.workspace, &body, watch, self.progress, None).await?;
         pending.wait_until(watch).await

@@ -72,7 +72,7 @@ mod provisioning;
 mod record;
 mod request;
 mod retry_after;
-mod surroundings;
+mod runtime;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::surroundings::Surroundings;
+use crate::runtime::Runtime;
 
 /// How many requests a second a workspace takes, as the vendor limits them. All installs of a
 /// [`Client`](crate::Client) and its clones in one workspace share one budget for POSTs and one for GETs;
@@ -117,14 +117,14 @@ impl Pace {
     /// Cancel safe: who stops waiting takes no turn.
     pub(crate) async fn turn_if(
         &self,
-        surroundings: &dyn Surroundings,
+        runtime: &dyn Runtime,
         left: Duration,
         wanted: impl Fn() -> bool,
     ) -> Option<Turn> {
-        let began = surroundings.now();
+        let began = runtime.now();
         let mut waiting = None;
         loop {
-            let now = surroundings.now();
+            let now = runtime.now();
             let left = left.saturating_sub(now.saturating_duration_since(began));
             if left.is_zero() {
                 return None;
@@ -150,17 +150,17 @@ impl Pace {
                 wait
             };
             waiting.get_or_insert_with(|| Waiting::new(self));
-            surroundings.sleep(wait).await;
+            runtime.sleep(wait).await;
         }
     }
 
     /// Waits for a turn, for no longer than `left`. Cancel safe.
     pub(crate) async fn turn(
         &self,
-        surroundings: &dyn Surroundings,
+        runtime: &dyn Runtime,
         left: Duration,
     ) -> Option<Turn> {
-        self.turn_if(surroundings, left, || true).await
+        self.turn_if(runtime, left, || true).await
     }
 
     /// After a 429, with the wait that it asks for: nobody sends before that, and then all send slower.
@@ -183,7 +183,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::surroundings::Real;
+    use crate::runtime::TokioRuntime;
 
     const LONG: Duration = Duration::from_hours(1);
 
@@ -192,7 +192,7 @@ mod tests {
         let began = Instant::now();
         let mut turns = Vec::new();
         for _ in 0..count {
-            let _turn = pace.turn(&Real, LONG).await.unwrap();
+            let _turn = pace.turn(&TokioRuntime, LONG).await.unwrap();
             turns.push(began.elapsed().as_millis());
         }
         turns
@@ -223,12 +223,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn turns_are_given_in_the_order_of_asking_and_a_dropped_wait_makes_nobody_later() {
         let pace = Pace::new(1, Instant::now());
-        let _first = pace.turn(&Real, LONG).await.unwrap();
+        let _first = pace.turn(&TokioRuntime, LONG).await.unwrap();
         let order = Mutex::new(Vec::new());
         let ask = |name| {
             let (pace, order) = (&pace, &order);
             async move {
-                let _turn = pace.turn(&Real, LONG).await.unwrap();
+                let _turn = pace.turn(&TokioRuntime, LONG).await.unwrap();
                 order.lock().unwrap().push(name);
             }
         };
@@ -245,26 +245,26 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn those_who_wait_and_are_not_polled_or_are_gone_hold_up_nobody() {
         let pace = Pace::new(1, Instant::now());
-        let _first = pace.turn(&Real, LONG).await.unwrap();
-        let mut waits: Vec<_> = (0..3).map(|_| Box::pin(pace.turn(&Real, LONG))).collect();
+        let _first = pace.turn(&TokioRuntime, LONG).await.unwrap();
+        let mut waits: Vec<_> = (0..3).map(|_| Box::pin(pace.turn(&TokioRuntime, LONG))).collect();
         for wait in &mut waits {
             assert!(poll_immediate(wait).await.is_none());
         }
         // They are there, and nobody polls them.
         let began = Instant::now();
         for seconds in [5, 6] {
-            let _turn = pace.turn(&Real, LONG).await.unwrap();
+            let _turn = pace.turn(&TokioRuntime, LONG).await.unwrap();
             assert!(began.elapsed() < Duration::from_secs(seconds), "{:?}", began.elapsed());
         }
         drop(waits);
-        let _turn = pace.turn(&Real, LONG).await.unwrap();
+        let _turn = pace.turn(&TokioRuntime, LONG).await.unwrap();
         assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
     async fn those_who_come_back_together_do_not_leave_together() {
         let pace = Pace::new(50, Instant::now());
-        let mut waits: Vec<_> = (0..50).map(|_| Box::pin(pace.turn(&Real, LONG))).collect();
+        let mut waits: Vec<_> = (0..50).map(|_| Box::pin(pace.turn(&TokioRuntime, LONG))).collect();
         let mut left = 0;
         for wait in &mut waits {
             left += usize::from(poll_immediate(wait).await.is_some());
@@ -285,15 +285,15 @@ mod tests {
     async fn a_pause_of_any_length_does_not_overflow() {
         let pace = Pace::new(1, Instant::now());
         pace.slow_down(Instant::now(), Some(Duration::MAX));
-        assert!(pace.turn(&Real, LONG).await.is_none());
+        assert!(pace.turn(&TokioRuntime, LONG).await.is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_turn_that_comes_too_late_is_not_waited_for() {
         let pace = Pace::new(1, Instant::now());
-        let _first = pace.turn(&Real, LONG).await.unwrap();
+        let _first = pace.turn(&TokioRuntime, LONG).await.unwrap();
         let began = Instant::now();
-        assert!(pace.turn(&Real, Duration::from_millis(100)).await.is_none());
+        assert!(pace.turn(&TokioRuntime, Duration::from_millis(100)).await.is_none());
         assert!(began.elapsed() <= Duration::from_millis(100));
     }
 
@@ -320,6 +320,6 @@ mod tests {
             pace.slow_down(Instant::now() + Duration::from_secs(2 * second), None);
         }
         tokio::time::sleep(Duration::from_secs(200)).await;
-        assert!(pace.turn(&Real, Duration::from_secs(5)).await.is_some());
+        assert!(pace.turn(&TokioRuntime, Duration::from_secs(5)).await.is_some());
     }
 }

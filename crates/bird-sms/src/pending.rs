@@ -13,7 +13,7 @@ use crate::policy::Backoff;
 use crate::progress::Progress;
 use crate::provisioning::Scout;
 use crate::retry_after::retry_after;
-use crate::surroundings::Surroundings;
+use crate::runtime::Runtime;
 use crate::{
     Client, Connector, ConnectorId, Effort, Error, ErrorAnswer, Event, SmsChannel, TransportError,
     UnreadableAnswer, Workspace,
@@ -52,7 +52,7 @@ impl Watch {
 
 /// What the answer asks to wait, if it does.
 pub(crate) fn asked_wait(client: &Client, answer: &Answer) -> Option<Duration> {
-    let now = client.surroundings().wall_clock();
+    let now = client.runtime().system_time();
     retry_after(&answer.headers, now, client.retry().retry_after_cap)
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn next_wait(
     nth: u32,
     asked: Option<Duration>,
 ) -> Duration {
-    let wait = backoff.wait(nth, client.surroundings().random());
+    let wait = backoff.wait(nth, client.runtime().random());
     asked.map_or(wait, |asked| asked.max(wait))
 }
 
@@ -129,7 +129,7 @@ impl PendingChannel {
         answer: &Answer,
         progress: Progress,
     ) -> Self {
-        let now = workspace.client().surroundings().now();
+        let now = workspace.client().runtime().now();
         let ours = sighting.workspace_id.is_none_or(|id| id == workspace.id());
         // An answer about another workspace is left to the next look, which refuses it with a name.
         let ready = sighting
@@ -203,7 +203,7 @@ impl PendingChannel {
     fn watch(&self) -> Watch {
         let client = self.workspace.client();
         let timeout = self.timeout.unwrap_or(client.install_timeout());
-        Watch::start(client.surroundings().now(), timeout)
+        Watch::start(client.runtime().now(), timeout)
     }
 
     pub(crate) async fn wait_until(&mut self, watch: Watch) -> Result<SmsChannel, Error> {
@@ -213,8 +213,8 @@ impl PendingChannel {
         }
         let workspace = self.workspace.clone();
         let client = workspace.client();
-        let surroundings = client.surroundings();
-        let began = surroundings.now();
+        let runtime = client.runtime();
+        let began = runtime.now();
         let provisioning = &workspace.traffic().provisioning;
         let mut waits = 0;
         let (mut scout, mut turn) = (None, None);
@@ -226,12 +226,12 @@ impl PendingChannel {
             if turn.is_none() {
                 let wait = self.wait_before_look(waits, None, watch).unwrap_or_default();
                 waits += 1;
-                pause(surroundings, wait).await;
+                pause(runtime, wait).await;
             }
         }
         loop {
             let expected = turn.is_some();
-            let age = self.created.map(|at| surroundings.now().saturating_duration_since(at));
+            let age = self.created.map(|at| runtime.now().saturating_duration_since(at));
             let look = self.look(watch, turn.take()).await;
             match (&look, age.filter(|_| self.sparing)) {
                 (Look::Ready(_), Some(age)) if !expected => provisioning.found(age),
@@ -246,7 +246,7 @@ impl PendingChannel {
                     return Ok(*channel);
                 }
                 Look::Pending => {
-                    let waited = surroundings.now().saturating_duration_since(began);
+                    let waited = runtime.now().saturating_duration_since(began);
                     self.progress.tell(&Event::Polled { polls: self.polls, waited });
                     (None, None)
                 }
@@ -257,7 +257,7 @@ impl PendingChannel {
                 }
             };
             let Some(wait) = self.wait_before_look(waits, asked, watch) else {
-                let waited = surroundings.now().saturating_duration_since(began);
+                let waited = runtime.now().saturating_duration_since(began);
                 return Err(self.not_ready(waited, last));
             };
             if let Some(failure) = &last {
@@ -265,7 +265,7 @@ impl PendingChannel {
                 self.progress.tell(&Event::Retrying { after: wait, reason });
             }
             waits += 1;
-            pause(surroundings, wait).await;
+            pause(runtime, wait).await;
             // Another one may have found out, and then it is no scout any more.
             scout = scout.filter(|_| provisioning.expected().is_none());
         }
@@ -279,7 +279,7 @@ impl PendingChannel {
         watch: Watch,
     ) -> Option<Duration> {
         let client = self.workspace.client();
-        let now = client.surroundings().now();
+        let now = client.runtime().now();
         let left = watch.left(now);
         let mut wait = next_wait(client, client.poll().backoff, nth, asked);
         if let (true, Some(created)) = (self.sparing, self.created)
@@ -356,7 +356,7 @@ impl PendingChannel {
     /// Whether a 404 may be the lag between the creation and the reads that see it.
     fn is_lag(&self, failure: &ReadFailure) -> bool {
         let client = self.workspace.client();
-        let now = client.surroundings().now();
+        let now = client.runtime().now();
         failure.answer().is_some_and(|answer| answer.status == 404)
             && !self.seen
             && self.created.is_some_and(|created| {
@@ -370,7 +370,7 @@ impl PendingChannel {
     }
 
     fn read_error(&self, cause: ReadFailure, watch: Watch, attempts: u32) -> Error {
-        let elapsed = watch.elapsed(self.workspace.client().surroundings().now());
+        let elapsed = watch.elapsed(self.workspace.client().runtime().now());
         let connector_id = self.connector_id;
         Error::Read(Box::new(ReadError {
             connector_id,
@@ -383,7 +383,7 @@ impl PendingChannel {
 /// Reads a connector, again and again while the failure may pass.
 pub(crate) async fn read(workspace: &Workspace, id: ConnectorId) -> Result<Connector, Error> {
     let client = workspace.client();
-    let surroundings = client.surroundings();
+    let runtime = client.runtime();
     let watch = workspace.watch();
     let mut attempts = 0;
     loop {
@@ -412,22 +412,22 @@ pub(crate) async fn read(workspace: &Workspace, id: ConnectorId) -> Result<Conne
             },
             Err(failure) => failure,
         };
-        let now = surroundings.now();
+        let now = runtime.now();
         let retry = client.retry();
         let wait = next_wait(client, retry.backoff, attempts - 1, asked);
         if !may_pass(&cause) || attempts >= retry.max_attempts || wait >= watch.left(now) {
             let effort = Effort { attempts, elapsed: watch.elapsed(now) };
             return Err(Error::Read(Box::new(ReadError { connector_id: id, cause, effort })));
         }
-        surroundings.sleep(wait).await;
+        runtime.sleep(wait).await;
     }
 }
 
 /// The wait before a look. Tokio's timers go by the millisecond and round up, so that one of less than half
 /// a millisecond is none.
-async fn pause(surroundings: &dyn Surroundings, wait: Duration) {
+async fn pause(runtime: &dyn Runtime, wait: Duration) {
     if wait >= Duration::from_micros(500) {
-        surroundings.sleep(wait).await;
+        runtime.sleep(wait).await;
     }
 }
 
@@ -438,15 +438,15 @@ async fn likely_ready(
     created: Instant,
     watch: Watch,
 ) -> (Option<Scout<'_>>, Option<Turn>) {
-    let surroundings = workspace.client().surroundings();
+    let runtime = workspace.client().runtime();
     let provisioning = &workspace.traffic().provisioning;
     // What is missing to the age at which it is expected to be ready.
     let missing = || {
-        let age = surroundings.now().saturating_duration_since(created);
+        let age = runtime.now().saturating_duration_since(created);
         Some(provisioning.expected()?.saturating_sub(age))
     };
     loop {
-        let left = watch.left(surroundings.now());
+        let left = watch.left(runtime.now());
         let spare = left.saturating_sub(LAST_LOOK);
         if spare.is_zero() {
             return (None, None);
@@ -455,7 +455,7 @@ async fn likely_ready(
             Some(Duration::ZERO) => {
                 // Those before it may have found that it takes longer.
                 let likely = || missing().is_none_or(|missing| missing.is_zero());
-                match workspace.traffic().gets.turn_if(surroundings, left, likely).await {
+                match workspace.traffic().gets.turn_if(runtime, left, likely).await {
                     Some(turn) => return (None, Some(turn)),
                     None if likely() => return (None, None),
                     None => missing().unwrap_or_default(),
@@ -467,14 +467,14 @@ async fn likely_ready(
                 None => NEWS,
             },
         };
-        surroundings.sleep(wait.min(NEWS).min(spare)).await;
+        runtime.sleep(wait.min(NEWS).min(spare)).await;
     }
 }
 
 async fn turn_to_get(workspace: &Workspace, watch: Watch) -> Result<Turn, ReadFailure> {
-    let surroundings = workspace.client().surroundings();
-    let left = watch.left(surroundings.now());
-    let turn = workspace.traffic().gets.turn(surroundings, left).await;
+    let runtime = workspace.client().runtime();
+    let left = watch.left(runtime.now());
+    let turn = workspace.traffic().gets.turn(runtime, left).await;
     turn.ok_or_else(|| ReadFailure::NoAnswer(TransportError::no_turn()))
 }
 
@@ -486,7 +486,7 @@ async fn get(
     turn: Turn,
 ) -> Result<Answer, (ReadFailure, Option<Duration>)> {
     let client = workspace.client();
-    let left = watch.left(client.surroundings().now());
+    let left = watch.left(client.runtime().now());
     let request = client
         .raw()
         .get_connector_request(workspace.id().as_uuid(), id.as_uuid())
@@ -496,7 +496,7 @@ async fn get(
         Ok(answer) => {
             let asked = asked_wait(client, &answer);
             if answer.status == StatusCode::TOO_MANY_REQUESTS {
-                workspace.traffic().gets.slow_down(client.surroundings().now(), asked);
+                workspace.traffic().gets.slow_down(client.runtime().now(), asked);
             }
             Err((ReadFailure::Answer(ErrorAnswer::new(&answer, client.key())), asked))
         }

@@ -8,25 +8,25 @@ use tokio::time::Instant;
 
 pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-pub(crate) trait Surroundings: fmt::Debug + Send + Sync {
+pub(crate) trait Runtime: fmt::Debug + Send + Sync {
     /// The monotonic clock, which deadlines hold by.
     fn now(&self) -> Instant;
     /// The clock on the wall, which `Retry-After` dates are read by.
-    fn wall_clock(&self) -> SystemTime;
+    fn system_time(&self) -> SystemTime;
     fn sleep(&self, duration: Duration) -> Sleep;
     /// A number in `0..1`.
     fn random(&self) -> f64;
 }
 
 #[derive(Debug)]
-pub(crate) struct Real;
+pub(crate) struct TokioRuntime;
 
-impl Surroundings for Real {
+impl Runtime for TokioRuntime {
     fn now(&self) -> Instant {
         Instant::now()
     }
 
-    fn wall_clock(&self) -> SystemTime {
+    fn system_time(&self) -> SystemTime {
         SystemTime::now()
     }
 

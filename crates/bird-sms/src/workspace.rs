@@ -122,6 +122,6 @@ impl Workspace {
 
     /// The time of one call, starting now.
     pub(crate) fn watch(&self) -> Watch {
-        Watch::start(self.client.surroundings().now(), self.client.install_timeout())
+        Watch::start(self.client.runtime().now(), self.client.install_timeout())
     }
 }

@@ -55,13 +55,13 @@ async fn a_creation_tells_the_id_and_sends_what_the_page_shows() {
 // Fault 1.
 #[tokio::test]
 async fn a_peer_that_refuses_connections_is_tried_until_the_deadline_and_nothing_was_created() {
-    let (builder, surroundings) = hurried(&refused_url().await.unwrap());
+    let (builder, runtime) = hurried(&refused_url().await.unwrap());
     let error = workspace(builder).create_sms_connector(&request()).await.unwrap_err();
     let Error::Unreachable(unreachable) = &error else { panic!("{error:?}") };
     assert_eq!(unreachable.cause.kind(), TransportErrorKind::Connect);
     assert!(unreachable.effort.attempts > 10);
     assert!(!error.connector_may_exist());
-    let slept: Duration = surroundings.slept().iter().sum();
+    let slept: Duration = runtime.slept().iter().sum();
     assert!(slept < Duration::from_mins(2), "{slept:?}");
     assert!(error.to_string().contains("Connection refused"), "{error}");
 }
@@ -234,9 +234,9 @@ async fn a_refusal_is_typed_at_once_with_all_that_the_server_said() {
 async fn a_rate_limit_is_waited_out() {
     let limited = Answer::with_headers(429, &["retry-after: 3"], "");
     let peer = peer([limited, Answer::status(429), created()]).await;
-    let (builder, surroundings) = hurried(&peer.base_url());
+    let (builder, runtime) = hurried(&peer.base_url());
     let _ = workspace(builder).create_sms_connector(&request()).await.unwrap();
-    assert_eq!(surroundings.slept(), [Duration::from_secs(3), Duration::from_secs(1)]);
+    assert_eq!(runtime.slept(), [Duration::from_secs(3), Duration::from_secs(1)]);
     assert_eq!(peer.posts(), 3);
 }
 
@@ -245,12 +245,12 @@ async fn a_rate_limit_is_waited_out() {
 async fn a_retry_after_beyond_the_deadline_ends_it_without_a_sleep() {
     let limited = Answer::with_headers(429, &["retry-after: 99999999999999999999"], "");
     let peer = peer([limited]).await;
-    let (builder, surroundings) = hurried(&peer.base_url());
+    let (builder, runtime) = hurried(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_secs(30)));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     let Error::Refused(refused) = &error else { panic!("{error:?}") };
     assert_eq!(refused.answer.status, 429);
-    assert!(surroundings.slept().is_empty());
+    assert!(runtime.slept().is_empty());
 }
 
 // Fault 12.
@@ -258,11 +258,11 @@ async fn a_retry_after_beyond_the_deadline_ends_it_without_a_sleep() {
 async fn a_retry_that_would_have_no_time_for_an_answer_is_not_made() {
     let limited = Answer::with_headers(429, &["retry-after: 29"], "");
     let peer = peer([limited, Answer::Silence]).await;
-    let (builder, surroundings) = hurried(&peer.base_url());
+    let (builder, runtime) = hurried(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_millis(29_900)));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     assert!(matches!(error, Error::Refused(_)), "{error:?}");
-    assert!(surroundings.slept().is_empty());
+    assert!(runtime.slept().is_empty());
     assert_eq!(peer.posts(), 1);
 }
 
@@ -271,7 +271,7 @@ async fn a_retry_that_would_have_no_time_for_an_answer_is_not_made() {
 async fn a_pause_of_the_workspace_beyond_the_deadline_is_no_reason_to_send() {
     let limited = Answer::with_headers(429, &["retry-after: 50"], "");
     let peer = peer([limited]).await;
-    let (builder, surroundings) = hurried(&peer.base_url());
+    let (builder, runtime) = hurried(&peer.base_url());
     let workspace = workspace(builder);
     let install = || workspace.install_sms_channel("n", NUMBER.parse().unwrap());
     let error = install().timeout(Duration::from_secs(20)).await.unwrap_err();
@@ -280,7 +280,7 @@ async fn a_pause_of_the_workspace_beyond_the_deadline_is_no_reason_to_send() {
     let Error::Unreachable(unreachable) = &error else { panic!("{error:?}") };
     assert_eq!(unreachable.cause.kind(), TransportErrorKind::NoTurn);
     assert_eq!((unreachable.effort.attempts, peer.posts()), (0, 1));
-    assert!(surroundings.slept().is_empty());
+    assert!(runtime.slept().is_empty());
 }
 
 // Fault 13.

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use bird_test_peer::Peer;
 use tokio::time::Instant;
 
-use crate::surroundings::{Sleep, Surroundings};
+use crate::runtime::{Sleep, Runtime};
 use crate::{
     AccessKey, Backoff, Client, ClientBuilder, ConnectorId, Error, PendingChannel, PollPolicy,
     RetryPolicy, SmsChannel, SmsConnectorRequest, Workspace, WorkspaceId,
@@ -40,12 +40,12 @@ impl Hurried {
     }
 }
 
-impl Surroundings for Hurried {
+impl Runtime for Hurried {
     fn now(&self) -> Instant {
         Instant::now() + self.slept().iter().sum()
     }
 
-    fn wall_clock(&self) -> SystemTime {
+    fn system_time(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH
     }
 
@@ -59,14 +59,14 @@ impl Surroundings for Hurried {
     }
 }
 
-/// A client that sleeps for no time, and its surroundings.
+/// A client that sleeps for no time, and its runtime.
 fn hurried(base_url: &str) -> (ClientBuilder, Arc<Hurried>) {
-    let surroundings = Arc::new(Hurried::default());
+    let runtime = Arc::new(Hurried::default());
     let builder = Client::builder()
         .access_key(AccessKey::new(KEY).unwrap())
         .base_url(base_url)
-        .surroundings(Arc::clone(&surroundings) as _);
-    (builder, surroundings)
+        .runtime(Arc::clone(&runtime) as _);
+    (builder, runtime)
 }
 
 /// A workspace whose client waits for hours before it tries or looks again, and means it.

@@ -8,7 +8,7 @@ use crate::{ConfigurationError, Error, TransportErrorKind};
 
 /// The error of a creation and of a read at a peer whose certificate is not to be trusted.
 async fn refused(peer: &Peer, trusted: &Ca) -> String {
-    let (builder, surroundings) = hurried(&peer.base_url());
+    let (builder, runtime) = hurried(&peer.base_url());
     let workspace = workspace(builder.root_certificates_pem(trusted.pem()));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     let Error::Unreachable(unreachable) = &error else { panic!("{error:?}") };
@@ -16,7 +16,7 @@ async fn refused(peer: &Peer, trusted: &Ca) -> String {
     assert_eq!(unreachable.effort.attempts, 1, "fails at once");
     let wait = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
     assert!(matches!(wait, Error::Read(_)), "{wait:?}");
-    assert!(surroundings.slept().is_empty());
+    assert!(runtime.slept().is_empty());
     assert!(peer.requests().is_empty(), "nothing was sent");
     error.to_string()
 }

@@ -63,9 +63,9 @@ async fn a_channel_that_comes_with_the_creation_needs_no_poll() {
 #[tokio::test]
 async fn the_waits_between_polls_grow_up_to_their_cap() {
     let peer = peer((0..8).map(|_| still_pending()).chain([done()])).await;
-    let (builder, surroundings) = hurried(&peer.base_url());
+    let (builder, runtime) = hurried(&peer.base_url());
     workspace(builder).pending_channel(connector_id()).wait().await.unwrap();
-    let waits: Vec<_> = surroundings.slept().iter().map(Duration::as_millis).collect();
+    let waits: Vec<_> = runtime.slept().iter().map(Duration::as_millis).collect();
     assert_eq!(waits, [500, 750, 1125, 1687, 2531, 3796, 5000, 5000]);
 }
 
@@ -108,13 +108,13 @@ async fn a_poll_by_hand_looks_once() {
 #[tokio::test]
 async fn a_deadline_tells_the_id_the_time_and_the_polls() {
     let peer = Peer::answering(|_| still_pending()).await.unwrap();
-    let (builder, surroundings) = hurried(&peer.base_url());
+    let (builder, runtime) = hurried(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_secs(20)));
     let error = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
     let Error::NotReady(not_ready) = &error else { panic!("{error:?}") };
     assert_eq!(not_ready.connector_id, connector_id());
     assert_eq!(not_ready.polls as usize, peer.gets());
-    let slept: Duration = surroundings.slept().iter().sum();
+    let slept: Duration = runtime.slept().iter().sum();
     // The last look comes a second before the end.
     assert_eq!(slept.as_secs(), 18, "{slept:?}");
     assert!(not_ready.waited >= slept);
@@ -241,9 +241,9 @@ async fn a_404_right_after_the_creation_is_taken_for_lag() {
 async fn a_poll_that_is_rate_limited_waits_as_long_as_it_is_told() {
     let limited = Answer::with_headers(429, &["retry-after: 7"], "");
     let peer = peer([limited, done()]).await;
-    let (builder, surroundings) = hurried(&peer.base_url());
+    let (builder, runtime) = hurried(&peer.base_url());
     workspace(builder).pending_channel(connector_id()).wait().await.unwrap();
-    assert_eq!(surroundings.slept(), [Duration::from_secs(7)]);
+    assert_eq!(runtime.slept(), [Duration::from_secs(7)]);
 }
 
 // Fault 20.
@@ -251,13 +251,13 @@ async fn a_poll_that_is_rate_limited_waits_as_long_as_it_is_told() {
 async fn a_poll_that_is_told_to_wait_beyond_the_deadline_ends_without_a_sleep() {
     let limited = Answer::with_headers(429, &["retry-after: 99999999999999999999"], "");
     let peer = peer([limited]).await;
-    let (builder, surroundings) = hurried(&peer.base_url());
+    let (builder, runtime) = hurried(&peer.base_url());
     let retry = RetryPolicy { retry_after_cap: Duration::MAX, ..Default::default() };
     let workspace = workspace(builder.retry_policy(retry));
     let error = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
     assert!(matches!(error, Error::NotReady(_)), "{error:?}");
     assert_eq!(error.answer().map(|answer| answer.status), Some(429));
-    assert!(surroundings.slept().is_empty());
+    assert!(runtime.slept().is_empty());
 }
 
 // Faults 17 and 23.
