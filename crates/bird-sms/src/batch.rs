@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use crate::create::{Begun, Stop, create};
 use crate::error::RecordError;
-use crate::pending::Watch;
+use crate::pending::Deadline;
 use crate::progress::Progress;
 use crate::{
     ConnectorId, Error, PendingChannel, Record, SmsChannel, SmsConnectorRequest, Step, Workspace,
@@ -222,11 +222,11 @@ impl Batch {
     async fn install(&self, item: BatchItem) -> Option<BatchOutcome> {
         let BatchItem { request, connector_id } = item;
         let pending = match connector_id {
-            Some(id) => Ok((self.workspace.pending_channel(id), self.workspace.watch())),
+            Some(id) => Ok((self.workspace.pending_channel(id), self.workspace.deadline())),
             None => self.create(&request).await?,
         };
         let result = match pending {
-            Ok((pending, watch)) => self.wait(pending.sparing(), watch).await,
+            Ok((pending, deadline)) => self.wait(pending.sparing(), deadline).await,
             Err(error) => Err(error),
         };
         let recorded = self.record(&request, Step::Ended(result.as_ref())).await;
@@ -241,7 +241,7 @@ impl Batch {
     async fn create(
         &self,
         request: &SmsConnectorRequest,
-    ) -> Option<Result<(PendingChannel, Watch), Error>> {
+    ) -> Option<Result<(PendingChannel, Deadline), Error>> {
         let body = match request.body() {
             Ok(body) => body,
             Err(error) => return Some(Err(error.into())),
@@ -259,9 +259,10 @@ impl Batch {
                 source,
             }))));
         }
-        let watch = self.workspace.watch();
+        let deadline = self.workspace.deadline();
         let begun = Begun { turn, stop: self.stop.clone() };
-        let created = create(&self.workspace, &body, watch, Progress::default(), Some(begun)).await;
+        let created =
+            create(&self.workspace, &body, deadline, Progress::default(), Some(begun)).await;
         if let Ok(pending) = &created {
             let connector_id = pending.connector_id();
             if let Err(source) = self.record(request, Step::Created(connector_id)).await {
@@ -273,20 +274,24 @@ impl Batch {
                 }))));
             }
         }
-        Some(created.map(|pending| (pending, watch)))
+        Some(created.map(|pending| (pending, deadline)))
     }
 
     /// The second half.
-    async fn wait(&self, mut pending: PendingChannel, watch: Watch) -> Result<SmsChannel, Error> {
+    async fn wait(
+        &self,
+        mut pending: PendingChannel,
+        deadline: Deadline,
+    ) -> Result<SmsChannel, Error> {
         let stopped = {
-            let wait = pin!(pending.wait_until(watch));
+            let wait = pin!(pending.wait_until(deadline));
             // In this order: what is there is not lost to a stop.
             match select(wait, self.stop.clone()).await {
                 Either::Left((result, _)) => return result,
                 Either::Right(((), _)) => self.workspace.client().runtime().now(),
             }
         };
-        Err(pending.not_ready(watch.elapsed(stopped), None))
+        Err(pending.not_ready(deadline.elapsed(stopped), None))
     }
 
     async fn record(&self, request: &SmsConnectorRequest, step: Step<'_>) -> std::io::Result<()> {

@@ -9,7 +9,7 @@ use reqwest::Url;
 use reqwest::header::HeaderValue;
 
 use crate::pace::Turn;
-use crate::runtime::{TokioRuntime, Runtime};
+use crate::runtime::{Runtime, TokioRuntime};
 use crate::traffic::Traffic;
 use crate::{
     AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy, TransportError, Workspace,

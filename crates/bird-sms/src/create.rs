@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 use crate::connector::{Sighting, rescue_id};
 use crate::error::{CreatedUnreadable, Doubt, OutcomeUnknown, Refused, Unreachable};
 use crate::pace::Turn;
-use crate::pending::{Watch, asked_wait, next_wait};
+use crate::pending::{Deadline, asked_wait, next_wait};
 use crate::progress::Progress;
 use crate::{
     ConfigurationError, Effort, Error, ErrorAnswer, Event, PendingChannel, TransportError,
@@ -34,11 +34,11 @@ pub(crate) struct Begun {
 pub(crate) async fn create(
     workspace: &Workspace,
     body: &CreateConnectorReq,
-    watch: Watch,
+    deadline: Deadline,
     progress: Progress,
     begun: Option<Begun>,
 ) -> Result<PendingChannel, Error> {
-    if watch.timeout().is_zero() {
+    if deadline.timeout().is_zero() {
         return Err(ConfigurationError::ZeroDuration("the timeout of the install").into());
     }
     let client = workspace.client();
@@ -47,9 +47,9 @@ pub(crate) async fn create(
     let mut creation = Creation { attempts: 0, server_error: None };
     let (first, stop) = match begun {
         Some(Begun { turn, stop }) => (Some(turn), Some(stop)),
-        None => (posts.turn(runtime, watch.left(runtime.now())).await, None),
+        None => (posts.turn(runtime, deadline.remaining(runtime.now())).await, None),
     };
-    let effort = |attempts| Effort { attempts, elapsed: watch.elapsed(runtime.now()) };
+    let effort = |attempts| Effort { attempts, elapsed: deadline.elapsed(runtime.now()) };
     let Some(mut turn) = first else {
         return Err(creation.give_up(Failure::NoAnswer(TransportError::no_turn()), effort(0)));
     };
@@ -60,7 +60,7 @@ pub(crate) async fn create(
             .raw()
             .create_connector_request(workspace.id().as_uuid(), body)
             .map_err(|_| ConfigurationError::BaseUrl("cannot be sent to"))?;
-        let attempt = client.attempt(request, watch.left(runtime.now()), turn).await;
+        let attempt = client.attempt(request, deadline.remaining(runtime.now()), turn).await;
         let now = runtime.now();
         let failure = match attempt {
             Ok(answer) if answer.status.is_success() => {
@@ -79,7 +79,7 @@ pub(crate) async fn create(
         let again = failure.may_send_again(retry.create_after_server_error)
             && creation.attempts < retry.max_attempts;
         let wait = next_wait(client, retry.backoff, creation.attempts - 1, failure.asked());
-        let left = |now| watch.left(now).saturating_sub(LAST_ATTEMPT);
+        let left = |now| deadline.remaining(now).saturating_sub(LAST_ATTEMPT);
         if !again || wait >= left(now) {
             let effort = effort(creation.attempts);
             return Err(creation.give_up(failure, effort));

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tracing::Instrument;
 
 use crate::create::create;
-use crate::pending::Watch;
+use crate::pending::Deadline;
 use crate::progress::Progress;
 use crate::{
     ChannelMessageType, Error, Event, SmsChannel, SmsConnectorRequest, UseCaseId, Workspace,
@@ -69,10 +69,10 @@ impl InstallSmsChannel {
     async fn run(self) -> Result<SmsChannel, Error> {
         let client = self.workspace.client();
         let timeout = self.timeout.unwrap_or(client.install_timeout());
-        let watch = Watch::start(client.runtime().now(), timeout);
+        let deadline = Deadline::start(client.runtime().now(), timeout);
         let body = self.request.body()?;
-        let mut pending = create(&self.workspace, &body, watch, self.progress, None).await?;
-        pending.wait_until(watch).await
+        let mut pending = create(&self.workspace, &body, deadline, self.progress, None).await?;
+        pending.wait_until(deadline).await
     }
 }
 

@@ -155,11 +155,7 @@ impl Pace {
     }
 
     /// Waits for a turn, for no longer than `left`. Cancel safe.
-    pub(crate) async fn turn(
-        &self,
-        runtime: &dyn Runtime,
-        left: Duration,
-    ) -> Option<Turn> {
+    pub(crate) async fn turn(&self, runtime: &dyn Runtime, left: Duration) -> Option<Turn> {
         self.turn_if(runtime, left, || true).await
     }
 

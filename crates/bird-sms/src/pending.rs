@@ -20,19 +20,19 @@ use crate::{
 };
 
 /// The last look before a deadline is made this long before it, so that there is time for an answer.
-const LAST_LOOK: Duration = Duration::from_secs(1);
+const LAST_POLL: Duration = Duration::from_secs(1);
 
 /// One of many asks this often whether somebody has found out how long provisioning takes.
 const NEWS: Duration = Duration::from_millis(250);
 
 /// When a call began, and how long it may take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Watch {
+pub(crate) struct Deadline {
     started: Instant,
     timeout: Duration,
 }
 
-impl Watch {
+impl Deadline {
     pub(crate) fn start(started: Instant, timeout: Duration) -> Self {
         Self { started, timeout }
     }
@@ -45,7 +45,7 @@ impl Watch {
         now.saturating_duration_since(self.started)
     }
 
-    pub(crate) fn left(&self, now: Instant) -> Duration {
+    pub(crate) fn remaining(&self, now: Instant) -> Duration {
         self.timeout.saturating_sub(self.elapsed(now))
     }
 }
@@ -176,11 +176,13 @@ impl PendingChannel {
     ///
     /// Cancel safe: looking changes nothing.
     pub async fn poll(&mut self) -> Result<Option<SmsChannel>, Error> {
-        let watch = self.watch();
-        match self.look(watch, None).await {
+        let deadline = self.deadline();
+        match self.look(deadline, None).await {
             Look::Ready(channel) => Ok(Some(*channel)),
             Look::Pending => Ok(None),
-            Look::Failed(cause, _) | Look::Hopeless(cause) => Err(self.read_error(cause, watch, 1)),
+            Look::Failed(cause, _) | Look::Hopeless(cause) => {
+                Err(self.read_error(cause, deadline, 1))
+            }
         }
     }
 
@@ -196,18 +198,18 @@ impl PendingChannel {
     /// Cancel safe: waiting changes nothing. [`Workspace::pending_channel`] goes on from
     /// [`connector_id`](Self::connector_id).
     pub async fn wait(mut self) -> Result<SmsChannel, Error> {
-        let watch = self.watch();
-        self.wait_until(watch).await
+        let deadline = self.deadline();
+        self.wait_until(deadline).await
     }
 
-    fn watch(&self) -> Watch {
+    fn deadline(&self) -> Deadline {
         let client = self.workspace.client();
         let timeout = self.timeout.unwrap_or(client.install_timeout());
-        Watch::start(client.runtime().now(), timeout)
+        Deadline::start(client.runtime().now(), timeout)
     }
 
-    pub(crate) async fn wait_until(&mut self, watch: Watch) -> Result<SmsChannel, Error> {
-        if watch.timeout().is_zero() && self.ready.is_none() {
+    pub(crate) async fn wait_until(&mut self, deadline: Deadline) -> Result<SmsChannel, Error> {
+        if deadline.timeout().is_zero() && self.ready.is_none() {
             // No configuration error: that would not tell the id of a connector that exists.
             return Err(self.not_ready(Duration::ZERO, None));
         }
@@ -221,10 +223,10 @@ impl PendingChannel {
         if let (Some(created), None) = (self.created, &self.ready) {
             // The answer to the creation was the first look.
             if self.sparing {
-                (scout, turn) = likely_ready(&workspace, created, watch).await;
+                (scout, turn) = likely_ready(&workspace, created, deadline).await;
             }
             if turn.is_none() {
-                let wait = self.wait_before_look(waits, None, watch).unwrap_or_default();
+                let wait = self.wait_before_look(waits, None, deadline).unwrap_or_default();
                 waits += 1;
                 pause(runtime, wait).await;
             }
@@ -232,7 +234,7 @@ impl PendingChannel {
         loop {
             let expected = turn.is_some();
             let age = self.created.map(|at| runtime.now().saturating_duration_since(at));
-            let look = self.look(watch, turn.take()).await;
+            let look = self.look(deadline, turn.take()).await;
             match (&look, age.filter(|_| self.sparing)) {
                 (Look::Ready(_), Some(age)) if !expected => provisioning.found(age),
                 (Look::Ready(_) | Look::Pending, Some(age)) if expected => {
@@ -253,10 +255,10 @@ impl PendingChannel {
                 Look::Failed(failure, asked) => (Some(failure), asked),
                 Look::Hopeless(cause) => {
                     let polls = self.polls;
-                    return Err(self.read_error(cause, watch, polls));
+                    return Err(self.read_error(cause, deadline, polls));
                 }
             };
-            let Some(wait) = self.wait_before_look(waits, asked, watch) else {
+            let Some(wait) = self.wait_before_look(waits, asked, deadline) else {
                 let waited = runtime.now().saturating_duration_since(began);
                 return Err(self.not_ready(waited, last));
             };
@@ -276,11 +278,11 @@ impl PendingChannel {
         &self,
         nth: u32,
         asked: Option<Duration>,
-        watch: Watch,
+        deadline: Deadline,
     ) -> Option<Duration> {
         let client = self.workspace.client();
         let now = client.runtime().now();
-        let left = watch.left(now);
+        let left = deadline.remaining(now);
         let mut wait = next_wait(client, client.poll().backoff, nth, asked);
         if let (true, Some(created)) = (self.sparing, self.created)
             && let Some(expected) = self.workspace.traffic().provisioning.expected()
@@ -292,24 +294,24 @@ impl PendingChannel {
         if wait < left {
             return Some(wait);
         }
-        let last_look = left.saturating_sub(LAST_LOOK);
+        let last_look = left.saturating_sub(LAST_POLL);
         (!last_look.is_zero() && asked.is_none_or(|asked| asked <= last_look)).then_some(last_look)
     }
 
     /// With its turn, or waiting for one.
-    async fn look(&mut self, watch: Watch, turn: Option<Turn>) -> Look {
+    async fn look(&mut self, deadline: Deadline, turn: Option<Turn>) -> Look {
         if let Some(channel) = self.ready.take() {
             return Look::Ready(channel);
         }
         let turn = match turn {
             Some(turn) => turn,
-            None => match turn_to_get(&self.workspace, watch).await {
+            None => match turn_to_get(&self.workspace, deadline).await {
                 Ok(turn) => turn,
                 Err(failure) => return Look::Failed(failure, None),
             },
         };
         self.polls = self.polls.saturating_add(1);
-        let look = match get(&self.workspace, self.connector_id, watch, turn).await {
+        let look = match get(&self.workspace, self.connector_id, deadline, turn).await {
             Ok(answer) => match self.sight(&answer) {
                 Ok(look) => look,
                 Err(problem) => {
@@ -369,8 +371,8 @@ impl PendingChannel {
         Error::NotReady(Box::new(NotReady { connector_id, waited, polls, last }))
     }
 
-    fn read_error(&self, cause: ReadFailure, watch: Watch, attempts: u32) -> Error {
-        let elapsed = watch.elapsed(self.workspace.client().runtime().now());
+    fn read_error(&self, cause: ReadFailure, deadline: Deadline, attempts: u32) -> Error {
+        let elapsed = deadline.elapsed(self.workspace.client().runtime().now());
         let connector_id = self.connector_id;
         Error::Read(Box::new(ReadError {
             connector_id,
@@ -384,12 +386,12 @@ impl PendingChannel {
 pub(crate) async fn read(workspace: &Workspace, id: ConnectorId) -> Result<Connector, Error> {
     let client = workspace.client();
     let runtime = client.runtime();
-    let watch = workspace.watch();
+    let deadline = workspace.deadline();
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let answer = match turn_to_get(workspace, watch).await {
-            Ok(turn) => get(workspace, id, watch, turn).await,
+        let answer = match turn_to_get(workspace, deadline).await {
+            Ok(turn) => get(workspace, id, deadline, turn).await,
             Err(failure) => Err((failure, None)),
         };
         let (cause, asked) = match answer {
@@ -415,8 +417,8 @@ pub(crate) async fn read(workspace: &Workspace, id: ConnectorId) -> Result<Conne
         let now = runtime.now();
         let retry = client.retry();
         let wait = next_wait(client, retry.backoff, attempts - 1, asked);
-        if !may_pass(&cause) || attempts >= retry.max_attempts || wait >= watch.left(now) {
-            let effort = Effort { attempts, elapsed: watch.elapsed(now) };
+        if !may_pass(&cause) || attempts >= retry.max_attempts || wait >= deadline.remaining(now) {
+            let effort = Effort { attempts, elapsed: deadline.elapsed(now) };
             return Err(Error::Read(Box::new(ReadError { connector_id: id, cause, effort })));
         }
         runtime.sleep(wait).await;
@@ -436,7 +438,7 @@ async fn pause(runtime: &dyn Runtime, wait: Duration) {
 async fn likely_ready(
     workspace: &Workspace,
     created: Instant,
-    watch: Watch,
+    deadline: Deadline,
 ) -> (Option<Scout<'_>>, Option<Turn>) {
     let runtime = workspace.client().runtime();
     let provisioning = &workspace.traffic().provisioning;
@@ -446,8 +448,8 @@ async fn likely_ready(
         Some(provisioning.expected()?.saturating_sub(age))
     };
     loop {
-        let left = watch.left(runtime.now());
-        let spare = left.saturating_sub(LAST_LOOK);
+        let left = deadline.remaining(runtime.now());
+        let spare = left.saturating_sub(LAST_POLL);
         if spare.is_zero() {
             return (None, None);
         }
@@ -471,9 +473,9 @@ async fn likely_ready(
     }
 }
 
-async fn turn_to_get(workspace: &Workspace, watch: Watch) -> Result<Turn, ReadFailure> {
+async fn turn_to_get(workspace: &Workspace, deadline: Deadline) -> Result<Turn, ReadFailure> {
     let runtime = workspace.client().runtime();
-    let left = watch.left(runtime.now());
+    let left = deadline.remaining(runtime.now());
     let turn = workspace.traffic().gets.turn(runtime, left).await;
     turn.ok_or_else(|| ReadFailure::NoAnswer(TransportError::no_turn()))
 }
@@ -482,11 +484,11 @@ async fn turn_to_get(workspace: &Workspace, watch: Watch) -> Result<Turn, ReadFa
 async fn get(
     workspace: &Workspace,
     id: ConnectorId,
-    watch: Watch,
+    deadline: Deadline,
     turn: Turn,
 ) -> Result<Answer, (ReadFailure, Option<Duration>)> {
     let client = workspace.client();
-    let left = watch.left(client.runtime().now());
+    let left = deadline.remaining(client.runtime().now());
     let request = client
         .raw()
         .get_connector_request(workspace.id().as_uuid(), id.as_uuid())

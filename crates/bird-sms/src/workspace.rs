@@ -3,7 +3,7 @@ use std::sync::Arc;
 use futures_util::Stream;
 
 use crate::create::create;
-use crate::pending::{Watch, read};
+use crate::pending::{Deadline, read};
 use crate::progress::Progress;
 use crate::traffic::Traffic;
 use crate::{
@@ -98,7 +98,7 @@ impl Workspace {
         &self,
         request: &SmsConnectorRequest,
     ) -> Result<PendingChannel, Error> {
-        create(self, &request.body()?, self.watch(), Progress::default(), None).await
+        create(self, &request.body()?, self.deadline(), Progress::default(), None).await
     }
 
     /// The channel of a connector that exists already: goes on where an earlier process stopped. Nothing
@@ -121,7 +121,7 @@ impl Workspace {
     }
 
     /// The time of one call, starting now.
-    pub(crate) fn watch(&self) -> Watch {
-        Watch::start(self.client.runtime().now(), self.client.install_timeout())
+    pub(crate) fn deadline(&self) -> Deadline {
+        Deadline::start(self.client.runtime().now(), self.client.install_timeout())
     }
 }
