@@ -193,8 +193,8 @@ pub enum TransportErrorKind {
     TimedOut,
     /// The connection broke, or the peer did not speak HTTP.
     Broken,
-    /// The rate limit of the workspace left no turn before the deadline. Nothing was sent.
-    NoTurn,
+    /// The rate limit of the workspace left no permit before the deadline. Nothing was sent.
+    RateLimited,
     /// A ready-made HTTP client followed a redirect, with the access key.
     Redirected,
 }
@@ -219,8 +219,8 @@ impl TransportError {
         self.source.as_ref().is_some_and(ExchangeError::may_have_been_sent)
     }
 
-    pub(crate) fn no_turn() -> Self {
-        Self { kind: TransportErrorKind::NoTurn, source: None }
+    pub(crate) fn rate_limited() -> Self {
+        Self { kind: TransportErrorKind::RateLimited, source: None }
     }
 }
 
@@ -241,7 +241,8 @@ impl From<ExchangeError> for TransportError {
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(source) = &self.source else {
-            return f.write_str("the rate limit of the workspace left no turn before the deadline");
+            return f
+                .write_str("the rate limit of the workspace left no permit before the deadline");
         };
         match self.kind {
             TransportErrorKind::Certificate => f.write_str("the server's certificate was refused"),

@@ -247,8 +247,8 @@ impl Batch {
             Err(error) => return Some(Err(error.into())),
         };
         let posts = &self.workspace.traffic().posts;
-        let turn = pin!(posts.turn(self.workspace.client().runtime(), Duration::MAX));
-        let Either::Right((Some(turn), _)) = select(self.stop.clone(), turn).await else {
+        let permit = pin!(posts.acquire(self.workspace.client().runtime(), Duration::MAX));
+        let Either::Right((Some(permit), _)) = select(self.stop.clone(), permit).await else {
             return None;
         };
         if let Err(source) = self.record(request, Step::Intent).await {
@@ -260,7 +260,7 @@ impl Batch {
             }))));
         }
         let deadline = self.workspace.deadline();
-        let begun = Begun { turn, stop: self.stop.clone() };
+        let begun = Begun { permit, stop: self.stop.clone() };
         let created =
             create(&self.workspace, &body, deadline, Progress::default(), Some(begun)).await;
         if let Ok(pending) = &created {

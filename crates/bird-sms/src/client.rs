@@ -8,7 +8,7 @@ use bird_api::{Answer, Context};
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
-use crate::pace::Turn;
+use crate::rate_limiter::Permit;
 use crate::runtime::{Runtime, TokioRuntime};
 use crate::traffic::Traffic;
 use crate::{
@@ -128,7 +128,7 @@ impl Client {
         &self,
         request: reqwest::Request,
         left: Duration,
-        _turn: Turn,
+        _permit: Permit,
     ) -> Result<Answer, TransportError> {
         let timeout = self.inner.settings.attempt_timeout.min(left);
         // In a box: it is by far the largest part of an install, which is there only now and then.

@@ -10,9 +10,9 @@ use reqwest::StatusCode;
 
 use crate::connector::{Sighting, rescue_id};
 use crate::error::{CreatedUnreadable, Doubt, OutcomeUnknown, Refused, Unreachable};
-use crate::pace::Turn;
 use crate::pending::{Deadline, asked_wait, next_wait};
 use crate::progress::Progress;
+use crate::rate_limiter::Permit;
 use crate::{
     ConfigurationError, Effort, Error, ErrorAnswer, Event, PendingChannel, TransportError,
     UnreadableAnswer, Workspace,
@@ -27,7 +27,7 @@ pub(crate) type Stop = Shared<BoxFuture<'static, ()>>;
 
 /// What an install of a batch has when it comes here: the turn of its first attempt, and what stops it.
 pub(crate) struct Begun {
-    pub(crate) turn: Turn,
+    pub(crate) permit: Permit,
     pub(crate) stop: Stop,
 }
 
@@ -46,12 +46,12 @@ pub(crate) async fn create(
     let posts = &workspace.traffic().posts;
     let mut creation = Creation { attempts: 0, server_error: None };
     let (first, stop) = match begun {
-        Some(Begun { turn, stop }) => (Some(turn), Some(stop)),
-        None => (posts.turn(runtime, deadline.remaining(runtime.now())).await, None),
+        Some(Begun { permit, stop }) => (Some(permit), Some(stop)),
+        None => (posts.acquire(runtime, deadline.remaining(runtime.now())).await, None),
     };
     let effort = |attempts| Effort { attempts, elapsed: deadline.elapsed(runtime.now()) };
-    let Some(mut turn) = first else {
-        return Err(creation.give_up(Failure::NoAnswer(TransportError::no_turn()), effort(0)));
+    let Some(mut permit) = first else {
+        return Err(creation.give_up(Failure::NoAnswer(TransportError::rate_limited()), effort(0)));
     };
     loop {
         creation.attempts += 1;
@@ -60,7 +60,7 @@ pub(crate) async fn create(
             .raw()
             .create_connector_request(workspace.id().as_uuid(), body)
             .map_err(|_| ConfigurationError::BaseUrl("cannot be sent to"))?;
-        let attempt = client.attempt(request, deadline.remaining(runtime.now()), turn).await;
+        let attempt = client.attempt(request, deadline.remaining(runtime.now()), permit).await;
         let now = runtime.now();
         let failure = match attempt {
             Ok(answer) if answer.status.is_success() => {
@@ -69,7 +69,7 @@ pub(crate) async fn create(
             Ok(answer) => {
                 let asked = asked_wait(client, &answer);
                 if answer.status == StatusCode::TOO_MANY_REQUESTS {
-                    posts.slow_down(now, asked);
+                    posts.throttle(now, asked);
                 }
                 Failure::Answer(ErrorAnswer::new(&answer, client.key()), asked)
             }
@@ -87,7 +87,7 @@ pub(crate) async fn create(
         progress.tell(&Event::Retrying { after: wait, reason: failure.reason() });
         let next = async {
             runtime.sleep(wait).await;
-            posts.turn(runtime, left(runtime.now())).await
+            posts.acquire(runtime, left(runtime.now())).await
         };
         let next = match &stop {
             None => next.await,
@@ -100,7 +100,7 @@ pub(crate) async fn create(
             let effort = effort(creation.attempts);
             return Err(creation.give_up(failure, effort));
         };
-        turn = next;
+        permit = next;
         creation.remember(failure);
     }
 }

@@ -37,7 +37,7 @@ pub enum Error {
     #[error(transparent)]
     Refused(Box<Refused>),
     /// The last attempt did not get as far as sending the request, or there was none because the rate limit
-    /// left no turn; those before it were refused by a rate limit or not sent either. No connector exists.
+    /// left no permit; those before it were refused by a rate limit or not sent either. No connector exists.
     #[error(transparent)]
     Unreachable(Box<Unreachable>),
     /// The request was sent, and what became of it is not known: a connector may exist. It is not sent

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 
 use crate::connector::Sighting;
 use crate::error::{NotReady, ReadError, ReadFailure};
-use crate::pace::Turn;
 use crate::policy::Backoff;
 use crate::progress::Progress;
 use crate::provisioning::Scout;
+use crate::rate_limiter::Permit;
 use crate::retry_after::retry_after;
 use crate::runtime::Runtime;
 use crate::{
@@ -219,22 +219,22 @@ impl PendingChannel {
         let began = runtime.now();
         let provisioning = &workspace.traffic().provisioning;
         let mut waits = 0;
-        let (mut scout, mut turn) = (None, None);
+        let (mut scout, mut permit) = (None, None);
         if let (Some(created), None) = (self.created, &self.ready) {
             // The answer to the creation was the first look.
             if self.sparing {
-                (scout, turn) = likely_ready(&workspace, created, deadline).await;
+                (scout, permit) = likely_ready(&workspace, created, deadline).await;
             }
-            if turn.is_none() {
+            if permit.is_none() {
                 let wait = self.wait_before_look(waits, None, deadline).unwrap_or_default();
                 waits += 1;
                 pause(runtime, wait).await;
             }
         }
         loop {
-            let expected = turn.is_some();
+            let expected = permit.is_some();
             let age = self.created.map(|at| runtime.now().saturating_duration_since(at));
-            let look = self.look(deadline, turn.take()).await;
+            let look = self.look(deadline, permit.take()).await;
             match (&look, age.filter(|_| self.sparing)) {
                 (Look::Ready(_), Some(age)) if !expected => provisioning.found(age),
                 (Look::Ready(_) | Look::Pending, Some(age)) if expected => {
@@ -298,20 +298,20 @@ impl PendingChannel {
         (!last_look.is_zero() && asked.is_none_or(|asked| asked <= last_look)).then_some(last_look)
     }
 
-    /// With its turn, or waiting for one.
-    async fn look(&mut self, deadline: Deadline, turn: Option<Turn>) -> Look {
+    /// With its permit, or waiting for one.
+    async fn look(&mut self, deadline: Deadline, permit: Option<Permit>) -> Look {
         if let Some(channel) = self.ready.take() {
             return Look::Ready(channel);
         }
-        let turn = match turn {
-            Some(turn) => turn,
-            None => match turn_to_get(&self.workspace, deadline).await {
-                Ok(turn) => turn,
+        let permit = match permit {
+            Some(permit) => permit,
+            None => match acquire_get(&self.workspace, deadline).await {
+                Ok(permit) => permit,
                 Err(failure) => return Look::Failed(failure, None),
             },
         };
         self.polls = self.polls.saturating_add(1);
-        let look = match get(&self.workspace, self.connector_id, deadline, turn).await {
+        let look = match get(&self.workspace, self.connector_id, deadline, permit).await {
             Ok(answer) => match self.sight(&answer) {
                 Ok(look) => look,
                 Err(problem) => {
@@ -390,8 +390,8 @@ pub(crate) async fn read(workspace: &Workspace, id: ConnectorId) -> Result<Conne
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let answer = match turn_to_get(workspace, deadline).await {
-            Ok(turn) => get(workspace, id, deadline, turn).await,
+        let answer = match acquire_get(workspace, deadline).await {
+            Ok(permit) => get(workspace, id, deadline, permit).await,
             Err(failure) => Err((failure, None)),
         };
         let (cause, asked) = match answer {
@@ -439,7 +439,7 @@ async fn likely_ready(
     workspace: &Workspace,
     created: Instant,
     deadline: Deadline,
-) -> (Option<Scout<'_>>, Option<Turn>) {
+) -> (Option<Scout<'_>>, Option<Permit>) {
     let runtime = workspace.client().runtime();
     let provisioning = &workspace.traffic().provisioning;
     // What is missing to the age at which it is expected to be ready.
@@ -457,8 +457,8 @@ async fn likely_ready(
             Some(Duration::ZERO) => {
                 // Those before it may have found that it takes longer.
                 let likely = || missing().is_none_or(|missing| missing.is_zero());
-                match workspace.traffic().gets.turn_if(runtime, left, likely).await {
-                    Some(turn) => return (None, Some(turn)),
+                match workspace.traffic().gets.acquire_if(runtime, left, likely).await {
+                    Some(permit) => return (None, Some(permit)),
                     None if likely() => return (None, None),
                     None => missing().unwrap_or_default(),
                 }
@@ -473,11 +473,11 @@ async fn likely_ready(
     }
 }
 
-async fn turn_to_get(workspace: &Workspace, deadline: Deadline) -> Result<Turn, ReadFailure> {
+async fn acquire_get(workspace: &Workspace, deadline: Deadline) -> Result<Permit, ReadFailure> {
     let runtime = workspace.client().runtime();
     let left = deadline.remaining(runtime.now());
-    let turn = workspace.traffic().gets.turn(runtime, left).await;
-    turn.ok_or_else(|| ReadFailure::NoAnswer(TransportError::no_turn()))
+    let permit = workspace.traffic().gets.acquire(runtime, left).await;
+    permit.ok_or_else(|| ReadFailure::NoAnswer(TransportError::rate_limited()))
 }
 
 /// One GET: a success, or why not and how long the server asks to wait.
@@ -485,7 +485,7 @@ async fn get(
     workspace: &Workspace,
     id: ConnectorId,
     deadline: Deadline,
-    turn: Turn,
+    permit: Permit,
 ) -> Result<Answer, (ReadFailure, Option<Duration>)> {
     let client = workspace.client();
     let left = deadline.remaining(client.runtime().now());
@@ -493,12 +493,12 @@ async fn get(
         .raw()
         .get_connector_request(workspace.id().as_uuid(), id.as_uuid())
         .expect("the base URL was checked when the client was built");
-    match client.attempt(request, left, turn).await {
+    match client.attempt(request, left, permit).await {
         Ok(answer) if answer.status.is_success() => Ok(answer),
         Ok(answer) => {
             let asked = asked_wait(client, &answer);
             if answer.status == StatusCode::TOO_MANY_REQUESTS {
-                workspace.traffic().gets.slow_down(client.runtime().now(), asked);
+                workspace.traffic().gets.throttle(client.runtime().now(), asked);
             }
             Err((ReadFailure::Answer(ErrorAnswer::new(&answer, client.key())), asked))
         }

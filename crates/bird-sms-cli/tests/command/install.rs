@@ -61,8 +61,7 @@ async fn an_install_in_the_embedded_sandbox_prints_the_channel_alone() {
     assert_eq!(code, 0, "{stderr}");
     let id = stdout.strip_suffix('\n').unwrap();
     assert_eq!(id.parse::<bird_sms::ChannelId>().unwrap().to_string(), id);
-    for told in ["Creating the connector", "Created connector ", "Waiting", "The channel is there"]
-    {
+    for told in ["Creating the connector", "Created connector ", "Waiter", "The channel is there"] {
         assert!(stderr.contains(told), "{stderr}");
     }
 }
@@ -352,7 +351,7 @@ async fn an_interrupt_while_waiting_tells_how_to_go_on() {
             .spawn()
             .unwrap();
         let mut stderr = BufReader::new(process.stderr.take().unwrap()).lines();
-        while !stderr.next_line().await.unwrap().unwrap().contains("Waiting") {}
+        while !stderr.next_line().await.unwrap().unwrap().contains("Waiter") {}
         signal(&process, name);
         let mut rest = String::new();
         while let Some(line) = stderr.next_line().await.unwrap() {

@@ -278,7 +278,7 @@ async fn a_pause_of_the_workspace_beyond_the_deadline_is_no_reason_to_send() {
     assert!(matches!(error, Error::Refused(_)), "{error:?}");
     let error = install().timeout(Duration::from_secs(20)).await.unwrap_err();
     let Error::Unreachable(unreachable) = &error else { panic!("{error:?}") };
-    assert_eq!(unreachable.cause.kind(), TransportErrorKind::NoTurn);
+    assert_eq!(unreachable.cause.kind(), TransportErrorKind::RateLimited);
     assert_eq!((unreachable.effort.attempts, peer.posts()), (0, 1));
     assert!(runtime.slept().is_empty());
 }

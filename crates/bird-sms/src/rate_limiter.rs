@@ -32,13 +32,13 @@ impl Default for RateLimits {
 
 /// The part of a limit that is used. Requests that leave evenly arrive less so, and a server that counts
 /// by the second finds one too many in a second now and then.
-const USED: f64 = 0.97;
+const UTILISATION: f64 = 0.97;
 /// A turn that comes late is made up for by at most this much. Timers go by the millisecond.
 const CATCH_UP: Duration = Duration::from_millis(10);
-/// What a 429 leaves of the pace, what is left at least, and what comes back in a second.
-const SLOWED: f64 = 0.75;
-const SLOWEST: f64 = 1.0 / 64.0;
-const RECOVERED: f64 = 0.02;
+/// What a 429 leaves of the limiter, what is left at least, and what comes back in a second.
+const DECREASE_FACTOR: f64 = 0.75;
+const MIN_RATE_FACTOR: f64 = 1.0 / 64.0;
+const INCREASE_PER_SECOND: f64 = 0.02;
 /// 429s this close together are one: they answer requests that left at the same pace.
 const ONE_429: Duration = Duration::from_secs(1);
 
@@ -48,7 +48,7 @@ const ONE_429: Duration = Duration::from_secs(1);
 /// for a while, or never again. Each is told when those before it should be gone, and comes back then. The
 /// moment of one who is gone earlier passes unused, unless it was the last who waited.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct RateLimiter {
     interval: Duration,
     state: Mutex<State>,
 }
@@ -57,54 +57,60 @@ pub(crate) struct Pace {
 struct State {
     /// When the next request may leave.
     next: Instant,
-    /// How many wait for their turn,
+    /// How many wait for their permit,
     waiting: u32,
     /// and when the last of them comes back, with its interval.
     line: Instant,
-    /// The part of the pace that was left when it was last slowed down.
-    share: f64,
-    slowed: Option<Instant>,
+    /// The part of the pace that was left when it was last throttled.
+    rate_factor: f64,
+    throttled_at: Option<Instant>,
 }
 
 /// The right to send one request.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Turn(());
+pub(crate) struct Permit(());
 
 /// One who waits.
-struct Waiting<'a>(&'a Pace);
+struct Waiter<'a>(&'a RateLimiter);
 
-impl<'a> Waiting<'a> {
-    fn new(pace: &'a Pace) -> Self {
-        pace.lock().waiting += 1;
-        Self(pace)
+impl<'a> Waiter<'a> {
+    fn new(limiter: &'a RateLimiter) -> Self {
+        limiter.lock().waiting += 1;
+        Self(limiter)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.0.lock().waiting -= 1;
     }
 }
 
 impl State {
-    fn share(&self, now: Instant) -> f64 {
-        self.slowed.map_or(1.0, |slowed| {
-            let since = now.saturating_duration_since(slowed).as_secs_f64();
-            (self.share + RECOVERED * since).min(1.0)
+    fn rate_factor(&self, now: Instant) -> f64 {
+        self.throttled_at.map_or(1.0, |throttled_at| {
+            let since = now.saturating_duration_since(throttled_at).as_secs_f64();
+            (self.rate_factor + INCREASE_PER_SECOND * since).min(1.0)
         })
     }
 
     fn interval(&self, at_best: Duration, now: Instant) -> Duration {
-        if self.slowed.is_none() { at_best } else { at_best.div_f64(self.share(now)) }
+        if self.throttled_at.is_none() { at_best } else { at_best.div_f64(self.rate_factor(now)) }
     }
 }
 
-impl Pace {
+impl RateLimiter {
     pub(crate) fn new(per_second: u32, now: Instant) -> Self {
         Self {
-            interval: Duration::from_secs(1).div_f64(f64::from(per_second) * USED),
-            state: Mutex::new(State { next: now, waiting: 0, line: now, share: 1.0, slowed: None }),
+            interval: Duration::from_secs(1).div_f64(f64::from(per_second) * UTILISATION),
+            state: Mutex::new(State {
+                next: now,
+                waiting: 0,
+                line: now,
+                rate_factor: 1.0,
+                throttled_at: None,
+            }),
         }
     }
 
@@ -112,15 +118,15 @@ impl Pace {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a turn, for no longer than `left`, and takes it if it is still `wanted` by then.
+    /// Waits for a permit, for no longer than `left`, and takes it if it is still `wanted` by then.
     ///
     /// Cancel safe: who stops waiting takes no turn.
-    pub(crate) async fn turn_if(
+    pub(crate) async fn acquire_if(
         &self,
         runtime: &dyn Runtime,
         left: Duration,
         wanted: impl Fn() -> bool,
-    ) -> Option<Turn> {
+    ) -> Option<Permit> {
         let began = runtime.now();
         let mut waiting = None;
         loop {
@@ -135,7 +141,7 @@ impl Pace {
                     return wanted().then(|| {
                         let earliest = now.checked_sub(CATCH_UP).unwrap_or(now);
                         state.next = state.next.max(earliest) + state.interval(self.interval, now);
-                        Turn(())
+                        Permit(())
                     });
                 }
                 // Those who have gone may leave a line behind that nobody stands in.
@@ -149,22 +155,25 @@ impl Pace {
                 state.line = at + self.interval;
                 wait
             };
-            waiting.get_or_insert_with(|| Waiting::new(self));
+            waiting.get_or_insert_with(|| Waiter::new(self));
             runtime.sleep(wait).await;
         }
     }
 
-    /// Waits for a turn, for no longer than `left`. Cancel safe.
-    pub(crate) async fn turn(&self, runtime: &dyn Runtime, left: Duration) -> Option<Turn> {
-        self.turn_if(runtime, left, || true).await
+    /// Waits for a permit, for no longer than `left`. Cancel safe.
+    pub(crate) async fn acquire(&self, runtime: &dyn Runtime, left: Duration) -> Option<Permit> {
+        self.acquire_if(runtime, left, || true).await
     }
 
     /// After a 429, with the wait that it asks for: nobody sends before that, and then all send slower.
-    pub(crate) fn slow_down(&self, now: Instant, asked: Option<Duration>) {
+    pub(crate) fn throttle(&self, now: Instant, asked: Option<Duration>) {
         let mut state = self.lock();
-        if state.slowed.is_none_or(|slowed| now.saturating_duration_since(slowed) >= ONE_429) {
-            state.share = (state.share(now) * SLOWED).max(SLOWEST);
-            state.slowed = Some(now);
+        if state
+            .throttled_at
+            .is_none_or(|throttled_at| now.saturating_duration_since(throttled_at) >= ONE_429)
+        {
+            state.rate_factor = (state.rate_factor(now) * DECREASE_FACTOR).max(MIN_RATE_FACTOR);
+            state.throttled_at = Some(now);
         }
         let pause = asked.unwrap_or_default().max(state.interval(self.interval, now));
         // A pause without end is one to the end of all who wait.
@@ -184,11 +193,11 @@ mod tests {
     const LONG: Duration = Duration::from_hours(1);
 
     /// When `count` turns came, in milliseconds.
-    async fn turns(pace: &Pace, count: usize) -> Vec<u128> {
+    async fn turns(limiter: &RateLimiter, count: usize) -> Vec<u128> {
         let began = Instant::now();
         let mut turns = Vec::new();
         for _ in 0..count {
-            let _turn = pace.turn(&TokioRuntime, LONG).await.unwrap();
+            let _permit = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
             turns.push(began.elapsed().as_millis());
         }
         turns
@@ -197,8 +206,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_second_sees_more_turns_than_the_limit_and_few_are_wasted() {
         for limit in [1, 3, 50, 500, 5000] {
-            let pace = Pace::new(limit, Instant::now());
-            let turns = turns(&pace, limit as usize * 4).await;
+            let limiter = RateLimiter::new(limit, Instant::now());
+            let turns = turns(&limiter, limit as usize * 4).await;
             let busiest = turns
                 .iter()
                 .map(|from| turns.iter().filter(|at| (*from..from + 1000).contains(*at)).count())
@@ -211,20 +220,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_time_is_not_saved_up() {
-        let pace = Pace::new(50, Instant::now());
+        let limiter = RateLimiter::new(50, Instant::now());
         tokio::time::sleep(LONG).await;
-        assert!(*turns(&pace, 50).await.last().unwrap() > 950);
+        assert!(*turns(&limiter, 50).await.last().unwrap() > 950);
     }
 
     #[tokio::test(start_paused = true)]
     async fn turns_are_given_in_the_order_of_asking_and_a_dropped_wait_makes_nobody_later() {
-        let pace = Pace::new(1, Instant::now());
-        let _first = pace.turn(&TokioRuntime, LONG).await.unwrap();
+        let limiter = RateLimiter::new(1, Instant::now());
+        let _first = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
         let order = Mutex::new(Vec::new());
         let ask = |name| {
-            let (pace, order) = (&pace, &order);
+            let (limiter, order) = (&limiter, &order);
             async move {
-                let _turn = pace.turn(&TokioRuntime, LONG).await.unwrap();
+                let _permit = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
                 order.lock().unwrap().push(name);
             }
         };
@@ -240,27 +249,29 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn those_who_wait_and_are_not_polled_or_are_gone_hold_up_nobody() {
-        let pace = Pace::new(1, Instant::now());
-        let _first = pace.turn(&TokioRuntime, LONG).await.unwrap();
-        let mut waits: Vec<_> = (0..3).map(|_| Box::pin(pace.turn(&TokioRuntime, LONG))).collect();
+        let limiter = RateLimiter::new(1, Instant::now());
+        let _first = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
+        let mut waits: Vec<_> =
+            (0..3).map(|_| Box::pin(limiter.acquire(&TokioRuntime, LONG))).collect();
         for wait in &mut waits {
             assert!(poll_immediate(wait).await.is_none());
         }
         // They are there, and nobody polls them.
         let began = Instant::now();
         for seconds in [5, 6] {
-            let _turn = pace.turn(&TokioRuntime, LONG).await.unwrap();
+            let _permit = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
             assert!(began.elapsed() < Duration::from_secs(seconds), "{:?}", began.elapsed());
         }
         drop(waits);
-        let _turn = pace.turn(&TokioRuntime, LONG).await.unwrap();
+        let _permit = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
         assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
     async fn those_who_come_back_together_do_not_leave_together() {
-        let pace = Pace::new(50, Instant::now());
-        let mut waits: Vec<_> = (0..50).map(|_| Box::pin(pace.turn(&TokioRuntime, LONG))).collect();
+        let limiter = RateLimiter::new(50, Instant::now());
+        let mut waits: Vec<_> =
+            (0..50).map(|_| Box::pin(limiter.acquire(&TokioRuntime, LONG))).collect();
         let mut left = 0;
         for wait in &mut waits {
             left += usize::from(poll_immediate(wait).await.is_some());
@@ -279,43 +290,43 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_of_any_length_does_not_overflow() {
-        let pace = Pace::new(1, Instant::now());
-        pace.slow_down(Instant::now(), Some(Duration::MAX));
-        assert!(pace.turn(&TokioRuntime, LONG).await.is_none());
+        let limiter = RateLimiter::new(1, Instant::now());
+        limiter.throttle(Instant::now(), Some(Duration::MAX));
+        assert!(limiter.acquire(&TokioRuntime, LONG).await.is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_turn_that_comes_too_late_is_not_waited_for() {
-        let pace = Pace::new(1, Instant::now());
-        let _first = pace.turn(&TokioRuntime, LONG).await.unwrap();
+        let limiter = RateLimiter::new(1, Instant::now());
+        let _first = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
         let began = Instant::now();
-        assert!(pace.turn(&TokioRuntime, Duration::from_millis(100)).await.is_none());
+        assert!(limiter.acquire(&TokioRuntime, Duration::from_millis(100)).await.is_none());
         assert!(began.elapsed() <= Duration::from_millis(100));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_429_stops_everyone_for_as_long_as_it_asks_and_slows_all_down_for_a_while() {
-        let pace = Pace::new(50, Instant::now());
+        let limiter = RateLimiter::new(50, Instant::now());
         let began = Instant::now();
         // Two answers to what left at the same pace are one reason to slow down.
-        pace.slow_down(began, Some(Duration::from_secs(3)));
-        pace.slow_down(began, None);
-        let slow = turns(&pace, 26).await;
+        limiter.throttle(began, Some(Duration::from_secs(3)));
+        limiter.throttle(began, None);
+        let slow = turns(&limiter, 26).await;
         assert!(slow[0] >= 3000);
         let pace_after = slow[25] - slow[0];
         assert!((600..1000).contains(&pace_after), "{pace_after} ms for 25 turns");
         tokio::time::sleep(Duration::from_secs(20)).await;
-        let full = turns(&pace, 26).await;
+        let full = turns(&limiter, 26).await;
         assert!((full[25] - full[0]) < 550, "{full:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_number_of_429s_stops_it_for_good() {
-        let pace = Pace::new(50, Instant::now());
+        let limiter = RateLimiter::new(50, Instant::now());
         for second in 0..100 {
-            pace.slow_down(Instant::now() + Duration::from_secs(2 * second), None);
+            limiter.throttle(Instant::now() + Duration::from_secs(2 * second), None);
         }
         tokio::time::sleep(Duration::from_secs(200)).await;
-        assert!(pace.turn(&TokioRuntime, Duration::from_secs(5)).await.is_some());
+        assert!(limiter.acquire(&TokioRuntime, Duration::from_secs(5)).await.is_some());
     }
 }
