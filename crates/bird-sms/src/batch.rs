@@ -246,7 +246,7 @@ impl Batch {
             Ok(body) => body,
             Err(error) => return Some(Err(error.into())),
         };
-        let posts = &self.workspace.traffic().posts;
+        let posts = &self.workspace.state().posts;
         let permit = pin!(posts.acquire(self.workspace.client().runtime(), Duration::MAX));
         let Either::Right((Some(permit), _)) = select(self.stop.clone(), permit).await else {
             return None;

@@ -10,7 +10,7 @@ use reqwest::header::HeaderValue;
 
 use crate::rate_limiter::Permit;
 use crate::runtime::{Runtime, TokioRuntime};
-use crate::traffic::Traffic;
+use crate::workspace_state::WorkspaceState;
 use crate::{
     AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy, TransportError, Workspace,
     WorkspaceId,
@@ -40,7 +40,7 @@ struct Inner {
     key: AccessKey,
     base_url: String,
     settings: Settings,
-    traffic: Mutex<HashMap<WorkspaceId, Arc<Traffic>>>,
+    state: Mutex<HashMap<WorkspaceId, Arc<WorkspaceState>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ impl Client {
     /// A workspace, in which the rest happens. Nothing is sent.
     #[must_use]
     pub fn workspace(&self, id: WorkspaceId) -> Workspace {
-        Workspace::new(self.clone(), id, self.traffic(id))
+        Workspace::new(self.clone(), id, self.state(id))
     }
 
     /// The generated client: both operations with all their fields, and none of the rules of an install.
@@ -90,13 +90,13 @@ impl Client {
         &self.inner.base_url
     }
 
-    fn traffic(&self, id: WorkspaceId) -> Arc<Traffic> {
-        let mut traffic = self.inner.traffic.lock().unwrap_or_else(PoisonError::into_inner);
-        if traffic.len() >= KNOWN_WORKSPACES {
-            traffic.retain(|_, traffic| Arc::strong_count(traffic) > 1);
+    fn state(&self, id: WorkspaceId) -> Arc<WorkspaceState> {
+        let mut state = self.inner.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.len() >= KNOWN_WORKSPACES {
+            state.retain(|_, state| Arc::strong_count(state) > 1);
         }
-        let new = || Arc::new(Traffic::new(self.limits(), self.runtime().now()));
-        Arc::clone(traffic.entry(id).or_insert_with(new))
+        let new = || Arc::new(WorkspaceState::new(self.limits(), self.runtime().now()));
+        Arc::clone(state.entry(id).or_insert_with(new))
     }
 
     pub(crate) fn limits(&self) -> RateLimits {
@@ -342,7 +342,7 @@ impl ClientBuilder {
                 key,
                 base_url,
                 settings: self.settings,
-                traffic: Mutex::default(),
+                state: Mutex::default(),
             }),
         })
     }
@@ -491,12 +491,12 @@ mod tests {
             (0..3000_u128).map(|n| WorkspaceId::from(uuid::Uuid::from_u128(n))).collect();
         let held = client.workspace(ids[0]);
         let same = client.clone().workspace(ids[0]);
-        assert!(Arc::ptr_eq(held.traffic(), same.traffic()));
+        assert!(Arc::ptr_eq(held.state(), same.state()));
         for id in &ids[1..] {
-            assert!(!Arc::ptr_eq(held.traffic(), client.workspace(*id).traffic()));
+            assert!(!Arc::ptr_eq(held.state(), client.workspace(*id).state()));
         }
-        assert!(Arc::ptr_eq(held.traffic(), client.workspace(ids[0]).traffic()));
-        assert!(client.inner.traffic.lock().unwrap().len() <= KNOWN_WORKSPACES);
+        assert!(Arc::ptr_eq(held.state(), client.workspace(ids[0]).state()));
+        assert!(client.inner.state.lock().unwrap().len() <= KNOWN_WORKSPACES);
     }
 
     // Fault 28.

@@ -43,7 +43,7 @@ pub(crate) async fn create(
     }
     let client = workspace.client();
     let runtime = client.runtime();
-    let posts = &workspace.traffic().posts;
+    let posts = &workspace.state().posts;
     let mut creation = Creation { attempts: 0, server_error: None };
     let (first, stop) = match begun {
         Some(Begun { permit, stop }) => (Some(permit), Some(stop)),

@@ -76,8 +76,8 @@ mod runtime;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod traffic;
 mod workspace;
+mod workspace_state;
 
 pub use access_key::AccessKey;
 pub use answer::{ErrorAnswer, TransportError, TransportErrorKind, UnreadableAnswer};

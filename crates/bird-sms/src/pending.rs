@@ -217,7 +217,7 @@ impl PendingChannel {
         let client = workspace.client();
         let runtime = client.runtime();
         let began = runtime.now();
-        let provisioning = &workspace.traffic().provisioning;
+        let provisioning = &workspace.state().provisioning;
         let mut waits = 0;
         let (mut scout, mut permit) = (None, None);
         if let (Some(created), None) = (self.created, &self.ready) {
@@ -285,7 +285,7 @@ impl PendingChannel {
         let left = deadline.remaining(now);
         let mut wait = next_wait(client, client.poll().backoff, nth, asked);
         if let (true, Some(created)) = (self.sparing, self.created)
-            && let Some(expected) = self.workspace.traffic().provisioning.expected()
+            && let Some(expected) = self.workspace.state().provisioning.expected()
         {
             // The longer it took so far, the longer it may take.
             let age = now.saturating_duration_since(created);
@@ -441,7 +441,7 @@ async fn likely_ready(
     deadline: Deadline,
 ) -> (Option<Scout<'_>>, Option<Permit>) {
     let runtime = workspace.client().runtime();
-    let provisioning = &workspace.traffic().provisioning;
+    let provisioning = &workspace.state().provisioning;
     // What is missing to the age at which it is expected to be ready.
     let missing = || {
         let age = runtime.now().saturating_duration_since(created);
@@ -457,7 +457,7 @@ async fn likely_ready(
             Some(Duration::ZERO) => {
                 // Those before it may have found that it takes longer.
                 let likely = || missing().is_none_or(|missing| missing.is_zero());
-                match workspace.traffic().gets.acquire_if(runtime, left, likely).await {
+                match workspace.state().gets.acquire_if(runtime, left, likely).await {
                     Some(permit) => return (None, Some(permit)),
                     None if likely() => return (None, None),
                     None => missing().unwrap_or_default(),
@@ -476,7 +476,7 @@ async fn likely_ready(
 async fn acquire_get(workspace: &Workspace, deadline: Deadline) -> Result<Permit, ReadFailure> {
     let runtime = workspace.client().runtime();
     let left = deadline.remaining(runtime.now());
-    let permit = workspace.traffic().gets.acquire(runtime, left).await;
+    let permit = workspace.state().gets.acquire(runtime, left).await;
     permit.ok_or_else(|| ReadFailure::NoAnswer(TransportError::rate_limited()))
 }
 
@@ -498,7 +498,7 @@ async fn get(
         Ok(answer) => {
             let asked = asked_wait(client, &answer);
             if answer.status == StatusCode::TOO_MANY_REQUESTS {
-                workspace.traffic().gets.throttle(client.runtime().now(), asked);
+                workspace.state().gets.throttle(client.runtime().now(), asked);
             }
             Err((ReadFailure::Answer(ErrorAnswer::new(&answer, client.key())), asked))
         }

@@ -5,7 +5,7 @@ use futures_util::Stream;
 use crate::create::create;
 use crate::pending::{Deadline, read};
 use crate::progress::Progress;
-use crate::traffic::Traffic;
+use crate::workspace_state::WorkspaceState;
 use crate::{
     BatchItem, Client, Connector, ConnectorId, Error, InstallSmsChannel, InstallSmsChannels,
     PendingChannel, PhoneNumberId, SmsConnectorRequest, WorkspaceId,
@@ -16,16 +16,16 @@ use crate::{
 pub struct Workspace {
     client: Client,
     id: WorkspaceId,
-    traffic: Arc<Traffic>,
+    state: Arc<WorkspaceState>,
 }
 
 impl Workspace {
-    pub(crate) fn new(client: Client, id: WorkspaceId, traffic: Arc<Traffic>) -> Self {
-        Self { client, id, traffic }
+    pub(crate) fn new(client: Client, id: WorkspaceId, state: Arc<WorkspaceState>) -> Self {
+        Self { client, id, state }
     }
 
-    pub(crate) fn traffic(&self) -> &Arc<Traffic> {
-        &self.traffic
+    pub(crate) fn state(&self) -> &Arc<WorkspaceState> {
+        &self.state
     }
 
     /// Its id.

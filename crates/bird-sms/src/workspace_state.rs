@@ -7,13 +7,13 @@ use crate::provisioning::Provisioning;
 use crate::rate_limiter::RateLimiter;
 
 #[derive(Debug)]
-pub(crate) struct Traffic {
+pub(crate) struct WorkspaceState {
     pub(crate) posts: RateLimiter,
     pub(crate) gets: RateLimiter,
     pub(crate) provisioning: Provisioning,
 }
 
-impl Traffic {
+impl WorkspaceState {
     pub(crate) fn new(limits: RateLimits, now: Instant) -> Self {
         Self {
             posts: RateLimiter::new(limits.posts_per_second, now),
