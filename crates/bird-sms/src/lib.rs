@@ -67,7 +67,7 @@ mod open_enum;
 mod pending;
 mod policy;
 mod progress;
-mod provisioning;
+mod provisioning_estimate;
 mod rate_limiter;
 mod record;
 mod request;

@@ -10,7 +10,7 @@ use crate::connector::Sighting;
 use crate::error::{NotReady, ReadError, ReadFailure};
 use crate::policy::Backoff;
 use crate::progress::Progress;
-use crate::provisioning::Scout;
+use crate::provisioning_estimate::Probe;
 use crate::rate_limiter::Permit;
 use crate::retry_after::retry_after;
 use crate::runtime::Runtime;
@@ -219,11 +219,11 @@ impl PendingChannel {
         let began = runtime.now();
         let provisioning = &workspace.state().provisioning;
         let mut waits = 0;
-        let (mut scout, mut permit) = (None, None);
+        let (mut probe, mut permit) = (None, None);
         if let (Some(created), None) = (self.created, &self.ready) {
             // The answer to the creation was the first look.
             if self.sparing {
-                (scout, permit) = likely_ready(&workspace, created, deadline).await;
+                (probe, permit) = likely_ready(&workspace, created, deadline).await;
             }
             if permit.is_none() {
                 let wait = self.wait_before_look(waits, None, deadline).unwrap_or_default();
@@ -236,9 +236,9 @@ impl PendingChannel {
             let age = self.created.map(|at| runtime.now().saturating_duration_since(at));
             let look = self.look(deadline, permit.take()).await;
             match (&look, age.filter(|_| self.sparing)) {
-                (Look::Ready(_), Some(age)) if !expected => provisioning.found(age),
+                (Look::Ready(_), Some(age)) if !expected => provisioning.seed(age),
                 (Look::Ready(_) | Look::Pending, Some(age)) if expected => {
-                    provisioning.first_look(age, matches!(look, Look::Ready(_)));
+                    provisioning.observe_first_poll(age, matches!(look, Look::Ready(_)));
                 }
                 _ => {}
             }
@@ -268,8 +268,8 @@ impl PendingChannel {
             }
             waits += 1;
             pause(runtime, wait).await;
-            // Another one may have found out, and then it is no scout any more.
-            scout = scout.filter(|_| provisioning.expected().is_none());
+            // Another one may have found out, and then it is no probe any more.
+            probe = probe.filter(|_| provisioning.expected().is_none());
         }
     }
 
@@ -434,12 +434,12 @@ async fn pause(runtime: &dyn Runtime, wait: Duration) {
 }
 
 /// For one of many: waits until the connector is likely to have its channel and may be looked at. While
-/// nobody knows how long that takes, a few become scouts instead, and look early.
+/// nobody knows how long that takes, a few become probes instead, and look early.
 async fn likely_ready(
     workspace: &Workspace,
     created: Instant,
     deadline: Deadline,
-) -> (Option<Scout<'_>>, Option<Permit>) {
+) -> (Option<Probe<'_>>, Option<Permit>) {
     let runtime = workspace.client().runtime();
     let provisioning = &workspace.state().provisioning;
     // What is missing to the age at which it is expected to be ready.
@@ -464,8 +464,8 @@ async fn likely_ready(
                 }
             }
             Some(missing) => missing,
-            None => match provisioning.scout() {
-                Some(scout) => return (Some(scout), None),
+            None => match provisioning.probe() {
+                Some(probe) => return (Some(probe), None),
                 None => NEWS,
             },
         };

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use crate::RateLimits;
-use crate::provisioning::Provisioning;
+use crate::provisioning_estimate::ProvisioningEstimate;
 use crate::rate_limiter::RateLimiter;
 
 #[derive(Debug)]
@@ -18,7 +18,7 @@ impl WorkspaceState {
         Self {
             posts: RateLimiter::new(limits.posts_per_second, now),
             gets: RateLimiter::new(limits.gets_per_second, now),
-            provisioning: Provisioning::default(),
+            provisioning: ProvisioningEstimate::default(),
         }
     }
 }

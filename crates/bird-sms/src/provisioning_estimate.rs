@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How many connectors are looked at early and often while nothing is known.
-const SCOUTS: u32 = 4;
+const PROBES: u32 = 4;
 /// One first look in so many finds the channel missing when the expectation has settled: each costs a
 /// GET, and without them nobody would learn that provisioning became faster.
 const MISSES: f64 = 20.0;
@@ -20,26 +20,26 @@ const ON_TIME: f64 = 1.2;
 /// after a miss, and lowering it a little after each hit, settles where one look in [`MISSES`] misses,
 /// whatever the distribution: a stochastic approximation of its quantile (Robbins and Monro, 1951).
 #[derive(Debug, Default)]
-pub(crate) struct Provisioning {
+pub(crate) struct ProvisioningEstimate {
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     expected: Option<Duration>,
-    scouts: u32,
+    probes: u32,
 }
 
 /// One of the few that look early while nothing is known.
-pub(crate) struct Scout<'a>(&'a Provisioning);
+pub(crate) struct Probe<'a>(&'a ProvisioningEstimate);
 
-impl Drop for Scout<'_> {
+impl Drop for Probe<'_> {
     fn drop(&mut self) {
-        self.0.lock().scouts -= 1;
+        self.0.lock().probes -= 1;
     }
 }
 
-impl Provisioning {
+impl ProvisioningEstimate {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -50,21 +50,21 @@ impl Provisioning {
     }
 
     /// Whether the caller is to find out, which it is while few others do.
-    pub(crate) fn scout(&self) -> Option<Scout<'_>> {
+    pub(crate) fn probe(&self) -> Option<Probe<'_>> {
         let mut inner = self.lock();
-        (inner.scouts < SCOUTS).then(|| {
-            inner.scouts += 1;
-            Scout(self)
+        (inner.probes < PROBES).then(|| {
+            inner.probes += 1;
+            Probe(self)
         })
     }
 
     /// A channel was there at this age, and nothing was known before.
-    pub(crate) fn found(&self, age: Duration) {
+    pub(crate) fn seed(&self, age: Duration) {
         self.lock().expected.get_or_insert(age);
     }
 
     /// What the first look at a connector that was expected to be ready saw at this age.
-    pub(crate) fn first_look(&self, age: Duration, ready: bool) {
+    pub(crate) fn observe_first_poll(&self, age: Duration, ready: bool) {
         let mut inner = self.lock();
         let Some(expected) = inner.expected else { return };
         if age > expected.mul_f64(ON_TIME) {
@@ -99,7 +99,7 @@ mod tests {
             let age = provisioning.expected().unwrap();
             let ready = times(nth) <= age;
             missed += u32::from(!ready);
-            provisioning.first_look(age, ready);
+            provisioning.observe_first_poll(age, ready);
         }
         let expected = provisioning.expected().unwrap().as_secs_f64();
         (f64::from(missed) / f64::from(count), expected)
@@ -107,13 +107,13 @@ mod tests {
 
     #[test]
     fn while_nothing_is_known_a_few_find_out() {
-        let provisioning = Provisioning::default();
-        let scouts: Vec<_> = (0..10).filter_map(|_| provisioning.scout()).collect();
-        assert_eq!(scouts.len(), SCOUTS as usize);
-        drop(scouts);
-        assert!(provisioning.scout().is_some());
-        provisioning.found(2 * SECOND);
-        provisioning.found(9 * SECOND);
+        let provisioning = ProvisioningEstimate::default();
+        let probes: Vec<_> = (0..10).filter_map(|_| provisioning.probe()).collect();
+        assert_eq!(probes.len(), PROBES as usize);
+        drop(probes);
+        assert!(provisioning.probe().is_some());
+        provisioning.seed(2 * SECOND);
+        provisioning.seed(9 * SECOND);
         assert_eq!(provisioning.expected(), Some(2 * SECOND));
     }
 
@@ -128,8 +128,8 @@ mod tests {
         for (times, range) in
             [(&constant as Times, 1.9..2.4), (&uniform, 4.2..5.8), (&long_tailed, 3.5..11.0)]
         {
-            let provisioning = Provisioning::default();
-            provisioning.found(SECOND);
+            let provisioning = ProvisioningEstimate::default();
+            provisioning.seed(SECOND);
             settle(&provisioning, times, 1000);
             let (missed, expected) = settle(&provisioning, times, 3000);
             assert!((0.03..0.07).contains(&missed), "{missed}");
@@ -139,8 +139,8 @@ mod tests {
 
     #[test]
     fn it_follows_a_provisioning_that_becomes_faster_or_slower() {
-        let provisioning = Provisioning::default();
-        provisioning.found(SECOND);
+        let provisioning = ProvisioningEstimate::default();
+        provisioning.seed(SECOND);
         for seconds in [10, 2, 30] {
             let (_, expected) = settle(&provisioning, |_| seconds * SECOND, 1000);
             let truth = f64::from(seconds);
@@ -150,15 +150,15 @@ mod tests {
 
     #[test]
     fn misses_that_were_under_way_together_raise_it_once_and_late_looks_do_not_count() {
-        let provisioning = Provisioning::default();
-        provisioning.found(SECOND);
+        let provisioning = ProvisioningEstimate::default();
+        provisioning.seed(SECOND);
         for _ in 0..10 {
-            provisioning.first_look(SECOND, false);
+            provisioning.observe_first_poll(SECOND, false);
         }
         let raised = provisioning.expected().unwrap();
         assert_eq!(raised, SECOND.mul_f64(RAISE));
         for ready in [false, true] {
-            provisioning.first_look(60 * SECOND, ready);
+            provisioning.observe_first_poll(60 * SECOND, ready);
         }
         assert_eq!(provisioning.expected(), Some(raised));
     }
