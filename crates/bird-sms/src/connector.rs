@@ -146,13 +146,13 @@ fn capabilities(capabilities: Capabilities) -> Vec<String> {
 
 /// What a wait needs of an answer, and nothing that it can fail over without need.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Sighting {
+pub(crate) struct ConnectorStatus {
     pub(crate) id: ConnectorId,
     pub(crate) workspace_id: Option<WorkspaceId>,
     pub(crate) channel_id: Option<ChannelId>,
 }
 
-impl Sighting {
+impl ConnectorStatus {
     pub(crate) fn decode(body: &[u8]) -> Result<Self, String> {
         #[derive(serde::Deserialize)]
         struct Connector {
@@ -240,8 +240,8 @@ mod tests {
 
     const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 
-    fn sighting(json: &str) -> Result<Sighting, String> {
-        Sighting::decode(json.replace("ID", ID).as_bytes())
+    fn status(json: &str) -> Result<ConnectorStatus, String> {
+        ConnectorStatus::decode(json.replace("ID", ID).as_bytes())
     }
 
     // Fault 25.
@@ -257,18 +257,18 @@ mod tests {
             let json = format!(
                 r#"{{"id":"ID","name":"n","createdAt":"2025-01-21T01:43:10.940Z"{channel}}}"#
             );
-            assert_eq!(sighting(&json).unwrap().channel_id, None, "{json}");
+            assert_eq!(status(&json).unwrap().channel_id, None, "{json}");
             let connector = Connector::decode(json.replace("ID", ID).as_bytes());
             assert_eq!(connector.unwrap().channel_id, None, "{json}");
         }
-        let ready = sighting(r#"{"id":"ID","channel":{"channelId":"ID"}}"#).unwrap();
+        let ready = status(r#"{"id":"ID","channel":{"channelId":"ID"}}"#).unwrap();
         assert_eq!(ready.channel_id, Some(ID.parse().unwrap()));
     }
 
     // Fault 23.
     #[test]
     fn an_answer_that_makes_no_sense_is_refused_with_the_path() {
-        let problem = |json: &str| sighting(json).unwrap_err();
+        let problem = |json: &str| status(json).unwrap_err();
         assert!(problem(r#"{"id":null}"#).starts_with("`id`: "));
         assert!(
             problem(r#"{"id":"ID","channel":{"channelId":7}}"#)
@@ -281,8 +281,8 @@ mod tests {
         let deep = format!(r#"{{"x":{}1{}}}"#, "[".repeat(400_000), "]".repeat(400_000));
         assert!(problem(&deep).contains("missing field `id`"));
         let deep = format!(r#"{{"channel":{}"#, r#"{"channel":"#.repeat(400_000));
-        assert!(sighting(&deep).is_err());
-        assert!(Sighting::decode(b"{\"id\":\"\xff\"}").is_err());
+        assert!(status(&deep).is_err());
+        assert!(ConnectorStatus::decode(b"{\"id\":\"\xff\"}").is_err());
     }
 
     #[test]

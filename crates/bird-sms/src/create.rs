@@ -8,7 +8,7 @@ use bird_api::types::CreateConnectorReq;
 use futures_util::future::{BoxFuture, Either, Shared, select};
 use reqwest::StatusCode;
 
-use crate::connector::{Sighting, rescue_id};
+use crate::connector::{ConnectorStatus, rescue_id};
 use crate::error::{CreatedUnreadable, Doubt, OutcomeUnknown, Refused, Unreachable};
 use crate::pending::{Deadline, asked_wait, next_wait};
 use crate::progress::Progress;
@@ -113,17 +113,17 @@ fn created(
     effort: Effort,
 ) -> Result<PendingChannel, Error> {
     let key = workspace.client().key();
-    let sighting = Sighting::decode(&answer.body).or_else(|problem| {
+    let status = ConnectorStatus::decode(&answer.body).or_else(|problem| {
         let id = rescue_id(&answer.body).ok_or_else(|| {
             let answer = UnreadableAnswer::new(answer, &problem, key);
             Error::CreatedUnreadable(Box::new(CreatedUnreadable { answer, effort }))
         })?;
         let problem = UnreadableAnswer::new(answer, &problem, key).problem;
         tracing::warn!(%id, problem, "going on with the id alone");
-        Ok::<_, Error>(Sighting { id, workspace_id: None, channel_id: None })
+        Ok::<_, Error>(ConnectorStatus { id, workspace_id: None, channel_id: None })
     })?;
-    progress.tell(&Event::Created { connector_id: sighting.id });
-    Ok(PendingChannel::created(workspace.clone(), &sighting, answer, progress))
+    progress.tell(&Event::Created { connector_id: status.id });
+    Ok(PendingChannel::created(workspace.clone(), &status, answer, progress))
 }
 
 /// What is known of the attempts so far.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
-use crate::connector::{Sighting, rescue_id};
+use crate::connector::{ConnectorStatus, rescue_id};
 use crate::{AccessKey, Connector, ErrorAnswer, UnreadableAnswer};
 
 fn answer(status: StatusCode, body: &[u8]) -> Answer {
@@ -18,14 +18,14 @@ fn answer(status: StatusCode, body: &[u8]) -> Answer {
 /// other.
 pub fn connector(body: &[u8]) {
     let answer = answer(StatusCode::OK, body);
-    let sighting = Sighting::decode(body);
-    if let Ok(sighting) = &sighting {
-        assert_eq!(rescue_id(&answer.body), Some(sighting.id));
+    let status = ConnectorStatus::decode(body);
+    if let Ok(status) = &status {
+        assert_eq!(rescue_id(&answer.body), Some(status.id));
     }
-    if let (Ok(connector), Ok(sighting)) = (Connector::decode(&answer.body), &sighting) {
-        assert_eq!((connector.id, connector.channel_id), (sighting.id, sighting.channel_id));
+    if let (Ok(connector), Ok(status)) = (Connector::decode(&answer.body), &status) {
+        assert_eq!((connector.id, connector.channel_id), (status.id, status.channel_id));
     }
-    if let Err(problem) = sighting {
+    if let Err(problem) = status {
         let key = AccessKey::new("key").expect("a key");
         let unreadable = UnreadableAnswer::new(&answer, &problem, &key);
         assert!(unreadable.to_string().len() < 2000);

@@ -6,7 +6,7 @@ use bird_api::Answer;
 use reqwest::StatusCode;
 use tokio::time::Instant;
 
-use crate::connector::Sighting;
+use crate::connector::ConnectorStatus;
 use crate::error::{NotReady, ReadError, ReadFailure};
 use crate::policy::Backoff;
 use crate::progress::Progress;
@@ -125,18 +125,18 @@ impl PendingChannel {
 
     pub(crate) fn created(
         workspace: Workspace,
-        sighting: &Sighting,
+        status: &ConnectorStatus,
         answer: &Answer,
         progress: Progress,
     ) -> Self {
         let now = workspace.client().runtime().now();
-        let ours = sighting.workspace_id.is_none_or(|id| id == workspace.id());
+        let ours = status.workspace_id.is_none_or(|id| id == workspace.id());
         // An answer about another workspace is left to the next look, which refuses it with a name.
-        let ready = sighting
+        let ready = status
             .channel_id
             .filter(|_| ours)
-            .map(|id| Box::new(SmsChannel::new(id, &workspace, sighting.id, answer)));
-        Self { created: Some(now), ready, progress, ..Self::resumed(workspace, sighting.id) }
+            .map(|id| Box::new(SmsChannel::new(id, &workspace, status.id, answer)));
+        Self { created: Some(now), ready, progress, ..Self::resumed(workspace, status.id) }
     }
 
     /// The id of the connector. Stored, it is all that is needed to go on after a restart.
@@ -339,12 +339,12 @@ impl PendingChannel {
     }
 
     fn sight(&mut self, answer: &Answer) -> Result<Look, String> {
-        let sighting = Sighting::decode(&answer.body)?;
-        if let Some(failure) = other(&self.workspace, self.connector_id, &sighting) {
+        let status = ConnectorStatus::decode(&answer.body)?;
+        if let Some(failure) = other(&self.workspace, self.connector_id, &status) {
             return Ok(Look::Hopeless(failure));
         }
         self.seen = true;
-        Ok(match sighting.channel_id {
+        Ok(match status.channel_id {
             Some(id) => Look::Ready(Box::new(SmsChannel::new(
                 id,
                 &self.workspace,
@@ -397,12 +397,12 @@ pub(crate) async fn read(workspace: &Workspace, id: ConnectorId) -> Result<Conne
         let (cause, asked) = match answer {
             Ok(answer) => match Connector::decode(&answer.body) {
                 Ok(connector) => {
-                    let sighting = Sighting {
+                    let status = ConnectorStatus {
                         id: connector.id,
                         workspace_id: connector.workspace_id,
                         channel_id: connector.channel_id,
                     };
-                    match other(workspace, id, &sighting) {
+                    match other(workspace, id, &status) {
                         None => return Ok(connector),
                         Some(failure) => (failure, None),
                     }
@@ -521,10 +521,10 @@ fn may_pass(failure: &ReadFailure) -> bool {
 }
 
 /// Whether the answer is about something else than what was asked for.
-fn other(workspace: &Workspace, id: ConnectorId, sighting: &Sighting) -> Option<ReadFailure> {
-    if sighting.id != id {
-        return Some(ReadFailure::OtherConnector(sighting.id));
+fn other(workspace: &Workspace, id: ConnectorId, status: &ConnectorStatus) -> Option<ReadFailure> {
+    if status.id != id {
+        return Some(ReadFailure::OtherConnector(status.id));
     }
-    let other = sighting.workspace_id.filter(|id| *id != workspace.id())?;
+    let other = status.workspace_id.filter(|id| *id != workspace.id())?;
     Some(ReadFailure::OtherWorkspace(other))
 }
