@@ -89,7 +89,7 @@ impl Code {
                     Self::Unreachable
                 }
                 ReadFailure::Answer(_) => Self::Refused,
-                ReadFailure::NoAnswer(_) => Self::Unreachable,
+                ReadFailure::NoResponse(_) => Self::Unreachable,
                 _ => Self::Unexpected,
             },
             other => Self::of_install(other),

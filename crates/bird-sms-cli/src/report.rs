@@ -128,8 +128,8 @@ impl Failure {
             request_id: answer
                 .and_then(|a| a.request_id.as_deref())
                 .or(unreadable.and_then(|a| a.request_id.as_deref())),
-            attempts: error.map(|error| error.effort().attempts),
-            elapsed_seconds: error.map(|error| error.effort().elapsed.as_secs_f64()),
+            attempts: error.map(|error| error.attempts().count),
+            elapsed_seconds: error.map(|error| error.attempts().elapsed.as_secs_f64()),
         })
     }
 }

@@ -9,12 +9,12 @@ use futures_util::future::{BoxFuture, Either, Shared, select};
 use reqwest::StatusCode;
 
 use crate::connector::{ConnectorStatus, rescue_id};
-use crate::error::{CreatedUnreadable, Doubt, OutcomeUnknown, Refused, Unreachable};
+use crate::error::{CreatedUnreadable, OutcomeUnknown, Refused, UnknownReason, Unreachable};
 use crate::pending::{Deadline, asked_wait, next_wait};
 use crate::progress::Progress;
 use crate::rate_limiter::Permit;
 use crate::{
-    ConfigurationError, Effort, Error, ErrorAnswer, Event, PendingChannel, TransportError,
+    Attempts, ConfigurationError, Error, ErrorAnswer, Event, PendingChannel, TransportError,
     UnreadableAnswer, Workspace,
 };
 
@@ -49,9 +49,11 @@ pub(crate) async fn create(
         Some(Begun { permit, stop }) => (Some(permit), Some(stop)),
         None => (posts.acquire(runtime, deadline.remaining(runtime.now())).await, None),
     };
-    let effort = |attempts| Effort { attempts, elapsed: deadline.elapsed(runtime.now()) };
+    let attempts = |count| Attempts { count, elapsed: deadline.elapsed(runtime.now()) };
     let Some(mut permit) = first else {
-        return Err(creation.give_up(Failure::NoAnswer(TransportError::rate_limited()), effort(0)));
+        return Err(
+            creation.give_up(Failure::NoResponse(TransportError::rate_limited()), attempts(0))
+        );
     };
     loop {
         creation.attempts += 1;
@@ -64,7 +66,7 @@ pub(crate) async fn create(
         let now = runtime.now();
         let failure = match attempt {
             Ok(answer) if answer.status.is_success() => {
-                return created(workspace, &answer, progress, effort(creation.attempts));
+                return created(workspace, &answer, progress, attempts(creation.attempts));
             }
             Ok(answer) => {
                 let asked = asked_wait(client, &answer);
@@ -73,7 +75,7 @@ pub(crate) async fn create(
                 }
                 Failure::Answer(ErrorAnswer::new(&answer, client.key()), asked)
             }
-            Err(cause) => Failure::NoAnswer(cause),
+            Err(cause) => Failure::NoResponse(cause),
         };
         let retry = client.retry();
         let again = failure.may_send_again(retry.create_after_server_error)
@@ -81,8 +83,8 @@ pub(crate) async fn create(
         let wait = next_wait(client, retry.backoff, creation.attempts - 1, failure.asked());
         let left = |now| deadline.remaining(now).saturating_sub(LAST_ATTEMPT);
         if !again || wait >= left(now) {
-            let effort = effort(creation.attempts);
-            return Err(creation.give_up(failure, effort));
+            let attempts = attempts(creation.attempts);
+            return Err(creation.give_up(failure, attempts));
         }
         progress.tell(&Event::Retrying { after: wait, reason: failure.reason() });
         let next = async {
@@ -97,8 +99,8 @@ pub(crate) async fn create(
             },
         };
         let Some(next) = next else {
-            let effort = effort(creation.attempts);
-            return Err(creation.give_up(failure, effort));
+            let attempts = attempts(creation.attempts);
+            return Err(creation.give_up(failure, attempts));
         };
         permit = next;
         creation.remember(failure);
@@ -110,13 +112,13 @@ fn created(
     workspace: &Workspace,
     answer: &Answer,
     progress: Progress,
-    effort: Effort,
+    attempts: Attempts,
 ) -> Result<PendingChannel, Error> {
     let key = workspace.client().key();
     let status = ConnectorStatus::decode(&answer.body).or_else(|problem| {
         let id = rescue_id(&answer.body).ok_or_else(|| {
             let answer = UnreadableAnswer::new(answer, &problem, key);
-            Error::CreatedUnreadable(Box::new(CreatedUnreadable { answer, effort }))
+            Error::CreatedUnreadable(Box::new(CreatedUnreadable { answer, attempts }))
         })?;
         let problem = UnreadableAnswer::new(answer, &problem, key).problem;
         tracing::warn!(%id, problem, "going on with the id alone");
@@ -137,14 +139,14 @@ struct Creation {
 enum Failure {
     /// With the wait that it asks for.
     Answer(ErrorAnswer, Option<Duration>),
-    NoAnswer(TransportError),
+    NoResponse(TransportError),
 }
 
 impl Failure {
     fn asked(&self) -> Option<Duration> {
         match self {
             Self::Answer(_, asked) => *asked,
-            Self::NoAnswer(_) => None,
+            Self::NoResponse(_) => None,
         }
     }
 
@@ -158,14 +160,14 @@ impl Failure {
                 500..=599 => after_server_error,
                 _ => false,
             },
-            Self::NoAnswer(cause) => !cause.kind().is_final() && !cause.may_have_been_sent(),
+            Self::NoResponse(cause) => !cause.kind().is_final() && !cause.may_have_been_sent(),
         }
     }
 
     fn reason(&self) -> String {
         match self {
             Self::Answer(answer, _) => answer.to_string(),
-            Self::NoAnswer(cause) => cause.to_string(),
+            Self::NoResponse(cause) => cause.to_string(),
         }
     }
 }
@@ -179,27 +181,31 @@ impl Creation {
         }
     }
 
-    fn give_up(self, failure: Failure, effort: Effort) -> Error {
-        let unknown = |doubt, answer, cause| {
-            Error::OutcomeUnknown(Box::new(OutcomeUnknown { doubt, answer, cause, effort }))
+    fn give_up(self, failure: Failure, attempts: Attempts) -> Error {
+        let unknown = |reason, answer, cause| {
+            Error::OutcomeUnknown(Box::new(OutcomeUnknown { reason, answer, cause, attempts }))
         };
         match failure {
             Failure::Answer(answer, _) => match answer.status {
-                408 => unknown(Doubt::NoAnswer, Some(answer), None),
-                500.. => unknown(Doubt::ServerError, Some(answer), None),
+                408 => unknown(UnknownReason::NoResponse, Some(answer), None),
+                500.. => unknown(UnknownReason::ServerError, Some(answer), None),
                 409 if self.server_error.is_some() => {
-                    unknown(Doubt::AlreadyExists, Some(answer), None)
+                    unknown(UnknownReason::AlreadyExists, Some(answer), None)
                 }
-                _ if self.server_error.is_some() => unknown(Doubt::ServerError, Some(answer), None),
-                _ => Error::Refused(Box::new(Refused { answer, effort })),
+                _ if self.server_error.is_some() => {
+                    unknown(UnknownReason::ServerError, Some(answer), None)
+                }
+                _ => Error::Refused(Box::new(Refused { answer, attempts })),
             },
-            Failure::NoAnswer(cause) if cause.may_have_been_sent() => {
-                unknown(Doubt::NoAnswer, self.server_error, Some(cause))
+            Failure::NoResponse(cause) if cause.may_have_been_sent() => {
+                unknown(UnknownReason::NoResponse, self.server_error, Some(cause))
             }
-            Failure::NoAnswer(cause) if self.server_error.is_some() => {
-                unknown(Doubt::ServerError, self.server_error, Some(cause))
+            Failure::NoResponse(cause) if self.server_error.is_some() => {
+                unknown(UnknownReason::ServerError, self.server_error, Some(cause))
             }
-            Failure::NoAnswer(cause) => Error::Unreachable(Box::new(Unreachable { cause, effort })),
+            Failure::NoResponse(cause) => {
+                Error::Unreachable(Box::new(Unreachable { cause, attempts }))
+            }
         }
     }
 }

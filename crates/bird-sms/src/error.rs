@@ -100,33 +100,33 @@ impl Error {
 
     /// How many requests were sent or tried, and the time that they took with the waits in between.
     #[must_use]
-    pub fn effort(&self) -> Effort {
+    pub fn attempts(&self) -> Attempts {
         match self {
-            Self::Configuration(_) | Self::Record(_) => Effort::default(),
-            Self::Refused(error) => error.effort,
-            Self::Unreachable(error) => error.effort,
-            Self::OutcomeUnknown(error) => error.effort,
-            Self::CreatedUnreadable(error) => error.effort,
-            Self::NotReady(error) => Effort { attempts: error.polls, elapsed: error.waited },
-            Self::Read(error) => error.effort,
+            Self::Configuration(_) | Self::Record(_) => Attempts::default(),
+            Self::Refused(error) => error.attempts,
+            Self::Unreachable(error) => error.attempts,
+            Self::OutcomeUnknown(error) => error.attempts,
+            Self::CreatedUnreadable(error) => error.attempts,
+            Self::NotReady(error) => Attempts { count: error.polls, elapsed: error.waited },
+            Self::Read(error) => error.attempts,
         }
     }
 }
 
 /// How much was tried before giving up: to create the connector, or after that to see its channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Effort {
+pub struct Attempts {
     /// How many requests were sent, or tried to be sent.
-    pub attempts: u32,
+    pub count: u32,
     /// How long that took, with the waits in between.
     pub elapsed: Duration,
 }
 
-impl fmt::Display for Effort {
+impl fmt::Display for Attempts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.attempts == 1 { "" } else { "s" };
+        let plural = if self.count == 1 { "" } else { "s" };
         let seconds = self.elapsed.as_secs_f64();
-        write!(f, "{} attempt{plural} in {seconds:.1} s", self.attempts)
+        write!(f, "{} attempt{plural} in {seconds:.1} s", self.count)
     }
 }
 
@@ -173,7 +173,7 @@ pub struct Refused {
     /// The answer.
     pub answer: ErrorAnswer,
     /// What was tried.
-    pub effort: Effort,
+    pub attempts: Attempts,
 }
 
 impl fmt::Display for Refused {
@@ -210,7 +210,7 @@ pub struct Unreachable {
     /// What happened to the last attempt.
     pub cause: TransportError,
     /// What was tried.
-    pub effort: Effort,
+    pub attempts: Attempts,
 }
 
 impl fmt::Display for Unreachable {
@@ -218,7 +218,7 @@ impl fmt::Display for Unreachable {
         write!(
             f,
             "Bird was not reached: {} ({}). Nothing was created; it is safe to try again",
-            self.cause, self.effort
+            self.cause, self.attempts
         )
     }
 }
@@ -234,21 +234,21 @@ impl std::error::Error for Unreachable {
 #[non_exhaustive]
 pub struct OutcomeUnknown {
     /// Why it is not known.
-    pub doubt: Doubt,
+    pub reason: UnknownReason,
     /// The last answer; when none came to the last attempt, the server error that came before, if any.
     pub answer: Option<ErrorAnswer>,
     /// What happened to the last attempt, when there was no answer.
     pub cause: Option<TransportError>,
     /// What was tried.
-    pub effort: Effort,
+    pub attempts: Attempts,
 }
 
 /// Why it is not known whether a connector was created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Doubt {
+pub enum UnknownReason {
     /// The request was sent and no answer came, or a 408.
-    NoAnswer,
+    NoResponse,
     /// Bird answered 5xx, to the end or before an attempt that failed otherwise. It may have created
     /// the connector all the same.
     ServerError,
@@ -259,10 +259,10 @@ pub enum Doubt {
 
 impl fmt::Display for OutcomeUnknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.doubt {
-            Doubt::NoAnswer => "The request was sent but not answered",
-            Doubt::ServerError => "Bird answered the request with a server error",
-            Doubt::AlreadyExists => {
+        f.write_str(match self.reason {
+            UnknownReason::NoResponse => "The request was sent but not answered",
+            UnknownReason::ServerError => "Bird answered the request with a server error",
+            UnknownReason::AlreadyExists => {
                 "A connector for this phone number exists, probably created by an attempt that Bird \
                  answered with a server error"
             }
@@ -278,7 +278,7 @@ impl fmt::Display for OutcomeUnknown {
             f,
             " ({}). A connector may exist, and its id is not known: look for it in the dashboard before \
              trying again",
-            self.effort
+            self.attempts
         )
     }
 }
@@ -296,7 +296,7 @@ pub struct CreatedUnreadable {
     /// The answer that says so.
     pub answer: UnreadableAnswer,
     /// What was tried.
-    pub effort: Effort,
+    pub attempts: Attempts,
 }
 
 impl fmt::Display for CreatedUnreadable {
@@ -357,7 +357,7 @@ pub struct ReadError {
     /// Why it could not be read.
     pub cause: ReadFailure,
     /// What was tried.
-    pub effort: Effort,
+    pub attempts: Attempts,
 }
 
 impl fmt::Display for ReadError {
@@ -428,7 +428,7 @@ pub enum ReadFailure {
     /// Bird, or a proxy before it, answered with an error.
     Answer(ErrorAnswer),
     /// There was no answer.
-    NoAnswer(TransportError),
+    NoResponse(TransportError),
     /// The answer cannot be read.
     Unreadable(UnreadableAnswer),
     /// The answer is about another connector.
@@ -451,7 +451,7 @@ impl ReadFailure {
     #[must_use]
     pub fn transport(&self) -> Option<&TransportError> {
         match self {
-            Self::NoAnswer(cause) => Some(cause),
+            Self::NoResponse(cause) => Some(cause),
             _ => None,
         }
     }
@@ -461,7 +461,7 @@ impl fmt::Display for ReadFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answer(answer) => answer.fmt(f),
-            Self::NoAnswer(cause) => cause.fmt(f),
+            Self::NoResponse(cause) => cause.fmt(f),
             Self::Unreadable(answer) => answer.fmt(f),
             Self::OtherConnector(id) => write!(f, "Bird answered about another connector, {id}"),
             Self::OtherWorkspace(id) => {

@@ -86,8 +86,8 @@ pub use channel::SmsChannel;
 pub use client::{Client, ClientBuilder};
 pub use connector::{Connector, EndpointType, Number, NumberType};
 pub use error::{
-    ConfigurationError, CreatedUnreadable, Doubt, Effort, Error, NotReady, OutcomeUnknown,
-    ReadError, ReadFailure, RecordError, Refused, Unreachable,
+    Attempts, ConfigurationError, CreatedUnreadable, Error, NotReady, OutcomeUnknown, ReadError,
+    ReadFailure, RecordError, Refused, UnknownReason, Unreachable,
 };
 pub use id::{ChannelId, ConnectorId, ParseIdError, PhoneNumberId, UseCaseId, WorkspaceId};
 pub use install::InstallSmsChannel;

@@ -15,8 +15,8 @@ use crate::rate_limiter::Permit;
 use crate::retry_after::retry_after;
 use crate::runtime::Runtime;
 use crate::{
-    Client, Connector, ConnectorId, Effort, Error, ErrorAnswer, Event, SmsChannel, TransportError,
-    UnreadableAnswer, Workspace,
+    Attempts, Client, Connector, ConnectorId, Error, ErrorAnswer, Event, SmsChannel,
+    TransportError, UnreadableAnswer, Workspace,
 };
 
 /// The last look before a deadline is made this long before it, so that there is time for an answer.
@@ -377,7 +377,7 @@ impl PendingChannel {
         Error::Read(Box::new(ReadError {
             connector_id,
             cause,
-            effort: Effort { attempts, elapsed },
+            attempts: Attempts { count: attempts, elapsed },
         }))
     }
 }
@@ -418,8 +418,8 @@ pub(crate) async fn read(workspace: &Workspace, id: ConnectorId) -> Result<Conne
         let retry = client.retry();
         let wait = next_wait(client, retry.backoff, attempts - 1, asked);
         if !may_pass(&cause) || attempts >= retry.max_attempts || wait >= deadline.remaining(now) {
-            let effort = Effort { attempts, elapsed: deadline.elapsed(now) };
-            return Err(Error::Read(Box::new(ReadError { connector_id: id, cause, effort })));
+            let attempts = Attempts { count: attempts, elapsed: deadline.elapsed(now) };
+            return Err(Error::Read(Box::new(ReadError { connector_id: id, cause, attempts })));
         }
         runtime.sleep(wait).await;
     }
@@ -477,7 +477,7 @@ async fn acquire_get(workspace: &Workspace, deadline: Deadline) -> Result<Permit
     let runtime = workspace.client().runtime();
     let left = deadline.remaining(runtime.now());
     let permit = workspace.state().gets.acquire(runtime, left).await;
-    permit.ok_or_else(|| ReadFailure::NoAnswer(TransportError::rate_limited()))
+    permit.ok_or_else(|| ReadFailure::NoResponse(TransportError::rate_limited()))
 }
 
 /// One GET: a success, or why not and how long the server asks to wait.
@@ -502,7 +502,7 @@ async fn get(
             }
             Err((ReadFailure::Answer(ErrorAnswer::new(&answer, client.key())), asked))
         }
-        Err(cause) => Err((ReadFailure::NoAnswer(cause), None)),
+        Err(cause) => Err((ReadFailure::NoResponse(cause), None)),
     }
 }
 
@@ -514,7 +514,7 @@ fn may_pass(failure: &ReadFailure) -> bool {
             408 | 429 | 500..=599 => true,
             _ => false,
         },
-        ReadFailure::NoAnswer(cause) => !cause.kind().is_final(),
+        ReadFailure::NoResponse(cause) => !cause.kind().is_final(),
         ReadFailure::Unreadable(answer) => answer.cut,
         ReadFailure::OtherConnector(_) | ReadFailure::OtherWorkspace(_) => false,
     }

@@ -90,7 +90,7 @@ mod tests {
     /// Looks at `count` connectors with these provisioning times, each when it is expected to be ready.
     /// The part that was missed, and the expectation at the end.
     fn settle(
-        provisioning: &Provisioning,
+        provisioning: &ProvisioningEstimate,
         times: impl Fn(u32) -> Duration,
         count: u32,
     ) -> (f64, f64) {

@@ -10,7 +10,7 @@ use crate::rate_limiter::RateLimiter;
 pub(crate) struct WorkspaceState {
     pub(crate) posts: RateLimiter,
     pub(crate) gets: RateLimiter,
-    pub(crate) provisioning: Provisioning,
+    pub(crate) provisioning: ProvisioningEstimate,
 }
 
 impl WorkspaceState {

@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use bird_sms::{BatchOutcome, Doubt, Error, SmsConnectorRequest};
+use bird_sms::{BatchOutcome, Error, SmsConnectorRequest, UnknownReason};
 use serde::Serialize;
 
 use super::journal::Standing;
@@ -34,7 +34,9 @@ impl Status {
         match error {
             _ if error.connector_id().is_some() => Self::NotReady,
             Error::CreatedUnreadable(_) => Self::Exists,
-            Error::OutcomeUnknown(error) if error.doubt == Doubt::AlreadyExists => Self::Exists,
+            Error::OutcomeUnknown(error) if error.reason == UnknownReason::AlreadyExists => {
+                Self::Exists
+            }
             Error::Refused(error) if doubtful && error.answer.status == 409 => Self::Exists,
             // That this attempt created nothing does not tell what became of the one before.
             _ if doubtful || error.connector_may_exist() => Self::Unknown,

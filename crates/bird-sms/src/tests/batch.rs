@@ -222,7 +222,7 @@ async fn a_channel_that_is_there_is_not_lost_to_a_stop() {
 
 #[tokio::test]
 async fn a_stop_ends_the_wait_for_another_attempt_with_what_the_last_one_left() {
-    for (answer, doubt) in [(Answer::status(503), true), (Answer::status(429), false)] {
+    for (answer, reason) in [(Answer::status(503), true), (Answer::status(429), false)] {
         let (stop, posted) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let told = Arc::clone(&posted);
         let peer = Peer::answering(move |_| {
@@ -241,7 +241,7 @@ async fn a_stop_ends_the_wait_for_another_attempt_with_what_the_last_one_left() 
         let (outcomes, ()) =
             futures_util::future::join(batch.start().collect::<Vec<_>>(), outcomes).await;
         let error = outcomes[0].result.as_ref().unwrap_err();
-        assert_eq!(error.connector_may_exist(), doubt, "{error:?}");
+        assert_eq!(error.connector_may_exist(), reason, "{error:?}");
         assert!(!matches!(error, Error::Unreachable(_)), "{error:?}");
         assert_eq!(peer.posts(), 1);
     }

@@ -6,7 +6,7 @@ use bird_test_peer::{Answer, Peer, head_and_body, refused_url};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Doubt, Error, Event, RetryPolicy, TransportErrorKind};
+use crate::{Error, Event, RetryPolicy, TransportErrorKind, UnknownReason};
 
 async fn peer(script: impl IntoIterator<Item = Answer>) -> Peer {
     Peer::script(script).await.unwrap()
@@ -25,10 +25,10 @@ fn created() -> Answer {
     Answer::json(201, pending())
 }
 
-fn doubt(error: &Error) -> Doubt {
+fn doubt(error: &Error) -> UnknownReason {
     assert!(error.connector_may_exist());
     match error {
-        Error::OutcomeUnknown(unknown) => unknown.doubt,
+        Error::OutcomeUnknown(unknown) => unknown.reason,
         other => panic!("{other:?}"),
     }
 }
@@ -59,7 +59,7 @@ async fn a_peer_that_refuses_connections_is_tried_until_the_deadline_and_nothing
     let error = workspace(builder).create_sms_connector(&request()).await.unwrap_err();
     let Error::Unreachable(unreachable) = &error else { panic!("{error:?}") };
     assert_eq!(unreachable.cause.kind(), TransportErrorKind::Connect);
-    assert!(unreachable.effort.attempts > 10);
+    assert!(unreachable.attempts.count > 10);
     assert!(!error.connector_may_exist());
     let slept: Duration = runtime.slept().iter().sum();
     assert!(slept < Duration::from_mins(2), "{slept:?}");
@@ -92,7 +92,7 @@ async fn a_connection_that_does_not_come_about_in_time_was_never_sent() {
             .retry_policy(retry);
         let error = workspace(builder).create_sms_connector(&request()).await.unwrap_err();
         assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
-        assert_eq!(error.effort().attempts, 2);
+        assert_eq!(error.attempts().count, 2);
     }
 }
 
@@ -103,7 +103,7 @@ async fn a_reset_on_accept_is_unknown_or_tried_again_when_nothing_was_written() 
         let (result, posts) = create([Answer::ResetOnAccept, created()]).await;
         match result {
             Ok(_) => assert_eq!(posts, 1),
-            Err(error) => assert_eq!((doubt(&error), posts), (Doubt::NoAnswer, 0)),
+            Err(error) => assert_eq!((doubt(&error), posts), (UnknownReason::NoResponse, 0)),
         }
     }
 }
@@ -114,7 +114,7 @@ async fn a_reset_or_an_end_instead_of_an_answer_is_unknown_and_never_sent_again(
     for broken in [Answer::Reset, Answer::Close, Answer::BytesThenClose(b"HTTP/1.1 2".to_vec())] {
         let (result, posts) = create([broken, created()]).await;
         let error = result.unwrap_err();
-        assert_eq!((doubt(&error), posts), (Doubt::NoAnswer, 1));
+        assert_eq!((doubt(&error), posts), (UnknownReason::NoResponse, 1));
         assert_eq!(error.connector_id(), None);
     }
 }
@@ -129,7 +129,7 @@ async fn a_pooled_connection_that_went_stale_does_not_double_the_post() {
         workspace.connector(connector_id()).await.unwrap();
         match workspace.create_sms_connector(&request()).await {
             Ok(_) => assert_eq!(peer.posts(), 1),
-            Err(error) => assert_eq!((doubt(&error), peer.posts()), (Doubt::NoAnswer, 0)),
+            Err(error) => assert_eq!((doubt(&error), peer.posts()), (UnknownReason::NoResponse, 0)),
         }
     }
 }
@@ -180,7 +180,7 @@ async fn silence_past_the_timeout_of_an_attempt_is_unknown() {
     let (builder, _) = hurried(&peer.base_url());
     let workspace = workspace(builder.attempt_timeout(Duration::from_millis(50)));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
-    assert_eq!((doubt(&error), peer.posts()), (Doubt::NoAnswer, 1));
+    assert_eq!((doubt(&error), peer.posts()), (UnknownReason::NoResponse, 1));
     assert!(error.to_string().contains("no answer in time"), "{error}");
 }
 
@@ -279,7 +279,7 @@ async fn a_pause_of_the_workspace_beyond_the_deadline_is_no_reason_to_send() {
     let error = install().timeout(Duration::from_secs(20)).await.unwrap_err();
     let Error::Unreachable(unreachable) = &error else { panic!("{error:?}") };
     assert_eq!(unreachable.cause.kind(), TransportErrorKind::RateLimited);
-    assert_eq!((unreachable.effort.attempts, peer.posts()), (0, 1));
+    assert_eq!((unreachable.attempts.count, peer.posts()), (0, 1));
     assert!(runtime.slept().is_empty());
 }
 
@@ -297,8 +297,8 @@ async fn server_errors_are_tried_again_until_the_connector_is_there() {
 async fn server_errors_up_to_the_deadline_leave_a_doubt() {
     let peer = Peer::answering(|_| Answer::status(503)).await.unwrap();
     let error = create_at(&peer).await.unwrap_err();
-    assert_eq!(doubt(&error), Doubt::ServerError);
-    assert_eq!(peer.posts(), error.effort().attempts as usize);
+    assert_eq!(doubt(&error), UnknownReason::ServerError);
+    assert_eq!(peer.posts(), error.attempts().count as usize);
     assert!(peer.posts() > 10, "{}", peer.posts());
 }
 
@@ -310,21 +310,21 @@ async fn server_errors_are_not_tried_again_when_the_policy_says_so() {
     let (builder, _) = hurried(&peer.base_url());
     let workspace = workspace(builder.retry_policy(retry));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
-    assert_eq!((doubt(&error), peer.posts()), (Doubt::ServerError, 1));
+    assert_eq!((doubt(&error), peer.posts()), (UnknownReason::ServerError, 1));
 }
 
 // Fault 14.
 #[tokio::test]
 async fn a_conflict_after_a_server_error_is_probably_ours() {
     let (result, posts) = create([Answer::status(500), Answer::status(409)]).await;
-    assert_eq!((doubt(&result.unwrap_err()), posts), (Doubt::AlreadyExists, 2));
+    assert_eq!((doubt(&result.unwrap_err()), posts), (UnknownReason::AlreadyExists, 2));
 }
 
 #[tokio::test]
 async fn a_server_error_before_the_last_attempt_is_not_called_the_last_answer() {
     let (result, _) = create([Answer::status(500), Answer::status(429), Answer::Reset]).await;
     let error = result.unwrap_err();
-    assert_eq!(doubt(&error), Doubt::NoAnswer);
+    assert_eq!(doubt(&error), UnknownReason::NoResponse);
     assert!(error.to_string().contains("an earlier answer was HTTP 500"), "{error}");
 }
 
@@ -339,9 +339,11 @@ async fn after_a_server_error_no_failure_says_that_nothing_was_created() {
 // Faults 15 and 16.
 #[tokio::test]
 async fn what_will_not_be_better_the_next_time_is_sent_once() {
-    for (status, expected) in
-        [(501, Doubt::ServerError), (505, Doubt::ServerError), (408, Doubt::NoAnswer)]
-    {
+    for (status, expected) in [
+        (501, UnknownReason::ServerError),
+        (505, UnknownReason::ServerError),
+        (408, UnknownReason::NoResponse),
+    ] {
         let (result, posts) = create([Answer::status(status), created()]).await;
         assert_eq!((doubt(&result.unwrap_err()), posts), (expected, 1), "{status}");
     }

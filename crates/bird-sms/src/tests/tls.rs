@@ -13,7 +13,7 @@ async fn refused(peer: &Peer, trusted: &Ca) -> String {
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     let Error::Unreachable(unreachable) = &error else { panic!("{error:?}") };
     assert_eq!(unreachable.cause.kind(), TransportErrorKind::Certificate);
-    assert_eq!(unreachable.effort.attempts, 1, "fails at once");
+    assert_eq!(unreachable.attempts.count, 1, "fails at once");
     let wait = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
     assert!(matches!(wait, Error::Read(_)), "{wait:?}");
     assert!(runtime.slept().is_empty());

@@ -127,7 +127,7 @@ async fn a_peer_that_refuses_connections_is_tried_until_the_deadline() {
     let (builder, _) = hurried(&refused_url().await.unwrap());
     let error = workspace(builder).pending_channel(connector_id()).wait().await.unwrap_err();
     let Error::NotReady(not_ready) = &error else { panic!("{error:?}") };
-    let Some(ReadFailure::NoAnswer(last)) = &not_ready.last else { panic!("{error:?}") };
+    let Some(ReadFailure::NoResponse(last)) = &not_ready.last else { panic!("{error:?}") };
     assert_eq!(last.kind(), TransportErrorKind::Connect);
     assert!(not_ready.polls > 10);
 }
