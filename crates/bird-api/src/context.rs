@@ -8,7 +8,7 @@ use reqwest::{Request, Response, ResponseBuilderExt, Url};
 
 use crate::Client;
 
-/// What each request of a [`Client`] carries beside its operation, and how much of an answer is read.
+/// What each request of a [`Client`] carries beside its operation, and how much of a response is read.
 ///
 /// Belongs to the client, not to its `reqwest::Client`: one that is handed in ready-made works, and
 /// does not have to know the access key.
@@ -28,7 +28,7 @@ struct Collection {
 }
 
 impl Context {
-    /// The largest body of an answer that is read unless [`Context::body_limit`] says otherwise: 1 MiB,
+    /// The largest body of a response that is read unless [`Context::body_limit`] says otherwise: 1 MiB,
     /// some five hundred times the size of a connector.
     pub const DEFAULT_BODY_LIMIT: usize = 1024 * 1024;
 
@@ -51,7 +51,7 @@ impl Context {
         self
     }
 
-    /// Reads at most this many bytes of an answer's body; a larger one is an error.
+    /// Reads at most this many bytes of a response's body; a larger one is an error.
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
@@ -127,9 +127,9 @@ impl ClientHooks<Context> for Client {
     }
 }
 
-/// The same answer with a body that fails beyond the limit.
+/// The same response with a body that fails beyond the limit.
 fn limited(response: Response, limit: usize) -> Response {
-    // Taking an answer apart loses its URL, which travels as an extension.
+    // Taking a response apart loses its URL, which travels as an extension.
     let url = http::Response::builder().url(response.url().clone()).body(());
     let (mut head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
     if let Ok(url) = url {

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use progenitor_client::ClientInfo;
 use reqwest::header::HeaderMap;
-use reqwest::{Request, Response, StatusCode};
+use reqwest::{Request, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use crate::Client;
@@ -17,7 +17,7 @@ use crate::Client;
 /// What a server answered: whole, or as far as it came.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Answer {
+pub struct Response {
     /// The status, whatever it is.
     pub status: StatusCode,
     /// The headers.
@@ -25,40 +25,40 @@ pub struct Answer {
     /// The body, at most as long as the limit of the [`Context`](crate::Context) in bytes.
     pub body: Bytes,
     /// Why the body ended early, when it did; `body` is what came before that.
-    pub cut: Option<Cut>,
+    pub cut: Option<BodyError>,
 }
 
-impl Answer {
-    /// A whole answer, for those who test what they make of one.
+impl Response {
+    /// A whole response, for those who test what they make of one.
     #[must_use]
     pub fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
         Self { status, headers, body, cut: None }
     }
 }
 
-/// Why the body of an [`Answer`] ended early.
+/// Why the body of a [`Response`] ended early.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Cut {
+pub enum BodyError {
     /// It is longer than the limit.
     TooLong,
     /// Time ran out.
     TimedOut,
     /// The connection broke.
-    Broken(reqwest::Error),
+    Disconnected(reqwest::Error),
 }
 
-impl fmt::Display for Cut {
+impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooLong => "the body is longer than the limit",
             Self::TimedOut => "the body did not end in time",
-            Self::Broken(_) => "the connection broke in the middle of the body",
+            Self::Disconnected(_) => "the connection broke in the middle of the body",
         })
     }
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub struct ExchangeError {
     kind: ExchangeErrorKind,
@@ -73,10 +73,10 @@ pub enum ExchangeErrorKind {
     /// No connection came about: the name did not resolve, nobody listened, TLS failed, a proxy
     /// refused. Nothing was sent.
     Connect,
-    /// Time ran out before the head of an answer came.
+    /// Time ran out before the head of a response came.
     TimedOut,
     /// The connection broke, or the peer did not speak HTTP.
-    Broken,
+    Disconnected,
     /// The HTTP client followed a redirect, which one that is handed in ready-made may do.
     Redirected,
 }
@@ -100,8 +100,8 @@ impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             ExchangeErrorKind::Connect => "could not connect",
-            ExchangeErrorKind::TimedOut => "no answer in time",
-            ExchangeErrorKind::Broken => "the connection broke before an answer came",
+            ExchangeErrorKind::TimedOut => "no response in time",
+            ExchangeErrorKind::Disconnected => "the connection broke before a response came",
             ExchangeErrorKind::Redirected => "the HTTP client followed a redirect",
         })
     }
@@ -114,14 +114,14 @@ impl StdError for ExchangeError {
 }
 
 impl Client {
-    /// Sends one request, once, and reads one answer, both within `timeout`.
+    /// Sends one request, once, and reads one response, both within `timeout`.
     ///
     /// The request is one that an `…_request` function of this client made; what [`Context`] adds is
-    /// added here. Any answer is an [`Answer`], whatever its status and however much of its body came.
+    /// added here. Any response is a [`Response`], whatever its status and however much of its body came.
     ///
     /// # Errors
     ///
-    /// When there is no answer. The error tells whether the request may have been sent.
+    /// When there is no response. The error tells whether the request may have been sent.
     ///
     /// # Cancel safety
     ///
@@ -133,7 +133,7 @@ impl Client {
         &self,
         mut request: Request,
         timeout: Duration,
-    ) -> impl Future<Output = Result<Answer, ExchangeError>> + Send + use<> {
+    ) -> impl Future<Output = Result<Response, ExchangeError>> + Send + use<> {
         self.inner().apply(&mut request);
         let taken = witness(&mut request);
         let url = request.url().clone();
@@ -154,7 +154,7 @@ impl Client {
             };
             let cut = match (result, &partial) {
                 (Ok(Ok(cut)), _) => cut,
-                (Err(_), Some(_)) => Some(Cut::TimedOut),
+                (Err(_), Some(_)) => Some(BodyError::TimedOut),
                 (Err(_), None) => return fail(ExchangeErrorKind::TimedOut, None),
                 (Ok(Err(error)), _) if error.is_connect() => {
                     return fail(ExchangeErrorKind::Connect, Some(error));
@@ -162,48 +162,48 @@ impl Client {
                 (Ok(Err(error)), _) if error.is_timeout() => {
                     return fail(ExchangeErrorKind::TimedOut, Some(error));
                 }
-                (Ok(Err(error)), _) => return fail(ExchangeErrorKind::Broken, Some(error)),
+                (Ok(Err(error)), _) => return fail(ExchangeErrorKind::Disconnected, Some(error)),
             };
             match partial {
-                Some(partial) if *partial.response.url() == url => Ok(partial.answer(cut)),
+                Some(partial) if *partial.response.url() == url => Ok(partial.response(cut)),
                 Some(_) => fail(ExchangeErrorKind::Redirected, None),
-                None => fail(ExchangeErrorKind::Broken, None),
+                None => fail(ExchangeErrorKind::Disconnected, None),
             }
         }
     }
 }
 
-/// Waits for the head of an answer, and reads its body into `partial` as it comes, up to a limit in
+/// Waits for the head of a response, and reads its body into `partial` as it comes, up to a limit in
 /// bytes. Why it was cut, if it was; an error when there is no head.
 async fn read(
-    head: impl Future<Output = reqwest::Result<Response>>,
+    head: impl Future<Output = reqwest::Result<reqwest::Response>>,
     limit: usize,
     partial: &mut Option<Partial>,
-) -> reqwest::Result<Option<Cut>> {
+) -> reqwest::Result<Option<BodyError>> {
     let partial = partial.insert(Partial { response: head.await?, body: Body::default() });
     loop {
         match partial.response.chunk().await {
             Ok(None) => return Ok(None),
             Ok(Some(chunk)) if partial.body.len() + chunk.len() > limit => {
-                return Ok(Some(Cut::TooLong));
+                return Ok(Some(BodyError::TooLong));
             }
             Ok(Some(chunk)) => partial.body.push(chunk),
-            Err(error) if error.is_timeout() => return Ok(Some(Cut::TimedOut)),
-            Err(error) => return Ok(Some(Cut::Broken(error.without_url()))),
+            Err(error) if error.is_timeout() => return Ok(Some(BodyError::TimedOut)),
+            Err(error) => return Ok(Some(BodyError::Disconnected(error.without_url()))),
         }
     }
 }
 
-/// An answer as far as it came.
+/// A response as far as it came.
 struct Partial {
-    response: Response,
+    response: reqwest::Response,
     body: Body,
 }
 
 impl Partial {
-    fn answer(mut self, cut: Option<Cut>) -> Answer {
+    fn response(mut self, cut: Option<BodyError>) -> Response {
         let headers = std::mem::take(self.response.headers_mut());
-        Answer { status: self.response.status(), headers, body: self.body.whole(), cut }
+        Response { status: self.response.status(), headers, body: self.body.whole(), cut }
     }
 }
 

@@ -19,8 +19,8 @@
 //! |---|---|
 //! | [`Client`] | the two operations, each also as a function that only makes the request |
 //! | [`types`] | their schemas |
-//! | [`Context`] | what each request carries beside its operation: the access key, the limit of an answer |
-//! | [`Client::exchange`] | one request, one [`Answer`] as status, headers and bytes; failures tell whether the request was sent |
+//! | [`Context`] | what each request carries beside its operation: the access key, the limit of a response |
+//! | [`Client::exchange`] | one request, one [`Response`] as status, headers and bytes; failures tell whether the request was sent |
 //!
 //! With the feature `codegen` (on by default) the build script generates the client; without it the
 //! build takes the prebuilt copy of the same code and is faster.
@@ -38,4 +38,4 @@ mod client {
 
 pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue, types};
 pub use context::Context;
-pub use exchange::{Answer, Cut, ExchangeError, ExchangeErrorKind};
+pub use exchange::{BodyError, ExchangeError, ExchangeErrorKind, Response};

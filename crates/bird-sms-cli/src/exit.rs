@@ -73,7 +73,7 @@ impl Code {
             Error::Configuration(_) => Self::Usage,
             Error::Refused(_) => Self::Refused,
             Error::Unreachable(_) => Self::Unreachable,
-            Error::OutcomeUnknown(_) | Error::CreatedUnreadable(_) => Self::MayExist,
+            Error::OutcomeUnknown(_) | Error::CreatedIdUnknown(_) => Self::MayExist,
             Error::NotReady(_) | Error::Read(_) => Self::NotReady,
             _ => Self::Unexpected,
         }
@@ -85,10 +85,10 @@ impl Code {
         match error {
             Error::Read(error) => match &error.cause {
                 // A server that is there and does not serve.
-                ReadFailure::Answer(answer) if matches!(answer.status, 408 | 500..) => {
+                ReadFailure::Response(response) if matches!(response.status, 408 | 500..) => {
                     Self::Unreachable
                 }
-                ReadFailure::Answer(_) => Self::Refused,
+                ReadFailure::Response(_) => Self::Refused,
                 ReadFailure::NoResponse(_) => Self::Unreachable,
                 _ => Self::Unexpected,
             },

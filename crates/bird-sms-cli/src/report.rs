@@ -97,9 +97,9 @@ impl Failure {
             Self::Install(error) | Self::Read(error) => Some(error),
             _ => None,
         };
-        let answer = error.and_then(Error::answer);
+        let response = error.and_then(Error::response);
         let unreadable = match error {
-            Some(Error::CreatedUnreadable(error)) => Some(&error.answer),
+            Some(Error::CreatedIdUnknown(error)) => Some(&error.response),
             _ => None,
         };
         let may_exist = match self {
@@ -122,10 +122,10 @@ impl Failure {
             message: self.message(),
             connector_may_exist: may_exist,
             connector_id: self.connector_id(),
-            status: answer.map(|a| a.status).or(unreadable.map(|a| a.status)),
-            code: answer.and_then(|a| a.code.as_deref()),
-            details: answer.map(|a| &a.details).filter(|details| !details.is_empty()),
-            request_id: answer
+            status: response.map(|a| a.status).or(unreadable.map(|a| a.status)),
+            code: response.and_then(|a| a.code.as_deref()),
+            details: response.map(|a| &a.details).filter(|details| !details.is_empty()),
+            request_id: response
                 .and_then(|a| a.request_id.as_deref())
                 .or(unreadable.and_then(|a| a.request_id.as_deref())),
             attempts: error.map(|error| error.attempts().count),

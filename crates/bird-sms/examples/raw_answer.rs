@@ -1,4 +1,4 @@
-//! Prints what the API answers to the question for a connector, byte for byte, also when this version
+//! Prints what the API responses to the question for a connector, byte for byte, also when this version
 //! cannot decode it:
 //!
 //! ```sh
@@ -19,10 +19,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let workspace: WorkspaceId = std::env::var("BIRD_WORKSPACE_ID")?.parse()?;
     let client = Client::from_env()?;
     let request = client.raw().get_connector_request(workspace.as_uuid(), id.as_uuid())?;
-    let answer = client.raw().exchange(request, Duration::from_secs(30)).await?;
-    if !answer.status.is_success() {
-        return Err(format!("the API answered {}", answer.status).into());
+    let response = client.raw().exchange(request, Duration::from_secs(30)).await?;
+    if !response.status.is_success() {
+        return Err(format!("the API answered {}", response.status).into());
     }
-    std::io::stdout().write_all(&answer.body)?;
+    std::io::stdout().write_all(&response.body)?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use bird_api::Answer;
+use bird_api::Response;
 use bytes::Bytes;
 
 use crate::{ChannelId, Connector, ConnectorId, Workspace, WorkspaceId};
@@ -15,7 +15,7 @@ pub struct SmsChannel {
     pub connector_id: ConnectorId,
     /// The workspace that it is installed in.
     pub workspace_id: WorkspaceId,
-    answer: Bytes,
+    response: Bytes,
 }
 
 impl SmsChannel {
@@ -23,18 +23,18 @@ impl SmsChannel {
         id: ChannelId,
         workspace: &Workspace,
         connector_id: ConnectorId,
-        answer: &Answer,
+        response: &Response,
     ) -> Self {
-        Self { id, connector_id, workspace_id: workspace.id(), answer: answer.body.clone() }
+        Self { id, connector_id, workspace_id: workspace.id(), response: response.body.clone() }
     }
 
-    /// All that Bird told of the connector, such as its name and its phone number, in the answer that had
+    /// All that Bird told of the connector, such as its name and its phone number, in the response that had
     /// the channel. It is decoded with each call: most need only the id. Nothing is sent.
     ///
     /// `None` when a part of it that the install does not need is not as the contract describes it.
     #[must_use]
     pub fn connector(&self) -> Option<Connector> {
-        Connector::decode(&self.answer).ok()
+        Connector::decode(&self.response).ok()
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bird_api::{Answer, Context};
+use bird_api::{Context, Response};
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
@@ -129,7 +129,7 @@ impl Client {
         request: reqwest::Request,
         left: Duration,
         _permit: Permit,
-    ) -> Result<Answer, TransportError> {
+    ) -> Result<Response, TransportError> {
         let timeout = self.inner.settings.attempt_timeout.min(left);
         // In a box: it is by far the largest part of an install, which is there only now and then.
         Ok(Box::pin(self.inner.raw.exchange(request, timeout)).await?)
@@ -227,7 +227,7 @@ impl ClientBuilder {
         self
     }
 
-    /// The largest body of an answer that is read, in bytes. Default: 1 MiB.
+    /// The largest body of a response that is read, in bytes. Default: 1 MiB.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         self

@@ -144,7 +144,7 @@ fn capabilities(capabilities: Capabilities) -> Vec<String> {
     }
 }
 
-/// What a wait needs of an answer, and nothing that it can fail over without need.
+/// What a wait needs of a response, and nothing that it can fail over without need.
 #[derive(Debug, PartialEq)]
 pub(crate) struct ConnectorStatus {
     pub(crate) id: ConnectorId,

@@ -3,22 +3,22 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use bird_api::Answer;
+use bird_api::Response;
 use bird_api::types::CreateConnectorReq;
 use futures_util::future::{BoxFuture, Either, Shared, select};
 use reqwest::StatusCode;
 
 use crate::connector::{ConnectorStatus, rescue_id};
-use crate::error::{CreatedUnreadable, OutcomeUnknown, Refused, UnknownReason, Unreachable};
+use crate::error::{CreatedIdUnknown, OutcomeUnknown, Refused, UnknownReason, Unreachable};
 use crate::pending::{Deadline, asked_wait, next_wait};
 use crate::progress::Progress;
 use crate::rate_limiter::Permit;
 use crate::{
-    Attempts, ConfigurationError, Error, ErrorAnswer, Event, PendingChannel, TransportError,
-    UnreadableAnswer, Workspace,
+    Attempts, ConfigurationError, Error, ErrorResponse, Event, MalformedResponse, PendingChannel,
+    TransportError, Workspace,
 };
 
-/// An attempt that begins later than this before the deadline is likely to end without an answer, which
+/// An attempt that begins later than this before the deadline is likely to end without a response, which
 /// would trade the failure of the one before for a doubt.
 const LAST_ATTEMPT: Duration = Duration::from_secs(1);
 
@@ -65,15 +65,15 @@ pub(crate) async fn create(
         let attempt = client.attempt(request, deadline.remaining(runtime.now()), permit).await;
         let now = runtime.now();
         let failure = match attempt {
-            Ok(answer) if answer.status.is_success() => {
-                return created(workspace, &answer, progress, attempts(creation.attempts));
+            Ok(response) if response.status.is_success() => {
+                return created(workspace, &response, progress, attempts(creation.attempts));
             }
-            Ok(answer) => {
-                let asked = asked_wait(client, &answer);
-                if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            Ok(response) => {
+                let asked = asked_wait(client, &response);
+                if response.status == StatusCode::TOO_MANY_REQUESTS {
                     posts.throttle(now, asked);
                 }
-                Failure::Answer(ErrorAnswer::new(&answer, client.key()), asked)
+                Failure::Response(ErrorResponse::new(&response, client.key()), asked)
             }
             Err(cause) => Failure::NoResponse(cause),
         };
@@ -107,25 +107,25 @@ pub(crate) async fn create(
     }
 }
 
-/// A 2xx: the connector exists, whatever the rest of the answer looks like.
+/// A 2xx: the connector exists, whatever the rest of the response looks like.
 fn created(
     workspace: &Workspace,
-    answer: &Answer,
+    response: &Response,
     progress: Progress,
     attempts: Attempts,
 ) -> Result<PendingChannel, Error> {
     let key = workspace.client().key();
-    let status = ConnectorStatus::decode(&answer.body).or_else(|problem| {
-        let id = rescue_id(&answer.body).ok_or_else(|| {
-            let answer = UnreadableAnswer::new(answer, &problem, key);
-            Error::CreatedUnreadable(Box::new(CreatedUnreadable { answer, attempts }))
+    let status = ConnectorStatus::decode(&response.body).or_else(|problem| {
+        let id = rescue_id(&response.body).ok_or_else(|| {
+            let response = MalformedResponse::new(response, &problem, key);
+            Error::CreatedIdUnknown(Box::new(CreatedIdUnknown { response, attempts }))
         })?;
-        let problem = UnreadableAnswer::new(answer, &problem, key).problem;
+        let problem = MalformedResponse::new(response, &problem, key).problem;
         tracing::warn!(%id, problem, "going on with the id alone");
         Ok::<_, Error>(ConnectorStatus { id, workspace_id: None, channel_id: None })
     })?;
     progress.tell(&Event::Created { connector_id: status.id });
-    Ok(PendingChannel::created(workspace.clone(), &status, answer, progress))
+    Ok(PendingChannel::created(workspace.clone(), &status, response, progress))
 }
 
 /// What is known of the attempts so far.
@@ -133,19 +133,19 @@ struct Creation {
     attempts: u32,
     /// The last 5xx. The attempt that it answered may have created the connector all the same, which
     /// casts its doubt on all that follows.
-    server_error: Option<ErrorAnswer>,
+    server_error: Option<ErrorResponse>,
 }
 
 enum Failure {
     /// With the wait that it asks for.
-    Answer(ErrorAnswer, Option<Duration>),
+    Response(ErrorResponse, Option<Duration>),
     NoResponse(TransportError),
 }
 
 impl Failure {
     fn asked(&self) -> Option<Duration> {
         match self {
-            Self::Answer(_, asked) => *asked,
+            Self::Response(_, asked) => *asked,
             Self::NoResponse(_) => None,
         }
     }
@@ -153,7 +153,7 @@ impl Failure {
     /// Whether sending the POST again is known to be safe: the table in the documentation of the crate.
     fn may_send_again(&self, after_server_error: bool) -> bool {
         match self {
-            Self::Answer(answer, _) => match answer.status {
+            Self::Response(response, _) => match response.status {
                 429 => true,
                 // Not implemented: it will not be the next time either.
                 501 | 505 => false,
@@ -166,7 +166,7 @@ impl Failure {
 
     fn reason(&self) -> String {
         match self {
-            Self::Answer(answer, _) => answer.to_string(),
+            Self::Response(response, _) => response.to_string(),
             Self::NoResponse(cause) => cause.to_string(),
         }
     }
@@ -174,28 +174,28 @@ impl Failure {
 
 impl Creation {
     fn remember(&mut self, failure: Failure) {
-        if let Failure::Answer(answer, _) = failure
-            && answer.status >= 500
+        if let Failure::Response(response, _) = failure
+            && response.status >= 500
         {
-            self.server_error = Some(answer);
+            self.server_error = Some(response);
         }
     }
 
     fn give_up(self, failure: Failure, attempts: Attempts) -> Error {
-        let unknown = |reason, answer, cause| {
-            Error::OutcomeUnknown(Box::new(OutcomeUnknown { reason, answer, cause, attempts }))
+        let unknown = |reason, response, cause| {
+            Error::OutcomeUnknown(Box::new(OutcomeUnknown { reason, response, cause, attempts }))
         };
         match failure {
-            Failure::Answer(answer, _) => match answer.status {
-                408 => unknown(UnknownReason::NoResponse, Some(answer), None),
-                500.. => unknown(UnknownReason::ServerError, Some(answer), None),
+            Failure::Response(response, _) => match response.status {
+                408 => unknown(UnknownReason::NoResponse, Some(response), None),
+                500.. => unknown(UnknownReason::ServerError, Some(response), None),
                 409 if self.server_error.is_some() => {
-                    unknown(UnknownReason::AlreadyExists, Some(answer), None)
+                    unknown(UnknownReason::AlreadyExists, Some(response), None)
                 }
                 _ if self.server_error.is_some() => {
-                    unknown(UnknownReason::ServerError, Some(answer), None)
+                    unknown(UnknownReason::ServerError, Some(response), None)
                 }
-                _ => Error::Refused(Box::new(Refused { answer, attempts })),
+                _ => Error::Refused(Box::new(Refused { response, attempts })),
             },
             Failure::NoResponse(cause) if cause.may_have_been_sent() => {
                 unknown(UnknownReason::NoResponse, self.server_error, Some(cause))

@@ -3,7 +3,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::{
-    ConnectorId, ErrorAnswer, ParseIdError, SmsChannel, TransportError, UnreadableAnswer,
+    ConnectorId, ErrorResponse, MalformedResponse, ParseIdError, SmsChannel, TransportError,
     WorkspaceId,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 /// | [`Refused`](Self::Refused) | no (not by us) | | mend the request |
 /// | [`Unreachable`](Self::Unreachable) | no | | try again |
 /// | [`OutcomeUnknown`](Self::OutcomeUnknown) | maybe | unknown | look in the dashboard before trying again |
-/// | [`CreatedUnreadable`](Self::CreatedUnreadable) | yes | unknown | look in the dashboard |
+/// | [`CreatedIdUnknown`](Self::CreatedIdUnknown) | yes | unknown | look in the dashboard |
 /// | [`NotReady`](Self::NotReady) | yes | known | go on waiting |
 /// | [`Read`](Self::Read) | yes, as far as is known | known | mend the cause, go on waiting |
 /// | [`Record`](Self::Record) | the error tells | the error tells | mend the record, go on from it |
@@ -44,9 +44,9 @@ pub enum Error {
     /// again, because that could create a second one.
     #[error(transparent)]
     OutcomeUnknown(Box<OutcomeUnknown>),
-    /// Bird said that it created a connector, in an answer that does not tell its id: a connector exists.
+    /// Bird said that it created a connector, in a response that does not tell its id: a connector exists.
     #[error(transparent)]
-    CreatedUnreadable(Box<CreatedUnreadable>),
+    CreatedIdUnknown(Box<CreatedIdUnknown>),
     /// The deadline came before the channel did, or a batch was stopped: the connector exists.
     #[error(transparent)]
     NotReady(Box<NotReady>),
@@ -67,7 +67,7 @@ impl Error {
         match self {
             Self::Configuration(_) | Self::Refused(_) | Self::Unreachable(_) => false,
             Self::OutcomeUnknown(_)
-            | Self::CreatedUnreadable(_)
+            | Self::CreatedIdUnknown(_)
             | Self::NotReady(_)
             | Self::Read(_) => true,
             Self::Record(error) => error.connector_may_exist,
@@ -86,14 +86,14 @@ impl Error {
         }
     }
 
-    /// The last answer of the server that was not a success, when there was one.
+    /// The last response of the server that was not a success, when there was one.
     #[must_use]
-    pub fn answer(&self) -> Option<&ErrorAnswer> {
+    pub fn response(&self) -> Option<&ErrorResponse> {
         match self {
-            Self::Refused(error) => Some(&error.answer),
-            Self::OutcomeUnknown(error) => error.answer.as_ref(),
-            Self::NotReady(error) => error.last.as_ref().and_then(ReadFailure::answer),
-            Self::Read(error) => error.cause.answer(),
+            Self::Refused(error) => Some(&error.response),
+            Self::OutcomeUnknown(error) => error.response.as_ref(),
+            Self::NotReady(error) => error.last.as_ref().and_then(ReadFailure::response),
+            Self::Read(error) => error.cause.response(),
             _ => None,
         }
     }
@@ -106,7 +106,7 @@ impl Error {
             Self::Refused(error) => error.attempts,
             Self::Unreachable(error) => error.attempts,
             Self::OutcomeUnknown(error) => error.attempts,
-            Self::CreatedUnreadable(error) => error.attempts,
+            Self::CreatedIdUnknown(error) => error.attempts,
             Self::NotReady(error) => Attempts { count: error.polls, elapsed: error.waited },
             Self::Read(error) => error.attempts,
         }
@@ -170,16 +170,16 @@ pub enum ConfigurationError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Refused {
-    /// The answer.
-    pub answer: ErrorAnswer,
+    /// The response.
+    pub response: ErrorResponse,
     /// What was tried.
     pub attempts: Attempts,
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Bird refused to create the connector: {}. ", self.answer)?;
-        f.write_str(match self.answer.status {
+        write!(f, "Bird refused to create the connector: {}. ", self.response)?;
+        f.write_str(match self.response.status {
             300..=399 => {
                 "Nothing was created. Redirects are not followed, so that the access key stays where it \
                  belongs; check the API's URL"
@@ -235,9 +235,9 @@ impl std::error::Error for Unreachable {
 pub struct OutcomeUnknown {
     /// Why it is not known.
     pub reason: UnknownReason,
-    /// The last answer; when none came to the last attempt, the server error that came before, if any.
-    pub answer: Option<ErrorAnswer>,
-    /// What happened to the last attempt, when there was no answer.
+    /// The last response; when none came to the last attempt, the server error that came before, if any.
+    pub response: Option<ErrorResponse>,
+    /// What happened to the last attempt, when there was no response.
     pub cause: Option<TransportError>,
     /// What was tried.
     pub attempts: Attempts,
@@ -247,7 +247,7 @@ pub struct OutcomeUnknown {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnknownReason {
-    /// The request was sent and no answer came, or a 408.
+    /// The request was sent and no response came, or a 408.
     NoResponse,
     /// Bird answered 5xx, to the end or before an attempt that failed otherwise. It may have created
     /// the connector all the same.
@@ -267,9 +267,9 @@ impl fmt::Display for OutcomeUnknown {
                  answered with a server error"
             }
         })?;
-        if let Some(answer) = &self.answer {
+        if let Some(response) = &self.response {
             let which = if self.cause.is_some() { "an earlier" } else { "the last" };
-            write!(f, "; {which} answer was {answer}")?;
+            write!(f, "; {which} response was {response}")?;
         }
         if let Some(cause) = &self.cause {
             write!(f, "; the last attempt ended so: {cause}")?;
@@ -289,28 +289,28 @@ impl std::error::Error for OutcomeUnknown {
     }
 }
 
-/// See [`Error::CreatedUnreadable`].
+/// See [`Error::CreatedIdUnknown`].
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct CreatedUnreadable {
-    /// The answer that says so.
-    pub answer: UnreadableAnswer,
+pub struct CreatedIdUnknown {
+    /// The response that says so.
+    pub response: MalformedResponse,
     /// What was tried.
     pub attempts: Attempts,
 }
 
-impl fmt::Display for CreatedUnreadable {
+impl fmt::Display for CreatedIdUnknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Bird created the connector, but its answer cannot be read: {}. The connector exists and its \
+            "Bird created the connector, but its response cannot be read: {}. The connector exists and its \
              id is not known: look for it in the dashboard, and do not create it again",
-            self.answer
+            self.response
         )
     }
 }
 
-impl std::error::Error for CreatedUnreadable {}
+impl std::error::Error for CreatedIdUnknown {}
 
 /// See [`Error::NotReady`].
 #[derive(Debug)]
@@ -364,7 +364,7 @@ impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = self.connector_id;
         write!(f, "Connector {id} could not be read: {}. ", self.cause)?;
-        f.write_str(match self.cause.answer().map(|answer| answer.status) {
+        f.write_str(match self.cause.response().map(|response| response.status) {
             Some(401) => "Check the access key, then go on from its id",
             Some(403) => {
                 "The access key's policy must allow `view` on \
@@ -426,28 +426,28 @@ impl std::error::Error for RecordError {
 #[non_exhaustive]
 pub enum ReadFailure {
     /// Bird, or a proxy before it, answered with an error.
-    Answer(ErrorAnswer),
-    /// There was no answer.
+    Response(ErrorResponse),
+    /// There was no response.
     NoResponse(TransportError),
-    /// The answer cannot be read.
-    Unreadable(UnreadableAnswer),
-    /// The answer is about another connector.
+    /// The response cannot be read.
+    Malformed(MalformedResponse),
+    /// The response is about another connector.
     OtherConnector(ConnectorId),
-    /// The answer is about a connector of another workspace.
+    /// The response is about a connector of another workspace.
     OtherWorkspace(WorkspaceId),
 }
 
 impl ReadFailure {
-    /// The answer, when it was an error of the server.
+    /// The response, when it was an error of the server.
     #[must_use]
-    pub fn answer(&self) -> Option<&ErrorAnswer> {
+    pub fn response(&self) -> Option<&ErrorResponse> {
         match self {
-            Self::Answer(answer) => Some(answer),
+            Self::Response(response) => Some(response),
             _ => None,
         }
     }
 
-    /// What happened instead of an answer.
+    /// What happened instead of a response.
     #[must_use]
     pub fn transport(&self) -> Option<&TransportError> {
         match self {
@@ -460,9 +460,9 @@ impl ReadFailure {
 impl fmt::Display for ReadFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answer(answer) => answer.fmt(f),
+            Self::Response(response) => response.fmt(f),
             Self::NoResponse(cause) => cause.fmt(f),
-            Self::Unreadable(answer) => answer.fmt(f),
+            Self::Malformed(response) => response.fmt(f),
             Self::OtherConnector(id) => write!(f, "Bird answered about another connector, {id}"),
             Self::OtherWorkspace(id) => {
                 write!(f, "Bird answered about a connector of another workspace, {id}")

@@ -2,32 +2,32 @@
 
 use std::time::{Duration, SystemTime};
 
-use bird_api::Answer;
+use bird_api::Response;
 use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
 use crate::connector::{ConnectorStatus, rescue_id};
-use crate::{AccessKey, Connector, ErrorAnswer, UnreadableAnswer};
+use crate::{AccessKey, Connector, ErrorResponse, MalformedResponse};
 
-fn answer(status: StatusCode, body: &[u8]) -> Answer {
-    Answer::new(status, HeaderMap::new(), Bytes::copy_from_slice(body))
+fn response(status: StatusCode, body: &[u8]) -> Response {
+    Response::new(status, HeaderMap::new(), Bytes::copy_from_slice(body))
 }
 
 /// Decodes a body as a connector in every way that an install does, and holds the ways against each
 /// other.
 pub fn connector(body: &[u8]) {
-    let answer = answer(StatusCode::OK, body);
+    let response = response(StatusCode::OK, body);
     let status = ConnectorStatus::decode(body);
     if let Ok(status) = &status {
-        assert_eq!(rescue_id(&answer.body), Some(status.id));
+        assert_eq!(rescue_id(&response.body), Some(status.id));
     }
-    if let (Ok(connector), Ok(status)) = (Connector::decode(&answer.body), &status) {
+    if let (Ok(connector), Ok(status)) = (Connector::decode(&response.body), &status) {
         assert_eq!((connector.id, connector.channel_id), (status.id, status.channel_id));
     }
     if let Err(problem) = status {
         let key = AccessKey::new("key").expect("a key");
-        let unreadable = UnreadableAnswer::new(&answer, &problem, &key);
+        let unreadable = MalformedResponse::new(&response, &problem, &key);
         assert!(unreadable.to_string().len() < 2000);
     }
 }
@@ -35,7 +35,7 @@ pub fn connector(body: &[u8]) {
 /// Decodes a body as an error, whose text stays bounded and without the key.
 pub fn error(body: &[u8]) {
     let key = AccessKey::new("fuzzed-key").expect("a key");
-    let shown = ErrorAnswer::new(&answer(StatusCode::BAD_REQUEST, body), &key);
+    let shown = ErrorResponse::new(&response(StatusCode::BAD_REQUEST, body), &key);
     assert!(!format!("{shown} {shown:?}").contains("fuzzed-key"));
     assert!(shown.to_string().len() < 4 * 1024 * 1024);
 }

@@ -30,8 +30,8 @@
 //! | no connection | nothing exists | tried again; a certificate that is refused ends it |
 //! | 429 | not processed, says the vendor | tried again after `Retry-After` |
 //! | 5xx | safe to repeat, says the vendor, but it may exist | tried again; from here on a failure is [`Error::OutcomeUnknown`] |
-//! | no answer, 408 | it may exist | [`Error::OutcomeUnknown`]: never sent again |
-//! | 2xx, unreadable | it exists | goes on if the id can be read, else [`Error::CreatedUnreadable`] |
+//! | no response, 408 | it may exist | [`Error::OutcomeUnknown`]: never sent again |
+//! | 2xx, unreadable | it exists | goes on if the id can be read, else [`Error::CreatedIdUnknown`] |
 //! | 3xx, 4xx | refused | [`Error::Refused`] |
 //!
 //! From the moment the id is known every error carries it ([`Error::connector_id`]), and
@@ -52,7 +52,6 @@
 //! | [`Event`] | what an observer is told; `tracing` carries the same |
 
 mod access_key;
-mod answer;
 mod batch;
 mod channel;
 mod client;
@@ -71,6 +70,7 @@ mod provisioning_estimate;
 mod rate_limiter;
 mod record;
 mod request;
+mod response;
 mod retry_after;
 mod runtime;
 #[cfg(test)]
@@ -80,13 +80,12 @@ mod workspace;
 mod workspace_state;
 
 pub use access_key::AccessKey;
-pub use answer::{ErrorAnswer, TransportError, TransportErrorKind, UnreadableAnswer};
 pub use batch::{BatchItem, BatchOutcome, InstallSmsChannels};
 pub use channel::SmsChannel;
 pub use client::{Client, ClientBuilder};
 pub use connector::{Connector, EndpointType, Number, NumberType};
 pub use error::{
-    Attempts, ConfigurationError, CreatedUnreadable, Error, NotReady, OutcomeUnknown, ReadError,
+    Attempts, ConfigurationError, CreatedIdUnknown, Error, NotReady, OutcomeUnknown, ReadError,
     ReadFailure, RecordError, Refused, UnknownReason, Unreachable,
 };
 pub use id::{ChannelId, ConnectorId, ParseIdError, PhoneNumberId, UseCaseId, WorkspaceId};
@@ -97,4 +96,5 @@ pub use progress::Event;
 pub use rate_limiter::RateLimits;
 pub use record::{Record, Recording, Step};
 pub use request::{ChannelMessageType, SmsConnectorRequest};
+pub use response::{ErrorResponse, MalformedResponse, TransportError, TransportErrorKind};
 pub use workspace::Workspace;

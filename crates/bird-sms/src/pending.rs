@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bird_api::Answer;
+use bird_api::Response;
 use reqwest::StatusCode;
 use tokio::time::Instant;
 
@@ -15,11 +15,11 @@ use crate::rate_limiter::Permit;
 use crate::retry_after::retry_after;
 use crate::runtime::Runtime;
 use crate::{
-    Attempts, Client, Connector, ConnectorId, Error, ErrorAnswer, Event, SmsChannel,
-    TransportError, UnreadableAnswer, Workspace,
+    Attempts, Client, Connector, ConnectorId, Error, ErrorResponse, Event, MalformedResponse,
+    SmsChannel, TransportError, Workspace,
 };
 
-/// The last look before a deadline is made this long before it, so that there is time for an answer.
+/// The last look before a deadline is made this long before it, so that there is time for a response.
 const LAST_POLL: Duration = Duration::from_secs(1);
 
 /// One of many asks this often whether somebody has found out how long provisioning takes.
@@ -50,10 +50,10 @@ impl Deadline {
     }
 }
 
-/// What the answer asks to wait, if it does.
-pub(crate) fn asked_wait(client: &Client, answer: &Answer) -> Option<Duration> {
+/// What the response asks to wait, if it does.
+pub(crate) fn asked_wait(client: &Client, response: &Response) -> Option<Duration> {
     let now = client.runtime().system_time();
-    retry_after(&answer.headers, now, client.retry().retry_after_cap)
+    retry_after(&response.headers, now, client.retry().retry_after_cap)
 }
 
 /// The wait before the next attempt: what the server asks for, and at least the backoff.
@@ -86,7 +86,7 @@ pub struct PendingChannel {
     connector_id: ConnectorId,
     /// When the connector was created, if this process created it.
     created: Option<Instant>,
-    /// The channel, when the answer to the creation carried it already.
+    /// The channel, when the response to the creation carried it already.
     ready: Option<Box<SmsChannel>>,
     progress: Progress,
     timeout: Option<Duration>,
@@ -126,16 +126,16 @@ impl PendingChannel {
     pub(crate) fn created(
         workspace: Workspace,
         status: &ConnectorStatus,
-        answer: &Answer,
+        response: &Response,
         progress: Progress,
     ) -> Self {
         let now = workspace.client().runtime().now();
         let ours = status.workspace_id.is_none_or(|id| id == workspace.id());
-        // An answer about another workspace is left to the next look, which refuses it with a name.
+        // A response about another workspace is left to the next look, which refuses it with a name.
         let ready = status
             .channel_id
             .filter(|_| ours)
-            .map(|id| Box::new(SmsChannel::new(id, &workspace, status.id, answer)));
+            .map(|id| Box::new(SmsChannel::new(id, &workspace, status.id, response)));
         Self { created: Some(now), ready, progress, ..Self::resumed(workspace, status.id) }
     }
 
@@ -165,7 +165,7 @@ impl PendingChannel {
     }
 
     /// Looks once: the channel, or `None` while it is being provisioned. A channel that came with the
-    /// answer to the creation is returned without a request.
+    /// response to the creation is returned without a request.
     ///
     /// # Errors
     ///
@@ -221,7 +221,7 @@ impl PendingChannel {
         let mut waits = 0;
         let (mut probe, mut permit) = (None, None);
         if let (Some(created), None) = (self.created, &self.ready) {
-            // The answer to the creation was the first look.
+            // The response to the creation was the first look.
             if self.sparing {
                 (probe, permit) = likely_ready(&workspace, created, deadline).await;
             }
@@ -312,16 +312,16 @@ impl PendingChannel {
         };
         self.polls = self.polls.saturating_add(1);
         let look = match get(&self.workspace, self.connector_id, deadline, permit).await {
-            Ok(answer) => match self.sight(&answer) {
+            Ok(response) => match self.sight(&response) {
                 Ok(look) => look,
                 Err(problem) => {
                     let client = self.workspace.client();
-                    let answer = UnreadableAnswer::new(&answer, &problem, client.key());
-                    if !answer.cut {
+                    let response = MalformedResponse::new(&response, &problem, client.key());
+                    if !response.cut {
                         self.unreadable += 1;
                     }
-                    let hopeless = self.unreadable >= client.poll().max_unreadable;
-                    let failure = ReadFailure::Unreadable(answer);
+                    let hopeless = self.unreadable >= client.poll().max_malformed;
+                    let failure = ReadFailure::Malformed(response);
                     return if hopeless {
                         Look::Hopeless(failure)
                     } else {
@@ -338,8 +338,8 @@ impl PendingChannel {
         look
     }
 
-    fn sight(&mut self, answer: &Answer) -> Result<Look, String> {
-        let status = ConnectorStatus::decode(&answer.body)?;
+    fn sight(&mut self, response: &Response) -> Result<Look, String> {
+        let status = ConnectorStatus::decode(&response.body)?;
         if let Some(failure) = other(&self.workspace, self.connector_id, &status) {
             return Ok(Look::Hopeless(failure));
         }
@@ -349,7 +349,7 @@ impl PendingChannel {
                 id,
                 &self.workspace,
                 self.connector_id,
-                answer,
+                response,
             ))),
             None => Look::Pending,
         })
@@ -359,7 +359,7 @@ impl PendingChannel {
     fn is_lag(&self, failure: &ReadFailure) -> bool {
         let client = self.workspace.client();
         let now = client.runtime().now();
-        failure.answer().is_some_and(|answer| answer.status == 404)
+        failure.response().is_some_and(|response| response.status == 404)
             && !self.seen
             && self.created.is_some_and(|created| {
                 now.saturating_duration_since(created) < client.poll().not_found_grace
@@ -390,12 +390,12 @@ pub(crate) async fn read(workspace: &Workspace, id: ConnectorId) -> Result<Conne
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let answer = match acquire_get(workspace, deadline).await {
+        let response = match acquire_get(workspace, deadline).await {
             Ok(permit) => get(workspace, id, deadline, permit).await,
             Err(failure) => Err((failure, None)),
         };
-        let (cause, asked) = match answer {
-            Ok(answer) => match Connector::decode(&answer.body) {
+        let (cause, asked) = match response {
+            Ok(response) => match Connector::decode(&response.body) {
                 Ok(connector) => {
                     let status = ConnectorStatus {
                         id: connector.id,
@@ -408,8 +408,8 @@ pub(crate) async fn read(workspace: &Workspace, id: ConnectorId) -> Result<Conne
                     }
                 }
                 Err(problem) => {
-                    let answer = UnreadableAnswer::new(&answer, &problem, client.key());
-                    (ReadFailure::Unreadable(answer), None)
+                    let response = MalformedResponse::new(&response, &problem, client.key());
+                    (ReadFailure::Malformed(response), None)
                 }
             },
             Err(failure) => failure,
@@ -486,7 +486,7 @@ async fn get(
     id: ConnectorId,
     deadline: Deadline,
     permit: Permit,
-) -> Result<Answer, (ReadFailure, Option<Duration>)> {
+) -> Result<Response, (ReadFailure, Option<Duration>)> {
     let client = workspace.client();
     let left = deadline.remaining(client.runtime().now());
     let request = client
@@ -494,13 +494,13 @@ async fn get(
         .get_connector_request(workspace.id().as_uuid(), id.as_uuid())
         .expect("the base URL was checked when the client was built");
     match client.attempt(request, left, permit).await {
-        Ok(answer) if answer.status.is_success() => Ok(answer),
-        Ok(answer) => {
-            let asked = asked_wait(client, &answer);
-            if answer.status == StatusCode::TOO_MANY_REQUESTS {
+        Ok(response) if response.status.is_success() => Ok(response),
+        Ok(response) => {
+            let asked = asked_wait(client, &response);
+            if response.status == StatusCode::TOO_MANY_REQUESTS {
                 workspace.state().gets.throttle(client.runtime().now(), asked);
             }
-            Err((ReadFailure::Answer(ErrorAnswer::new(&answer, client.key())), asked))
+            Err((ReadFailure::Response(ErrorResponse::new(&response, client.key())), asked))
         }
         Err(cause) => Err((ReadFailure::NoResponse(cause), None)),
     }
@@ -509,18 +509,18 @@ async fn get(
 /// Whether the same GET may do better later.
 fn may_pass(failure: &ReadFailure) -> bool {
     match failure {
-        ReadFailure::Answer(answer) => match answer.status {
+        ReadFailure::Response(response) => match response.status {
             501 | 505 => false,
             408 | 429 | 500..=599 => true,
             _ => false,
         },
         ReadFailure::NoResponse(cause) => !cause.kind().is_final(),
-        ReadFailure::Unreadable(answer) => answer.cut,
+        ReadFailure::Malformed(response) => response.cut,
         ReadFailure::OtherConnector(_) | ReadFailure::OtherWorkspace(_) => false,
     }
 }
 
-/// Whether the answer is about something else than what was asked for.
+/// Whether the response is about something else than what was asked for.
 fn other(workspace: &Workspace, id: ConnectorId, status: &ConnectorStatus) -> Option<ReadFailure> {
     if status.id != id {
         return Some(ReadFailure::OtherConnector(status.id));

@@ -82,8 +82,8 @@ pub struct PollPolicy {
     /// How long after the creation a 404 is taken for the lag between a write and the reads that see it.
     /// Default: 10 s.
     pub not_found_grace: Duration,
-    /// How many unreadable answers in a row end the wait. Default: 3.
-    pub max_unreadable: u32,
+    /// How many unreadable responses in a row end the wait. Default: 3.
+    pub max_malformed: u32,
 }
 
 impl Default for PollPolicy {
@@ -96,7 +96,7 @@ impl Default for PollPolicy {
                 jitter: 0.25,
             },
             not_found_grace: Duration::from_secs(10),
-            max_unreadable: 3,
+            max_malformed: 3,
         }
     }
 }

@@ -39,7 +39,7 @@ const CATCH_UP: Duration = Duration::from_millis(10);
 const DECREASE_FACTOR: f64 = 0.75;
 const MIN_RATE_FACTOR: f64 = 1.0 / 64.0;
 const INCREASE_PER_SECOND: f64 = 0.02;
-/// 429s this close together are one: they answer requests that left at the same pace.
+/// 429s this close together are one: they response requests that left at the same pace.
 const ONE_429: Duration = Duration::from_secs(1);
 
 /// One budget.
@@ -308,7 +308,7 @@ mod tests {
     async fn a_429_stops_everyone_for_as_long_as_it_asks_and_slows_all_down_for_a_while() {
         let limiter = RateLimiter::new(50, Instant::now());
         let began = Instant::now();
-        // Two answers to what left at the same pace are one reason to slow down.
+        // Two responses to what left at the same pace are one reason to slow down.
         limiter.throttle(began, Some(Duration::from_secs(3)));
         limiter.throttle(began, None);
         let slow = turns(&limiter, 26).await;

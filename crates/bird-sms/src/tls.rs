@@ -114,8 +114,8 @@ mod with_rustls {
         while let Some(error) = next {
             match error.downcast_ref() {
                 Some(Error::InvalidCertificate(_)) => return Some(TransportErrorKind::Certificate),
-                Some(Error::Other(OtherError(error))) if error.is::<NoRoots>() => {
-                    return Some(TransportErrorKind::NoRoots);
+                Some(Error::Other(OtherError(error))) if error.is::<NoTrustedRoots>() => {
+                    return Some(TransportErrorKind::NoTrustedRoots);
                 }
                 _ => {}
             }
@@ -131,7 +131,7 @@ mod with_rustls {
     /// The verifier could not be made: the roots were not found.
     #[derive(Debug, thiserror::Error)]
     #[error("{0}")]
-    struct NoRoots(Error);
+    struct NoTrustedRoots(Error);
 
     /// The verifier, made at the first handshake: on Linux that reads some 145 files, which a client that
     /// never speaks TLS need not pay for.
@@ -154,7 +154,7 @@ mod with_rustls {
             self.verifier
                 .get_or_init(|| {
                     verifier(self.extra_roots.clone(), Arc::clone(&self.provider))
-                        .map_err(|error| Error::Other(OtherError(Arc::new(NoRoots(error)))))
+                        .map_err(|error| Error::Other(OtherError(Arc::new(NoTrustedRoots(error)))))
                 })
                 .as_ref()
                 .map_err(Clone::clone)?

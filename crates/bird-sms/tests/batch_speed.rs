@@ -111,7 +111,7 @@ async fn fixed_interval(count: u32, delay: &str) -> Figures {
                             Ok(Some(_)) => return true,
                             Ok(None) => {}
                             Err(error) => {
-                                let status = error.answer().map(|answer| answer.status);
+                                let status = error.response().map(|response| response.status);
                                 assert_eq!(status, Some(429), "{error}");
                             }
                         }

@@ -33,11 +33,11 @@ impl Status {
     pub(crate) fn of(error: &Error, doubtful: bool) -> Self {
         match error {
             _ if error.connector_id().is_some() => Self::NotReady,
-            Error::CreatedUnreadable(_) => Self::Exists,
+            Error::CreatedIdUnknown(_) => Self::Exists,
             Error::OutcomeUnknown(error) if error.reason == UnknownReason::AlreadyExists => {
                 Self::Exists
             }
-            Error::Refused(error) if doubtful && error.answer.status == 409 => Self::Exists,
+            Error::Refused(error) if doubtful && error.response.status == 409 => Self::Exists,
             // That this attempt created nothing does not tell what became of the one before.
             _ if doubtful || error.connector_may_exist() => Self::Unknown,
             Error::Refused(_) | Error::Configuration(_) => Self::Refused,
@@ -106,9 +106,9 @@ impl Outcome {
             Err(error) => error,
         };
         let refusal = match error {
-            Error::Refused(error) => Some(match &error.answer.code {
-                Some(code) => format!("{} {code}", error.answer.status),
-                None => error.answer.status.to_string(),
+            Error::Refused(error) => Some(match &error.response.code {
+                Some(code) => format!("{} {code}", error.response.status),
+                None => error.response.status.to_string(),
             }),
             _ => None,
         };

@@ -222,12 +222,12 @@ async fn a_channel_that_is_there_is_not_lost_to_a_stop() {
 
 #[tokio::test]
 async fn a_stop_ends_the_wait_for_another_attempt_with_what_the_last_one_left() {
-    for (answer, reason) in [(Answer::status(503), true), (Answer::status(429), false)] {
+    for (response, reason) in [(Answer::status(503), true), (Answer::status(429), false)] {
         let (stop, posted) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let told = Arc::clone(&posted);
         let peer = Peer::answering(move |_| {
             told.notify_one();
-            answer.clone()
+            response.clone()
         });
         let peer = peer.await.unwrap();
         let stopping = Arc::clone(&stop);

@@ -91,7 +91,7 @@ impl Tally {
         let counter = match result {
             Ok(_) => &mut self.ready,
             Err(Error::OutcomeUnknown(_)) => &mut self.unknown,
-            Err(Error::CreatedUnreadable(_)) => &mut self.unreadable,
+            Err(Error::CreatedIdUnknown(_)) => &mut self.unreadable,
             Err(error) if error.connector_id().is_some() => &mut self.with_id,
             Err(_) => &mut self.nothing_created,
         };

@@ -153,10 +153,10 @@ async fn a_success_that_is_cut_before_its_id_is_created_but_unreadable() {
     let head = whole.len() - pending().len();
     let (result, posts) = create([Answer::BytesThenClose(whole[..head + 10].to_vec())]).await;
     let error = result.unwrap_err();
-    let Error::CreatedUnreadable(unreadable) = &error else { panic!("{error:?}") };
-    assert_eq!((unreadable.answer.status, posts), (201, 1));
-    assert_eq!(unreadable.answer.request_id.as_deref(), Some("r-1"));
-    assert!(unreadable.answer.problem.contains("broke"), "{error}");
+    let Error::CreatedIdUnknown(unreadable) = &error else { panic!("{error:?}") };
+    assert_eq!((unreadable.response.status, posts), (201, 1));
+    assert_eq!(unreadable.response.request_id.as_deref(), Some("r-1"));
+    assert!(unreadable.response.problem.contains("broke"), "{error}");
     assert!(error.connector_may_exist());
 }
 
@@ -181,7 +181,7 @@ async fn silence_past_the_timeout_of_an_attempt_is_unknown() {
     let workspace = workspace(builder.attempt_timeout(Duration::from_millis(50)));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     assert_eq!((doubt(&error), peer.posts()), (UnknownReason::NoResponse, 1));
-    assert!(error.to_string().contains("no answer in time"), "{error}");
+    assert!(error.to_string().contains("no response in time"), "{error}");
 }
 
 // Fault 9.
@@ -214,18 +214,18 @@ async fn a_refusal_is_typed_at_once_with_all_that_the_server_said() {
     let body = r#"{"code": "InvalidPayload", "message": "malformed",
         "details": {".name": ["property \"name\" is missing"]}}"#;
     for status in [400, 401, 402, 403, 404, 409, 410, 418, 422, 451] {
-        let answer = Answer::with_headers(status, &["x-request-id: r-1"], body);
-        let (result, posts) = create([answer, created()]).await;
+        let response = Answer::with_headers(status, &["x-request-id: r-1"], body);
+        let (result, posts) = create([response, created()]).await;
         let error = result.unwrap_err();
         assert!(matches!(error, Error::Refused(_)), "{status}: {error:?}");
         assert!(!error.connector_may_exist());
         assert_eq!(posts, 1, "{status}");
-        let answer = error.answer().unwrap();
-        assert_eq!(answer.status, status);
-        assert_eq!(answer.code.as_deref(), Some("InvalidPayload"));
-        assert_eq!(answer.message.as_deref(), Some("malformed"));
-        assert_eq!(answer.details[".name"], ["property \"name\" is missing"]);
-        assert_eq!(answer.request_id.as_deref(), Some("r-1"));
+        let response = error.response().unwrap();
+        assert_eq!(response.status, status);
+        assert_eq!(response.code.as_deref(), Some("InvalidPayload"));
+        assert_eq!(response.message.as_deref(), Some("malformed"));
+        assert_eq!(response.details[".name"], ["property \"name\" is missing"]);
+        assert_eq!(response.request_id.as_deref(), Some("r-1"));
     }
 }
 
@@ -249,7 +249,7 @@ async fn a_retry_after_beyond_the_deadline_ends_it_without_a_sleep() {
     let workspace = workspace(builder.install_timeout(Duration::from_secs(30)));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     let Error::Refused(refused) = &error else { panic!("{error:?}") };
-    assert_eq!(refused.answer.status, 429);
+    assert_eq!(refused.response.status, 429);
     assert!(runtime.slept().is_empty());
 }
 
@@ -325,7 +325,7 @@ async fn a_server_error_before_the_last_attempt_is_not_called_the_last_answer() 
     let (result, _) = create([Answer::status(500), Answer::status(429), Answer::Reset]).await;
     let error = result.unwrap_err();
     assert_eq!(doubt(&error), UnknownReason::NoResponse);
-    assert!(error.to_string().contains("an earlier answer was HTTP 500"), "{error}");
+    assert!(error.to_string().contains("an earlier response was HTTP 500"), "{error}");
 }
 
 #[tokio::test]
@@ -360,7 +360,7 @@ async fn any_2xx_with_a_connector_is_a_creation_and_one_without_is_unreadable() 
     for empty in [Answer::status(202), no_content] {
         let (result, posts) = create([empty]).await;
         let error = result.unwrap_err();
-        assert!(matches!(error, Error::CreatedUnreadable(_)), "{error:?}");
+        assert!(matches!(error, Error::CreatedIdUnknown(_)), "{error:?}");
         assert_eq!(posts, 1);
     }
 }
@@ -375,7 +375,7 @@ async fn a_redirect_is_never_followed() {
             let (result, posts) = create([Answer::with_headers(status, headers, "")]).await;
             let error = result.unwrap_err();
             assert!(matches!(error, Error::Refused(_)), "{error:?}");
-            assert_eq!(error.answer().unwrap().location.is_some(), !headers.is_empty());
+            assert_eq!(error.response().unwrap().location.is_some(), !headers.is_empty());
             assert_eq!(posts, 1);
         }
     }
@@ -457,7 +457,7 @@ async fn a_proxy_that_refuses_is_typed_and_nothing_was_created() {
     let forward = peer([Answer::status(407)]).await;
     let workspace = via(&forward, "http://bird.example");
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
-    assert_eq!(error.answer().unwrap().status, 407);
+    assert_eq!(error.response().unwrap().status, 407);
     assert!(matches!(error, Error::Refused(_)), "{error:?}");
     for status in [403, 407] {
         let tunnel = peer([Answer::status(status), Answer::status(status)]).await;
@@ -476,7 +476,7 @@ enum Step {
 }
 
 impl Step {
-    fn answer(self) -> Answer {
+    fn response(self) -> Answer {
         match self {
             Self::Status(201) => created(),
             Self::Status(status) => Answer::status(status),
@@ -514,7 +514,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let peer = peer(steps.iter().map(|step| step.answer())).await;
+            let peer = peer(steps.iter().map(|step| step.response())).await;
             let retry = RetryPolicy { max_attempts: u32::try_from(steps.len()).unwrap(), ..Default::default() };
             let workspace = workspace(hurried(&peer.base_url()).0.retry_policy(retry));
             let result = workspace.create_sms_connector(&request()).await;

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::Error;
 
-async fn create(answer: Answer) -> Error {
-    let peer = Peer::script([answer]).await.unwrap();
+async fn create(response: Answer) -> Error {
+    let peer = Peer::script([response]).await.unwrap();
     let (builder, _) = hurried(&peer.base_url());
     let workspace = workspace(builder.attempt_timeout(Duration::from_secs(10)));
     workspace.create_sms_connector(&request()).await.unwrap_err()
@@ -20,8 +20,8 @@ async fn create(answer: Answer) -> Error {
 async fn an_error_of_a_proxy_keeps_its_status_and_a_bounded_excerpt() {
     let page = format!("<html>\u{1b}[31m{}</html>", "x".repeat(10_000));
     let error = create(Answer::with_headers(403, &["content-type: text/html"], page)).await;
-    let answer = error.answer().unwrap();
-    let excerpt = answer.excerpt.as_deref().unwrap();
+    let response = error.response().unwrap();
+    let excerpt = response.excerpt.as_deref().unwrap();
     assert!(excerpt.starts_with("<html> [31mxxx") && excerpt.len() < 600, "{excerpt}");
     assert!(error.to_string().len() < 1000);
 }
@@ -38,9 +38,9 @@ async fn error_bodies_of_any_shape_are_understood_as_far_as_it_goes() {
         (r#"{"code": "C", "details": {".a": "one", ".b": [1, null], ".c": {}}}"#, Some("C"), 3),
     ] {
         let error = create(Answer::with_headers(401, &[], body)).await;
-        let answer = error.answer().unwrap();
-        assert_eq!((answer.status, answer.code.as_deref()), (401, code), "{body}");
-        assert_eq!(answer.details.len(), details, "{body}");
+        let response = error.response().unwrap();
+        assert_eq!((response.status, response.code.as_deref()), (401, code), "{body}");
+        assert_eq!(response.details.len(), details, "{body}");
     }
 }
 
@@ -59,14 +59,14 @@ async fn a_success_that_makes_no_sense_is_created_but_unreadable() {
         &deep,
     ] {
         let error = create(Answer::json(201, body)).await;
-        let Error::CreatedUnreadable(unreadable) = &error else { panic!("{error:?}") };
-        assert!(unreadable.answer.problem.len() < 600);
+        let Error::CreatedIdUnknown(unreadable) = &error else { panic!("{error:?}") };
+        assert!(unreadable.response.problem.len() < 600);
     }
     let mut bytes = head_and_body(201, &[], "{\"id\": \"??\"}");
     let at = bytes.len() - 4;
     bytes[at] = 0xff;
     let error = create(Answer::Bytes(bytes)).await;
-    assert!(matches!(error, Error::CreatedUnreadable(_)), "{error:?}");
+    assert!(matches!(error, Error::CreatedIdUnknown(_)), "{error:?}");
 }
 
 // Fault 27.
@@ -75,8 +75,8 @@ async fn a_body_without_end_is_read_up_to_the_limit() {
     let head = b"HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000)).into_bytes();
     let error = create(Answer::Endless(head, chunk)).await;
-    let Error::CreatedUnreadable(unreadable) = &error else { panic!("{error:?}") };
-    assert!(unreadable.answer.problem.contains("longer than the limit"), "{error}");
+    let Error::CreatedIdUnknown(unreadable) = &error else { panic!("{error:?}") };
+    assert!(unreadable.response.problem.contains("longer than the limit"), "{error}");
 }
 
 // Fault 27.
@@ -95,7 +95,7 @@ async fn the_limit_of_a_body_is_the_caller_s_to_set_and_holds() {
 #[tokio::test]
 async fn a_body_that_is_compressed_is_not_unpacked() {
     let error = create(Answer::with_headers(201, &["content-encoding: gzip"], "\u{1f}gzip")).await;
-    assert!(matches!(error, Error::CreatedUnreadable(_)), "{error:?}");
+    assert!(matches!(error, Error::CreatedIdUnknown(_)), "{error:?}");
 }
 
 // Fault 27.
@@ -103,11 +103,11 @@ async fn a_body_that_is_compressed_is_not_unpacked() {
 async fn a_length_that_is_not_true_and_too_many_headers_are_survived() {
     let long = b"HTTP/1.1 201 Created\r\ncontent-length: 9999\r\n\r\n{".to_vec();
     let error = create(Answer::BytesThenClose(long)).await;
-    assert!(matches!(error, Error::CreatedUnreadable(_)), "{error:?}");
+    assert!(matches!(error, Error::CreatedIdUnknown(_)), "{error:?}");
     let header = "x: y\r\n".repeat(5000);
     let many = format!("HTTP/1.1 201 Created\r\n{header}\r\n").into_bytes();
     let error = create(Answer::BytesThenClose(many)).await;
-    // hyper takes at most a hundred headers: what the answer says is not known then.
+    // hyper takes at most a hundred headers: what the response says is not known then.
     assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
 }
 
@@ -117,7 +117,7 @@ async fn an_error_without_end_counts_by_its_status() {
     let head = b"HTTP/1.1 422 Unprocessable\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000)).into_bytes();
     let error = create(Answer::Endless(head, chunk)).await;
-    assert_eq!(error.answer().unwrap().status, 422);
+    assert_eq!(error.response().unwrap().status, 422);
 }
 
 fn json() -> impl Strategy<Value = serde_json::Value> {

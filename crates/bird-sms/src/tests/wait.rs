@@ -210,7 +210,7 @@ async fn the_deadline_ends_a_body_that_drips_and_the_id_is_kept() {
 async fn what_will_not_pass_ends_the_wait_at_once() {
     for status in [301, 307, 308, 400, 401, 403, 404, 409, 422, 501, 505] {
         let (result, gets) = wait([Answer::status(status), done()]).await;
-        assert_eq!(cause(result).answer().unwrap().status, status);
+        assert_eq!(cause(result).response().unwrap().status, status);
         assert_eq!(gets, 1, "{status}");
     }
 }
@@ -228,12 +228,12 @@ async fn a_404_right_after_the_creation_is_taken_for_lag() {
     })
     .await
     .unwrap();
-    assert_eq!(cause(install_at(&none).await).answer().unwrap().status, 404);
+    assert_eq!(cause(install_at(&none).await).response().unwrap().status, 404);
     assert!((4..12).contains(&none.gets()), "{}", none.gets());
     // and not once it was seen.
     let created = Answer::json(201, pending());
     let gone = super::wait::peer([created, still_pending(), Answer::status(404), done()]).await;
-    assert_eq!(cause(install_at(&gone).await).answer().unwrap().status, 404);
+    assert_eq!(cause(install_at(&gone).await).response().unwrap().status, 404);
 }
 
 // Fault 12.
@@ -256,7 +256,7 @@ async fn a_poll_that_is_told_to_wait_beyond_the_deadline_ends_without_a_sleep() 
     let workspace = workspace(builder.retry_policy(retry));
     let error = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
     assert!(matches!(error, Error::NotReady(_)), "{error:?}");
-    assert_eq!(error.answer().map(|answer| answer.status), Some(429));
+    assert_eq!(error.response().map(|response| response.status), Some(429));
     assert!(runtime.slept().is_empty());
 }
 
@@ -271,11 +271,12 @@ async fn unreadable_answers_are_tried_a_few_times() {
         Answer::json(200, r#"{"id": null}"#),
         Answer::json(200, format!(r#"{{"id": "{CONNECTOR}", "channel": 7}}"#)),
     ];
-    for answer in unreadable {
-        let (result, gets) = wait([answer.clone(), answer.clone(), done()]).await;
-        assert!(result.is_ok() && gets == 3, "{answer:?}: {result:?}");
-        let (result, gets) = wait([answer.clone(), answer.clone(), answer.clone(), done()]).await;
-        assert!(matches!(cause(result), ReadFailure::Unreadable(_)) && gets == 3);
+    for response in unreadable {
+        let (result, gets) = wait([response.clone(), response.clone(), done()]).await;
+        assert!(result.is_ok() && gets == 3, "{response:?}: {result:?}");
+        let (result, gets) =
+            wait([response.clone(), response.clone(), response.clone(), done()]).await;
+        assert!(matches!(cause(result), ReadFailure::Malformed(_)) && gets == 3);
     }
 }
 
@@ -284,8 +285,8 @@ async fn unreadable_answers_are_tried_a_few_times() {
 async fn an_unreadable_answer_names_the_field() {
     let bad = || Answer::json(200, format!(r#"{{"id": "{CONNECTOR}", "channel": 7}}"#));
     let (result, _) = wait([bad(), bad(), bad()]).await;
-    let ReadFailure::Unreadable(answer) = cause(result) else { panic!() };
-    assert!(answer.problem.starts_with("`channel`: invalid type"), "{}", answer.problem);
+    let ReadFailure::Malformed(response) = cause(result) else { panic!() };
+    assert!(response.problem.starts_with("`channel`: invalid type"), "{}", response.problem);
 }
 
 // Fault 24.
@@ -314,7 +315,7 @@ async fn an_answer_about_something_else_is_a_protocol_error() {
     assert_eq!((id.to_string().as_str(), gets), (other, 1));
     let (result, _) = wait([Answer::json(200, ready().replace(WORKSPACE, other))]).await;
     assert!(matches!(cause(result), ReadFailure::OtherWorkspace(_)));
-    // The answer to a creation is no exception: its channel is not believed.
+    // The response to a creation is no exception: its channel is not believed.
     let foreign = ready().replace(WORKSPACE, other);
     let peer = peer([Answer::json(201, foreign.clone()), Answer::json(200, foreign)]).await;
     assert!(matches!(cause(install_at(&peer).await), ReadFailure::OtherWorkspace(_)));
@@ -369,5 +370,5 @@ async fn the_grace_of_a_404_is_the_caller_s_to_set() {
     let peer = peer([Answer::json(201, pending()), Answer::status(404)]).await;
     let workspace = workspace(hurried(&peer.base_url()).0.poll_policy(poll));
     let pending = workspace.create_sms_connector(&request()).await.unwrap();
-    assert_eq!(cause(pending.wait().await).answer().unwrap().status, 404);
+    assert_eq!(cause(pending.wait().await).response().unwrap().status, 404);
 }

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
 
-use bird_api::{Answer, Cut, ExchangeError, ExchangeErrorKind};
+use bird_api::{BodyError, ExchangeError, ExchangeErrorKind, Response};
 use reqwest::header::{HeaderMap, LOCATION};
 
 use crate::AccessKey;
 
-/// The longest text that is taken over from an answer, in bytes.
+/// The longest text that is taken over from a response, in bytes.
 const EXCERPT: usize = 512;
 /// How many fields of `details`, and problems of each, are taken over.
 const DETAILS: usize = 32;
 
-/// An answer of Bird, or of a proxy before it, that is not a success.
+/// A response of Bird, or of a proxy before it, that is not a success.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct ErrorAnswer {
+pub struct ErrorResponse {
     /// The HTTP status.
     pub status: u16,
     /// The id that Bird gave the request, for its support.
@@ -35,23 +35,23 @@ pub struct ErrorAnswer {
     pub excerpt: Option<String>,
 }
 
-impl ErrorAnswer {
-    /// Takes what can be understood; nothing in an answer makes this fail.
-    pub(crate) fn new(answer: &Answer, key: &AccessKey) -> Self {
-        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+impl ErrorResponse {
+    /// Takes what can be understood; nothing in a response makes this fail.
+    pub(crate) fn new(response: &Response, key: &AccessKey) -> Self {
+        let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap_or_default();
         let text = |field: &str| body.get(field)?.as_str().map(|text| printable(text, key));
         let (code, message) = (text("code"), text("message"));
         let details = details(&body, key);
         let understood = code.is_some() || message.is_some() || !details.is_empty();
-        let excerpt = (!understood && !answer.body.is_empty())
-            .then(|| printable(&String::from_utf8_lossy(&answer.body), key));
-        let location = answer
+        let excerpt = (!understood && !response.body.is_empty())
+            .then(|| printable(&String::from_utf8_lossy(&response.body), key));
+        let location = response
             .headers
             .get(LOCATION)
             .map(|value| printable(&String::from_utf8_lossy(value.as_bytes()), key));
         Self {
-            status: answer.status.as_u16(),
-            request_id: request_id(&answer.headers, key),
+            status: response.status.as_u16(),
+            request_id: request_id(&response.headers, key),
             code,
             message,
             details,
@@ -83,7 +83,7 @@ fn details(body: &serde_json::Value, key: &AccessKey) -> BTreeMap<String, Vec<St
 }
 
 /// `HTTP 422 InvalidPayload: One or more fields … (.name: property "name" is missing) [request …]`
-impl fmt::Display for ErrorAnswer {
+impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HTTP {}", self.status)?;
         if let Some(code) = &self.code {
@@ -110,7 +110,7 @@ impl fmt::Display for ErrorAnswer {
 /// A success that could not be understood.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct UnreadableAnswer {
+pub struct MalformedResponse {
     /// The HTTP status, a 2xx.
     pub status: u16,
     /// The id that Bird gave the request, for its support.
@@ -121,23 +121,23 @@ pub struct UnreadableAnswer {
     pub cut: bool,
 }
 
-impl UnreadableAnswer {
-    pub(crate) fn new(answer: &Answer, problem: &str, key: &AccessKey) -> Self {
-        let problem = match &answer.cut {
+impl MalformedResponse {
+    pub(crate) fn new(response: &Response, problem: &str, key: &AccessKey) -> Self {
+        let problem = match &response.cut {
             Some(cut) => cut.to_string(),
-            None if answer.body.is_empty() => "the body is empty".to_owned(),
+            None if response.body.is_empty() => "the body is empty".to_owned(),
             None => printable(problem, key),
         };
         Self {
-            status: answer.status.as_u16(),
-            request_id: request_id(&answer.headers, key),
+            status: response.status.as_u16(),
+            request_id: request_id(&response.headers, key),
             problem,
-            cut: matches!(answer.cut, Some(Cut::Broken(_) | Cut::TimedOut)),
+            cut: matches!(response.cut, Some(BodyError::Disconnected(_) | BodyError::TimedOut)),
         }
     }
 }
 
-impl fmt::Display for UnreadableAnswer {
+impl fmt::Display for MalformedResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HTTP {}, but {}", self.status, self.problem)?;
         match &self.request_id {
@@ -171,7 +171,7 @@ fn printable(text: &str, key: &AccessKey) -> String {
     printable.trim().to_owned()
 }
 
-/// No answer: what happened instead.
+/// No response: what happened instead.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TransportError {
@@ -188,11 +188,11 @@ pub enum TransportErrorKind {
     /// The server's certificate is not trusted, not for this host, or expired. Never retried.
     Certificate,
     /// No certificates of authorities to trust were found, as in a container without them. Never retried.
-    NoRoots,
-    /// No answer within the time of an attempt.
+    NoTrustedRoots,
+    /// No response within the time of an attempt.
     TimedOut,
     /// The connection broke, or the peer did not speak HTTP.
-    Broken,
+    Disconnected,
     /// The rate limit of the workspace left no permit before the deadline. Nothing was sent.
     RateLimited,
     /// A ready-made HTTP client followed a redirect, with the access key.
@@ -202,7 +202,7 @@ pub enum TransportErrorKind {
 impl TransportErrorKind {
     /// Whether the next attempt would end like this one.
     pub(crate) fn is_final(self) -> bool {
-        matches!(self, Self::Certificate | Self::NoRoots | Self::Redirected)
+        matches!(self, Self::Certificate | Self::NoTrustedRoots | Self::Redirected)
     }
 }
 
@@ -232,7 +232,7 @@ impl From<ExchangeError> for TransportError {
             }
             ExchangeErrorKind::TimedOut => TransportErrorKind::TimedOut,
             ExchangeErrorKind::Redirected => TransportErrorKind::Redirected,
-            _ => TransportErrorKind::Broken,
+            _ => TransportErrorKind::Disconnected,
         };
         Self { kind, source: Some(source) }
     }
@@ -246,7 +246,7 @@ impl fmt::Display for TransportError {
         };
         match self.kind {
             TransportErrorKind::Certificate => f.write_str("the server's certificate was refused"),
-            TransportErrorKind::NoRoots => f.write_str(
+            TransportErrorKind::NoTrustedRoots => f.write_str(
                 "there is nobody to trust; install the platform's CA certificates, or name a file of them \
                  in SSL_CERT_FILE",
             ),
