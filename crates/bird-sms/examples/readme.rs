@@ -5,7 +5,7 @@
 use std::sync::Mutex;
 
 use bird_sms::{
-    ConnectorId, PhoneNumberId, Record, SmsConnectorRequest, UseCaseId, Workspace, WorkspaceId,
+    ConnectorId, Journal, PhoneNumberId, SmsConnectorRequest, UseCaseId, Workspace, WorkspaceId,
 };
 use futures_util::{StreamExt, stream};
 
@@ -55,10 +55,10 @@ async fn in_two_steps(
 async fn batch(
     workspace: Workspace,
     requests: Vec<SmsConnectorRequest>,
-    record: impl Record + 'static,
+    record: impl Journal + 'static,
 ) {
     // [batch]
-    let batch = workspace.install_sms_channels(stream::iter(requests)).record(record);
+    let batch = workspace.install_sms_channels(stream::iter(requests)).journal(record);
     let mut outcomes = batch.start();
     while let Some(outcome) = outcomes.next().await {
         match outcome.result {

@@ -10,11 +10,12 @@ use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument;
 
 use crate::create::{Begun, Stop, create};
-use crate::error::RecordError;
+use crate::error::JournalError;
 use crate::pending::Deadline;
 use crate::progress::Progress;
 use crate::{
-    ConnectorId, Error, PendingChannel, Record, SmsChannel, SmsConnectorRequest, Step, Workspace,
+    ConnectorId, Error, Journal, JournalEntry, PendingChannel, SmsChannel, SmsConnectorRequest,
+    Workspace,
 };
 
 /// The installation of many SMS channels. Made by [`Workspace::install_sms_channels`].
@@ -33,14 +34,14 @@ use crate::{
 /// # Cancel safety
 ///
 /// Dropping the stream stops everything at once: POSTs under way have an unknown outcome then. With
-/// [`stop_when`](Self::stop_when) they are heard out. With a [`Record`] what happened is on record in
+/// [`stop_when`](Self::stop_when) they are heard out. With a [`Journal`] what happened is on record in
 /// either case.
 #[must_use = "a batch does nothing until it is started and its outcomes are taken"]
 pub struct InstallSmsChannels<S> {
     workspace: Workspace,
     requests: S,
     concurrency: usize,
-    record: Option<Arc<dyn Record>>,
+    journal: Option<Arc<dyn Journal>>,
     stop: Option<BoxFuture<'static, ()>>,
 }
 
@@ -58,7 +59,7 @@ where
             .unwrap_or(usize::MAX)
             .saturating_mul(QUEUE_SECONDS)
             .min(10_000);
-        Self { workspace, requests, concurrency, record: None, stop: None }
+        Self { workspace, requests, concurrency, journal: None, stop: None }
     }
 
     /// How many installs are under way at a time, at least one. Default: 20 for each GET a second that the
@@ -71,9 +72,9 @@ where
         self
     }
 
-    /// Where each step is recorded before the next is taken. Default: nowhere.
-    pub fn record(mut self, record: impl Record + 'static) -> Self {
-        self.record = Some(Arc::new(record));
+    /// Where each entry is recorded before the next is taken. Default: nowhere.
+    pub fn journal(mut self, journal: impl Journal + 'static) -> Self {
+        self.journal = Some(Arc::new(journal));
         self
     }
 
@@ -89,10 +90,10 @@ where
     ///
     /// # Panics
     ///
-    /// When it is polled outside of a Tokio runtime, or a [`Record`] panics.
+    /// When it is polled outside of a Tokio runtime, or a [`Journal`] panics.
     pub fn start(self) -> impl Stream<Item = BatchOutcome> + Send + Unpin + use<S> {
         let stop = self.stop.unwrap_or_else(|| std::future::pending().boxed()).shared();
-        let batch = Batch { workspace: self.workspace, record: self.record, stop: stop.clone() };
+        let batch = Batch { workspace: self.workspace, journal: self.journal, stop: stop.clone() };
         let running = Running {
             batch: Arc::new(batch),
             requests: Some(Box::pin(self.requests.take_until(stop))),
@@ -213,7 +214,7 @@ pub struct BatchOutcome {
 
 struct Batch {
     workspace: Workspace,
-    record: Option<Arc<dyn Record>>,
+    journal: Option<Arc<dyn Journal>>,
     stop: Stop,
 }
 
@@ -229,7 +230,7 @@ impl Batch {
             Ok((pending, deadline)) => self.wait(pending.sparing(), deadline).await,
             Err(error) => Err(error),
         };
-        let recorded = self.record(&request, Step::Ended(result.as_ref())).await;
+        let recorded = self.append(&request, JournalEntry::Ended(result.as_ref())).await;
         let result = match recorded {
             Ok(()) => result,
             Err(source) => Err(unrecorded(source, result)),
@@ -251,8 +252,8 @@ impl Batch {
         let Either::Right((Some(permit), _)) = select(self.stop.clone(), permit).await else {
             return None;
         };
-        if let Err(source) = self.record(request, Step::Intent).await {
-            return Some(Err(Error::Record(Box::new(RecordError {
+        if let Err(source) = self.append(request, JournalEntry::Intent).await {
+            return Some(Err(Error::Journal(Box::new(JournalError {
                 connector_id: None,
                 connector_may_exist: false,
                 ended: None,
@@ -265,8 +266,8 @@ impl Batch {
             create(&self.workspace, &body, deadline, Progress::default(), Some(begun)).await;
         if let Ok(pending) = &created {
             let connector_id = pending.connector_id();
-            if let Err(source) = self.record(request, Step::Created(connector_id)).await {
-                return Some(Err(Error::Record(Box::new(RecordError {
+            if let Err(source) = self.append(request, JournalEntry::Created(connector_id)).await {
+                return Some(Err(Error::Journal(Box::new(JournalError {
                     connector_id: Some(connector_id),
                     connector_may_exist: true,
                     ended: None,
@@ -294,9 +295,13 @@ impl Batch {
         Err(pending.not_ready(deadline.elapsed(stopped), None))
     }
 
-    async fn record(&self, request: &SmsConnectorRequest, step: Step<'_>) -> std::io::Result<()> {
-        match &self.record {
-            Some(record) => record.record(request, step).await,
+    async fn append(
+        &self,
+        request: &SmsConnectorRequest,
+        entry: JournalEntry<'_>,
+    ) -> std::io::Result<()> {
+        match &self.journal {
+            Some(journal) => journal.append(request, entry).await,
             None => Ok(()),
         }
     }
@@ -309,5 +314,5 @@ fn unrecorded(source: std::io::Error, ended: Result<SmsChannel, Error>) -> Error
         Err(error) => (error.connector_id(), error.connector_may_exist()),
     };
     let ended = Some(ended);
-    Error::Record(Box::new(RecordError { connector_id, connector_may_exist, ended, source }))
+    Error::Journal(Box::new(JournalError { connector_id, connector_may_exist, ended, source }))
 }

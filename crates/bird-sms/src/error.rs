@@ -18,7 +18,7 @@ use crate::{
 /// | [`CreatedIdUnknown`](Self::CreatedIdUnknown) | yes | unknown | look in the dashboard |
 /// | [`NotReady`](Self::NotReady) | yes | known | go on waiting |
 /// | [`Read`](Self::Read) | yes, as far as is known | known | mend the cause, go on waiting |
-/// | [`Record`](Self::Record) | the error tells | the error tells | mend the record, go on from it |
+/// | [`Journal`](Self::Journal) | the error tells | the error tells | mend the record, go on from it |
 ///
 /// # Troubleshooting
 ///
@@ -54,9 +54,9 @@ pub enum Error {
     #[error(transparent)]
     Read(Box<ReadError>),
     /// What happened could not be recorded, in an install of a batch that keeps a record. Before the POST
-    /// that means that nothing was sent; after it [`RecordError`] tells what exists.
+    /// that means that nothing was sent; after it [`JournalError`] tells what exists.
     #[error(transparent)]
-    Record(Box<RecordError>),
+    Journal(Box<JournalError>),
 }
 
 impl Error {
@@ -70,7 +70,7 @@ impl Error {
             | Self::CreatedIdUnknown(_)
             | Self::NotReady(_)
             | Self::Read(_) => true,
-            Self::Record(error) => error.connector_may_exist,
+            Self::Journal(error) => error.connector_may_exist,
         }
     }
 
@@ -81,7 +81,7 @@ impl Error {
         match self {
             Self::NotReady(error) => Some(error.connector_id),
             Self::Read(error) => Some(error.connector_id),
-            Self::Record(error) => error.connector_id,
+            Self::Journal(error) => error.connector_id,
             _ => None,
         }
     }
@@ -102,7 +102,7 @@ impl Error {
     #[must_use]
     pub fn attempts(&self) -> Attempts {
         match self {
-            Self::Configuration(_) | Self::Record(_) => Attempts::default(),
+            Self::Configuration(_) | Self::Journal(_) => Attempts::default(),
             Self::Refused(error) => error.attempts,
             Self::Unreachable(error) => error.attempts,
             Self::OutcomeUnknown(error) => error.attempts,
@@ -383,10 +383,10 @@ impl std::error::Error for ReadError {
     }
 }
 
-/// See [`Error::Record`].
+/// See [`Error::Journal`].
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct RecordError {
+pub struct JournalError {
     /// The connector, when it exists and its id is known.
     pub connector_id: Option<ConnectorId>,
     /// Whether a connector may exist.
@@ -397,7 +397,7 @@ pub struct RecordError {
     pub source: io::Error,
 }
 
-impl fmt::Display for RecordError {
+impl fmt::Display for JournalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "What happened could not be recorded: {}. ", self.source)?;
         match (&self.ended, self.connector_id, self.connector_may_exist) {
@@ -415,7 +415,7 @@ impl fmt::Display for RecordError {
     }
 }
 
-impl std::error::Error for RecordError {
+impl std::error::Error for JournalError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.source)
     }

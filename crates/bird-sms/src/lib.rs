@@ -45,7 +45,7 @@
 //! | [`Workspace`] | install, create, resume, read |
 //! | [`InstallSmsChannel`] | an install in one call |
 //! | [`SmsConnectorRequest`], [`PendingChannel`] | the same in two steps, to store the id in between |
-//! | [`InstallSmsChannels`], [`Record`] | many installs, at the speed that the limits allow, on record |
+//! | [`InstallSmsChannels`], [`Journal`] | many installs, at the speed that the limits allow, on record |
 //! | [`Error`] | what failed, and whether a connector may exist |
 //! | [`RetryPolicy`], [`PollPolicy`], [`Backoff`] | when to try again |
 //! | [`RateLimits`] | how many requests a second a workspace takes |
@@ -62,13 +62,13 @@ mod error;
 pub mod fuzzing;
 mod id;
 mod install;
+mod journal;
 mod open_enum;
 mod pending;
 mod policy;
 mod progress;
 mod provisioning_estimate;
 mod rate_limiter;
-mod record;
 mod request;
 mod response;
 mod retry_after;
@@ -85,16 +85,16 @@ pub use channel::SmsChannel;
 pub use client::{Client, ClientBuilder};
 pub use connector::{Connector, EndpointType, Number, NumberType};
 pub use error::{
-    Attempts, ConfigurationError, CreatedIdUnknown, Error, NotReady, OutcomeUnknown, ReadError,
-    ReadFailure, RecordError, Refused, UnknownReason, Unreachable,
+    Attempts, ConfigurationError, CreatedIdUnknown, Error, JournalError, NotReady, OutcomeUnknown,
+    ReadError, ReadFailure, Refused, UnknownReason, Unreachable,
 };
 pub use id::{ChannelId, ConnectorId, ParseIdError, PhoneNumberId, UseCaseId, WorkspaceId};
 pub use install::InstallSmsChannel;
+pub use journal::{BoxFuture, Journal, JournalEntry};
 pub use pending::PendingChannel;
 pub use policy::{Backoff, PollPolicy, RetryPolicy};
 pub use progress::Event;
 pub use rate_limiter::RateLimits;
-pub use record::{Record, Recording, Step};
 pub use request::{ChannelMessageType, SmsConnectorRequest};
 pub use response::{ErrorResponse, MalformedResponse, TransportError, TransportErrorKind};
 pub use workspace::Workspace;

@@ -12,8 +12,8 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 use bird_sms::{
-    ChannelId, ConnectorId, Error, PhoneNumberId, Record, Recording, SmsChannel,
-    SmsConnectorRequest, Step, WorkspaceId,
+    BoxFuture, ChannelId, ConnectorId, Error, Journal, JournalEntry, PhoneNumberId, SmsChannel,
+    SmsConnectorRequest, WorkspaceId,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -299,7 +299,7 @@ fn may_be_torn_start(line: &[u8]) -> bool {
 
 /// A journal that this process alone writes.
 #[derive(Debug)]
-pub(crate) struct Journal {
+pub(crate) struct JournalFile {
     lines: mpsc::Sender<Pending>,
     doubtful: Mutex<HashSet<PhoneNumberId>>,
     created: AtomicU64,
@@ -312,7 +312,7 @@ struct Pending {
     stored: oneshot::Sender<io::Result<()>>,
 }
 
-impl Journal {
+impl JournalFile {
     /// Opens or creates a journal for this workspace, and holds it until it is dropped.
     pub(crate) fn open(
         path: &Path,
@@ -379,16 +379,22 @@ impl Journal {
     }
 }
 
-impl Record for Journal {
-    fn record<'a>(&'a self, request: &'a SmsConnectorRequest, step: Step<'a>) -> Recording<'a> {
+impl Journal for JournalFile {
+    fn append<'a>(
+        &'a self,
+        request: &'a SmsConnectorRequest,
+        step: JournalEntry<'a>,
+    ) -> BoxFuture<'a> {
         let phone_number_id = request.phone_number_id();
         let event = match step {
-            Step::Intent => Event::Intent { phone_number_id, name: request.name().to_owned() },
-            Step::Created(connector_id) => {
+            JournalEntry::Intent => {
+                Event::Intent { phone_number_id, name: request.name().to_owned() }
+            }
+            JournalEntry::Created(connector_id) => {
                 self.created.fetch_add(1, Ordering::Relaxed);
                 Event::Created { phone_number_id, connector_id }
             }
-            Step::Ended(result) => {
+            JournalEntry::Ended(result) => {
                 Event::ended(phone_number_id, result, self.doubts(phone_number_id))
             }
             _ => return Box::pin(std::future::ready(Ok(()))),

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use self::input::{Input, Row};
 pub(crate) use self::journal::JournalError;
-use self::journal::{Journal, Standing, Story};
+use self::journal::{JournalFile, Standing, Story};
 use self::output::{Out, Outcome, Status, Summary};
 use self::progress::Progress;
 use crate::args::{Adopted, Batch, Shared};
@@ -39,7 +39,7 @@ pub(crate) async fn batch(args: &Batch, shared: &Shared) -> Result<(String, Code
         return dry_run(args, shared, &input, limits);
     }
     let connected = connect(shared, |client| client.rate_limits(limits)).await?;
-    let (journal, mut story) = Journal::open(&args.journal, connected.workspace.id())?;
+    let (journal, mut story) = JournalFile::open(&args.journal, connected.workspace.id())?;
     let journal = Arc::new(journal);
     if let Some(out) = &args.out {
         spare(out, &args.input, "rows")?;
@@ -71,7 +71,7 @@ struct Run {
     out: Out,
     summary: Summary,
     progress: Progress,
-    journal: Arc<Journal>,
+    journal: Arc<JournalFile>,
 }
 
 impl Run {
@@ -109,7 +109,7 @@ impl Run {
         let mut stop = Some(stop);
         let mut installs = workspace
             .install_sms_channels(stream::iter(items))
-            .record(Arc::clone(&self.journal))
+            .journal(Arc::clone(&self.journal))
             .stop_when(async move {
                 // A sender that is gone never stops anything.
                 if stopped.await.is_err() {
@@ -136,7 +136,7 @@ impl Run {
                 }
             };
             let Some(outcome) = outcome else { break };
-            if let (Err(error @ Error::Record(_)), None) = (&outcome.result, &unrecorded) {
+            if let (Err(error @ Error::Journal(_)), None) = (&outcome.result, &unrecorded) {
                 unrecorded = Some(error.to_string());
                 self.stop(&mut stop);
             }
@@ -187,7 +187,7 @@ fn items(
     rows: impl Iterator<Item = Row> + Send,
     story: Story,
     retry_unknown: bool,
-    journal: Arc<Journal>,
+    journal: Arc<JournalFile>,
 ) -> impl Iterator<Item = BatchItem> + Send {
     rows.map_while(Result::ok).filter_map(move |request| {
         let number = request.phone_number_id();

@@ -9,7 +9,9 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::*;
-use crate::{BatchItem, ConfigurationError, PhoneNumberId, RateLimits, Record, Recording, Step};
+use crate::{
+    BatchItem, BoxFuture, ConfigurationError, Journal, JournalEntry, PhoneNumberId, RateLimits,
+};
 
 fn number(n: u128) -> PhoneNumberId {
     Uuid::from_u128(n).into()
@@ -36,13 +38,13 @@ impl Steps {
     }
 }
 
-impl Record for Steps {
-    fn record<'a>(&'a self, _: &'a SmsConnectorRequest, step: Step<'a>) -> Recording<'a> {
+impl Journal for Steps {
+    fn append<'a>(&'a self, _: &'a SmsConnectorRequest, step: JournalEntry<'a>) -> BoxFuture<'a> {
         let name = match step {
-            Step::Intent => "intent",
-            Step::Created(_) => "created",
-            Step::Ended(Ok(_)) => "ready",
-            Step::Ended(Err(_)) => "failed",
+            JournalEntry::Intent => "intent",
+            JournalEntry::Created(_) => "created",
+            JournalEntry::Ended(Ok(_)) => "ready",
+            JournalEntry::Ended(Err(_)) => "failed",
         };
         Box::pin(async move {
             // A record takes its time; what depends on it waits.
@@ -60,7 +62,7 @@ async fn one(
     let peer = Arc::new(Peer::script(script).await.unwrap());
     let steps = Steps::new(&peer, fails_at);
     let workspace = workspace(hurried(&peer.base_url()).0);
-    let batch = workspace.install_sms_channels(requests(1)).record(Arc::clone(&steps));
+    let batch = workspace.install_sms_channels(requests(1)).journal(Arc::clone(&steps));
     let mut outcomes: Vec<_> = batch.start().collect().await;
     assert_eq!(outcomes.len(), 1);
     (outcomes.remove(0).result, steps)
@@ -89,7 +91,7 @@ async fn an_install_that_fails_is_on_record_too() {
 async fn without_a_record_of_the_intent_nothing_is_sent() {
     let (result, steps) = one([], "intent").await;
     let error = result.unwrap_err();
-    assert!(matches!(error, Error::Record(_)) && !error.connector_may_exist(), "{error:?}");
+    assert!(matches!(error, Error::Journal(_)) && !error.connector_may_exist(), "{error:?}");
     assert_eq!(steps.peer.posts(), 0);
     assert!(error.to_string().contains("disk full"), "{error}");
 }
@@ -100,7 +102,7 @@ async fn a_connector_whose_creation_is_not_on_record_is_told_with_its_id() {
         let script = [Answer::json(201, pending()), Answer::json(200, ready())];
         let (result, _) = one(script, fails_at).await;
         let error = result.unwrap_err();
-        assert!(matches!(error, Error::Record(_)) && error.connector_may_exist(), "{error:?}");
+        assert!(matches!(error, Error::Journal(_)) && error.connector_may_exist(), "{error:?}");
         assert_eq!(error.connector_id(), Some(connector_id()));
         assert!(error.to_string().contains(CONNECTOR), "{error}");
     }
@@ -110,7 +112,7 @@ async fn a_connector_whose_creation_is_not_on_record_is_told_with_its_id() {
 async fn a_doubt_that_is_not_on_record_stays_a_doubt() {
     let (result, _) = one([Answer::Close], "failed").await;
     let error = result.unwrap_err();
-    assert!(matches!(error, Error::Record(_)) && error.connector_may_exist(), "{error:?}");
+    assert!(matches!(error, Error::Journal(_)) && error.connector_may_exist(), "{error:?}");
     assert!(error.to_string().contains("dashboard"), "{error}");
 }
 
@@ -120,7 +122,7 @@ async fn what_an_install_ended_with_is_told_when_it_is_not_on_record() {
     let (result, _) = one([refused], "failed").await;
     let error = result.unwrap_err();
     assert!(error.to_string().contains("disk full") && error.to_string().contains("HTTP 401"));
-    let Error::Record(record) = error else { panic!("{error:?}") };
+    let Error::Journal(record) = error else { panic!("{error:?}") };
     assert!(matches!(record.ended, Some(Err(Error::Refused(_)))), "{record:?}");
     let (result, _) = one([Answer::json(201, ready())], "ready").await;
     let error = result.unwrap_err();
@@ -134,7 +136,7 @@ async fn a_request_that_cannot_be_sent_is_an_outcome_and_no_intent() {
     let empty = SmsConnectorRequest::new(" ", number(1));
     let batch = workspace(hurried(&peer.base_url()).0)
         .install_sms_channels(stream::iter([empty.clone()]))
-        .record(Arc::clone(&steps));
+        .journal(Arc::clone(&steps));
     let outcomes: Vec<_> = batch.start().collect().await;
     let [outcome] = &outcomes[..] else { panic!("{outcomes:?}") };
     assert_eq!(outcome.request, empty);
@@ -188,7 +190,7 @@ async fn a_stop_hears_out_what_was_sent_and_begins_nothing_more() {
     let batch = workspace(hurried(&peer.base_url()).0.rate_limits(limits))
         .install_sms_channels(requests(100))
         .concurrency(1)
-        .record(Arc::clone(&steps))
+        .journal(Arc::clone(&steps))
         .stop_when(async move { stopping.notified().await });
     let outcomes = async {
         posted.notified().await;
@@ -273,14 +275,14 @@ async fn installs_go_on_while_an_outcome_is_looked_at() {
 #[should_panic(expected = "the record panics")]
 async fn a_panic_of_the_record_is_not_swallowed() {
     struct Panics;
-    impl Record for Panics {
-        fn record<'a>(&'a self, _: &'a SmsConnectorRequest, _: Step<'a>) -> Recording<'a> {
+    impl Journal for Panics {
+        fn append<'a>(&'a self, _: &'a SmsConnectorRequest, _: JournalEntry<'a>) -> BoxFuture<'a> {
             panic!("the record panics")
         }
     }
     let peer = Peer::script([]).await.unwrap();
     let batch = workspace(hurried(&peer.base_url()).0).install_sms_channels(requests(1));
-    batch.record(Panics).start().next().await;
+    batch.journal(Panics).start().next().await;
 }
 
 #[tokio::test]
@@ -289,7 +291,7 @@ async fn a_dropped_batch_leaves_the_intent_on_record() {
     let steps = Steps::new(&peer, "nowhere");
     let batch = workspace(hurried(&peer.base_url()).0)
         .install_sms_channels(requests(1))
-        .record(Arc::clone(&steps));
+        .journal(Arc::clone(&steps));
     let mut outcomes = Box::pin(batch.start());
     while peer.posts() == 0 {
         assert!(futures_util::future::poll_immediate(outcomes.next()).await.is_none());
