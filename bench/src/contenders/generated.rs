@@ -1,5 +1,5 @@
 use anyhow::Context as _;
-use bird_api::Context;
+use bird_api::RequestContext;
 use bird_api::types::{CreateConnectorReq, SmsArguments};
 use reqwest::header::HeaderValue;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ pub struct Generated(bird_api::Client);
 impl Contender for Generated {
     fn new(url: &str) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder().tls_backend_preconfigured(super::no_tls()).build()?;
-        let context = Context::new(HeaderValue::from_static("AccessKey secret"));
+        let context = RequestContext::new(HeaderValue::from_static("AccessKey secret"));
         Ok(Self(bird_api::Client::new_with_client(url, http, context)))
     }
 

@@ -636,7 +636,7 @@ Version: v1*/
 pub struct Client {
     pub(crate) baseurl: String,
     pub(crate) client: reqwest::Client,
-    pub(crate) inner: crate::Context,
+    pub(crate) inner: crate::RequestContext,
 }
 impl Client {
     /// Construct a new client with an existing `reqwest::Client`,
@@ -648,7 +648,7 @@ impl Client {
     pub fn new_with_client(
         baseurl: &str,
         client: reqwest::Client,
-        inner: crate::Context,
+        inner: crate::RequestContext,
     ) -> Self {
         Self {
             baseurl: baseurl.to_string(),
@@ -657,7 +657,7 @@ impl Client {
         }
     }
 }
-impl ClientInfo<crate::Context> for Client {
+impl ClientInfo<crate::RequestContext> for Client {
     fn api_version() -> &'static str {
         "v1"
     }
@@ -667,13 +667,13 @@ impl ClientInfo<crate::Context> for Client {
     fn client(&self) -> &reqwest::Client {
         &self.client
     }
-    fn inner(&self) -> &crate::Context {
+    fn inner(&self) -> &crate::RequestContext {
         &self.inner
     }
 }
 #[allow(clippy::all)]
 impl Client {
-    /// The request of [`Client::create_connector`], not sent yet and without what [`crate::Context`] adds.
+    /// The request of [`Client::create_connector`], not sent yet and without what [`crate::RequestContext`] adds.
     ///
     /// # Errors
     ///
@@ -746,7 +746,7 @@ of the dashboard is one.
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// The request of [`Client::get_connector`], not sent yet and without what [`crate::Context`] adds.
+    /// The request of [`Client::get_connector`], not sent yet and without what [`crate::RequestContext`] adds.
     ///
     /// # Errors
     ///

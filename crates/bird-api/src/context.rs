@@ -13,7 +13,7 @@ use crate::Client;
 /// Belongs to the client, not to its `reqwest::Client`: one that is handed in ready-made works, and
 /// does not have to know the access key.
 #[derive(Clone)]
-pub struct Context {
+pub struct RequestContext {
     authorization: HeaderValue,
     user_agent: Option<HeaderValue>,
     body_limit: usize,
@@ -27,8 +27,8 @@ struct Collection {
     url: Url,
 }
 
-impl Context {
-    /// The largest body of a response that is read unless [`Context::body_limit`] says otherwise: 1 MiB,
+impl RequestContext {
+    /// The largest body of a response that is read unless [`RequestContext::body_limit`] says otherwise: 1 MiB,
     /// some five hundred times the size of a connector.
     pub const DEFAULT_BODY_LIMIT: usize = 1024 * 1024;
 
@@ -102,16 +102,16 @@ impl Context {
 }
 
 /// Does not show the access key.
-impl fmt::Debug for Context {
+impl fmt::Debug for RequestContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context")
+        f.debug_struct("RequestContext")
             .field("user_agent", &self.user_agent)
             .field("body_limit", &self.body_limit)
             .finish_non_exhaustive()
     }
 }
 
-impl ClientHooks<Context> for Client {
+impl ClientHooks<RequestContext> for Client {
     async fn pre<E>(
         &self,
         request: &mut Request,

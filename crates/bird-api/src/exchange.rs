@@ -2,7 +2,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -22,7 +22,7 @@ pub struct Response {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, at most as long as the limit of the [`Context`](crate::Context) in bytes.
+    /// The body, at most as long as the limit of the [`RequestContext`](crate::RequestContext) in bytes.
     pub body: Bytes,
     /// Why the body ended early, when it did; `body` is what came before that.
     pub cut: Option<BodyError>,
@@ -116,7 +116,7 @@ impl StdError for ExchangeError {
 impl Client {
     /// Sends one request, once, and reads one response, both within `timeout`.
     ///
-    /// The request is one that an `…_request` function of this client made; what [`Context`] adds is
+    /// The request is one that an `…_request` function of this client made; what [`RequestContext`] adds is
     /// added here. Any response is a [`Response`], whatever its status and however much of its body came.
     ///
     /// # Errors
@@ -128,14 +128,14 @@ impl Client {
     /// Dropping the future before it was polled sends nothing; dropping it later closes the connection
     /// or not, and the server may have acted on the request.
     ///
-    /// [`Context`]: crate::Context
+    /// [`RequestContext`]: crate::RequestContext
     pub fn exchange(
         &self,
         mut request: Request,
         timeout: Duration,
     ) -> impl Future<Output = Result<Response, ExchangeError>> + Send + use<> {
         self.inner().apply(&mut request);
-        let taken = witness(&mut request);
+        let taken = track_body(&mut request);
         let url = request.url().clone();
         let limit = self.inner().limit();
         // Nothing is sent before this is polled. A future that held the request, too, would be three
@@ -244,40 +244,40 @@ impl Body {
 /// that was never taken is the proof that the server cannot have acted on the request. It also keeps
 /// the HTTP client from sending the request a second time on its own: only a body that can be cloned
 /// can be sent again. A request without a body (a GET) may be repeated anyway and counts as sent.
-fn witness(request: &mut Request) -> Option<Arc<Custody>> {
+fn track_body(request: &mut Request) -> Option<Arc<BodyState>> {
     let bytes = Bytes::copy_from_slice(request.body()?.as_bytes()?);
-    let custody = Arc::new(Custody::default());
-    let body = WitnessedBody { bytes: Some(bytes), custody: Arc::clone(&custody) };
+    let state = Arc::new(BodyState::default());
+    let body = TrackedBody { bytes: Some(bytes), state: Arc::clone(&state) };
     *request.body_mut() = Some(reqwest::Body::wrap(body));
-    Some(custody)
+    Some(state)
 }
 
 /// Who has a body: the connection, once it has taken it, or we, once we have given up. A connection is
 /// a task of its own, which may come for the body at the very moment at which time runs out.
 #[derive(Debug, Default)]
-struct Custody(OnceLock<Holder>);
+struct BodyState(OnceLock<BodyOwner>);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Holder {
+enum BodyOwner {
     Connection,
     Nobody,
 }
 
-impl Custody {
+impl BodyState {
     /// Whether the connection may have the body, which it may not once it was revoked.
     fn take(&self) -> bool {
-        *self.0.get_or_init(|| Holder::Connection) == Holder::Connection
+        *self.0.get_or_init(|| BodyOwner::Connection) == BodyOwner::Connection
     }
 
     /// Whether nobody has taken the body, and nobody will.
     fn revoke(&self) -> bool {
-        *self.0.get_or_init(|| Holder::Nobody) == Holder::Nobody
+        *self.0.get_or_init(|| BodyOwner::Nobody) == BodyOwner::Nobody
     }
 }
 
-struct WitnessedBody {
+struct TrackedBody {
     bytes: Option<Bytes>,
-    custody: Arc<Custody>,
+    state: Arc<BodyState>,
 }
 
 /// The caller had given up when the connection came for the body.
@@ -292,15 +292,15 @@ impl fmt::Display for Revoked {
 
 impl StdError for Revoked {}
 
-impl http_body::Body for WitnessedBody {
+impl http_body::Body for TrackedBody {
     type Data = Bytes;
     type Error = Revoked;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _cx: &mut TaskContext<'_>,
+        _cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Revoked>>> {
-        if !self.custody.take() {
+        if !self.state.take() {
             return Poll::Ready(Some(Err(Revoked)));
         }
         Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
@@ -323,23 +323,23 @@ mod tests {
 
     use super::*;
 
-    fn frame(body: &mut WitnessedBody) -> Poll<Option<Result<Frame<Bytes>, Revoked>>> {
-        Pin::new(body).poll_frame(&mut TaskContext::from_waker(Waker::noop()))
+    fn frame(body: &mut TrackedBody) -> Poll<Option<Result<Frame<Bytes>, Revoked>>> {
+        Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()))
     }
 
-    fn body() -> (WitnessedBody, Arc<Custody>) {
-        let custody = Arc::new(Custody::default());
+    fn body() -> (TrackedBody, Arc<BodyState>) {
+        let state = Arc::new(BodyState::default());
         let bytes = Some(Bytes::from_static(b"{}"));
-        (WitnessedBody { bytes, custody: Arc::clone(&custody) }, custody)
+        (TrackedBody { bytes, state: Arc::clone(&state) }, state)
     }
 
     #[test]
     fn a_body_is_taken_or_revoked_and_never_both() {
-        let (mut taken, custody) = body();
+        let (mut taken, state) = body();
         assert!(matches!(frame(&mut taken), Poll::Ready(Some(Ok(_)))));
-        assert!(!custody.revoke());
-        let (mut revoked, custody) = body();
-        assert!(custody.revoke());
+        assert!(!state.revoke());
+        let (mut revoked, state) = body();
+        assert!(state.revoke());
         assert!(matches!(frame(&mut revoked), Poll::Ready(Some(Err(Revoked)))));
     }
 }

@@ -4,10 +4,10 @@
 //! repeated and what each failure means for the connector. This crate only speaks HTTP:
 //!
 //! ```no_run
-//! use bird_api::{Client, Context, types::CreateConnectorReq};
+//! use bird_api::{Client, RequestContext, types::CreateConnectorReq};
 //!
 //! # async fn example(http: reqwest::Client, key: reqwest::header::HeaderValue) -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::new_with_client("https://api.bird.com", http, Context::new(key));
+//! let client = Client::new_with_client("https://api.bird.com", http, RequestContext::new(key));
 //! let workspace_id = "a1405560-c8d3-4b1a-877d-3f449ad95352".parse()?;
 //! let connector = client.create_connector(&workspace_id, &CreateConnectorReq::new("My channel".into())).await?;
 //! println!("{}", connector.id);
@@ -19,7 +19,7 @@
 //! |---|---|
 //! | [`Client`] | the two operations, each also as a function that only makes the request |
 //! | [`types`] | their schemas |
-//! | [`Context`] | what each request carries beside its operation: the access key, the limit of a response |
+//! | [`RequestContext`] | what each request carries beside its operation: the access key, the limit of a response |
 //! | [`Client::exchange`] | one request, one [`Response`] as status, headers and bytes; failures tell whether the request was sent |
 //!
 //! With the feature `codegen` (on by default) the build script generates the client; without it the
@@ -37,5 +37,5 @@ mod client {
 }
 
 pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue, types};
-pub use context::Context;
+pub use context::RequestContext;
 pub use exchange::{BodyError, ExchangeError, ExchangeErrorKind, Response};

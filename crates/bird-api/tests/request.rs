@@ -1,15 +1,15 @@
 //! What is sent, and what is shown of it.
 
 use bird_api::types::CreateConnectorReq;
-use bird_api::{Client, Context};
+use bird_api::{Client, RequestContext};
 use reqwest::header::{ACCEPT, HeaderValue};
 
 fn client() -> Client {
     let key = HeaderValue::from_static("AccessKey hidden");
-    client_of("https://api.example", Context::new(key))
+    client_of("https://api.example", RequestContext::new(key))
 }
 
-fn client_of(base: &str, context: Context) -> Client {
+fn client_of(base: &str, context: RequestContext) -> Client {
     // Built along with bird-sms, reqwest has TLS without a provider and asks for one in any case.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::new_with_client(base, reqwest::Client::new(), context)
@@ -43,7 +43,7 @@ fn getting_is_a_get_of_the_connector() {
 
 #[test]
 fn each_request_goes_to_its_own_base_and_workspace() {
-    let context = Context::new(HeaderValue::from_static("AccessKey hidden"));
+    let context = RequestContext::new(HeaderValue::from_static("AccessKey hidden"));
     let bases = ["https://api.example", "http://localhost:1/below/", "https://api.example/other"];
     // A copy of a context that is in use shares what it remembers.
     let clients = bases.map(|base| (base, client_of(base, context.clone())));
@@ -68,7 +68,7 @@ fn each_request_goes_to_its_own_base_and_workspace() {
 
 #[test]
 fn a_base_that_is_no_url_is_an_error_of_the_request() {
-    let context = Context::new(HeaderValue::from_static("AccessKey hidden"));
+    let context = RequestContext::new(HeaderValue::from_static("AccessKey hidden"));
     for base in ["", "api.example", "data:text"] {
         let client = client_of(base, context.clone());
         let error = client.get_connector_request(&uuid::Uuid::nil(), &uuid::Uuid::nil());

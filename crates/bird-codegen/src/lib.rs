@@ -16,7 +16,7 @@
 //!
 //! The output is the same byte for byte for the same contract and the same versions of the generator,
 //! needs neither rustfmt nor a nightly compiler, and expects these names around it: a type
-//! `crate::Context` (what the client sends with each request, and where; see `bird-api`) and the crates `jiff`,
+//! `crate::RequestContext` (what the client sends with each request, and where; see `bird-api`) and the crates `jiff`,
 //! `progenitor_client`, `reqwest`, `serde`, `serde_json` and `uuid`.
 
 mod spec;
@@ -71,7 +71,7 @@ fn settings() -> GenerationSettings {
     let mut settings = GenerationSettings::new();
     settings
         .with_interface(InterfaceStyle::Positional)
-        .with_inner_type(quote::quote!(crate::Context))
+        .with_inner_type(quote::quote!(crate::RequestContext))
         .with_derive("PartialEq")
         .with_map_type("::std::collections::BTreeMap")
         .with_conversion(

@@ -29,7 +29,7 @@ pub(crate) fn finish(file: &mut File, marked: &Marked) -> Result<(), Error> {
             _ => {}
         }
     }
-    // `Context` decides what happens around a call; see `bird_api::Context`.
+    // `RequestContext` decides what happens around a call; see `bird_api::RequestContext`.
     file.items.retain(|item| !is_empty_hooks(item));
     Ok(())
 }
@@ -396,7 +396,7 @@ fn split_operation(mut operation: ImplItemFn) -> Result<(ImplItemFn, ImplItemFn)
     request.sig.ident = request_name.clone();
     request.sig.output = parse_quote!(-> ::reqwest::Result<::reqwest::Request>);
     let doc = format!(
-        " The request of [`Client::{name}`], not sent yet and without what [`crate::Context`] adds."
+        " The request of [`Client::{name}`], not sent yet and without what [`crate::RequestContext`] adds."
     );
     let errors = " When the base URL is not a URL or a body cannot be serialized.";
     request.attrs = parse_quote! {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bird_api::{Context, Response};
+use bird_api::{RequestContext, Response};
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
@@ -168,7 +168,7 @@ impl Default for ClientBuilder {
             base_url: Client::DEFAULT_BASE_URL.to_owned(),
             allow_http: false,
             user_agent_suffix: None,
-            body_limit: Context::DEFAULT_BODY_LIMIT,
+            body_limit: RequestContext::DEFAULT_BODY_LIMIT,
             connect_timeout: Duration::from_secs(10),
             root_certificates: None,
             http: None,
@@ -324,8 +324,9 @@ impl ClientBuilder {
             .filter(|user_agent| user_agent.is_ascii())
             .and_then(|user_agent| HeaderValue::try_from(user_agent).ok())
             .ok_or(ConfigurationError::UserAgent)?;
-        let context =
-            Context::new(key.authorization()?).user_agent(user_agent).body_limit(self.body_limit);
+        let context = RequestContext::new(key.authorization()?)
+            .user_agent(user_agent)
+            .body_limit(self.body_limit);
         let http = match self.http {
             Some(http) => http,
             None => http_client(
