@@ -11,8 +11,8 @@ use tracing::Instrument;
 
 use crate::create::{Begun, Stop, create};
 use crate::error::JournalError;
+use crate::event::EventSink;
 use crate::pending::Deadline;
-use crate::progress::Progress;
 use crate::{
     ConnectorId, Error, Journal, JournalEntry, PendingChannel, SmsChannel, SmsConnectorRequest,
     Workspace,
@@ -263,7 +263,7 @@ impl Batch {
         let deadline = self.workspace.deadline();
         let begun = Begun { permit, stop: self.stop.clone() };
         let created =
-            create(&self.workspace, &body, deadline, Progress::default(), Some(begun)).await;
+            create(&self.workspace, &body, deadline, EventSink::default(), Some(begun)).await;
         if let Ok(pending) = &created {
             let connector_id = pending.connector_id();
             if let Err(source) = self.append(request, JournalEntry::Created(connector_id)).await {

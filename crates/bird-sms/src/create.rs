@@ -10,8 +10,8 @@ use reqwest::StatusCode;
 
 use crate::connector::{ConnectorStatus, rescue_id};
 use crate::error::{CreatedIdUnknown, OutcomeUnknown, Refused, UnknownReason, Unreachable};
+use crate::event::EventSink;
 use crate::pending::{Deadline, asked_wait, next_wait};
-use crate::progress::Progress;
 use crate::rate_limiter::Permit;
 use crate::{
     Attempts, ConfigurationError, Error, ErrorResponse, Event, MalformedResponse, PendingChannel,
@@ -35,7 +35,7 @@ pub(crate) async fn create(
     workspace: &Workspace,
     body: &CreateConnectorReq,
     deadline: Deadline,
-    progress: Progress,
+    events: EventSink,
     begun: Option<Begun>,
 ) -> Result<PendingChannel, Error> {
     if deadline.timeout().is_zero() {
@@ -57,7 +57,7 @@ pub(crate) async fn create(
     };
     loop {
         creation.attempts += 1;
-        progress.tell(&Event::Creating { attempt: creation.attempts });
+        events.emit(&Event::Creating { attempt: creation.attempts });
         let request = client
             .raw()
             .create_connector_request(workspace.id().as_uuid(), body)
@@ -66,7 +66,7 @@ pub(crate) async fn create(
         let now = runtime.now();
         let failure = match attempt {
             Ok(response) if response.status.is_success() => {
-                return created(workspace, &response, progress, attempts(creation.attempts));
+                return created(workspace, &response, events, attempts(creation.attempts));
             }
             Ok(response) => {
                 let asked = asked_wait(client, &response);
@@ -86,7 +86,7 @@ pub(crate) async fn create(
             let attempts = attempts(creation.attempts);
             return Err(creation.give_up(failure, attempts));
         }
-        progress.tell(&Event::Retrying { after: wait, reason: failure.reason() });
+        events.emit(&Event::Retrying { after: wait, reason: failure.reason() });
         let next = async {
             runtime.sleep(wait).await;
             posts.acquire(runtime, left(runtime.now())).await
@@ -111,7 +111,7 @@ pub(crate) async fn create(
 fn created(
     workspace: &Workspace,
     response: &Response,
-    progress: Progress,
+    events: EventSink,
     attempts: Attempts,
 ) -> Result<PendingChannel, Error> {
     let key = workspace.client().key();
@@ -124,8 +124,8 @@ fn created(
         tracing::warn!(%id, problem, "going on with the id alone");
         Ok::<_, Error>(ConnectorStatus { id, workspace_id: None, channel_id: None })
     })?;
-    progress.tell(&Event::Created { connector_id: status.id });
-    Ok(PendingChannel::created(workspace.clone(), &status, response, progress))
+    events.emit(&Event::Created { connector_id: status.id });
+    Ok(PendingChannel::created(workspace.clone(), &status, response, events))
 }
 
 /// What is known of the attempts so far.

@@ -4,8 +4,8 @@ use std::time::Duration;
 use tracing::Instrument;
 
 use crate::create::create;
+use crate::event::EventSink;
 use crate::pending::Deadline;
-use crate::progress::Progress;
 use crate::{
     ChannelMessageType, Error, Event, SmsChannel, SmsConnectorRequest, UseCaseId, Workspace,
 };
@@ -28,12 +28,12 @@ pub struct InstallSmsChannel {
     workspace: Workspace,
     request: SmsConnectorRequest,
     timeout: Option<Duration>,
-    progress: Progress,
+    events: EventSink,
 }
 
 impl InstallSmsChannel {
     pub(crate) fn new(workspace: Workspace, request: SmsConnectorRequest) -> Self {
-        Self { workspace, request, timeout: None, progress: Progress::default() }
+        Self { workspace, request, timeout: None, events: EventSink::default() }
     }
 
     /// See [`SmsConnectorRequest::use_case_id`].
@@ -62,7 +62,7 @@ impl InstallSmsChannel {
 
     /// Calls `observer` for each thing that happens.
     pub fn observe(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.progress = Progress::observed_by(observer);
+        self.events = EventSink::observed_by(observer);
         self
     }
 
@@ -71,7 +71,7 @@ impl InstallSmsChannel {
         let timeout = self.timeout.unwrap_or(client.install_timeout());
         let deadline = Deadline::start(client.runtime().now(), timeout);
         let body = self.request.body()?;
-        let mut pending = create(&self.workspace, &body, deadline, self.progress, None).await?;
+        let mut pending = create(&self.workspace, &body, deadline, self.events, None).await?;
         pending.wait_until(deadline).await
     }
 }

@@ -58,6 +58,7 @@ mod client;
 mod connector;
 mod create;
 mod error;
+mod event;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod id;
@@ -66,7 +67,6 @@ mod journal;
 mod open_enum;
 mod pending;
 mod policy;
-mod progress;
 mod provisioning_estimate;
 mod rate_limiter;
 mod request;
@@ -88,12 +88,12 @@ pub use error::{
     Attempts, ConfigurationError, CreatedIdUnknown, Error, JournalError, NotReady, OutcomeUnknown,
     ReadError, ReadFailure, Refused, UnknownReason, Unreachable,
 };
+pub use event::Event;
 pub use id::{ChannelId, ConnectorId, ParseIdError, PhoneNumberId, UseCaseId, WorkspaceId};
 pub use install::InstallSmsChannel;
 pub use journal::{BoxFuture, Journal, JournalEntry};
 pub use pending::PendingChannel;
 pub use policy::{Backoff, PollPolicy, RetryPolicy};
-pub use progress::Event;
 pub use rate_limiter::RateLimits;
 pub use request::{ChannelMessageType, SmsConnectorRequest};
 pub use response::{ErrorResponse, MalformedResponse, TransportError, TransportErrorKind};

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::connector::ConnectorStatus;
 use crate::error::{NotReady, ReadError, ReadFailure};
+use crate::event::EventSink;
 use crate::policy::Backoff;
-use crate::progress::Progress;
 use crate::provisioning_estimate::Probe;
 use crate::rate_limiter::Permit;
 use crate::retry_after::retry_after;
@@ -88,7 +88,7 @@ pub struct PendingChannel {
     created: Option<Instant>,
     /// The channel, when the response to the creation carried it already.
     ready: Option<Box<SmsChannel>>,
-    progress: Progress,
+    events: EventSink,
     timeout: Option<Duration>,
     polls: u32,
     seen: bool,
@@ -114,7 +114,7 @@ impl PendingChannel {
             connector_id,
             created: None,
             ready: None,
-            progress: Progress::default(),
+            events: EventSink::default(),
             timeout: None,
             polls: 0,
             seen: false,
@@ -127,7 +127,7 @@ impl PendingChannel {
         workspace: Workspace,
         status: &ConnectorStatus,
         response: &Response,
-        progress: Progress,
+        events: EventSink,
     ) -> Self {
         let now = workspace.client().runtime().now();
         let ours = status.workspace_id.is_none_or(|id| id == workspace.id());
@@ -136,7 +136,7 @@ impl PendingChannel {
             .channel_id
             .filter(|_| ours)
             .map(|id| Box::new(SmsChannel::new(id, &workspace, status.id, response)));
-        Self { created: Some(now), ready, progress, ..Self::resumed(workspace, status.id) }
+        Self { created: Some(now), ready, events, ..Self::resumed(workspace, status.id) }
     }
 
     /// The id of the connector. Stored, it is all that is needed to go on after a restart.
@@ -154,7 +154,7 @@ impl PendingChannel {
 
     /// Calls `observer` for each thing that happens while [`wait`](Self::wait) waits.
     pub fn observe(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.progress = Progress::observed_by(observer);
+        self.events = EventSink::observed_by(observer);
         self
     }
 
@@ -244,12 +244,12 @@ impl PendingChannel {
             }
             let (last, asked) = match look {
                 Look::Ready(channel) => {
-                    self.progress.tell(&Event::Ready { channel_id: channel.id });
+                    self.events.emit(&Event::Ready { channel_id: channel.id });
                     return Ok(*channel);
                 }
                 Look::Pending => {
                     let waited = runtime.now().saturating_duration_since(began);
-                    self.progress.tell(&Event::Polled { polls: self.polls, waited });
+                    self.events.emit(&Event::Polled { polls: self.polls, waited });
                     (None, None)
                 }
                 Look::Failed(failure, asked) => (Some(failure), asked),
@@ -264,7 +264,7 @@ impl PendingChannel {
             };
             if let Some(failure) = &last {
                 let reason = failure.to_string();
-                self.progress.tell(&Event::Retrying { after: wait, reason });
+                self.events.emit(&Event::Retrying { after: wait, reason });
             }
             waits += 1;
             pause(runtime, wait).await;

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use futures_util::Stream;
 
 use crate::create::create;
+use crate::event::EventSink;
 use crate::pending::{Deadline, read};
-use crate::progress::Progress;
 use crate::workspace_state::WorkspaceState;
 use crate::{
     BatchItem, Client, Connector, ConnectorId, Error, InstallSmsChannel, InstallSmsChannels,
@@ -98,7 +98,7 @@ impl Workspace {
         &self,
         request: &SmsConnectorRequest,
     ) -> Result<PendingChannel, Error> {
-        create(self, &request.body()?, self.deadline(), Progress::default(), None).await
+        create(self, &request.body()?, self.deadline(), EventSink::default(), None).await
     }
 
     /// The channel of a connector that exists already: goes on where an earlier process stopped. Nothing

@@ -43,15 +43,15 @@ pub enum Event {
 pub(crate) type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
 
 #[derive(Clone, Default)]
-pub(crate) struct Progress(Option<Observer>);
+pub(crate) struct EventSink(Option<Observer>);
 
-impl Progress {
+impl EventSink {
     pub(crate) fn observed_by(observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(observer)))
     }
 
     /// Tells the observer, and whoever traces.
-    pub(crate) fn tell(&self, event: &Event) {
+    pub(crate) fn emit(&self, event: &Event) {
         match event {
             Event::Creating { attempt } => tracing::debug!(attempt, "creating the connector"),
             Event::Created { connector_id } => tracing::info!(%connector_id, "connector created"),
@@ -67,8 +67,8 @@ impl Progress {
     }
 }
 
-impl fmt::Debug for Progress {
+impl fmt::Debug for EventSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Progress(observed)" } else { "Progress" })
+        f.write_str(if self.0.is_some() { "EventSink(observed)" } else { "EventSink" })
     }
 }
