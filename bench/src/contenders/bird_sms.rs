@@ -11,7 +11,7 @@ pub struct BirdSms(Workspace);
 impl Contender for BirdSms {
     fn new(url: &str) -> anyhow::Result<Self> {
         let none = Duration::from_nanos(1);
-        let backoff = Backoff { start: none, factor: 1.0, cap: none, jitter: 1.0 };
+        let backoff = Backoff { initial: none, multiplier: 1.0, max: none, jitter: 1.0 };
         let client = Client::builder()
             .access_key(AccessKey::new("secret")?)
             .base_url(url)

@@ -23,7 +23,7 @@ pub(crate) async fn connect(
 ) -> Result<Connected, Failure> {
     let id = shared.workspace_id.as_deref().map(str::parse::<WorkspaceId>).transpose()?;
     let mut poll = PollPolicy::default();
-    poll.backoff.start = shared.poll_interval;
+    poll.backoff.initial = shared.poll_interval;
     let builder = Client::builder().install_timeout(shared.timeout).poll_policy(poll);
     let builder = configure(builder);
     if shared.sandbox {

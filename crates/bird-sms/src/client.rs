@@ -302,10 +302,10 @@ impl ClientBuilder {
             ("the timeout of a connection", self.connect_timeout),
             ("the timeout of an attempt", self.settings.attempt_timeout),
             ("the timeout of an install", self.settings.install_timeout),
-            ("the first wait between attempts", self.settings.retry.backoff.start),
-            ("the longest wait between attempts", self.settings.retry.backoff.cap),
-            ("the interval of the polls", self.settings.poll.backoff.start),
-            ("the longest interval of the polls", self.settings.poll.backoff.cap),
+            ("the first wait between attempts", self.settings.retry.backoff.initial),
+            ("the longest wait between attempts", self.settings.retry.backoff.max),
+            ("the interval of the polls", self.settings.poll.backoff.initial),
+            ("the longest interval of the polls", self.settings.poll.backoff.max),
         ] {
             if duration.is_zero() {
                 return Err(ConfigurationError::ZeroDuration(what));
@@ -459,9 +459,9 @@ mod tests {
     fn a_time_of_zero_is_refused_and_the_longest_is_not() {
         let zero = Duration::ZERO;
         let mut poll = PollPolicy::default();
-        poll.backoff.start = zero;
+        poll.backoff.initial = zero;
         let mut retry = RetryPolicy::default();
-        retry.backoff.cap = zero;
+        retry.backoff.max = zero;
         for builder in [
             builder().attempt_timeout(zero),
             builder().install_timeout(zero),

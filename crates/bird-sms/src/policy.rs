@@ -9,11 +9,11 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {
     /// The longest first wait.
-    pub start: Duration,
+    pub initial: Duration,
     /// What each wait grows by. Values below 1 (and NaN) count as 1.
-    pub factor: f64,
+    pub multiplier: f64,
     /// The longest wait.
-    pub cap: Duration,
+    pub max: Duration,
     /// The part of a wait that is left to chance, from 0 (none: always the longest) to 1 (full: anything
     /// from nothing to the longest).
     pub jitter: f64,
@@ -22,15 +22,15 @@ pub struct Backoff {
 impl Backoff {
     /// The wait before try `nth` (0 is the first retry), with `random` in `0..1`.
     pub(crate) fn wait(&self, nth: u32, random: f64) -> Duration {
-        let cap = self.cap.as_secs_f64();
-        let factor = self.factor.max(1.0);
+        let cap = self.max.as_secs_f64();
+        let factor = self.multiplier.max(1.0);
         let exponent = i32::try_from(nth).unwrap_or(i32::MAX);
         // Infinite when it overflows, which the cap cuts. A start of zero times infinity is NaN, which
         // `min` turns into the cap.
-        let longest = (self.start.as_secs_f64() * factor.powi(exponent)).min(cap);
+        let longest = (self.initial.as_secs_f64() * factor.powi(exponent)).min(cap);
         let jitter = self.jitter.clamp(0.0, 1.0);
         let wait = longest * (1.0 - jitter * random.clamp(0.0, 1.0));
-        Duration::try_from_secs_f64(wait).unwrap_or(self.cap).min(self.cap)
+        Duration::try_from_secs_f64(wait).unwrap_or(self.max).min(self.max)
     }
 }
 
@@ -62,9 +62,9 @@ impl Default for RetryPolicy {
         Self {
             max_attempts: u32::MAX,
             backoff: Backoff {
-                start: Duration::from_millis(500),
-                factor: 2.0,
-                cap: Duration::from_secs(8),
+                initial: Duration::from_millis(500),
+                multiplier: 2.0,
+                max: Duration::from_secs(8),
                 jitter: 1.0,
             },
             retry_after_cap: Duration::from_mins(1),
@@ -90,9 +90,9 @@ impl Default for PollPolicy {
     fn default() -> Self {
         Self {
             backoff: Backoff {
-                start: Duration::from_millis(500),
-                factor: 1.5,
-                cap: Duration::from_secs(5),
+                initial: Duration::from_millis(500),
+                multiplier: 1.5,
+                max: Duration::from_secs(5),
                 jitter: 0.25,
             },
             not_found_grace: Duration::from_secs(10),
@@ -106,9 +106,9 @@ mod tests {
     use super::*;
 
     const BACKOFF: Backoff = Backoff {
-        start: Duration::from_millis(500),
-        factor: 2.0,
-        cap: Duration::from_secs(8),
+        initial: Duration::from_millis(500),
+        multiplier: 2.0,
+        max: Duration::from_secs(8),
         jitter: 1.0,
     };
 
@@ -132,7 +132,8 @@ mod tests {
                 for cap in [Duration::ZERO, Duration::from_secs(8), Duration::MAX] {
                     for jitter in [f64::NAN, -1.0, 0.0, 2.0] {
                         for nth in [0, 1, 64, u32::MAX] {
-                            let backoff = Backoff { start, factor, cap, jitter };
+                            let backoff =
+                                Backoff { initial: start, multiplier: factor, max: cap, jitter };
                             assert!(backoff.wait(nth, 0.3) <= cap, "{backoff:?} {nth}");
                         }
                     }

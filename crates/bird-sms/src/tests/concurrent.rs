@@ -23,12 +23,12 @@ async fn installs_are_true_to_the_server(seed: u64, count: u128) -> Tally {
         .unwrap();
     // The sandbox goes by the real clock, so the client does too, in short steps.
     let backoff = Backoff {
-        start: Duration::from_millis(2),
-        factor: 2.0,
-        cap: Duration::from_millis(20),
+        initial: Duration::from_millis(2),
+        multiplier: 2.0,
+        max: Duration::from_millis(20),
         jitter: 0.5,
     };
-    let retry = RetryPolicy { backoff, retry_after_cap: backoff.cap, ..Default::default() };
+    let retry = RetryPolicy { backoff, retry_after_cap: backoff.max, ..Default::default() };
     let client = Client::builder()
         .base_url(sandbox.base_url())
         .access_key(AccessKey::new(sandbox.access_key()).unwrap())

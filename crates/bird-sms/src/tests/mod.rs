@@ -72,7 +72,7 @@ fn hurried(base_url: &str) -> (ClientBuilder, Arc<Hurried>) {
 /// A workspace whose client waits for hours before it tries or looks again, and means it.
 fn patient(peer: &Peer) -> Workspace {
     let hour = Duration::from_hours(1);
-    let backoff = Backoff { start: hour, factor: 1.0, cap: hour, jitter: 0.0 };
+    let backoff = Backoff { initial: hour, multiplier: 1.0, max: hour, jitter: 0.0 };
     let builder = Client::builder()
         .access_key(AccessKey::new(KEY).unwrap())
         .base_url(peer.base_url())
