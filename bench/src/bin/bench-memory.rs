@@ -21,7 +21,7 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let hour = Duration::from_hours(1);
-    let backoff = Backoff { start: hour, factor: 1.0, cap: hour, jitter: 0.0 };
+    let backoff = Backoff { initial: hour, multiplier: 1.0, max: hour, jitter: 0.0 };
     let client = Client::builder()
         .base_url(args.url)
         .access_key(AccessKey::new("secret")?)

@@ -9,7 +9,7 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument;
 
-use crate::create::{Begun, Stop, create};
+use crate::create::{BatchSlot, Cancellation, create};
 use crate::error::JournalError;
 use crate::event::EventSink;
 use crate::pending::Deadline;
@@ -34,7 +34,7 @@ use crate::{
 /// # Cancel safety
 ///
 /// Dropping the stream stops everything at once: POSTs under way have an unknown outcome then. With
-/// [`stop_when`](Self::stop_when) they are heard out. With a [`Journal`] what happened is on record in
+/// [`with_graceful_shutdown`](Self::with_graceful_shutdown) they are heard out. With a [`Journal`] what happened is on record in
 /// either case.
 #[must_use = "a batch does nothing until it is started and its outcomes are taken"]
 pub struct InstallSmsChannels<S> {
@@ -80,7 +80,10 @@ where
 
     /// Stops when `stop` ends: no install is begun and no POST sent again any more, those under way are
     /// heard out, and connectors that exist end with [`Error::NotReady`], which has their id.
-    pub fn stop_when(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
+    pub fn with_graceful_shutdown(
+        mut self,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
         self.stop = Some(stop.boxed());
         self
     }
@@ -94,7 +97,7 @@ where
     pub fn start(self) -> impl Stream<Item = BatchOutcome> + Send + Unpin + use<S> {
         let stop = self.stop.unwrap_or_else(|| std::future::pending().boxed()).shared();
         let batch = Batch { workspace: self.workspace, journal: self.journal, stop: stop.clone() };
-        let running = Running {
+        let running = Scheduler {
             batch: Arc::new(batch),
             requests: Some(Box::pin(self.requests.take_until(stop))),
             concurrency: self.concurrency,
@@ -108,7 +111,7 @@ where
 }
 
 /// A batch under way.
-struct Running<R> {
+struct Scheduler<R> {
     batch: Arc<Batch>,
     /// None when all were taken.
     requests: Option<Pin<Box<R>>>,
@@ -117,15 +120,15 @@ struct Running<R> {
     installs: JoinSet<Option<BatchOutcome>>,
 }
 
-type Ended = Result<Option<BatchOutcome>, JoinError>;
+type JoinResult = Result<Option<BatchOutcome>, JoinError>;
 
-impl<R> Running<R>
+impl<R> Scheduler<R>
 where
     R: Stream<Item: Into<BatchItem>>,
 {
     async fn next(&mut self) -> Option<BatchOutcome> {
         loop {
-            match self.what_comes_first().await {
+            match self.next_event().await {
                 Either::Left(Some(item)) => self.begin(item.into()),
                 Either::Left(None) => self.requests = None,
                 Either::Right(ended) => match ended?.map_err(JoinError::try_into_panic) {
@@ -139,7 +142,7 @@ where
     }
 
     /// A request, if there is room for it, or an install that ended.
-    async fn what_comes_first(&mut self) -> Either<Option<R::Item>, Option<Ended>> {
+    async fn next_event(&mut self) -> Either<Option<R::Item>, Option<JoinResult>> {
         let room = self.installs.len() < self.concurrency;
         let Some(requests) = self.requests.as_mut().filter(|_| room) else {
             return Either::Right(self.installs.join_next().await);
@@ -190,7 +193,7 @@ impl BatchItem {
     /// Goes on with a connector that was created for the request before: its channel is waited for, and
     /// nothing is created.
     #[must_use]
-    pub fn created(request: SmsConnectorRequest, connector_id: ConnectorId) -> Self {
+    pub fn resume(request: SmsConnectorRequest, connector_id: ConnectorId) -> Self {
         Self { request, connector_id: Some(connector_id) }
     }
 }
@@ -215,7 +218,7 @@ pub struct BatchOutcome {
 struct Batch {
     workspace: Workspace,
     journal: Option<Arc<dyn Journal>>,
-    stop: Stop,
+    stop: Cancellation,
 }
 
 impl Batch {
@@ -261,7 +264,7 @@ impl Batch {
             }))));
         }
         let deadline = self.workspace.deadline();
-        let begun = Begun { permit, stop: self.stop.clone() };
+        let begun = BatchSlot { permit, stop: self.stop.clone() };
         let created =
             create(&self.workspace, &body, deadline, EventSink::default(), Some(begun)).await;
         if let Ok(pending) = &created {

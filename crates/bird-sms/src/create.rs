@@ -23,12 +23,12 @@ use crate::{
 const LAST_ATTEMPT: Duration = Duration::from_secs(1);
 
 /// What stops the installs of a batch.
-pub(crate) type Stop = Shared<BoxFuture<'static, ()>>;
+pub(crate) type Cancellation = Shared<BoxFuture<'static, ()>>;
 
 /// What an install of a batch has when it comes here: the turn of its first attempt, and what stops it.
-pub(crate) struct Begun {
+pub(crate) struct BatchSlot {
     pub(crate) permit: Permit,
-    pub(crate) stop: Stop,
+    pub(crate) stop: Cancellation,
 }
 
 pub(crate) async fn create(
@@ -36,7 +36,7 @@ pub(crate) async fn create(
     body: &CreateConnectorReq,
     deadline: Deadline,
     events: EventSink,
-    begun: Option<Begun>,
+    begun: Option<BatchSlot>,
 ) -> Result<PendingChannel, Error> {
     if deadline.timeout().is_zero() {
         return Err(ConfigurationError::ZeroDuration("the timeout of the install").into());
@@ -46,7 +46,7 @@ pub(crate) async fn create(
     let posts = &workspace.state().posts;
     let mut creation = Creation { attempts: 0, server_error: None };
     let (first, stop) = match begun {
-        Some(Begun { permit, stop }) => (Some(permit), Some(stop)),
+        Some(BatchSlot { permit, stop }) => (Some(permit), Some(stop)),
         None => (posts.acquire(runtime, deadline.remaining(runtime.now())).await, None),
     };
     let attempts = |count| Attempts { count, elapsed: deadline.elapsed(runtime.now()) };

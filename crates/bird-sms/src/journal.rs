@@ -37,7 +37,7 @@ use crate::{ConnectorId, Error, SmsChannel, SmsConnectorRequest};
 /// |---|---|---|
 /// | none, or [`Ended`](JournalEntry::Ended) with an error that rules it out | no | install it |
 /// | [`Intent`](JournalEntry::Intent) | maybe, its id is not known | look in the dashboard; do not send it again |
-/// | [`Created`](JournalEntry::Created) | yes | wait for it: [`BatchItem::created`](crate::BatchItem::created) |
+/// | [`Created`](JournalEntry::Created) | yes | wait for it: [`BatchItem::resume`](crate::BatchItem::resume) |
 /// | [`Ended`](JournalEntry::Ended) with an error | ask [`Error::connector_id`] and [`Error::connector_may_exist`] | as above |
 /// | [`Ended`](JournalEntry::Ended) with a channel | yes | nothing |
 pub trait Journal: Send + Sync {

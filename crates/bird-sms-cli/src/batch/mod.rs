@@ -110,7 +110,7 @@ impl Run {
         let mut installs = workspace
             .install_sms_channels(stream::iter(items))
             .journal(Arc::clone(&self.journal))
-            .stop_when(async move {
+            .with_graceful_shutdown(async move {
                 // A sender that is gone never stops anything.
                 if stopped.await.is_err() {
                     std::future::pending::<()>().await;
@@ -193,7 +193,7 @@ fn items(
         let number = request.phone_number_id();
         match story.standing(number) {
             Standing::Nothing => Some(request.into()),
-            Standing::Created(id) => Some(BatchItem::created(request, id)),
+            Standing::Created(id) => Some(BatchItem::resume(request, id)),
             Standing::Unknown if retry_unknown => {
                 journal.doubt(number);
                 Some(request.into())

@@ -149,7 +149,7 @@ async fn a_request_that_cannot_be_sent_is_an_outcome_and_no_intent() {
 async fn a_connector_that_exists_is_waited_for_and_not_created_again() {
     let peer = Peer::script([Answer::json(200, ready())]).await.unwrap();
     let workspace = workspace(hurried(&peer.base_url()).0);
-    let items = stream::iter([BatchItem::created(request(), connector_id())]);
+    let items = stream::iter([BatchItem::resume(request(), connector_id())]);
     let outcomes: Vec<_> = workspace.install_sms_channels(items).start().collect().await;
     assert_eq!(outcomes[0].result.as_ref().unwrap().id.to_string(), CHANNEL);
     assert_eq!((peer.posts(), peer.gets()), (0, 1));
@@ -191,7 +191,7 @@ async fn a_stop_hears_out_what_was_sent_and_begins_nothing_more() {
         .install_sms_channels(requests(100))
         .concurrency(1)
         .journal(Arc::clone(&steps))
-        .stop_when(async move { stopping.notified().await });
+        .with_graceful_shutdown(async move { stopping.notified().await });
     let outcomes = async {
         posted.notified().await;
         stop.notify_one();
@@ -217,7 +217,7 @@ async fn a_channel_that_is_there_is_not_lost_to_a_stop() {
     let peer = peer.await.unwrap();
     let batch = workspace(hurried(&peer.base_url()).0)
         .install_sms_channels(requests(1))
-        .stop_when(async move { posted.notified().await });
+        .with_graceful_shutdown(async move { posted.notified().await });
     let outcomes: Vec<_> = batch.start().collect().await;
     assert_eq!(outcomes[0].result.as_ref().unwrap().id.to_string(), CHANNEL);
 }
@@ -235,7 +235,7 @@ async fn a_stop_ends_the_wait_for_another_attempt_with_what_the_last_one_left() 
         let stopping = Arc::clone(&stop);
         let batch = patient(&peer)
             .install_sms_channels(requests(1))
-            .stop_when(async move { stopping.notified().await });
+            .with_graceful_shutdown(async move { stopping.notified().await });
         let outcomes = async {
             posted.notified().await;
             stop.notify_one();
