@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{ChannelId, ConnectorId};
+use crate::{ChannelId, ConnectorId, ConnectorState};
 
 /// What happens during an install, in the order in which it happens.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,53 +10,66 @@ use crate::{ChannelId, ConnectorId};
 pub enum Event {
     /// The POST is about to be sent.
     Creating {
-        /// Which attempt it is, from 1.
+        /// The number of the attempt, from 1.
         attempt: u32,
     },
     /// The connector exists. This is the first moment at which its id is known: store it.
     Created {
-        /// Its id.
+        /// The id of the connector.
         connector_id: ConnectorId,
     },
-    /// Bird was asked for the connector, and its channel is not there yet.
+    /// The connector was polled, and its channel is not ready yet.
     Polled {
-        /// How often it was asked so far.
+        /// The number of GETs so far.
         polls: u32,
         /// The time since the wait began.
         waited: Duration,
     },
     /// An attempt failed and is made again.
     Retrying {
-        /// After this time.
+        /// The delay before the next attempt.
         after: Duration,
-        /// Why, for people.
+        /// The error, for a person.
         reason: String,
     },
-    /// The channel is there.
+    /// The channel is ready.
     Ready {
-        /// Its id.
+        /// The id of the channel.
         channel_id: ChannelId,
     },
 }
 
-/// Told of each [`Event`]. It is called between two steps of the install and should return soon.
-pub(crate) type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
+impl Event {
+    /// Returns what is known of the connector from this event on. `None` when the event says nothing new.
+    ///
+    /// A program that has to stop now reports the state of the last event that has one.
+    #[must_use]
+    pub fn connector_state(&self) -> Option<ConnectorState> {
+        match self {
+            Self::Creating { .. } => Some(ConnectorState::Unknown),
+            Self::Created { connector_id } => Some(ConnectorState::Exists(*connector_id)),
+            Self::Polled { .. } | Self::Retrying { .. } | Self::Ready { .. } => None,
+        }
+    }
+}
 
+/// Where the events of an install go: to `tracing`, and to an observer.
+///
+/// The observer is called between two steps of the install, so it should return soon.
 #[derive(Clone, Default)]
-pub(crate) struct EventSink(Option<Observer>);
+pub(crate) struct EventSink(Option<Arc<dyn Fn(&Event) + Send + Sync>>);
 
 impl EventSink {
-    pub(crate) fn observed_by(observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(observer)))
     }
 
-    /// Tells the observer, and whoever traces.
     pub(crate) fn emit(&self, event: &Event) {
         match event {
             Event::Creating { attempt } => tracing::debug!(attempt, "creating the connector"),
             Event::Created { connector_id } => tracing::info!(%connector_id, "connector created"),
             Event::Polled { polls, waited } => {
-                tracing::debug!(polls, ?waited, "channel not there yet");
+                tracing::debug!(polls, ?waited, "channel not ready yet");
             }
             Event::Retrying { after, reason } => tracing::warn!(?after, reason, "retrying"),
             Event::Ready { channel_id } => tracing::info!(%channel_id, "channel ready"),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
-use crate::connector::{ConnectorStatus, rescue_id};
+use crate::model::{ConnectorStatus, salvage_id};
 use crate::{AccessKey, Connector, ErrorResponse, MalformedResponse};
 
 fn response(status: StatusCode, body: &[u8]) -> Response {
@@ -20,7 +20,7 @@ pub fn connector(body: &[u8]) {
     let response = response(StatusCode::OK, body);
     let status = ConnectorStatus::decode(body);
     if let Ok(status) = &status {
-        assert_eq!(rescue_id(&response.body), Some(status.id));
+        assert_eq!(salvage_id(&response.body), Some(status.id));
     }
     if let (Ok(connector), Ok(status)) = (Connector::decode(&response.body), &status) {
         assert_eq!((connector.id, connector.channel_id), (status.id, status.channel_id));
@@ -47,6 +47,6 @@ pub fn retry_after(value: &[u8]) {
     headers.insert(RETRY_AFTER, value);
     let cap = Duration::from_mins(1);
     for now in [SystemTime::UNIX_EPOCH, SystemTime::now()] {
-        assert!(crate::retry_after::retry_after(&headers, now, cap).is_none_or(|wait| wait <= cap));
+        assert!(crate::transport::retry_after(&headers, now, cap).is_none_or(|wait| wait <= cap));
     }
 }

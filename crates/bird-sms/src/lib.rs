@@ -16,85 +16,100 @@
 //! # }
 //! ```
 //!
-//! # What an install is
+//! Bird creates a *connector* at once, and provisions its *channel* in the background:
 //!
 //! ```text
-//! POST connector  ──2xx──▶  connector id known  ──GET, GET, …──▶  channel.channelId there  ──▶  done
+//! POST connector ──2xx─▶ connector id known ──GET, GET, …─▶ channelId present ─▶ ready
 //! ```
 //!
-//! Bird creates the connector at once and provisions its channel in the background. A second POST is not
-//! a repetition of the first, so what became of the POST decides what happens next:
+//! # What exists after a failure
 //!
-//! | seen | meaning | then |
-//! |---|---|---|
-//! | no connection | nothing exists | tried again; a certificate that is refused ends it |
-//! | 429 | not processed, says the vendor | tried again after `Retry-After` |
-//! | 5xx | safe to repeat, says the vendor, but it may exist | tried again; from here on a failure is [`Error::OutcomeUnknown`] |
-//! | no response, 408 | it may exist | [`Error::OutcomeUnknown`]: never sent again |
-//! | 2xx, unreadable | it exists | goes on if the id can be read, else [`Error::CreatedIdUnknown`] |
-//! | 3xx, 4xx | refused | [`Error::Refused`] |
+//! [`Error::connector_state`] says it, in one of four states:
 //!
-//! From the moment the id is known every error carries it ([`Error::connector_id`]), and
-//! [`Workspace::pending_channel`] goes on from it, in another process too.
+//! | [`ConnectorState`] | what to do |
+//! |---|---|
+//! | `NotCreated` | correct the cause and call again |
+//! | `Unknown` | look in the dashboard: a second call may create a second connector |
+//! | `ExistsIdUnknown` | look in the dashboard for the id |
+//! | `Exists(id)` | resume with [`Workspace::pending_channel`], in another process too |
+//!
+//! # What is sent again
+//!
+//! A second POST is not a repetition of the first: it may create a second connector. So the POST is sent again
+//! only where that is known to be safe.
+//!
+//! | the attempt ended with | the connector | the POST | a GET |
+//! |---|---|---|---|
+//! | no connection | not created | sent again | sent again |
+//! | a certificate that is refused | not created | not sent again | not sent again |
+//! | 429 | not created, says the vendor | sent again, after `Retry-After` | the same |
+//! | 5xx | unknown; the vendor calls a retry safe | sent again: [`RetryPolicy::create_after_server_error`] | sent again |
+//! | 501, 505 | unknown | not sent again | not sent again |
+//! | no response, 408 | unknown | not sent again | sent again |
+//! | 3xx, other 4xx | not created | not sent again | not sent again; 404: [`PollPolicy::not_found_grace`] |
+//! | 2xx, malformed | exists; the id may be salvaged | not sent again | sent again: [`PollPolicy::max_malformed`] |
 //!
 //! # Map
 //!
-//! | | |
+//! | task | |
 //! |---|---|
-//! | [`Client`], [`ClientBuilder`] | the access key, the API's URL, timeouts, policies |
-//! | [`Workspace`] | install, create, resume, read |
-//! | [`InstallSmsChannel`] | an install in one call |
-//! | [`SmsConnectorRequest`], [`PendingChannel`] | the same in two steps, to store the id in between |
-//! | [`InstallSmsChannels`], [`Journal`] | many installs, at the speed that the limits allow, on record |
-//! | [`Error`] | what failed, and whether a connector may exist |
-//! | [`RetryPolicy`], [`PollPolicy`], [`Backoff`] | when to try again |
-//! | [`RateLimits`] | how many requests a second a workspace takes |
-//! | [`Event`] | what an observer is told; `tracing` carries the same |
+//! | configure | [`Client`], [`ClientBuilder`], [`RetryPolicy`], [`PollPolicy`], [`RateLimits`] |
+//! | install one channel | [`Workspace::install_sms_channel`] |
+//! | store the id before the wait | [`Workspace::create_sms_connector`], [`PendingChannel`] |
+//! | install many | [`Workspace::install_sms_channels`], [`BatchOutcome`] |
+//! | survive a crash | [`Journal`], [`RowState`], [`BatchItem::resume`] |
+//! | follow the progress | [`Event`]; `tracing` has the same |
+//! | handle errors | [`Error`] |
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `codegen` | yes | generates the raw client from its contract at build time; without it the prebuilt copy is compiled |
+//! | `ring` | yes | TLS by rustls with ring |
+//! | `aws-lc-rs` | | TLS by rustls with aws-lc-rs, which wins over `ring` |
+//! | `bundled-roots` | | trusts Mozilla's root certificates instead of the platform's |
+//!
+//! Without `ring` and `aws-lc-rs`, `https` needs [`ClientBuilder::http_client`].
+//!
+//! # Testing
+//!
+//! The crate `bird-sandbox` is a local Bird on loopback. It validates requests against the contract, provisions
+//! channels after a delay, and fails on demand.
+//!
+//! # Runtime and MSRV
+//!
+//! The futures need a Tokio runtime with time and I/O enabled, and panic outside of one. Built and tested with
+//! Rust 1.95.
 
-mod access_key;
 mod batch;
-mod channel;
 mod client;
-mod connector;
-mod create;
 mod error;
 mod event;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod id;
-mod install;
-mod journal;
-mod open_enum;
-mod pending;
+mod model;
 mod policy;
-mod provisioning_estimate;
-mod rate_limiter;
-mod request;
-mod response;
-mod retry_after;
-mod runtime;
 #[cfg(test)]
 mod tests;
-mod tls;
-mod workspace;
-mod workspace_state;
+mod transport;
+mod workflow;
 
-pub use access_key::AccessKey;
-pub use batch::{BatchItem, BatchOutcome, InstallSmsChannels};
-pub use channel::SmsChannel;
-pub use client::{Client, ClientBuilder};
-pub use connector::{Connector, EndpointType, Number, NumberType};
+pub use batch::{
+    BatchItem, BatchOutcome, BatchOutcomes, InstallSmsChannels, Journal, JournalEntry,
+    JournalFuture, JournalState, NextStep, RowState, UnknownRows,
+};
+pub use client::{Client, ClientBuilder, Workspace};
 pub use error::{
-    Attempts, ConfigurationError, CreatedIdUnknown, Error, JournalError, NotReady, OutcomeUnknown,
-    ReadError, ReadFailure, Refused, UnknownReason, Unreachable,
+    AttemptError, Attempts, ConfigurationError, CreatedIdUnknown, Error, ErrorResponse,
+    JournalError, MalformedResponse, NotReady, OutcomeUnknown, ReadError, Refused, TransportError,
+    TransportErrorKind, UnknownReason, Unreachable,
 };
 pub use event::Event;
-pub use id::{ChannelId, ConnectorId, ParseIdError, PhoneNumberId, UseCaseId, WorkspaceId};
-pub use install::InstallSmsChannel;
-pub use journal::{BoxFuture, Journal, JournalEntry};
-pub use pending::PendingChannel;
-pub use policy::{Backoff, PollPolicy, RetryPolicy};
-pub use rate_limiter::RateLimits;
-pub use request::{ChannelMessageType, SmsConnectorRequest};
-pub use response::{ErrorResponse, MalformedResponse, TransportError, TransportErrorKind};
-pub use workspace::Workspace;
+pub use model::{
+    AccessKey, ChannelId, ChannelMessageType, Connector, ConnectorId, ConnectorState, EndpointType,
+    Number, NumberType, ParseIdError, PhoneNumberId, SmsChannel, SmsConnectorRequest, UseCaseId,
+    WorkspaceId,
+};
+pub use policy::{Backoff, PollPolicy, RateLimits, RetryPolicy};
+pub use workflow::{InstallSmsChannel, PendingChannel};

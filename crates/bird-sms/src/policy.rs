@@ -1,43 +1,43 @@
-//! When to try again, and how long to wait before: policies as values.
+//! When an attempt is made again, how often a connector is polled, and how fast requests are sent: policies as values.
 
 use std::time::Duration;
 
-/// How long to wait before the next try: exponential, with a cap and jitter.
+/// The delay before the next attempt: exponential, with a maximum and jitter.
 ///
-/// Jitter keeps many clients that failed together from coming back together
+/// Jitter keeps clients that failed together from coming back together
 /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {
-    /// The longest first wait.
+    /// The longest first delay.
     pub initial: Duration,
-    /// What each wait grows by. Values below 1 (and NaN) count as 1.
+    /// The factor between two delays. Values below 1 (and NaN) count as 1.
     pub multiplier: f64,
-    /// The longest wait.
+    /// The longest delay.
     pub max: Duration,
-    /// The part of a wait that is left to chance, from 0 (none: always the longest) to 1 (full: anything
-    /// from nothing to the longest).
+    /// The random part of a delay, from 0 (none: always the longest) to 1 (full jitter: from zero to the longest).
     pub jitter: f64,
 }
 
 impl Backoff {
-    /// The wait before try `nth` (0 is the first retry), with `random` in `0..1`.
-    pub(crate) fn wait(&self, nth: u32, random: f64) -> Duration {
-        let cap = self.max.as_secs_f64();
-        let factor = self.multiplier.max(1.0);
+    /// Returns the delay before retry `nth` (0 is the first), with `random` in `0..1`.
+    pub(crate) fn delay(&self, nth: u32, random: f64) -> Duration {
+        let max = self.max.as_secs_f64();
         let exponent = i32::try_from(nth).unwrap_or(i32::MAX);
-        // Infinite when it overflows, which the cap cuts. A start of zero times infinity is NaN, which
-        // `min` turns into the cap.
-        let longest = (self.initial.as_secs_f64() * factor.powi(exponent)).min(cap);
+        // The product is infinite when it overflows, and the maximum bounds it. Zero times infinity is NaN,
+        // which `min` turns into the maximum.
+        let longest =
+            (self.initial.as_secs_f64() * self.multiplier.max(1.0).powi(exponent)).min(max);
         let jitter = self.jitter.clamp(0.0, 1.0);
-        let wait = longest * (1.0 - jitter * random.clamp(0.0, 1.0));
-        Duration::try_from_secs_f64(wait).unwrap_or(self.max).min(self.max)
+        let delay = longest * (1.0 - jitter * random.clamp(0.0, 1.0));
+        Duration::try_from_secs_f64(delay).unwrap_or(self.max).min(self.max)
     }
 }
 
 /// When a failed attempt is made again: the POST, and the GET of
-/// [`Workspace::connector`](crate::Workspace::connector). The GETs of a wait follow the [`PollPolicy`], and
-/// `retry_after_cap` alone of this. What may be repeated at all is not its decision (see
-/// [`Error`](crate::Error)).
+/// [`Workspace::connector`](crate::Workspace::connector).
+///
+/// The polls of a wait follow the [`PollPolicy`], and only `retry_after_cap` of this policy. What may be sent again
+/// at all is not a matter of policy: the [table of the crate](crate#what-is-sent-again) says so.
 ///
 /// ```
 /// let policy = bird_sms::RetryPolicy { max_attempts: 3, ..Default::default() };
@@ -45,15 +45,14 @@ impl Backoff {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
-    /// How often a request is sent at most. Default: as often as the deadline allows.
+    /// The largest number of attempts. Default: as many as the deadline allows.
     pub max_attempts: u32,
-    /// The wait between attempts. Default: 0.5 s doubling to 8 s with full jitter, as in the vendor's own
-    /// libraries.
+    /// The delay between attempts. Default: 0.5 s doubling to 8 s with full jitter, as in the vendor's own SDKs.
     pub backoff: Backoff,
-    /// The longest `Retry-After` that is followed; a longer one counts as this. Default: 60 s.
+    /// The longest `Retry-After` that is honoured; a longer one counts as this. Default: 60 s.
     pub retry_after_cap: Duration,
-    /// Whether the POST is sent again after a 5xx. The vendor calls that safe; the first one may all the
-    /// same have created the connector, and then the next is answered 409. Default: true.
+    /// Whether the POST is sent again after a 5xx other than 501 and 505. The vendor calls that safe; the first
+    /// attempt may have created the connector all the same, and then the next one ends in a 409. Default: true.
     pub create_after_server_error: bool,
 }
 
@@ -73,16 +72,19 @@ impl Default for RetryPolicy {
     }
 }
 
-/// How a connector is watched until its channel is there. Connectors of a batch are looked at later and less
-/// often than this says: see [`InstallSmsChannels`](crate::InstallSmsChannels).
+/// How a connector is polled until its channel is ready.
+///
+/// The connectors of a batch are polled later and less often than this: see
+/// [`InstallSmsChannels`](crate::InstallSmsChannels).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PollPolicy {
-    /// The wait between looks. Default: 0.5 s growing by half to 5 s, with a quarter left to chance.
+    /// The delay between polls, and between the attempts of a poll that failed. Default: 0.5 s growing by half to
+    /// 5 s, with a jitter of a quarter.
     pub backoff: Backoff,
-    /// How long after the creation a 404 is taken for the lag between a write and the reads that see it.
+    /// How long after the creation a 404 is retried, because a new connector may not be visible to reads yet.
     /// Default: 10 s.
     pub not_found_grace: Duration,
-    /// How many unreadable responses in a row end the wait. Default: 3.
+    /// The number of malformed responses in a row that ends the wait. Default: 3.
     pub max_malformed: u32,
 }
 
@@ -101,6 +103,29 @@ impl Default for PollPolicy {
     }
 }
 
+/// How many requests per second a workspace accepts, by the vendor's limits.
+///
+/// All installs of a [`Client`](crate::Client) and its clones in one workspace share one budget for POSTs and one for
+/// GETs; a 429 slows all of them down.
+///
+/// ```
+/// let limits = bird_sms::RateLimits { gets_per_second: 100, ..Default::default() };
+/// # assert_eq!(limits.posts_per_second, 500);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimits {
+    /// POSTs per second. Default: 500.
+    pub posts_per_second: u32,
+    /// GETs per second. Default: 50.
+    pub gets_per_second: u32,
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self { posts_per_second: 500, gets_per_second: 50 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,20 +138,20 @@ mod tests {
     };
 
     #[test]
-    fn without_chance_the_wait_doubles_up_to_the_cap() {
-        let waits: Vec<_> = (0..6).map(|nth| BACKOFF.wait(nth, 0.0).as_millis()).collect();
+    fn without_jitter_the_delay_doubles_up_to_the_maximum() {
+        let waits: Vec<_> = (0..6).map(|nth| BACKOFF.delay(nth, 0.0).as_millis()).collect();
         assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 8000]);
     }
 
     #[test]
-    fn full_jitter_reaches_from_nothing_to_the_longest() {
-        assert_eq!(BACKOFF.wait(1, 1.0), Duration::ZERO);
-        assert_eq!(BACKOFF.wait(1, 0.5), Duration::from_millis(500));
-        assert_eq!(BACKOFF.wait(1, 0.0), Duration::from_secs(1));
+    fn full_jitter_reaches_from_zero_to_the_longest() {
+        assert_eq!(BACKOFF.delay(1, 1.0), Duration::ZERO);
+        assert_eq!(BACKOFF.delay(1, 0.5), Duration::from_millis(500));
+        assert_eq!(BACKOFF.delay(1, 0.0), Duration::from_secs(1));
     }
 
     #[test]
-    fn strange_numbers_stay_within_the_cap() {
+    fn strange_numbers_stay_within_the_maximum() {
         for factor in [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e300] {
             for start in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
                 for cap in [Duration::ZERO, Duration::from_secs(8), Duration::MAX] {
@@ -134,7 +159,7 @@ mod tests {
                         for nth in [0, 1, 64, u32::MAX] {
                             let backoff =
                                 Backoff { initial: start, multiplier: factor, max: cap, jitter };
-                            assert!(backoff.wait(nth, 0.3) <= cap, "{backoff:?} {nth}");
+                            assert!(backoff.delay(nth, 0.3) <= cap, "{backoff:?} {nth}");
                         }
                     }
                 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    BatchItem, BoxFuture, ConfigurationError, Journal, JournalEntry, PhoneNumberId, RateLimits,
+    BatchItem, ConfigurationError, Journal, JournalEntry, JournalFuture, PhoneNumberId, RateLimits,
 };
 
 fn number(n: u128) -> PhoneNumberId {
@@ -39,12 +39,12 @@ impl Steps {
 }
 
 impl Journal for Steps {
-    fn append<'a>(&'a self, _: &'a SmsConnectorRequest, step: JournalEntry<'a>) -> BoxFuture<'a> {
+    fn append<'a>(&'a self, _: &'a SmsConnectorRequest, step: JournalEntry) -> JournalFuture<'a> {
         let name = match step {
-            JournalEntry::Intent => "intent",
-            JournalEntry::Created(_) => "created",
-            JournalEntry::Ended(Ok(_)) => "ready",
-            JournalEntry::Ended(Err(_)) => "failed",
+            JournalEntry::Intent { .. } => "intent",
+            JournalEntry::Created { .. } => "created",
+            JournalEntry::Ready { .. } => "ready",
+            _ => "failed",
         };
         Box::pin(async move {
             // A record takes its time; what depends on it waits.
@@ -93,7 +93,7 @@ async fn without_a_record_of_the_intent_nothing_is_sent() {
     let error = result.unwrap_err();
     assert!(matches!(error, Error::Journal(_)) && !error.connector_may_exist(), "{error:?}");
     assert_eq!(steps.peer.posts(), 0);
-    assert!(error.to_string().contains("disk full"), "{error}");
+    assert!(error.chain().contains("disk full"), "{error}");
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn a_connector_whose_creation_is_not_on_record_is_told_with_its_id() {
         let error = result.unwrap_err();
         assert!(matches!(error, Error::Journal(_)) && error.connector_may_exist(), "{error:?}");
         assert_eq!(error.connector_id(), Some(connector_id()));
-        assert!(error.to_string().contains(CONNECTOR), "{error}");
+        assert!(error.chain().contains(CONNECTOR), "{error}");
     }
 }
 
@@ -113,7 +113,7 @@ async fn a_doubt_that_is_not_on_record_stays_a_doubt() {
     let (result, _) = one([Answer::Close], "failed").await;
     let error = result.unwrap_err();
     assert!(matches!(error, Error::Journal(_)) && error.connector_may_exist(), "{error:?}");
-    assert!(error.to_string().contains("dashboard"), "{error}");
+    assert!(error.help().unwrap().contains("dashboard"), "{error}");
 }
 
 #[tokio::test]
@@ -121,12 +121,12 @@ async fn what_an_install_ended_with_is_told_when_it_is_not_on_record() {
     let refused = Answer::json(401, r#"{"code": "Unauthorized", "message": "who are you"}"#);
     let (result, _) = one([refused], "failed").await;
     let error = result.unwrap_err();
-    assert!(error.to_string().contains("disk full") && error.to_string().contains("HTTP 401"));
+    assert!(error.chain().contains("disk full") && error.chain().contains("HTTP 401"));
     let Error::Journal(record) = error else { panic!("{error:?}") };
     assert!(matches!(record.ended, Some(Err(Error::Refused(_)))), "{record:?}");
     let (result, _) = one([Answer::json(201, ready())], "ready").await;
     let error = result.unwrap_err();
-    assert!(error.to_string().contains(CHANNEL), "{error}");
+    assert!(error.chain().contains(CHANNEL), "{error}");
 }
 
 #[tokio::test]
@@ -276,7 +276,7 @@ async fn installs_go_on_while_an_outcome_is_looked_at() {
 async fn a_panic_of_the_record_is_not_swallowed() {
     struct Panics;
     impl Journal for Panics {
-        fn append<'a>(&'a self, _: &'a SmsConnectorRequest, _: JournalEntry<'a>) -> BoxFuture<'a> {
+        fn append<'a>(&'a self, _: &'a SmsConnectorRequest, _: JournalEntry) -> JournalFuture<'a> {
             panic!("the record panics")
         }
     }

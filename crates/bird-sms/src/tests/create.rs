@@ -63,7 +63,7 @@ async fn a_peer_that_refuses_connections_is_tried_until_the_deadline_and_nothing
     assert!(!error.connector_may_exist());
     let slept: Duration = runtime.slept().iter().sum();
     assert!(slept < Duration::from_mins(2), "{slept:?}");
-    assert!(error.to_string().contains("Connection refused"), "{error}");
+    assert!(error.chain().contains("Connection refused"), "{error}");
 }
 
 // Fault 1.
@@ -181,7 +181,7 @@ async fn silence_past_the_timeout_of_an_attempt_is_unknown() {
     let workspace = workspace(builder.attempt_timeout(Duration::from_millis(50)));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     assert_eq!((doubt(&error), peer.posts()), (UnknownReason::NoResponse, 1));
-    assert!(error.to_string().contains("no response in time"), "{error}");
+    assert!(error.chain().contains("no response in time"), "{error}");
 }
 
 // Fault 9.
@@ -325,7 +325,7 @@ async fn a_server_error_before_the_last_attempt_is_not_called_the_last_answer() 
     let (result, _) = create([Answer::status(500), Answer::status(429), Answer::Reset]).await;
     let error = result.unwrap_err();
     assert_eq!(doubt(&error), UnknownReason::NoResponse);
-    assert!(error.to_string().contains("an earlier response was HTTP 500"), "{error}");
+    assert!(error.chain().contains("an earlier response was HTTP 500"), "{error}");
 }
 
 #[tokio::test]
@@ -390,12 +390,12 @@ async fn a_redirect_that_a_ready_made_client_followed_is_no_creation() {
     let peer = peer([Answer::with_headers(303, &[&location], "")]).await;
     let (builder, _) = hurried(&peer.base_url());
     let http = reqwest::Client::builder()
-        .tls_backend_preconfigured(crate::tls::config(Vec::new()).unwrap())
+        .tls_backend_preconfigured(crate::transport::tls::config(Vec::new()).unwrap())
         .build()
         .unwrap();
     let workspace = workspace(builder.http_client(http));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
-    assert!(error.to_string().contains("followed a redirect"), "{error}");
+    assert!(error.chain().contains("followed a redirect"), "{error}");
     assert!(error.connector_may_exist());
 }
 
@@ -447,7 +447,7 @@ async fn a_future_that_is_dropped_between_attempts_sends_no_other() {
 async fn a_proxy_that_refuses_is_typed_and_nothing_was_created() {
     let via = |peer: &Peer, base_url: &str| {
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(crate::tls::config(Vec::new()).unwrap())
+            .tls_backend_preconfigured(crate::transport::tls::config(Vec::new()).unwrap())
             .proxy(reqwest::Proxy::all(peer.base_url()).unwrap())
             .build()
             .unwrap();

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use bird_test_peer::Peer;
 use tokio::time::Instant;
 
-use crate::runtime::{Runtime, Sleep};
+use crate::transport::{Runtime, Sleep};
 use crate::{
     AccessKey, Backoff, Client, ClientBuilder, ConnectorId, Error, PendingChannel, PollPolicy,
     RetryPolicy, SmsChannel, SmsConnectorRequest, Workspace, WorkspaceId,

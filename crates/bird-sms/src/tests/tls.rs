@@ -18,7 +18,7 @@ async fn refused(peer: &Peer, trusted: &Ca) -> String {
     assert!(matches!(wait, Error::Read(_)), "{wait:?}");
     assert!(runtime.slept().is_empty());
     assert!(peer.requests().is_empty(), "nothing was sent");
-    error.to_string()
+    error.chain()
 }
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn an_unknown_authority_is_refused_at_once_and_named() {
     let peer = Peer::tls(Ca::new().server("localhost"), []).await.unwrap();
     let error = refused(&peer, &Ca::new()).await;
     assert!(
-        error.contains("certificate was refused") && error.contains("UnknownIssuer"),
+        error.contains("certificate of the server was refused") && error.contains("UnknownIssuer"),
         "{error}"
     );
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bird_test_peer::{Answer, Peer, head_and_body, refused_url};
 
 use super::*;
-use crate::{Error, Event, PollPolicy, ReadFailure, RetryPolicy, TransportErrorKind};
+use crate::{AttemptError, Error, Event, PollPolicy, RetryPolicy, TransportErrorKind};
 
 async fn peer(script: impl IntoIterator<Item = Answer>) -> Peer {
     Peer::script(script).await.unwrap()
@@ -20,10 +20,10 @@ async fn wait(script: impl IntoIterator<Item = Answer>) -> (Result<SmsChannel, E
 }
 
 /// The cause of a wait that ended early; the id of the connector is in the error and in its text.
-fn cause(result: Result<SmsChannel, Error>) -> ReadFailure {
+fn cause(result: Result<SmsChannel, Error>) -> AttemptError {
     let error = result.unwrap_err();
     assert_eq!(error.connector_id(), Some(connector_id()));
-    assert!(error.to_string().contains(CONNECTOR), "{error}");
+    assert!(error.chain().contains(CONNECTOR), "{error}");
     assert!(error.connector_may_exist());
     match error {
         Error::Read(error) => error.cause,
@@ -118,7 +118,7 @@ async fn a_deadline_tells_the_id_the_time_and_the_polls() {
     // The last look comes a second before the end.
     assert_eq!(slept.as_secs(), 18, "{slept:?}");
     assert!(not_ready.waited >= slept);
-    assert!(error.to_string().contains(CONNECTOR), "{error}");
+    assert!(error.chain().contains(CONNECTOR), "{error}");
 }
 
 // Fault 1.
@@ -127,7 +127,7 @@ async fn a_peer_that_refuses_connections_is_tried_until_the_deadline() {
     let (builder, _) = hurried(&refused_url().await.unwrap());
     let error = workspace(builder).pending_channel(connector_id()).wait().await.unwrap_err();
     let Error::NotReady(not_ready) = &error else { panic!("{error:?}") };
-    let Some(ReadFailure::NoResponse(last)) = &not_ready.last else { panic!("{error:?}") };
+    let Some(AttemptError::Transport(last)) = &not_ready.last else { panic!("{error:?}") };
     assert_eq!(last.kind(), TransportErrorKind::Connect);
     assert!(not_ready.polls > 10);
 }
@@ -276,7 +276,7 @@ async fn unreadable_answers_are_tried_a_few_times() {
         assert!(result.is_ok() && gets == 3, "{response:?}: {result:?}");
         let (result, gets) =
             wait([response.clone(), response.clone(), response.clone(), done()]).await;
-        assert!(matches!(cause(result), ReadFailure::Malformed(_)) && gets == 3);
+        assert!(matches!(cause(result), AttemptError::Malformed(_)) && gets == 3);
     }
 }
 
@@ -285,7 +285,7 @@ async fn unreadable_answers_are_tried_a_few_times() {
 async fn an_unreadable_answer_names_the_field() {
     let bad = || Answer::json(200, format!(r#"{{"id": "{CONNECTOR}", "channel": 7}}"#));
     let (result, _) = wait([bad(), bad(), bad()]).await;
-    let ReadFailure::Malformed(response) = cause(result) else { panic!() };
+    let AttemptError::Malformed(response) = cause(result) else { panic!() };
     assert!(response.problem.starts_with("`channel`: invalid type"), "{}", response.problem);
 }
 
@@ -311,14 +311,14 @@ async fn ready_is_final() {
 async fn an_answer_about_something_else_is_a_protocol_error() {
     let other = "11111111-1111-4111-8111-111111111111";
     let (result, gets) = wait([Answer::json(200, ready().replace(CONNECTOR, other))]).await;
-    let ReadFailure::OtherConnector(id) = cause(result) else { panic!() };
+    let AttemptError::OtherConnector(id) = cause(result) else { panic!() };
     assert_eq!((id.to_string().as_str(), gets), (other, 1));
     let (result, _) = wait([Answer::json(200, ready().replace(WORKSPACE, other))]).await;
-    assert!(matches!(cause(result), ReadFailure::OtherWorkspace(_)));
+    assert!(matches!(cause(result), AttemptError::OtherWorkspace(_)));
     // The response to a creation is no exception: its channel is not believed.
     let foreign = ready().replace(WORKSPACE, other);
     let peer = peer([Answer::json(201, foreign.clone()), Answer::json(200, foreign)]).await;
-    assert!(matches!(cause(install_at(&peer).await), ReadFailure::OtherWorkspace(_)));
+    assert!(matches!(cause(install_at(&peer).await), AttemptError::OtherWorkspace(_)));
 }
 
 // Fault 30.

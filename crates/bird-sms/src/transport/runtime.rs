@@ -1,5 +1,3 @@
-//! What the loops take from the world outside: time and chance. Tests bring their own.
-
 use std::fmt;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
@@ -8,16 +6,18 @@ use tokio::time::Instant;
 
 pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// Clock, sleep and randomness: all that the workflow takes from the process it runs in. Tests inject their own.
 pub(crate) trait Runtime: fmt::Debug + Send + Sync {
-    /// The monotonic clock, which deadlines hold by.
+    /// Returns the monotonic time, which deadlines go by.
     fn now(&self) -> Instant;
-    /// The clock on the wall, which `Retry-After` dates are read by.
+    /// Returns the system time, which the dates of `Retry-After` are compared with.
     fn system_time(&self) -> SystemTime;
     fn sleep(&self, duration: Duration) -> Sleep;
-    /// A number in `0..1`.
+    /// Returns a random number in `0..1`.
     fn random(&self) -> f64;
 }
 
+/// The runtime of a program: Tokio's timers and a thread-local random number generator.
 #[derive(Debug)]
 pub(crate) struct TokioRuntime;
 
@@ -32,7 +32,7 @@ impl Runtime for TokioRuntime {
 
     fn sleep(&self, duration: Duration) -> Sleep {
         if duration.is_zero() {
-            // A timer would take up to a millisecond.
+            // Even the shortest timer takes up to a millisecond.
             return Box::pin(std::future::ready(()));
         }
         Box::pin(tokio::time::sleep(duration))

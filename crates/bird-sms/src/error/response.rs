@@ -1,17 +1,16 @@
-//! What came back, as far as an error has to tell of it.
+//! What an error keeps of a response.
 
 use std::collections::BTreeMap;
-use std::error::Error as StdError;
 use std::fmt;
 
-use bird_api::{BodyError, ExchangeError, ExchangeErrorKind, Response};
+use bird_api::{BodyError, Response};
 use reqwest::header::{HeaderMap, LOCATION};
 
 use crate::AccessKey;
 
-/// The longest text that is taken over from a response, in bytes.
+/// The longest text that is kept of a response, in bytes.
 const EXCERPT: usize = 512;
-/// How many fields of `details`, and problems of each, are taken over.
+/// How many fields of `details`, and how many problems of each, are kept.
 const DETAILS: usize = 32;
 
 /// A response of Bird, or of a proxy before it, that is not a success.
@@ -20,23 +19,23 @@ const DETAILS: usize = 32;
 pub struct ErrorResponse {
     /// The HTTP status.
     pub status: u16,
-    /// The id that Bird gave the request, for its support.
+    /// The id of the request, which Bird's support asks for.
     pub request_id: Option<String>,
-    /// The kind of error as Bird names it, such as `InvalidPayload`.
+    /// Bird's error code, such as `InvalidPayload`.
     pub code: Option<String>,
-    /// The error in Bird's words.
+    /// Bird's error message.
     pub message: Option<String>,
-    /// What is wrong with each field, by the path of the field.
+    /// The problems of each field, by the path of the field.
     pub details: BTreeMap<String, Vec<String>>,
-    /// Where a redirect points. It is never followed: the access key would travel.
+    /// The target of a redirect. Redirects are never followed, because the access key would be sent along.
     pub location: Option<String>,
-    /// The start of a body that is not Bird's JSON: at most 512 bytes and an ellipsis, unprintable characters
+    /// The start of a body that is not Bird's JSON: at most 512 bytes and an ellipsis, with control characters
     /// replaced.
     pub excerpt: Option<String>,
 }
 
 impl ErrorResponse {
-    /// Takes what can be understood; nothing in a response makes this fail.
+    /// Keeps what can be decoded. No response makes this fail.
     pub(crate) fn new(response: &Response, key: &AccessKey) -> Self {
         let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap_or_default();
         let text = |field: &str| body.get(field)?.as_str().map(|text| printable(text, key));
@@ -82,6 +81,8 @@ fn details(body: &serde_json::Value, key: &AccessKey) -> BTreeMap<String, Vec<St
         .collect()
 }
 
+impl std::error::Error for ErrorResponse {}
+
 /// `HTTP 422 InvalidPayload: One or more fields … (.name: property "name" is missing) [request …]`
 impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,17 +108,17 @@ impl fmt::Display for ErrorResponse {
     }
 }
 
-/// A success that could not be understood.
+/// A 2xx response that cannot be decoded.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MalformedResponse {
     /// The HTTP status, a 2xx.
     pub status: u16,
-    /// The id that Bird gave the request, for its support.
+    /// The id of the request, which Bird's support asks for.
     pub request_id: Option<String>,
-    /// What is wrong with it, with the path of the field.
+    /// What is wrong, with the path of the field.
     pub problem: String,
-    /// Whether the connection broke, or time ran out, in the middle of the body.
+    /// Whether the connection was lost, or the time ran out, in the middle of the body.
     pub cut: bool,
 }
 
@@ -137,9 +138,12 @@ impl MalformedResponse {
     }
 }
 
+impl std::error::Error for MalformedResponse {}
+
+/// `HTTP 201, and the body is empty [request …]`
 impl fmt::Display for MalformedResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HTTP {}, but {}", self.status, self.problem)?;
+        write!(f, "HTTP {}, and {}", self.status, self.problem)?;
         match &self.request_id {
             Some(id) => write!(f, " [request {id}]"),
             None => Ok(()),
@@ -154,10 +158,10 @@ fn request_id(headers: &HeaderMap, key: &AccessKey) -> Option<String> {
     Some(printable(&String::from_utf8_lossy(value.as_bytes()), key))
 }
 
-/// The start of a text from the network: bounded, on one line, and without the key should a server or
-/// proxy send it back.
+/// Returns the start of a text from the network: bounded, on one line, and without the access key, which a
+/// server or proxy may send back.
 fn printable(text: &str, key: &AccessKey) -> String {
-    // A key that straddles the cut would survive the redaction if the cut came first.
+    // The text is redacted first, because a key across the end of the excerpt would not be found after it.
     let text = key.redact(text);
     let mut end = text.len().min(EXCERPT);
     while !text.is_char_boundary(end) {
@@ -169,103 +173,4 @@ fn printable(text: &str, key: &AccessKey) -> String {
         printable.push('…');
     }
     printable.trim().to_owned()
-}
-
-/// No response: what happened instead.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct TransportError {
-    kind: TransportErrorKind,
-    source: Option<ExchangeError>,
-}
-
-/// The kinds of [`TransportError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TransportErrorKind {
-    /// No connection: the name does not resolve, nobody listens, a proxy refused, TLS failed.
-    Connect,
-    /// The server's certificate is not trusted, not for this host, or expired. Never retried.
-    Certificate,
-    /// No certificates of authorities to trust were found, as in a container without them. Never retried.
-    NoTrustedRoots,
-    /// No response within the time of an attempt.
-    TimedOut,
-    /// The connection broke, or the peer did not speak HTTP.
-    Disconnected,
-    /// The rate limit of the workspace left no permit before the deadline. Nothing was sent.
-    RateLimited,
-    /// A ready-made HTTP client followed a redirect, with the access key.
-    Redirected,
-}
-
-impl TransportErrorKind {
-    /// Whether the next attempt would end like this one.
-    pub(crate) fn is_final(self) -> bool {
-        matches!(self, Self::Certificate | Self::NoTrustedRoots | Self::Redirected)
-    }
-}
-
-impl TransportError {
-    /// What happened.
-    #[must_use]
-    pub fn kind(&self) -> TransportErrorKind {
-        self.kind
-    }
-
-    /// Whether the request may have reached the server. False is certain.
-    #[must_use]
-    pub fn may_have_been_sent(&self) -> bool {
-        self.source.as_ref().is_some_and(ExchangeError::may_have_been_sent)
-    }
-
-    pub(crate) fn rate_limited() -> Self {
-        Self { kind: TransportErrorKind::RateLimited, source: None }
-    }
-}
-
-impl From<ExchangeError> for TransportError {
-    fn from(source: ExchangeError) -> Self {
-        let kind = match source.kind() {
-            ExchangeErrorKind::Connect => {
-                crate::tls::no_trust(&source).unwrap_or(TransportErrorKind::Connect)
-            }
-            ExchangeErrorKind::TimedOut => TransportErrorKind::TimedOut,
-            ExchangeErrorKind::Redirected => TransportErrorKind::Redirected,
-            _ => TransportErrorKind::Disconnected,
-        };
-        Self { kind, source: Some(source) }
-    }
-}
-
-impl fmt::Display for TransportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(source) = &self.source else {
-            return f
-                .write_str("the rate limit of the workspace left no permit before the deadline");
-        };
-        match self.kind {
-            TransportErrorKind::Certificate => f.write_str("the server's certificate was refused"),
-            TransportErrorKind::NoTrustedRoots => f.write_str(
-                "there is nobody to trust; install the platform's CA certificates, or name a file of them \
-                 in SSL_CERT_FILE",
-            ),
-            _ => source.fmt(f),
-        }?;
-        // The causes in between say "client error" and the like; the last one says what it was.
-        let mut cause = source.source();
-        while let Some(next) = cause.and_then(StdError::source) {
-            cause = Some(next);
-        }
-        match cause {
-            Some(cause) => write!(f, ": {cause}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl StdError for TransportError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_ref().map(|source| source as _)
-    }
 }

@@ -1,24 +1,26 @@
-//! How long provisioning takes, learned from the looks that were made.
+//! How long provisioning takes, learned from the polls of a batch.
+//!
+//! No crate does this: sketches of quantiles (such as t-digest) need the provisioning times themselves, and a
+//! poll says only whether the time was longer than the age of the connector.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How many connectors are looked at early and often while nothing is known.
+/// The number of connectors that are polled early and often while nothing is known.
 const PROBES: u32 = 4;
-/// One first look in so many finds the channel missing when the expectation has settled: each costs a
-/// GET, and without them nobody would learn that provisioning became faster.
+/// One first poll in this many finds the channel missing when the estimate has settled. Each such poll costs a GET,
+/// and without them the estimate would not notice that provisioning became faster.
 const MISSES: f64 = 20.0;
-/// What a miss raises the expectation to, as a multiple of the age at which it happened.
+/// What a miss raises the estimate to, as a multiple of the age at which it happened.
 const RAISE: f64 = 1.15;
-/// A look at this multiple of the expectation, or later, tells nothing about the expectation.
+/// A poll at this multiple of the estimate, or later, says nothing about the estimate.
 const ON_TIME: f64 = 1.2;
 
-/// The age at which a connector of a workspace is first looked at: one at which nearly all have their
-/// channel.
+/// The age at which a connector of a workspace is first polled: one at which nearly all have their channel.
 ///
-/// A look tells only whether provisioning took longer than the connector's age. Raising the expectation
-/// after a miss, and lowering it a little after each hit, settles where one look in [`MISSES`] misses,
-/// whatever the distribution: a stochastic approximation of its quantile (Robbins and Monro, 1951).
+/// A poll says only whether provisioning took longer than the connector's age. Raising the estimate after a miss,
+/// and lowering it a little after each hit, settles where one poll in [`MISSES`] misses, whatever the distribution: a
+/// stochastic approximation of its quantile (Robbins and Monro, 1951).
 #[derive(Debug, Default)]
 pub(crate) struct ProvisioningEstimate {
     inner: Mutex<Inner>,
@@ -30,7 +32,8 @@ struct Inner {
     probes: u32,
 }
 
-/// One of the few that look early while nothing is known.
+/// A connector that is polled early while nothing is known.
+#[derive(Debug)]
 pub(crate) struct Probe<'a>(&'a ProvisioningEstimate);
 
 impl Drop for Probe<'_> {
@@ -44,12 +47,12 @@ impl ProvisioningEstimate {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The age for the first look, once something is known.
+    /// Returns the age for the first poll, once something is known.
     pub(crate) fn expected(&self) -> Option<Duration> {
         self.lock().expected
     }
 
-    /// Whether the caller is to find out, which it is while few others do.
+    /// Makes the caller a probe, while there are few.
     pub(crate) fn probe(&self) -> Option<Probe<'_>> {
         let mut inner = self.lock();
         (inner.probes < PROBES).then(|| {
@@ -58,13 +61,13 @@ impl ProvisioningEstimate {
         })
     }
 
-    /// A channel was there at this age, and nothing was known before.
+    /// Sets the first estimate: a channel was ready at this age.
     pub(crate) fn seed(&self, age: Duration) {
         self.lock().expected.get_or_insert(age);
     }
 
-    /// What the first look at a connector that was expected to be ready saw at this age.
-    pub(crate) fn observe_first_poll(&self, age: Duration, ready: bool) {
+    /// Learns from the first poll of a connector that was expected to be ready at this age.
+    pub(crate) fn observe(&self, age: Duration, ready: bool) {
         let mut inner = self.lock();
         let Some(expected) = inner.expected else { return };
         if age > expected.mul_f64(ON_TIME) {
@@ -73,7 +76,7 @@ impl ProvisioningEstimate {
         inner.expected = Some(if ready {
             expected.mul_f64(RAISE.powf(-1.0 / (MISSES - 1.0)))
         } else {
-            // Of looks that were under way together, the first miss raises it and the rest do not.
+            // Of polls that were in flight together, the first miss raises the estimate and the others do not.
             expected.max(age.mul_f64(RAISE))
         });
     }
@@ -87,8 +90,8 @@ mod tests {
 
     type Times<'a> = &'a dyn Fn(u32) -> Duration;
 
-    /// Looks at `count` connectors with these provisioning times, each when it is expected to be ready.
-    /// The part that was missed, and the expectation at the end.
+    /// Polls `count` connectors with these provisioning times, each when it is expected to be ready. Returns the
+    /// part of misses, and the estimate at the end.
     fn settle(
         provisioning: &ProvisioningEstimate,
         times: impl Fn(u32) -> Duration,
@@ -99,14 +102,14 @@ mod tests {
             let age = provisioning.expected().unwrap();
             let ready = times(nth) <= age;
             missed += u32::from(!ready);
-            provisioning.observe_first_poll(age, ready);
+            provisioning.observe(age, ready);
         }
         let expected = provisioning.expected().unwrap().as_secs_f64();
         (f64::from(missed) / f64::from(count), expected)
     }
 
     #[test]
-    fn while_nothing_is_known_a_few_find_out() {
+    fn while_nothing_is_known_there_are_a_few_probes() {
         let provisioning = ProvisioningEstimate::default();
         let probes: Vec<_> = (0..10).filter_map(|_| provisioning.probe()).collect();
         assert_eq!(probes.len(), PROBES as usize);
@@ -118,13 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn it_settles_where_one_look_in_twenty_misses_whatever_the_distribution() {
+    fn the_estimate_settles_where_one_poll_in_twenty_misses_whatever_the_distribution() {
         let mut rng = fastrand::Rng::with_seed(7);
-        let chances: Vec<f64> = (0..4000).map(|_| rng.f64()).collect();
-        let chance = |nth: u32| chances[nth as usize];
+        let randoms: Vec<f64> = (0..4000).map(|_| rng.f64()).collect();
+        let random = |nth: u32| randoms[nth as usize];
         let constant = |_| 2 * SECOND;
-        let uniform = |nth| SECOND + SECOND.mul_f64(4.0 * chance(nth));
-        let long_tailed = |nth| SECOND.mul_f64(-2.0 * (1.0 - chance(nth)).ln());
+        let uniform = |nth| SECOND + SECOND.mul_f64(4.0 * random(nth));
+        let long_tailed = |nth| SECOND.mul_f64(-2.0 * (1.0 - random(nth)).ln());
         for (times, range) in
             [(&constant as Times, 1.9..2.4), (&uniform, 4.2..5.8), (&long_tailed, 3.5..11.0)]
         {
@@ -138,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn it_follows_a_provisioning_that_becomes_faster_or_slower() {
+    fn the_estimate_follows_a_provisioning_that_becomes_faster_or_slower() {
         let provisioning = ProvisioningEstimate::default();
         provisioning.seed(SECOND);
         for seconds in [10, 2, 30] {
@@ -149,16 +152,16 @@ mod tests {
     }
 
     #[test]
-    fn misses_that_were_under_way_together_raise_it_once_and_late_looks_do_not_count() {
+    fn misses_in_flight_together_raise_the_estimate_once_and_late_polls_do_not_count() {
         let provisioning = ProvisioningEstimate::default();
         provisioning.seed(SECOND);
         for _ in 0..10 {
-            provisioning.observe_first_poll(SECOND, false);
+            provisioning.observe(SECOND, false);
         }
         let raised = provisioning.expected().unwrap();
         assert_eq!(raised, SECOND.mul_f64(RAISE));
         for ready in [false, true] {
-            provisioning.observe_first_poll(60 * SECOND, ready);
+            provisioning.observe(60 * SECOND, ready);
         }
         assert_eq!(provisioning.expected(), Some(raised));
     }

@@ -1,6 +1,6 @@
 use bird_api::types::{CreateConnectorReq, SmsArguments};
 
-use crate::open_enum::open_enum;
+use super::open_enum::open_enum;
 use crate::{ConfigurationError, PhoneNumberId, UseCaseId};
 
 /// The template that SMS connectors are made from.

@@ -3,25 +3,53 @@ use std::time::Duration;
 
 use tracing::Instrument;
 
-use crate::create::create;
+use super::create::create;
+use crate::client::Workspace;
 use crate::event::EventSink;
-use crate::pending::Deadline;
+use crate::transport::Deadline;
 use crate::{
-    ChannelMessageType, Error, Event, SmsChannel, SmsConnectorRequest, UseCaseId, Workspace,
+    ChannelMessageType, Error, Event, PhoneNumberId, SmsChannel, SmsConnectorRequest, UseCaseId,
 };
 
-/// The installation of an SMS channel: a builder that is also the future. Made by
+impl Workspace {
+    /// Installs an SMS channel for a phone number, in one call. Returns a builder that is also the future.
+    ///
+    /// ```no_run
+    /// # async fn example(workspace: bird_sms::Workspace) -> Result<(), Box<dyn std::error::Error>> {
+    /// let channel = workspace
+    ///     .install_sms_channel("My SMS channel", "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?)
+    ///     .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse()?)
+    ///     .await?;
+    /// println!("{}", channel.id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn install_sms_channel(
+        &self,
+        name: impl Into<String>,
+        phone_number_id: PhoneNumberId,
+    ) -> InstallSmsChannel {
+        InstallSmsChannel {
+            workspace: self.clone(),
+            request: SmsConnectorRequest::new(name, phone_number_id),
+            timeout: None,
+            events: EventSink::default(),
+        }
+    }
+}
+
+/// The install of one SMS channel: a builder that is also the future. Made by
 /// [`Workspace::install_sms_channel`].
 ///
 /// # Errors
 ///
-/// See [`Error`]: each variant tells whether a connector may exist and whether its id is known.
+/// See [`Error`]: [`Error::connector_state`] says what exists.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future before it is polled sends nothing. While the POST is under way the outcome is
+/// A future that is dropped before it is polled sends nothing. While the POST is in flight its outcome is
 /// unknown. After [`Event::Created`] the connector exists, and
-/// [`Workspace::pending_channel`] goes on from its id.
+/// [`Workspace::pending_channel`] continues from its id.
 #[derive(Debug)]
 #[must_use = "an install does nothing until it is awaited"]
 pub struct InstallSmsChannel {
@@ -32,37 +60,33 @@ pub struct InstallSmsChannel {
 }
 
 impl InstallSmsChannel {
-    pub(crate) fn new(workspace: Workspace, request: SmsConnectorRequest) -> Self {
-        Self { workspace, request, timeout: None, events: EventSink::default() }
-    }
-
-    /// See [`SmsConnectorRequest::use_case_id`].
+    /// Sets the use case, see [`SmsConnectorRequest::use_case_id`].
     pub fn use_case_id(mut self, use_case_id: UseCaseId) -> Self {
         self.request = self.request.use_case_id(use_case_id);
         self
     }
 
-    /// See [`SmsConnectorRequest::channel_message_type`].
+    /// Sets the message type, see [`SmsConnectorRequest::channel_message_type`].
     pub fn channel_message_type(mut self, channel_message_type: ChannelMessageType) -> Self {
         self.request = self.request.channel_message_type(channel_message_type);
         self
     }
 
-    /// See [`SmsConnectorRequest::conversational`].
+    /// Sets whether messages open conversations, see [`SmsConnectorRequest::conversational`].
     pub fn conversational(mut self, conversational: bool) -> Self {
         self.request = self.request.conversational(conversational);
         self
     }
 
-    /// How long the whole install may take. Default: the install timeout of the client.
+    /// Sets how long the whole install may take. Default: the install timeout of the client.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Calls `observer` for each thing that happens.
+    /// Calls `observer` with each [`Event`].
     pub fn observe(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.events = EventSink::observed_by(observer);
+        self.events = EventSink::new(observer);
         self
     }
 

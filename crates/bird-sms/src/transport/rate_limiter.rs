@@ -1,68 +1,54 @@
-//! How fast requests leave: at most as fast as the limits of the workspace allow, and slower for a while
-//! after a 429.
+//! How fast requests leave: GCRA (the generic cell rate algorithm) with AIMD.
+//!
+//! One cell leaves per interval, so that no sliding second sees more requests than the limit. A 429 multiplies
+//! the rate by [`DECREASE_FACTOR`]; the rate then increases linearly, by [`INCREASE_PER_SECOND`]. No crate
+//! does both: governor has GCRA, but its quota is fixed, and it cannot hold all waiters back until a
+//! `Retry-After` is over.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::runtime::Runtime;
+use super::Runtime;
 
-/// How many requests a second a workspace takes, as the vendor limits them. All installs of a
-/// [`Client`](crate::Client) and its clones in one workspace share one budget for POSTs and one for GETs;
-/// a 429 slows all of them down.
-///
-/// ```
-/// let limits = bird_sms::RateLimits { gets_per_second: 100, ..Default::default() };
-/// # assert_eq!(limits.posts_per_second, 500);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimits {
-    /// Creations. Default: 500.
-    pub posts_per_second: u32,
-    /// Looks at a connector. Default: 50.
-    pub gets_per_second: u32,
-}
-
-impl Default for RateLimits {
-    fn default() -> Self {
-        Self { posts_per_second: 500, gets_per_second: 50 }
-    }
-}
-
-/// The part of a limit that is used. Requests that leave evenly arrive less so, and a server that counts
-/// by the second finds one too many in a second now and then.
+/// The part of a limit that is used. Requests that leave evenly do not arrive evenly, and a server that counts per
+/// second would find one too many now and then.
 const UTILISATION: f64 = 0.97;
-/// A turn that comes late is made up for by at most this much. Timers go by the millisecond.
+/// A permit that is taken late is made up for by at most this much. Timers have a resolution of a millisecond.
 const CATCH_UP: Duration = Duration::from_millis(10);
-/// What a 429 leaves of the limiter, what is left at least, and what comes back in a second.
+/// What a 429 multiplies the rate by.
 const DECREASE_FACTOR: f64 = 0.75;
+/// The lowest rate, as a part of the limit.
 const MIN_RATE_FACTOR: f64 = 1.0 / 64.0;
+/// What the rate factor increases by in a second.
 const INCREASE_PER_SECOND: f64 = 0.02;
-/// 429s this close together are one: they response requests that left at the same pace.
-const ONE_429: Duration = Duration::from_secs(1);
+/// 429s within this time decrease the rate once: they respond to requests that left at the same rate.
+const ONE_DECREASE: Duration = Duration::from_secs(1);
 
-/// One budget.
+/// One budget of requests per second.
 ///
-/// Nobody who waits holds anything that others wait for: a future that waits for its turn may not be polled
-/// for a while, or never again. Each is told when those before it should be gone, and comes back then. The
-/// moment of one who is gone earlier passes unused, unless it was the last who waited.
+/// A waiter holds no lock and no place while it sleeps, because a future may not be polled for a while, or never
+/// again. Each waiter is given the time at which those before it should be gone, and comes back then. The slot of a
+/// waiter that was dropped passes unused, unless it was the last.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
+    /// The time between two permits at the full rate.
     interval: Duration,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// When the next request may leave.
+    /// When the next permit may be taken.
     next: Instant,
-    /// How many wait for their permit,
-    waiting: u32,
-    /// and when the last of them comes back, with its interval.
-    line: Instant,
-    /// The part of the pace that was left when it was last throttled.
+    /// The number of waiters.
+    waiters: u32,
+    /// When the last waiter comes back, and its interval is over.
+    queue_end: Instant,
+    /// The part of the rate that the last 429 left.
     rate_factor: f64,
+    /// When the last 429 came.
     throttled_at: Option<Instant>,
 }
 
@@ -71,19 +57,19 @@ struct State {
 #[must_use]
 pub(crate) struct Permit(());
 
-/// One who waits.
+/// Counts a waiter for as long as it exists.
 struct Waiter<'a>(&'a RateLimiter);
 
 impl<'a> Waiter<'a> {
     fn new(limiter: &'a RateLimiter) -> Self {
-        limiter.lock().waiting += 1;
+        limiter.lock().waiters += 1;
         Self(limiter)
     }
 }
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.0.lock().waiting -= 1;
+        self.0.lock().waiters -= 1;
     }
 }
 
@@ -95,8 +81,11 @@ impl State {
         })
     }
 
-    fn interval(&self, at_best: Duration, now: Instant) -> Duration {
-        if self.throttled_at.is_none() { at_best } else { at_best.div_f64(self.rate_factor(now)) }
+    fn interval(&self, full_rate: Duration, now: Instant) -> Duration {
+        match self.throttled_at {
+            None => full_rate,
+            Some(_) => full_rate.div_f64(self.rate_factor(now)),
+        }
     }
 }
 
@@ -106,8 +95,8 @@ impl RateLimiter {
             interval: Duration::from_secs(1).div_f64(f64::from(per_second) * UTILISATION),
             state: Mutex::new(State {
                 next: now,
-                waiting: 0,
-                line: now,
+                waiters: 0,
+                queue_end: now,
                 rate_factor: 1.0,
                 throttled_at: None,
             }),
@@ -118,65 +107,63 @@ impl RateLimiter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a permit, for no longer than `left`, and takes it if it is still `wanted` by then.
+    /// Waits for a permit, for no longer than `timeout`, and takes it if it is still `wanted` by then.
     ///
-    /// Cancel safe: who stops waiting takes no turn.
+    /// Cancel safe: a waiter that is dropped takes no permit.
     pub(crate) async fn acquire_if(
         &self,
         runtime: &dyn Runtime,
-        left: Duration,
+        timeout: Duration,
         wanted: impl Fn() -> bool,
     ) -> Option<Permit> {
         let began = runtime.now();
-        let mut waiting = None;
+        let mut waiter = None;
         loop {
             let now = runtime.now();
-            let left = left.saturating_sub(now.saturating_duration_since(began));
-            if left.is_zero() {
+            let remaining = timeout.saturating_sub(now.saturating_duration_since(began));
+            if remaining.is_zero() {
                 return None;
             }
             let wait = {
                 let mut state = self.lock();
-                if state.next <= now && (waiting.is_some() || state.waiting == 0) {
+                if state.next <= now && (waiter.is_some() || state.waiters == 0) {
                     return wanted().then(|| {
                         let earliest = now.checked_sub(CATCH_UP).unwrap_or(now);
                         state.next = state.next.max(earliest) + state.interval(self.interval, now);
                         Permit(())
                     });
                 }
-                // Those who have gone may leave a line behind that nobody stands in.
-                let behind = if state.waiting == 0 { state.next } else { state.line };
+                // Waiters that were dropped may leave a queue behind in which nothing waits.
+                let behind = if state.waiters == 0 { state.next } else { state.queue_end };
                 let at = behind.max(state.next);
                 let wait = at.saturating_duration_since(now);
-                if wait >= left {
+                if wait >= remaining {
                     return None;
                 }
-                // As if the pace were at its best, which it may be again by then.
-                state.line = at + self.interval;
+                // At the full rate, which may be back by then.
+                state.queue_end = at + self.interval;
                 wait
             };
-            waiting.get_or_insert_with(|| Waiter::new(self));
+            waiter.get_or_insert_with(|| Waiter::new(self));
             runtime.sleep(wait).await;
         }
     }
 
-    /// Waits for a permit, for no longer than `left`. Cancel safe.
-    pub(crate) async fn acquire(&self, runtime: &dyn Runtime, left: Duration) -> Option<Permit> {
-        self.acquire_if(runtime, left, || true).await
+    /// Waits for a permit, for no longer than `timeout`. Cancel safe.
+    pub(crate) async fn acquire(&self, runtime: &dyn Runtime, timeout: Duration) -> Option<Permit> {
+        self.acquire_if(runtime, timeout, || true).await
     }
 
-    /// After a 429, with the wait that it asks for: nobody sends before that, and then all send slower.
-    pub(crate) fn throttle(&self, now: Instant, asked: Option<Duration>) {
+    /// Holds all permits back after a 429, until its `Retry-After` is over, and decreases the rate.
+    pub(crate) fn throttle(&self, now: Instant, retry_after: Option<Duration>) {
         let mut state = self.lock();
-        if state
-            .throttled_at
-            .is_none_or(|throttled_at| now.saturating_duration_since(throttled_at) >= ONE_429)
-        {
+        let is_new = |at| now.saturating_duration_since(at) >= ONE_DECREASE;
+        if state.throttled_at.is_none_or(is_new) {
             state.rate_factor = (state.rate_factor(now) * DECREASE_FACTOR).max(MIN_RATE_FACTOR);
             state.throttled_at = Some(now);
         }
-        let pause = asked.unwrap_or_default().max(state.interval(self.interval, now));
-        // A pause without end is one to the end of all who wait.
+        let pause = retry_after.unwrap_or_default().max(state.interval(self.interval, now));
+        // A pause that overflows the clock outlasts every deadline as well as a year does.
         let resumed = now.checked_add(pause).unwrap_or(now + Duration::from_hours(24 * 365));
         state.next = state.next.max(resumed);
     }
@@ -188,32 +175,32 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::runtime::TokioRuntime;
+    use crate::transport::TokioRuntime;
 
     const LONG: Duration = Duration::from_hours(1);
 
-    /// When `count` turns came, in milliseconds.
-    async fn turns(limiter: &RateLimiter, count: usize) -> Vec<u128> {
+    /// Returns when `count` permits came, in milliseconds.
+    async fn permits(limiter: &RateLimiter, count: usize) -> Vec<u128> {
         let began = Instant::now();
-        let mut turns = Vec::new();
+        let mut permits = Vec::new();
         for _ in 0..count {
             let _permit = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
-            turns.push(began.elapsed().as_millis());
+            permits.push(began.elapsed().as_millis());
         }
-        turns
+        permits
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_second_sees_more_turns_than_the_limit_and_few_are_wasted() {
+    async fn no_second_sees_more_permits_than_the_limit_and_few_are_wasted() {
         for limit in [1, 3, 50, 500, 5000] {
             let limiter = RateLimiter::new(limit, Instant::now());
-            let turns = turns(&limiter, limit as usize * 4).await;
-            let busiest = turns
+            let permits = permits(&limiter, limit as usize * 4).await;
+            let busiest = permits
                 .iter()
-                .map(|from| turns.iter().filter(|at| (*from..from + 1000).contains(*at)).count())
+                .map(|from| permits.iter().filter(|at| (*from..from + 1000).contains(*at)).count())
                 .max();
-            assert!(busiest <= Some(limit as usize), "{busiest:?} turns in a second of {limit}");
-            let took = *turns.last().unwrap();
+            assert!(busiest <= Some(limit as usize), "{busiest:?} permits in a second of {limit}");
+            let took = *permits.last().unwrap();
             assert!(took <= 4 * 1000 * 104 / 100, "{limit}: {took} ms for four seconds' worth");
         }
     }
@@ -222,11 +209,11 @@ mod tests {
     async fn an_idle_time_is_not_saved_up() {
         let limiter = RateLimiter::new(50, Instant::now());
         tokio::time::sleep(LONG).await;
-        assert!(*turns(&limiter, 50).await.last().unwrap() > 950);
+        assert!(*permits(&limiter, 50).await.last().unwrap() > 950);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn turns_are_given_in_the_order_of_asking_and_a_dropped_wait_makes_nobody_later() {
+    async fn permits_are_given_in_order_and_a_dropped_waiter_delays_no_other() {
         let limiter = RateLimiter::new(1, Instant::now());
         let _first = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
         let order = Mutex::new(Vec::new());
@@ -243,12 +230,12 @@ mod tests {
         let ((), gone, ()) = futures_util::future::join3(a, dropped, c).await;
         assert!(gone.is_err());
         assert_eq!(*order.lock().unwrap(), ["a", "c"]);
-        // The moment of the one who is gone passes unused.
+        // The slot of the dropped waiter passes unused.
         assert!(began.elapsed() < Duration::from_millis(3200), "{:?}", began.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn those_who_wait_and_are_not_polled_or_are_gone_hold_up_nobody() {
+    async fn waiters_that_are_not_polled_or_are_dropped_hold_up_no_other() {
         let limiter = RateLimiter::new(1, Instant::now());
         let _first = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
         let mut waits: Vec<_> =
@@ -256,7 +243,7 @@ mod tests {
         for wait in &mut waits {
             assert!(poll_immediate(wait).await.is_none());
         }
-        // They are there, and nobody polls them.
+        // They exist, and nothing polls them.
         let began = Instant::now();
         for seconds in [5, 6] {
             let _permit = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
@@ -268,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn those_who_come_back_together_do_not_leave_together() {
+    async fn waiters_that_come_back_together_do_not_leave_together() {
         let limiter = RateLimiter::new(50, Instant::now());
         let mut waits: Vec<_> =
             (0..50).map(|_| Box::pin(limiter.acquire(&TokioRuntime, LONG))).collect();
@@ -296,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_turn_that_comes_too_late_is_not_waited_for() {
+    async fn a_permit_that_comes_too_late_is_not_waited_for() {
         let limiter = RateLimiter::new(1, Instant::now());
         let _first = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
         let began = Instant::now();
@@ -305,23 +292,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_429_stops_everyone_for_as_long_as_it_asks_and_slows_all_down_for_a_while() {
+    async fn a_429_holds_all_permits_back_for_its_retry_after_and_decreases_the_rate_for_a_while() {
         let limiter = RateLimiter::new(50, Instant::now());
         let began = Instant::now();
-        // Two responses to what left at the same pace are one reason to slow down.
+        // Two responses to requests that left at the same rate decrease it once.
         limiter.throttle(began, Some(Duration::from_secs(3)));
         limiter.throttle(began, None);
-        let slow = turns(&limiter, 26).await;
+        let slow = permits(&limiter, 26).await;
         assert!(slow[0] >= 3000);
-        let pace_after = slow[25] - slow[0];
-        assert!((600..1000).contains(&pace_after), "{pace_after} ms for 25 turns");
+        let rate_after = slow[25] - slow[0];
+        assert!((600..1000).contains(&rate_after), "{rate_after} ms for 25 permits");
         tokio::time::sleep(Duration::from_secs(20)).await;
-        let full = turns(&limiter, 26).await;
+        let full = permits(&limiter, 26).await;
         assert!((full[25] - full[0]) < 550, "{full:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_number_of_429s_stops_it_for_good() {
+    async fn no_number_of_429s_stops_the_limiter_for_good() {
         let limiter = RateLimiter::new(50, Instant::now());
         for second in 0..100 {
             limiter.throttle(Instant::now() + Duration::from_secs(2 * second), None);

@@ -1,0 +1,158 @@
+//! Many installs: scheduled by the rate limits, written to a journal, resumed from it.
+
+mod item;
+mod journal;
+mod outcomes;
+mod resume;
+mod slot;
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::{Stream, StreamExt};
+
+pub use item::{BatchItem, BatchOutcome};
+pub use journal::{Journal, JournalEntry, JournalFuture};
+pub use outcomes::BatchOutcomes;
+pub use resume::{JournalState, NextStep, RowState, UnknownRows};
+use slot::Batch;
+
+use crate::client::Workspace;
+use crate::{Event, SmsConnectorRequest};
+
+/// How long an install waits at most for the permit of a GET, if nothing else holds it up: the default
+/// concurrency is what the limit lets through in this time.
+const QUEUE_SECONDS: usize = 20;
+
+type Observer = dyn Fn(&SmsConnectorRequest, &Event) + Send + Sync;
+
+impl Workspace {
+    /// Installs an SMS channel for each request of a stream, as fast as the limits of the workspace allow.
+    ///
+    /// ```no_run
+    /// use futures_util::{StreamExt, stream};
+    /// # use bird_sms::{SmsConnectorRequest, Workspace};
+    ///
+    /// # async fn example(workspace: Workspace, requests: Vec<SmsConnectorRequest>) {
+    /// let mut outcomes = workspace.install_sms_channels(stream::iter(requests)).start();
+    /// while let Some(outcome) = outcomes.next().await {
+    ///     match outcome.result {
+    ///         Ok(channel) => println!("{}: {}", outcome.request.phone_number_id(), channel.id),
+    ///         Err(error) => eprintln!("{}: {error}", outcome.request.phone_number_id()),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn install_sms_channels<S>(&self, requests: S) -> InstallSmsChannels<S>
+    where
+        S: Stream<Item: Into<BatchItem>> + Send,
+    {
+        InstallSmsChannels::new(self.clone(), requests)
+    }
+}
+
+/// The install of many SMS channels. Made by [`Workspace::install_sms_channels`].
+///
+/// A batch is as fast as the [`RateLimits`](crate::RateLimits) of the workspace allow, which all installs of a
+/// client share. GETs are the scarce part: the batch learns how long provisioning takes, and polls each connector
+/// first when it is likely to be ready.
+///
+/// Requests are taken from the stream as installs end, and outcomes are returned as they come, so that neither
+/// has to be held in memory.
+///
+/// # Errors
+///
+/// The stream does not fail: each outcome has its own [`Error`](crate::Error).
+///
+/// # Cancel safety
+///
+/// Dropping the stream stops everything at once, and the outcome of POSTs in flight is unknown then:
+/// [`BatchOutcomes::abandon`] says which these are. [`with_graceful_shutdown`](Self::with_graceful_shutdown) waits
+/// for them. With a [`Journal`] what happened is on record in either case.
+#[must_use = "a batch does nothing until it is started and its outcomes are taken"]
+pub struct InstallSmsChannels<S> {
+    workspace: Workspace,
+    requests: S,
+    concurrency: usize,
+    journal: Option<Arc<dyn Journal>>,
+    observer: Option<Box<Observer>>,
+    shutdown: BoxFuture<'static, ()>,
+}
+
+impl<S> InstallSmsChannels<S>
+where
+    S: Stream<Item: Into<BatchItem>> + Send,
+{
+    fn new(workspace: Workspace, requests: S) -> Self {
+        let gets_per_second = workspace.client().limits().gets_per_second;
+        let concurrency = usize::try_from(gets_per_second)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(QUEUE_SECONDS)
+            .min(10_000);
+        let shutdown = std::future::pending().boxed();
+        Self { workspace, requests, concurrency, journal: None, observer: None, shutdown }
+    }
+
+    /// Sets the number of installs in progress at a time, at least one. Default: 20 for each GET per second that
+    /// the workspace accepts, at most 10,000.
+    ///
+    /// With GETs as the limit, Little's law asks for GETs per second × seconds of provisioning. More than that only
+    /// makes connectors wait for their permit.
+    pub fn concurrency(mut self, installs: usize) -> Self {
+        self.concurrency = installs.max(1);
+        self
+    }
+
+    /// Writes each step to this journal before the next step is taken. Default: no journal.
+    pub fn journal(mut self, journal: impl Journal + 'static) -> Self {
+        self.journal = Some(Arc::new(journal));
+        self
+    }
+
+    /// Calls `observer` with each [`Event`] of each install.
+    pub fn observe(
+        mut self,
+        observer: impl Fn(&SmsConnectorRequest, &Event) + Send + Sync + 'static,
+    ) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Shuts the batch down when `signal` completes: no install is started and no POST is sent again, POSTs in flight
+    /// are awaited, and connectors that exist end with [`Error::NotReady`](crate::Error::NotReady), which has their
+    /// id.
+    pub fn with_graceful_shutdown(
+        mut self,
+        signal: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
+        self.shutdown = signal.boxed();
+        self
+    }
+
+    /// Returns the outcomes, in the order in which the installs end. Nothing happens until the stream is polled;
+    /// from then on the installs run as tasks of Tokio, whether or not the stream is polled again.
+    ///
+    /// # Panics
+    ///
+    /// The stream panics when it is polled outside of a Tokio runtime, or when a [`Journal`] panics.
+    pub fn start(self) -> BatchOutcomes<S> {
+        let shutdown = self.shutdown.shared();
+        let batch = Batch {
+            workspace: self.workspace,
+            journal: self.journal,
+            observer: self.observer,
+            cancellation: shutdown.clone(),
+        };
+        BatchOutcomes::new(batch, self.requests.take_until(shutdown), self.concurrency)
+    }
+}
+
+impl<S> fmt::Debug for InstallSmsChannels<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InstallSmsChannels")
+            .field("workspace", &self.workspace)
+            .field("concurrency", &self.concurrency)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,225 @@
+//! What a journal says of each row, and what is next for it.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::JournalEntry;
+use crate::{
+    ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsChannel, WorkspaceId,
+};
+
+/// What is known of one row: the fold of its journal entries.
+///
+/// ```
+/// use bird_sms::{JournalEntry, NextStep, RowState, UnknownRows};
+///
+/// let mut row = RowState::default();
+/// row.apply(&JournalEntry::Intent { name: "My SMS channel".to_owned() });
+/// // The process was killed here. The POST may have been sent.
+/// assert_eq!(row.next(UnknownRows::LeaveAlone), NextStep::LeaveAlone);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowState {
+    connector: ConnectorState,
+    channel_id: Option<ChannelId>,
+    /// Whether an attempt before the last one may have created a connector.
+    earlier_attempt: bool,
+}
+
+/// What to do with rows whose outcome is unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownRows {
+    /// Nothing is done for them, because a second request may create a second connector.
+    #[default]
+    LeaveAlone,
+    /// They are created again.
+    Retry,
+}
+
+/// The next step of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextStep {
+    /// The connector is created.
+    Create,
+    /// The connector exists, and its channel is waited for.
+    Wait(ConnectorId),
+    /// A connector exists or may exist, and its id is not known. A person has to look it up.
+    LeaveAlone,
+    /// The channel is ready.
+    Done,
+}
+
+/// A connector that exists, and whose channel is not known to be ready.
+impl From<ConnectorId> for RowState {
+    fn from(id: ConnectorId) -> Self {
+        Self { connector: ConnectorState::Exists(id), ..Self::default() }
+    }
+}
+
+impl RowState {
+    /// Returns what is known of the connector.
+    #[must_use]
+    pub fn connector_state(&self) -> ConnectorState {
+        self.connector
+    }
+
+    /// Returns the channel, once it is ready.
+    #[must_use]
+    pub fn channel_id(&self) -> Option<ChannelId> {
+        self.channel_id
+    }
+
+    /// Returns whether a connector exists or may exist whose channel is not ready.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.connector.may_exist() && self.channel_id.is_none()
+    }
+
+    /// Returns the next step.
+    #[must_use]
+    pub fn next(&self, unknown: UnknownRows) -> NextStep {
+        match (self.connector, self.channel_id) {
+            (_, Some(_)) => NextStep::Done,
+            (ConnectorState::Exists(id), None) => NextStep::Wait(id),
+            (ConnectorState::ExistsIdUnknown, None) => NextStep::LeaveAlone,
+            (ConnectorState::Unknown, None) if unknown == UnknownRows::LeaveAlone => {
+                NextStep::LeaveAlone
+            }
+            (ConnectorState::Unknown | ConnectorState::NotCreated, None) => NextStep::Create,
+        }
+    }
+
+    /// Applies the next entry of the row. What is known of a connector is not lost to an entry that knows less.
+    pub fn apply(&mut self, entry: &JournalEntry) {
+        match *entry {
+            JournalEntry::Intent { .. } => {
+                self.earlier_attempt |= self.connector == ConnectorState::Unknown;
+                self.grow(ConnectorState::Unknown);
+            }
+            JournalEntry::Refused { .. } | JournalEntry::Unreachable { .. } => {
+                // This settles the last attempt, and not those before it.
+                if self.connector == ConnectorState::Unknown && !self.earlier_attempt {
+                    self.connector = ConnectorState::NotCreated;
+                }
+            }
+            JournalEntry::Unknown { .. } => self.grow(ConnectorState::Unknown),
+            JournalEntry::Exists { .. } => self.grow(ConnectorState::ExistsIdUnknown),
+            JournalEntry::Created { connector_id }
+            | JournalEntry::Adopted { connector_id }
+            | JournalEntry::NotReady { connector_id, .. } => {
+                self.grow(ConnectorState::Exists(connector_id));
+            }
+            JournalEntry::Ready { connector_id, channel_id } => {
+                self.grow(ConnectorState::Exists(connector_id));
+                self.channel_id = Some(channel_id);
+            }
+        }
+    }
+
+    /// Returns the channel of a row that is ready. Its response is not kept in a journal.
+    pub(super) fn channel(&self, workspace_id: WorkspaceId) -> Option<SmsChannel> {
+        let (id, connector_id) = (self.channel_id?, self.connector.connector_id()?);
+        Some(SmsChannel::new(id, connector_id, workspace_id, &Bytes::new()))
+    }
+
+    /// Returns the state after an install that started in this state.
+    pub(super) fn after(mut self, result: Result<&SmsChannel, &Error>) -> Self {
+        match result {
+            Ok(channel) => {
+                self.connector = ConnectorState::Exists(channel.connector_id);
+                self.channel_id = Some(channel.id);
+            }
+            Err(error) => self.grow(error.connector_state()),
+        }
+        self
+    }
+
+    /// Takes over a state that knows as much as this one, or more. The connector of a ready channel stays.
+    pub(super) fn grow(&mut self, state: ConnectorState) {
+        let knowledge = |state| match state {
+            ConnectorState::NotCreated => 0,
+            ConnectorState::Unknown => 1,
+            ConnectorState::ExistsIdUnknown => 2,
+            ConnectorState::Exists(_) => 3,
+        };
+        if self.channel_id.is_none() && knowledge(state) >= knowledge(self.connector) {
+            self.connector = state;
+        }
+    }
+}
+
+/// What a journal says of all its rows.
+#[derive(Clone, Debug, Default)]
+pub struct JournalState {
+    rows: HashMap<PhoneNumberId, RowState>,
+}
+
+impl JournalState {
+    /// Applies the next entry of the journal.
+    pub fn apply(&mut self, phone_number_id: PhoneNumberId, entry: &JournalEntry) {
+        self.rows.entry(phone_number_id).or_default().apply(entry);
+    }
+
+    /// Returns the state of a row. A row without entries was not created.
+    #[must_use]
+    pub fn row(&self, phone_number_id: PhoneNumberId) -> RowState {
+        self.rows.get(&phone_number_id).copied().unwrap_or_default()
+    }
+
+    /// Returns the rows that have entries, in no order.
+    pub fn rows(&self) -> impl Iterator<Item = (PhoneNumberId, RowState)> {
+        self.rows.iter().map(|(number, row)| (*number, *row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
+
+    fn intent() -> JournalEntry {
+        JournalEntry::Intent { name: "n".to_owned() }
+    }
+
+    fn refused() -> JournalEntry {
+        JournalEntry::Refused { message: "m".to_owned() }
+    }
+
+    fn fold(entries: &[JournalEntry]) -> RowState {
+        let mut row = RowState::default();
+        entries.iter().for_each(|entry| row.apply(entry));
+        row
+    }
+
+    #[test]
+    fn a_refusal_settles_its_own_attempt_and_none_before_it() {
+        assert_eq!(fold(&[intent(), refused()]).next(UnknownRows::LeaveAlone), NextStep::Create);
+        let row = fold(&[intent(), intent(), refused()]);
+        assert_eq!(row.connector_state(), ConnectorState::Unknown);
+        assert_eq!(row.next(UnknownRows::LeaveAlone), NextStep::LeaveAlone);
+        assert_eq!(row.next(UnknownRows::Retry), NextStep::Create);
+    }
+
+    #[test]
+    fn an_entry_that_knows_less_takes_nothing_away() {
+        let (connector_id, channel_id) = (ID.parse().unwrap(), ID.parse().unwrap());
+        let created = JournalEntry::Created { connector_id };
+        let ready = JournalEntry::Ready { connector_id, channel_id };
+        let unknown = JournalEntry::Unknown { message: String::new() };
+        for less in [intent(), refused(), unknown] {
+            let row = fold(&[intent(), created.clone(), less.clone()]);
+            assert_eq!(row.next(UnknownRows::Retry), NextStep::Wait(connector_id));
+            let row = fold(&[intent(), created.clone(), ready.clone(), less, created.clone()]);
+            assert_eq!(row.next(UnknownRows::Retry), NextStep::Done);
+        }
+    }
+
+    #[test]
+    fn a_connector_whose_id_is_not_known_is_not_created_again() {
+        let exists = JournalEntry::Exists { message: String::new() };
+        let row = fold(&[intent(), exists, intent(), refused()]);
+        assert_eq!(row.next(UnknownRows::Retry), NextStep::LeaveAlone);
+    }
+}

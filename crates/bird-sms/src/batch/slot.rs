@@ -1,0 +1,202 @@
+//! One install of a batch, from its item to its outcome.
+
+use std::io;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+
+use super::{
+    BatchItem, BatchOutcome, Journal, JournalEntry, NextStep, Observer, RowState, UnknownRows,
+};
+use crate::client::Workspace;
+use crate::event::EventSink;
+use crate::transport::Deadline;
+use crate::workflow::{Cancellation, CreateStart, PollSchedule, create};
+use crate::{
+    Attempts, ConnectorState, Error, JournalError, NotReady, OutcomeUnknown, PendingChannel,
+    SmsChannel, SmsConnectorRequest, UnknownReason,
+};
+
+/// What the installs of a batch share.
+pub(super) struct Batch {
+    pub(super) workspace: Workspace,
+    pub(super) journal: Option<Arc<dyn Journal>>,
+    pub(super) observer: Option<Box<Observer>>,
+    pub(super) cancellation: Cancellation,
+}
+
+/// An install in progress. What it has sent is known at any moment, so that a batch that is abandoned can say what
+/// exists.
+pub(super) struct BatchSlot {
+    item: BatchItem,
+    /// What this run knows of the connector.
+    connector: Mutex<ConnectorState>,
+}
+
+impl BatchSlot {
+    pub(super) fn new(item: BatchItem) -> Self {
+        Self { item, connector: Mutex::default() }
+    }
+
+    pub(super) fn request(&self) -> &SmsConnectorRequest {
+        &self.item.request
+    }
+
+    fn connector(&self) -> ConnectorState {
+        *self.connector.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the outcome of an install that is abandoned now. `None` if no request was ever sent for the row.
+    pub(super) fn abandon(&self) -> Option<BatchOutcome> {
+        let connector = self.connector();
+        let mut state = self.item.state;
+        state.grow(connector);
+        let reason = match connector {
+            ConnectorState::NotCreated => UnknownReason::EarlierAttempt,
+            _ => UnknownReason::Abandoned,
+        };
+        let error = match state.connector_state() {
+            ConnectorState::NotCreated => return None,
+            ConnectorState::Exists(connector_id) => Error::NotReady(Box::new(NotReady {
+                connector_id,
+                waited: Duration::ZERO,
+                polls: 0,
+                seen: false,
+                last: None,
+            })),
+            ConnectorState::ExistsIdUnknown => unknown(UnknownReason::AlreadyExists),
+            ConnectorState::Unknown => unknown(reason),
+        };
+        Some(self.outcome(state, Err(error)))
+    }
+
+    fn outcome(&self, state: RowState, result: Result<SmsChannel, Error>) -> BatchOutcome {
+        let created = matches!(self.connector(), ConnectorState::Exists(_));
+        BatchOutcome { request: self.item.request.clone(), result, state, created }
+    }
+}
+
+fn unknown(reason: UnknownReason) -> Error {
+    let attempts = Attempts::default();
+    Error::OutcomeUnknown(Box::new(OutcomeUnknown { reason, last: None, earlier: None, attempts }))
+}
+
+impl Batch {
+    /// Takes the next step of the item, to its end. `None` if the batch was shut down before a request was sent for
+    /// the row.
+    pub(super) async fn install(self: &Arc<Self>, slot: &Arc<BatchSlot>) -> Option<BatchOutcome> {
+        let BatchItem { request, state } = &slot.item;
+        let pending = match state.next(UnknownRows::Retry) {
+            NextStep::Create => match self.create(slot).await {
+                Some(created) => created,
+                None => return slot.abandon(),
+            },
+            NextStep::Wait(id) => {
+                Ok((self.workspace.pending_channel(id), self.workspace.deadline()))
+            }
+            NextStep::LeaveAlone => return slot.abandon(),
+            NextStep::Done => {
+                let channel = state.channel(self.workspace.id())?;
+                return Some(slot.outcome(*state, Ok(channel)));
+            }
+        };
+        let result = match pending {
+            Ok((pending, deadline)) => self.wait(pending.events(self.events(slot)), deadline).await,
+            Err(error) => Err(error),
+        };
+        let state = state.after(result.as_ref());
+        // A journal that failed once is not asked again: its error says what exists.
+        let result = if matches!(result, Err(Error::Journal(_))) {
+            result
+        } else {
+            let entry = JournalEntry::ended(result.as_ref(), state);
+            match self.append(request, entry).await {
+                Ok(()) => result,
+                Err(source) => Err(journal_error(state.connector_state(), Some(result), source)),
+            }
+        };
+        Some(slot.outcome(state, result))
+    }
+
+    /// Returns where the events of an install go: to its slot, which remembers what was sent, and to the observer.
+    fn events(self: &Arc<Self>, slot: &Arc<BatchSlot>) -> EventSink {
+        let (batch, slot) = (Arc::clone(self), Arc::clone(slot));
+        EventSink::new(move |event| {
+            if let Some(state) = event.connector_state() {
+                *slot.connector.lock().unwrap_or_else(PoisonError::into_inner) = state;
+            }
+            if let Some(observer) = &batch.observer {
+                observer(slot.request(), event);
+            }
+        })
+    }
+
+    /// Creates the connector. `None` if the batch was shut down before anything was sent.
+    async fn create(
+        self: &Arc<Self>,
+        slot: &Arc<BatchSlot>,
+    ) -> Option<Result<(PendingChannel, Deadline), Error>> {
+        let BatchItem { request, state } = &slot.item;
+        let body = match request.body() {
+            Ok(body) => body,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let runtime = self.workspace.client().runtime();
+        let permit = pin!(self.workspace.state().posts.acquire(runtime, Duration::MAX));
+        let Either::Right((Some(permit), _)) = select(self.cancellation.clone(), permit).await
+        else {
+            return None;
+        };
+        let intent = JournalEntry::Intent { name: request.name().to_owned() };
+        if let Err(source) = self.append(request, intent).await {
+            return Some(Err(journal_error(state.connector_state(), None, source)));
+        }
+        let deadline = self.workspace.deadline();
+        let start = CreateStart {
+            permit,
+            cancellation: self.cancellation.clone(),
+            earlier_attempt: state.connector_state() == ConnectorState::Unknown,
+        };
+        let created =
+            create(&self.workspace, &body, deadline, self.events(slot), Some(start)).await;
+        if let Ok(pending) = &created {
+            let connector_id = pending.connector_id();
+            let entry = JournalEntry::Created { connector_id };
+            if let Err(source) = self.append(request, entry).await {
+                let state = ConnectorState::Exists(connector_id);
+                return Some(Err(journal_error(state, None, source)));
+            }
+        }
+        Some(created.map(|pending| (pending, deadline)))
+    }
+
+    async fn wait(&self, pending: PendingChannel, deadline: Deadline) -> Result<SmsChannel, Error> {
+        let mut pending = pending.schedule(PollSchedule::Estimate);
+        let stopped = {
+            let wait = pin!(pending.wait_until(deadline));
+            // In this order, so that a channel that is ready is not lost to the shutdown.
+            match select(wait, self.cancellation.clone()).await {
+                Either::Left((result, _)) => return result,
+                Either::Right(((), _)) => self.workspace.client().runtime().now(),
+            }
+        };
+        Err(pending.not_ready(deadline.elapsed(stopped), None))
+    }
+
+    async fn append(&self, request: &SmsConnectorRequest, entry: JournalEntry) -> io::Result<()> {
+        match &self.journal {
+            Some(journal) => journal.append(request, entry).await,
+            None => Ok(()),
+        }
+    }
+}
+
+fn journal_error(
+    state: ConnectorState,
+    ended: Option<Result<SmsChannel, Error>>,
+    source: io::Error,
+) -> Error {
+    Error::Journal(Box::new(JournalError { state, ended, source }))
+}

@@ -1,0 +1,315 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bird_api::RequestContext;
+use reqwest::header::HeaderValue;
+
+use super::http::{check_base_url, http_client, is_loopback};
+use super::{Client, Inner};
+use crate::transport::{Runtime, TokioRuntime};
+use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy};
+
+/// The settings that the workflow reads.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) attempt_timeout: Duration,
+    pub(super) install_timeout: Duration,
+    pub(super) retry: RetryPolicy,
+    pub(super) poll: PollPolicy,
+    pub(super) limits: RateLimits,
+    pub(super) runtime: Arc<dyn Runtime>,
+}
+
+/// Configures a [`Client`].
+#[derive(Debug)]
+#[must_use]
+pub struct ClientBuilder {
+    key: Option<AccessKey>,
+    base_url: String,
+    allow_http: bool,
+    user_agent_suffix: Option<String>,
+    body_limit: usize,
+    connect_timeout: Duration,
+    root_certificates: Option<Vec<u8>>,
+    http: Option<reqwest::Client>,
+    settings: Settings,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self {
+            key: None,
+            base_url: Client::DEFAULT_BASE_URL.to_owned(),
+            allow_http: false,
+            user_agent_suffix: None,
+            body_limit: RequestContext::DEFAULT_BODY_LIMIT,
+            connect_timeout: Duration::from_secs(10),
+            root_certificates: None,
+            http: None,
+            settings: Settings {
+                attempt_timeout: Duration::from_secs(30),
+                install_timeout: Duration::from_mins(2),
+                retry: RetryPolicy::default(),
+                poll: PollPolicy::default(),
+                limits: RateLimits::default(),
+                runtime: Arc::new(TokioRuntime),
+            },
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Uses the access key of `BIRD_ACCESS_KEY` and the base URL of `BIRD_API_URL`, where they are set.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the access key cannot be sent in a header.
+    pub fn from_env(mut self) -> Result<Self, ConfigurationError> {
+        if let Some(key) = std::env::var_os("BIRD_ACCESS_KEY") {
+            let key = key.into_string().map_err(|_| {
+                ConfigurationError::AccessKey("contains a character that is not visible ASCII")
+            })?;
+            self.key = Some(AccessKey::new(key)?);
+        }
+        if let Some(url) = std::env::var_os("BIRD_API_URL") {
+            self.base_url = url.to_string_lossy().into_owned();
+        }
+        Ok(self)
+    }
+
+    /// Sets the access key. Required.
+    pub fn access_key(mut self, key: AccessKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Sets the URL of the API. Default: [`Client::DEFAULT_BASE_URL`]. `http://` is refused except for loopback.
+    pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
+        self.base_url = base_url.into();
+        self
+    }
+
+    /// Allows `http://` to other hosts than loopback. The access key is sent in the clear then.
+    pub fn allow_http(mut self) -> Self {
+        self.allow_http = true;
+        self
+    }
+
+    /// Appends a product to the `User-Agent`, such as `my-service/1.2`.
+    pub fn user_agent_suffix(mut self, suffix: impl Into<String>) -> Self {
+        self.user_agent_suffix = Some(suffix.into());
+        self
+    }
+
+    /// Sets the largest body of a response that is read, in bytes. Default: 1 MiB.
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// Sets how long it may take to connect. Default: 10 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets how long one HTTP attempt may take, from the connection to the last byte. Default: 30 s.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.attempt_timeout = timeout;
+        self
+    }
+
+    /// Sets how long an install, a wait or a read may take with all its attempts. Default: 2 minutes.
+    pub fn install_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.install_timeout = timeout;
+        self
+    }
+
+    /// Sets when a failed attempt is made again.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.settings.retry = policy;
+        self
+    }
+
+    /// Sets how a connector is polled until its channel is ready.
+    pub fn poll_policy(mut self, policy: PollPolicy) -> Self {
+        self.settings.poll = policy;
+        self
+    }
+
+    /// Sets how many requests per second a workspace accepts. Each workspace has a budget of its own.
+    pub fn rate_limits(mut self, limits: RateLimits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
+    /// Trusts these certificates, as PEM, beside those of the platform: for a proxy that inspects TLS, or for a
+    /// private server.
+    pub fn root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificates = Some(pem.into());
+        self
+    }
+
+    /// Uses this HTTP client instead of building one. Its connect timeout and root certificates apply. It should
+    /// not follow redirects: a redirect that was followed is reported as an error.
+    pub fn http_client(mut self, http: reqwest::Client) -> Self {
+        self.http = Some(http);
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn runtime(mut self, runtime: Arc<dyn Runtime>) -> Self {
+        self.settings.runtime = runtime;
+        self
+    }
+
+    /// Builds the client. Nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no access key, if the base URL or the user agent cannot be used, if a duration or a rate
+    /// limit is zero, or if TLS cannot be set up.
+    pub fn build(self) -> Result<Client, ConfigurationError> {
+        let key = self.key.ok_or(ConfigurationError::NoAccessKey)?;
+        let base_url = check_base_url(&self.base_url, self.allow_http)?;
+        for (what, duration) in [
+            ("the connect timeout", self.connect_timeout),
+            ("the attempt timeout", self.settings.attempt_timeout),
+            ("the install timeout", self.settings.install_timeout),
+            ("the initial delay between attempts", self.settings.retry.backoff.initial),
+            ("the maximum delay between attempts", self.settings.retry.backoff.max),
+            ("the initial poll interval", self.settings.poll.backoff.initial),
+            ("the maximum poll interval", self.settings.poll.backoff.max),
+        ] {
+            if duration.is_zero() {
+                return Err(ConfigurationError::ZeroDuration(what));
+            }
+        }
+        let RateLimits { posts_per_second, gets_per_second } = self.settings.limits;
+        if posts_per_second == 0 || gets_per_second == 0 {
+            return Err(ConfigurationError::ZeroRateLimit);
+        }
+        let mut user_agent = concat!("bird-sms/", env!("CARGO_PKG_VERSION")).to_owned();
+        if let Some(suffix) = &self.user_agent_suffix {
+            user_agent.push(' ');
+            user_agent.push_str(suffix);
+        }
+        let user_agent = Some(user_agent)
+            .filter(|user_agent| user_agent.is_ascii())
+            .and_then(|user_agent| HeaderValue::try_from(user_agent).ok())
+            .ok_or(ConfigurationError::UserAgent)?;
+        let context = RequestContext::new(key.authorization()?)
+            .user_agent(user_agent)
+            .body_limit(self.body_limit);
+        let http = match self.http {
+            Some(http) => http,
+            None => http_client(
+                self.connect_timeout,
+                self.root_certificates.as_deref(),
+                is_loopback(&base_url),
+            )?,
+        };
+        let base_url = base_url.as_str().trim_end_matches('/').to_owned();
+        let raw = bird_api::Client::new_with_client(&base_url, http, context);
+        Ok(Client {
+            inner: Arc::new(Inner {
+                raw,
+                key,
+                base_url,
+                settings: self.settings,
+                workspaces: Mutex::default(),
+            }),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn builder() -> ClientBuilder {
+        Client::builder().access_key(AccessKey::new("secret").unwrap())
+    }
+
+    fn error(builder: ClientBuilder) -> ConfigurationError {
+        builder.build().unwrap_err()
+    }
+
+    #[test]
+    fn a_client_without_a_key_is_refused() {
+        assert_eq!(error(Client::builder()), ConfigurationError::NoAccessKey);
+    }
+
+    #[test]
+    fn http_is_refused_except_for_loopback_or_by_name() {
+        for url in
+            ["http://localhost:1", "http://127.0.0.1:1", "http://127.9.9.9/", "http://[::1]:1"]
+        {
+            assert!(builder().base_url(url).build().is_ok(), "{url}");
+        }
+        for url in ["http://api.bird.com", "http://localhost.evil.com", "http://10.0.0.1"] {
+            assert!(
+                matches!(error(builder().base_url(url)), ConfigurationError::BaseUrl(_)),
+                "{url}"
+            );
+        }
+        assert!(builder().base_url("http://10.0.0.1").allow_http().build().is_ok());
+    }
+
+    #[test]
+    fn a_base_url_that_cannot_be_used_is_refused() {
+        for url in [
+            "",
+            "api.bird.com",
+            "ftp://x",
+            "https://u:p@x",
+            "https://x?y",
+            "https://x#y",
+            "https://",
+        ] {
+            assert!(
+                matches!(error(builder().base_url(url)), ConfigurationError::BaseUrl(_)),
+                "{url}"
+            );
+        }
+    }
+
+    // Fault 10.
+    #[test]
+    fn a_time_of_zero_is_refused_and_the_longest_is_not() {
+        let zero = Duration::ZERO;
+        let mut poll = PollPolicy::default();
+        poll.backoff.initial = zero;
+        let mut retry = RetryPolicy::default();
+        retry.backoff.max = zero;
+        for builder in [
+            builder().attempt_timeout(zero),
+            builder().install_timeout(zero),
+            builder().connect_timeout(zero),
+            builder().poll_policy(poll),
+            builder().retry_policy(retry),
+        ] {
+            assert!(matches!(error(builder), ConfigurationError::ZeroDuration(_)));
+        }
+        let longest = Duration::MAX;
+        assert!(builder().attempt_timeout(longest).install_timeout(longest).build().is_ok());
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_refused() {
+        for limits in [
+            RateLimits { posts_per_second: 0, ..Default::default() },
+            RateLimits { gets_per_second: 0, ..Default::default() },
+        ] {
+            assert_eq!(error(builder().rate_limits(limits)), ConfigurationError::ZeroRateLimit);
+        }
+    }
+
+    // Fault 28.
+    #[test]
+    fn a_user_agent_that_cannot_be_a_header_is_refused() {
+        for suffix in ["a\r\nb: c", "a\0", "é"] {
+            assert_eq!(error(builder().user_agent_suffix(suffix)), ConfigurationError::UserAgent);
+        }
+    }
+}

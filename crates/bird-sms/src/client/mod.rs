@@ -1,0 +1,176 @@
+//! The client: the access key, the connection pool, the settings, and what the installs of a workspace share.
+
+mod builder;
+mod http;
+mod provisioning_estimate;
+mod workspace;
+mod workspace_state;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bird_api::Response;
+
+pub use builder::ClientBuilder;
+use builder::Settings;
+pub(crate) use provisioning_estimate::Probe;
+pub use workspace::Workspace;
+use workspace_state::WorkspaceState;
+
+use crate::transport::{Permit, Runtime};
+use crate::{
+    AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy, TransportError, WorkspaceId,
+};
+
+/// From this number on, the state of workspaces that are not in use is dropped.
+const KNOWN_WORKSPACES: usize = 1024;
+
+/// A client of Bird's connectors API.
+///
+/// Cheap to clone, `Send + Sync`; all clones share one connection pool.
+///
+/// ```no_run
+/// # fn example() -> Result<(), bird_sms::ConfigurationError> {
+/// let client = bird_sms::Client::from_env()?;
+/// let workspace = client.workspace("a1405560-c8d3-4b1a-877d-3f449ad95352".parse()?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    raw: bird_api::Client,
+    key: AccessKey,
+    base_url: String,
+    settings: Settings,
+    workspaces: Mutex<HashMap<WorkspaceId, Arc<WorkspaceState>>>,
+}
+
+impl Client {
+    /// The base URL of the vendor's API.
+    pub const DEFAULT_BASE_URL: &str = "https://api.bird.com";
+
+    /// Creates a client with the access key of `BIRD_ACCESS_KEY` and, if it is set, the base URL of
+    /// `BIRD_API_URL`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if `BIRD_ACCESS_KEY` is not set, or if one of the two cannot be used.
+    pub fn from_env() -> Result<Self, ConfigurationError> {
+        Self::builder().from_env()?.build()
+    }
+
+    /// Returns a builder with the default settings.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Returns a workspace to install channels in. Nothing is sent.
+    #[must_use]
+    pub fn workspace(&self, id: WorkspaceId) -> Workspace {
+        Workspace::new(self.clone(), id, self.workspace_state(id))
+    }
+
+    /// Returns the generated client: both operations with all their fields, and none of the rules of an install.
+    #[must_use]
+    pub fn raw(&self) -> &bird_api::Client {
+        &self.inner.raw
+    }
+
+    /// Returns the URL that requests are sent to, without a slash at the end.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.inner.base_url
+    }
+
+    fn workspace_state(&self, id: WorkspaceId) -> Arc<WorkspaceState> {
+        let mut known = self.inner.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KNOWN_WORKSPACES {
+            known.retain(|_, state| Arc::strong_count(state) > 1);
+        }
+        let new = || Arc::new(WorkspaceState::new(self, id));
+        Arc::clone(known.entry(id).or_insert_with(new))
+    }
+
+    pub(crate) fn limits(&self) -> RateLimits {
+        self.inner.settings.limits
+    }
+
+    pub(crate) fn key(&self) -> &AccessKey {
+        &self.inner.key
+    }
+
+    pub(crate) fn retry(&self) -> &RetryPolicy {
+        &self.inner.settings.retry
+    }
+
+    pub(crate) fn poll(&self) -> &PollPolicy {
+        &self.inner.settings.poll
+    }
+
+    pub(crate) fn runtime(&self) -> &dyn Runtime {
+        &*self.inner.settings.runtime
+    }
+
+    pub(crate) fn install_timeout(&self) -> Duration {
+        self.inner.settings.install_timeout
+    }
+
+    /// Sends one request and reads its response, within the attempt timeout and the remaining time. The permit
+    /// is used up.
+    pub(crate) async fn exchange(
+        &self,
+        request: reqwest::Request,
+        remaining: Duration,
+        _permit: Permit,
+    ) -> Result<Response, TransportError> {
+        let timeout = self.inner.settings.attempt_timeout.min(remaining);
+        // Boxed, because the exchange is by far the largest part of the future of an install, and most of the
+        // time there is none.
+        Ok(Box::pin(self.inner.raw.exchange(request, timeout)).await?)
+    }
+}
+
+/// Prints where requests go, and no key.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("base_url", &self.inner.base_url)
+            .field("settings", &self.inner.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_the_budgets_of_a_workspace_and_workspaces_do_not() {
+        let client = Client::builder().access_key(AccessKey::new("k").unwrap()).build().unwrap();
+        let ids: Vec<_> =
+            (0..3000_u128).map(|n| WorkspaceId::from(uuid::Uuid::from_u128(n))).collect();
+        let held = client.workspace(ids[0]);
+        let same = client.clone().workspace(ids[0]);
+        assert!(std::ptr::eq(held.state(), same.state()));
+        for id in &ids[1..] {
+            assert!(!std::ptr::eq(held.state(), client.workspace(*id).state()));
+        }
+        assert!(std::ptr::eq(held.state(), client.workspace(ids[0]).state()));
+        assert!(client.inner.workspaces.lock().unwrap().len() <= KNOWN_WORKSPACES);
+    }
+
+    #[test]
+    fn no_debug_shows_the_key() {
+        let builder = || Client::builder().access_key(AccessKey::new("secret").unwrap());
+        let client = builder().build().unwrap();
+        let workspace = client.workspace("a1405560-c8d3-4b1a-877d-3f449ad95352".parse().unwrap());
+        let shown = format!("{:?} {client:?} {workspace:?} {:?}", builder(), client.raw());
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+}

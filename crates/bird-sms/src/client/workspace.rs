@@ -1,0 +1,60 @@
+use std::sync::Arc;
+
+use bird_api::types::CreateConnectorReq;
+use reqwest::Request;
+
+use super::Client;
+use super::workspace_state::WorkspaceState;
+use crate::transport::Deadline;
+use crate::{ConnectorId, WorkspaceId};
+
+/// A workspace: where connectors and channels are created.
+///
+/// | | |
+/// |---|---|
+/// | [`install_sms_channel`](Self::install_sms_channel) | installs one channel, in one call |
+/// | [`create_sms_connector`](Self::create_sms_connector) | creates a connector, to store its id before the wait |
+/// | [`pending_channel`](Self::pending_channel) | resumes the wait for the channel of a connector |
+/// | [`connector`](Self::connector) | reads a connector |
+/// | [`install_sms_channels`](Self::install_sms_channels) | installs many channels |
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    client: Client,
+    id: WorkspaceId,
+    state: Arc<WorkspaceState>,
+}
+
+impl Workspace {
+    pub(super) fn new(client: Client, id: WorkspaceId, state: Arc<WorkspaceState>) -> Self {
+        Self { client, id, state }
+    }
+
+    /// Returns the id of the workspace.
+    #[must_use]
+    pub fn id(&self) -> WorkspaceId {
+        self.id
+    }
+
+    /// Returns the client that the workspace was made from.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn state(&self) -> &WorkspaceState {
+        &self.state
+    }
+
+    pub(crate) fn create_request(&self, body: &CreateConnectorReq) -> Request {
+        self.state.create_request(body)
+    }
+
+    pub(crate) fn get_request(&self, id: ConnectorId) -> Request {
+        self.state.get_request(id)
+    }
+
+    /// Starts the deadline of one call.
+    pub(crate) fn deadline(&self) -> Deadline {
+        Deadline::start(self.client.runtime().now(), self.client.install_timeout())
+    }
+}

@@ -1,0 +1,62 @@
+use bird_api::types::CreateConnectorReq;
+use reqwest::Request;
+
+use super::Client;
+use super::provisioning_estimate::ProvisioningEstimate;
+use crate::transport::RateLimiter;
+use crate::{ConnectorId, WorkspaceId};
+
+/// What all installs of a client in one workspace share.
+#[derive(Debug)]
+pub(crate) struct WorkspaceState {
+    pub(crate) posts: RateLimiter,
+    pub(crate) gets: RateLimiter,
+    pub(crate) provisioning: ProvisioningEstimate,
+    /// The POST without its body.
+    create: Request,
+    /// The GET of the nil connector.
+    get: Request,
+}
+
+impl WorkspaceState {
+    /// Has the raw client make both requests once. The requests of installs are copies of them, because parsing
+    /// a URL is among the most expensive parts of a request.
+    pub(super) fn new(client: &Client, id: WorkspaceId) -> Self {
+        let checked = "the base URL was checked when the client was built";
+        let body = CreateConnectorReq::new(String::new());
+        let mut create = client.raw().create_connector_request(id.as_uuid(), &body).expect(checked);
+        *create.body_mut() = None;
+        let get = client.raw().get_connector_request(id.as_uuid(), &uuid::Uuid::nil());
+        let (limits, now) = (client.limits(), client.runtime().now());
+        Self {
+            posts: RateLimiter::new(limits.posts_per_second, now),
+            gets: RateLimiter::new(limits.gets_per_second, now),
+            provisioning: ProvisioningEstimate::default(),
+            create,
+            get: get.expect(checked),
+        }
+    }
+
+    /// Returns the POST with this body.
+    pub(super) fn create_request(&self, body: &CreateConnectorReq) -> Request {
+        let mut request = copy(&self.create);
+        let body = serde_json::to_vec(body).expect("strings, numbers and maps of strings are JSON");
+        *request.body_mut() = Some(body.into());
+        request
+    }
+
+    /// Returns the GET of this connector.
+    pub(super) fn get_request(&self, id: ConnectorId) -> Request {
+        let mut request = copy(&self.get);
+        let mut segments =
+            request.url_mut().path_segments_mut().expect("the URL of a request has a path");
+        let mut text = uuid::Uuid::encode_buffer();
+        segments.pop().push(id.as_uuid().hyphenated().encode_lower(&mut text));
+        drop(segments);
+        request
+    }
+}
+
+fn copy(request: &Request) -> Request {
+    request.try_clone().expect("a request without a body can be cloned")
+}

@@ -1,0 +1,43 @@
+use super::{ErrorResponse, MalformedResponse, TransportError};
+use crate::{ConnectorId, WorkspaceId};
+
+/// Why one attempt did not give a response that can be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttemptError {
+    /// Bird, or a proxy before it, responded with a status that is not 2xx.
+    #[error(transparent)]
+    Response(ErrorResponse),
+    /// There was no response.
+    #[error(transparent)]
+    Transport(TransportError),
+    /// The response was a success and cannot be decoded.
+    #[error(transparent)]
+    Malformed(MalformedResponse),
+    /// The response is about another connector.
+    #[error("the response is about another connector, {0}")]
+    OtherConnector(ConnectorId),
+    /// The response is about a connector of another workspace.
+    #[error("the response is about a connector of another workspace, {0}")]
+    OtherWorkspace(WorkspaceId),
+}
+
+impl AttemptError {
+    /// Returns the response, when its status was not 2xx.
+    #[must_use]
+    pub fn response(&self) -> Option<&ErrorResponse> {
+        match self {
+            Self::Response(response) => Some(response),
+            _ => None,
+        }
+    }
+
+    /// Returns what happened instead of a response.
+    #[must_use]
+    pub fn transport(&self) -> Option<&TransportError> {
+        match self {
+            Self::Transport(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Why a creation did not give the id of a connector.
+
+use std::fmt;
+
+use super::{AttemptError, Attempts, ErrorResponse, MalformedResponse, TransportError};
+
+/// See [`Error::Refused`](crate::Error::Refused).
+#[derive(Debug, thiserror::Error)]
+#[error("the request was refused, and no connector was created")]
+#[non_exhaustive]
+pub struct Refused {
+    /// The response that refused the request.
+    #[source]
+    pub response: ErrorResponse,
+    /// The attempts that were made.
+    pub attempts: Attempts,
+}
+
+impl Refused {
+    pub(super) fn help(&self) -> &'static str {
+        match self.response.status {
+            300..=399 => {
+                "Check the API URL. Redirects are not followed, because the access key would be sent to another host."
+            }
+            401 => "Check the access key, and that its role may use the API.",
+            403 => {
+                "The access key's policy must allow `create` on /workspaces/{workspaceId}/connectors."
+            }
+            404 => "Check the workspace id.",
+            407 => "Check the URL of the proxy: it requires a user name and a password.",
+            409 => {
+                "A connector for this phone number exists already. The Bird dashboard shows its id."
+            }
+            429 => "The workspace is over its rate limit. Try again later.",
+            _ => "Correct the request and try again.",
+        }
+    }
+}
+
+/// See [`Error::Unreachable`](crate::Error::Unreachable).
+#[derive(Debug, thiserror::Error)]
+#[error("Bird was not reached after {attempts}, and no connector was created")]
+#[non_exhaustive]
+pub struct Unreachable {
+    /// What happened to the last attempt.
+    #[source]
+    pub cause: TransportError,
+    /// The attempts that were made.
+    pub attempts: Attempts,
+}
+
+/// See [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OutcomeUnknown {
+    /// Why the outcome is not known.
+    pub reason: UnknownReason,
+    /// What the last attempt ended with. `None` when it was abandoned.
+    pub last: Option<AttemptError>,
+    /// The error response to an earlier attempt that may have created a connector.
+    pub earlier: Option<ErrorResponse>,
+    /// The attempts that were made.
+    pub attempts: Attempts,
+}
+
+impl OutcomeUnknown {
+    /// Returns the response to the last attempt, or else the one to an earlier attempt.
+    pub(super) fn response(&self) -> Option<&ErrorResponse> {
+        self.last.as_ref().and_then(AttemptError::response).or(self.earlier.as_ref())
+    }
+}
+
+impl fmt::Display for OutcomeUnknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (after {}", self.reason, self.attempts)?;
+        match &self.earlier {
+            Some(earlier) => write!(f, ", an earlier response was {earlier})"),
+            None => f.write_str(")"),
+        }
+    }
+}
+
+impl std::error::Error for OutcomeUnknown {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.last.as_ref().map(|last| last as _)
+    }
+}
+
+/// Why it is not known whether a connector was created. `Display` is a clause for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnknownReason {
+    /// The request was sent and no response came, or a 408.
+    #[error("the request was sent and no response came, so a connector may exist")]
+    NoResponse,
+    /// Bird responded with a server error, to the last attempt or to one before it. The attempt may have
+    /// created a connector all the same.
+    #[error("a server error was the response to the request, so a connector may exist")]
+    ServerError,
+    /// Bird responded with a conflict after an attempt whose outcome is unknown: that attempt probably
+    /// created the connector.
+    #[error("a connector for this phone number exists, probably created by an earlier attempt")]
+    AlreadyExists,
+    /// The last attempt created nothing. An attempt of an earlier run may have.
+    #[error("the outcome of an earlier attempt is still unknown, so a connector may exist")]
+    EarlierAttempt,
+    /// The install was abandoned after its request was sent.
+    #[error("the install was abandoned after its request was sent, so a connector may exist")]
+    Abandoned,
+}
+
+/// See [`Error::CreatedIdUnknown`](crate::Error::CreatedIdUnknown).
+#[derive(Debug, thiserror::Error)]
+#[error("the connector exists, and its id is not known because the response cannot be read")]
+#[non_exhaustive]
+pub struct CreatedIdUnknown {
+    /// The response that reported the creation.
+    #[source]
+    pub response: MalformedResponse,
+    /// The attempts that were made.
+    pub attempts: Attempts,
+}

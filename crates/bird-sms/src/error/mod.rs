@@ -1,0 +1,197 @@
+//! Why there is no channel, and what exists all the same.
+
+mod attempt;
+mod configuration;
+mod create;
+mod journal;
+mod read;
+mod response;
+mod transport;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use attempt::AttemptError;
+pub use configuration::ConfigurationError;
+pub use create::{CreatedIdUnknown, OutcomeUnknown, Refused, UnknownReason, Unreachable};
+pub use journal::JournalError;
+pub use read::{NotReady, ReadError};
+pub use response::{ErrorResponse, MalformedResponse};
+pub use transport::{TransportError, TransportErrorKind};
+
+use crate::{ConnectorId, ConnectorState};
+
+/// Why there is no channel, by what that means for the connector.
+///
+/// `Display` is one clause that says what state the connector is in; the cause is in
+/// [`source`](std::error::Error::source), and what to do next in [`help`](Self::help).
+///
+/// | variant | [`connector_state`](Self::connector_state) | what to do |
+/// |---|---|---|
+/// | [`Configuration`](Self::Configuration) | `NotCreated` | correct the input |
+/// | [`Refused`](Self::Refused) | `NotCreated` | correct the request |
+/// | [`Unreachable`](Self::Unreachable) | `NotCreated` | try again |
+/// | [`OutcomeUnknown`](Self::OutcomeUnknown) | `Unknown`, or `ExistsIdUnknown` after a conflict | look in the dashboard before trying again |
+/// | [`CreatedIdUnknown`](Self::CreatedIdUnknown) | `ExistsIdUnknown` | look in the dashboard |
+/// | [`NotReady`](Self::NotReady) | `Exists` | continue to wait |
+/// | [`Read`](Self::Read) | `Exists` | correct the cause, continue to wait |
+/// | [`Journal`](Self::Journal) | the state when the journal failed | correct the journal, resume |
+///
+/// # Troubleshooting
+///
+/// Ask [`connector_state`](Self::connector_state) first. `Exists(id)`: continue with
+/// [`Workspace::pending_channel`](crate::Workspace::pending_channel). `NotCreated`: the same call can be made again.
+/// Otherwise a second call may create a second connector.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The input cannot be used. Nothing was sent.
+    #[error("the input cannot be used, and no connector was created")]
+    Configuration(#[from] ConfigurationError),
+    /// Bird, or a proxy before it, refused the request: this call created no connector. After a 409 a connector
+    /// exists that an earlier call created.
+    #[error(transparent)]
+    Refused(Box<Refused>),
+    /// No attempt was processed: there was no connection, or the rate limit left no permit before the deadline.
+    #[error(transparent)]
+    Unreachable(Box<Unreachable>),
+    /// The request was sent and its outcome is not known. It is not sent again, because a second request may
+    /// create a second connector.
+    #[error(transparent)]
+    OutcomeUnknown(Box<OutcomeUnknown>),
+    /// Bird reported a creation in a response that does not have the id: a connector exists.
+    #[error(transparent)]
+    CreatedIdUnknown(Box<CreatedIdUnknown>),
+    /// The deadline came before the channel did, or a batch was shut down: the connector exists.
+    #[error(transparent)]
+    NotReady(Box<NotReady>),
+    /// The connector could not be read. After an install it exists; otherwise as far as its id is right.
+    #[error(transparent)]
+    Read(Box<ReadError>),
+    /// An entry could not be written to the journal of a batch. Before the POST nothing was sent; after it
+    /// [`JournalError::state`] says what exists.
+    #[error(transparent)]
+    Journal(Box<JournalError>),
+}
+
+impl Error {
+    /// Returns what is known of the connector.
+    #[must_use]
+    pub fn connector_state(&self) -> ConnectorState {
+        match self {
+            Self::Configuration(_) | Self::Refused(_) | Self::Unreachable(_) => {
+                ConnectorState::NotCreated
+            }
+            Self::OutcomeUnknown(error) if error.reason == UnknownReason::AlreadyExists => {
+                ConnectorState::ExistsIdUnknown
+            }
+            Self::OutcomeUnknown(_) => ConnectorState::Unknown,
+            Self::CreatedIdUnknown(_) => ConnectorState::ExistsIdUnknown,
+            Self::NotReady(error) => ConnectorState::Exists(error.connector_id),
+            Self::Read(error) => ConnectorState::Exists(error.connector_id),
+            Self::Journal(error) => error.state,
+        }
+    }
+
+    /// Returns whether a connector exists or may exist. `false` means that the same call can be made again
+    /// without creating anything twice.
+    #[must_use]
+    pub fn connector_may_exist(&self) -> bool {
+        self.connector_state().may_exist()
+    }
+
+    /// Returns the id of the connector, where it is known. Continue with
+    /// [`Workspace::pending_channel`](crate::Workspace::pending_channel).
+    #[must_use]
+    pub fn connector_id(&self) -> Option<ConnectorId> {
+        self.connector_state().connector_id()
+    }
+
+    /// Returns the last response of the server that was not a success, if there was one.
+    #[must_use]
+    pub fn response(&self) -> Option<&ErrorResponse> {
+        match self {
+            Self::Refused(error) => Some(&error.response),
+            Self::OutcomeUnknown(error) => error.response(),
+            Self::NotReady(error) => error.last.as_ref().and_then(AttemptError::response),
+            Self::Read(error) => error.cause.response(),
+            Self::Journal(error) => match &error.ended {
+                Some(Err(error)) => error.response(),
+                _ => None,
+            },
+            Self::Configuration(_) | Self::Unreachable(_) | Self::CreatedIdUnknown(_) => None,
+        }
+    }
+
+    /// Returns how many attempts were made, and how long they took with the delays in between.
+    #[must_use]
+    pub fn attempts(&self) -> Attempts {
+        match self {
+            Self::Configuration(_) | Self::Journal(_) => Attempts::default(),
+            Self::Refused(error) => error.attempts,
+            Self::Unreachable(error) => error.attempts,
+            Self::OutcomeUnknown(error) => error.attempts,
+            Self::CreatedIdUnknown(error) => error.attempts,
+            Self::NotReady(error) => Attempts { count: error.polls, elapsed: error.waited },
+            Self::Read(error) => error.attempts,
+        }
+    }
+
+    /// Returns the error and its causes on one line, as `{:#}` of anyhow prints them.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+
+    /// Returns what to do next, as one sentence for a person.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Configuration(_) => None,
+            Self::Refused(error) => Some(error.help()),
+            Self::Unreachable(error) => Some(error.cause.help()),
+            Self::OutcomeUnknown(_) => Some(
+                "Look for the connector in the Bird dashboard before you try again: a second request may create a \
+                 second connector.",
+            ),
+            Self::CreatedIdUnknown(_) => {
+                Some("Look for the connector in the Bird dashboard, and do not create it again.")
+            }
+            Self::NotReady(_) => {
+                Some("Continue to wait for the connector; do not create it again.")
+            }
+            Self::Read(error) => Some(error.help()),
+            Self::Journal(error) => Some(error.help()),
+        }
+    }
+}
+
+/// Returns an error and its causes on one line, separated by colons.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+/// How many attempts were made before a call ended, and how long they took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// The number of requests that were sent, or could not be sent.
+    pub count: u32,
+    /// The time from the start of the call, with the delays between attempts.
+    pub elapsed: Duration,
+}
+
+/// `3 attempts in 2.1 s`
+impl fmt::Display for Attempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.count == 1 { "" } else { "s" };
+        let seconds = self.elapsed.as_secs_f64();
+        write!(f, "{} attempt{plural} in {seconds:.1} s", self.count)
+    }
+}

@@ -1,0 +1,78 @@
+//! Why a connector that exists did not give its channel.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{AttemptError, Attempts};
+use crate::ConnectorId;
+
+/// See [`Error::NotReady`](crate::Error::NotReady).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct NotReady {
+    /// The connector.
+    pub connector_id: ConnectorId,
+    /// How long the wait for its channel was.
+    pub waited: Duration,
+    /// The number of GETs that were sent.
+    pub polls: u32,
+    /// Whether a poll found the connector.
+    pub seen: bool,
+    /// What the last poll failed with, if it failed.
+    pub last: Option<AttemptError>,
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, seconds, polls) = (self.connector_id, self.waited.as_secs_f64(), self.polls);
+        let plural = if polls == 1 { "" } else { "s" };
+        write!(
+            f,
+            "connector {id} exists, and its channel is not ready after {seconds:.1} s and {polls} poll{plural}"
+        )
+    }
+}
+
+impl std::error::Error for NotReady {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.last.as_ref().map(|last| last as _)
+    }
+}
+
+/// See [`Error::Read`](crate::Error::Read).
+#[derive(Debug, thiserror::Error)]
+#[error("connector {connector_id} could not be read after {attempts}")]
+#[non_exhaustive]
+pub struct ReadError {
+    /// The connector.
+    pub connector_id: ConnectorId,
+    /// Why it could not be read.
+    #[source]
+    pub cause: AttemptError,
+    /// The attempts that were made.
+    pub attempts: Attempts,
+}
+
+impl ReadError {
+    pub(super) fn help(&self) -> &'static str {
+        match &self.cause {
+            AttemptError::Response(response) => match response.status {
+                401 => "Check the access key, and that its role may use the API.",
+                403 => {
+                    "The access key's policy must allow `view` on \
+                     /workspaces/{workspaceId}/connectors/{connectorId}."
+                }
+                404 => "Check the connector id and the workspace id.",
+                407 => "Check the URL of the proxy: it requires a user name and a password.",
+                300..=399 => "Check the API URL. Redirects are not followed.",
+                _ => "Try again later; do not create the connector again.",
+            },
+            AttemptError::Transport(error) => error.help(),
+            AttemptError::Malformed(_)
+            | AttemptError::OtherConnector(_)
+            | AttemptError::OtherWorkspace(_) => {
+                "Check that the API URL is Bird's; do not create the connector again."
+            }
+        }
+    }
+}

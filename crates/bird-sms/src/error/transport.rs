@@ -1,0 +1,102 @@
+use std::error::Error as StdError;
+use std::fmt;
+
+use bird_api::ExchangeError;
+
+/// Why there is no response.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TransportError {
+    kind: TransportErrorKind,
+    source: Option<ExchangeError>,
+}
+
+/// The kinds of [`TransportError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// No connection was established: DNS, TCP, a proxy or TLS failed.
+    Connect,
+    /// The server's certificate is not trusted, not for this host, or expired. Never retried.
+    Certificate,
+    /// No root certificates were found, as in a container without them. Never retried.
+    NoTrustedRoots,
+    /// No response came within the attempt timeout.
+    TimedOut,
+    /// The connection was lost, or the peer did not speak HTTP.
+    Disconnected,
+    /// The rate limiter of the workspace had no permit left before the deadline. Nothing was sent.
+    RateLimited,
+    /// The `reqwest::Client` that was handed in followed a redirect, with the access key. Never retried.
+    Redirected,
+}
+
+impl TransportErrorKind {
+    /// Returns whether the next attempt would end in the same way.
+    pub(crate) fn is_final(self) -> bool {
+        matches!(self, Self::Certificate | Self::NoTrustedRoots | Self::Redirected)
+    }
+}
+
+impl TransportError {
+    pub(crate) fn new(kind: TransportErrorKind, source: ExchangeError) -> Self {
+        Self { kind, source: Some(source) }
+    }
+
+    pub(crate) fn rate_limited() -> Self {
+        Self { kind: TransportErrorKind::RateLimited, source: None }
+    }
+
+    /// Returns what kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> TransportErrorKind {
+        self.kind
+    }
+
+    /// Returns whether the request may have reached the server. `false` is certain.
+    #[must_use]
+    pub fn may_have_been_sent(&self) -> bool {
+        self.source.as_ref().is_some_and(ExchangeError::may_have_been_sent)
+    }
+
+    pub(super) fn help(&self) -> &'static str {
+        match self.kind {
+            TransportErrorKind::NoTrustedRoots => {
+                "Install the CA certificates of the platform, or name a file of them in SSL_CERT_FILE."
+            }
+            TransportErrorKind::Certificate => {
+                "Check the API URL. A proxy that inspects TLS needs its own CA certificate to be trusted."
+            }
+            TransportErrorKind::RateLimited => {
+                "The workspace has no request left before the deadline. Try again later, or with a longer timeout."
+            }
+            _ => "It is safe to try again.",
+        }
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.kind, &self.source) {
+            (TransportErrorKind::Certificate, _) => {
+                f.write_str("the certificate of the server was refused")
+            }
+            (TransportErrorKind::NoTrustedRoots, _) => {
+                f.write_str("no root certificates were found")
+            }
+            (_, Some(source)) => source.fmt(f),
+            (_, None) => f.write_str("the rate limit left no permit before the deadline"),
+        }
+    }
+}
+
+impl StdError for TransportError {
+    /// Returns the root cause: the errors before it say no more than "client error".
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        let mut cause = self.source.as_ref()?.source()?;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        Some(cause)
+    }
+}

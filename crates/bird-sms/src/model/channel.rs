@@ -1,0 +1,50 @@
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::{ChannelId, Connector, ConnectorId, WorkspaceId};
+
+/// An installed SMS channel.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SmsChannel {
+    /// The id of the channel, which the rest of Bird's API asks for.
+    pub id: ChannelId,
+    /// The connector that the channel belongs to.
+    pub connector_id: ConnectorId,
+    /// The workspace that the channel is installed in.
+    pub workspace_id: WorkspaceId,
+    body: Bytes,
+}
+
+impl SmsChannel {
+    /// Makes the channel from the body of the response that had it.
+    pub(crate) fn new(
+        id: ChannelId,
+        connector_id: ConnectorId,
+        workspace_id: WorkspaceId,
+        body: &Bytes,
+    ) -> Self {
+        Self { id, connector_id, workspace_id, body: body.clone() }
+    }
+
+    /// Decodes the connector, such as its name and its phone number, from the response that had the channel.
+    ///
+    /// Nothing is sent. The body is decoded at each call, because most callers need only the id. Returns `None`
+    /// when a field that the install does not need differs from the contract.
+    #[must_use]
+    pub fn connector(&self) -> Option<Connector> {
+        Connector::decode(&self.body).ok()
+    }
+}
+
+/// Prints the ids, without the response.
+impl fmt::Debug for SmsChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmsChannel")
+            .field("id", &self.id)
+            .field("connector_id", &self.connector_id)
+            .field("workspace_id", &self.workspace_id)
+            .finish_non_exhaustive()
+    }
+}

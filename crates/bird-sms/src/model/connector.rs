@@ -1,0 +1,141 @@
+use std::fmt;
+
+use bird_api::types::{self, Capabilities};
+use jiff::Timestamp;
+
+use super::decode::decode;
+use super::open_enum::open_enum;
+use crate::{ChannelId, ConnectorId, WorkspaceId};
+
+/// A connector as Bird returns it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Connector {
+    /// The id of the connector.
+    pub id: ConnectorId,
+    /// The workspace that the connector belongs to.
+    pub workspace_id: Option<WorkspaceId>,
+    /// The name that the connector was created with.
+    pub name: String,
+    /// The description of the connector.
+    pub description: Option<String>,
+    /// The region that the connector was installed in.
+    pub region: Option<String>,
+    /// The channel, once it has been provisioned.
+    pub channel_id: Option<ChannelId>,
+    /// The platform of the channel.
+    pub platform: Option<String>,
+    /// The phone number.
+    pub number: Option<Number>,
+    /// The template that the connector was made from, such as `sms-messagebird:1`.
+    pub template_ref: Option<String>,
+    /// When the connector was created.
+    pub created_at: Timestamp,
+    /// When the connector was last changed.
+    pub updated_at: Option<Timestamp>,
+    json: Json,
+}
+
+impl Connector {
+    /// Returns the JSON object as Bird sent it, with the fields that this version does not know.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        &self.json.0
+    }
+
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, String> {
+        let connector: types::Connector = decode(body)?;
+        let json = String::from_utf8_lossy(body).trim().to_owned();
+        let channel = connector.channel.unwrap_or_default();
+        Ok(Self {
+            id: connector.id.into(),
+            workspace_id: connector.workspace_id.map(Into::into),
+            name: connector.name,
+            description: connector.description,
+            region: connector.region,
+            channel_id: channel.channel_id.map(Into::into),
+            platform: channel.platform,
+            number: connector.number.map(Into::into),
+            template_ref: connector.connector_template_ref,
+            created_at: connector.created_at,
+            updated_at: connector.updated_at,
+            json: Json(json),
+        })
+    }
+}
+
+#[derive(Clone, PartialEq)]
+struct Json(String);
+
+/// Prints the length alone: the other fields of a connector show the rest.
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({} bytes)", self.0.len())
+    }
+}
+
+/// The phone number of a connector.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Number {
+    /// The number in E.164, or the name of a sender.
+    pub phone_number: Option<String>,
+    /// The country, as ISO 3166-1 alpha-2.
+    pub country: Option<String>,
+    /// The type of the number.
+    pub number_type: Option<NumberType>,
+    /// The type of the endpoint behind the number.
+    pub endpoint_type: Option<EndpointType>,
+    /// What the number can do, such as `sms-outbound`.
+    pub capabilities: Vec<String>,
+}
+
+open_enum! {
+    /// The type of a phone number.
+    pub enum NumberType {
+        /// `mobile`
+        Mobile = "mobile",
+        /// `local`
+        Local = "local",
+        /// `toll-free`
+        TollFree = "toll-free",
+        /// `national`
+        National = "national",
+    }
+}
+
+open_enum! {
+    /// The type of the endpoint behind a phone number.
+    pub enum EndpointType {
+        /// `alpha-number`: the name of a sender.
+        AlphaNumber = "alpha-number",
+        /// `long-code-number`
+        LongCodeNumber = "long-code-number",
+    }
+}
+
+impl From<types::NumberConfig> for Number {
+    fn from(number: types::NumberConfig) -> Self {
+        Self {
+            phone_number: number.phone_number,
+            country: number.country,
+            number_type: number.number_type.map(|value| value.as_str().into()),
+            endpoint_type: number.endpoint_type.map(|value| value.as_str().into()),
+            capabilities: number.capabilities.map(capabilities).unwrap_or_default(),
+        }
+    }
+}
+
+/// Reads the two forms on the wire: a list, or one string with commas.
+fn capabilities(capabilities: Capabilities) -> Vec<String> {
+    match capabilities {
+        Capabilities::Joined(joined) => joined
+            .split(',')
+            .map(str::trim)
+            .filter(|capability| !capability.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        Capabilities::List(list) => list,
+        _ => Vec::new(),
+    }
+}

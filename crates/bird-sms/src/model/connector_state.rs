@@ -1,0 +1,43 @@
+use crate::ConnectorId;
+
+/// What is known of a connector after a call: the one answer to "what exists now?".
+///
+/// Exit codes, journal entries and summaries are derived from this value; nothing reads it off a status code again.
+///
+/// ```
+/// use bird_sms::ConnectorState;
+///
+/// let state = ConnectorState::Exists("5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11".parse()?);
+/// assert!(state.may_exist());
+/// assert!(!ConnectorState::NotCreated.may_exist());
+/// # Ok::<(), bird_sms::ParseIdError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ConnectorState {
+    /// No connector was created. The same call can be made again.
+    #[default]
+    NotCreated,
+    /// The request was sent and its outcome is not known. A second request may create a second connector.
+    Unknown,
+    /// A connector exists, and no response said which id it has.
+    ExistsIdUnknown,
+    /// The connector with this id exists.
+    Exists(ConnectorId),
+}
+
+impl ConnectorState {
+    /// Returns whether a connector exists or may exist: everything but [`NotCreated`](Self::NotCreated).
+    #[must_use]
+    pub fn may_exist(self) -> bool {
+        self != Self::NotCreated
+    }
+
+    /// Returns the id of the connector, where it is known.
+    #[must_use]
+    pub fn connector_id(self) -> Option<ConnectorId> {
+        match self {
+            Self::Exists(id) => Some(id),
+            Self::NotCreated | Self::Unknown | Self::ExistsIdUnknown => None,
+        }
+    }
+}

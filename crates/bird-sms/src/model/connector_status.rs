@@ -1,0 +1,120 @@
+use std::borrow::Cow;
+
+use serde::de::{Deserialize, Deserializer};
+use uuid::Uuid;
+
+use super::decode::decode;
+use crate::{ChannelId, Connector, ConnectorId, WorkspaceId};
+
+/// A decoding of a connector.
+pub(crate) trait DecodeConnector {
+    /// Returns which connector of which workspace this is.
+    fn ids(&self) -> (ConnectorId, Option<WorkspaceId>);
+}
+
+impl DecodeConnector for Connector {
+    fn ids(&self) -> (ConnectorId, Option<WorkspaceId>) {
+        (self.id, self.workspace_id)
+    }
+}
+
+impl DecodeConnector for ConnectorStatus {
+    fn ids(&self) -> (ConnectorId, Option<WorkspaceId>) {
+        (self.id, self.workspace_id)
+    }
+}
+
+/// The minimal decoding of a connector: what a wait needs, so that a field that it does not need cannot fail it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct ConnectorStatus {
+    pub(crate) id: ConnectorId,
+    pub(crate) workspace_id: Option<WorkspaceId>,
+    pub(crate) channel_id: Option<ChannelId>,
+}
+
+impl ConnectorStatus {
+    /// Decodes a body, or says what is wrong with which field.
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, String> {
+        #[derive(serde::Deserialize)]
+        struct Connector {
+            id: Uuid,
+            #[serde(rename = "workspaceId")]
+            workspace_id: Option<Uuid>,
+            channel: Option<Channel>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Channel {
+            #[serde(rename = "channelId", default, deserialize_with = "uuid_or_empty")]
+            channel_id: Option<Uuid>,
+        }
+        /// A `Cow` borrows only where the attribute says so.
+        #[derive(serde::Deserialize)]
+        struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+        fn uuid_or_empty<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Uuid>, D::Error> {
+            match Option::<Text<'de>>::deserialize(source)? {
+                Some(Text(text)) if !text.is_empty() => {
+                    Uuid::try_parse(&text).map(Some).map_err(serde::de::Error::custom)
+                }
+                _ => Ok(None),
+            }
+        }
+        let connector: Connector = decode(body)?;
+        Ok(Self {
+            id: connector.id.into(),
+            workspace_id: connector.workspace_id.map(Into::into),
+            channel_id: connector.channel.and_then(|channel| channel.channel_id).map(Into::into),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
+
+    fn status(json: &str) -> Result<ConnectorStatus, String> {
+        ConnectorStatus::decode(json.replace("ID", ID).as_bytes())
+    }
+
+    // Fault 25.
+    #[test]
+    fn a_channel_without_an_id_is_pending() {
+        for channel in [
+            "",
+            r#","channel":null"#,
+            r#","channel":{}"#,
+            r#","channel":{"channelId":null}"#,
+            r#","channel":{"channelId":""}"#,
+        ] {
+            let json = format!(
+                r#"{{"id":"ID","name":"n","createdAt":"2025-01-21T01:43:10.940Z"{channel}}}"#
+            );
+            assert_eq!(status(&json).unwrap().channel_id, None, "{json}");
+            let connector = Connector::decode(json.replace("ID", ID).as_bytes());
+            assert_eq!(connector.unwrap().channel_id, None, "{json}");
+        }
+        let ready = status(r#"{"id":"ID","channel":{"channelId":"ID"}}"#).unwrap();
+        assert_eq!(ready.channel_id, Some(ID.parse().unwrap()));
+    }
+
+    // Fault 23.
+    #[test]
+    fn a_malformed_response_is_refused_with_the_path_of_the_field() {
+        let problem = |json: &str| status(json).unwrap_err();
+        assert!(problem(r#"{"id":null}"#).starts_with("`id`: "));
+        assert!(
+            problem(r#"{"id":"ID","channel":{"channelId":7}}"#)
+                .starts_with("`channel.channelId`: ")
+        );
+        assert!(problem(r#"{"id":"ID","id":"ID"}"#).contains("duplicate field"));
+        assert!(problem(r#"{"id":"ID""#).contains("EOF"));
+        assert!(problem("\u{feff}{}").contains("expected value"));
+        // A skipped value is skipped without recursion, so that no depth overflows the stack.
+        let deep = format!(r#"{{"x":{}1{}}}"#, "[".repeat(400_000), "]".repeat(400_000));
+        assert!(problem(&deep).contains("missing field `id`"));
+        let deep = format!(r#"{{"channel":{}"#, r#"{"channel":"#.repeat(400_000));
+        assert!(status(&deep).is_err());
+        assert!(ConnectorStatus::decode(b"{\"id\":\"\xff\"}").is_err());
+    }
+}

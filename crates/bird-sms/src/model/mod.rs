@@ -1,0 +1,20 @@
+//! The data of an install: ids, requests, connectors and what is known of them. Nothing here sends or waits.
+
+mod access_key;
+mod channel;
+mod connector;
+mod connector_state;
+mod connector_status;
+mod decode;
+mod id;
+mod open_enum;
+mod request;
+
+pub use access_key::AccessKey;
+pub use channel::SmsChannel;
+pub use connector::{Connector, EndpointType, Number, NumberType};
+pub use connector_state::ConnectorState;
+pub(crate) use connector_status::{ConnectorStatus, DecodeConnector};
+pub(crate) use decode::salvage_id;
+pub use id::{ChannelId, ConnectorId, ParseIdError, PhoneNumberId, UseCaseId, WorkspaceId};
+pub use request::{ChannelMessageType, SmsConnectorRequest};

@@ -1,0 +1,29 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The end of a call: when it started, and how long it may take by the monotonic clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    started: Instant,
+    timeout: Duration,
+}
+
+impl Deadline {
+    pub(crate) fn start(started: Instant, timeout: Duration) -> Self {
+        Self { started, timeout }
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(crate) fn elapsed(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
+    /// Returns the time that is left. Zero after the deadline.
+    pub(crate) fn remaining(&self, now: Instant) -> Duration {
+        self.timeout.saturating_sub(self.elapsed(now))
+    }
+}

@@ -1,0 +1,15 @@
+//! What a request passes through on its way: the rate limiter, the deadline, the runtime and TLS.
+
+mod classify;
+mod deadline;
+mod rate_limiter;
+mod retry_after;
+mod runtime;
+pub(crate) mod tls;
+
+pub(crate) use deadline::Deadline;
+pub(crate) use rate_limiter::{Permit, RateLimiter};
+pub(crate) use retry_after::retry_after;
+#[cfg(test)]
+pub(crate) use runtime::Sleep;
+pub(crate) use runtime::{Runtime, TokioRuntime};

@@ -1,0 +1,188 @@
+//! The creation: the POST, and what may be said and done after it.
+
+use std::time::Duration;
+
+use bird_api::Response;
+use bird_api::types::CreateConnectorReq;
+use futures_util::future::{BoxFuture, Shared};
+
+use super::PendingChannel;
+use super::retry::{
+    Attempt, Exhausted, FailedAttempt, LastAttempt, Retry, is_retryable_create, send,
+    state_after_create,
+};
+use crate::client::Workspace;
+use crate::event::EventSink;
+use crate::model::{ConnectorStatus, salvage_id};
+use crate::transport::{Deadline, Permit};
+use crate::{
+    AttemptError, Attempts, ConfigurationError, ConnectorState, CreatedIdUnknown, Error,
+    ErrorResponse, Event, MalformedResponse, OutcomeUnknown, Refused, SmsConnectorRequest,
+    UnknownReason, Unreachable,
+};
+
+/// An attempt that starts later than this before the deadline would probably end without a response, and the
+/// error of the attempt before it would become an unknown outcome.
+const RESERVE: Duration = Duration::from_secs(1);
+
+/// Completes when the installs of a batch are to stop.
+pub(crate) type Cancellation = Shared<BoxFuture<'static, ()>>;
+
+/// What an install of a batch brings to its creation.
+pub(crate) struct CreateStart {
+    /// The permit of the first attempt.
+    pub(crate) permit: Permit,
+    pub(crate) cancellation: Cancellation,
+    /// Whether an attempt of an earlier run may have created a connector.
+    pub(crate) earlier_attempt: bool,
+}
+
+impl Workspace {
+    /// Creates an SMS connector, the first half of an install. Afterwards the connector exists, and its id can be
+    /// stored before [`PendingChannel::wait`] waits for the channel.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]: [`Error::connector_state`] says what exists.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe while the request is in flight: a future that is dropped then may leave a connector
+    /// behind whose id is not known, as after [`Error::OutcomeUnknown`].
+    pub async fn create_sms_connector(
+        &self,
+        request: &SmsConnectorRequest,
+    ) -> Result<PendingChannel, Error> {
+        create(self, &request.body()?, self.deadline(), EventSink::default(), None).await
+    }
+}
+
+pub(crate) async fn create(
+    workspace: &Workspace,
+    body: &CreateConnectorReq,
+    deadline: Deadline,
+    events: EventSink,
+    start: Option<CreateStart>,
+) -> Result<PendingChannel, Error> {
+    if deadline.timeout().is_zero() {
+        return Err(ConfigurationError::ZeroDuration("the timeout of the install").into());
+    }
+    let (permit, cancellation, earlier_attempt) = match start {
+        Some(start) => (Some(start.permit), Some(start.cancellation), start.earlier_attempt),
+        None => (None, None, false),
+    };
+    let policy = workspace.client().retry();
+    let retry = Retry {
+        client: workspace.client(),
+        limiter: &workspace.state().posts,
+        events: &events,
+        deadline,
+        backoff: policy.backoff,
+        max_attempts: policy.max_attempts,
+        last_attempt: LastAttempt::Reserve(RESERVE),
+        cancellation: cancellation.as_ref(),
+    };
+    let mut attempt =
+        CreateAttempt { workspace, body, deadline, events: &events, count: 0, ambiguous: None };
+    match retry.run(permit, &mut attempt).await {
+        Ok(response) => {
+            let elapsed = deadline.elapsed(workspace.client().runtime().now());
+            let attempts = Attempts { count: attempt.count, elapsed };
+            created(workspace, &response, events, attempts)
+        }
+        Err(exhausted) => Err(failed(exhausted, attempt.ambiguous, earlier_attempt)),
+    }
+}
+
+struct CreateAttempt<'a> {
+    workspace: &'a Workspace,
+    body: &'a CreateConnectorReq,
+    deadline: Deadline,
+    events: &'a EventSink,
+    count: u32,
+    /// The last error response to an attempt that may have created the connector all the same. Every later
+    /// outcome of this creation is ambiguous, too.
+    ambiguous: Option<ErrorResponse>,
+}
+
+impl Attempt for CreateAttempt<'_> {
+    type Output = Response;
+
+    async fn send(&mut self, permit: Permit) -> Result<Response, FailedAttempt> {
+        let workspace = self.workspace;
+        self.count = self.count.saturating_add(1);
+        self.events.emit(&Event::Creating { attempt: self.count });
+        let request = workspace.create_request(self.body);
+        send(workspace.client(), &workspace.state().posts, request, self.deadline, permit).await
+    }
+
+    fn is_retryable(&mut self, error: &AttemptError) -> bool {
+        is_retryable_create(error, self.workspace.client().retry().create_after_server_error)
+    }
+
+    fn keep(&mut self, error: AttemptError) {
+        if state_after_create(&error).may_exist()
+            && let AttemptError::Response(response) = error
+        {
+            self.ambiguous = Some(response);
+        }
+    }
+}
+
+/// Turns a 2xx into the pending channel: the connector exists, whatever else the response says.
+fn created(
+    workspace: &Workspace,
+    response: &Response,
+    events: EventSink,
+    attempts: Attempts,
+) -> Result<PendingChannel, Error> {
+    let key = workspace.client().key();
+    let status = match ConnectorStatus::decode(&response.body) {
+        Ok(status) => status,
+        Err(problem) => {
+            let malformed = MalformedResponse::new(response, &problem, key);
+            let Some(id) = salvage_id(&response.body) else {
+                let error = CreatedIdUnknown { response: malformed, attempts };
+                return Err(Error::CreatedIdUnknown(Box::new(error)));
+            };
+            let problem = malformed.problem;
+            tracing::warn!(%id, problem, "the response to the creation is malformed; its id is used");
+            ConnectorStatus { id, workspace_id: None, channel_id: None }
+        }
+    };
+    events.emit(&Event::Created { connector_id: status.id });
+    Ok(PendingChannel::created(workspace.clone(), &status, response, events))
+}
+
+/// Turns the last error of a creation into what it means for the connector. `ambiguous` is the error response to
+/// an earlier attempt, `earlier_attempt` one of an earlier run: both may have created a connector.
+fn failed(
+    Exhausted { error, attempts, .. }: Exhausted,
+    ambiguous: Option<ErrorResponse>,
+    earlier_attempt: bool,
+) -> Error {
+    let reason = match (&error, state_after_create(&error)) {
+        (AttemptError::Response(response), ConnectorState::NotCreated)
+            if response.status == 409 && (ambiguous.is_some() || earlier_attempt) =>
+        {
+            UnknownReason::AlreadyExists
+        }
+        (_, ConnectorState::NotCreated) if ambiguous.is_some() => UnknownReason::ServerError,
+        (_, ConnectorState::NotCreated) if earlier_attempt => UnknownReason::EarlierAttempt,
+        (_, ConnectorState::NotCreated) => match error {
+            AttemptError::Response(response) => {
+                return Error::Refused(Box::new(Refused { response, attempts }));
+            }
+            AttemptError::Transport(cause) => {
+                return Error::Unreachable(Box::new(Unreachable { cause, attempts }));
+            }
+            _ => UnknownReason::NoResponse,
+        },
+        (AttemptError::Response(response), _) if response.status >= 500 => {
+            UnknownReason::ServerError
+        }
+        _ => UnknownReason::NoResponse,
+    };
+    let unknown = OutcomeUnknown { reason, last: Some(error), earlier: ambiguous, attempts };
+    Error::OutcomeUnknown(Box::new(unknown))
+}

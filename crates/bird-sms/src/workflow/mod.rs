@@ -1,0 +1,13 @@
+//! The install of one channel: create the connector, wait for its channel.
+
+mod create;
+mod install;
+mod poll_schedule;
+mod read;
+mod retry;
+mod wait;
+
+pub(crate) use create::{Cancellation, CreateStart, create};
+pub use install::InstallSmsChannel;
+pub(crate) use poll_schedule::PollSchedule;
+pub use wait::PendingChannel;

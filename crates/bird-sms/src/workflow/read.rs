@@ -1,0 +1,145 @@
+//! The GET: what a read and a poll are made of.
+
+use std::time::Duration;
+
+use bird_api::Response;
+use tokio::time::Instant;
+
+use super::retry::{Attempt, FailedAttempt, LastAttempt, Retry, Tolerance, is_retryable_get, send};
+use crate::client::Workspace;
+use crate::event::EventSink;
+use crate::model::DecodeConnector;
+use crate::transport::{Deadline, Permit};
+use crate::{AttemptError, Connector, ConnectorId, Error, MalformedResponse, ReadError};
+
+impl Workspace {
+    /// Reads a connector. Failures that may pass are retried until the install timeout of the client.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a GET changes nothing.
+    pub async fn connector(&self, id: ConnectorId) -> Result<Connector, Error> {
+        let (deadline, policy) = (self.deadline(), self.client().retry());
+        let retry = Retry {
+            client: self.client(),
+            limiter: &self.state().gets,
+            events: &EventSink::default(),
+            deadline,
+            backoff: policy.backoff,
+            max_attempts: policy.max_attempts,
+            last_attempt: LastAttempt::Reserve(Duration::ZERO),
+            cancellation: None,
+        };
+        let mut history = GetHistory::default();
+        let mut attempt = GetAttempt {
+            workspace: self,
+            id,
+            deadline,
+            history: &mut history,
+            decode: Connector::decode,
+            purpose: Purpose::Read,
+        };
+        match retry.run(None, &mut attempt).await {
+            Ok((connector, _)) => Ok(connector),
+            Err(exhausted) => Err(Error::Read(Box::new(ReadError {
+                connector_id: id,
+                cause: exhausted.error,
+                attempts: exhausted.attempts,
+            }))),
+        }
+    }
+}
+
+/// What the GETs of one connector have seen so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct GetHistory {
+    /// The number of GETs that were sent.
+    pub(super) sent: u32,
+    /// Whether a response had the connector.
+    pub(super) seen: bool,
+    /// The number of malformed responses in a row.
+    pub(super) malformed: u32,
+}
+
+/// What a GET is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    Read,
+    /// A wait, for a connector that was created at this time, where it is known.
+    Poll {
+        created: Option<Instant>,
+    },
+}
+
+/// One GET of a connector, decoded as `T`.
+pub(super) struct GetAttempt<'a, T> {
+    pub(super) workspace: &'a Workspace,
+    pub(super) id: ConnectorId,
+    pub(super) deadline: Deadline,
+    pub(super) history: &'a mut GetHistory,
+    pub(super) decode: fn(&[u8]) -> Result<T, String>,
+    pub(super) purpose: Purpose,
+}
+
+impl<T: DecodeConnector> GetAttempt<'_, T> {
+    fn tolerance(&self) -> Tolerance {
+        let Purpose::Poll { created } = self.purpose else { return Tolerance::default() };
+        let client = self.workspace.client();
+        let policy = client.poll();
+        let age = created.map(|at| client.runtime().now().saturating_duration_since(at));
+        Tolerance {
+            not_found: !self.history.seen && age.is_some_and(|age| age < policy.not_found_grace),
+            malformed: self.history.malformed < policy.max_malformed,
+        }
+    }
+
+    /// Decodes the response, and checks that it is about the connector that was asked for.
+    fn decode(&mut self, response: &Response) -> Result<T, AttemptError> {
+        let workspace = self.workspace;
+        let decoded = (self.decode)(&response.body).map_err(|problem| {
+            let key = workspace.client().key();
+            AttemptError::Malformed(MalformedResponse::new(response, &problem, key))
+        });
+        match &decoded {
+            Err(AttemptError::Malformed(response)) if response.cut => {}
+            Err(_) => self.history.malformed += 1,
+            Ok(_) => self.history.malformed = 0,
+        }
+        let decoded = decoded?;
+        let (id, workspace_id) = decoded.ids();
+        if id != self.id {
+            return Err(AttemptError::OtherConnector(id));
+        }
+        if let Some(other) = workspace_id.filter(|id| *id != workspace.id()) {
+            return Err(AttemptError::OtherWorkspace(other));
+        }
+        self.history.seen = true;
+        Ok(decoded)
+    }
+}
+
+impl<T: DecodeConnector> Attempt for GetAttempt<'_, T> {
+    type Output = (T, Response);
+
+    async fn send(&mut self, permit: Permit) -> Result<Self::Output, FailedAttempt> {
+        let workspace = self.workspace;
+        self.history.sent = self.history.sent.saturating_add(1);
+        let request = workspace.get_request(self.id);
+        let limiter = &workspace.state().gets;
+        match send(workspace.client(), limiter, request, self.deadline, permit).await {
+            Ok(response) => Ok((self.decode(&response)?, response)),
+            Err(failed) => {
+                self.history.malformed = 0;
+                Err(failed)
+            }
+        }
+    }
+
+    fn is_retryable(&mut self, error: &AttemptError) -> bool {
+        is_retryable_get(error, self.tolerance())
+    }
+}

@@ -1,0 +1,254 @@
+//! The one retry loop, and the rules that say which request may be sent again.
+//!
+//! | the attempt ended with | POST: state of the connector | POST | GET |
+//! |---|---|---|---|
+//! | no connection: DNS, TCP, TLS, a proxy that refused | `NotCreated` | retried | retried |
+//! | a certificate that is refused, no root certificates, a followed redirect | `NotCreated` (redirect: `Unknown`) | not retried | not retried |
+//! | timeout, reset, EOF before a response | `Unknown`, unless provably not sent | not retried, unless provably not sent | retried |
+//! | 408 | `Unknown` | not retried | retried |
+//! | 429 | `NotCreated`: the vendor says that it was not processed | retried | retried |
+//! | 501, 505 | `Unknown` | not retried | not retried |
+//! | other 5xx | `Unknown`: the vendor calls a retry safe | retried, as the [`RetryPolicy`](crate::RetryPolicy) allows | retried |
+//! | 404 | `NotCreated` | not retried | retried during the grace period after the creation |
+//! | 3xx, other 4xx | `NotCreated` | not retried | not retried |
+//! | 2xx, malformed | exists, see `create` | not retried | retried a few times |
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bird_api::Response;
+use futures_util::future::{Either, select};
+use reqwest::{Request, StatusCode};
+
+use super::create::Cancellation;
+use crate::error::chain;
+use crate::event::EventSink;
+use crate::transport::{Deadline, Permit, RateLimiter, retry_after};
+use crate::{
+    AttemptError, Attempts, Backoff, Client, ConnectorState, ErrorResponse, Event, TransportError,
+};
+
+/// Returns whether a POST that ended like this may be sent again: only where that is known to create nothing twice.
+pub(crate) fn is_retryable_create(error: &AttemptError, after_server_error: bool) -> bool {
+    match error {
+        AttemptError::Response(response) => match response.status {
+            429 => true,
+            501 | 505 => false,
+            500..=599 => after_server_error,
+            _ => false,
+        },
+        AttemptError::Transport(error) => !error.kind().is_final() && !error.may_have_been_sent(),
+        _ => false,
+    }
+}
+
+/// What a GET tolerates beyond failures that pass on their own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tolerance {
+    /// A 404, while a new connector may not be visible to reads yet.
+    pub(crate) not_found: bool,
+    /// A malformed response.
+    pub(crate) malformed: bool,
+}
+
+/// Returns whether a GET that ended like this may succeed later. A GET changes nothing, so that nothing else counts.
+pub(crate) fn is_retryable_get(error: &AttemptError, tolerance: Tolerance) -> bool {
+    match error {
+        AttemptError::Response(response) => match response.status {
+            404 => tolerance.not_found,
+            501 | 505 => false,
+            408 | 429 | 500..=599 => true,
+            _ => false,
+        },
+        AttemptError::Transport(error) => !error.kind().is_final(),
+        AttemptError::Malformed(response) => response.cut || tolerance.malformed,
+        AttemptError::OtherConnector(_) | AttemptError::OtherWorkspace(_) => false,
+    }
+}
+
+/// Returns what is known of the connector after a POST that ended like this.
+pub(crate) fn state_after_create(error: &AttemptError) -> ConnectorState {
+    match error {
+        AttemptError::Response(response) if !matches!(response.status, 408 | 500..) => {
+            ConnectorState::NotCreated
+        }
+        AttemptError::Transport(error) if !error.may_have_been_sent() => ConnectorState::NotCreated,
+        _ => ConnectorState::Unknown,
+    }
+}
+
+/// An attempt that failed, and the delay that the server asked for.
+#[derive(Debug)]
+pub(crate) struct FailedAttempt {
+    pub(crate) error: AttemptError,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl From<AttemptError> for FailedAttempt {
+    fn from(error: AttemptError) -> Self {
+        Self { error, retry_after: None }
+    }
+}
+
+/// Sends a request once. A response with a status other than 2xx is a failure, and a 429 throttles the limiter.
+pub(crate) async fn send(
+    client: &Client,
+    limiter: &RateLimiter,
+    request: Request,
+    deadline: Deadline,
+    permit: Permit,
+) -> Result<Response, FailedAttempt> {
+    let runtime = client.runtime();
+    let remaining = deadline.remaining(runtime.now());
+    let response = match client.exchange(request, remaining, permit).await {
+        Ok(response) if response.status.is_success() => return Ok(response),
+        Ok(response) => response,
+        Err(error) => return Err(AttemptError::Transport(error).into()),
+    };
+    let cap = client.retry().retry_after_cap;
+    let retry_after = retry_after(&response.headers, runtime.system_time(), cap);
+    if response.status == StatusCode::TOO_MANY_REQUESTS {
+        limiter.throttle(runtime.now(), retry_after);
+    }
+    let error = AttemptError::Response(ErrorResponse::new(&response, client.key()));
+    Err(FailedAttempt { error, retry_after })
+}
+
+/// What the retry loop repeats: the create, the read and the poll.
+pub(crate) trait Attempt {
+    type Output;
+
+    /// Makes one attempt.
+    async fn send(&mut self, permit: Permit) -> Result<Self::Output, FailedAttempt>;
+
+    /// Returns whether the attempt may be made again after this error.
+    fn is_retryable(&mut self, error: &AttemptError) -> bool;
+
+    /// Keeps an error that another attempt follows.
+    fn keep(&mut self, _error: AttemptError) {}
+}
+
+/// When an attempt is made again, and until when.
+pub(crate) struct Retry<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) limiter: &'a RateLimiter,
+    pub(crate) events: &'a EventSink,
+    pub(crate) deadline: Deadline,
+    pub(crate) backoff: Backoff,
+    pub(crate) max_attempts: u32,
+    pub(crate) last_attempt: LastAttempt,
+    pub(crate) cancellation: Option<&'a Cancellation>,
+}
+
+/// What happens to a delay that would end at the deadline or after it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LastAttempt {
+    /// No attempt starts later than this before the deadline.
+    Reserve(Duration),
+    /// The delay is cut, so that the last attempt starts this long before the deadline.
+    At(Duration),
+}
+
+impl LastAttempt {
+    /// Returns the delay before the next attempt, or `None` when no time is left for one.
+    ///
+    /// A delay that the server asked for is never cut.
+    pub(crate) fn fit(
+        self,
+        delay: Duration,
+        retry_after: Option<Duration>,
+        remaining: Duration,
+    ) -> Option<Duration> {
+        match self {
+            Self::Reserve(reserve) => (delay < remaining.saturating_sub(reserve)).then_some(delay),
+            Self::At(_) if delay < remaining => Some(delay),
+            Self::At(before) => {
+                let last = remaining.saturating_sub(before);
+                (!last.is_zero() && retry_after.is_none_or(|asked| asked <= last)).then_some(last)
+            }
+        }
+    }
+
+    /// Returns how long a permit may be waited for.
+    fn permit_timeout(self, remaining: Duration) -> Duration {
+        match self {
+            Self::Reserve(reserve) => remaining.saturating_sub(reserve),
+            Self::At(_) => remaining,
+        }
+    }
+}
+
+/// The end of the retry loop without a success.
+#[derive(Debug)]
+pub(crate) struct Exhausted {
+    pub(crate) error: AttemptError,
+    pub(crate) attempts: Attempts,
+    /// Whether the attempt would have been made again if there had been time.
+    pub(crate) retryable: bool,
+}
+
+impl Retry<'_> {
+    /// Makes attempts until one succeeds, one fails for good, or the deadline leaves no time for another.
+    ///
+    /// The first attempt uses `permit`, or waits for one until the deadline.
+    pub(crate) async fn run<A: Attempt>(
+        &self,
+        permit: Option<Permit>,
+        attempt: &mut A,
+    ) -> Result<A::Output, Exhausted> {
+        let runtime = self.client.runtime();
+        let remaining = || self.deadline.remaining(runtime.now());
+        let attempts = |count| Attempts { count, elapsed: self.deadline.elapsed(runtime.now()) };
+        let mut permit = match permit {
+            Some(permit) => permit,
+            None => match self.limiter.acquire(runtime, remaining()).await {
+                Some(permit) => permit,
+                None => {
+                    let error = AttemptError::Transport(TransportError::rate_limited());
+                    return Err(Exhausted { error, attempts: attempts(0), retryable: true });
+                }
+            },
+        };
+        let mut count = 0_u32;
+        loop {
+            count = count.saturating_add(1);
+            let FailedAttempt { error, retry_after } = match attempt.send(permit).await {
+                Ok(output) => return Ok(output),
+                Err(failed) => failed,
+            };
+            let retryable = attempt.is_retryable(&error);
+            let backoff = self.backoff.delay(count - 1, runtime.random());
+            let delay = retry_after.map_or(backoff, |asked| asked.max(backoff));
+            let delay = self.last_attempt.fit(delay, retry_after, remaining());
+            let next = match delay.filter(|_| retryable && count < self.max_attempts) {
+                Some(delay) => {
+                    self.events.emit(&Event::Retrying { after: delay, reason: chain(&error) });
+                    self.acquire_after(delay).await
+                }
+                None => None,
+            };
+            match next {
+                Some(next) => permit = next,
+                None => return Err(Exhausted { error, attempts: attempts(count), retryable }),
+            }
+            attempt.keep(error);
+        }
+    }
+
+    /// Waits for the delay and then for a permit. `None` when the deadline or the cancellation comes first.
+    async fn acquire_after(&self, delay: Duration) -> Option<Permit> {
+        let runtime = self.client.runtime();
+        let permit = async {
+            runtime.sleep(delay).await;
+            let remaining = self.deadline.remaining(runtime.now());
+            self.limiter.acquire(runtime, self.last_attempt.permit_timeout(remaining)).await
+        };
+        match self.cancellation {
+            None => permit.await,
+            Some(cancellation) => match select(cancellation.clone(), pin!(permit)).await {
+                Either::Left(((), _)) => None,
+                Either::Right((permit, _)) => permit,
+            },
+        }
+    }
+}

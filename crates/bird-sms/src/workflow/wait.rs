@@ -1,0 +1,278 @@
+//! The second half of an install: polling the connector until its channel is ready.
+
+use std::time::Duration;
+
+use bird_api::Response;
+use tokio::time::Instant;
+
+use super::poll_schedule::{LAST_POLL, PollSchedule, PollTimer};
+use super::read::{GetAttempt, GetHistory, Purpose};
+use super::retry::{Attempt, Exhausted, Retry};
+use crate::client::Workspace;
+use crate::event::EventSink;
+use crate::model::ConnectorStatus;
+use crate::transport::{Deadline, Permit};
+use crate::{
+    AttemptError, Attempts, ConnectorId, Error, Event, NotReady, ReadError, SmsChannel,
+    TransportError,
+};
+
+impl Workspace {
+    /// Returns the pending channel of a connector that exists, to resume the wait for it. Nothing is sent until
+    /// [`wait`](PendingChannel::wait) is called.
+    pub fn pending_channel(&self, connector_id: ConnectorId) -> PendingChannel {
+        PendingChannel::resume(self.clone(), connector_id)
+    }
+}
+
+/// An SMS channel that is being provisioned: its connector exists.
+///
+/// ```no_run
+/// # async fn example(workspace: bird_sms::Workspace, request: bird_sms::SmsConnectorRequest) -> Result<(), bird_sms::Error> {
+/// let pending = workspace.create_sms_connector(&request).await?;
+/// let id = pending.connector_id(); // store it
+/// let channel = pending.wait().await?;
+/// // or, after a restart:
+/// let channel = workspace.pending_channel(id).wait().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "the connector exists; wait for its channel, or at least store its id"]
+pub struct PendingChannel {
+    workspace: Workspace,
+    connector_id: ConnectorId,
+    /// When the connector was created, if this process created it.
+    created: Option<Instant>,
+    /// The channel, if the response to the creation had it.
+    ready: Option<Box<SmsChannel>>,
+    events: EventSink,
+    timeout: Option<Duration>,
+    schedule: PollSchedule,
+    history: GetHistory,
+}
+
+/// The result of a poll, after its retries.
+enum PollResult {
+    Ready(Box<SmsChannel>),
+    Pending,
+    /// The poll failed, and may succeed later.
+    Failed(Exhausted),
+    /// No later poll will succeed.
+    Fatal(Exhausted),
+}
+
+impl PendingChannel {
+    fn resume(workspace: Workspace, connector_id: ConnectorId) -> Self {
+        Self {
+            workspace,
+            connector_id,
+            created: None,
+            ready: None,
+            events: EventSink::default(),
+            timeout: None,
+            schedule: PollSchedule::default(),
+            history: GetHistory::default(),
+        }
+    }
+
+    pub(super) fn created(
+        workspace: Workspace,
+        status: &ConnectorStatus,
+        response: &Response,
+        events: EventSink,
+    ) -> Self {
+        let now = workspace.client().runtime().now();
+        let ours = status.workspace_id.is_none_or(|id| id == workspace.id());
+        // A response about another workspace is left to the next poll, which refuses it.
+        let ready = status
+            .channel_id
+            .filter(|_| ours)
+            .map(|id| Box::new(SmsChannel::new(id, status.id, workspace.id(), &response.body)));
+        Self { created: Some(now), ready, events, ..Self::resume(workspace, status.id) }
+    }
+
+    /// Returns the id of the connector. Stored, it is all that is needed to continue after a restart.
+    #[must_use]
+    pub fn connector_id(&self) -> ConnectorId {
+        self.connector_id
+    }
+
+    /// Sets how long [`wait`](Self::wait) or a [`poll`](Self::poll) may take. Default: the install timeout of the
+    /// client.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Calls `observer` with each [`Event`] of [`wait`](Self::wait).
+    pub fn observe(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.events = EventSink::new(observer);
+        self
+    }
+
+    pub(crate) fn schedule(mut self, schedule: PollSchedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    pub(crate) fn events(mut self, events: EventSink) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Polls once: returns the channel, or `None` while it is being provisioned. A channel that came with the
+    /// response to the creation is returned without a request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], also for a failure that [`wait`](Self::wait) would have retried, such as a rate limit.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a poll changes nothing.
+    pub async fn poll(&mut self) -> Result<Option<SmsChannel>, Error> {
+        if let Some(channel) = self.ready.take() {
+            return Ok(Some(*channel));
+        }
+        let deadline = self.deadline();
+        let workspace = self.workspace.clone();
+        let runtime = workspace.client().runtime();
+        let permit = workspace.state().gets.acquire(runtime, deadline.remaining(runtime.now()));
+        let result = match permit.await {
+            Some(permit) => self.attempt(&workspace, deadline).send(permit).await,
+            None => Err(AttemptError::Transport(TransportError::rate_limited()).into()),
+        };
+        match result {
+            Ok((status, response)) => Ok(self.channel(&status, &response)),
+            Err(failed) => {
+                let elapsed = deadline.elapsed(runtime.now());
+                Err(self.read_error(failed.error, Attempts { count: 1, elapsed }))
+            }
+        }
+    }
+
+    /// Waits until the channel is ready.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotReady`] at the deadline, [`Error::Read`] when no later poll can succeed. Both have the id of
+    /// the connector.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a wait changes nothing. [`Workspace::pending_channel`] resumes it from
+    /// [`connector_id`](Self::connector_id).
+    pub async fn wait(mut self) -> Result<SmsChannel, Error> {
+        let deadline = self.deadline();
+        self.wait_until(deadline).await
+    }
+
+    fn deadline(&self) -> Deadline {
+        let client = self.workspace.client();
+        let timeout = self.timeout.unwrap_or(client.install_timeout());
+        Deadline::start(client.runtime().now(), timeout)
+    }
+
+    pub(crate) async fn wait_until(&mut self, deadline: Deadline) -> Result<SmsChannel, Error> {
+        if let Some(channel) = self.ready.take() {
+            self.events.emit(&Event::Ready { channel_id: channel.id });
+            return Ok(*channel);
+        }
+        if deadline.timeout().is_zero() {
+            // A configuration error would not have the id of a connector that exists.
+            return Err(self.not_ready(Duration::ZERO, None));
+        }
+        let workspace = self.workspace.clone();
+        let runtime = workspace.client().runtime();
+        let began = runtime.now();
+        let waited = || runtime.now().saturating_duration_since(began);
+        let mut timer = PollTimer::new(&workspace, self.schedule, self.created, deadline);
+        while let Some(mut due) = timer.next().await {
+            let polls = self.history.sent;
+            let permit = due.permit.take();
+            let result = self.poll_once(&workspace, permit, deadline).await;
+            // A poll that was retried came later than it was due, which says nothing about the estimate.
+            let first_attempt = self.history.sent == polls.saturating_add(1);
+            match result {
+                PollResult::Ready(channel) => {
+                    timer.observe(&due, first_attempt, true);
+                    self.events.emit(&Event::Ready { channel_id: channel.id });
+                    return Ok(*channel);
+                }
+                PollResult::Pending => {
+                    timer.observe(&due, first_attempt, false);
+                    let polls = self.history.sent;
+                    self.events.emit(&Event::Polled { polls, waited: waited() });
+                }
+                PollResult::Failed(last) => return Err(self.not_ready(waited(), Some(last.error))),
+                PollResult::Fatal(Exhausted { error, attempts, .. }) => {
+                    let count = self.history.sent;
+                    return Err(self.read_error(error, Attempts { count, ..attempts }));
+                }
+            }
+        }
+        Err(self.not_ready(waited(), None))
+    }
+
+    /// Polls, and retries a poll that failed until the deadline.
+    async fn poll_once(
+        &mut self,
+        workspace: &Workspace,
+        permit: Option<Permit>,
+        deadline: Deadline,
+    ) -> PollResult {
+        let client = workspace.client();
+        let events = self.events.clone();
+        let retry = Retry {
+            client,
+            limiter: &workspace.state().gets,
+            events: &events,
+            deadline,
+            backoff: client.poll().backoff,
+            max_attempts: u32::MAX,
+            last_attempt: LAST_POLL,
+            cancellation: None,
+        };
+        let result = retry.run(permit, &mut self.attempt(workspace, deadline)).await;
+        match result {
+            Ok((status, response)) => match self.channel(&status, &response) {
+                Some(channel) => PollResult::Ready(Box::new(channel)),
+                None => PollResult::Pending,
+            },
+            Err(exhausted) if exhausted.retryable => PollResult::Failed(exhausted),
+            Err(exhausted) => PollResult::Fatal(exhausted),
+        }
+    }
+
+    fn attempt<'a>(
+        &'a mut self,
+        workspace: &'a Workspace,
+        deadline: Deadline,
+    ) -> GetAttempt<'a, ConnectorStatus> {
+        GetAttempt {
+            workspace,
+            id: self.connector_id,
+            deadline,
+            history: &mut self.history,
+            decode: ConnectorStatus::decode,
+            purpose: Purpose::Poll { created: self.created },
+        }
+    }
+
+    fn channel(&self, status: &ConnectorStatus, response: &Response) -> Option<SmsChannel> {
+        let id = status.channel_id?;
+        Some(SmsChannel::new(id, self.connector_id, self.workspace.id(), &response.body))
+    }
+
+    pub(crate) fn not_ready(&self, waited: Duration, last: Option<AttemptError>) -> Error {
+        let GetHistory { sent: polls, seen, .. } = self.history;
+        let connector_id = self.connector_id;
+        Error::NotReady(Box::new(NotReady { connector_id, waited, polls, seen, last }))
+    }
+
+    fn read_error(&self, cause: AttemptError, attempts: Attempts) -> Error {
+        let connector_id = self.connector_id;
+        Error::Read(Box::new(ReadError { connector_id, cause, attempts }))
+    }
+}
