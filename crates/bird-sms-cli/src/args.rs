@@ -20,7 +20,7 @@ pub struct Args {
     pub command: Command,
     /// What holds for every command.
     #[command(flatten)]
-    pub shared: Shared,
+    pub shared: SharedArgs,
 }
 
 /// Without the marks that rustdoc wants.
@@ -42,7 +42,7 @@ fn exit_codes() -> String {
 /// What holds for every command.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Shared options")]
-pub struct Shared {
+pub struct SharedArgs {
     /// The workspace: a UUID
     #[arg(
         long,
@@ -86,22 +86,22 @@ pub struct Shared {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Install an SMS channel and print its id
-    Install(Install),
+    Install(InstallArgs),
     /// Go on waiting for the channel of a connector that exists, and print its id
-    Wait(Connector),
+    Wait(ConnectorArgs),
     /// Install many SMS channels, from a file, at the speed that the limits allow
-    Batch(Batch),
+    Batch(BatchArgs),
     /// Show a connector
-    Connector(Connector),
+    Connector(ConnectorArgs),
     /// Serve a local Bird to try things out with
-    Sandbox(Sandbox),
+    Sandbox(SandboxArgs),
     /// Print the completions for a shell
-    Completions(Completions),
+    Completions(CompletionsArgs),
 }
 
 /// The arguments of `bird-sms install`.
 #[derive(Debug, clap::Args)]
-pub struct Install {
+pub struct InstallArgs {
     /// The name of the connector
     #[arg(long)]
     pub name: String,
@@ -125,7 +125,7 @@ pub struct Install {
 
 /// The arguments of `bird-sms wait` and `bird-sms connector`.
 #[derive(Debug, clap::Args)]
-pub struct Connector {
+pub struct ConnectorArgs {
     /// The connector: a UUID
     pub connector_id: String,
 }
@@ -133,7 +133,7 @@ pub struct Connector {
 /// The arguments of `bird-sms batch`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = BATCH_HELP)]
-pub struct Batch {
+pub struct BatchArgs {
     /// The rows: CSV with a header, or JSON Lines; `-` reads standard input
     #[arg(value_name = "FILE")]
     pub input: PathBuf,
@@ -156,8 +156,8 @@ pub struct Batch {
 
     /// The connector of a row whose outcome is unknown, as the dashboard shows it; may be given more
     /// than once
-    #[arg(long, value_name = "PHONE_NUMBER_ID=CONNECTOR_ID", value_parser = adopted)]
-    pub adopt: Vec<Adopted>,
+    #[arg(long, value_name = "PHONE_NUMBER_ID=CONNECTOR_ID", value_parser = parse_adoption)]
+    pub adopt: Vec<Adoption>,
 
     /// How many creations a second the workspace takes
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
@@ -183,18 +183,18 @@ which nobody knows whether a connector was created is reported and left alone.";
 
 /// A connector that somebody looked up.
 #[derive(Clone, Copy, Debug)]
-pub struct Adopted {
+pub struct Adoption {
     /// The phone number that it is for.
     pub phone_number_id: PhoneNumberId,
     /// Its id.
     pub connector_id: ConnectorId,
 }
 
-fn adopted(text: &str) -> Result<Adopted, String> {
+fn parse_adoption(text: &str) -> Result<Adoption, String> {
     let (number, connector) =
         text.split_once('=').ok_or("is not PHONE_NUMBER_ID=CONNECTOR_ID".to_owned())?;
     let problem = |error: ParseIdError| error.to_string();
-    Ok(Adopted {
+    Ok(Adoption {
         phone_number_id: number.parse().map_err(problem)?,
         connector_id: connector.parse().map_err(problem)?,
     })
@@ -202,7 +202,7 @@ fn adopted(text: &str) -> Result<Adopted, String> {
 
 /// The arguments of `bird-sms sandbox`.
 #[derive(Debug, clap::Args)]
-pub struct Sandbox {
+pub struct SandboxArgs {
     /// Where to listen: a loopback address; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
@@ -226,7 +226,7 @@ pub struct Sandbox {
 
 /// The arguments of `bird-sms completions`.
 #[derive(Debug, clap::Args)]
-pub struct Completions {
+pub struct CompletionsArgs {
     /// The shell
     pub shell: clap_complete::Shell,
 }

@@ -1,57 +1,60 @@
+//! The commands but for the batch: each parses, calls the library and prints.
+
 use std::convert::identity;
 use std::io::{self, Write};
 use std::path::Path;
 
-use bird_sms::{ConnectorId, SmsChannel};
+use bird_sms::ConnectorId;
 use clap::CommandFactory;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::args::{self, Args, Command, Shared};
+use crate::args::{Args, BatchArgs, Command, ConnectorArgs, InstallArgs, SandboxArgs, SharedArgs};
+use crate::error::CliError;
 use crate::exit::Code;
-use crate::interrupt::{failure, interrupted};
+use crate::output::{print, print_channel, print_connector, print_line};
 use crate::progress::Progress;
-use crate::report::{self, Failure};
-use crate::settings::connect;
+use crate::signal::{aborted, interrupted};
+use crate::workspace::build_workspace;
 
-/// Tells what is wrong with the arguments, as they ask for it. Help and versions are no errors.
+/// Prints what is wrong with the arguments, as JSON where they ask for it. Help and version are no errors.
 #[must_use]
 pub fn refuse(error: &clap::Error) -> Code {
     let json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
     if !error.use_stderr() || !json {
-        // There is nobody left to tell when this fails.
+        // Nothing is left to do when the stream is closed.
         let _ = error.print();
         return if error.use_stderr() { Code::Usage } else { Code::Done };
     }
-    // What is wrong comes first; how it would be right is for people.
+    // The problem comes first; the usage after it is for a person.
     let text = error.render().to_string();
     let problem: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     let problem = problem.join(" ");
-    let failure = Failure::Usage(problem.trim_start_matches("error: ").to_owned());
-    failure.tell(true, None);
-    failure.code()
+    let error = CliError::Usage(problem.trim_start_matches("error: ").to_owned());
+    error.print(true, None);
+    error.code()
 }
 
 /// Runs the command to its end.
 #[must_use]
 pub fn run(args: &Args) -> Code {
-    trace(args.shared.verbose);
+    start_tracing(args.shared.verbose);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(execute(args)),
-        Err(error) => Err(Failure::Unexpected(error.to_string())),
+        Err(error) => Err(CliError::Unexpected(error.to_string())),
     };
     match result {
         Ok(code) => code,
-        Err(failure) => {
-            failure.tell(args.shared.json, args.shared.workspace_id.as_deref());
-            failure.code()
+        Err(error) => {
+            error.print(args.shared.json, args.shared.workspace_id.as_deref());
+            error.code()
         }
     }
 }
 
-fn trace(verbose: u8) {
+fn start_tracing(verbose: u8) {
     let filter = match (verbose, std::env::var("RUST_LOG")) {
         (0, Ok(directives)) => directives.parse().unwrap_or_default(),
         (0, Err(_)) => return,
@@ -62,98 +65,100 @@ fn trace(verbose: u8) {
     tracing_subscriber::registry().with(layer).with(filter).init();
 }
 
-async fn execute(args: &Args) -> Result<Code, Failure> {
+async fn execute(args: &Args) -> Result<Code, CliError> {
     let shared = &args.shared;
     match &args.command {
-        Command::Install(install) => self::install(install, shared).await,
-        Command::Wait(connector) => wait(connector, shared).await,
-        Command::Connector(connector) => show(connector, shared).await,
-        Command::Batch(batch) => return self::batch(batch, shared).await,
-        Command::Sandbox(sandbox) => serve(sandbox).await,
-        Command::Completions(completions) => {
+        Command::Install(args) => install(args, shared).await,
+        Command::Wait(args) => wait(args, shared).await,
+        Command::Connector(args) => show_connector(args, shared).await,
+        Command::Batch(args) => return batch(args, shared).await,
+        Command::Sandbox(args) => serve_sandbox(args).await,
+        Command::Completions(args) => {
             let mut script = Vec::new();
             let mut command = Args::command();
-            clap_complete::generate(completions.shell, &mut command, "bird-sms", &mut script);
+            clap_complete::generate(args.shell, &mut command, "bird-sms", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
     }
     .map(|()| Code::Done)
 }
 
-async fn batch(batch: &args::Batch, shared: &Shared) -> Result<Code, Failure> {
-    let (summary, code) = crate::batch::batch(batch, shared).await?;
-    if batch.out.as_deref() == Some(Path::new("-")) {
-        // stdout carries the rows.
-        let _ = writeln!(io::stderr(), "{summary}");
+async fn batch(args: &BatchArgs, shared: &SharedArgs) -> Result<Code, CliError> {
+    let end = crate::batch::run(args, shared).await?;
+    if args.out.as_deref() == Some(Path::new("-")) {
+        // stdout has the rows.
+        let _ = writeln!(io::stderr(), "{}", end.summary);
     } else {
-        print_line(&summary)?;
+        print_line(&end.summary)?;
     }
-    Ok(code)
+    if let Some(error) = &end.error {
+        error.print(shared.json, shared.workspace_id.as_deref());
+    }
+    Ok(end.code)
 }
 
-async fn install(install: &args::Install, shared: &Shared) -> Result<(), Failure> {
-    let phone_number_id = install.phone_number_id.parse()?;
-    let use_case_id = install.use_case_id.as_deref().map(str::parse).transpose()?;
-    let connected = connect(shared, identity).await?;
+async fn install(args: &InstallArgs, shared: &SharedArgs) -> Result<(), CliError> {
+    let phone_number_id = args.phone_number_id.parse()?;
+    let use_case_id = args.use_case_id.as_deref().map(str::parse).transpose()?;
+    let connected = build_workspace(shared, identity).await?;
     let progress = Progress::new(shared.json);
     let observer = progress.clone();
-    let mut installation = connected
+    let mut install = connected
         .workspace
-        .install_sms_channel(&install.name, phone_number_id)
+        .install_sms_channel(&args.name, phone_number_id)
         .observe(move |event| observer.observe(event));
     if let Some(id) = use_case_id {
-        installation = installation.use_case_id(id);
+        install = install.use_case_id(id);
     }
-    if let Some(kind) = install.channel_message_type.as_deref() {
-        installation = installation.channel_message_type(kind.into());
+    if let Some(kind) = args.channel_message_type.as_deref() {
+        install = install.channel_message_type(kind.into());
     }
-    if let Some(conversational) = install.conversational {
-        installation = installation.conversational(conversational);
+    if let Some(conversational) = args.conversational {
+        install = install.conversational(conversational);
     }
     let result = tokio::select! {
-        result = installation.into_future() => result.map_err(Failure::Install),
-        code = interrupted() => Err(failure(code, &progress)),
+        result = install.into_future() => result.map_err(CliError::Install),
+        code = interrupted() => Err(aborted(code, progress.state())),
     };
     progress.finish();
     print_channel(&result?, shared.json)
 }
 
-async fn wait(connector: &args::Connector, shared: &Shared) -> Result<(), Failure> {
-    let id: ConnectorId = connector.connector_id.parse()?;
-    let connected = connect(shared, identity).await?;
+async fn wait(args: &ConnectorArgs, shared: &SharedArgs) -> Result<(), CliError> {
+    let id: ConnectorId = args.connector_id.parse()?;
+    let connected = build_workspace(shared, identity).await?;
     let progress = Progress::new(shared.json).of_connector(id);
     let observer = progress.clone();
     let pending =
         connected.workspace.pending_channel(id).observe(move |event| observer.observe(event));
     let result = tokio::select! {
-        result = pending.wait() => result.map_err(Failure::Install),
-        code = interrupted() => Err(failure(code, &progress)),
+        result = pending.wait() => result.map_err(CliError::Read),
+        code = interrupted() => Err(aborted(code, progress.state())),
     };
     progress.finish();
     print_channel(&result?, shared.json)
 }
 
-async fn show(connector: &args::Connector, shared: &Shared) -> Result<(), Failure> {
-    let id = connector.connector_id.parse()?;
-    let connected = connect(shared, identity).await?;
-    let progress = Progress::new(true);
+async fn show_connector(args: &ConnectorArgs, shared: &SharedArgs) -> Result<(), CliError> {
+    let id = args.connector_id.parse()?;
+    let connected = build_workspace(shared, identity).await?;
     let connector = tokio::select! {
-        result = connected.workspace.connector(id) => result.map_err(Failure::Read)?,
-        code = interrupted() => return Err(failure(code, &progress)),
+        result = connected.workspace.connector(id) => result.map_err(CliError::Read)?,
+        code = interrupted() => return Err(aborted(code, bird_sms::ConnectorState::NotCreated)),
     };
-    print_line(&report::connector(&connector, shared.json))
+    print_connector(&connector, shared.json)
 }
 
-async fn serve(sandbox: &args::Sandbox) -> Result<(), Failure> {
+async fn serve_sandbox(args: &SandboxArgs) -> Result<(), CliError> {
     let sandbox = bird_sandbox::Sandbox::builder()
-        .listen(sandbox.listen)
-        .provisioning_delay(sandbox.provisioning_delay)
-        .get_limit(sandbox.get_limit)
-        .post_limit(sandbox.post_limit)
-        .faults(sandbox.faults.iter().cloned())
+        .listen(args.listen)
+        .provisioning_delay(args.provisioning_delay)
+        .get_limit(args.get_limit)
+        .post_limit(args.post_limit)
+        .faults(args.faults.iter().cloned())
         .start()
         .await
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+        .map_err(|error| CliError::Usage(error.to_string()))?;
     print_line(&format!(
         "export BIRD_API_URL={}\nexport BIRD_WORKSPACE_ID={}\nexport BIRD_ACCESS_KEY={}",
         sandbox.base_url(),
@@ -163,37 +168,4 @@ async fn serve(sandbox: &args::Sandbox) -> Result<(), Failure> {
     interrupted().await;
     sandbox.shutdown().await;
     Ok(())
-}
-
-/// A channel that nobody is told of is one to be looked for.
-fn print_channel(channel: &SmsChannel, json: bool) -> Result<(), Failure> {
-    let SmsChannel { id, connector_id, .. } = channel;
-    write(&format!("{}\n", report::channel(channel, json))).map_err(|error| Failure::Ended {
-        code: Code::Unexpected,
-        message: format!(
-            "channel {id} of connector {connector_id} is ready, {}",
-            unwritten(&error)
-        ),
-        connector_id: Some(connector_id.to_string()),
-        connector_may_exist: true,
-    })
-}
-
-fn print_line(text: &str) -> Result<(), Failure> {
-    print(&format!("{text}\n"))
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    write(text).map_err(|error| Failure::Unexpected(unwritten(&error)))
-}
-
-fn unwritten(error: &io::Error) -> String {
-    format!("the result could not be written: {error}")
-}
-
-/// `println!` would panic when nobody reads.
-fn write(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()
 }

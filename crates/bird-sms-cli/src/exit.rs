@@ -2,29 +2,33 @@
 
 use std::process::ExitCode;
 
-use bird_sms::{Error, ReadFailure};
+use bird_sms::{ConnectorState, Error};
 
 /// The exit codes, and what each means for the connector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Code {
-    /// Done.
+    /// The command did what it was asked to do.
     Done = 0,
-    /// Unexpected.
+    /// Something failed that has no code of its own.
     Unexpected = 1,
-    /// Usage or configuration: nothing was sent.
+    /// The usage or the configuration is wrong: nothing was sent.
     Usage = 2,
-    /// Refused by Bird: nothing was created.
+    /// Bird refused: no connector was created.
     Refused = 3,
-    /// Not reachable: nothing was created.
+    /// Bird was not reached: no connector was created.
     Unreachable = 4,
-    /// A connector may exist, and its id is not known.
-    MayExist = 5,
-    /// The connector exists, but its channel is not there.
+    /// A connector exists or may exist, and its id is not known.
+    IdUnknown = 5,
+    /// The connector exists, and its channel is not ready.
     NotReady = 6,
-    /// Interrupted (SIGINT).
+    /// The connector could not be read, and this run created nothing.
+    ReadFailed = 7,
+    /// SIGHUP.
+    HungUp = 129,
+    /// SIGINT.
     Interrupted = 130,
-    /// Terminated (SIGTERM).
+    /// SIGTERM.
     Terminated = 143,
 }
 
@@ -35,64 +39,82 @@ impl From<Code> for ExitCode {
 }
 
 impl Code {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
+    /// All codes.
+    pub const ALL: [Self; 11] = [
         Self::Done,
         Self::Unexpected,
         Self::Usage,
         Self::Refused,
         Self::Unreachable,
-        Self::MayExist,
+        Self::IdUnknown,
         Self::NotReady,
+        Self::ReadFailed,
+        Self::HungUp,
         Self::Interrupted,
         Self::Terminated,
     ];
 
-    /// What it says, in a line.
+    /// Returns what the code means, in a line for a person.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done",
-            Self::Unexpected => "unexpected",
-            Self::Usage => "usage or configuration: nothing was sent",
-            Self::Refused => "refused by Bird: nothing was created",
-            Self::Unreachable => "not reachable: nothing was created",
-            Self::MayExist => "a connector may exist, and its id is not known",
+            Self::Unexpected => "unexpected error",
+            Self::Usage => "usage or configuration error: nothing was sent",
+            Self::Refused => "refused: no connector was created",
+            Self::Unreachable => "Bird was not reached: no connector was created",
+            Self::IdUnknown => "a connector may exist, and its id is not known",
             Self::NotReady => {
-                "the connector exists (its id is printed), but its channel is not there"
+                "the connector exists (its id is printed), and its channel is not ready"
             }
-            Self::Interrupted => "interrupted; after the creation the connector's id is printed",
-            Self::Terminated => "terminated; the same",
+            Self::ReadFailed => "the connector could not be read, and this run created nothing",
+            Self::HungUp => "hung up (SIGHUP); the id of the connector is printed if it is known",
+            Self::Interrupted => {
+                "interrupted (SIGINT); the id of the connector is printed if it is known"
+            }
+            Self::Terminated => {
+                "terminated (SIGTERM); the id of the connector is printed if it is known"
+            }
         }
     }
 
-    /// The code of an install or a wait that failed.
+    /// Returns the name of the error in JSON.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Unexpected => "unexpected",
+            Self::Usage => "usage",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::IdUnknown => "outcome-unknown",
+            Self::NotReady => "not-ready",
+            Self::ReadFailed => "read-failed",
+            Self::HungUp => "hung-up",
+            Self::Interrupted => "interrupted",
+            Self::Terminated => "terminated",
+        }
+    }
+
+    /// Returns the code of an install that failed.
     #[must_use]
     pub fn of_install(error: &Error) -> Self {
-        match error {
-            Error::Configuration(_) => Self::Usage,
-            Error::Refused(_) => Self::Refused,
-            Error::Unreachable(_) => Self::Unreachable,
-            Error::OutcomeUnknown(_) | Error::CreatedIdUnknown(_) => Self::MayExist,
-            Error::NotReady(_) | Error::Read(_) => Self::NotReady,
-            _ => Self::Unexpected,
+        match (error.connector_state(), error) {
+            (ConnectorState::Exists(_), _) => Self::NotReady,
+            (ConnectorState::Unknown | ConnectorState::ExistsIdUnknown, _) => Self::IdUnknown,
+            (ConnectorState::NotCreated, Error::Configuration(_)) => Self::Usage,
+            (ConnectorState::NotCreated, Error::Refused(_)) => Self::Refused,
+            (ConnectorState::NotCreated, Error::Unreachable(_)) => Self::Unreachable,
+            (ConnectorState::NotCreated, _) => Self::Unexpected,
         }
     }
 
-    /// The code of a read that failed, which says nothing of whether the connector exists.
+    /// Returns the code of a wait or a read that failed. Neither creates anything.
     #[must_use]
     pub fn of_read(error: &Error) -> Self {
         match error {
-            Error::Read(error) => match &error.cause {
-                // A server that is there and does not serve.
-                ReadFailure::Response(response) if matches!(response.status, 408 | 500..) => {
-                    Self::Unreachable
-                }
-                ReadFailure::Response(_) => Self::Refused,
-                ReadFailure::NoResponse(_) => Self::Unreachable,
-                _ => Self::Unexpected,
-            },
-            other => Self::of_install(other),
+            Error::Configuration(_) => Self::Usage,
+            Error::NotReady(error) if error.seen => Self::NotReady,
+            _ => Self::ReadFailed,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The command `bird-sms`, as a library so that its arguments can be documented and its parts tested.
 //!
-//! stdout carries the result alone. Progress, advice and errors go to stderr. The exit codes are those of
+//! stdout has the result alone. Progress, hints and errors go to stderr. The exit codes are those of
 //! [`exit::Code`].
 
 pub mod args;
@@ -8,9 +8,11 @@ pub mod exit;
 
 mod batch;
 mod commands;
-mod interrupt;
+mod error;
+mod output;
 mod progress;
-mod report;
-mod settings;
+mod regular_file;
+mod signal;
+mod workspace;
 
 pub use commands::{refuse, run};

@@ -1,36 +1,43 @@
-//! `bird-sms batch`: many installs, from a file, on record.
+//! `bird-sms batch`: many installs from a file, with a journal.
 
 mod input;
 mod journal;
-mod output;
+mod outcome;
+mod plan;
 mod progress;
+mod run;
+mod summary;
 
+use std::io;
 use std::path::Path;
-use std::pin::pin;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use bird_sms::{BatchItem, Error, PhoneNumberId, RateLimits, SmsConnectorRequest, Workspace};
-use futures_util::{StreamExt, stream};
+use bird_sms::{JournalState, PhoneNumberId, RateLimits, SmsConnectorRequest, UnknownRows};
 use same_file::Handle;
-use tokio::sync::oneshot;
 
 use self::input::{Input, Row};
-pub(crate) use self::journal::JournalError;
-use self::journal::{JournalFile, Standing, Story};
-use self::output::{Out, Outcome, Status, Summary};
-use self::progress::Progress;
-use crate::args::{Adopted, Batch, Shared};
+use self::journal::{JournalContent, JournalFile, JournalFileError};
+use self::plan::Plan;
+use self::run::Run;
+use crate::args::{Adoption, BatchArgs, SharedArgs};
+use crate::error::CliError;
 use crate::exit::Code;
-use crate::interrupt::interrupted;
-use crate::report::{Failure, to_json};
-use crate::settings::connect;
+use crate::output::to_json;
+use crate::workspace::build_workspace;
 
-/// Runs a batch to its end, or up to a signal. What to tell at the end, and how to exit.
-pub(crate) async fn batch(args: &Batch, shared: &Shared) -> Result<(String, Code), Failure> {
+/// The end of a batch.
+pub(crate) struct BatchEnd {
+    /// The counts, for a person or as JSON.
+    pub(crate) summary: String,
+    pub(crate) code: Code,
+    /// Why the batch stopped early, if it did.
+    pub(crate) error: Option<CliError>,
+}
+
+/// Runs a batch to its end, or up to a signal.
+pub(crate) async fn run(args: &BatchArgs, shared: &SharedArgs) -> Result<BatchEnd, CliError> {
     let input = Input::check(&args.input)
         .map_err(|error| unreadable(&args.input, &error))?
-        .map_err(|report| Failure::Usage(format!("{}: {report}", args.input.display())))?;
+        .map_err(|report| CliError::Usage(format!("{}: {report}", args.input.display())))?;
     let limits = RateLimits {
         posts_per_second: args.posts_per_second,
         gets_per_second: args.gets_per_second,
@@ -38,243 +45,79 @@ pub(crate) async fn batch(args: &Batch, shared: &Shared) -> Result<(String, Code
     if args.dry_run {
         return dry_run(args, shared, &input, limits);
     }
-    let connected = connect(shared, |client| client.rate_limits(limits)).await?;
-    let (journal, mut story) = JournalFile::open(&args.journal, connected.workspace.id())?;
-    let journal = Arc::new(journal);
+    let connected = build_workspace(shared, |client| client.rate_limits(limits)).await?;
+    let (journal, mut content) = JournalFile::open(&args.journal, connected.workspace.id())?;
     if let Some(out) = &args.out {
-        spare(out, &args.input, "rows")?;
-        spare(out, &args.journal, "journal")?;
+        ensure_not_overwriting(out, &args.input, "rows")?;
+        ensure_not_overwriting(out, &args.journal, "journal")?;
     }
-    for Adopted { phone_number_id, connector_id } in &args.adopt {
-        adoptable(&story, *phone_number_id)?;
+    adopt(args, &mut content.rows)?;
+    for Adoption { phone_number_id, connector_id } in &args.adopt {
         journal.adopt(*phone_number_id, *connector_id).await.map_err(|error| {
-            Failure::Unexpected(format!("the journal cannot be written: {error}; nothing was sent"))
+            CliError::Unexpected(format!(
+                "the journal cannot be written: {error}; nothing was sent"
+            ))
         })?;
-        story.adopt(*phone_number_id, *connector_id);
     }
-    let mut run = Run {
-        out: Out::open(args.out.as_deref(), shared.json)
-            .map_err(|error| Failure::Usage(format!("the output cannot be written: {error}")))?,
-        summary: Summary { rows: input.len(), ..Summary::default() },
-        progress: Progress::new(shared.json, input.len()),
-        journal,
+    let plan = plan(args, &input, content.rows)?;
+    let mut run = Run::new(args, shared, journal, plan, &input)
+        .map_err(|error| CliError::Usage(format!("the output cannot be written: {error}")))?;
+    run.report_skipped(&input)?;
+    let error = run.install(args, &connected.workspace, &input).await?;
+    let (summary, json) = (run.summary, shared.json);
+    let code = match &error {
+        Some(error) => error.code(),
+        None => summary.code(),
     };
-    run.leave_alone(args, &story, &input)?;
-    let signal = run.install(args, &connected.workspace, story, &input).await?;
-    let code = signal.unwrap_or_else(|| run.summary.code());
-    let text = if shared.json { to_json(&run.summary) } else { run.summary.text() };
-    Ok((text, code))
-}
-
-/// What a run tells, and where.
-struct Run {
-    out: Out,
-    summary: Summary,
-    progress: Progress,
-    journal: Arc<JournalFile>,
-}
-
-impl Run {
-    /// Tells of the rows that nothing is done for.
-    fn leave_alone(&mut self, args: &Batch, story: &Story, input: &Input) -> Result<(), Failure> {
-        let mut elsewhere = story.unfinished();
-        for row in input.rows().map_err(|error| unreadable(&args.input, &error))? {
-            let request = checked(row)?;
-            elsewhere -= usize::from(story.standing(request.phone_number_id()).is_unfinished());
-            if let Some(outcome) = left_alone(args, story, &request) {
-                self.tell(&outcome).map_err(|error| not_written(&error))?;
-            }
-        }
-        self.summary.ready_before = self.summary.ready;
-        if elsewhere > 0 {
-            self.progress.say(&format!(
-                "The journal tells of {elsewhere} other phone numbers whose connector exists or may \
-                 exist and is not ready; they are not in this file, and nothing is done for them"
-            ));
-        }
-        Ok(())
-    }
-
-    /// Installs the others. The code to exit with, when a signal ended it.
-    async fn install(
-        &mut self,
-        args: &Batch,
-        workspace: &Workspace,
-        story: Story,
-        input: &Input,
-    ) -> Result<Option<Code>, Failure> {
-        let rows = input.rows().map_err(|error| unreadable(&args.input, &error))?;
-        let items = items(rows, story, args.retry_unknown, Arc::clone(&self.journal));
-        let (stop, stopped) = oneshot::channel::<()>();
-        let mut stop = Some(stop);
-        let mut installs = workspace
-            .install_sms_channels(stream::iter(items))
-            .journal(Arc::clone(&self.journal))
-            .with_graceful_shutdown(async move {
-                // A sender that is gone never stops anything.
-                if stopped.await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            });
-        if let Some(concurrency) = args.concurrency {
-            installs = installs.concurrency(concurrency);
-        }
-        let (mut outcomes, mut signals) = (pin!(installs.start()), pin!(interrupted()));
-        let began = Instant::now();
-        let (mut signal, mut unrecorded, mut unwritten) = (None, None, None);
-        self.progress.begin(&self.summary);
-        loop {
-            let outcome = tokio::select! {
-                outcome = outcomes.next() => outcome,
-                code = &mut signals => {
-                    signals.set(interrupted());
-                    signal = Some(code);
-                    if !self.stop(&mut stop) {
-                        break;
-                    }
-                    continue;
-                }
-            };
-            let Some(outcome) = outcome else { break };
-            if let (Err(error @ Error::Journal(_)), None) = (&outcome.result, &unrecorded) {
-                unrecorded = Some(error.to_string());
-                self.stop(&mut stop);
-            }
-            let doubtful = self.journal.doubts(outcome.request.phone_number_id());
-            let outcome = Outcome::of(&outcome, doubtful);
-            if let Err(error) = self.tell(&outcome) {
-                unwritten = Some(error);
-                self.out = Out::Nowhere;
-                self.stop(&mut stop);
-            }
-            // After a signal the rows fail for a reason that everybody knows.
-            if let (Some(error), None) = (&outcome.error, &signal) {
-                self.progress.failure(outcome.phone_number_id(), error);
-            }
-            self.progress.advance(&self.summary, self.journal.created());
-        }
-        self.progress.finish();
-        if let Err(error) = self.out.flush() {
-            unwritten = Some(error);
-        }
-        self.summary.created = self.journal.created();
-        self.summary.finish(began.elapsed());
-        match (unrecorded, unwritten) {
-            (Some(error), _) => Err(Failure::Unexpected(format!("the batch was stopped: {error}"))),
-            (None, Some(error)) => Err(not_written(&error)),
-            (None, None) => Ok(signal),
-        }
-    }
-
-    /// Stops the batch, and says so. False when it was stopped before.
-    fn stop(&self, stop: &mut Option<oneshot::Sender<()>>) -> bool {
-        let Some(stop) = stop.take() else { return false };
-        // It is gone when there is nothing left to stop.
-        let _ = stop.send(());
-        self.progress
-            .say("Stopping: what was sent is heard out. From now on a signal stops at once");
-        true
-    }
-
-    fn tell(&mut self, outcome: &Outcome) -> std::io::Result<()> {
-        self.summary.count(outcome);
-        self.out.write(outcome)
-    }
-}
-
-/// What is to be done for each row, if anything.
-fn items(
-    rows: impl Iterator<Item = Row> + Send,
-    story: Story,
-    retry_unknown: bool,
-    journal: Arc<JournalFile>,
-) -> impl Iterator<Item = BatchItem> + Send {
-    rows.map_while(Result::ok).filter_map(move |request| {
-        let number = request.phone_number_id();
-        match story.standing(number) {
-            Standing::Nothing => Some(request.into()),
-            Standing::Created(id) => Some(BatchItem::resume(request, id)),
-            Standing::Unknown if retry_unknown => {
-                journal.doubt(number);
-                Some(request.into())
-            }
-            Standing::Unknown | Standing::Exists | Standing::Ready(..) => None,
-        }
-    })
-}
-
-fn not_written(error: &std::io::Error) -> Failure {
-    Failure::Unexpected(format!(
-        "the output cannot be written: {error}. The journal has what was done; the same command goes on"
-    ))
-}
-
-/// The outcome of a row that nothing is done for.
-fn left_alone(args: &Batch, story: &Story, request: &SmsConnectorRequest) -> Option<Outcome> {
-    match story.standing(request.phone_number_id()) {
-        Standing::Unknown if args.retry_unknown => None,
-        standing => Outcome::before(request, standing),
-    }
+    let summary = if json { to_json(&summary) } else { summary.text() };
+    // The summary says all that there is to say about a signal.
+    let error =
+        error.filter(|_| !matches!(code, Code::Interrupted | Code::Terminated | Code::HungUp));
+    Ok(BatchEnd { summary, code, error })
 }
 
 fn dry_run(
-    args: &Batch,
-    shared: &Shared,
+    args: &BatchArgs,
+    shared: &SharedArgs,
     input: &Input,
     limits: RateLimits,
-) -> Result<(String, Code), Failure> {
-    // An embedded sandbox has none yet.
+) -> Result<BatchEnd, CliError> {
+    // An embedded sandbox would be a new workspace.
     let workspace_id = shared.workspace_id.as_deref().filter(|_| !shared.sandbox);
     let workspace_id = workspace_id.map(str::parse).transpose()?;
-    let mut story = Story::read(&args.journal, workspace_id)?;
-    for Adopted { phone_number_id, connector_id } in &args.adopt {
-        adoptable(&story, *phone_number_id)?;
-        story.adopt(*phone_number_id, *connector_id);
-    }
-    let rows = input.len();
-    let (mut create, mut wait, mut done, mut left) = (0_u64, 0_u64, 0_u64, 0_u64);
-    for row in input.rows().map_err(|error| unreadable(&args.input, &error))? {
-        let request = checked(row)?;
-        match left_alone(args, &story, &request).map(|outcome| outcome.status) {
-            Some(Status::Ready) => done += 1,
-            Some(_) => left += 1,
-            None => match story.standing(request.phone_number_id()) {
-                Standing::Created(_) => wait += 1,
-                _ => create += 1,
-            },
-        }
-    }
-    let posts = Duration::from_secs(create) / limits.posts_per_second;
-    let gets = Duration::from_secs(create + wait) / limits.gets_per_second;
-    let at_least = posts.max(gets).as_secs_f64();
-    Ok((
-        if shared.json {
-            to_json(&serde_json::json!({
-                "rows": rows, "toCreate": create, "toWaitFor": wait, "ready": done, "leftAlone": left,
-                "atLeastSeconds": at_least,
-            }))
-        } else {
-            format!(
-                "{rows} rows, nothing sent: {create} would be installed, {wait} waited for, {done} are \
-                 ready, {left} are left alone because a connector may exist. The limits make it take at \
-                 least {at_least:.1} s and the time of one provisioning"
-            )
-        },
-        Code::Done,
-    ))
+    let mut content = JournalContent::read(&args.journal, workspace_id)?;
+    adopt(args, &mut content.rows)?;
+    let summary = plan(args, input, content.rows)?.describe(limits, shared.json);
+    Ok(BatchEnd { summary, code: Code::Done, error: None })
 }
 
-/// The output starts anew, which must not be over something that is needed.
-fn spare(out: &Path, needed: &Path, what: &str) -> Result<(), Failure> {
+fn plan(args: &BatchArgs, input: &Input, journal: JournalState) -> Result<Plan, CliError> {
+    let unknown = if args.retry_unknown { UnknownRows::Retry } else { UnknownRows::LeaveAlone };
+    let rows = input.rows().map_err(|error| unreadable(&args.input, &error))?;
+    Plan::new(rows.map(expect_valid_row), journal, unknown)
+}
+
+/// Applies the adoptions to what the journal says.
+fn adopt(args: &BatchArgs, rows: &mut JournalState) -> Result<(), CliError> {
+    for Adoption { phone_number_id, connector_id } in &args.adopt {
+        ensure_adoptable(rows, *phone_number_id)?;
+        let entry = bird_sms::JournalEntry::Adopted { connector_id: *connector_id };
+        rows.apply(*phone_number_id, &entry);
+    }
+    Ok(())
+}
+
+/// Refuses an outcome file that is a file which is needed: it would be overwritten.
+fn ensure_not_overwriting(out: &Path, needed: &Path, what: &str) -> Result<(), CliError> {
     let handle = |path: &Path| {
         if path == Path::new("-") {
             return Handle::stdin().ok();
         }
-        // A pipe is not opened twice.
+        // A pipe cannot be opened twice.
         path.is_file().then(|| Handle::from_path(path).ok())?
     };
     if out != Path::new("-") && handle(out).is_some_and(|out| Some(out) == handle(needed)) {
-        return Err(Failure::Usage(format!(
+        return Err(CliError::Usage(format!(
             "--out {} would overwrite the {what}; name another file; nothing was sent",
             out.display()
         )));
@@ -282,22 +125,30 @@ fn spare(out: &Path, needed: &Path, what: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn adoptable(story: &Story, number: PhoneNumberId) -> Result<(), Failure> {
-    match story.standing(number) {
-        Standing::Unknown | Standing::Exists => Ok(()),
-        _ => Err(Failure::Usage(format!(
-            "the journal does not doubt what became of phone number {number}; --adopt is for those alone"
-        ))),
+/// Refuses to adopt a connector for a row whose connector is known, or that has none.
+fn ensure_adoptable(rows: &JournalState, number: PhoneNumberId) -> Result<(), CliError> {
+    let state = rows.row(number).connector_state();
+    if state.may_exist() && state.connector_id().is_none() {
+        return Ok(());
     }
+    Err(CliError::Usage(format!(
+        "the journal has no unknown outcome for phone number {number}; --adopt is for those alone"
+    )))
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::Usage(format!("{} cannot be read: {error}", path.display()))
+fn unreadable(path: &Path, error: &io::Error) -> CliError {
+    CliError::Usage(format!("{} cannot be read: {error}", path.display()))
 }
 
-/// Rows were checked before, and are read from a copy that nobody else knows.
-fn checked(row: Row) -> Result<SmsConnectorRequest, Failure> {
+/// Rows were checked before, and are read from a copy that no other process knows.
+fn expect_valid_row(row: Row) -> Result<SmsConnectorRequest, CliError> {
     row.map_err(|_| {
-        Failure::Unexpected("the copy of the rows cannot be read; nothing was sent".into())
+        CliError::Unexpected("the copy of the rows cannot be read; nothing was sent".to_owned())
     })
+}
+
+impl From<JournalFileError> for CliError {
+    fn from(error: JournalFileError) -> Self {
+        Self::Usage(error.to_string())
+    }
 }

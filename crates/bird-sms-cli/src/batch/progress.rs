@@ -1,104 +1,135 @@
-//! How far the batch is: a bar on a terminal, a line every few seconds elsewhere, nothing with `--json`.
+//! The progress of a batch: a bar on a terminal, a line every few seconds elsewhere, nothing with `--json`.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bird_sms::Event;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-use super::output::Summary;
+use super::outcome::Outcome;
+use super::summary::Summary;
 
-/// How often a line is written.
-const EVERY: Duration = Duration::from_secs(5);
-/// How many failures are shown; the rest is in the journal and the output.
-const FAILURES: u32 = 20;
+/// The time between two lines.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// The number of failures that are printed. The journal and the outcome file have all of them.
+const MAX_FAILURES: u32 = 20;
 
-pub(crate) struct Progress {
-    show: Show,
+pub(super) struct Progress {
+    display: Display,
     began: Instant,
-    told: Instant,
-    /// How many rows were done before it began.
-    before: u64,
+    last_line: Instant,
+    /// The number of rows that had an outcome before the installs began.
+    ended_before: u64,
+    created: Arc<AtomicU64>,
     failures: u32,
 }
 
-enum Show {
+enum Display {
     Nothing,
     Lines,
     Bar(ProgressBar),
 }
 
 impl Progress {
-    pub(crate) fn new(json: bool, rows: u64) -> Self {
-        let show = if json {
-            Show::Nothing
+    pub(super) fn new(json: bool, rows: u64) -> Self {
+        let display = if json {
+            Display::Nothing
         } else if io::stderr().is_terminal() {
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
-            Show::Bar(ProgressBar::new(rows).with_style(style))
+            Display::Bar(ProgressBar::new(rows).with_style(style))
         } else {
-            Show::Lines
+            Display::Lines
         };
         let now = Instant::now();
-        Self { show, began: now, told: now, before: 0, failures: 0 }
+        let created = Arc::default();
+        Self { display, began: now, last_line: now, ended_before: 0, created, failures: 0 }
     }
 
-    /// The rate is that from here on.
-    pub(crate) fn begin(&mut self, summary: &Summary) {
-        (self.began, self.before) = (Instant::now(), summary.ended());
+    /// Starts to measure the rate of installs.
+    pub(super) fn start(&mut self, summary: &Summary) {
+        (self.began, self.ended_before) = (Instant::now(), summary.ended());
     }
 
-    pub(crate) fn advance(&mut self, summary: &Summary, created: u64) {
-        match &self.show {
-            Show::Bar(bar) => {
-                bar.set_position(summary.ended());
-                bar.set_message(self.text(summary, created));
+    /// Returns an observer that counts the connectors that were created.
+    pub(super) fn observer(&self) -> impl Fn(&Event) + Send + Sync + 'static {
+        let created = Arc::clone(&self.created);
+        move |event| {
+            if matches!(event, Event::Created { .. }) {
+                created.fetch_add(1, Ordering::Relaxed);
             }
-            Show::Lines if self.told.elapsed() >= EVERY => {
-                self.told = Instant::now();
-                let (ended, rows) = (summary.ended(), summary.rows);
-                self.say(&format!("{ended}/{rows} {}", self.text(summary, created)));
-            }
-            Show::Nothing | Show::Lines => {}
         }
     }
 
-    fn text(&self, summary: &Summary, created: u64) -> String {
+    pub(super) fn advance(&mut self, summary: &Summary) {
+        match &self.display {
+            Display::Bar(bar) => {
+                bar.set_position(summary.ended());
+                bar.set_message(self.text(summary));
+            }
+            Display::Lines if self.last_line.elapsed() >= INTERVAL => {
+                self.last_line = Instant::now();
+                let (ended, rows) = (summary.ended(), summary.rows);
+                self.print(&format!("{ended}/{rows} {}", self.text(summary)));
+            }
+            Display::Nothing | Display::Lines => {}
+        }
+    }
+
+    fn text(&self, summary: &Summary) -> String {
         let (ended, ready) = (summary.ended(), summary.ready);
+        let created = self.created.load(Ordering::Relaxed);
         let elapsed = self.began.elapsed();
         let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-        let left = match number(ended - self.before) {
+        let remaining = match number(ended - self.ended_before) {
             0 => "no rate yet".to_owned(),
             done => {
                 let rate = f64::from(done) / elapsed.as_secs_f64().max(0.001);
-                let left = (elapsed / done).saturating_mul(number(summary.rows - ended));
-                format!("{rate:.1}/s, {} left", HumanDuration(left))
+                let remaining = (elapsed / done).saturating_mul(number(summary.rows - ended));
+                format!("{rate:.1}/s, {} left", HumanDuration(remaining))
             }
         };
-        format!("({created} created, {ready} ready, {} failed; {left})", ended - ready)
+        format!("({created} created, {ready} ready, {} failed; {remaining})", ended - ready)
     }
 
-    pub(crate) fn failure(&mut self, phone_number_id: &str, error: &str) {
+    /// Prints the error of a row, up to a number of errors.
+    pub(super) fn print_failure(&mut self, outcome: &Outcome) {
+        let Some(error) = &outcome.error else { return };
         self.failures += 1;
-        match self.failures.cmp(&(FAILURES + 1)) {
-            std::cmp::Ordering::Less => self.say(&format!("{phone_number_id}: {error}")),
-            std::cmp::Ordering::Equal => self.say("… more failures are not shown here"),
+        match self.failures.cmp(&(MAX_FAILURES + 1)) {
+            std::cmp::Ordering::Less => {
+                self.print(&format!("{}: {error}", outcome.phone_number_id));
+            }
+            std::cmp::Ordering::Equal => self.print("… more failures are not shown"),
             std::cmp::Ordering::Greater => {}
         }
     }
 
-    pub(crate) fn say(&self, line: &str) {
+    pub(super) fn print(&self, line: &str) {
         let write = || {
             let _ = writeln!(io::stderr(), "{line}");
         };
-        match &self.show {
-            Show::Nothing => {}
-            Show::Lines => write(),
-            Show::Bar(bar) => bar.suspend(write),
+        match &self.display {
+            Display::Nothing => {}
+            Display::Lines => write(),
+            Display::Bar(bar) => bar.suspend(write),
         }
     }
 
-    pub(crate) fn finish(&self) {
-        if let Show::Bar(bar) = &self.show {
+    /// Prints a line whatever is displayed, with `--json` too.
+    pub(super) fn print_always(&self, line: &str) {
+        match &self.display {
+            Display::Nothing => {
+                let _ = writeln!(io::stderr(), "{line}");
+            }
+            Display::Lines | Display::Bar(_) => self.print(line),
+        }
+    }
+
+    pub(super) fn finish(&self) {
+        if let Display::Bar(bar) = &self.display {
             bar.finish_and_clear();
         }
     }

@@ -7,32 +7,32 @@ use bird_sms::{
     AccessKey, Client, ClientBuilder, ConfigurationError, PollPolicy, Workspace, WorkspaceId,
 };
 
-use crate::args::Shared;
-use crate::report::Failure;
+use crate::args::SharedArgs;
+use crate::error::CliError;
+use crate::regular_file::read_short_text;
 
-/// A workspace, and the sandbox that it is in when it is not Bird's.
+/// A workspace, and the embedded sandbox that serves it until it is dropped.
 pub(crate) struct Connected {
     pub(crate) workspace: Workspace,
-    /// It serves until it is dropped.
-    pub(crate) _sandbox: Option<Sandbox>,
+    _sandbox: Option<Sandbox>,
 }
 
-pub(crate) async fn connect(
-    shared: &Shared,
+pub(crate) async fn build_workspace(
+    shared: &SharedArgs,
     configure: impl FnOnce(ClientBuilder) -> ClientBuilder,
-) -> Result<Connected, Failure> {
+) -> Result<Connected, CliError> {
     let id = shared.workspace_id.as_deref().map(str::parse::<WorkspaceId>).transpose()?;
     let mut poll = PollPolicy::default();
     poll.backoff.initial = shared.poll_interval;
     let builder = Client::builder().install_timeout(shared.timeout).poll_policy(poll);
     let builder = configure(builder);
     if shared.sandbox {
-        // With a workspace of its own: in one of the user's name, its connectors would pass for real ones
-        // in a journal.
+        // The sandbox has a workspace id of its own: under the id of the user, its connectors would look real in
+        // a journal.
         let sandbox = Sandbox::builder()
             .start()
             .await
-            .map_err(|error| Failure::Unexpected(error.to_string()))?;
+            .map_err(|error| CliError::Unexpected(error.to_string()))?;
         let client = builder
             .base_url(sandbox.base_url())
             .access_key(AccessKey::new(sandbox.access_key())?)
@@ -41,10 +41,12 @@ pub(crate) async fn connect(
         return Ok(Connected { workspace, _sandbox: Some(sandbox) });
     }
     let id = id.ok_or_else(|| {
-        Failure::Usage("there is no workspace; give --workspace-id or set BIRD_WORKSPACE_ID".into())
+        CliError::Usage(
+            "there is no workspace id; give --workspace-id or set BIRD_WORKSPACE_ID".to_owned(),
+        )
     })?;
     let mut builder = match &shared.access_key_file {
-        Some(path) => builder.access_key(key_of_file(path)?),
+        Some(path) => builder.access_key(read_key(path)?),
         None => builder.from_env()?,
     };
     if let Some(url) = &shared.api_url {
@@ -52,7 +54,7 @@ pub(crate) async fn connect(
     }
     let client = builder.build().map_err(|error| match error {
         ConfigurationError::NoAccessKey => {
-            Failure::Usage(format!("{error} or give --access-key-file"))
+            CliError::Usage(format!("{error} or give --access-key-file"))
         }
         other => other.into(),
     })?;
@@ -60,14 +62,14 @@ pub(crate) async fn connect(
     Ok(Connected { workspace, _sandbox: None })
 }
 
-fn key_of_file(path: &Path) -> Result<AccessKey, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+fn read_key(path: &Path) -> Result<AccessKey, CliError> {
+    let text = read_short_text(path).map_err(|error| {
         let path = path.display();
-        Failure::Usage(format!("the access key file {path} cannot be read: {error}"))
+        CliError::Usage(format!("the access key file {path} cannot be read: {error}"))
     })?;
     // Editors end a file with a line break, which is not part of the key.
     let key = text.strip_suffix('\n').unwrap_or(&text);
     let key = key.strip_suffix('\r').unwrap_or(key);
     AccessKey::new(key)
-        .map_err(|error| Failure::Usage(format!("{error} (in the file {})", path.display())))
+        .map_err(|error| CliError::Usage(format!("{error} (in the file {})", path.display())))
 }

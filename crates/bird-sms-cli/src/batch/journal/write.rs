@@ -1,0 +1,121 @@
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+
+use bird_sms::{
+    ConnectorId, Journal, JournalEntry, JournalFuture, PhoneNumberId, SmsConnectorRequest,
+    WorkspaceId,
+};
+use tokio::sync::oneshot;
+
+use super::line::{EntryLine, Header, encode};
+use super::{JournalContent, JournalFileError};
+use crate::regular_file::open_regular_file;
+
+/// A journal that this process alone writes.
+#[derive(Debug)]
+pub(in crate::batch) struct JournalFile {
+    lines: mpsc::Sender<Pending>,
+}
+
+/// A line, and the future that waits until it is on disk.
+#[derive(Debug)]
+struct Pending {
+    line: Vec<u8>,
+    stored: oneshot::Sender<io::Result<()>>,
+}
+
+impl JournalFile {
+    /// Opens or creates a journal for this workspace, and locks it until it is dropped.
+    pub(in crate::batch) fn open(
+        path: &Path,
+        workspace_id: WorkspaceId,
+    ) -> Result<(Self, JournalContent), JournalFileError> {
+        let failed = |error| JournalFileError::Io(path.to_owned(), error);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = open_regular_file(path, &options).map_err(failed)?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => JournalFileError::InUse(path.to_owned()),
+            TryLockError::Error(error) => failed(error),
+        })?;
+        let content = JournalContent::of(&file, path, Some(workspace_id))?;
+        // No step followed a line that a crash tore off.
+        file.set_len(content.end).map_err(failed)?;
+        file.seek(SeekFrom::Start(content.end)).map_err(failed)?;
+        if content.end == 0 {
+            file.write_all(&encode(&Header::new(workspace_id)))
+                .and_then(|()| file.sync_all())
+                .map_err(failed)?;
+            sync_folder(path).map_err(failed)?;
+        }
+        let (lines, pending) = mpsc::channel();
+        thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || write_lines(file, &pending))
+            .map_err(failed)?;
+        Ok((Self { lines }, content))
+    }
+
+    /// Stores the id of a connector that a person looked up.
+    pub(in crate::batch) async fn adopt(
+        &self,
+        phone_number_id: PhoneNumberId,
+        connector_id: ConnectorId,
+    ) -> io::Result<()> {
+        let entry = JournalEntry::Adopted { connector_id };
+        self.store(encode(&EntryLine::new(phone_number_id, entry))).await
+    }
+
+    async fn store(&self, line: Vec<u8>) -> io::Result<()> {
+        let gone = || io::Error::other("the thread that writes the journal is gone");
+        let (stored, wait) = oneshot::channel();
+        self.lines.send(Pending { line, stored }).map_err(|_| gone())?;
+        wait.await.map_err(|_| gone())?
+    }
+}
+
+impl Journal for JournalFile {
+    fn append<'a>(
+        &'a self,
+        request: &'a SmsConnectorRequest,
+        entry: JournalEntry,
+    ) -> JournalFuture<'a> {
+        let line = EntryLine::new(request.phone_number_id(), entry);
+        Box::pin(self.store(encode(&line)))
+    }
+}
+
+/// Writes lines as they come, with one sync for all that came in the meantime.
+fn write_lines(mut file: File, pending: &mpsc::Receiver<Pending>) {
+    let mut failed: Option<(ErrorKind, String)> = None;
+    while let Ok(first) = pending.recv() {
+        let together: Vec<_> = std::iter::once(first).chain(pending.try_iter()).collect();
+        if failed.is_none() {
+            let lines: Vec<u8> =
+                together.iter().flat_map(|pending| pending.line.iter().copied()).collect();
+            let result = file.write_all(&lines).and_then(|()| file.sync_data());
+            // After a failure the end of the file is not known, so that nothing more is written to it.
+            failed = result.err().map(|error| (error.kind(), error.to_string()));
+        }
+        for Pending { stored, .. } in together {
+            let result = match &failed {
+                None => Ok(()),
+                Some((kind, text)) => Err(io::Error::new(*kind, text.clone())),
+            };
+            // The install may have been dropped in the meantime.
+            let _ = stored.send(result);
+        }
+    }
+}
+
+/// Syncs the folder of a new file, without which the file may be gone after a crash.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}

@@ -1,0 +1,255 @@
+//! The run of a batch: what happens to its outcomes, and how it is stopped.
+
+use std::collections::HashSet;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bird_sms::{BatchOutcome, ConnectorState, Error, NextStep, PhoneNumberId, Workspace};
+use futures_util::{StreamExt, stream};
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use super::input::Input;
+use super::journal::JournalFile;
+use super::outcome::{Outcome, OutcomeWriter};
+use super::plan::Plan;
+use super::progress::Progress;
+use super::summary::Summary;
+use super::{expect_valid_row, unreadable};
+use crate::args::{BatchArgs, SharedArgs};
+use crate::error::{Aborted, CliError};
+use crate::exit::Code;
+use crate::output::to_json;
+use crate::signal::interrupted;
+
+pub(super) struct Run {
+    pub(super) summary: Summary,
+    out: OutcomeWriter,
+    progress: Progress,
+    journal: Arc<JournalFile>,
+    plan: Arc<Plan>,
+    json: bool,
+    /// The rows that have a connector, or may have one, and no outcome yet.
+    unfinished: HashSet<PhoneNumberId>,
+    unwritten: Option<io::Error>,
+    /// The message of the journal, and what exists that it does not have.
+    unrecorded: Option<(String, ConnectorState)>,
+}
+
+/// A row that the journal could not be told of, with `--json`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Unrecorded<'a> {
+    event: &'static str,
+    connector_may_exist: bool,
+    #[serde(flatten)]
+    outcome: &'a Outcome,
+}
+
+impl Run {
+    pub(super) fn new(
+        args: &BatchArgs,
+        shared: &SharedArgs,
+        journal: JournalFile,
+        plan: Plan,
+        input: &Input,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            summary: Summary::new(input.len()),
+            out: OutcomeWriter::open(args.out.as_deref(), shared.json)?,
+            progress: Progress::new(shared.json, input.len()),
+            journal: Arc::new(journal),
+            plan: Arc::new(plan),
+            json: shared.json,
+            unfinished: HashSet::new(),
+            unwritten: None,
+            unrecorded: None,
+        })
+    }
+
+    /// Reports the rows that nothing is done for.
+    pub(super) fn report_skipped(&mut self, input: &Input) -> Result<(), CliError> {
+        for row in input.rows().map_err(|error| CliError::Unexpected(error.to_string()))? {
+            let request = expect_valid_row(row)?;
+            let number = request.phone_number_id();
+            let state = self.plan.row(number);
+            match self.plan.next(number) {
+                NextStep::Create | NextStep::Wait(_) => {
+                    if state.is_unfinished() {
+                        self.unfinished.insert(number);
+                    }
+                }
+                NextStep::LeaveAlone | NextStep::Done => {
+                    self.report(&Outcome::skipped(&request, state))
+                        .map_err(|error| not_written(&error))?;
+                }
+            }
+        }
+        self.summary.ready_before = self.summary.ready;
+        let elsewhere = self.plan.counts.elsewhere;
+        if elsewhere > 0 {
+            self.progress.print(&format!(
+                "The journal has {elsewhere} other phone numbers whose connector exists or may exist and is not \
+                 ready; they are not in this file, and nothing is done for them"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Installs the other rows. Returns why the batch stopped early, if it did.
+    pub(super) async fn install(
+        &mut self,
+        args: &BatchArgs,
+        workspace: &Workspace,
+        input: &Input,
+    ) -> Result<Option<CliError>, CliError> {
+        let rows = input.rows().map_err(|error| unreadable(&args.input, &error))?;
+        let plan = Arc::clone(&self.plan);
+        let items = rows.map_while(Result::ok).filter_map(move |request| plan.item(request));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut stop = Some(stop);
+        let created = self.progress.observer();
+        let mut installs = workspace
+            .install_sms_channels(stream::iter(items))
+            .journal(Arc::clone(&self.journal))
+            .observe(move |_, event| created(event))
+            .with_graceful_shutdown(async move {
+                // A sender that was dropped stops nothing.
+                if stopped.await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            });
+        if let Some(concurrency) = args.concurrency {
+            installs = installs.concurrency(concurrency);
+        }
+        let mut outcomes = installs.start();
+        let mut signals = pin!(interrupted());
+        let began = Instant::now();
+        let mut signal = None;
+        self.progress.start(&self.summary);
+        loop {
+            let outcome = tokio::select! {
+                outcome = outcomes.next() => outcome,
+                code = &mut signals => {
+                    signals.set(interrupted());
+                    signal = Some(code);
+                    if self.stop(&mut stop) {
+                        continue;
+                    }
+                    break;
+                }
+            };
+            let Some(outcome) = outcome else { break };
+            self.take(&outcome, signal.is_some());
+            if self.unrecorded.is_some() || self.unwritten.is_some() {
+                self.stop(&mut stop);
+            }
+        }
+        // After a second signal: what was sent is reported, whether or not it ended.
+        for outcome in outcomes.abandon() {
+            self.take(&outcome, true);
+        }
+        self.progress.finish();
+        self.report_unfinished(input);
+        if let Err(error) = self.out.flush() {
+            self.unwritten = Some(error);
+        }
+        self.summary.finish(began.elapsed());
+        Ok(self.end(signal))
+    }
+
+    /// Starts the graceful shutdown. `false` when it was started before.
+    fn stop(&self, stop: &mut Option<oneshot::Sender<()>>) -> bool {
+        let Some(stop) = stop.take() else { return false };
+        // The receiver is gone when nothing is left to stop.
+        let _ = stop.send(());
+        self.progress.print(
+            "Stopping: waiting for requests in flight. Press Ctrl-C again to exit immediately.",
+        );
+        true
+    }
+
+    /// Takes the outcome of an install.
+    fn take(&mut self, outcome: &BatchOutcome, stopping: bool) {
+        self.unfinished.remove(&outcome.request.phone_number_id());
+        let row = Outcome::of_install(outcome);
+        if let Err(Error::Journal(error)) = &outcome.result {
+            self.print_unrecorded(&row, outcome.connector_state());
+            if self.unrecorded.is_none() || error.state.may_exist() {
+                self.unrecorded = Some((error.source.to_string(), error.state));
+            }
+        } else if !stopping {
+            // After a signal the rows fail for a reason that is known.
+            self.progress.print_failure(&row);
+        }
+        if let Err(error) = self.report(&row) {
+            self.unwritten = Some(error);
+            self.out = OutcomeWriter::Nowhere;
+        }
+        self.progress.advance(&self.summary);
+    }
+
+    /// Prints a row that the journal does not have, however many there are: its id may be nowhere else.
+    fn print_unrecorded(&self, row: &Outcome, state: ConnectorState) {
+        let line = if self.json {
+            let connector_may_exist = state.may_exist();
+            to_json(&Unrecorded { event: "unrecorded", connector_may_exist, outcome: row })
+        } else {
+            format!("{}: {}", row.phone_number_id, row.error.as_deref().unwrap_or_default())
+        };
+        self.progress.print_always(&line);
+    }
+
+    /// Reports the rows of earlier runs that this run was to continue, and was stopped before it did.
+    fn report_unfinished(&mut self, input: &Input) {
+        if self.unfinished.is_empty() {
+            return;
+        }
+        let rows = input.rows().into_iter().flatten().map_while(Result::ok);
+        for request in rows {
+            if self.unfinished.remove(&request.phone_number_id()) {
+                let row = self.plan.row(request.phone_number_id());
+                if let Err(error) = self.report(&Outcome::skipped(&request, row)) {
+                    self.unwritten = Some(error);
+                    self.out = OutcomeWriter::Nowhere;
+                }
+            }
+        }
+    }
+
+    fn report(&mut self, outcome: &Outcome) -> io::Result<()> {
+        self.summary.count(outcome);
+        self.out.write(outcome)
+    }
+
+    /// Returns why the batch stopped early. Its code is that of the row that is worst off.
+    fn end(&mut self, signal: Option<Code>) -> Option<CliError> {
+        let code = match (signal, self.summary.code()) {
+            (Some(signal), _) => signal,
+            (None, Code::Done) => Code::Unexpected,
+            (None, code) => code,
+        };
+        if let Some((message, state)) = self.unrecorded.take() {
+            let message =
+                format!("the journal could not be written, and the batch was stopped: {message}");
+            return Some(CliError::Aborted(Aborted { code, message, state }));
+        }
+        if let Some(error) = self.unwritten.take() {
+            let message = format!(
+                "the output could not be written, and the batch was stopped: {error}. The journal has what was done; \
+                 the same command continues"
+            );
+            let state = ConnectorState::NotCreated;
+            return Some(CliError::Aborted(Aborted { code, message, state }));
+        }
+        let message = String::new();
+        let state = ConnectorState::NotCreated;
+        signal.map(|code| CliError::Aborted(Aborted { code, message, state }))
+    }
+}
+
+fn not_written(error: &io::Error) -> CliError {
+    CliError::Unexpected(format!("the output could not be written: {error}; nothing was sent"))
+}

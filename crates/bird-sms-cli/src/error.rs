@@ -1,0 +1,172 @@
+//! How the command fails, for a person and as JSON.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use bird_sms::{ConfigurationError, ConnectorId, ConnectorState, Error, ParseIdError};
+use serde::Serialize;
+
+use crate::exit::Code;
+use crate::output::to_json;
+
+/// Why the command ends without a result.
+#[derive(Debug)]
+pub(crate) enum CliError {
+    /// The input cannot be used: nothing was sent.
+    Usage(String),
+    /// An install failed.
+    Install(Error),
+    /// A wait or a read failed.
+    Read(Error),
+    /// The command ended before its install did, or before its result was written.
+    Aborted(Aborted),
+    /// Anything else. No connector was created.
+    Unexpected(String),
+}
+
+/// What exists when the command ends early.
+#[derive(Debug)]
+pub(crate) struct Aborted {
+    pub(crate) code: Code,
+    pub(crate) message: String,
+    pub(crate) state: ConnectorState,
+}
+
+impl From<ConfigurationError> for CliError {
+    fn from(error: ConfigurationError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<ParseIdError> for CliError {
+    fn from(error: ParseIdError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl CliError {
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Usage(_) => Code::Usage,
+            Self::Install(error) => Code::of_install(error),
+            Self::Read(error) => Code::of_read(error),
+            Self::Aborted(aborted) => aborted.code,
+            Self::Unexpected(_) => Code::Unexpected,
+        }
+    }
+
+    /// Prints the error to stderr. `workspace` completes the hint.
+    pub(crate) fn print(&self, json: bool, workspace: Option<&str>) {
+        let text = if json { self.json() } else { self.text(workspace) };
+        // Nothing is left to do when stderr is closed.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    fn library_error(&self) -> Option<&Error> {
+        match self {
+            Self::Install(error) | Self::Read(error) => Some(error),
+            Self::Usage(_) | Self::Aborted(_) | Self::Unexpected(_) => None,
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            // The hint and the exit code say that nothing was created.
+            Self::Install(Error::Configuration(error))
+            | Self::Read(Error::Configuration(error)) => error.to_string(),
+            Self::Install(error) | Self::Read(error) => error.chain(),
+            Self::Aborted(aborted) => aborted.message.clone(),
+            Self::Usage(message) | Self::Unexpected(message) => message.clone(),
+        }
+    }
+
+    fn state(&self) -> ConnectorState {
+        match self {
+            Self::Install(error) | Self::Read(error) => error.connector_state(),
+            Self::Aborted(aborted) => aborted.state,
+            Self::Usage(_) | Self::Unexpected(_) => ConnectorState::NotCreated,
+        }
+    }
+
+    /// Returns what to do next. `workspace` completes the command that waits for a connector.
+    fn hint(&self, workspace: Option<&str>) -> Option<String> {
+        let wait = |id: ConnectorId| {
+            let workspace = workspace.map(|id| format!(" --workspace-id {id}")).unwrap_or_default();
+            format!("Continue with: bird-sms wait {id}{workspace}")
+        };
+        match (self, self.state()) {
+            (Self::Install(Error::NotReady(_) | Error::Read(_)), ConnectorState::Exists(id)) => {
+                Some(wait(id))
+            }
+            (Self::Read(Error::NotReady(error)), ConnectorState::Exists(id)) if error.seen => {
+                Some(wait(id))
+            }
+            (Self::Aborted(_), ConnectorState::Exists(id)) => Some(wait(id)),
+            (Self::Aborted(_), ConnectorState::Unknown | ConnectorState::ExistsIdUnknown) => Some(
+                "Look for the connector in the Bird dashboard before you try again.".to_owned(),
+            ),
+            (Self::Install(error) | Self::Read(error), _) => error.help().map(str::to_owned),
+            _ => None,
+        }
+    }
+
+    fn text(&self, workspace: Option<&str>) -> String {
+        let mut text = format!("error: {}", self.message());
+        if let Some(hint) = self.hint(workspace) {
+            text.push_str("\nhint: ");
+            text.push_str(&hint);
+        }
+        text
+    }
+
+    fn json(&self) -> String {
+        let error = self.library_error();
+        let response = error.and_then(Error::response);
+        let malformed = match error {
+            Some(Error::CreatedIdUnknown(error)) => Some(&error.response),
+            _ => None,
+        };
+        let state = self.state();
+        to_json(&JsonError {
+            error: self.code().name(),
+            exit_code: self.code() as u8,
+            message: self.message(),
+            hint: self.hint(None),
+            connector_may_exist: state.may_exist(),
+            connector_id: state.connector_id(),
+            status: response.map(|r| r.status).or(malformed.map(|r| r.status)),
+            code: response.and_then(|r| r.code.as_deref()),
+            details: response.map(|r| &r.details).filter(|details| !details.is_empty()),
+            request_id: response
+                .and_then(|r| r.request_id.as_deref())
+                .or(malformed.and_then(|r| r.request_id.as_deref())),
+            attempts: error.map(|error| error.attempts().count),
+            elapsed_seconds: error.map(|error| error.attempts().elapsed.as_secs_f64()),
+        })
+    }
+}
+
+/// An error with `--json`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonError<'a> {
+    error: &'static str,
+    exit_code: u8,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    connector_may_exist: bool,
+    connector_id: Option<ConnectorId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a BTreeMap<String, Vec<String>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elapsed_seconds: Option<f64>,
+}
