@@ -683,20 +683,10 @@ impl Client {
         workspace_id: &'a ::uuid::Uuid,
         body: &'a types::CreateConnectorReq,
     ) -> ::reqwest::Result<::reqwest::Request> {
-        let url = self
-            .inner
-            .url(
-                &self.client,
-                &self.baseurl,
-                &[
-                    "/workspaces/",
-                    workspace_id
-                        .hyphenated()
-                        .encode_lower(&mut ::uuid::Uuid::encode_buffer()),
-                    "/connectors",
-                ],
-                ::std::option::Option::None,
-            )?;
+        let url = format!(
+            "{}/workspaces/{}/connectors", self.baseurl, encode_path(& workspace_id
+            .to_string()),
+        );
         self.client
             .post(url)
             .header(
@@ -756,24 +746,10 @@ of the dashboard is one.
         workspace_id: &'a ::uuid::Uuid,
         connector_id: &'a ::uuid::Uuid,
     ) -> ::reqwest::Result<::reqwest::Request> {
-        let url = self
-            .inner
-            .url(
-                &self.client,
-                &self.baseurl,
-                &[
-                    "/workspaces/",
-                    workspace_id
-                        .hyphenated()
-                        .encode_lower(&mut ::uuid::Uuid::encode_buffer()),
-                    "/connectors",
-                ],
-                ::std::option::Option::Some(
-                    connector_id
-                        .hyphenated()
-                        .encode_lower(&mut ::uuid::Uuid::encode_buffer()),
-                ),
-            )?;
+        let url = format!(
+            "{}/workspaces/{}/connectors/{}", self.baseurl, encode_path(& workspace_id
+            .to_string()), encode_path(& connector_id.to_string()),
+        );
         self.client
             .get(url)
             .header(

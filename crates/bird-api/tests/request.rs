@@ -42,31 +42,6 @@ fn getting_is_a_get_of_the_connector() {
 }
 
 #[test]
-fn each_request_goes_to_its_own_base_and_workspace() {
-    let context = Context::new(HeaderValue::from_static("AccessKey hidden"));
-    let bases = ["https://api.example", "http://localhost:1/below/", "https://api.example/other"];
-    // A copy of a context that is in use shares what it remembers.
-    let clients = bases.map(|base| (base, client_of(base, context.clone())));
-    let id = uuid::Uuid::from_u128;
-    for workspace in [1, 2, 1] {
-        for (base, client) in &clients {
-            for connector in [3, 4] {
-                let request = client.get_connector_request(&id(workspace), &id(connector)).unwrap();
-                let collection = format!(
-                    "{}/workspaces/{}/connectors",
-                    base.trim_end_matches('/'),
-                    id(workspace)
-                );
-                assert_eq!(request.url().as_str(), format!("{collection}/{}", id(connector)));
-                let body = CreateConnectorReq::new("n".into());
-                let request = client.create_connector_request(&id(workspace), &body).unwrap();
-                assert_eq!(request.url().as_str(), collection);
-            }
-        }
-    }
-}
-
-#[test]
 fn a_base_that_is_no_url_is_an_error_of_the_request() {
     let context = Context::new(HeaderValue::from_static("AccessKey hidden"));
     for base in ["", "api.example", "data:text"] {

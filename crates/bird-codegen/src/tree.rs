@@ -1,11 +1,9 @@
 //! What is changed in the Rust code that progenitor generated.
 
 use quote::{ToTokens, format_ident, quote};
-use syn::parse::Parser;
-use syn::punctuated::Punctuated;
 use syn::{
-    Attribute, Expr, ExprLit, Field, Fields, File, ImplItem, ImplItemFn, Item, ItemEnum, ItemImpl,
-    ItemMod, ItemStruct, Lit, LitStr, Local, Stmt, Token, parse_quote,
+    Attribute, Expr, Field, Fields, File, ImplItem, ImplItemFn, Item, ItemEnum, ItemImpl, ItemMod,
+    ItemStruct, LitStr, Local, Stmt, parse_quote,
 };
 
 use crate::Error;
@@ -383,11 +381,6 @@ fn split_operation(mut operation: ImplItemFn) -> Result<(ImplItemFn, ImplItemFn)
         return Err(unsupported("has header parameters, which are not supported"));
     }
     before.retain(|stmt| !mentions(stmt, "header_map"));
-    let url = before.iter_mut().find(|stmt| local_name(stmt).is_some_and(|ident| ident == "url"));
-    parse_collection_once(
-        url.ok_or_else(|| unsupported("builds no `url`"))?,
-        &uuid_parameters(&operation),
-    )?;
     let build = without_call(*build.expr, "headers");
 
     let request_name = format_ident!("{name}_request");
@@ -425,64 +418,6 @@ fn split_operation(mut operation: ImplItemFn) -> Result<(ImplItemFn, ImplItemFn)
     ];
     operation.attrs.extend(errors);
     Ok((request, operation))
-}
-
-/// The names of the parameters that are UUIDs.
-fn uuid_parameters(operation: &ImplItemFn) -> Vec<String> {
-    let typed = operation.sig.inputs.iter().filter_map(|arg| match arg {
-        syn::FnArg::Typed(arg) => Some(arg),
-        syn::FnArg::Receiver(_) => None,
-    });
-    let uuids = typed.filter(|arg| {
-        arg.ty.to_token_stream().to_string().replace(' ', "").ends_with("::uuid::Uuid")
-    });
-    uuids.map(|arg| arg.pat.to_token_stream().to_string()).collect()
-}
-
-/// `format!("{}/path/{}", self.baseurl, id)` is parsed as a URL for each request. Most of that is the same
-/// for all: the base, the workspace, the collection. The context keeps it, parsed.
-///
-/// A UUID, one of `uuids`, has nothing to be percent-encoded. One that is the last segment is an item.
-fn parse_collection_once(stmt: &mut Stmt, uuids: &[String]) -> Result<(), Error> {
-    let unsupported = || Error::Unsupported("a generated URL does not start with its base".into());
-    let Stmt::Local(Local { init: Some(init), .. }) = stmt else { return Err(unsupported()) };
-    let Expr::Macro(format) = &*init.expr else { return Err(unsupported()) };
-    let parts = Punctuated::<Expr, Token![,]>::parse_terminated;
-    let parts = parts.parse2(format.mac.tokens.clone()).map_err(|_| unsupported())?;
-    let mut parts = parts.into_iter();
-    let (Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })), Some(_base)) =
-        (parts.next(), parts.next())
-    else {
-        return Err(unsupported());
-    };
-    let text = text.value();
-    let mut literals = text.strip_prefix("{}").ok_or_else(unsupported)?.split("{}").peekable();
-    let mut path: Vec<Expr> = Vec::new();
-    let mut item: Expr = parse_quote!(::std::option::Option::None);
-    while let Some(literal) = literals.next() {
-        let parameter = parts.next();
-        let text = parameter.to_token_stream().to_string().replace(' ', "");
-        let uuid = uuids.iter().find(|name| text == format!("encode_path(&{name}.to_string())"));
-        let uuid: Option<Expr> = uuid.map(|name| {
-            let name = format_ident!("{name}");
-            parse_quote!(#name.hyphenated().encode_lower(&mut ::uuid::Uuid::encode_buffer()))
-        });
-        match (literal.strip_suffix('/'), uuid) {
-            (Some(literal), Some(uuid)) if literals.peek() == Some(&"") && parts.len() == 0 => {
-                path.push(parse_quote!(#literal));
-                item = parse_quote!(::std::option::Option::Some(#uuid));
-                break;
-            }
-            (_, uuid) => {
-                path.extend((!literal.is_empty()).then(|| parse_quote!(#literal)));
-                path.extend(uuid.or_else(|| parameter.map(|text| parse_quote!(&#text))));
-            }
-        }
-    }
-    *init.expr = parse_quote! {
-        self.inner.url(&self.client, &self.baseurl, &[#(#path),*], #item)?
-    };
-    Ok(())
 }
 
 fn local_name(stmt: &Stmt) -> Option<&syn::Ident> {
@@ -620,48 +555,6 @@ mod tests {
         assert!(code.contains("pubfnget_thing_request<'a>("), "{code}");
         assert!(code.contains("letmutrequest=self.get_thing_request(id)?;"), "{code}");
         assert!(code.contains("letmutrequest=self.create_thing_request(body)?;"), "{code}");
-    }
-
-    #[test]
-    fn the_url_of_a_collection_is_left_to_the_context_with_an_item_apart() {
-        let code = generated();
-        let url = "leturl=self.inner.url(&self.client,&self.baseurl,&[\"/things\"],";
-        assert!(code.contains(&format!("{url}::std::option::Option::None,)?")), "{code}");
-        let item = "::std::option::Option::Some(id.hyphenated().encode_lower(";
-        assert!(code.contains(&format!("{url}{item}")), "{code}");
-        assert!(!code.contains("\"{}/"), "{code}");
-    }
-
-    #[test]
-    fn only_a_uuid_at_the_end_is_an_item() {
-        let made = |url: &str| {
-            let mut stmt = syn::parse_str(&format!("let url = {url};")).unwrap();
-            parse_collection_once(&mut stmt, &["id".to_owned()]).unwrap();
-            squeeze(&stmt.to_token_stream().to_string())
-        };
-        let url = "leturl=self.inner.url(&self.client,&self.baseurl,&";
-        let id = "id.hyphenated().encode_lower(&mut::uuid::Uuid::encode_buffer())";
-        let cases = [
-            (
-                r#""{}/a/{}", self.baseurl, encode_path(&id.to_string())"#,
-                format!(r#"["/a"],::std::option::Option::Some({id})"#),
-            ),
-            (
-                r#""{}/a/{}", self.baseurl, encode_path(&name.to_string())"#,
-                r#"["/a/",&encode_path(&name.to_string())],::std::option::Option::None"#.to_owned(),
-            ),
-            (
-                r#""{}/a/{}/b", self.baseurl, encode_path(&id.to_string())"#,
-                format!(r#"["/a/",{id},"/b"],::std::option::Option::None"#),
-            ),
-            (
-                r#""{}/a-{}", self.baseurl, encode_path(&id.to_string())"#,
-                format!(r#"["/a-",{id}],::std::option::Option::None"#),
-            ),
-        ];
-        for (url_of, expected) in cases {
-            assert_eq!(made(&format!("format!({url_of})")), format!("{url}{expected})?;"));
-        }
     }
 
     #[test]
