@@ -424,7 +424,7 @@ numbers; newer copies of the vendor's page expect it for every sender.
             },
         )
     }
-    /// Shows every field but the secret ones.
+    /// Redacts the secret fields.
     impl ::std::fmt::Debug for CreateConnectorReq {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
             f.debug_struct("CreateConnectorReq")
@@ -460,7 +460,7 @@ numbers; newer copies of the vendor's page expect it for every sender.
         Unknown(::std::string::String),
     }
     impl EndpointType {
-        /// The value as it goes over the wire.
+        /// Returns the value as it is written in JSON.
         #[must_use]
         pub fn as_str(&self) -> &str {
             match self {
@@ -521,7 +521,7 @@ numbers; newer copies of the vendor's page expect it for every sender.
         Unknown(::std::string::String),
     }
     impl NumberType {
-        /// The value as it goes over the wire.
+        /// Returns the value as it is written in JSON.
         #[must_use]
         pub fn as_str(&self) -> &str {
             match self {
@@ -569,7 +569,7 @@ numbers; newer copies of the vendor's page expect it for every sender.
         }
     }
     impl Connector {
-        /// With the required fields; the optional ones are absent.
+        /// Creates a value from its required fields. The optional fields are `None`.
         #[must_use]
         pub fn new(
             created_at: ::jiff::Timestamp,
@@ -596,7 +596,7 @@ numbers; newer copies of the vendor's page expect it for every sender.
         }
     }
     impl CreateConnectorReq {
-        /// With the required fields; the optional ones are absent.
+        /// Creates a value from its required fields. The optional fields are `None`.
         #[must_use]
         pub fn new(name: ::std::string::String) -> Self {
             Self {
@@ -610,7 +610,7 @@ numbers; newer copies of the vendor's page expect it for every sender.
         }
     }
     impl SmsArguments {
-        /// With the required fields; the optional ones are absent.
+        /// Creates a value from its required fields. The optional fields are `None`.
         #[must_use]
         pub fn new(phone_number_id: ::uuid::Uuid) -> Self {
             Self {
@@ -673,11 +673,11 @@ impl ClientInfo<crate::Context> for Client {
 }
 #[allow(clippy::all)]
 impl Client {
-    /// The request of [`Client::create_connector`], not sent yet and without what [`crate::Context`] adds.
+    /// Builds the request of [`Client::create_connector`] without the headers that [`crate::Context`] adds.
     ///
     /// # Errors
     ///
-    /// When the base URL is not a URL or a body cannot be serialized.
+    /// Fails when the base URL is not a URL or the body cannot be serialized.
     pub fn create_connector_request<'a>(
         &'a self,
         workspace_id: &'a ::uuid::Uuid,
@@ -717,7 +717,7 @@ of the dashboard is one.
     ///
     /// # Errors
     ///
-    /// See [`Error`]; an answer other than 2xx is [`Error::UnexpectedResponse`].
+    /// See [`Error`]. A response with a status other than 2xx is an [`Error::UnexpectedResponse`].
     pub async fn create_connector<'a>(
         &'a self,
         workspace_id: &'a ::uuid::Uuid,
@@ -736,11 +736,11 @@ of the dashboard is one.
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// The request of [`Client::get_connector`], not sent yet and without what [`crate::Context`] adds.
+    /// Builds the request of [`Client::get_connector`] without the headers that [`crate::Context`] adds.
     ///
     /// # Errors
     ///
-    /// When the base URL is not a URL or a body cannot be serialized.
+    /// Fails when the base URL is not a URL or the body cannot be serialized.
     pub fn get_connector_request<'a>(
         &'a self,
         workspace_id: &'a ::uuid::Uuid,
@@ -775,7 +775,7 @@ of the dashboard is one.
     ///
     /// # Errors
     ///
-    /// See [`Error`]; an answer other than 2xx is [`Error::UnexpectedResponse`].
+    /// See [`Error`]. A response with a status other than 2xx is an [`Error::UnexpectedResponse`].
     pub async fn get_connector<'a>(
         &'a self,
         workspace_id: &'a ::uuid::Uuid,
