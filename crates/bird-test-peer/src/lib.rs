@@ -1,11 +1,12 @@
-//! A scripted HTTP server over TCP that breaks connections in the ways that a network does.
+//! A scripted HTTP server over TCP that breaks connections in the ways that a network does, and the
+//! fixtures that the tests of the workspace share.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {
-//! use bird_test_peer::{Peer, Reply};
+//! use bird_test_peer::{Peer, Reply, fixtures};
 //!
-//! let peer = Peer::script([Reply::Reset, Reply::json(201, r#"{"id": 1}"#)]).await?;
+//! let peer = Peer::script([Reply::Reset, Reply::json(201, fixtures::pending())]).await?;
 //! println!("{}", peer.base_url());
 //! assert_eq!(peer.posts(), 0);
 //! # Ok(())
@@ -15,6 +16,7 @@
 //! Each request takes the next [`Reply`] of the script, whatever connection carries it. The peer records the
 //! requests; most tests assert the number of POSTs.
 
+pub mod fixtures;
 mod peer;
 mod reply;
 mod request;
