@@ -16,12 +16,14 @@
 //! Each request takes the next [`Reply`] of the script, whatever connection carries it. The peer records the
 //! requests; most tests assert the number of POSTs.
 
+mod backend;
 pub mod fixtures;
 mod peer;
 mod reply;
 mod request;
 pub mod tls;
 
+pub use backend::Backend;
 pub use peer::{Peer, refused_url};
 // The former name, until the tests use the new one.
 #[doc(hidden)]
