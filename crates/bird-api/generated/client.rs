@@ -363,7 +363,7 @@ the list of values.
         #[serde(rename = "phoneNumberId")]
         pub phone_number_id: ::uuid::Uuid,
         /**The id of the use case. Required for US 10DLC and North American toll-free
-numbers; newer copies of the vendor's page expect it for every sender.
+numbers; newer copies of the vendor's documentation expect it for every sender.
 */
         #[serde(
             rename = "useCaseId",
@@ -628,8 +628,8 @@ The part of Bird's connectors API that installs an SMS channel: create a
 connector from a template, then read it until its channel is there.
 
 A *connector* links a workspace to a platform. Installing one creates the
-*channel*, asynchronously: the answer to the creation may come before the
-channel does.
+*channel*, asynchronously: the response to the creation may arrive before the
+channel exists.
 
 
 Version: v1*/
@@ -698,12 +698,12 @@ impl Client {
     }
     /**Create a connector from a template
 
-Starts the installation of a connector and answers at once; the channel that
-comes with it is provisioned in the background. Read the connector until
-`channel.channelId` is there.
+Starts the installation of a connector and responds at once; its channel is
+provisioned in the background. Read the connector until it has a
+`channel.channelId`.
 
-Not idempotent: a second request for a phone number that is in use is
-answered 409, without the id of the connector that exists.
+Not idempotent: the response to a second request for a phone number is a 409,
+without the id of the existing connector.
 
 
 Sends a `POST` request to `/workspaces/{workspaceId}/connectors`
@@ -770,7 +770,7 @@ Arguments:
 - `workspace_id`: The id of the workspace: a UUID. Neither the `ws_…` identifier nor the address
 of the dashboard is one.
 
-- `connector_id`: The id of the connector, as the answer to its creation told.
+- `connector_id`: The id of the connector, from the response to its creation.
 */
     ///
     /// # Errors
