@@ -1,4 +1,4 @@
-//! What is sent, and what is shown of it.
+//! The requests of the operations, and their `Debug` output.
 
 use bird_api::types::CreateConnectorReq;
 use bird_api::{Client, Context};
@@ -10,7 +10,7 @@ fn client() -> Client {
 }
 
 fn client_of(base: &str, context: Context) -> Client {
-    // Built along with bird-sms, reqwest has TLS without a provider and asks for one in any case.
+    // When bird-sms is built too, reqwest has TLS without a provider and needs one even for HTTP.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::new_with_client(base, reqwest::Client::new(), context)
 }
@@ -42,7 +42,7 @@ fn getting_is_a_get_of_the_connector() {
 }
 
 #[test]
-fn a_base_that_is_no_url_is_an_error_of_the_request() {
+fn a_base_that_is_not_a_url_is_an_error_of_the_request() {
     let context = Context::new(HeaderValue::from_static("AccessKey hidden"));
     for base in ["", "api.example", "data:text"] {
         let client = client_of(base, context.clone());
