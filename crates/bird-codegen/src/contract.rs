@@ -34,14 +34,8 @@ pub(crate) fn prepare(contract: &mut OpenAPI) -> Marked {
 }
 
 fn operations(contract: &mut OpenAPI) -> impl Iterator<Item = &mut Operation> {
-    contract
-        .paths
-        .paths
-        .iter_mut()
-        .filter_map(|(_, item)| match item {
-            ReferenceOr::Item(item) => Some(item),
-            ReferenceOr::Reference { .. } => None,
-        })
+    let items = contract.paths.paths.iter_mut().filter_map(|(_, item)| inline(item));
+    items
         .flat_map(|item| {
             [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch]
         })
@@ -49,12 +43,16 @@ fn operations(contract: &mut OpenAPI) -> impl Iterator<Item = &mut Operation> {
 }
 
 fn named_schemas(contract: &mut OpenAPI) -> impl Iterator<Item = (&str, &mut Schema)> {
-    contract.components.iter_mut().flat_map(|components| &mut components.schemas).filter_map(
-        |(name, schema)| match schema {
-            ReferenceOr::Item(schema) => Some((name.as_str(), schema)),
-            ReferenceOr::Reference { .. } => None,
-        },
-    )
+    let schemas = contract.components.iter_mut().flat_map(|components| &mut components.schemas);
+    schemas.filter_map(|(name, schema)| Some((name.as_str(), inline(schema)?)))
+}
+
+/// Returns the item that is written in place, or `None` for a reference.
+fn inline<T>(item: &mut ReferenceOr<T>) -> Option<&mut T> {
+    match item {
+        ReferenceOr::Item(item) => Some(item),
+        ReferenceOr::Reference { .. } => None,
+    }
 }
 
 /// Removes every response but 2xx, so that the caller gets the whole `reqwest::Response` (status, headers,
@@ -176,35 +174,21 @@ fn collect_marked(name: &str, schema: &Schema, marked: &mut Marked) {
 
 /// Returns the schemas that are nested directly in this one.
 fn inner_schemas(schema: &mut Schema) -> Vec<&mut Schema> {
-    fn item(schema: &mut ReferenceOr<Box<Schema>>) -> Option<&mut Schema> {
-        match schema {
-            ReferenceOr::Item(schema) => Some(schema),
-            ReferenceOr::Reference { .. } => None,
-        }
-    }
-    fn unboxed(schema: &mut ReferenceOr<Schema>) -> Option<&mut Schema> {
-        match schema {
-            ReferenceOr::Item(schema) => Some(schema),
-            ReferenceOr::Reference { .. } => None,
-        }
-    }
     match &mut schema.schema_kind {
         SchemaKind::Type(Type::Object(object)) => {
             let values = match &mut object.additional_properties {
-                Some(openapiv3::AdditionalProperties::Schema(values)) => unboxed(values),
+                Some(openapiv3::AdditionalProperties::Schema(values)) => inline(values),
                 _ => None,
             };
-            object
-                .properties
-                .iter_mut()
-                .filter_map(|(_, property)| item(property))
-                .chain(values)
-                .collect()
+            let properties = object.properties.iter_mut().filter_map(|(_, item)| inline(item));
+            properties.map(AsMut::as_mut).chain(values).collect()
         }
-        SchemaKind::Type(Type::Array(array)) => array.items.iter_mut().filter_map(item).collect(),
+        SchemaKind::Type(Type::Array(array)) => {
+            array.items.iter_mut().filter_map(inline).map(AsMut::as_mut).collect()
+        }
         SchemaKind::OneOf { one_of: parts }
         | SchemaKind::AllOf { all_of: parts }
-        | SchemaKind::AnyOf { any_of: parts } => parts.iter_mut().filter_map(unboxed).collect(),
+        | SchemaKind::AnyOf { any_of: parts } => parts.iter_mut().filter_map(inline).collect(),
         _ => Vec::new(),
     }
 }
