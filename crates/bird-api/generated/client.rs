@@ -363,7 +363,7 @@ the list of values.
         #[serde(rename = "phoneNumberId")]
         pub phone_number_id: ::uuid::Uuid,
         /**The id of the use case. Required for US 10DLC and North American toll-free
-numbers; newer copies of the vendor's page expect it for every sender.
+numbers; newer copies of the vendor's documentation expect it for every sender.
 */
         #[serde(
             rename = "useCaseId",
@@ -424,7 +424,7 @@ numbers; newer copies of the vendor's page expect it for every sender.
             },
         )
     }
-    /// Shows every field but the secret ones.
+    /// Redacts the secret fields.
     impl ::std::fmt::Debug for CreateConnectorReq {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
             f.debug_struct("CreateConnectorReq")
@@ -460,7 +460,7 @@ numbers; newer copies of the vendor's page expect it for every sender.
         Unknown(::std::string::String),
     }
     impl EndpointType {
-        /// The value as it goes over the wire.
+        /// Returns the value as it is written in JSON.
         #[must_use]
         pub fn as_str(&self) -> &str {
             match self {
@@ -521,7 +521,7 @@ numbers; newer copies of the vendor's page expect it for every sender.
         Unknown(::std::string::String),
     }
     impl NumberType {
-        /// The value as it goes over the wire.
+        /// Returns the value as it is written in JSON.
         #[must_use]
         pub fn as_str(&self) -> &str {
             match self {
@@ -569,7 +569,7 @@ numbers; newer copies of the vendor's page expect it for every sender.
         }
     }
     impl Connector {
-        /// With the required fields; the optional ones are absent.
+        /// Creates a value from its required fields. The optional fields are `None`.
         #[must_use]
         pub fn new(
             created_at: ::jiff::Timestamp,
@@ -596,7 +596,7 @@ numbers; newer copies of the vendor's page expect it for every sender.
         }
     }
     impl CreateConnectorReq {
-        /// With the required fields; the optional ones are absent.
+        /// Creates a value from its required fields. The optional fields are `None`.
         #[must_use]
         pub fn new(name: ::std::string::String) -> Self {
             Self {
@@ -610,7 +610,7 @@ numbers; newer copies of the vendor's page expect it for every sender.
         }
     }
     impl SmsArguments {
-        /// With the required fields; the optional ones are absent.
+        /// Creates a value from its required fields. The optional fields are `None`.
         #[must_use]
         pub fn new(phone_number_id: ::uuid::Uuid) -> Self {
             Self {
@@ -628,8 +628,8 @@ The part of Bird's connectors API that installs an SMS channel: create a
 connector from a template, then read it until its channel is there.
 
 A *connector* links a workspace to a platform. Installing one creates the
-*channel*, asynchronously: the answer to the creation may come before the
-channel does.
+*channel*, asynchronously: the response to the creation may arrive before the
+channel exists.
 
 
 Version: v1*/
@@ -673,30 +673,20 @@ impl ClientInfo<crate::RequestContext> for Client {
 }
 #[allow(clippy::all)]
 impl Client {
-    /// The request of [`Client::create_connector`], not sent yet and without what [`crate::RequestContext`] adds.
+    /// Builds the request of [`Client::create_connector`] without the headers that [`crate::RequestContext`] adds.
     ///
     /// # Errors
     ///
-    /// When the base URL is not a URL or a body cannot be serialized.
+    /// Fails when the base URL is not a URL or the body cannot be serialized.
     pub fn create_connector_request<'a>(
         &'a self,
         workspace_id: &'a ::uuid::Uuid,
         body: &'a types::CreateConnectorReq,
     ) -> ::reqwest::Result<::reqwest::Request> {
-        let url = self
-            .inner
-            .url(
-                &self.client,
-                &self.baseurl,
-                &[
-                    "/workspaces/",
-                    workspace_id
-                        .hyphenated()
-                        .encode_lower(&mut ::uuid::Uuid::encode_buffer()),
-                    "/connectors",
-                ],
-                ::std::option::Option::None,
-            )?;
+        let url = format!(
+            "{}/workspaces/{}/connectors", self.baseurl, encode_path(& workspace_id
+            .to_string()),
+        );
         self.client
             .post(url)
             .header(
@@ -708,12 +698,12 @@ impl Client {
     }
     /**Create a connector from a template
 
-Starts the installation of a connector and answers at once; the channel that
-comes with it is provisioned in the background. Read the connector until
-`channel.channelId` is there.
+Starts the installation of a connector and responds at once; its channel is
+provisioned in the background. Read the connector until it has a
+`channel.channelId`.
 
-Not idempotent: a second request for a phone number that is in use is
-answered 409, without the id of the connector that exists.
+Not idempotent: the response to a second request for a phone number is a 409,
+without the id of the existing connector.
 
 
 Sends a `POST` request to `/workspaces/{workspaceId}/connectors`
@@ -727,7 +717,7 @@ of the dashboard is one.
     ///
     /// # Errors
     ///
-    /// See [`Error`]; an answer other than 2xx is [`Error::UnexpectedResponse`].
+    /// See [`Error`]. A response with a status other than 2xx is an [`Error::UnexpectedResponse`].
     pub async fn create_connector<'a>(
         &'a self,
         workspace_id: &'a ::uuid::Uuid,
@@ -746,34 +736,20 @@ of the dashboard is one.
             _ => Err(Error::UnexpectedResponse(response)),
         }
     }
-    /// The request of [`Client::get_connector`], not sent yet and without what [`crate::RequestContext`] adds.
+    /// Builds the request of [`Client::get_connector`] without the headers that [`crate::RequestContext`] adds.
     ///
     /// # Errors
     ///
-    /// When the base URL is not a URL or a body cannot be serialized.
+    /// Fails when the base URL is not a URL or the body cannot be serialized.
     pub fn get_connector_request<'a>(
         &'a self,
         workspace_id: &'a ::uuid::Uuid,
         connector_id: &'a ::uuid::Uuid,
     ) -> ::reqwest::Result<::reqwest::Request> {
-        let url = self
-            .inner
-            .url(
-                &self.client,
-                &self.baseurl,
-                &[
-                    "/workspaces/",
-                    workspace_id
-                        .hyphenated()
-                        .encode_lower(&mut ::uuid::Uuid::encode_buffer()),
-                    "/connectors",
-                ],
-                ::std::option::Option::Some(
-                    connector_id
-                        .hyphenated()
-                        .encode_lower(&mut ::uuid::Uuid::encode_buffer()),
-                ),
-            )?;
+        let url = format!(
+            "{}/workspaces/{}/connectors/{}", self.baseurl, encode_path(& workspace_id
+            .to_string()), encode_path(& connector_id.to_string()),
+        );
         self.client
             .get(url)
             .header(
@@ -794,12 +770,12 @@ Arguments:
 - `workspace_id`: The id of the workspace: a UUID. Neither the `ws_…` identifier nor the address
 of the dashboard is one.
 
-- `connector_id`: The id of the connector, as the answer to its creation told.
+- `connector_id`: The id of the connector, from the response to its creation.
 */
     ///
     /// # Errors
     ///
-    /// See [`Error`]; an answer other than 2xx is [`Error::UnexpectedResponse`].
+    /// See [`Error`]. A response with a status other than 2xx is an [`Error::UnexpectedResponse`].
     pub async fn get_connector<'a>(
         &'a self,
         workspace_id: &'a ::uuid::Uuid,

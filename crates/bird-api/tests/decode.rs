@@ -1,9 +1,9 @@
-//! What decodes, and as what.
+//! Decoding of connectors.
 
 use bird_api::types::{Capabilities, Connector, EndpointType, NumberType};
 use serde_json::{Value, json};
 
-/// The example of the vendor's page "Installing an SMS channel".
+/// The example of the vendor's documentation "Installing an SMS channel".
 const EXAMPLE: &str = include_str!("connector.json");
 const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 
@@ -15,7 +15,7 @@ fn decode(value: Value) -> Connector {
     serde_json::from_value(value).unwrap()
 }
 
-/// The example with another value at a pointer.
+/// Decodes the example with another value at a JSON pointer.
 fn with(pointer: &str, value: Value) -> Connector {
     let mut example = example();
     *example.pointer_mut(pointer).unwrap() = value;
@@ -23,7 +23,7 @@ fn with(pointer: &str, value: Value) -> Connector {
 }
 
 #[test]
-fn every_field_of_the_example_is_read_back() {
+fn every_field_of_the_example_is_decoded() {
     let connector: Connector = serde_json::from_str(EXAMPLE).unwrap();
     let id = ID.parse().unwrap();
     let text = Some("text".to_owned());
@@ -74,7 +74,7 @@ fn every_field_of_the_example_is_read_back() {
 }
 
 #[test]
-fn nothing_of_the_example_is_lost_on_the_way_back() {
+fn the_example_survives_decoding_and_encoding() {
     let back = serde_json::to_value(decode(example())).unwrap();
     let mut expected = example();
     // The same moment, printed without the zero at the end.
@@ -85,7 +85,7 @@ fn nothing_of_the_example_is_lost_on_the_way_back() {
 }
 
 #[test]
-fn the_example_of_the_contract_is_the_one_of_the_page() {
+fn the_example_of_the_contract_is_that_of_the_vendors_documentation() {
     let contract: Value = yaml_serde::from_str(include_str!("../openapi.yaml")).unwrap();
     assert_eq!(contract["components"]["examples"]["ReadyConnector"]["value"], example());
 }
@@ -116,7 +116,7 @@ fn an_enum_value_that_is_new_keeps_its_text() {
 }
 
 #[test]
-fn null_is_as_good_as_missing_for_every_optional_field() {
+fn null_equals_absent_for_every_optional_field() {
     let Value::Object(fields) = example() else { panic!() };
     for name in fields.keys().filter(|name| !["id", "name", "createdAt"].contains(&name.as_str())) {
         let null = with(&format!("/{name}"), Value::Null);
@@ -160,7 +160,7 @@ fn times_may_have_an_offset() {
 }
 
 #[test]
-fn what_the_contract_calls_lenient_does_not_fail_the_rest() {
+fn a_lenient_field_of_another_shape_is_absent() {
     for other in [json!("text"), json!(7), json!([1, 2]), json!({"streams": 7})] {
         assert_eq!(with("/dataFetching", other).data_fetching, None);
     }
@@ -168,7 +168,7 @@ fn what_the_contract_calls_lenient_does_not_fail_the_rest() {
 }
 
 #[test]
-fn a_field_of_the_wrong_type_fails_elsewhere() {
+fn another_field_of_the_wrong_type_fails() {
     let mut value = example();
     value["region"] = json!(7);
     assert!(serde_json::from_value::<Connector>(value).is_err());

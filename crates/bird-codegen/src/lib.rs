@@ -1,7 +1,7 @@
 //! Turns the contract of bird-sms, `openapi.yaml`, into the Rust source of its raw client.
 //!
-//! The one generator of the workspace: the build script of `bird-api` calls it on every build, and
-//! `cargo xtask codegen` calls it to refresh the copy that is checked in.
+//! The build script of `bird-api` calls [`generate`] on every build, and `cargo xtask codegen` calls it to
+//! refresh the checked-in copy.
 //!
 //! ```
 //! # let yaml = "{openapi: 3.0.3, info: {title: t, version: v1}, paths: {}}";
@@ -10,23 +10,23 @@
 //! # Ok::<(), bird_codegen::Error>(())
 //! ```
 //!
-//! [progenitor] does most of the work. What it leaves open is done in two places: `spec.rs` changes
-//! the contract before it generates, `tree.rs` changes the Rust code after it. Each is a list of small
-//! passes with a reason and tests of its own.
+//! [progenitor] generates the client. Small passes adapt its input and its output: `contract.rs` changes
+//! the contract before the generation, `passes` changes the Rust code after it. Each pass documents its
+//! reason and has tests.
 //!
-//! The output is the same byte for byte for the same contract and the same versions of the generator,
-//! needs neither rustfmt nor a nightly compiler, and expects these names around it: a type
-//! `crate::RequestContext` (what the client sends with each request, and where; see `bird-api`) and the crates `jiff`,
+//! The output is deterministic: the same contract and the same versions of the dependencies give the same
+//! bytes. Formatting needs neither rustfmt nor a nightly compiler. The code that includes the output provides
+//! a type `crate::RequestContext` (the headers of each request; see `bird-api`) and the crates `jiff`,
 //! `progenitor_client`, `reqwest`, `serde`, `serde_json` and `uuid`.
 
-mod spec;
-mod tree;
+mod contract;
+mod passes;
 
 use openapiv3::OpenAPI;
 use progenitor::{GenerationSettings, Generator, InterfaceStyle, TypeImpl};
 use schemars::schema::{InstanceType, SchemaObject};
 
-/// Why a contract could not be turned into Rust.
+/// The reasons why [`generate`] fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -36,10 +36,10 @@ pub enum Error {
     /// progenitor cannot generate a client from this contract.
     #[error("progenitor cannot generate a client from the contract: {0}")]
     Generate(#[from] progenitor::Error),
-    /// progenitor wrote something that is not Rust, or a pass of this crate did.
+    /// The output of progenitor or of a pass of this crate is not Rust.
     #[error("the generated code does not parse: {0}")]
     Syntax(#[from] syn::Error),
-    /// The contract, or what progenitor made of it, is not of the form that a pass of this crate expects.
+    /// The contract or the output of progenitor does not have the form that a pass of this crate expects.
     #[error("{0}")]
     Unsupported(String),
 }
@@ -48,14 +48,14 @@ pub enum Error {
 ///
 /// # Errors
 ///
-/// When the text is not an `OpenAPI` 3.0 document, or uses a part of `OpenAPI` that progenitor or this
-/// crate does not support. Nothing is written anywhere in any case.
+/// Fails when the text is not an `OpenAPI` 3.0 document, or uses a part of `OpenAPI` that progenitor or
+/// this crate does not support.
 pub fn generate(yaml: &str) -> Result<String, Error> {
     let mut contract: OpenAPI = yaml_serde::from_str(yaml)?;
-    let marked = spec::prepare(&mut contract);
+    let marked = contract::prepare(&mut contract);
     let tokens = Generator::new(&settings()).generate_tokens(&contract)?;
     let mut file: syn::File = syn::parse2(tokens)?;
-    tree::finish(&mut file, &marked)?;
+    passes::run(&mut file, &marked)?;
     Ok(format!(
         "// @generated from openapi.yaml by `cargo xtask codegen`. Do not edit.\n\n{}",
         prettyplease::unparse(&file)
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_contract_is_an_error() {
+    fn a_text_that_is_not_a_contract_is_an_error() {
         assert!(matches!(generate("a: ["), Err(Error::Contract(_))));
         assert!(matches!(generate("a: 1"), Err(Error::Contract(_))));
     }

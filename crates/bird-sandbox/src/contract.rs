@@ -1,4 +1,4 @@
-//! The schemas of `openapi.yaml`, to hold requests against.
+//! Validation of requests against the schemas of `openapi.yaml`.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,22 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
-/// What is wrong with each field, by its path.
+/// The problems of each field, by its path.
 pub(crate) type Details = BTreeMap<String, Vec<String>>;
 
 #[derive(Debug)]
 pub(crate) struct Contract {
     create: Validator,
-    /// The arguments of each template that the contract describes, by its ref.
+    /// The validators of the arguments, by the `connectorTemplateRef` that they belong to.
     templates: BTreeMap<String, Validator>,
 }
 
 impl Contract {
+    /// Compiles the schemas of the contract.
+    ///
     /// # Panics
     ///
-    /// When the contract that was compiled in makes no sense, which its tests rule out.
+    /// Panics when the embedded contract is invalid, which the tests rule out.
     pub(crate) fn new() -> Self {
         let contract: Value = serde_json::from_str(crate::CONTRACT).expect("openapi.json is JSON");
         let templates = contract["components"]["schemas"]
@@ -34,11 +36,11 @@ impl Contract {
         Self { create: validator(&contract, "CreateConnectorReq"), templates }
     }
 
-    /// What is wrong with the body of a POST; nothing when it is empty.
-    pub(crate) fn check(&self, body: &Value) -> Details {
+    /// Returns the problems of the body of a POST: none when it is valid.
+    pub(crate) fn validate(&self, body: &Value) -> Details {
         let mut details = Details::new();
-        collect(&self.create, body, "", &mut details);
-        // Without a ref that is a text, or with arguments that are no object, the schema has spoken.
+        collect_problems(&self.create, body, "", &mut details);
+        // The schema of the whole body has reported a reference or a body of the wrong type already.
         let reference = body.get("connectorTemplateRef");
         if reference.is_some_and(|reference| !reference.is_string()) || !body.is_object() {
             return details;
@@ -48,12 +50,12 @@ impl Contract {
             let none = Value::Object(Map::new());
             let given = body.get("arguments").filter(|given| !given.is_null()).unwrap_or(&none);
             if given.is_object() {
-                collect(arguments, given, ".arguments", &mut details);
+                collect_problems(arguments, given, ".arguments", &mut details);
             }
         } else {
             let problem = match template {
                 "" => "property \"connectorTemplateRef\" is missing",
-                _ => "the sandbox knows no such template",
+                _ => "the sandbox does not have this template",
             };
             details.insert(".connectorTemplateRef".to_owned(), vec![problem.to_owned()]);
         }
@@ -61,7 +63,8 @@ impl Contract {
     }
 }
 
-fn collect(validator: &Validator, value: &Value, at: &str, details: &mut Details) {
+/// Adds the problems of a value to `details`. `at` is the path of the value.
+fn collect_problems(validator: &Validator, value: &Value, at: &str, details: &mut Details) {
     for error in validator.iter_errors(value) {
         for (path, problem) in problems(&error) {
             details.entry(format!("{at}{path}")).or_default().push(problem);
@@ -69,7 +72,7 @@ fn collect(validator: &Validator, value: &Value, at: &str, details: &mut Details
     }
 }
 
-/// A problem in the way that the vendor words it.
+/// Returns the problems of a validation error in the words of the vendor.
 fn problems(error: &ValidationError<'_>) -> Vec<(String, String)> {
     let path = dotted(error.instance_path().as_str());
     let of = |name: &str, problem: &str| {
@@ -82,12 +85,12 @@ fn problems(error: &ValidationError<'_>) -> Vec<(String, String)> {
         ValidationErrorKind::Required { property } => {
             vec![of(property.as_str().unwrap_or_default(), "missing")]
         }
-        // A request may hold secrets, which an error must not repeat.
+        // The error masks the value, because a request may hold secrets.
         _ => vec![(path, error.masked().to_string())],
     }
 }
 
-/// `/contacts/0/listId` as `.contacts[0].listId`.
+/// Converts a JSON pointer such as `/contacts/0/listId` to `.contacts[0].listId`.
 fn dotted(pointer: &str) -> String {
     let mut path = String::new();
     for part in pointer.split('/').skip(1) {
@@ -101,18 +104,18 @@ fn dotted(pointer: &str) -> String {
     path
 }
 
-/// A validator for a schema of the contract.
+/// Compiles one schema of the contract.
 ///
 /// # Panics
 ///
-/// When there is no such schema, or it is not one.
+/// Panics when the contract does not have the schema, or the schema is invalid.
 pub(crate) fn validator(contract: &Value, schema: &str) -> Validator {
     let schemas = &contract["components"]["schemas"];
     assert!(schemas.get(schema).is_some(), "openapi.yaml has no schema {schema}");
     let root = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$ref": format!("#/components/schemas/{schema}"),
-        "components": { "schemas": json_schema(schemas) },
+        "components": { "schemas": to_json_schema(schemas) },
     });
     jsonschema::options()
         .should_validate_formats(true)
@@ -120,17 +123,17 @@ pub(crate) fn validator(contract: &Value, schema: &str) -> Validator {
         .expect("the schemas of openapi.yaml are JSON schemas")
 }
 
-/// From `OpenAPI` 3.0 to JSON Schema: the one word that differs in the contract is `nullable`.
+/// Converts a schema from `OpenAPI` 3.0 to JSON Schema. In the contract only `nullable` differs.
 ///
-/// Beside a `type` alone it becomes another type, so that what is wrong further down keeps its own path;
-/// beside an `allOf`, which would refuse null, it becomes an alternative.
-fn json_schema(schema: &Value) -> Value {
+/// Beside a `type`, `nullable` becomes a second type, so that problems of inner values keep their paths. Beside
+/// an `allOf`, which would refuse null, it becomes an alternative.
+fn to_json_schema(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => {
             let mut converted: Map<String, Value> = fields
                 .iter()
                 .filter(|(name, _)| *name != "nullable")
-                .map(|(name, value)| (name.clone(), json_schema(value)))
+                .map(|(name, value)| (name.clone(), to_json_schema(value)))
                 .collect();
             if fields.get("nullable") == Some(&Value::Bool(true)) {
                 let all_of = converted.contains_key("allOf");
@@ -146,7 +149,7 @@ fn json_schema(schema: &Value) -> Value {
             }
             Value::Object(converted)
         }
-        Value::Array(items) => items.iter().map(json_schema).collect(),
+        Value::Array(items) => items.iter().map(to_json_schema).collect(),
         other => other.clone(),
     }
 }
@@ -163,14 +166,14 @@ mod tests {
     }
 
     #[test]
-    fn the_paths_are_written_as_the_vendor_writes_them() {
+    fn paths_are_written_as_the_vendor_writes_them() {
         assert_eq!(dotted(""), "");
         assert_eq!(dotted("/receiver/contacts/0/listId"), ".receiver.contacts[0].listId");
         assert_eq!(dotted("/a~1b/c~0d"), ".a/b.c~d");
     }
 
     #[test]
-    fn null_is_allowed_where_the_contract_says_so_and_nowhere_else() {
+    fn null_is_allowed_for_nullable_fields_alone() {
         let connector = validator(&contract(), "Connector");
         let id = "123e4567-e89b-12d3-a456-426614174000";
         let with = |field: &str| {
@@ -186,9 +189,8 @@ mod tests {
         }
     }
 
-    /// Each body that the contract describes has an example, and it is valid.
     #[test]
-    fn the_examples_of_the_contract_are_valid() {
+    fn each_body_of_the_contract_has_examples_and_they_are_valid() {
         fn visit(contract: &Value, node: &Value, seen: &mut BTreeSet<String>) {
             if let Some(body) = node.pointer("/content/application~1json") {
                 let schema = body["schema"]["$ref"].as_str().unwrap();
@@ -222,22 +224,22 @@ mod tests {
         assert_eq!(seen, ["ApiError", "Connector", "CreateConnectorReq"]);
     }
 
-    /// The schema that the contract has for an answer: the name of it.
-    fn answer_schema(contract: &Value, method: &str, path: &str, status: u16) -> Option<String> {
-        let mut answer = &contract["paths"][path][method]["responses"][status.to_string()];
-        if let Some(to) = answer["$ref"].as_str() {
-            answer = contract.pointer(to.trim_start_matches('#'))?;
+    /// Returns the name of the schema of a response.
+    fn response_schema(contract: &Value, method: &str, path: &str, status: u16) -> Option<String> {
+        let mut response = &contract["paths"][path][method]["responses"][status.to_string()];
+        if let Some(to) = response["$ref"].as_str() {
+            response = contract.pointer(to.trim_start_matches('#'))?;
         }
-        let schema = answer["content"]["application/json"]["schema"]["$ref"].as_str()?;
+        let schema = response["content"]["application/json"]["schema"]["$ref"].as_str()?;
         Some(schema.rsplit('/').next()?.to_owned())
     }
 
     #[tokio::test]
-    async fn the_answers_of_the_sandbox_are_those_of_the_contract() {
+    async fn the_responses_of_the_sandbox_are_those_of_the_contract() {
         let contract = contract();
         let many = "/workspaces/{workspaceId}/connectors";
         let one = "/workspaces/{workspaceId}/connectors/{connectorId}";
-        // Built along with bird-sms, reqwest has TLS without a provider and asks for one in any case.
+        // When bird-sms is built too, reqwest has TLS without a provider and needs one even for HTTP.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut seen = Vec::new();
@@ -249,7 +251,7 @@ mod tests {
                 .start()
                 .await
                 .unwrap();
-            let mut ask = async |method: &str, url: String, body: Option<Value>, key: &str| {
+            let mut send = async |method: &str, url: String, body: Option<Value>, key: &str| {
                 let path = if method == "get" { one } else { many };
                 let request = match &body {
                     Some(body) => client.post(url).json(body),
@@ -257,10 +259,10 @@ mod tests {
                     None => client.get(url),
                 };
                 let key = format!("AccessKey {key}");
-                let answer = request.header("authorization", key).send().await.unwrap();
-                let status = answer.status().as_u16();
-                let body: Value = answer.json().await.unwrap();
-                let schema = answer_schema(&contract, method, path, status)
+                let response = request.header("authorization", key).send().await.unwrap();
+                let status = response.status().as_u16();
+                let body: Value = response.json().await.unwrap();
+                let schema = response_schema(&contract, method, path, status)
                     .unwrap_or_else(|| panic!("{method} {path} {status} is not documented"));
                 let problem = validator(&contract, &schema).validate(&body).err();
                 assert!(problem.is_none(), "{schema}: {problem:?}");
@@ -273,16 +275,16 @@ mod tests {
             let valid = contract["paths"][many]["post"]["requestBody"]["content"]["application/json"]
                 ["examples"]["smsChannel"]["value"]
                 .clone();
-            let created = ask("post", url.clone(), Some(valid.clone()), key).await;
-            ask("post", url.clone(), Some(valid.clone()), key).await;
-            ask("post", url.clone(), Some(json!({})), key).await;
-            ask("post", url.clone(), Some(valid), key).await;
-            ask("post", url.clone(), None, "wrong").await;
+            let created = send("post", url.clone(), Some(valid.clone()), key).await;
+            send("post", url.clone(), Some(valid.clone()), key).await;
+            send("post", url.clone(), Some(json!({})), key).await;
+            send("post", url.clone(), Some(valid), key).await;
+            send("post", url.clone(), None, "wrong").await;
             let connector = format!("{url}/{}", created["id"].as_str().unwrap());
-            ask("get", connector.clone(), None, key).await;
-            ask("get", format!("{url}/{}", uuid::Uuid::new_v4()), None, key).await;
-            ask("get", connector.clone(), None, key).await;
-            ask("get", connector, None, "wrong").await;
+            send("get", connector.clone(), None, key).await;
+            send("get", format!("{url}/{}", uuid::Uuid::new_v4()), None, key).await;
+            send("get", connector.clone(), None, key).await;
+            send("get", connector, None, "wrong").await;
         }
         let posts = ["post 201", "post 409", "post 422", "post 429", "post 401"];
         let gets = ["get 200", "get 404", "get 429", "get 401"];

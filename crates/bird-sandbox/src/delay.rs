@@ -1,4 +1,4 @@
-//! How long provisioning takes.
+//! The time that provisioning takes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// How long after its creation a connector gets its channel: `2s` for each, `1s..5s` for anything in
-/// between (evenly), `~2s` for a long tail: half take longer than that, one in twenty more than five
-/// times as long.
+/// The time from the creation of a connector to its channel.
 ///
-/// What is left to chance is the same in every sandbox, by the order of the creations.
+/// | text | delay |
+/// |---|---|
+/// | `2s` | two seconds for every connector |
+/// | `1s..5s` | uniform between one and five seconds |
+/// | `~2s` | long-tailed: the median is two seconds, and one in twenty takes more than five times as long |
+///
+/// The random delays depend only on the order of the creations, so that every sandbox repeats them.
 ///
 /// ```
 /// let delay: bird_sandbox::Delay = "1s..5s".parse()?;
@@ -18,32 +22,32 @@ use jiff::SignedDuration;
 /// # Ok::<(), bird_sandbox::ParseDelayError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Delay(Spread);
+pub struct Delay(Distribution);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spread {
+enum Distribution {
     Constant(Duration),
     Uniform(Duration, Duration),
     LongTailed(Duration),
 }
 
-/// Why a text is not a [`Delay`].
+/// The error of parsing a text that is not a [`Delay`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is not a delay such as `2s`, `1s..5s` or `~2s`")]
+#[error("expected a delay such as `2s`, `1s..5s` or `~2s`")]
 pub struct ParseDelayError;
 
 impl Delay {
-    /// That of the nth connector.
-    pub(crate) fn of(&self, nth: usize) -> Duration {
+    /// Returns the delay of the `nth` connector.
+    pub(crate) fn for_connector(&self, nth: usize) -> Duration {
         let mut rng = fastrand::Rng::with_seed(nth as u64);
-        // The generator's first numbers of neighbouring seeds are alike.
+        // For neighbouring seeds the first numbers of the generator are similar.
         let random = (0..4).fold(0.0, |_, _| rng.f64());
         match self.0 {
-            Spread::Constant(delay) => delay,
-            Spread::Uniform(from, to) => from + to.saturating_sub(from).mul_f64(random),
-            // Log-normal with a sigma of 1, whose quantile function has a good approximation by that of
-            // the logistic distribution.
-            Spread::LongTailed(median) => {
+            Distribution::Constant(delay) => delay,
+            Distribution::Uniform(from, to) => from + to.saturating_sub(from).mul_f64(random),
+            // Log-normal with a sigma of 1. The quantile function of the logistic distribution approximates
+            // that of the normal distribution.
+            Distribution::LongTailed(median) => {
                 let odds = (random / (1.0 - random)).max(f64::MIN_POSITIVE);
                 let factor = (odds.ln() / 1.702).exp().min(60.0);
                 Duration::try_from_secs_f64(median.as_secs_f64() * factor).unwrap_or(median)
@@ -54,7 +58,7 @@ impl Delay {
 
 impl From<Duration> for Delay {
     fn from(delay: Duration) -> Self {
-        Self(Spread::Constant(delay))
+        Self(Distribution::Constant(delay))
     }
 }
 
@@ -67,16 +71,16 @@ impl FromStr for Delay {
             Duration::try_from(duration).map_err(|_| ParseDelayError)
         };
         if let Some(median) = text.strip_prefix('~') {
-            return Ok(Self(Spread::LongTailed(duration(median)?)));
+            return Ok(Self(Distribution::LongTailed(duration(median)?)));
         }
         match text.split_once("..") {
-            None => Ok(Self(Spread::Constant(duration(text)?))),
+            None => Ok(Self(Distribution::Constant(duration(text)?))),
             Some((from, to)) => {
                 let (from, to) = (duration(from)?, duration(to)?);
                 if to < from {
                     return Err(ParseDelayError);
                 }
-                Ok(Self(Spread::Uniform(from, to)))
+                Ok(Self(Distribution::Uniform(from, to)))
             }
         }
     }
@@ -89,9 +93,9 @@ impl fmt::Display for Delay {
             format!("{duration:#}").replace(' ', "")
         };
         match self.0 {
-            Spread::Constant(delay) => f.write_str(&show(delay)),
-            Spread::Uniform(from, to) => write!(f, "{}..{}", show(from), show(to)),
-            Spread::LongTailed(median) => write!(f, "~{}", show(median)),
+            Distribution::Constant(delay) => f.write_str(&show(delay)),
+            Distribution::Uniform(from, to) => write!(f, "{}..{}", show(from), show(to)),
+            Distribution::LongTailed(median) => write!(f, "~{}", show(median)),
         }
     }
 }
@@ -115,16 +119,17 @@ mod tests {
     }
 
     #[test]
-    fn an_even_spread_stays_within_its_bounds_and_fills_them() {
-        let delays: Vec<_> = (0..1000).map(|nth| delay("1s..5s").of(nth).as_secs_f64()).collect();
+    fn a_uniform_delay_stays_within_its_bounds_and_fills_them() {
+        let delays: Vec<_> =
+            (0..1000).map(|nth| delay("1s..5s").for_connector(nth).as_secs_f64()).collect();
         assert!(delays.iter().all(|seconds| (1.0..=5.0).contains(seconds)));
         let mean = delays.iter().sum::<f64>() / 1000.0;
         assert!((2.8..3.2).contains(&mean), "{mean}");
     }
 
     #[test]
-    fn a_long_tail_has_its_median_and_is_long() {
-        let mut delays: Vec<_> = (0..1000).map(|nth| delay("~2s").of(nth)).collect();
+    fn a_long_tailed_delay_has_its_median_and_a_long_tail() {
+        let mut delays: Vec<_> = (0..1000).map(|nth| delay("~2s").for_connector(nth)).collect();
         delays.sort();
         assert!((1.8..2.2).contains(&delays[500].as_secs_f64()), "{:?}", delays[500]);
         assert!(delays[950] > Duration::from_secs(10), "{:?}", delays[950]);

@@ -1,24 +1,25 @@
-//! What goes wrong on purpose.
+//! Faults: failures that the sandbox injects.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What goes wrong, with which requests, and how often: `METHOD:KIND[xTIMES][@AFTER]`.
+/// A failure to inject: `METHOD:KIND[xTIMES][@AFTER]` or `random:SEED:PERCENT`.
 ///
-/// | kind | the request is processed | the answer |
+/// | kind | the request is processed | response |
 /// |---|---|---|
-/// | `300` to `599` | no | that status |
+/// | `300` to `599` | no | this status |
 /// | `reset` | no | none: the connection is reset |
-/// | `hang` | no | none, ever |
+/// | `hang` | no | none: the connection stays open |
 /// | `lost` | **yes** | none: the connection is closed |
-/// | `garbage` | **yes** | a success whose body cannot be read |
+/// | `garbage` | **yes** | a success with a body that is not JSON |
 ///
-/// `post:503x2` answers the first two POSTs with 503; `get:reset@3` lets three GETs pass and resets the
-/// connection of the fourth. `lost` is the dangerous one: the connector exists and nobody was told.
-/// `random:SEED:PERCENT` lets so many of all requests go wrong, the same ones for the same seed and order
-/// of requests; none of them hangs.
+/// `post:503x2` fails the first two POSTs with 503. `get:reset@3` passes three GETs and resets the connection
+/// of the fourth. After a `post:lost` the connector exists, but the client has no response that says so.
 ///
-/// Of several faults that are due, a request meets the one that was given first.
+/// `random:SEED:PERCENT` fails this percentage of all requests with random kinds other than `hang`. The same
+/// seed and the same order of requests give the same failures.
+///
+/// When several faults apply to a request, the one that was added first is injected.
 ///
 /// ```
 /// let fault: bird_sandbox::Fault = "post:503x2".parse()?;
@@ -30,7 +31,7 @@ pub struct Fault(pub(crate) Plan);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
-    First { method: Method, kind: Kind, times: u32, after: u32 },
+    Counted { method: Method, kind: Kind, times: u32, after: u32 },
     Random { seed: u64, percent: u8 },
 }
 
@@ -49,16 +50,16 @@ pub(crate) enum Kind {
     Garbage,
 }
 
-/// Why a text is not a [`Fault`].
+/// The error of parsing a text that is not a [`Fault`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "is not a fault such as `post:503x2`, `get:reset`, `post:lost`, `post:garbage`, `get:hang` or \
-     `random:7:20`"
+    "expected METHOD:KIND[xTIMES][@AFTER] with the method get or post and the kind 300 to 599, reset, hang, \
+     lost or garbage, or random:SEED:PERCENT"
 )]
 pub struct ParseFaultError;
 
 impl Fault {
-    /// Lets `percent` of all requests go wrong, at most all of them: `random:SEED:PERCENT`.
+    /// Creates the fault `random:SEED:PERCENT`. A `percent` above 100 counts as 100.
     #[must_use]
     pub fn random(seed: u64, percent: u8) -> Self {
         Self(Plan::Random { seed, percent: percent.min(100) })
@@ -102,7 +103,7 @@ impl FromStr for Fault {
                 _ => return Err(ParseFaultError),
             },
         };
-        Ok(Self(Plan::First { method, kind, times, after }))
+        Ok(Self(Plan::Counted { method, kind, times, after }))
     }
 }
 
@@ -110,7 +111,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (method, kind, times, after) = match self.0 {
             Plan::Random { seed, percent } => return write!(f, "random:{seed}:{percent}"),
-            Plan::First { method, kind, times, after } => (method, kind, times, after),
+            Plan::Counted { method, kind, times, after } => (method, kind, times, after),
         };
         f.write_str(match method {
             Method::Get => "get:",
@@ -133,40 +134,40 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The faults that are still to come.
+/// The faults of a sandbox with the requests that they have counted.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    first: Vec<First>,
+    counted: Vec<Counted>,
     gets: u32,
     posts: u32,
     random: Vec<(fastrand::Rng, u8)>,
 }
 
 #[derive(Debug)]
-struct First {
+struct Counted {
     method: Method,
     kind: Kind,
-    left: u32,
+    remaining: u32,
     after: u32,
 }
 
 impl Faults {
     pub(crate) fn new(faults: &[Fault]) -> Self {
-        let (mut first, mut random) = (Vec::new(), Vec::new());
+        let (mut counted, mut random) = (Vec::new(), Vec::new());
         for Fault(plan) in faults {
             match *plan {
-                Plan::First { method, kind, times, after } => {
-                    first.push(First { method, kind, left: times, after });
+                Plan::Counted { method, kind, times, after } => {
+                    counted.push(Counted { method, kind, remaining: times, after });
                 }
                 Plan::Random { seed, percent } => {
                     random.push((fastrand::Rng::with_seed(seed), percent));
                 }
             }
         }
-        Self { first, gets: 0, posts: 0, random }
+        Self { counted, gets: 0, posts: 0, random }
     }
 
-    /// What goes wrong with this request.
+    /// Counts a request and returns the failure to inject, if any.
     pub(crate) fn next(&mut self, method: Method) -> Option<Kind> {
         let count = match method {
             Method::Get => &mut self.gets,
@@ -174,9 +175,9 @@ impl Faults {
         };
         let before = *count;
         *count = count.saturating_add(1);
-        for fault in &mut self.first {
-            if fault.method == method && fault.after <= before && fault.left > 0 {
-                fault.left -= 1;
+        for fault in &mut self.counted {
+            if fault.method == method && fault.after <= before && fault.remaining > 0 {
+                fault.remaining -= 1;
                 return Some(fault.kind);
             }
         }
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_fault_is_refused() {
+    fn a_text_that_is_not_a_fault_is_refused() {
         for text in [
             "",
             "post",
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_happens_as_often_as_it_says_and_to_its_method_alone() {
+    fn a_fault_is_injected_the_given_number_of_times_for_its_method_alone() {
         let mut faults = Faults::new(&["post:503x2".parse().unwrap()]);
         assert_eq!(faults.next(Method::Get), None);
         assert_eq!(faults.next(Method::Post), Some(Kind::Status(503)));
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_lets_as_many_requests_pass_as_it_says() {
+    fn a_fault_passes_the_given_number_of_requests_first() {
         let mut faults =
             Faults::new(&["get:503@1".parse().unwrap(), "get:hang@3".parse().unwrap()]);
         let seen = [(); 5].map(|()| faults.next(Method::Get));

@@ -1,4 +1,4 @@
-//! A local Bird: the connectors API on loopback, in memory, for tests and demos.
+//! A local server of Bird's connectors API, in memory, for tests and demos.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -15,14 +15,14 @@
 //! # }
 //! ```
 //!
-//! It knows the two endpoints of `openapi.yaml` and validates requests against the schemas of that file.
-//! A connector gets its channel after a delay; a phone number can be installed once; a wrong key, another
-//! workspace, an invalid body and too many requests are answered as documented (401, 404, 422, 429).
-//! The checks come in this order: the key, the rate limit, the workspace, the body. Delays and limits run on
-//! tokio's clock.
+//! The sandbox serves the two endpoints of `openapi.yaml` and validates requests against the schemas of that
+//! file. A connector gets its channel after a delay, and a phone number can be installed once. For a wrong
+//! key, another workspace, an invalid body and too many requests the sandbox sends the documented responses
+//! (401, 404, 422, 429). The order of the checks is: the key, the rate limit, the workspace, the body. Delays
+//! and limits follow tokio's clock.
 //!
-//! To see how a program takes it when things go wrong, give it a [`Fault`]: a status, a connection that is
-//! reset or stays silent, an answer that is lost or cannot be read.
+//! A [`Fault`] makes requests fail: with a status, a reset or silent connection, a lost response or a body
+//! that is not JSON.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -32,7 +32,7 @@
 //!     .fault("get:reset@1".parse()?)
 //!     .start()
 //!     .await?;
-//! // ... run what is to be tested, then look at what arrived:
+//! // ... run the program under test, then check the requests:
 //! assert_eq!(sandbox.post_count(), 0);
 //! # sandbox.shutdown().await;
 //! # Ok(())
@@ -63,18 +63,17 @@ pub use state::{ReceivedRequest, StoredConnector};
 use crate::listener::Loopback;
 use crate::state::State;
 
-/// The contract that the sandbox holds requests against: `openapi.yaml`, as JSON.
+/// The contract that requests are validated against: `openapi.yaml` as JSON.
 pub const CONTRACT: &str = include_str!("../openapi.json");
 
-/// Why a sandbox does not start.
+/// The reasons why a sandbox does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// It keeps what it is told in memory and takes a key that everybody knows: it serves this machine
-    /// alone.
+    /// The address is not a loopback address. The sandbox is not secured for other hosts.
     #[error("the sandbox listens on loopback only, and {0} is not")]
     NotLoopback(SocketAddr),
-    /// The address cannot be listened on.
+    /// Binding the address failed.
     #[error("the sandbox cannot listen on {0}: {1}")]
     Listen(SocketAddr, #[source] std::io::Error),
 }
@@ -116,64 +115,64 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Where to listen: a loopback address. Default: a free port of 127.0.0.1.
+    /// Sets the loopback address to listen on. Default: a free port of 127.0.0.1.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// How long after its creation a connector gets its channel. With zero the answer to the creation
-    /// carries it. Default: 2 s.
+    /// Sets the time from the creation of a connector to its channel. With zero the response to the POST has
+    /// the channel. Default: 2 s.
     pub fn provisioning_delay(mut self, delay: impl Into<Delay>) -> Self {
         self.provisioning_delay = delay.into();
         self
     }
 
-    /// The access key that it takes. Default: a random one.
+    /// Sets the access key that requests need. Default: a random key.
     pub fn access_key(mut self, key: impl Into<String>) -> Self {
         self.access_key = Key(key.into());
         self
     }
 
-    /// The workspace that it has. Default: a random one.
+    /// Sets the id of the one workspace. Default: a random id.
     pub fn workspace_id(mut self, id: Uuid) -> Self {
         self.workspace_id = id;
         self
     }
 
-    /// How many GETs a second it answers before it says 429. Default: 50, as Bird's.
+    /// Sets the limit of GETs per second; a GET beyond it gets a 429. Default: 50, Bird's limit.
     pub fn get_limit(mut self, per_second: u32) -> Self {
         self.get_limit = per_second;
         self
     }
 
-    /// How many POSTs a second it answers before it says 429. Default: 500, as Bird's.
+    /// Sets the limit of POSTs per second; a POST beyond it gets a 429. Default: 500, Bird's limit.
     pub fn post_limit(mut self, per_second: u32) -> Self {
         self.post_limit = per_second;
         self
     }
 
-    /// One more thing that goes wrong.
+    /// Adds a fault.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
         self
     }
 
-    /// More that goes wrong, in this order.
+    /// Adds faults, in their order.
     pub fn faults(mut self, faults: impl IntoIterator<Item = Fault>) -> Self {
         self.faults.extend(faults);
         self
     }
 
-    /// Starts to serve.
+    /// Starts the sandbox.
     ///
     /// # Errors
     ///
-    /// When the address is not loopback, or cannot be listened on.
+    /// Fails when the address is not a loopback address, or cannot be bound.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime with I/O and time enabled.
+    /// Panics outside of a tokio runtime with I/O and time enabled.
     pub async fn start(self) -> Result<Sandbox, StartError> {
         if !self.listen.ip().is_loopback() {
             return Err(StartError::NotLoopback(self.listen));
@@ -198,7 +197,7 @@ impl Builder {
     }
 }
 
-/// A sandbox that serves until it is dropped. Its connections end with it.
+/// A running sandbox. Dropping it closes its port and its connections.
 pub struct Sandbox {
     address: SocketAddr,
     key: Key,
@@ -217,63 +216,63 @@ impl fmt::Debug for Sandbox {
 }
 
 impl Sandbox {
-    /// Configures a sandbox.
+    /// Returns a builder with the defaults.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Where it is, such as `http://127.0.0.1:40001`.
+    /// Returns the base URL, such as `http://127.0.0.1:40001`.
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The access key that it takes.
+    /// Returns the access key that requests need.
     #[must_use]
     pub fn access_key(&self) -> &str {
         &self.key.0
     }
 
-    /// The workspace that it has.
+    /// Returns the id of the one workspace.
     #[must_use]
     pub fn workspace_id(&self) -> Uuid {
         self.workspace_id
     }
 
-    /// The connectors that exist, in the order of their creation.
+    /// Returns the connectors, in the order of their creation.
     #[must_use]
     pub fn connectors(&self) -> Vec<StoredConnector> {
         self.state.connectors()
     }
 
-    /// The last requests that were received, oldest first: at most [`ReceivedRequest::KEPT`].
+    /// Returns the last [`ReceivedRequest::KEPT`] requests, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.state.requests()
     }
 
-    /// How many requests were answered with this status.
+    /// Returns the number of responses with this status.
     #[must_use]
-    pub fn answered(&self, status: u16) -> u64 {
-        self.state.answered(status)
+    pub fn response_count(&self, status: u16) -> u64 {
+        self.state.response_count(status)
     }
 
-    /// How many POSTs were received in all.
+    /// Returns the number of all POSTs, those with a fault included.
     #[must_use]
     pub fn post_count(&self) -> u64 {
         self.state.post_count()
     }
 
-    /// How many GETs were received in all.
+    /// Returns the number of all GETs, those with a fault included.
     #[must_use]
     pub fn get_count(&self) -> u64 {
         self.state.get_count()
     }
 
-    /// Stops to serve, and returns when the port is free and every connection has ended.
+    /// Stops the sandbox, and returns when the port is free and every connection has ended.
     pub async fn shutdown(self) {
         self.stop.send_replace(());
-        // Everything that serves holds a receiver.
+        // The listener and each connection hold a receiver.
         self.stop.closed().await;
     }
 }

@@ -1,24 +1,25 @@
-//! The rate limits.
+//! The rate limit of one method.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// At most so many requests a second, by windows of a second. On tokio's clock, so that paused time works.
+/// Allows a number of requests in each window of a second. The windows follow tokio's clock, so that tests can
+/// pause it.
 #[derive(Debug)]
-pub(crate) struct Limit {
+pub(crate) struct RateLimit {
     per_second: u32,
     window: Instant,
     used: u32,
 }
 
-impl Limit {
+impl RateLimit {
     pub(crate) fn new(per_second: u32) -> Self {
         Self { per_second, window: Instant::now(), used: 0 }
     }
 
-    /// Takes one, or says that there is none left in this second.
-    pub(crate) fn take(&mut self) -> bool {
+    /// Counts a request and returns whether it is within the limit.
+    pub(crate) fn allow(&mut self) -> bool {
         let now = Instant::now();
         if now.duration_since(self.window) >= Duration::from_secs(1) {
             self.window = now;
@@ -34,10 +35,10 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn so_many_pass_each_second() {
-        let mut limit = Limit::new(2);
-        assert!(limit.take() && limit.take() && !limit.take());
+    async fn each_second_allows_as_many_requests_as_the_limit() {
+        let mut limit = RateLimit::new(2);
+        assert!(limit.allow() && limit.allow() && !limit.allow());
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(limit.take() && limit.take() && !limit.take());
+        assert!(limit.allow() && limit.allow() && !limit.allow());
     }
 }

@@ -1,4 +1,4 @@
-//! Connections that can be made to break, and that end with the sandbox.
+//! Connections that a handler can break, and that end with the sandbox.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 pub(crate) struct Loopback {
     pub(crate) listener: TcpListener,
-    /// Sends, or closes, when the sandbox stops.
+    /// Receives a value, or closes, when the sandbox stops.
     pub(crate) stopped: watch::Receiver<()>,
 }
 
@@ -25,11 +25,11 @@ impl Listener for Loopback {
 
     async fn accept(&mut self) -> (BreakableStream, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        // Without it small answers wait for the acknowledgement of the ones before.
+        // Nagle's algorithm would delay small responses.
         let _ = stream.set_nodelay(true);
         let mut stopped = self.stopped.clone();
         let stopped = Box::pin(async move {
-            // Closed is as good as sent.
+            // An error says that the sender was dropped, which stops the sandbox too.
             let _ = stopped.changed().await;
         });
         (BreakableStream { stream, connection: Connection::default(), stopped }, address)
@@ -40,22 +40,22 @@ impl Listener for Loopback {
     }
 }
 
-/// What a handler has of the connection that its request came over.
+/// The handle by which a handler breaks the connection of its request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connection(Arc<AtomicU8>);
 
-/// Instead of the answer.
+/// The way to end a connection instead of sending a response.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
 pub(crate) enum Break {
-    /// Ends the connection with a FIN.
+    /// Sends a FIN.
     Close = 1,
-    /// Ends it with a RST.
+    /// Sends a RST.
     Reset = 2,
 }
 
 impl Connection {
-    /// The next read or write breaks the connection instead.
+    /// Makes the next read or write break the connection.
     pub(crate) fn break_off(&self, how: Break) {
         self.0.store(how as u8, Ordering::Release);
     }
@@ -98,7 +98,7 @@ impl AsyncRead for BreakableStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check()?;
-        // A server always waits for something to read, so this is where it learns of the end.
+        // A server always has a read pending, so the check here covers idle connections.
         if self.stopped.as_mut().poll(cx).is_ready() {
             self.connection.break_off(Break::Close);
             self.check()?;

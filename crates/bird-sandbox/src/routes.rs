@@ -1,4 +1,4 @@
-//! The two endpoints, and what they answer.
+//! The two endpoints.
 
 use std::sync::Arc;
 
@@ -16,30 +16,30 @@ use crate::fault::Kind;
 use crate::listener::{Break, Connection};
 use crate::state::{ReceivedRequest, State};
 
-/// The largest body that is read.
+/// The limit of a request body, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
 pub(crate) fn router(state: Arc<State>) -> Router {
     Router::new().fallback(handle).with_state(state)
 }
 
-/// What of a request matters here.
+/// The parts of a request that the endpoints use.
 struct Call {
     method: Method,
     path: String,
     headers: HeaderMap,
-    /// None when it was longer than the limit, or broke off.
+    /// `None` when the body is larger than the limit or incomplete.
     body: Option<Vec<u8>>,
 }
 
-/// Every request comes here: what goes wrong on purpose comes before what is answered.
+/// Handles every request: injects the fault that is due, or else responds as the API does.
 async fn handle(
     Shared(state): Shared<Arc<State>>,
     ConnectInfo(connection): ConnectInfo<Connection>,
     request: Request,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    // Read in any case: a connection that closes on unread bytes resets, and takes the answer with it.
+    // The body is read in any case: closing a connection with unread bytes resets it and loses the response.
     let body = read(body).await;
     let kept = body.as_deref().unwrap_or_default();
     let mut received = ReceivedRequest {
@@ -55,33 +55,33 @@ async fn handle(
         headers: parts.headers,
         body,
     };
-    let (answer, end) = match state.next_fault(&call.method) {
-        None => (answer(&state, &call), None),
-        Some(Kind::Status(status)) => (Answer::fault(status), None),
+    let (response, end) = match state.next_fault(&call.method) {
+        None => (respond(&state, &call), None),
+        Some(Kind::Status(status)) => (JsonResponse::fault(status), None),
         Some(Kind::Garbage) => {
-            let mut answer = answer(&state, &call);
-            if answer.status.is_success() {
-                answer.body = None;
+            let mut response = respond(&state, &call);
+            if response.status.is_success() {
+                response.body = None;
             }
-            (answer, None)
+            (response, None)
         }
         Some(Kind::Hang) => {
             state.record(received);
             return std::future::pending().await;
         }
-        Some(Kind::Reset) => (Answer::fault(500), Some(Break::Reset)),
-        Some(Kind::Lost) => (answer(&state, &call), Some(Break::Close)),
+        Some(Kind::Reset) => (JsonResponse::fault(500), Some(Break::Reset)),
+        Some(Kind::Lost) => (respond(&state, &call), Some(Break::Close)),
     };
     match end {
         Some(end) => connection.break_off(end),
-        None => received.status = Some(answer.status.as_u16()),
+        None => received.status = Some(response.status.as_u16()),
     }
-    // Before the answer leaves: who has the answer finds the request recorded.
+    // The request is recorded before the client has the response, so that a test sees it.
     state.record(received);
-    answer.into_response()
+    response.into_http()
 }
 
-/// Reads all, and keeps it unless it is longer than the limit.
+/// Reads the whole body, and returns it unless it is larger than the limit.
 async fn read(mut body: Body) -> Option<Vec<u8>> {
     let mut bytes = Some(Vec::new());
     while let Some(frame) = body.frame().await {
@@ -94,14 +94,14 @@ async fn read(mut body: Body) -> Option<Vec<u8>> {
     bytes
 }
 
-struct Answer {
+struct JsonResponse {
     status: StatusCode,
-    /// Without a body it is one that cannot be read.
+    /// `None` sends a body that is not JSON.
     body: Option<Value>,
     allow: Option<&'static str>,
 }
 
-impl Answer {
+impl JsonResponse {
     fn new(status: StatusCode, body: Value) -> Self {
         Self { status, body: Some(body), allow: None }
     }
@@ -113,32 +113,28 @@ impl Answer {
     fn method_not_allowed(allowed: &Method) -> Self {
         Self {
             allow: Some(if *allowed == Method::GET { "GET" } else { "POST" }),
-            ..Self::error(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "MethodNotAllowed",
-                "This path does not know the method",
-            )
+            ..Self::error(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "Method not allowed")
         }
     }
 
     fn invalid(details: &Details) -> Self {
-        let mut answer = Self::error(
+        let mut response = Self::error(
             StatusCode::UNPROCESSABLE_ENTITY,
             "InvalidPayload",
             "One or more fields provided in the request body are malformed",
         );
-        if let Some(body) = &mut answer.body {
+        if let Some(body) = &mut response.body {
             body["details"] = json!(details);
         }
-        answer
+        response
     }
 
     fn fault(status: u16) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self::error(status, "Fault", "The sandbox was told to answer so")
+        Self::error(status, "Fault", "A fault of the sandbox")
     }
 
-    fn into_response(self) -> Response<Body> {
+    fn into_http(self) -> Response<Body> {
         let mut response = Response::new(Body::from(match &self.body {
             Some(body) => body.to_string(),
             None => "{\"garbage".to_owned(),
@@ -149,7 +145,7 @@ impl Answer {
         let id = Uuid::new_v4().to_string();
         headers.insert("x-request-id", id.parse().expect("a UUID is a header value"));
         if self.status == StatusCode::TOO_MANY_REQUESTS {
-            // No window is longer.
+            // The windows of the rate limit are one second long.
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if let Some(allow) = self.allow {
@@ -159,18 +155,19 @@ impl Answer {
     }
 }
 
-/// The order of the checks is Bird's as far as it is known: who asks, how often, where, what.
-fn answer(state: &State, call: &Call) -> Answer {
-    let not_found = |message| Answer::error(StatusCode::NOT_FOUND, "NotFound", message);
+/// Responds as the API does. The order of the checks is Bird's as far as it is known: the key, the rate limit,
+/// the path, the body.
+fn respond(state: &State, call: &Call) -> JsonResponse {
+    let not_found = |message| JsonResponse::error(StatusCode::NOT_FOUND, "NotFound", message);
     if !authorized(state, &call.headers) {
-        return Answer::error(
+        return JsonResponse::error(
             StatusCode::UNAUTHORIZED,
             "Unauthorized",
             "Access key is missing or invalid",
         );
     }
     if !state.within_limit(&call.method) {
-        return Answer::error(
+        return JsonResponse::error(
             StatusCode::TOO_MANY_REQUESTS,
             "TooManyRequests",
             "Rate limit exceeded",
@@ -179,16 +176,16 @@ fn answer(state: &State, call: &Call) -> Answer {
     let (workspace, connector) = match *call.path.split('/').collect::<Vec<_>>() {
         ["", "workspaces", workspace, "connectors"] => (workspace, None),
         ["", "workspaces", workspace, "connectors", connector] => (workspace, Some(connector)),
-        _ => return not_found("There is nothing here"),
+        _ => return not_found("Path not found"),
     };
     let allowed = if connector.is_some() { Method::GET } else { Method::POST };
     if call.method != allowed {
-        return Answer::method_not_allowed(&allowed);
+        return JsonResponse::method_not_allowed(&allowed);
     }
     let (Some(workspace), Ok(connector)) =
         (id(workspace), connector.map(|text| id(text).ok_or(())).transpose())
     else {
-        return Answer::error(
+        return JsonResponse::error(
             StatusCode::BAD_REQUEST,
             "BadRequest",
             "An id in the path is not a UUID",
@@ -199,43 +196,43 @@ fn answer(state: &State, call: &Call) -> Answer {
     }
     match connector {
         Some(id) => match state.connector(id) {
-            Some(connector) => Answer::new(StatusCode::OK, connector),
+            Some(connector) => JsonResponse::new(StatusCode::OK, connector),
             None => not_found("Connector not found"),
         },
         None => create(state, call),
     }
 }
 
-/// An id as the contract writes it: the uuid crate reads other spellings too.
+/// Parses an id as the contract writes it. The uuid crate accepts other spellings too.
 fn id(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text).ok().filter(|_| text.len() == uuid::fmt::Hyphenated::LENGTH)
 }
 
-fn create(state: &State, call: &Call) -> Answer {
+fn create(state: &State, call: &Call) -> JsonResponse {
     if !is_json(&call.headers) {
-        return Answer::error(
+        return JsonResponse::error(
             StatusCode::BAD_REQUEST,
             "BadRequest",
             "The content type is not application/json",
         );
     }
     let Some(body) = &call.body else {
-        return Answer::error(
+        return JsonResponse::error(
             StatusCode::BAD_REQUEST,
             "BadRequest",
             "The body is larger than 1 MiB",
         );
     };
     let Ok(body) = serde_json::from_slice::<Value>(body) else {
-        return Answer::error(StatusCode::BAD_REQUEST, "BadRequest", "The body is not JSON");
+        return JsonResponse::error(StatusCode::BAD_REQUEST, "BadRequest", "The body is not JSON");
     };
-    let details = state.contract.check(&body);
+    let details = state.contract.validate(&body);
     if !details.is_empty() {
-        return Answer::invalid(&details);
+        return JsonResponse::invalid(&details);
     }
     match state.create(&body) {
-        Some(connector) => Answer::new(StatusCode::CREATED, connector),
-        None => Answer::error(
+        Some(connector) => JsonResponse::new(StatusCode::CREATED, connector),
+        None => JsonResponse::error(
             StatusCode::CONFLICT,
             "AlreadyExists",
             "A connector for this phone number already exists",

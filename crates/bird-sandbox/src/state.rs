@@ -1,4 +1,4 @@
-//! What the sandbox remembers.
+//! The state of a sandbox: connectors, requests, limits and faults.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
@@ -12,22 +12,22 @@ use uuid::Uuid;
 
 use crate::contract::Contract;
 use crate::fault::{self, Faults, Kind};
-use crate::limit::Limit;
+use crate::limit::RateLimit;
 use crate::{Builder, Delay, Key};
 
 /// A connector of the sandbox.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct StoredConnector {
-    /// Its id.
+    /// The connector id.
     pub id: Uuid,
-    /// Its name.
+    /// The name from the request.
     pub name: String,
-    /// The phone number that it is for.
+    /// The phone number id from the request, in lower case.
     pub phone_number_id: String,
-    /// The channel that it has, or will have after the delay.
+    /// The channel id. The API shows it after the provisioning delay.
     pub channel_id: Uuid,
-    /// None when the delay is so long that no clock reaches its end.
+    /// `None` when the delay exceeds the range of the clock.
     ready_at: Option<Instant>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -39,14 +39,14 @@ pub struct StoredConnector {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReceivedRequest {
-    /// `GET` or `POST`.
+    /// The method, such as `GET`.
     pub method: String,
-    /// The path.
+    /// The path, without the query.
     pub path: String,
-    /// The status that it was answered with, or none when a fault left it without an answer.
+    /// The status of the response, or `None` when a fault suppressed the response.
     pub status: Option<u16>,
-    /// The body, as text: its first [`ReceivedRequest::BODY_KEPT`] bytes. `Debug` does not show it, for a
-    /// connector may be created with secrets.
+    /// The first [`ReceivedRequest::BODY_KEPT`] bytes of the body, as text. `Debug` omits them, because the
+    /// request may hold secrets.
     pub body: String,
 }
 
@@ -61,9 +61,9 @@ impl fmt::Debug for ReceivedRequest {
 }
 
 impl ReceivedRequest {
-    /// How many requests are kept: the last ones.
+    /// The number of requests that the sandbox keeps: the last ones.
     pub const KEPT: usize = 10_000;
-    /// How many bytes of a body are kept: the first ones.
+    /// The number of bytes that the sandbox keeps of a body: the first ones.
     pub const BODY_KEPT: usize = 4096;
 }
 
@@ -79,15 +79,15 @@ pub(crate) struct State {
 #[derive(Debug)]
 struct Inner {
     connectors: Vec<StoredConnector>,
-    /// Where in `connectors` they are.
+    /// Positions in `connectors`.
     by_id: HashMap<Uuid, usize>,
     by_phone_number: HashMap<String, usize>,
     requests: VecDeque<ReceivedRequest>,
     posts: u64,
     gets: u64,
-    answered: BTreeMap<u16, u64>,
-    get_limit: Limit,
-    post_limit: Limit,
+    responses: BTreeMap<u16, u64>,
+    get_limit: RateLimit,
+    post_limit: RateLimit,
     faults: Faults,
 }
 
@@ -105,9 +105,9 @@ impl State {
                 requests: VecDeque::new(),
                 posts: 0,
                 gets: 0,
-                answered: BTreeMap::new(),
-                get_limit: Limit::new(builder.get_limit),
-                post_limit: Limit::new(builder.post_limit),
+                responses: BTreeMap::new(),
+                get_limit: RateLimit::new(builder.get_limit),
+                post_limit: RateLimit::new(builder.post_limit),
                 faults: Faults::new(&builder.faults),
             }),
         }
@@ -133,8 +133,8 @@ impl State {
         self.lock().gets
     }
 
-    pub(crate) fn answered(&self, status: u16) -> u64 {
-        self.lock().answered.get(&status).copied().unwrap_or_default()
+    pub(crate) fn response_count(&self, status: u16) -> u64 {
+        self.lock().responses.get(&status).copied().unwrap_or_default()
     }
 
     pub(crate) fn record(&self, request: ReceivedRequest) {
@@ -145,7 +145,7 @@ impl State {
             _ => {}
         }
         if let Some(status) = request.status {
-            *inner.answered.entry(status).or_default() += 1;
+            *inner.responses.entry(status).or_default() += 1;
         }
         if inner.requests.len() == ReceivedRequest::KEPT {
             inner.requests.pop_front();
@@ -164,13 +164,13 @@ impl State {
     pub(crate) fn within_limit(&self, method: &Method) -> bool {
         let mut inner = self.lock();
         match *method {
-            Method::GET => inner.get_limit.take(),
-            Method::POST => inner.post_limit.take(),
+            Method::GET => inner.get_limit.allow(),
+            Method::POST => inner.post_limit.allow(),
             _ => true,
         }
     }
 
-    /// Creates a connector from a valid body, unless its phone number has one.
+    /// Creates a connector from a valid body, or returns `None` when the phone number has one.
     pub(crate) fn create(&self, body: &Value) -> Option<Value> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let phone_number_id = text(&body["arguments"]["phoneNumberId"]).to_ascii_lowercase();
@@ -179,7 +179,7 @@ impl State {
         if inner.by_phone_number.contains_key(&phone_number_id) {
             return None;
         }
-        let delay = self.provisioning_delay.of(nth);
+        let delay = self.provisioning_delay.for_connector(nth);
         let created_at = Timestamp::now();
         let connector = StoredConnector {
             id: Uuid::new_v4(),

@@ -1,4 +1,4 @@
-//! What the sandbox answers when nothing goes wrong on purpose.
+//! The responses of a sandbox without faults.
 
 mod common;
 
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use bird_sandbox::{ReceivedRequest, Sandbox, StartError};
 use common::{
-    PHONE_NUMBER, client, connector, connectors_url, get, json_of, post, sandbox, with_key,
+    PHONE_NUMBER_ID, client, connectors_url, create_request, get, json_of, post, sandbox, with_key,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Sends a request and expects an error as Bird documents it.
+/// Sends a request and asserts that the response is an error as Bird documents it.
 async fn refused(request: reqwest::RequestBuilder, status: u16, code: &str) -> Value {
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), status);
@@ -25,9 +25,9 @@ async fn refused(request: reqwest::RequestBuilder, status: u16, code: &str) -> V
 
 async fn details(body: &Value) -> Value {
     let sandbox = sandbox().start().await.unwrap();
-    let answer = refused(post(&client(), &sandbox, body), 422, "InvalidPayload").await;
+    let body = refused(post(&client(), &sandbox, body), 422, "InvalidPayload").await;
     assert!(sandbox.connectors().is_empty());
-    answer["details"].clone()
+    body["details"].clone()
 }
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn the_channel_appears_after_the_delay() {
     let delay = Duration::from_millis(60);
     let sandbox = Sandbox::builder().provisioning_delay(delay).start().await.unwrap();
     let client = client();
-    let response = post(&client, &sandbox, &connector(PHONE_NUMBER)).send().await.unwrap();
+    let response = post(&client, &sandbox, &create_request(PHONE_NUMBER_ID)).send().await.unwrap();
     assert_eq!(response.status(), 201);
     assert!(response.headers().contains_key("x-request-id"));
     let created = json_of(response).await;
@@ -43,7 +43,7 @@ async fn the_channel_appears_after_the_delay() {
     assert_eq!(created["workspaceId"], sandbox.workspace_id().to_string());
     assert_eq!(created["name"], "My SMS channel");
     assert_eq!(created["connectorTemplateSlug"], "sms-messagebird");
-    assert_eq!(created["arguments"]["phoneNumberId"], PHONE_NUMBER);
+    assert_eq!(created["arguments"]["phoneNumberId"], PHONE_NUMBER_ID);
 
     tokio::time::sleep(delay).await;
     let id = created["id"].as_str().unwrap();
@@ -59,16 +59,18 @@ async fn the_channel_appears_after_the_delay() {
 }
 
 #[tokio::test]
-async fn without_a_delay_the_answer_to_the_creation_carries_the_channel() {
+async fn without_a_delay_the_response_to_the_post_has_the_channel() {
     let sandbox = sandbox().start().await.unwrap();
-    let response = post(&client(), &sandbox, &connector(PHONE_NUMBER)).send().await.unwrap();
+    let response =
+        post(&client(), &sandbox, &create_request(PHONE_NUMBER_ID)).send().await.unwrap();
     assert!(json_of(response).await["channel"]["channelId"].is_string());
 }
 
 #[tokio::test]
 async fn an_endless_delay_never_provisions() {
     let sandbox = Sandbox::builder().provisioning_delay(Duration::MAX).start().await.unwrap();
-    let response = post(&client(), &sandbox, &connector(PHONE_NUMBER)).send().await.unwrap();
+    let response =
+        post(&client(), &sandbox, &create_request(PHONE_NUMBER_ID)).send().await.unwrap();
     assert_eq!(response.status(), 201);
     assert_eq!(json_of(response).await["channel"], Value::Null);
 }
@@ -89,7 +91,7 @@ async fn a_missing_or_wrong_key_is_refused_before_all_else() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_not_found() {
+async fn an_unknown_workspace_connector_or_path_is_not_found() {
     let sandbox = sandbox().start().await.unwrap();
     let (client, base, other) = (client(), sandbox.base_url(), Uuid::new_v4());
     let elsewhere = format!("{base}/workspaces/{other}/connectors");
@@ -102,7 +104,7 @@ async fn what_does_not_exist_is_not_found() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_no_uuid_is_a_bad_request() {
+async fn an_id_that_is_not_a_uuid_is_a_bad_request() {
     let sandbox = sandbox().start().await.unwrap();
     let client = client();
     for id in ["ws_123", &Uuid::new_v4().simple().to_string()] {
@@ -128,7 +130,7 @@ async fn another_method_is_not_allowed() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_json_is_refused_by_what_is_wrong_with_it() {
+async fn a_body_that_is_not_json_is_a_bad_request() {
     let sandbox = sandbox().start().await.unwrap();
     let client = client();
     let request = || with_key(client.post(connectors_url(&sandbox)), &sandbox);
@@ -144,7 +146,7 @@ async fn a_body_that_is_not_json_is_refused_by_what_is_wrong_with_it() {
 
 #[tokio::test]
 async fn an_unknown_field_is_named() {
-    let mut body = connector(PHONE_NUMBER);
+    let mut body = create_request(PHONE_NUMBER_ID);
     body["foo"] = json!(1);
     assert_eq!(details(&body).await, json!({ ".foo": ["property \"foo\" is unsupported"] }));
 }
@@ -163,7 +165,7 @@ async fn a_missing_name_and_a_missing_phone_number_are_named_together() {
 
 #[tokio::test]
 async fn null_arguments_lack_a_phone_number() {
-    let mut body = connector(PHONE_NUMBER);
+    let mut body = create_request(PHONE_NUMBER_ID);
     body["arguments"] = Value::Null;
     let missing = json!(["property \"phoneNumberId\" is missing"]);
     assert_eq!(details(&body).await, json!({ ".arguments.phoneNumberId": missing }));
@@ -171,7 +173,7 @@ async fn null_arguments_lack_a_phone_number() {
 
 #[tokio::test]
 async fn an_unknown_template_is_named_and_so_is_a_missing_one() {
-    let mut body = connector(PHONE_NUMBER);
+    let mut body = create_request(PHONE_NUMBER_ID);
     body["connectorTemplateRef"] = json!("fax:1");
     assert!(details(&body).await[".connectorTemplateRef"].is_array());
     body["connectorTemplateRef"] = json!(7);
@@ -183,7 +185,7 @@ async fn an_unknown_template_is_named_and_so_is_a_missing_one() {
 #[tokio::test]
 async fn a_field_of_another_type_is_named_and_its_value_is_not_repeated() {
     let secret = 90_817_263;
-    let mut body = connector("not a uuid");
+    let mut body = create_request("not a uuid");
     body["securityArguments"] = json!({ "scheme": { "token": secret } });
     body["channelConversationalStatusEnabled"] = json!("yes");
     let details = details(&body).await;
@@ -201,7 +203,7 @@ async fn a_field_of_another_type_is_named_and_its_value_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_object_is_invalid() {
+async fn a_body_that_is_not_an_object_is_invalid() {
     assert!(details(&json!([])).await.is_object());
 }
 
@@ -209,22 +211,23 @@ async fn a_body_that_is_no_object_is_invalid() {
 async fn a_phone_number_can_be_installed_once() {
     let sandbox = sandbox().start().await.unwrap();
     let client = client();
-    let request = post(&client, &sandbox, &connector(PHONE_NUMBER));
+    let request = post(&client, &sandbox, &create_request(PHONE_NUMBER_ID));
     assert_eq!(request.send().await.unwrap().status(), 201);
-    let again = connector(&PHONE_NUMBER.to_uppercase());
+    let again = create_request(&PHONE_NUMBER_ID.to_uppercase());
     refused(post(&client, &sandbox, &again), 409, "AlreadyExists").await;
     assert_eq!(sandbox.connectors().len(), 1);
-    let other = connector(&Uuid::new_v4().to_string());
+    let other = create_request(&Uuid::new_v4().to_string());
     assert_eq!(post(&client, &sandbox, &other).send().await.unwrap().status(), 201);
 }
 
 #[tokio::test]
-async fn beyond_the_limit_of_its_method_a_request_is_told_when_to_retry() {
+async fn beyond_the_limit_of_its_method_a_request_gets_a_429_with_retry_after() {
     let sandbox = sandbox().get_limit(1).post_limit(0).start().await.unwrap();
     let client = client();
-    let response = post(&client, &sandbox, &connector(PHONE_NUMBER)).send().await.unwrap();
+    let response = post(&client, &sandbox, &create_request(PHONE_NUMBER_ID)).send().await.unwrap();
     assert_eq!(response.headers()["retry-after"], "1");
-    refused(post(&client, &sandbox, &connector(PHONE_NUMBER)), 429, "TooManyRequests").await;
+    refused(post(&client, &sandbox, &create_request(PHONE_NUMBER_ID)), 429, "TooManyRequests")
+        .await;
     assert!(sandbox.connectors().is_empty());
     let id = Uuid::new_v4().to_string();
     assert_eq!(get(&client, &sandbox, &id).send().await.unwrap().status(), 404);
@@ -232,13 +235,14 @@ async fn beyond_the_limit_of_its_method_a_request_is_told_when_to_retry() {
 }
 
 #[tokio::test]
-async fn what_was_received_can_be_looked_at() {
+async fn received_requests_are_recorded() {
     let sandbox = sandbox().start().await.unwrap();
     let client = client();
-    let body = connector(PHONE_NUMBER);
+    let body = create_request(PHONE_NUMBER_ID);
     post(&client, &sandbox, &body).send().await.unwrap();
     get(&client, &sandbox, "nothing").send().await.unwrap();
     assert_eq!((sandbox.post_count(), sandbox.get_count()), (1, 1));
+    assert_eq!([201, 400, 404].map(|status| sandbox.response_count(status)), [1, 1, 0]);
     let requests = sandbox.requests();
     assert_eq!(requests[0].method, "POST");
     assert!(requests[0].path.ends_with("/connectors"));
@@ -252,11 +256,11 @@ async fn what_was_received_can_be_looked_at() {
 }
 
 #[tokio::test]
-async fn key_and_bodies_are_not_shown_by_debug() {
+async fn debug_omits_the_key_and_the_bodies() {
     let builder = sandbox().access_key("open-sesame");
     assert!(!format!("{builder:?}").contains("sesame"));
     let sandbox = builder.start().await.unwrap();
-    let mut body = connector(PHONE_NUMBER);
+    let mut body = create_request(PHONE_NUMBER_ID);
     body["invitationToken"] = json!("rosebud");
     let response = post(&client(), &sandbox, &body).send().await.unwrap();
     assert_eq!(response.status(), 201);
@@ -265,16 +269,17 @@ async fn key_and_bodies_are_not_shown_by_debug() {
 }
 
 #[tokio::test]
-async fn it_takes_the_key_and_the_workspace_that_it_is_given() {
+async fn the_key_and_the_workspace_can_be_configured() {
     let id = Uuid::new_v4();
     let sandbox = sandbox().access_key("k").workspace_id(id).start().await.unwrap();
     assert_eq!((sandbox.access_key(), sandbox.workspace_id()), ("k", id));
-    let response = post(&client(), &sandbox, &connector(PHONE_NUMBER)).send().await.unwrap();
+    let response =
+        post(&client(), &sandbox, &create_request(PHONE_NUMBER_ID)).send().await.unwrap();
     assert_eq!(response.status(), 201);
 }
 
 #[tokio::test]
-async fn it_listens_on_loopback_alone() {
+async fn an_address_other_than_loopback_is_refused() {
     let error = Sandbox::builder().listen(([0, 0, 0, 0], 0).into()).start().await.unwrap_err();
     assert!(matches!(error, StartError::NotLoopback(_)), "{error}");
 }
@@ -300,7 +305,7 @@ async fn after_a_shutdown_no_connection_is_served() {
 }
 
 #[tokio::test]
-async fn dropping_it_ends_its_connections() {
+async fn dropping_the_sandbox_ends_its_connections() {
     use tokio::io::AsyncReadExt;
 
     let sandbox = sandbox().start().await.unwrap();

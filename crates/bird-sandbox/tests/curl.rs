@@ -1,13 +1,14 @@
-//! The two commands of the vendor's page "Installing an SMS channel", with host, ids and key filled in.
+//! The two commands of the vendor's documentation "Installing an SMS channel", with host, ids and key filled in.
 
 mod common;
 
 use std::process::Stdio;
 
-use common::{PHONE_NUMBER, connectors_url, sandbox};
+use bird_test_peer::fixtures::USE_CASE_ID;
+use common::{PHONE_NUMBER_ID, connectors_url, sandbox};
 use serde_json::Value;
 
-/// None where there is no curl.
+/// Runs curl. Returns `None` when it is not installed.
 async fn curl(arguments: Vec<String>) -> Option<Value> {
     let output = tokio::task::spawn_blocking(move || {
         std::process::Command::new("curl")
@@ -22,7 +23,7 @@ async fn curl(arguments: Vec<String>) -> Option<Value> {
 }
 
 #[tokio::test]
-async fn the_commands_of_the_page_work() {
+async fn the_commands_of_the_vendors_documentation_work() {
     let sandbox = sandbox().start().await.unwrap();
     let url = connectors_url(&sandbox);
     let header = |text: &str| ["--header".to_owned(), text.to_owned()];
@@ -32,8 +33,8 @@ async fn the_commands_of_the_page_work() {
             "connectorTemplateRef": "sms-messagebird:1",
             "name": "My SMS channel",
             "arguments": {{
-                "phoneNumberId": "{PHONE_NUMBER}",
-                "useCaseId": "be123b02-dacf-31f9-b3e5-50b18260bc23"
+                "phoneNumberId": "{PHONE_NUMBER_ID}",
+                "useCaseId": "{USE_CASE_ID}"
             }},
             "channelConversationalStatusEnabled": true
         }}"#

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use bird_sandbox::{Fault, Sandbox};
-use common::{PHONE_NUMBER, client, connector, get, post, sandbox};
+use common::{PHONE_NUMBER_ID, client, create_request, get, post, sandbox};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -15,9 +15,9 @@ async fn with(fault: &str) -> Sandbox {
     sandbox().fault(fault.parse().unwrap()).start().await.unwrap()
 }
 
-/// Sends a valid POST over a socket of its own, and reads to the end.
+/// Sends a valid POST over a new connection and reads to its end.
 async fn raw_post(sandbox: &Sandbox) -> std::io::Result<Vec<u8>> {
-    let body = connector(PHONE_NUMBER).to_string();
+    let body = create_request(PHONE_NUMBER_ID).to_string();
     let address = sandbox.base_url()["http://".len()..].to_owned();
     let request = format!(
         "POST /workspaces/{}/connectors HTTP/1.1\r\nhost: {address}\r\nauthorization: AccessKey {}\r\n\
@@ -28,29 +28,30 @@ async fn raw_post(sandbox: &Sandbox) -> std::io::Result<Vec<u8>> {
     );
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await?;
-    Ok(answer)
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).await?;
+    Ok(response)
 }
 
 #[tokio::test]
-async fn a_status_is_answered_so_often_and_nothing_is_created() {
+async fn a_status_is_sent_the_given_number_of_times_and_nothing_is_created() {
     let sandbox = with("post:503x2").await;
     let client = client();
     for _ in 0..2 {
-        let response = post(&client, &sandbox, &connector(PHONE_NUMBER)).send().await.unwrap();
+        let response =
+            post(&client, &sandbox, &create_request(PHONE_NUMBER_ID)).send().await.unwrap();
         assert_eq!(response.status(), 503);
         assert!(response.headers().contains_key("x-request-id"));
         assert!(response.json::<Value>().await.unwrap()["code"].is_string());
         assert!(sandbox.connectors().is_empty());
     }
-    let response = post(&client, &sandbox, &connector(PHONE_NUMBER)).send().await.unwrap();
+    let response = post(&client, &sandbox, &create_request(PHONE_NUMBER_ID)).send().await.unwrap();
     assert_eq!(response.status(), 201);
     assert_eq!(sandbox.post_count(), 3);
 }
 
 #[tokio::test]
-async fn a_fault_can_wait_for_its_turn() {
+async fn a_fault_can_pass_requests_first() {
     let sandbox = with("get:500@2").await;
     let client = client();
     let mut seen = Vec::new();
@@ -61,7 +62,7 @@ async fn a_fault_can_wait_for_its_turn() {
 }
 
 #[tokio::test]
-async fn a_429_says_when_to_retry() {
+async fn a_429_has_a_retry_after() {
     let sandbox = with("get:429").await;
     let response = get(&client(), &sandbox, "x").send().await.unwrap();
     assert_eq!(
@@ -81,7 +82,7 @@ async fn a_reset_resets_the_connection_and_creates_nothing() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_ends_the_connection_and_the_connector_exists() {
+async fn a_lost_response_ends_the_connection_and_the_connector_exists() {
     let sandbox = with("post:lost").await;
     assert_eq!(raw_post(&sandbox).await.unwrap(), b"");
     assert_eq!(sandbox.connectors().len(), 1);
@@ -90,16 +91,17 @@ async fn a_lost_answer_ends_the_connection_and_the_connector_exists() {
 }
 
 #[tokio::test]
-async fn a_garbled_answer_is_a_success_that_cannot_be_read() {
+async fn garbage_is_a_success_with_a_body_that_is_not_json() {
     let sandbox = with("post:garbage").await;
-    let response = post(&client(), &sandbox, &connector(PHONE_NUMBER)).send().await.unwrap();
+    let response =
+        post(&client(), &sandbox, &create_request(PHONE_NUMBER_ID)).send().await.unwrap();
     assert_eq!(response.status(), 201);
     assert!(serde_json::from_slice::<Value>(&response.bytes().await.unwrap()).is_err());
     assert_eq!(sandbox.connectors().len(), 1);
 }
 
 #[tokio::test]
-async fn a_hang_never_answers_and_does_not_keep_the_sandbox_from_stopping() {
+async fn a_hang_sends_no_response_and_does_not_block_a_shutdown() {
     let sandbox = with("post:hang").await;
     let request = tokio::time::timeout(Duration::from_millis(50), raw_post(&sandbox));
     request.await.unwrap_err();
@@ -108,7 +110,7 @@ async fn a_hang_never_answers_and_does_not_keep_the_sandbox_from_stopping() {
 
     let sandbox = with("post:hang").await;
     let client = client();
-    let hanging = tokio::spawn(post(&client, &sandbox, &connector(PHONE_NUMBER)).send());
+    let hanging = tokio::spawn(post(&client, &sandbox, &create_request(PHONE_NUMBER_ID)).send());
     while sandbox.post_count() == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -122,7 +124,7 @@ async fn random_faults_hit_the_same_requests_for_the_same_seed() {
         let sandbox = sandbox().fault(Fault::random(7, 50)).start().await.unwrap();
         let client = client();
         for _ in 0..20 {
-            // A connection of its own: the client re-sends a GET whose pooled connection broke.
+            // Without pooling, because the client repeats a GET when its pooled connection breaks.
             let request = get(&client, &sandbox, "x").header("connection", "close");
             let _ = request.send().await;
         }
@@ -130,6 +132,6 @@ async fn random_faults_hit_the_same_requests_for_the_same_seed() {
     }
     let first = run().await;
     assert_eq!(first, run().await);
-    let harmed = first.iter().filter(|status| **status != Some(400)).count();
-    assert!((1..20).contains(&harmed), "{first:?}");
+    let failed = first.iter().filter(|status| **status != Some(400)).count();
+    assert!((1..20).contains(&failed), "{first:?}");
 }

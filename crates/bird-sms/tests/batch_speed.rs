@@ -83,7 +83,7 @@ async fn simulate_in<S: Stream<Item = bool>>(
         ready: outcomes.iter().filter(|ready| **ready).count(),
         seconds,
         gets: sandbox.get_count(),
-        too_many: sandbox.answered(429),
+        too_many: sandbox.response_count(429),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Certificates of a CA that lives as long as the test.
+//! Certificates of a certificate authority that exists only in the test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,19 +13,19 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 static AUTHORITIES: AtomicU32 = AtomicU32::new(0);
 
-/// A certificate authority that nobody trusts yet.
+/// A certificate authority that no client trusts by default.
 pub struct Ca(CertifiedIssuer<'static, KeyPair>);
 
 impl Ca {
-    /// A new one.
+    /// Creates an authority with a new key.
     ///
     /// # Panics
     ///
-    /// When no key can be made.
+    /// Panics when no key can be generated.
     #[must_use]
     pub fn new() -> Self {
-        let mut params = CertificateParams::new([]).expect("no names to go wrong");
-        // Authorities of one name are told apart by their keys alone, and a wrong key is another error.
+        let mut params = CertificateParams::new([]).expect("no names to be invalid");
+        // With equal names, a client reports a bad signature instead of an unknown authority.
         let number = AUTHORITIES.fetch_add(1, Ordering::Relaxed);
         params.distinguished_name.push(DnType::CommonName, format!("Test CA {number}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -33,27 +33,27 @@ impl Ca {
         Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
     }
 
-    /// Its certificate, for those who shall trust it.
+    /// Returns the certificate of the authority, to configure as a trusted root.
     #[must_use]
     pub fn pem(&self) -> String {
         self.0.pem()
     }
 
-    /// TLS for a server with a certificate for this host name.
+    /// Returns TLS for a server with a certificate for a host name.
     ///
     /// # Panics
     ///
-    /// When the name is not one.
+    /// Panics when `host` is not a host name.
     #[must_use]
     pub fn server(&self, host: &str) -> TlsAcceptor {
         self.issue(&CertificateParams::new([host.to_owned()]).expect("a host name"))
     }
 
-    /// TLS for a server whose certificate has expired.
+    /// Returns TLS for a server whose certificate has expired.
     ///
     /// # Panics
     ///
-    /// When the name is not one.
+    /// Panics when `host` is not a host name.
     #[must_use]
     pub fn expired_server(&self, host: &str) -> TlsAcceptor {
         let mut params = CertificateParams::new([host.to_owned()]).expect("a host name");

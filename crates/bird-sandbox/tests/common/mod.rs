@@ -1,32 +1,30 @@
-//! What the tests share.
-#![allow(dead_code, reason = "each test binary uses a part")]
+//! Helpers of the tests.
+#![allow(dead_code, reason = "each test binary uses some of them")]
 
 use std::time::Duration;
 
 use bird_sandbox::{Builder, Sandbox};
+use bird_test_peer::fixtures;
+pub use bird_test_peer::fixtures::PHONE_NUMBER_ID;
 use reqwest::{Client, RequestBuilder, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-pub const PHONE_NUMBER: &str = "2cffb55c-120e-91a8-8f10-ed9d1b412d29";
-
-/// A sandbox whose channels are there at once, to be changed by the test.
+/// Returns a builder of a sandbox without a provisioning delay.
 pub fn sandbox() -> Builder {
     Sandbox::builder().provisioning_delay(Duration::ZERO)
 }
 
-/// Built along with bird-sms, reqwest has TLS without a provider and asks for one even for plain HTTP.
+/// Returns an HTTP client. When bird-sms is built too, reqwest has TLS without a provider and needs one even
+/// for HTTP.
 pub fn client() -> Client {
-    // An error says that another test was first.
+    // An error says that another test has installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().no_proxy().build().unwrap()
 }
 
-pub fn connector(phone_number: &str) -> Value {
-    json!({
-        "connectorTemplateRef": "sms-messagebird:1",
-        "name": "My SMS channel",
-        "arguments": { "phoneNumberId": phone_number },
-    })
+/// Returns the body of a POST.
+pub fn create_request(phone_number_id: &str) -> Value {
+    fixtures::create_request(phone_number_id).parse().unwrap()
 }
 
 pub fn connectors_url(sandbox: &Sandbox) -> String {

@@ -77,7 +77,7 @@ impl Crash {
         tally.runs += 1;
         // Up to here nothing was sent that might have been sent before. A 409 would be a second creation
         // on a server that allows one.
-        assert_eq!(self.sandbox.answered(409), 0, "seed {seed}: something was sent twice");
+        assert_eq!(self.sandbox.response_count(409), 0, "seed {seed}: something was sent twice");
         self.settle(&mut tally, status.code()).await;
         tally
     }

@@ -4,20 +4,18 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use bird_sandbox::Sandbox;
+use bird_test_peer::fixtures::{
+    ACCESS_KEY as KEY, CHANNEL_ID as CHANNEL, CONNECTOR_ID as CONNECTOR, PHONE_NUMBER_ID as NUMBER,
+    WORKSPACE_ID as WORKSPACE, pending, ready,
+};
 #[cfg(all(target_os = "linux", not(feature = "bundled-roots")))]
 use bird_test_peer::tls::Ca;
-use bird_test_peer::{Answer, Peer, refused_url};
+use bird_test_peer::{Peer, Reply, refused_url};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::{bird_sms, ended, in_sandbox, run, signal};
-
-const CONNECTOR: &str = "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11";
-const CHANNEL: &str = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9";
-const WORKSPACE: &str = "a1405560-c8d3-4b1a-877d-3f449ad95352";
-const NUMBER: &str = "2cffb55c-120e-91a8-8f10-ed9d1b412d29";
-const KEY: &str = "top-secret-key";
 
 /// The command with a key and a workspace, against this API.
 fn at(api_url: &str, args: &[&str]) -> Command {
@@ -35,22 +33,7 @@ fn install<'a>(more: &[&'a str]) -> Vec<&'a str> {
     INSTALL.iter().chain(more).copied().collect()
 }
 
-fn connector(channel: &str) -> String {
-    format!(
-        r#"{{"id": "{CONNECTOR}", "workspaceId": "{WORKSPACE}", "name": "My SMS channel",
-            "createdAt": "2025-01-21T01:43:10.940Z", "channel": {channel}}}"#
-    )
-}
-
-fn pending() -> String {
-    connector("null")
-}
-
-fn ready() -> String {
-    connector(&format!(r#"{{"channelId": "{CHANNEL}"}}"#))
-}
-
-async fn peer(script: impl IntoIterator<Item = Answer>) -> Peer {
+async fn peer(script: impl IntoIterator<Item = Reply>) -> Peer {
     Peer::script(script).await.unwrap()
 }
 
@@ -201,7 +184,7 @@ async fn a_key_in_a_file_may_end_with_a_line_break() {
 
 /// Runs an install against a script, for people and with `--json`. Returns the exit code and the error
 /// object; both runs agree, and made this many POSTs each.
-async fn failure(script: &[Answer], posts: usize) -> (i32, Value) {
+async fn failure(script: &[Reply], posts: usize) -> (i32, Value) {
     let quick = ["--timeout", "2s"];
     let for_people = peer(script.to_vec()).await;
     let (code, stdout, stderr) = run(at(&for_people.base_url(), &install(&quick))).await;
@@ -225,14 +208,14 @@ async fn failure(script: &[Answer], posts: usize) -> (i32, Value) {
 #[tokio::test]
 async fn refused_is_3_and_nothing_was_created() {
     let body = r#"{"code": "InvalidPayload", "message": "m", "details": {".name": ["n"]}}"#;
-    let (code, error) = failure(&[Answer::json(422, body)], 1).await;
+    let (code, error) = failure(&[Reply::json(422, body)], 1).await;
     assert_eq!(code, 3);
     assert_eq!(error["connectorMayExist"], false);
     assert_eq!((&error["status"], &error["code"]), (&422.into(), &"InvalidPayload".into()));
     assert_eq!(error["details"][".name"][0], "n");
-    let redirect = Answer::with_headers(302, &["location: http://127.0.0.1:1"], "");
+    let redirect = Reply::with_headers(302, &["location: http://127.0.0.1:1"], "");
     assert_eq!(failure(&[redirect], 1).await.0, 3);
-    let limited = Answer::with_headers(429, &["retry-after: 60"], "");
+    let limited = Reply::with_headers(429, &["retry-after: 60"], "");
     assert_eq!(failure(&[limited], 1).await.0, 3);
 }
 
@@ -265,7 +248,7 @@ async fn a_connector_that_cannot_be_read_is_7_and_the_hint_says_why() {
         (404, "Check the connector id"),
         (403, "The access key's policy must allow `view`"),
     ] {
-        let peer = Peer::answering(move |_| Answer::status(status)).await.unwrap();
+        let peer = Peer::with_handler(move |_| Reply::status(status)).await.unwrap();
         let args = ["connector", CONNECTOR, "--timeout", "1s"];
         let (code, _, stderr) = run(at(&peer.base_url(), &args)).await;
         assert_eq!(code, 7, "{status}: {stderr}");
@@ -276,7 +259,7 @@ async fn a_connector_that_cannot_be_read_is_7_and_the_hint_says_why() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_result_that_cannot_be_written_is_told_with_its_ids() {
-    let peer = peer([Answer::json(201, ready())]).await;
+    let peer = peer([Reply::json(201, ready())]).await;
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let mut command = at(&peer.base_url(), &install(&["--json"]));
     let output = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
@@ -305,12 +288,12 @@ async fn arguments_that_make_no_sense_are_an_object_too() {
 
 #[tokio::test]
 async fn a_doubt_is_5() {
-    let unreadable = Answer::json(201, "{");
+    let unreadable = Reply::json(201, "{");
     for (script, posts) in [
-        (vec![Answer::Reset], 1),
-        (vec![Answer::Close], 1),
-        (vec![Answer::status(501)], 1),
-        (vec![Answer::status(500), Answer::status(409)], 2),
+        (vec![Reply::Reset], 1),
+        (vec![Reply::Close], 1),
+        (vec![Reply::status(501)], 1),
+        (vec![Reply::status(500), Reply::status(409)], 2),
         (vec![unreadable], 1),
     ] {
         let (code, error) = failure(&script, posts).await;
@@ -322,11 +305,11 @@ async fn a_doubt_is_5() {
 
 #[tokio::test]
 async fn a_connector_without_its_channel_is_6_with_its_id() {
-    let created = || Answer::json(201, pending());
+    let created = || Reply::json(201, pending());
     for script in [
-        vec![created(), Answer::status(401)],
-        vec![created(), Answer::json(200, ready().replace(CONNECTOR, CHANNEL))],
-        vec![created(), Answer::Silence],
+        vec![created(), Reply::status(401)],
+        vec![created(), Reply::json(200, ready().replace(CONNECTOR, CHANNEL))],
+        vec![created(), Reply::Silence],
     ] {
         let (code, error) = failure(&script, 1).await;
         assert_eq!(code, 6, "{script:?}");
@@ -337,19 +320,19 @@ async fn a_connector_without_its_channel_is_6_with_its_id() {
 
 #[tokio::test]
 async fn a_wait_and_a_read_that_fail_are_7_because_this_run_created_nothing() {
-    let refusing = peer([Answer::status(404)]).await;
+    let refusing = peer([Reply::status(404)]).await;
     let (code, _, stderr) = run(at(&refusing.base_url(), &["connector", CONNECTOR])).await;
     assert_eq!(code, 7, "{stderr}");
     let args = ["connector", CONNECTOR, "--timeout", "500ms"];
     assert_eq!(run(at(&refused_url().await.unwrap(), &args)).await.0, 7);
-    let refusing = peer([Answer::status(404)]).await;
+    let refusing = peer([Reply::status(404)]).await;
     assert_eq!(run(at(&refusing.base_url(), &["wait", CONNECTOR])).await.0, 7);
 }
 
 #[tokio::test]
 async fn an_interrupt_while_waiting_tells_how_to_go_on() {
     for (name, code) in [("INT", 130), ("TERM", 143)] {
-        let script = [Answer::json(201, pending()), Answer::Silence, Answer::json(200, ready())];
+        let script = [Reply::json(201, pending()), Reply::Silence, Reply::json(200, ready())];
         let peer = peer(script).await;
         let mut process = at(&peer.base_url(), &install(&[]))
             .stdout(Stdio::piped())
@@ -379,7 +362,7 @@ async fn an_interrupt_while_waiting_tells_how_to_go_on() {
 
 #[tokio::test]
 async fn an_interrupt_during_the_creation_says_that_a_connector_may_exist() {
-    let peer = peer([Answer::Silence]).await;
+    let peer = peer([Reply::Silence]).await;
     let process = at(&peer.base_url(), &install(&["--json"]))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

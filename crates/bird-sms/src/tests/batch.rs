@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bird_test_peer::{Answer, Peer, head_and_body};
+use bird_test_peer::{Peer, Reply, head_and_body};
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -56,7 +56,7 @@ impl Journal for Steps {
 }
 
 async fn one(
-    script: impl IntoIterator<Item = Answer>,
+    script: impl IntoIterator<Item = Reply>,
     fails_at: &'static str,
 ) -> (Outcome, Arc<Steps>) {
     let peer = Arc::new(Peer::script(script).await.unwrap());
@@ -74,7 +74,7 @@ type Outcome = Result<SmsChannel, Error>;
 #[tokio::test]
 async fn each_step_is_on_record_before_the_next_is_taken() {
     let (result, steps) =
-        one([Answer::json(201, pending()), Answer::json(200, ready())], "nowhere").await;
+        one([Reply::json(201, pending()), Reply::json(200, ready())], "nowhere").await;
     assert_eq!(result.unwrap().id.to_string(), CHANNEL);
     assert_eq!(steps.seen(), [("intent", 0, 0), ("created", 1, 0), ("ready", 1, 1)]);
 }
@@ -82,7 +82,7 @@ async fn each_step_is_on_record_before_the_next_is_taken() {
 // Fault 33.
 #[tokio::test]
 async fn an_install_that_fails_is_on_record_too() {
-    let (result, steps) = one([Answer::Close], "nowhere").await;
+    let (result, steps) = one([Reply::Close], "nowhere").await;
     assert!(matches!(result, Err(Error::OutcomeUnknown(_))));
     assert_eq!(steps.seen(), [("intent", 0, 0), ("failed", 1, 0)]);
 }
@@ -99,7 +99,7 @@ async fn without_a_record_of_the_intent_nothing_is_sent() {
 #[tokio::test]
 async fn a_connector_whose_creation_is_not_on_record_is_told_with_its_id() {
     for fails_at in ["created", "ready"] {
-        let script = [Answer::json(201, pending()), Answer::json(200, ready())];
+        let script = [Reply::json(201, pending()), Reply::json(200, ready())];
         let (result, _) = one(script, fails_at).await;
         let error = result.unwrap_err();
         assert!(matches!(error, Error::Journal(_)) && error.connector_may_exist(), "{error:?}");
@@ -110,7 +110,7 @@ async fn a_connector_whose_creation_is_not_on_record_is_told_with_its_id() {
 
 #[tokio::test]
 async fn a_doubt_that_is_not_on_record_stays_a_doubt() {
-    let (result, _) = one([Answer::Close], "failed").await;
+    let (result, _) = one([Reply::Close], "failed").await;
     let error = result.unwrap_err();
     assert!(matches!(error, Error::Journal(_)) && error.connector_may_exist(), "{error:?}");
     assert!(error.help().unwrap().contains("dashboard"), "{error}");
@@ -118,13 +118,13 @@ async fn a_doubt_that_is_not_on_record_stays_a_doubt() {
 
 #[tokio::test]
 async fn what_an_install_ended_with_is_told_when_it_is_not_on_record() {
-    let refused = Answer::json(401, r#"{"code": "Unauthorized", "message": "who are you"}"#);
+    let refused = Reply::json(401, r#"{"code": "Unauthorized", "message": "who are you"}"#);
     let (result, _) = one([refused], "failed").await;
     let error = result.unwrap_err();
     assert!(error.chain().contains("disk full") && error.chain().contains("HTTP 401"));
     let Error::Journal(record) = error else { panic!("{error:?}") };
     assert!(matches!(record.ended, Some(Err(Error::Refused(_)))), "{record:?}");
-    let (result, _) = one([Answer::json(201, ready())], "ready").await;
+    let (result, _) = one([Reply::json(201, ready())], "ready").await;
     let error = result.unwrap_err();
     assert!(error.chain().contains(CHANNEL), "{error}");
 }
@@ -147,7 +147,7 @@ async fn a_request_that_cannot_be_sent_is_an_outcome_and_no_intent() {
 
 #[tokio::test]
 async fn a_connector_that_exists_is_waited_for_and_not_created_again() {
-    let peer = Peer::script([Answer::json(200, ready())]).await.unwrap();
+    let peer = Peer::script([Reply::json(200, ready())]).await.unwrap();
     let workspace = workspace(hurried(&peer.base_url()).0);
     let items = stream::iter([BatchItem::resume(request(), connector_id())]);
     let outcomes: Vec<_> = workspace.install_sms_channels(items).start().collect().await;
@@ -157,7 +157,7 @@ async fn a_connector_that_exists_is_waited_for_and_not_created_again() {
 
 #[tokio::test]
 async fn requests_are_taken_only_as_installs_end() {
-    let peer = Peer::answering(|_| Answer::json(201, ready())).await.unwrap();
+    let peer = Peer::with_handler(|_| Reply::json(201, ready())).await.unwrap();
     let workspace = workspace(hurried(&peer.base_url()).0);
     let taken = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&taken);
@@ -177,10 +177,10 @@ async fn requests_are_taken_only_as_installs_end() {
 async fn a_stop_hears_out_what_was_sent_and_begins_nothing_more() {
     let (stop, posted) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let told = Arc::clone(&posted);
-    let peer = Peer::answering(move |_| {
+    let peer = Peer::with_handler(move |_| {
         told.notify_one();
         // Long after the stop.
-        Answer::Drip(head_and_body(201, &[], &pending()), Duration::from_millis(1))
+        Reply::Drip(head_and_body(201, &[], &pending()), Duration::from_millis(1))
     });
     let peer = Arc::new(peer.await.unwrap());
     let steps = Steps::new(&peer, "nowhere");
@@ -209,10 +209,10 @@ async fn a_stop_hears_out_what_was_sent_and_begins_nothing_more() {
 async fn a_channel_that_is_there_is_not_lost_to_a_stop() {
     let posted = Arc::new(Notify::new());
     let told = Arc::clone(&posted);
-    let peer = Peer::answering(move |_| {
+    let peer = Peer::with_handler(move |_| {
         told.notify_one();
         // Long after the stop.
-        Answer::Drip(head_and_body(201, &[], &ready()), Duration::from_millis(1))
+        Reply::Drip(head_and_body(201, &[], &ready()), Duration::from_millis(1))
     });
     let peer = peer.await.unwrap();
     let batch = workspace(hurried(&peer.base_url()).0)
@@ -224,10 +224,10 @@ async fn a_channel_that_is_there_is_not_lost_to_a_stop() {
 
 #[tokio::test]
 async fn a_stop_ends_the_wait_for_another_attempt_with_what_the_last_one_left() {
-    for (response, reason) in [(Answer::status(503), true), (Answer::status(429), false)] {
+    for (response, reason) in [(Reply::status(503), true), (Reply::status(429), false)] {
         let (stop, posted) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let told = Arc::clone(&posted);
-        let peer = Peer::answering(move |_| {
+        let peer = Peer::with_handler(move |_| {
             told.notify_one();
             response.clone()
         });
@@ -251,9 +251,9 @@ async fn a_stop_ends_the_wait_for_another_attempt_with_what_the_last_one_left() 
 
 #[tokio::test]
 async fn installs_go_on_while_an_outcome_is_looked_at() {
-    let peer = Peer::answering(|request| match request.method.as_str() {
-        "POST" => Answer::json(201, pending()),
-        _ => Answer::json(200, ready()),
+    let peer = Peer::with_handler(|request| match request.method.as_str() {
+        "POST" => Reply::json(201, pending()),
+        _ => Reply::json(200, ready()),
     });
     let peer = peer.await.unwrap();
     let limits = RateLimits { gets_per_second: 1, ..Default::default() };
@@ -287,7 +287,7 @@ async fn a_panic_of_the_record_is_not_swallowed() {
 
 #[tokio::test]
 async fn a_dropped_batch_leaves_the_intent_on_record() {
-    let peer = Arc::new(Peer::script([Answer::Silence]).await.unwrap());
+    let peer = Arc::new(Peer::script([Reply::Silence]).await.unwrap());
     let steps = Steps::new(&peer, "nowhere");
     let batch = workspace(hurried(&peer.base_url()).0)
         .install_sms_channels(requests(1))

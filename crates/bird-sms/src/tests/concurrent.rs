@@ -130,12 +130,12 @@ async fn soak_of_ten_thousand_installs() {
 #[tokio::test]
 async fn one_that_fails_does_not_harm_the_others_and_connections_are_shared() {
     let bad = Uuid::from_u128(7);
-    let peer = bird_test_peer::Peer::answering(move |request| {
+    let peer = bird_test_peer::Peer::with_handler(move |request| {
         let body = String::from_utf8_lossy(&request.body);
         if body.contains(&bad.to_string()) {
-            bird_test_peer::Answer::Close
+            bird_test_peer::Reply::Close
         } else {
-            bird_test_peer::Answer::json(201, ready())
+            bird_test_peer::Reply::json(201, ready())
         }
     })
     .await

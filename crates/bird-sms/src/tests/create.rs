@@ -2,27 +2,25 @@
 
 use std::time::Duration;
 
-use bird_test_peer::{Answer, Peer, head_and_body, refused_url};
+use bird_test_peer::{Peer, Reply, head_and_body, refused_url};
 use proptest::prelude::*;
 
 use super::*;
 use crate::{Error, Event, RetryPolicy, TransportErrorKind, UnknownReason};
 
-async fn peer(script: impl IntoIterator<Item = Answer>) -> Peer {
+async fn peer(script: impl IntoIterator<Item = Reply>) -> Peer {
     Peer::script(script).await.unwrap()
 }
 
 /// What a script makes of a creation, and how many POSTs it took.
-async fn create(
-    script: impl IntoIterator<Item = Answer>,
-) -> (Result<PendingChannel, Error>, usize) {
+async fn create(script: impl IntoIterator<Item = Reply>) -> (Result<PendingChannel, Error>, usize) {
     let peer = peer(script).await;
     let result = create_at(&peer).await;
     (result, peer.posts())
 }
 
-fn created() -> Answer {
-    Answer::json(201, pending())
+fn created() -> Reply {
+    Reply::json(201, pending())
 }
 
 fn doubt(error: &Error) -> UnknownReason {
@@ -100,7 +98,7 @@ async fn a_connection_that_does_not_come_about_in_time_was_never_sent() {
 #[tokio::test]
 async fn a_reset_on_accept_is_unknown_or_tried_again_when_nothing_was_written() {
     for _ in 0..20 {
-        let (result, posts) = create([Answer::ResetOnAccept, created()]).await;
+        let (result, posts) = create([Reply::ResetOnAccept, created()]).await;
         match result {
             Ok(_) => assert_eq!(posts, 1),
             Err(error) => assert_eq!((doubt(&error), posts), (UnknownReason::NoResponse, 0)),
@@ -111,7 +109,7 @@ async fn a_reset_on_accept_is_unknown_or_tried_again_when_nothing_was_written() 
 // Faults 4 and 5.
 #[tokio::test]
 async fn a_reset_or_an_end_instead_of_an_answer_is_unknown_and_never_sent_again() {
-    for broken in [Answer::Reset, Answer::Close, Answer::BytesThenClose(b"HTTP/1.1 2".to_vec())] {
+    for broken in [Reply::Reset, Reply::Close, Reply::BytesThenClose(b"HTTP/1.1 2".to_vec())] {
         let (result, posts) = create([broken, created()]).await;
         let error = result.unwrap_err();
         assert_eq!((doubt(&error), posts), (UnknownReason::NoResponse, 1));
@@ -123,7 +121,7 @@ async fn a_reset_or_an_end_instead_of_an_answer_is_unknown_and_never_sent_again(
 #[tokio::test]
 async fn a_pooled_connection_that_went_stale_does_not_double_the_post() {
     for _ in 0..20 {
-        let stale = Answer::BytesThenClose(head_and_body(200, &[], &pending()));
+        let stale = Reply::BytesThenClose(head_and_body(200, &[], &pending()));
         let peer = peer([stale, created()]).await;
         let workspace = workspace(hurried(&peer.base_url()).0);
         workspace.connector(connector_id()).await.unwrap();
@@ -139,7 +137,7 @@ async fn a_pooled_connection_that_went_stale_does_not_double_the_post() {
 async fn a_success_that_is_cut_goes_on_when_its_id_can_be_read() {
     let whole = head_and_body(201, &[], &pending());
     let cut = whole[..whole.len() - 20].to_vec();
-    for broken in [Answer::BytesThenClose(cut.clone()), Answer::BytesThenReset(cut)] {
+    for broken in [Reply::BytesThenClose(cut.clone()), Reply::BytesThenReset(cut)] {
         let (result, posts) = create([broken]).await;
         assert_eq!(result.unwrap().connector_id(), connector_id());
         assert_eq!(posts, 1);
@@ -151,7 +149,7 @@ async fn a_success_that_is_cut_goes_on_when_its_id_can_be_read() {
 async fn a_success_that_is_cut_before_its_id_is_created_but_unreadable() {
     let whole = head_and_body(201, &["x-request-id: r-1"], &pending());
     let head = whole.len() - pending().len();
-    let (result, posts) = create([Answer::BytesThenClose(whole[..head + 10].to_vec())]).await;
+    let (result, posts) = create([Reply::BytesThenClose(whole[..head + 10].to_vec())]).await;
     let error = result.unwrap_err();
     let Error::CreatedIdUnknown(unreadable) = &error else { panic!("{error:?}") };
     assert_eq!((unreadable.response.status, posts), (201, 1));
@@ -165,7 +163,7 @@ async fn a_success_that_is_cut_before_its_id_is_created_but_unreadable() {
 async fn an_error_that_is_cut_counts_by_its_status() {
     let cut = |status| {
         let whole = head_and_body(status, &[], r#"{"message": "cut"}"#);
-        Answer::BytesThenClose(whole[..whole.len() - 3].to_vec())
+        Reply::BytesThenClose(whole[..whole.len() - 3].to_vec())
     };
     let (result, posts) = create([cut(503), created()]).await;
     assert!(result.is_ok() && posts == 2);
@@ -176,7 +174,7 @@ async fn an_error_that_is_cut_counts_by_its_status() {
 // Fault 8.
 #[tokio::test]
 async fn silence_past_the_timeout_of_an_attempt_is_unknown() {
-    let peer = peer([Answer::Silence, created()]).await;
+    let peer = peer([Reply::Silence, created()]).await;
     let (builder, _) = hurried(&peer.base_url());
     let workspace = workspace(builder.attempt_timeout(Duration::from_millis(50)));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
@@ -187,7 +185,7 @@ async fn silence_past_the_timeout_of_an_attempt_is_unknown() {
 // Fault 9.
 #[tokio::test]
 async fn the_deadline_ends_a_body_that_drips() {
-    let drip = Answer::Drip(head_and_body(201, &[], &pending()), Duration::from_millis(5));
+    let drip = Reply::Drip(head_and_body(201, &[], &pending()), Duration::from_millis(5));
     let peer = peer([drip]).await;
     let (builder, _) = hurried(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_millis(100)));
@@ -199,7 +197,7 @@ async fn the_deadline_ends_a_body_that_drips() {
 // Fault 10.
 #[tokio::test]
 async fn a_timeout_of_zero_is_refused_before_anything_is_sent_and_the_longest_holds() {
-    let peer = peer([Answer::json(201, ready())]).await;
+    let peer = peer([Reply::json(201, ready())]).await;
     let workspace = workspace(hurried(&peer.base_url()).0);
     let install = || workspace.install_sms_channel("n", NUMBER.parse().unwrap());
     let error = install().timeout(Duration::ZERO).await.unwrap_err();
@@ -214,7 +212,7 @@ async fn a_refusal_is_typed_at_once_with_all_that_the_server_said() {
     let body = r#"{"code": "InvalidPayload", "message": "malformed",
         "details": {".name": ["property \"name\" is missing"]}}"#;
     for status in [400, 401, 402, 403, 404, 409, 410, 418, 422, 451] {
-        let response = Answer::with_headers(status, &["x-request-id: r-1"], body);
+        let response = Reply::with_headers(status, &["x-request-id: r-1"], body);
         let (result, posts) = create([response, created()]).await;
         let error = result.unwrap_err();
         assert!(matches!(error, Error::Refused(_)), "{status}: {error:?}");
@@ -232,8 +230,8 @@ async fn a_refusal_is_typed_at_once_with_all_that_the_server_said() {
 // Fault 12.
 #[tokio::test]
 async fn a_rate_limit_is_waited_out() {
-    let limited = Answer::with_headers(429, &["retry-after: 3"], "");
-    let peer = peer([limited, Answer::status(429), created()]).await;
+    let limited = Reply::with_headers(429, &["retry-after: 3"], "");
+    let peer = peer([limited, Reply::status(429), created()]).await;
     let (builder, runtime) = hurried(&peer.base_url());
     let _ = workspace(builder).create_sms_connector(&request()).await.unwrap();
     assert_eq!(runtime.slept(), [Duration::from_secs(3), Duration::from_secs(1)]);
@@ -243,7 +241,7 @@ async fn a_rate_limit_is_waited_out() {
 // Faults 12 and 20.
 #[tokio::test]
 async fn a_retry_after_beyond_the_deadline_ends_it_without_a_sleep() {
-    let limited = Answer::with_headers(429, &["retry-after: 99999999999999999999"], "");
+    let limited = Reply::with_headers(429, &["retry-after: 99999999999999999999"], "");
     let peer = peer([limited]).await;
     let (builder, runtime) = hurried(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_secs(30)));
@@ -256,8 +254,8 @@ async fn a_retry_after_beyond_the_deadline_ends_it_without_a_sleep() {
 // Fault 12.
 #[tokio::test]
 async fn a_retry_that_would_have_no_time_for_an_answer_is_not_made() {
-    let limited = Answer::with_headers(429, &["retry-after: 29"], "");
-    let peer = peer([limited, Answer::Silence]).await;
+    let limited = Reply::with_headers(429, &["retry-after: 29"], "");
+    let peer = peer([limited, Reply::Silence]).await;
     let (builder, runtime) = hurried(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_millis(29_900)));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
@@ -269,7 +267,7 @@ async fn a_retry_that_would_have_no_time_for_an_answer_is_not_made() {
 // Fault 12.
 #[tokio::test]
 async fn a_pause_of_the_workspace_beyond_the_deadline_is_no_reason_to_send() {
-    let limited = Answer::with_headers(429, &["retry-after: 50"], "");
+    let limited = Reply::with_headers(429, &["retry-after: 50"], "");
     let peer = peer([limited]).await;
     let (builder, runtime) = hurried(&peer.base_url());
     let workspace = workspace(builder);
@@ -286,7 +284,7 @@ async fn a_pause_of_the_workspace_beyond_the_deadline_is_no_reason_to_send() {
 // Fault 13.
 #[tokio::test]
 async fn server_errors_are_tried_again_until_the_connector_is_there() {
-    let errors = [500, 502, 503, 504].map(Answer::status);
+    let errors = [500, 502, 503, 504].map(Reply::status);
     let (result, posts) = create(errors.into_iter().chain([created()])).await;
     assert_eq!(result.unwrap().connector_id(), connector_id());
     assert_eq!(posts, 5);
@@ -295,7 +293,7 @@ async fn server_errors_are_tried_again_until_the_connector_is_there() {
 // Fault 13.
 #[tokio::test]
 async fn server_errors_up_to_the_deadline_leave_a_doubt() {
-    let peer = Peer::answering(|_| Answer::status(503)).await.unwrap();
+    let peer = Peer::with_handler(|_| Reply::status(503)).await.unwrap();
     let error = create_at(&peer).await.unwrap_err();
     assert_eq!(doubt(&error), UnknownReason::ServerError);
     assert_eq!(peer.posts(), error.attempts().count as usize);
@@ -305,7 +303,7 @@ async fn server_errors_up_to_the_deadline_leave_a_doubt() {
 // Fault 13.
 #[tokio::test]
 async fn server_errors_are_not_tried_again_when_the_policy_says_so() {
-    let peer = peer([Answer::status(503), created()]).await;
+    let peer = peer([Reply::status(503), created()]).await;
     let retry = RetryPolicy { create_after_server_error: false, ..Default::default() };
     let (builder, _) = hurried(&peer.base_url());
     let workspace = workspace(builder.retry_policy(retry));
@@ -316,13 +314,13 @@ async fn server_errors_are_not_tried_again_when_the_policy_says_so() {
 // Fault 14.
 #[tokio::test]
 async fn a_conflict_after_a_server_error_is_probably_ours() {
-    let (result, posts) = create([Answer::status(500), Answer::status(409)]).await;
+    let (result, posts) = create([Reply::status(500), Reply::status(409)]).await;
     assert_eq!((doubt(&result.unwrap_err()), posts), (UnknownReason::AlreadyExists, 2));
 }
 
 #[tokio::test]
 async fn a_server_error_before_the_last_attempt_is_not_called_the_last_answer() {
-    let (result, _) = create([Answer::status(500), Answer::status(429), Answer::Reset]).await;
+    let (result, _) = create([Reply::status(500), Reply::status(429), Reply::Reset]).await;
     let error = result.unwrap_err();
     assert_eq!(doubt(&error), UnknownReason::NoResponse);
     assert!(error.chain().contains("an earlier response was HTTP 500"), "{error}");
@@ -330,8 +328,8 @@ async fn a_server_error_before_the_last_attempt_is_not_called_the_last_answer() 
 
 #[tokio::test]
 async fn after_a_server_error_no_failure_says_that_nothing_was_created() {
-    for last in [Answer::status(401), Answer::status(422), Answer::status(302), Answer::Reset] {
-        let (result, _) = create([Answer::status(500), last]).await;
+    for last in [Reply::status(401), Reply::status(422), Reply::status(302), Reply::Reset] {
+        let (result, _) = create([Reply::status(500), last]).await;
         assert!(result.unwrap_err().connector_may_exist());
     }
 }
@@ -344,7 +342,7 @@ async fn what_will_not_be_better_the_next_time_is_sent_once() {
         (505, UnknownReason::ServerError),
         (408, UnknownReason::NoResponse),
     ] {
-        let (result, posts) = create([Answer::status(status), created()]).await;
+        let (result, posts) = create([Reply::status(status), created()]).await;
         assert_eq!((doubt(&result.unwrap_err()), posts), (expected, 1), "{status}");
     }
 }
@@ -353,11 +351,11 @@ async fn what_will_not_be_better_the_next_time_is_sent_once() {
 #[tokio::test]
 async fn any_2xx_with_a_connector_is_a_creation_and_one_without_is_unreadable() {
     for status in [200, 201, 202] {
-        let (result, _) = create([Answer::json(status, pending())]).await;
+        let (result, _) = create([Reply::json(status, pending())]).await;
         assert_eq!(result.unwrap().connector_id(), connector_id());
     }
-    let no_content = Answer::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
-    for empty in [Answer::status(202), no_content] {
+    let no_content = Reply::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
+    for empty in [Reply::status(202), no_content] {
         let (result, posts) = create([empty]).await;
         let error = result.unwrap_err();
         assert!(matches!(error, Error::CreatedIdUnknown(_)), "{error:?}");
@@ -372,7 +370,7 @@ async fn a_redirect_is_never_followed() {
     let location = format!("location: {}/x", elsewhere.base_url());
     for status in [301, 302, 303, 307, 308] {
         for headers in [&[location.as_str()][..], &[]] {
-            let (result, posts) = create([Answer::with_headers(status, headers, "")]).await;
+            let (result, posts) = create([Reply::with_headers(status, headers, "")]).await;
             let error = result.unwrap_err();
             assert!(matches!(error, Error::Refused(_)), "{error:?}");
             assert_eq!(error.response().unwrap().location.is_some(), !headers.is_empty());
@@ -385,9 +383,9 @@ async fn a_redirect_is_never_followed() {
 // Fault 18.
 #[tokio::test]
 async fn a_redirect_that_a_ready_made_client_followed_is_no_creation() {
-    let elsewhere = peer([Answer::json(200, ready())]).await;
+    let elsewhere = peer([Reply::json(200, ready())]).await;
     let location = format!("location: {}/x", elsewhere.base_url());
-    let peer = peer([Answer::with_headers(303, &[&location], "")]).await;
+    let peer = peer([Reply::with_headers(303, &[&location], "")]).await;
     let (builder, _) = hurried(&peer.base_url());
     let http = reqwest::Client::builder()
         .tls_backend_preconfigured(crate::transport::tls::config(Vec::new()).unwrap())
@@ -411,7 +409,7 @@ async fn a_future_that_is_dropped_before_it_is_polled_sends_nothing() {
 // Fault 30.
 #[tokio::test]
 async fn a_future_that_is_dropped_in_flight_sent_one_post_and_the_client_goes_on() {
-    let peer = peer([Answer::Silence, created()]).await;
+    let peer = peer([Reply::Silence, created()]).await;
     let workspace = workspace(hurried(&peer.base_url()).0);
     let request = request();
     let creation = workspace.create_sms_connector(&request);
@@ -423,7 +421,7 @@ async fn a_future_that_is_dropped_in_flight_sent_one_post_and_the_client_goes_on
 // Fault 30.
 #[tokio::test]
 async fn a_future_that_is_dropped_between_attempts_sends_no_other() {
-    let peer = peer([Answer::status(503), created()]).await;
+    let peer = peer([Reply::status(503), created()]).await;
     let workspace = patient(&peer);
     let waits = Arc::new(tokio::sync::Notify::new());
     let told = Arc::clone(&waits);
@@ -454,13 +452,13 @@ async fn a_proxy_that_refuses_is_typed_and_nothing_was_created() {
         let retry = RetryPolicy { max_attempts: 2, ..Default::default() };
         workspace(hurried(base_url).0.allow_http().http_client(http).retry_policy(retry))
     };
-    let forward = peer([Answer::status(407)]).await;
+    let forward = peer([Reply::status(407)]).await;
     let workspace = via(&forward, "http://bird.example");
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     assert_eq!(error.response().unwrap().status, 407);
     assert!(matches!(error, Error::Refused(_)), "{error:?}");
     for status in [403, 407] {
-        let tunnel = peer([Answer::status(status), Answer::status(status)]).await;
+        let tunnel = peer([Reply::status(status), Reply::status(status)]).await;
         let workspace = via(&tunnel, "https://bird.example");
         let error = workspace.create_sms_connector(&request()).await.unwrap_err();
         assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
@@ -476,12 +474,12 @@ enum Step {
 }
 
 impl Step {
-    fn response(self) -> Answer {
+    fn response(self) -> Reply {
         match self {
             Self::Status(201) => created(),
-            Self::Status(status) => Answer::status(status),
-            Self::Close => Answer::Close,
-            Self::Reset => Answer::Reset,
+            Self::Status(status) => Reply::status(status),
+            Self::Close => Reply::Close,
+            Self::Reset => Reply::Reset,
         }
     }
 

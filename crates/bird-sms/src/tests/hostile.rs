@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use bird_test_peer::{Answer, Peer, head_and_body};
+use bird_test_peer::{Peer, Reply, head_and_body};
 use proptest::prelude::*;
 
 use super::*;
 use crate::Error;
 
-async fn create(response: Answer) -> Error {
+async fn create(response: Reply) -> Error {
     let peer = Peer::script([response]).await.unwrap();
     let (builder, _) = hurried(&peer.base_url());
     let workspace = workspace(builder.attempt_timeout(Duration::from_secs(10)));
@@ -19,7 +19,7 @@ async fn create(response: Answer) -> Error {
 #[tokio::test]
 async fn an_error_of_a_proxy_keeps_its_status_and_a_bounded_excerpt() {
     let page = format!("<html>\u{1b}[31m{}</html>", "x".repeat(10_000));
-    let error = create(Answer::with_headers(403, &["content-type: text/html"], page)).await;
+    let error = create(Reply::with_headers(403, &["content-type: text/html"], page)).await;
     let response = error.response().unwrap();
     let excerpt = response.excerpt.as_deref().unwrap();
     assert!(excerpt.starts_with("<html> [31mxxx") && excerpt.len() < 600, "{excerpt}");
@@ -37,7 +37,7 @@ async fn error_bodies_of_any_shape_are_understood_as_far_as_it_goes() {
         (r#"{"code": "C", "details": "text"}"#, Some("C"), 0),
         (r#"{"code": "C", "details": {".a": "one", ".b": [1, null], ".c": {}}}"#, Some("C"), 3),
     ] {
-        let error = create(Answer::with_headers(401, &[], body)).await;
+        let error = create(Reply::with_headers(401, &[], body)).await;
         let response = error.response().unwrap();
         assert_eq!((response.status, response.code.as_deref()), (401, code), "{body}");
         assert_eq!(response.details.len(), details, "{body}");
@@ -58,14 +58,14 @@ async fn a_success_that_makes_no_sense_is_created_but_unreadable() {
         "\u{feff}{}",
         &deep,
     ] {
-        let error = create(Answer::json(201, body)).await;
+        let error = create(Reply::json(201, body)).await;
         let Error::CreatedIdUnknown(unreadable) = &error else { panic!("{error:?}") };
         assert!(unreadable.response.problem.len() < 600);
     }
     let mut bytes = head_and_body(201, &[], "{\"id\": \"??\"}");
     let at = bytes.len() - 4;
     bytes[at] = 0xff;
-    let error = create(Answer::Bytes(bytes)).await;
+    let error = create(Reply::Bytes(bytes)).await;
     assert!(matches!(error, Error::CreatedIdUnknown(_)), "{error:?}");
 }
 
@@ -74,7 +74,7 @@ async fn a_success_that_makes_no_sense_is_created_but_unreadable() {
 async fn a_body_without_end_is_read_up_to_the_limit() {
     let head = b"HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000)).into_bytes();
-    let error = create(Answer::Endless(head, chunk)).await;
+    let error = create(Reply::Endless(head, chunk)).await;
     let Error::CreatedIdUnknown(unreadable) = &error else { panic!("{error:?}") };
     assert!(unreadable.response.problem.contains("longer than the limit"), "{error}");
 }
@@ -84,7 +84,7 @@ async fn a_body_without_end_is_read_up_to_the_limit() {
 async fn the_limit_of_a_body_is_the_caller_s_to_set_and_holds() {
     let padded = format!("{}{}", " ".repeat(20_000), pending());
     for (limit, fits) in [(10_000, false), (30_000, true)] {
-        let peer = Peer::script([Answer::json(201, &padded)]).await.unwrap();
+        let peer = Peer::script([Reply::json(201, &padded)]).await.unwrap();
         let workspace = workspace(hurried(&peer.base_url()).0.body_limit(limit));
         let result = workspace.create_sms_connector(&request()).await;
         assert_eq!(result.is_ok(), fits, "{result:?}");
@@ -94,7 +94,7 @@ async fn the_limit_of_a_body_is_the_caller_s_to_set_and_holds() {
 // Fault 27.
 #[tokio::test]
 async fn a_body_that_is_compressed_is_not_unpacked() {
-    let error = create(Answer::with_headers(201, &["content-encoding: gzip"], "\u{1f}gzip")).await;
+    let error = create(Reply::with_headers(201, &["content-encoding: gzip"], "\u{1f}gzip")).await;
     assert!(matches!(error, Error::CreatedIdUnknown(_)), "{error:?}");
 }
 
@@ -102,11 +102,11 @@ async fn a_body_that_is_compressed_is_not_unpacked() {
 #[tokio::test]
 async fn a_length_that_is_not_true_and_too_many_headers_are_survived() {
     let long = b"HTTP/1.1 201 Created\r\ncontent-length: 9999\r\n\r\n{".to_vec();
-    let error = create(Answer::BytesThenClose(long)).await;
+    let error = create(Reply::BytesThenClose(long)).await;
     assert!(matches!(error, Error::CreatedIdUnknown(_)), "{error:?}");
     let header = "x: y\r\n".repeat(5000);
     let many = format!("HTTP/1.1 201 Created\r\n{header}\r\n").into_bytes();
-    let error = create(Answer::BytesThenClose(many)).await;
+    let error = create(Reply::BytesThenClose(many)).await;
     // hyper takes at most a hundred headers: what the response says is not known then.
     assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
 }
@@ -116,7 +116,7 @@ async fn a_length_that_is_not_true_and_too_many_headers_are_survived() {
 async fn an_error_without_end_counts_by_its_status() {
     let head = b"HTTP/1.1 422 Unprocessable\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000)).into_bytes();
-    let error = create(Answer::Endless(head, chunk)).await;
+    let error = create(Reply::Endless(head, chunk)).await;
     assert_eq!(error.response().unwrap().status, 422);
 }
 
@@ -161,7 +161,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let text = body.to_string();
-            let peer = Peer::answering(move |_| Answer::json(status, &text)).await.unwrap();
+            let peer = Peer::with_handler(move |_| Reply::json(status, &text)).await.unwrap();
             let (builder, _) = hurried(&peer.base_url());
             let workspace = workspace(builder.install_timeout(Duration::from_secs(3)));
             match workspace.install_sms_channel("n", NUMBER.parse().unwrap()).await {

@@ -14,6 +14,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bird_test_peer::Peer;
+use bird_test_peer::fixtures::{
+    ACCESS_KEY as KEY, CHANNEL_ID as CHANNEL, CONNECTOR_ID as CONNECTOR, PHONE_NUMBER_ID as NUMBER,
+    WORKSPACE_ID as WORKSPACE, pending, ready,
+};
 use tokio::time::Instant;
 
 use crate::transport::{Runtime, Sleep};
@@ -21,12 +25,6 @@ use crate::{
     AccessKey, Backoff, Client, ClientBuilder, ConnectorId, Error, PendingChannel, PollPolicy,
     RetryPolicy, SmsChannel, SmsConnectorRequest, Workspace, WorkspaceId,
 };
-
-const CONNECTOR: &str = "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11";
-const CHANNEL: &str = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9";
-const WORKSPACE: &str = "a1405560-c8d3-4b1a-877d-3f449ad95352";
-const NUMBER: &str = "2cffb55c-120e-91a8-8f10-ed9d1b412d29";
-const KEY: &str = "top-secret-key";
 
 /// Sleeps pass at once, and the clock with them; chance always takes the longest wait.
 #[derive(Debug, Default)]
@@ -109,21 +107,4 @@ async fn install_at(peer: &Peer) -> Result<SmsChannel, Error> {
 
 async fn wait_at(peer: &Peer) -> Result<SmsChannel, Error> {
     workspace(hurried(&peer.base_url()).0).pending_channel(connector_id()).wait().await
-}
-
-/// A connector without a channel.
-fn pending() -> String {
-    connector("null")
-}
-
-/// A connector with its channel.
-fn ready() -> String {
-    connector(&format!(r#"{{"channelId": "{CHANNEL}"}}"#))
-}
-
-fn connector(channel: &str) -> String {
-    format!(
-        r#"{{"id": "{CONNECTOR}", "workspaceId": "{WORKSPACE}", "name": "My SMS channel",
-            "createdAt": "2025-01-21T01:43:10.940Z", "channel": {channel}}}"#
-    )
 }

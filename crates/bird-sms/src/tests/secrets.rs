@@ -2,7 +2,7 @@
 
 use std::io;
 
-use bird_test_peer::{Answer, Peer};
+use bird_test_peer::{Peer, Reply};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
@@ -30,26 +30,26 @@ impl MakeWriter<'_> for Log {
 }
 
 /// Scripts that end in each kind of error, with a server that sends the key back wherever it can.
-fn scripts() -> Vec<Vec<Answer>> {
+fn scripts() -> Vec<Vec<Reply>> {
     let echo = format!(
         r#"{{"code": "{KEY}", "message": "your key {KEY}", "details": {{"{KEY}": ["{KEY}"]}}}}"#
     );
     let header = format!("x-request-id: {KEY}");
     let location = format!("location: https://example.com/{KEY}");
-    let refused = Answer::with_headers(422, &[&header], &echo);
-    let page = Answer::with_headers(403, &[&location], format!("<b>{KEY}</b>"));
-    let created = Answer::json(201, pending());
-    let unreadable = Answer::json(201, format!(r#"{{"id": "{KEY}"}}"#));
-    let odd = Answer::json(200, ready().replace("2025-01-21T01:43:10.940Z", KEY));
+    let refused = Reply::with_headers(422, &[&header], &echo);
+    let page = Reply::with_headers(403, &[&location], format!("<b>{KEY}</b>"));
+    let created = Reply::json(201, pending());
+    let unreadable = Reply::json(201, format!(r#"{{"id": "{KEY}"}}"#));
+    let odd = Reply::json(200, ready().replace("2025-01-21T01:43:10.940Z", KEY));
     vec![
-        vec![created.clone(), Answer::json(200, ready())],
+        vec![created.clone(), Reply::json(200, ready())],
         vec![created.clone(), odd],
         vec![created.clone(), refused.clone()],
         vec![created, unreadable.clone(), unreadable.clone(), unreadable.clone()],
-        vec![Answer::with_headers(503, &[], &echo), refused],
+        vec![Reply::with_headers(503, &[], &echo), refused],
         vec![page],
         vec![unreadable],
-        vec![Answer::Reset],
+        vec![Reply::Reset],
     ]
 }
 

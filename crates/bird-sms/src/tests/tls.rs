@@ -1,7 +1,7 @@
 //! TLS with a certificate authority of the test's own. Fault 2.
 
 use bird_test_peer::tls::Ca;
-use bird_test_peer::{Answer, Peer};
+use bird_test_peer::{Peer, Reply};
 
 use super::*;
 use crate::{ConfigurationError, Error, TransportErrorKind};
@@ -24,7 +24,7 @@ async fn refused(peer: &Peer, trusted: &Ca) -> String {
 #[tokio::test]
 async fn a_server_of_a_trusted_authority_is_served() {
     let ca = Ca::new();
-    let peer = Peer::tls(ca.server("localhost"), [Answer::json(201, ready())]).await.unwrap();
+    let peer = Peer::tls(ca.server("localhost"), [Reply::json(201, ready())]).await.unwrap();
     let (builder, _) = hurried(&peer.base_url());
     let workspace = workspace(builder.root_certificates_pem(ca.pem()));
     assert!(peer.base_url().starts_with("https://"));

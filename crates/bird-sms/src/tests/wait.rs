@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use bird_test_peer::{Answer, Peer, head_and_body, refused_url};
+use bird_test_peer::{Peer, Reply, head_and_body, refused_url};
 
 use super::*;
 use crate::{AttemptError, Error, Event, PollPolicy, RetryPolicy, TransportErrorKind};
 
-async fn peer(script: impl IntoIterator<Item = Answer>) -> Peer {
+async fn peer(script: impl IntoIterator<Item = Reply>) -> Peer {
     Peer::script(script).await.unwrap()
 }
 
 /// What a script makes of a wait for a connector that exists, and how many GETs it took.
-async fn wait(script: impl IntoIterator<Item = Answer>) -> (Result<SmsChannel, Error>, usize) {
+async fn wait(script: impl IntoIterator<Item = Reply>) -> (Result<SmsChannel, Error>, usize) {
     let peer = peer(script).await;
     let result = wait_at(&peer).await;
     assert_eq!(peer.posts(), 0);
@@ -31,17 +31,17 @@ fn cause(result: Result<SmsChannel, Error>) -> AttemptError {
     }
 }
 
-fn still_pending() -> Answer {
-    Answer::json(200, pending())
+fn still_pending() -> Reply {
+    Reply::json(200, pending())
 }
 
-fn done() -> Answer {
-    Answer::json(200, ready())
+fn done() -> Reply {
+    Reply::json(200, ready())
 }
 
 #[tokio::test]
 async fn an_install_polls_until_the_channel_is_there() {
-    let created = Answer::json(201, pending());
+    let created = Reply::json(201, pending());
     let peer = peer([created, still_pending(), still_pending(), done()]).await;
     let channel = install_at(&peer).await.unwrap();
     assert_eq!(channel.id.to_string(), CHANNEL);
@@ -55,7 +55,7 @@ async fn an_install_polls_until_the_channel_is_there() {
 
 #[tokio::test]
 async fn a_channel_that_comes_with_the_creation_needs_no_poll() {
-    let peer = peer([Answer::json(201, ready())]).await;
+    let peer = peer([Reply::json(201, ready())]).await;
     assert_eq!(install_at(&peer).await.unwrap().id.to_string(), CHANNEL);
     assert_eq!(peer.gets(), 0);
 }
@@ -71,7 +71,7 @@ async fn the_waits_between_polls_grow_up_to_their_cap() {
 
 #[tokio::test]
 async fn an_observer_sees_what_happens_in_order() {
-    let peer = peer([Answer::json(201, pending()), Answer::status(503), still_pending(), done()]);
+    let peer = peer([Reply::json(201, pending()), Reply::status(503), still_pending(), done()]);
     let peer = peer.await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&seen);
@@ -97,7 +97,7 @@ async fn an_observer_sees_what_happens_in_order() {
 
 #[tokio::test]
 async fn a_poll_by_hand_looks_once() {
-    let peer = peer([still_pending(), Answer::status(503), done()]).await;
+    let peer = peer([still_pending(), Reply::status(503), done()]).await;
     let mut pending = workspace(hurried(&peer.base_url()).0).pending_channel(connector_id());
     assert_eq!(pending.poll().await.unwrap(), None);
     assert!(matches!(pending.poll().await, Err(Error::Read(_))));
@@ -107,7 +107,7 @@ async fn a_poll_by_hand_looks_once() {
 
 #[tokio::test]
 async fn a_deadline_tells_the_id_the_time_and_the_polls() {
-    let peer = Peer::answering(|_| still_pending()).await.unwrap();
+    let peer = Peer::with_handler(|_| still_pending()).await.unwrap();
     let (builder, runtime) = hurried(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_secs(20)));
     let error = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
@@ -137,19 +137,19 @@ async fn a_peer_that_refuses_connections_is_tried_until_the_deadline() {
 async fn what_may_pass_is_tried_again() {
     let whole = head_and_body(200, &[], &ready());
     let cut = whole[..whole.len() - 5].to_vec();
-    let html = Answer::with_headers(502, &["content-type: text/html"], "<html>Bad gateway</html>");
+    let html = Reply::with_headers(502, &["content-type: text/html"], "<html>Bad gateway</html>");
     for passing in [
-        Answer::ResetOnAccept,
-        Answer::Reset,
-        Answer::Close,
-        Answer::BytesThenClose(head_and_body(200, &[], &pending())),
-        Answer::BytesThenClose(cut.clone()),
-        Answer::BytesThenReset(cut),
-        Answer::status(408),
-        Answer::status(429),
-        Answer::status(500),
-        Answer::status(503),
-        Answer::status(504),
+        Reply::ResetOnAccept,
+        Reply::Reset,
+        Reply::Close,
+        Reply::BytesThenClose(head_and_body(200, &[], &pending())),
+        Reply::BytesThenClose(cut.clone()),
+        Reply::BytesThenReset(cut),
+        Reply::status(408),
+        Reply::status(429),
+        Reply::status(500),
+        Reply::status(503),
+        Reply::status(504),
         html,
     ] {
         let shown = format!("{passing:?}");
@@ -162,7 +162,7 @@ async fn what_may_pass_is_tried_again() {
 #[tokio::test]
 async fn a_body_that_is_cut_again_and_again_is_not_unreadable() {
     let whole = head_and_body(200, &[], &ready());
-    let cut = || Answer::BytesThenClose(whole[..whole.len() - ready().len() + 5].to_vec());
+    let cut = || Reply::BytesThenClose(whole[..whole.len() - ready().len() + 5].to_vec());
     let (result, gets) = wait((0..10).map(|_| cut()).chain([done()])).await;
     assert!(result.is_ok(), "{result:?}");
     assert_eq!(gets, 11);
@@ -174,7 +174,7 @@ async fn a_body_that_is_cut_again_and_again_is_not_unreadable() {
 // Fault 10.
 #[tokio::test]
 async fn a_wait_of_no_time_tells_the_id_of_the_connector_that_exists() {
-    let peer = peer([Answer::json(201, pending())]).await;
+    let peer = peer([Reply::json(201, pending())]).await;
     let workspace = workspace(hurried(&peer.base_url()).0);
     let pending = workspace.create_sms_connector(&request()).await.unwrap();
     let error = pending.timeout(Duration::ZERO).wait().await.unwrap_err();
@@ -186,7 +186,7 @@ async fn a_wait_of_no_time_tells_the_id_of_the_connector_that_exists() {
 // Fault 8.
 #[tokio::test]
 async fn silence_is_given_up_after_the_timeout_of_an_attempt() {
-    let peer = peer([Answer::Silence, done()]).await;
+    let peer = peer([Reply::Silence, done()]).await;
     let (builder, _) = hurried(&peer.base_url());
     let workspace = workspace(builder.attempt_timeout(Duration::from_millis(50)));
     workspace.pending_channel(connector_id()).wait().await.unwrap();
@@ -196,7 +196,7 @@ async fn silence_is_given_up_after_the_timeout_of_an_attempt() {
 // Fault 9.
 #[tokio::test]
 async fn the_deadline_ends_a_body_that_drips_and_the_id_is_kept() {
-    let drip = Answer::Drip(head_and_body(200, &[], &ready()), Duration::from_millis(5));
+    let drip = Reply::Drip(head_and_body(200, &[], &ready()), Duration::from_millis(5));
     let peer = peer([drip]).await;
     let (builder, _) = hurried(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_millis(100)));
@@ -209,7 +209,7 @@ async fn the_deadline_ends_a_body_that_drips_and_the_id_is_kept() {
 #[tokio::test]
 async fn what_will_not_pass_ends_the_wait_at_once() {
     for status in [301, 307, 308, 400, 401, 403, 404, 409, 422, 501, 505] {
-        let (result, gets) = wait([Answer::status(status), done()]).await;
+        let (result, gets) = wait([Reply::status(status), done()]).await;
         assert_eq!(cause(result).response().unwrap().status, status);
         assert_eq!(gets, 1, "{status}");
     }
@@ -218,28 +218,28 @@ async fn what_will_not_pass_ends_the_wait_at_once() {
 // Fault 11.
 #[tokio::test]
 async fn a_404_right_after_the_creation_is_taken_for_lag() {
-    let created = || Answer::json(201, pending());
-    let peer = peer([created(), Answer::status(404), Answer::status(404), done()]).await;
+    let created = || Reply::json(201, pending());
+    let peer = peer([created(), Reply::status(404), Reply::status(404), done()]).await;
     assert!(install_at(&peer).await.is_ok());
     // Not for ever,
-    let none = Peer::answering(move |request| match request.method.as_str() {
+    let none = Peer::with_handler(move |request| match request.method.as_str() {
         "POST" => created(),
-        _ => Answer::status(404),
+        _ => Reply::status(404),
     })
     .await
     .unwrap();
     assert_eq!(cause(install_at(&none).await).response().unwrap().status, 404);
     assert!((4..12).contains(&none.gets()), "{}", none.gets());
     // and not once it was seen.
-    let created = Answer::json(201, pending());
-    let gone = super::wait::peer([created, still_pending(), Answer::status(404), done()]).await;
+    let created = Reply::json(201, pending());
+    let gone = super::wait::peer([created, still_pending(), Reply::status(404), done()]).await;
     assert_eq!(cause(install_at(&gone).await).response().unwrap().status, 404);
 }
 
 // Fault 12.
 #[tokio::test]
 async fn a_poll_that_is_rate_limited_waits_as_long_as_it_is_told() {
-    let limited = Answer::with_headers(429, &["retry-after: 7"], "");
+    let limited = Reply::with_headers(429, &["retry-after: 7"], "");
     let peer = peer([limited, done()]).await;
     let (builder, runtime) = hurried(&peer.base_url());
     workspace(builder).pending_channel(connector_id()).wait().await.unwrap();
@@ -249,7 +249,7 @@ async fn a_poll_that_is_rate_limited_waits_as_long_as_it_is_told() {
 // Fault 20.
 #[tokio::test]
 async fn a_poll_that_is_told_to_wait_beyond_the_deadline_ends_without_a_sleep() {
-    let limited = Answer::with_headers(429, &["retry-after: 99999999999999999999"], "");
+    let limited = Reply::with_headers(429, &["retry-after: 99999999999999999999"], "");
     let peer = peer([limited]).await;
     let (builder, runtime) = hurried(&peer.base_url());
     let retry = RetryPolicy { retry_after_cap: Duration::MAX, ..Default::default() };
@@ -263,13 +263,13 @@ async fn a_poll_that_is_told_to_wait_beyond_the_deadline_ends_without_a_sleep() 
 // Faults 17 and 23.
 #[tokio::test]
 async fn unreadable_answers_are_tried_a_few_times() {
-    let no_content = Answer::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
+    let no_content = Reply::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
     let unreadable = [
         no_content,
-        Answer::status(202),
-        Answer::json(200, "{"),
-        Answer::json(200, r#"{"id": null}"#),
-        Answer::json(200, format!(r#"{{"id": "{CONNECTOR}", "channel": 7}}"#)),
+        Reply::status(202),
+        Reply::json(200, "{"),
+        Reply::json(200, r#"{"id": null}"#),
+        Reply::json(200, format!(r#"{{"id": "{CONNECTOR}", "channel": 7}}"#)),
     ];
     for response in unreadable {
         let (result, gets) = wait([response.clone(), response.clone(), done()]).await;
@@ -283,7 +283,7 @@ async fn unreadable_answers_are_tried_a_few_times() {
 // Fault 23.
 #[tokio::test]
 async fn an_unreadable_answer_names_the_field() {
-    let bad = || Answer::json(200, format!(r#"{{"id": "{CONNECTOR}", "channel": 7}}"#));
+    let bad = || Reply::json(200, format!(r#"{{"id": "{CONNECTOR}", "channel": 7}}"#));
     let (result, _) = wait([bad(), bad(), bad()]).await;
     let AttemptError::Malformed(response) = cause(result) else { panic!() };
     assert!(response.problem.starts_with("`channel`: invalid type"), "{}", response.problem);
@@ -293,7 +293,7 @@ async fn an_unreadable_answer_names_the_field() {
 #[tokio::test]
 async fn a_ready_channel_is_not_lost_over_a_field_that_makes_no_sense() {
     let odd = ready().replace("2025-01-21T01:43:10.940Z", "yesterday");
-    let (result, gets) = wait([Answer::json(200, odd)]).await;
+    let (result, gets) = wait([Reply::json(200, odd)]).await;
     let channel = result.unwrap();
     assert_eq!((channel.id.to_string().as_str(), gets), (CHANNEL, 1));
     assert_eq!(channel.connector(), None);
@@ -310,21 +310,21 @@ async fn ready_is_final() {
 #[tokio::test]
 async fn an_answer_about_something_else_is_a_protocol_error() {
     let other = "11111111-1111-4111-8111-111111111111";
-    let (result, gets) = wait([Answer::json(200, ready().replace(CONNECTOR, other))]).await;
+    let (result, gets) = wait([Reply::json(200, ready().replace(CONNECTOR, other))]).await;
     let AttemptError::OtherConnector(id) = cause(result) else { panic!() };
     assert_eq!((id.to_string().as_str(), gets), (other, 1));
-    let (result, _) = wait([Answer::json(200, ready().replace(WORKSPACE, other))]).await;
+    let (result, _) = wait([Reply::json(200, ready().replace(WORKSPACE, other))]).await;
     assert!(matches!(cause(result), AttemptError::OtherWorkspace(_)));
     // The response to a creation is no exception: its channel is not believed.
     let foreign = ready().replace(WORKSPACE, other);
-    let peer = peer([Answer::json(201, foreign.clone()), Answer::json(200, foreign)]).await;
+    let peer = peer([Reply::json(201, foreign.clone()), Reply::json(200, foreign)]).await;
     assert!(matches!(cause(install_at(&peer).await), AttemptError::OtherWorkspace(_)));
 }
 
 // Fault 30.
 #[tokio::test]
 async fn a_wait_that_is_dropped_is_resumed_from_the_id() {
-    let peer = peer([Answer::json(201, pending()), Answer::Silence, done()]).await;
+    let peer = peer([Reply::json(201, pending()), Reply::Silence, done()]).await;
     let workspace = workspace(hurried(&peer.base_url()).0);
     let pending = workspace.create_sms_connector(&request()).await.unwrap();
     let id = pending.connector_id();
@@ -357,7 +357,7 @@ async fn a_wait_that_is_dropped_between_looks_is_resumed_from_the_id() {
 #[tokio::test]
 async fn a_read_is_tried_again_and_shows_all_that_was_told() {
     let body = ready().replacen('{', r#"{"addedTomorrow": 1, "#, 1);
-    let peer = peer([Answer::status(503), Answer::json(200, body)]).await;
+    let peer = peer([Reply::status(503), Reply::json(200, body)]).await;
     let workspace = workspace(hurried(&peer.base_url()).0);
     let connector = workspace.connector(connector_id()).await.unwrap();
     assert_eq!(connector.channel_id.unwrap().to_string(), CHANNEL);
@@ -367,7 +367,7 @@ async fn a_read_is_tried_again_and_shows_all_that_was_told() {
 #[tokio::test]
 async fn the_grace_of_a_404_is_the_caller_s_to_set() {
     let poll = PollPolicy { not_found_grace: Duration::ZERO, ..Default::default() };
-    let peer = peer([Answer::json(201, pending()), Answer::status(404)]).await;
+    let peer = peer([Reply::json(201, pending()), Reply::status(404)]).await;
     let workspace = workspace(hurried(&peer.base_url()).0.poll_policy(poll));
     let pending = workspace.create_sms_connector(&request()).await.unwrap();
     assert_eq!(cause(pending.wait().await).response().unwrap().status, 404);

@@ -1,9 +1,9 @@
-//! Answers that were recorded with `cargo xtask drift --record contract/answers` decode.
+//! The responses that `cargo xtask drift --record contract/answers` recorded decode.
 
 use bird_api::types::Connector;
 
 #[test]
-fn every_recorded_answer_decodes() {
+fn every_recorded_response_decodes() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contract/answers");
     let mut decoded = 0;
     for file in std::fs::read_dir(folder).unwrap() {

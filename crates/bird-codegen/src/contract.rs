@@ -1,4 +1,4 @@
-//! What is changed in the contract before progenitor generates from it.
+//! The passes over the contract that run before progenitor generates from it.
 
 use std::collections::BTreeSet;
 
@@ -7,41 +7,35 @@ use openapiv3::{
     StringFormat, Type, VariantOrUnknownOrEmpty,
 };
 
-/// The fields that the contract marks for a pass over the generated code, as (schema, property).
+/// The fields that the contract marks for a pass over the generated code, as pairs of schema and property.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Marked {
     /// `x-lenient: true`: a value of another shape decodes as absent.
     pub(crate) lenient: BTreeSet<(String, String)>,
-    /// `x-secret: true`: never shown by `Debug`.
+    /// `x-secret: true`: `Debug` redacts the value.
     pub(crate) secret: BTreeSet<(String, String)>,
 }
 
-/// Runs every pass of this module, and returns what [`super::tree`] needs to know of the contract.
+/// Runs every pass of this module and returns the marks for [`super::passes`].
 pub(crate) fn prepare(contract: &mut OpenAPI) -> Marked {
     for operation in operations(contract) {
-        only_success_answers(operation);
+        keep_success_responses(operation);
     }
     let mut marked = Marked::default();
     for (name, schema) in named_schemas(contract) {
-        // Whoever refers to it says whether it may be null; typify would wrap the type in an Option.
+        // The reference to a schema decides about null; here typify would wrap the type in an Option.
         schema.schema_data.nullable = false;
-        one_shape(schema);
-        without_limits(schema);
-        null_means_absent(schema);
+        reduce_to_one_shape(schema);
+        remove_limits(schema);
+        make_collections_nullable(schema);
         collect_marked(name, schema, &mut marked);
     }
     marked
 }
 
 fn operations(contract: &mut OpenAPI) -> impl Iterator<Item = &mut Operation> {
-    contract
-        .paths
-        .paths
-        .iter_mut()
-        .filter_map(|(_, item)| match item {
-            ReferenceOr::Item(item) => Some(item),
-            ReferenceOr::Reference { .. } => None,
-        })
+    let items = contract.paths.paths.iter_mut().filter_map(|(_, item)| inline(item));
+    items
         .flat_map(|item| {
             [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch]
         })
@@ -49,21 +43,25 @@ fn operations(contract: &mut OpenAPI) -> impl Iterator<Item = &mut Operation> {
 }
 
 fn named_schemas(contract: &mut OpenAPI) -> impl Iterator<Item = (&str, &mut Schema)> {
-    contract.components.iter_mut().flat_map(|components| &mut components.schemas).filter_map(
-        |(name, schema)| match schema {
-            ReferenceOr::Item(schema) => Some((name.as_str(), schema)),
-            ReferenceOr::Reference { .. } => None,
-        },
-    )
+    let schemas = contract.components.iter_mut().flat_map(|components| &mut components.schemas);
+    schemas.filter_map(|(name, schema)| Some((name.as_str(), inline(schema)?)))
 }
 
-/// Leaves every answer but 2xx to the caller, who then gets the whole `reqwest::Response` (status,
-/// headers, body) in `Error::UnexpectedResponse`.
+/// Returns the item that is written in place, or `None` for a reference.
+fn inline<T>(item: &mut ReferenceOr<T>) -> Option<&mut T> {
+    match item {
+        ReferenceOr::Item(item) => Some(item),
+        ReferenceOr::Reference { .. } => None,
+    }
+}
+
+/// Removes every response but 2xx, so that the caller gets the whole `reqwest::Response` (status, headers,
+/// body) in `Error::UnexpectedResponse`.
 ///
-/// Typed error answers would lose the status and the headers whenever the body is not the documented
-/// JSON, and `default` beside `201` makes progenitor 0.15 panic. Any 2xx is taken for the success that
-/// is documented: 200 instead of 201 is no reason to lose a connector.
-fn only_success_answers(operation: &mut Operation) {
+/// Typed error responses would lose the status and the headers whenever the body is not the documented
+/// JSON, and `default` beside `201` makes progenitor 0.15 panic. Any 2xx stands for the documented success:
+/// a 200 instead of a 201 must not lose a connector.
+fn keep_success_responses(operation: &mut Operation) {
     let responses = &mut operation.responses;
     responses.default = None;
     responses.responses = std::mem::take(&mut responses.responses)
@@ -73,10 +71,9 @@ fn only_success_answers(operation: &mut Operation) {
         .collect();
 }
 
-/// Reduces what linters want said twice, or what says more than a type can, to the one shape that typify
-/// makes a good type of: `type: object` beside an `allOf` is the `allOf`, and an `anyOf` with any object
-/// among its alternatives is any object.
-fn one_shape(schema: &mut Schema) {
+/// Reduces a schema with several shapes to the one that typify has a good type for: `type: object` beside
+/// an `allOf` becomes the `allOf`, and an `anyOf` that allows any object becomes any object.
+fn reduce_to_one_shape(schema: &mut Schema) {
     if let SchemaKind::Any(any) = &mut schema.schema_kind
         && any.typ.as_deref() == Some("object")
     {
@@ -94,13 +91,13 @@ fn one_shape(schema: &mut Schema) {
             schema.schema_kind = SchemaKind::AllOf { all_of };
         }
     }
-    inner_schemas(schema).into_iter().for_each(one_shape);
+    inner_schemas(schema).into_iter().for_each(reduce_to_one_shape);
 }
 
-/// Takes the limits off values: typify makes a type of its own of a string with a length or pattern, of a
-/// number with a minimum and of a list without duplicates, which refuses to decode an answer that the server
-/// found fit to send.
-fn without_limits(schema: &mut Schema) {
+/// Removes the limits of values. For a string with a length or a pattern, a number with a minimum and a
+/// list without duplicates typify generates types that refuse other values, and a response with such a value
+/// must still decode.
+fn remove_limits(schema: &mut Schema) {
     match &mut schema.schema_kind {
         SchemaKind::Type(Type::String(string)) => {
             string.min_length = None;
@@ -134,12 +131,12 @@ fn without_limits(schema: &mut Schema) {
         }
         _ => {}
     }
-    inner_schemas(schema).into_iter().for_each(without_limits);
+    inner_schemas(schema).into_iter().for_each(remove_limits);
 }
 
-/// Makes every optional array and map nullable: typify turns them into `#[serde(default)] Vec<_>`,
-/// which refuses the `null` that a Go server sends for an empty one.
-fn null_means_absent(schema: &mut Schema) {
+/// Makes every optional array and map nullable. Without it typify generates `#[serde(default)] Vec<_>`,
+/// which refuses the `null` that a Go server sends for an empty list.
+fn make_collections_nullable(schema: &mut Schema) {
     if let SchemaKind::Type(Type::Object(object)) = &mut schema.schema_kind {
         for (name, property) in &mut object.properties {
             let ReferenceOr::Item(property) = property else { continue };
@@ -150,9 +147,10 @@ fn null_means_absent(schema: &mut Schema) {
             }
         }
     }
-    inner_schemas(schema).into_iter().for_each(null_means_absent);
+    inner_schemas(schema).into_iter().for_each(make_collections_nullable);
 }
 
+/// Adds the marked fields of a schema to `marked`.
 fn collect_marked(name: &str, schema: &Schema, marked: &mut Marked) {
     let SchemaKind::Type(Type::Object(object)) = &schema.schema_kind else { return };
     for (property_name, property) in &object.properties {
@@ -174,37 +172,23 @@ fn collect_marked(name: &str, schema: &Schema, marked: &mut Marked) {
     }
 }
 
-/// The schemas that are written inside of this one.
+/// Returns the schemas that are nested directly in this one.
 fn inner_schemas(schema: &mut Schema) -> Vec<&mut Schema> {
-    fn item(schema: &mut ReferenceOr<Box<Schema>>) -> Option<&mut Schema> {
-        match schema {
-            ReferenceOr::Item(schema) => Some(schema),
-            ReferenceOr::Reference { .. } => None,
-        }
-    }
-    fn unboxed(schema: &mut ReferenceOr<Schema>) -> Option<&mut Schema> {
-        match schema {
-            ReferenceOr::Item(schema) => Some(schema),
-            ReferenceOr::Reference { .. } => None,
-        }
-    }
     match &mut schema.schema_kind {
         SchemaKind::Type(Type::Object(object)) => {
             let values = match &mut object.additional_properties {
-                Some(openapiv3::AdditionalProperties::Schema(values)) => unboxed(values),
+                Some(openapiv3::AdditionalProperties::Schema(values)) => inline(values),
                 _ => None,
             };
-            object
-                .properties
-                .iter_mut()
-                .filter_map(|(_, property)| item(property))
-                .chain(values)
-                .collect()
+            let properties = object.properties.iter_mut().filter_map(|(_, item)| inline(item));
+            properties.map(AsMut::as_mut).chain(values).collect()
         }
-        SchemaKind::Type(Type::Array(array)) => array.items.iter_mut().filter_map(item).collect(),
+        SchemaKind::Type(Type::Array(array)) => {
+            array.items.iter_mut().filter_map(inline).map(AsMut::as_mut).collect()
+        }
         SchemaKind::OneOf { one_of: parts }
         | SchemaKind::AllOf { all_of: parts }
-        | SchemaKind::AnyOf { any_of: parts } => parts.iter_mut().filter_map(unboxed).collect(),
+        | SchemaKind::AnyOf { any_of: parts } => parts.iter_mut().filter_map(inline).collect(),
         _ => Vec::new(),
     }
 }
@@ -231,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn only_success_answers_are_left_and_any_2xx_is_one() {
+    fn only_success_responses_are_left_and_any_2xx_is_one() {
         let mut contract = contract(
             "{'201': {description: d}, '404': {description: e}, default: {description: f}}",
         );
@@ -243,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_schema_is_not_null_by_itself() {
+    fn a_named_schema_is_not_nullable() {
         let mut contract: OpenAPI = yaml_serde::from_str(
             "{openapi: 3.0.3, info: {title: t, version: v1}, paths: {}, \
              components: {schemas: {A: {type: object, nullable: true}}}}",
@@ -255,12 +239,12 @@ mod tests {
     }
 
     #[test]
-    fn a_type_beside_all_of_goes_and_any_object_swallows_its_alternatives() {
+    fn a_type_beside_all_of_is_removed_and_any_object_replaces_its_alternatives() {
         let mut schema = schema(
             "{type: object, properties: {a: {type: object, nullable: true, allOf: [{$ref: '#/x'}]}, \
              b: {type: object, anyOf: [{$ref: '#/x'}, {type: object, additionalProperties: true}]}}}",
         );
-        one_shape(&mut schema);
+        reduce_to_one_shape(&mut schema);
         let kind = |name| &property(&schema, name).schema_kind;
         assert!(matches!(kind("a"), SchemaKind::AllOf { all_of } if all_of.len() == 1));
         assert!(matches!(kind("b"), SchemaKind::Type(Type::Object(_))));
@@ -268,14 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_dropped_at_any_depth_and_what_says_more_stays() {
+    fn limits_are_removed_at_any_depth_and_enums_and_formats_stay() {
         let mut limited = schema(
             "{type: object, properties: {a: {type: array, minItems: 2, maxItems: 2, uniqueItems: true, \
              items: {type: string, minLength: 1, pattern: x}}, \
              b: {type: integer, format: int64, minimum: 1, exclusiveMaximum: true, maximum: 9}, \
              c: {type: number, format: double, multipleOf: 0.5, enum: [0.5, 1.5]}}}",
         );
-        without_limits(&mut limited);
+        remove_limits(&mut limited);
         let plain = schema(
             "{type: object, properties: {a: {type: array, items: {type: string}}, \
              b: {type: integer, format: int64}, c: {type: number, format: double, enum: [0.5, 1.5]}}}",
@@ -289,7 +273,7 @@ mod tests {
             "{type: object, required: [c], properties: {a: {type: array, items: {type: string}}, \
              b: {type: object}, c: {type: array, items: {type: string}}, d: {type: string}}}",
         );
-        null_means_absent(&mut schema);
+        make_collections_nullable(&mut schema);
         let nullable = |name| property(&schema, name).schema_data.nullable;
         assert!(nullable("a") && nullable("b"));
         assert!(!nullable("c") && !nullable("d"));

@@ -1,0 +1,66 @@
+//! `x-lenient`: fields whose value may have a shape that the contract does not describe.
+
+use syn::{ItemMod, parse_quote};
+
+use super::{each_marked_field, items};
+use crate::Error;
+use crate::contract::Marked;
+
+/// Makes the fields that are marked `x-lenient` decode a value of another shape as absent.
+pub(super) fn decode_other_shapes_as_absent(
+    module: &mut ItemMod,
+    marked: &Marked,
+) -> Result<(), Error> {
+    if marked.lenient.is_empty() {
+        return Ok(());
+    }
+    each_marked_field(module, &marked.lenient, |field| {
+        field.attrs.push(parse_quote!(#[serde(default, deserialize_with = "lenient")]));
+    })?;
+    items(module).push(parse_quote! {
+        /// Decodes a value of another shape as absent.
+        fn lenient<'de, D, T>(
+            deserializer: D,
+        ) -> ::std::result::Result<::std::option::Option<T>, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+            T: ::serde::Deserialize<'de>,
+        {
+            #[derive(::serde::Deserialize)]
+            #[serde(untagged)]
+            enum Lenient<T> {
+                Fits(::std::option::Option<T>),
+                Differs(::serde::de::IgnoredAny),
+            }
+            ::std::result::Result::Ok(
+                match <Lenient<T> as ::serde::Deserialize>::deserialize(deserializer)? {
+                    Lenient::Fits(value) => value,
+                    Lenient::Differs(_) => ::std::option::Option::None,
+                },
+            )
+        }
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{marked, module, printed};
+    use super::*;
+
+    #[test]
+    fn a_lenient_field_decodes_through_the_helper() {
+        let mut types =
+            module("struct S { #[serde(rename = \"aB\")] a_b: Option<T>, c: Option<T> }");
+        let marks = Marked { lenient: marked("aB"), ..Marked::default() };
+        decode_other_shapes_as_absent(&mut types, &marks).unwrap();
+        let code = printed(&types);
+        assert!(
+            code.contains(
+                "#[serde(default,deserialize_with=\"lenient\")]a_b:Option<T>,c:Option<T>"
+            ),
+            "{code}"
+        );
+        assert_eq!(code.matches("fnlenient").count(), 1);
+    }
+}

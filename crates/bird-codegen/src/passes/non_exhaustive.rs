@@ -1,0 +1,71 @@
+//! `#[non_exhaustive]`, so that a new field or variant is not a breaking change of `bird-api`, and the
+//! constructors that replace the struct literals which it forbids.
+
+use quote::quote;
+use syn::{Field, Fields, Item, ItemMod, ItemStruct, parse_quote};
+
+use super::items;
+
+/// Marks every struct and enum as `#[non_exhaustive]`, and adds a `new` to each struct with required fields.
+pub(super) fn mark_and_add_constructors(module: &mut ItemMod) {
+    let mut constructors: Vec<Item> = Vec::new();
+    for item in items(module) {
+        match item {
+            Item::Struct(item) if matches!(item.fields, Fields::Named(_)) => {
+                item.attrs.push(parse_quote!(#[non_exhaustive]));
+                constructors.extend(constructor(item));
+            }
+            Item::Enum(item) => item.attrs.push(parse_quote!(#[non_exhaustive])),
+            _ => {}
+        }
+    }
+    items(module).extend(constructors);
+}
+
+/// Returns the constructor of a struct, or `None` when `Default` is one.
+fn constructor(item: &ItemStruct) -> Option<Item> {
+    let optional = |field: &&Field| {
+        let syn::Type::Path(path) = &field.ty else { return false };
+        path.path.segments.last().is_some_and(|segment| segment.ident == "Option")
+    };
+    let required: Vec<&Field> = item.fields.iter().filter(|field| !optional(field)).collect();
+    if required.is_empty() {
+        return None;
+    }
+    let name = &item.ident;
+    let params = required.iter().map(|field| {
+        let (ident, ty) = (&field.ident, &field.ty);
+        quote!(#ident: #ty)
+    });
+    let values = required.iter().map(|field| &field.ident);
+    let absent = item.fields.iter().filter(optional).map(|field| &field.ident);
+    Some(parse_quote! {
+        impl #name {
+            /// Creates a value from its required fields. The optional fields are `None`.
+            #[must_use]
+            pub fn new(#(#params),*) -> Self {
+                Self { #(#values,)* #(#absent: ::std::option::Option::None,)* }
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{module, printed};
+    use super::*;
+
+    #[test]
+    fn structs_are_non_exhaustive_and_those_with_required_fields_get_a_constructor() {
+        let mut types =
+            module("pub struct S { a: u8, b: Option<u8> } pub struct T { c: Option<u8> }");
+        mark_and_add_constructors(&mut types);
+        let code = printed(&types);
+        assert_eq!(code.matches("#[non_exhaustive]").count(), 2);
+        assert!(code.contains("implS{") && !code.contains("implT{"), "{code}");
+        assert!(
+            code.contains("pubfnnew(a:u8)->Self{Self{a,b:::std::option::Option::None,}}"),
+            "{code}"
+        );
+    }
+}

@@ -1,0 +1,137 @@
+//! Open enums: a value that the contract does not list decodes as `Unknown`, which keeps its text.
+
+use quote::quote;
+use syn::{Fields, File, Item, ItemEnum, ItemImpl, ItemMod};
+
+use super::{items, serde_value};
+use crate::Error;
+
+/// Replaces every string enum by an open one.
+pub(super) fn open_string_enums(module: &mut ItemMod) -> Result<(), Error> {
+    let items = items(module);
+    let closed: Vec<ItemEnum> = items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Enum(item) if item.variants.iter().all(|v| matches!(v.fields, Fields::Unit)) => {
+                Some(item.clone())
+            }
+            _ => None,
+        })
+        .collect();
+    for item in closed {
+        items.retain(|other| match other {
+            Item::Enum(other) => other.ident != item.ident,
+            Item::Impl(ItemImpl { self_ty, .. }) => {
+                !matches!(&**self_ty, syn::Type::Path(path) if path.path.is_ident(&item.ident))
+            }
+            _ => true,
+        });
+        items.extend(open_enum(&item)?);
+    }
+    Ok(())
+}
+
+fn open_enum(item: &ItemEnum) -> Result<Vec<Item>, Error> {
+    let name = &item.ident;
+    let docs = item.attrs.iter().filter(|attr| attr.path().is_ident("doc"));
+    let mut idents = Vec::new();
+    let mut wires = Vec::new();
+    let mut variant_docs = Vec::new();
+    for variant in &item.variants {
+        if variant.ident == "Unknown" {
+            return Err(Error::Unsupported(format!(
+                "the enum `{name}` has a value whose Rust name is `Unknown`, which is the variant for unknown values"
+            )));
+        }
+        let wire = serde_value(&variant.attrs, "rename")?.unwrap_or(variant.ident.to_string());
+        variant_docs.push(format!(" `{wire}`"));
+        wires.push(wire);
+        idents.push(&variant.ident);
+    }
+    let file: File = syn::parse2(quote! {
+        #(#docs)*
+        ///
+        /// Open: a value that this version does not know decodes as `Unknown`, which keeps its text.
+        #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub enum #name {
+            #(#[doc = #variant_docs] #idents,)*
+            /// A value that this version does not know.
+            Unknown(::std::string::String),
+        }
+        impl #name {
+            /// Returns the value as it is written in JSON.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    #(Self::#idents => #wires,)*
+                    Self::Unknown(value) => value,
+                }
+            }
+        }
+        impl ::std::convert::From<&str> for #name {
+            fn from(value: &str) -> Self {
+                match value {
+                    #(#wires => Self::#idents,)*
+                    other => Self::Unknown(other.to_owned()),
+                }
+            }
+        }
+        impl ::std::fmt::Display for #name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+        impl ::serde::Serialize for #name {
+            fn serialize<S: ::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> ::std::result::Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+        impl<'de> ::serde::Deserialize<'de> for #name {
+            fn deserialize<D: ::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> ::std::result::Result<Self, D::Error> {
+                let value = <::std::borrow::Cow<'de, str> as ::serde::Deserialize>::deserialize(
+                    deserializer,
+                )?;
+                ::std::result::Result::Ok(Self::from(&*value))
+            }
+        }
+    })?;
+    Ok(file.items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{module, printed};
+    use super::*;
+
+    #[test]
+    fn a_closed_enum_becomes_open_and_loses_its_old_impls() {
+        let mut types = module(
+            "pub enum E { #[serde(rename = \"dark-blue\")] DarkBlue, Red } impl Copy for E {}",
+        );
+        open_string_enums(&mut types).unwrap();
+        let code = printed(&types);
+        assert!(code.contains("Unknown(::std::string::String)"), "{code}");
+        assert!(code.contains("Self::DarkBlue=>\"dark-blue\""), "{code}");
+        assert!(code.contains("Self::Red=>\"Red\""), "{code}");
+        assert!(!code.contains("implCopy"), "{code}");
+    }
+
+    #[test]
+    fn an_enum_with_data_stays_as_it_is() {
+        let mut types = module("pub enum E { A(String), B(u8) }");
+        let before = printed(&types);
+        open_string_enums(&mut types).unwrap();
+        assert_eq!(printed(&types), before);
+    }
+
+    #[test]
+    fn an_enum_value_called_unknown_is_refused() {
+        let error = open_string_enums(&mut module("pub enum E { Unknown }")).unwrap_err();
+        assert!(matches!(error, Error::Unsupported(_)), "{error}");
+    }
+}

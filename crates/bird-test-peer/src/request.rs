@@ -1,0 +1,67 @@
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// A request that the peer received whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method, such as `GET`.
+    pub method: String,
+    /// The path with the query.
+    pub path: String,
+    /// The headers in their order, with lower-case names.
+    pub headers: Vec<(String, String)>,
+    /// The body: `content-length` bytes. Chunked bodies are not supported.
+    pub body: Vec<u8>,
+    /// The number of the connection that carried the request, counted from 0.
+    pub connection: usize,
+}
+
+/// Reads the next request, or returns `None` when the connection ends before a whole one.
+pub(crate) async fn read<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+    connection: usize,
+) -> io::Result<Option<Request>> {
+    loop {
+        if let Some((request, length)) = parse(buffer, connection)? {
+            buffer.drain(..length);
+            return Ok(Some(request));
+        }
+        if stream.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+    }
+}
+
+/// Parses one request and returns it with its length, or `None` when more bytes are needed.
+fn parse(buffer: &[u8], connection: usize) -> io::Result<Option<(Request, usize)>> {
+    let invalid = |error: httparse::Error| io::Error::new(io::ErrorKind::InvalidData, error);
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut head = httparse::Request::new(&mut headers);
+    let httparse::Status::Complete(start) = head.parse(buffer).map_err(invalid)? else {
+        return Ok(None);
+    };
+    let headers: Vec<(String, String)> = head
+        .headers
+        .iter()
+        .map(|header| {
+            let value = String::from_utf8_lossy(header.value).into_owned();
+            (header.name.to_ascii_lowercase(), value)
+        })
+        .collect();
+    let length = headers
+        .iter()
+        .find(|(name, _)| name == "content-length")
+        .and_then(|(_, value)| value.parse().ok())
+        .unwrap_or(0);
+    let Some(body) = buffer.get(start..start + length) else { return Ok(None) };
+    let request = Request {
+        method: head.method.unwrap_or_default().to_owned(),
+        path: head.path.unwrap_or_default().to_owned(),
+        headers,
+        body: body.to_owned(),
+        connection,
+    };
+    Ok(Some((request, start + length)))
+}
