@@ -15,9 +15,21 @@ const BUFFER: usize = 8 * 1024;
 
 type Reader<R> = csv::Reader<Take<R>>;
 
+/// Returns the separator that the header line has most of, outside quotes: a comma, unless semicolons or
+/// tabs outnumber the commas.
+pub(super) fn separator(start: &[u8]) -> u8 {
+    let line_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+    let unquoted = start.split(|byte| *byte == b'"').step_by(2).flatten();
+    let header = unquoted.skip_while(line_end).take_while(|byte| !line_end(byte));
+    let count = |separator: &u8| header.clone().filter(|byte| *byte == separator).count();
+    // Of equal counts, the last is the maximum.
+    [b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',')
+}
+
 /// Reads rows. A header that cannot be used is the only row.
-pub(super) fn rows(source: impl Read + Send + 'static) -> Rows {
+pub(super) fn rows(source: impl Read + Send + 'static, separator: u8) -> Rows {
     let mut reader = csv::ReaderBuilder::new()
+        .delimiter(separator)
         .has_headers(false)
         .flexible(true)
         .buffer_capacity(BUFFER)
@@ -75,7 +87,7 @@ fn columns(header: &ByteRecord) -> Result<Vec<usize>, String> {
 fn request(columns: &[usize], record: &ByteRecord) -> Result<SmsConnectorRequest, String> {
     let (found, expected) = (record.len(), columns.len());
     if found != expected {
-        return Err(format!("the row has {found} columns, but the header has {expected}"));
+        return Err(format!("expected {expected} columns, as in the header; found {found}"));
     }
     let mut fields = [None; COLUMNS.len()];
     for (field, column) in record.iter().zip(columns) {
@@ -101,16 +113,39 @@ fn request(columns: &[usize], record: &ByteRecord) -> Result<SmsConnectorRequest
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{assert_contains_all, report, report_of_bytes};
+    use super::super::tests::{assert_contains_all, report, report_of_bytes, requests};
     use super::*;
+
+    #[test]
+    fn the_separator_is_that_of_the_header_line() {
+        let expected = requests(r#"{"name":"a,b","phone_number_id":"A"}"#);
+        for text in [
+            "name,phone_number_id\n\"a,b\",A\n",
+            "name;phone_number_id\na,b;A\n",
+            "\u{feff}\r\n\"name\";\"phone_number_id\"\r\n\"a,b\";\"A\"\r\n",
+            "name\tphone_number_id\na,b\tA\n",
+        ] {
+            assert_eq!(requests(text), expected, "{text:?}");
+        }
+        for (header, expected) in [
+            ("", b','),
+            ("name", b','),
+            ("a;b,c", b','),
+            ("a;b;c,d\n,,,", b';'),
+            ("\"a,,,\"\tb", b'\t'),
+            ("\"a\n,,\";b", b';'),
+        ] {
+            assert_eq!(separator(header.as_bytes()), expected, "{header:?}");
+        }
+    }
 
     #[test]
     fn a_wrong_header_is_reported_alone() {
         assert!(report("").contains("does not have the column name"));
         for (header, reason) in [
             (
-                "name;phone_number_id",
-                "unknown column \"name;phone_number_id\"; the columns are name,",
+                "name|phone_number_id",
+                "unknown column \"name|phone_number_id\"; the columns are name,",
             ),
             ("name,phone_number_id,name", "the column name twice"),
             ("phone_number_id", "does not have the column name"),

@@ -82,7 +82,7 @@ impl Input {
 
 #[derive(Clone, Copy)]
 enum Format {
-    Csv,
+    Csv { separator: u8 },
     JsonLines,
 }
 
@@ -90,14 +90,18 @@ impl Format {
     /// Determines the format from the first bytes of a file.
     fn detect(start: &[u8]) -> Self {
         let start = start.strip_prefix(BOM).unwrap_or(start);
-        if start.trim_ascii_start().starts_with(b"{") { Self::JsonLines } else { Self::Csv }
+        if start.trim_ascii_start().starts_with(b"{") {
+            Self::JsonLines
+        } else {
+            Self::Csv { separator: csv::separator(start) }
+        }
     }
 
     /// Reads rows, each with the byte offset that it begins at. Line ends may come before the row. No row
     /// can be read after one that is [`Unreadable`](Problem::Unreadable).
     fn rows(self, source: impl Read + Send + 'static) -> Rows {
         match self {
-            Self::Csv => csv::rows(source),
+            Self::Csv { separator } => csv::rows(source, separator),
             Self::JsonLines => Box::new(json_lines::rows(source)),
         }
     }

@@ -119,7 +119,7 @@ mod tests {
                 "; the use case id",
                 "line 5: the phone number id is already in line 2",
                 "line 6: conversational is neither",
-                "line 7: the row has 2 columns, but the header has 4",
+                "line 7: expected 4 columns, as in the header; found 2",
             ],
         );
         let json_lines =
