@@ -8,7 +8,7 @@ use csv::ByteRecord;
 
 use super::Rows;
 use super::report::Problem;
-use super::row::{COLUMNS, Fields, REQUIRED, ROW_LIMIT, TOO_LONG};
+use super::row::{COLUMNS, Fields, REQUIRED, ROW_LIMIT, TOO_LONG, unknown};
 
 /// The capacity of the reader's buffer, in bytes.
 const BUFFER: usize = 8 * 1024;
@@ -66,12 +66,7 @@ fn columns(header: &ByteRecord) -> Result<Vec<usize>, String> {
         let name = str::from_utf8(name).map_err(|_| "the header is not UTF-8")?;
         let known = COLUMNS.iter().position(|column| *column == name.trim());
         let Some(column) = known else {
-            let known = COLUMNS.join(",");
-            // The name may be long, because the header may be missing.
-            let name: String = name.chars().take(40).collect();
-            return Err(format!(
-                "the header has the unknown column {name:?}; the columns are {known}"
-            ));
+            return Err(format!("the header has the {}", unknown("column", name)));
         };
         if columns.contains(&column) {
             return Err(format!("the header has the column {} twice", COLUMNS[column]));
@@ -105,7 +100,7 @@ fn request(columns: &[usize], record: &ByteRecord) -> Result<SmsConnectorRequest
             None => None,
             Some("true") => Some(true),
             Some("false") => Some(false),
-            Some(_) => return Err("conversational is neither `true` nor `false`".to_owned()),
+            Some(_) => return Err("conversational is neither true nor false".to_owned()),
         },
     }
     .request()

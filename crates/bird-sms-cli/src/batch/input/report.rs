@@ -129,9 +129,9 @@ mod tests {
             &[
                 "4 rows of 4",
                 "line 1: the name is empty",
-                "line 2: unknown field `nam`",
-                "line 3: missing field `phone_number_id`",
-                "line 4: expected",
+                "line 2: the row has the unknown field \"nam\"",
+                "line 3: the field phone_number_id is missing",
+                "line 4: expected a JSON object",
             ],
         );
     }
