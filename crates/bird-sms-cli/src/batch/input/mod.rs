@@ -6,7 +6,7 @@ mod report;
 mod row;
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Seek, Write};
 use std::path::Path;
 
@@ -17,6 +17,8 @@ pub(crate) use self::row::Row;
 
 /// The byte order mark that some programs write before UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
+
+const NOT_REGULAR: &str = "not a regular file; to read from a pipe, give - instead of a path";
 
 /// Holds rows that were checked.
 ///
@@ -35,6 +37,10 @@ impl Input {
         let mut source: Box<dyn Read + Send> = if path == Path::new("-") {
             Box::new(io::stdin())
         } else {
+            // Before the file is opened, because that waits for a writer when the file is a FIFO.
+            if !fs::metadata(path)?.is_file() {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, NOT_REGULAR));
+            }
             Box::new(File::open(path)?)
         };
         let mut start = Vec::new();
@@ -125,6 +131,8 @@ impl<R: Read> Read for Tee<R> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use bird_sms::SmsConnectorRequest;
 
     use super::*;
@@ -200,6 +208,24 @@ mod tests {
         let input = Input::check(file.path()).unwrap().unwrap();
         write!(file, "y,{A}\nz,{B}\n").unwrap();
         assert_eq!(input.rows().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_not_a_regular_file_is_refused_before_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut paths = vec![folder.path().to_owned()];
+        if cfg!(unix) {
+            // Without a writer, opening this would not return.
+            let fifo = folder.path().join("fifo");
+            assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+            paths.extend([fifo, "/dev/zero".into()]);
+        }
+        for path in paths {
+            let error = Input::check(&path).err().unwrap();
+            assert_eq!(error.to_string(), NOT_REGULAR, "{}", path.display());
+        }
+        let missing = Input::check(&folder.path().join("missing")).err().unwrap();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]
