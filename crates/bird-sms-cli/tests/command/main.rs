@@ -2,7 +2,9 @@
 
 mod batch;
 mod crash;
+mod gateway;
 mod install;
+mod rows;
 
 use std::process::{Output, Stdio};
 
