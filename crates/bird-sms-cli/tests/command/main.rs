@@ -5,6 +5,7 @@ mod crash;
 mod gateway;
 mod install;
 mod rows;
+mod signals;
 
 use std::process::{Output, Stdio};
 
