@@ -6,6 +6,7 @@ mod gateway;
 mod install;
 mod rows;
 mod signals;
+mod terminal;
 
 use std::process::{Output, Stdio};
 
