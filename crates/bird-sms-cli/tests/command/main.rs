@@ -2,6 +2,7 @@
 
 mod batch;
 mod crash;
+mod disk;
 mod gateway;
 mod install;
 mod rows;
