@@ -3,6 +3,8 @@
 mod batch;
 mod crash;
 mod disk;
+#[cfg(unix)]
+mod files;
 mod gateway;
 mod install;
 mod rows;
