@@ -7,6 +7,7 @@ mod disk;
 mod files;
 mod gateway;
 mod install;
+mod journal_damage;
 mod rows;
 mod signals;
 mod terminal;
