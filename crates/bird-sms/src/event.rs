@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{ChannelId, ConnectorId, ConnectorState};
+use crate::{ChannelId, ConnectorId, ConnectorState, Warning};
 
 /// What happens during an install, in the order in which it happens.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub enum Event {
     Created {
         /// The id of the connector.
         connector_id: ConnectorId,
+        /// What the creation leaves open: another connector may exist.
+        warning: Option<Warning>,
     },
     /// The connector was polled, and its channel is not ready yet.
     Polled {
@@ -47,7 +49,7 @@ impl Event {
     pub fn connector_state(&self) -> Option<ConnectorState> {
         match self {
             Self::Creating { .. } => Some(ConnectorState::Unknown),
-            Self::Created { connector_id } => Some(ConnectorState::Exists(*connector_id)),
+            Self::Created { connector_id, .. } => Some(ConnectorState::Exists(*connector_id)),
             Self::Polled { .. } | Self::Retrying { .. } | Self::Ready { .. } => None,
         }
     }
@@ -67,7 +69,12 @@ impl EventSink {
     pub(crate) fn emit(&self, event: &Event) {
         match event {
             Event::Creating { attempt } => tracing::debug!(attempt, "creating the connector"),
-            Event::Created { connector_id } => tracing::info!(%connector_id, "connector created"),
+            Event::Created { connector_id, warning } => {
+                tracing::info!(%connector_id, "connector created");
+                if let Some(warning) = warning {
+                    tracing::warn!(%connector_id, "{warning}");
+                }
+            }
             Event::Polled { polls, waited } => {
                 tracing::debug!(polls, ?waited, "channel not ready yet");
             }

@@ -43,11 +43,16 @@
 //! | no connection | not created | sent again | sent again |
 //! | a certificate that is refused | not created | not sent again | not sent again |
 //! | 429 | not created, says the vendor | sent again, after `Retry-After` | the same |
-//! | 5xx | unknown; the vendor calls a retry safe | sent again: [`RetryPolicy::create_after_server_error`] | sent again |
+//! | 500, 503 | unknown; the vendor calls a retry safe | sent again: [`RetryPolicy::create`] | sent again |
+//! | 502, 504, 520–530 | unknown: a gateway's response | not sent again, unless [`RetryPolicy::create`] allows it | sent again |
 //! | 501, 505 | unknown | not sent again | not sent again |
+//! | other 5xx | unknown | not sent again | sent again |
 //! | no response, 408 | unknown | not sent again | sent again |
 //! | 3xx, other 4xx | not created | not sent again | not sent again; 404: [`PollPolicy::not_found_grace`] |
 //! | 2xx, malformed | exists; the id may be salvaged | not sent again | sent again: [`PollPolicy::max_malformed`] |
+//!
+//! A success after an attempt whose outcome is unknown has a [`Warning`]: that attempt may have created another
+//! connector.
 //!
 //! # Map
 //!
@@ -96,8 +101,8 @@ mod transport;
 mod workflow;
 
 pub use batch::{
-    BatchItem, BatchOutcome, BatchOutcomes, InstallSmsChannels, Journal, JournalEntry,
-    JournalFuture, JournalState, NextStep, RowState, UnknownRows,
+    AdoptionError, BatchItem, BatchOutcome, BatchOutcomes, InstallSmsChannels, Journal,
+    JournalEntry, JournalFuture, JournalState, NextStep, RowState, UnknownRows,
 };
 pub use client::{Client, ClientBuilder, Workspace};
 pub use error::{
@@ -109,7 +114,7 @@ pub use event::Event;
 pub use model::{
     AccessKey, ChannelId, ChannelMessageType, Connector, ConnectorId, ConnectorState, EndpointType,
     Number, NumberType, ParseIdError, PhoneNumberId, SmsChannel, SmsConnectorRequest, UseCaseId,
-    WorkspaceId,
+    Warning, WorkspaceId,
 };
-pub use policy::{Backoff, PollPolicy, RateLimits, RetryPolicy};
+pub use policy::{Backoff, PollPolicy, RateLimits, RetryCreate, RetryPolicy};
 pub use workflow::{InstallSmsChannel, PendingChannel};

@@ -41,7 +41,7 @@ impl Backoff {
 ///
 /// ```
 /// let policy = bird_sms::RetryPolicy { max_attempts: 3, ..Default::default() };
-/// # assert!(policy.create_after_server_error);
+/// # assert_eq!(policy.create, bird_sms::RetryCreate::VendorErrors);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
@@ -51,9 +51,36 @@ pub struct RetryPolicy {
     pub backoff: Backoff,
     /// The longest `Retry-After` that is honoured; a longer one counts as this. Default: 60 s.
     pub retry_after_cap: Duration,
-    /// Whether the POST is sent again after a 5xx other than 501 and 505. The vendor calls that safe; the first
-    /// attempt may have created the connector all the same, and then the next one ends in a 409. Default: true.
-    pub create_after_server_error: bool,
+    /// After which server errors the POST is sent again. Default: those that the vendor calls safe to retry.
+    pub create: RetryCreate,
+}
+
+/// After which server errors the POST is sent again.
+///
+/// A server error does not say whether the request was processed: the attempt may have created a connector. So a
+/// success after such an attempt has a [`Warning`](crate::Warning), and a failure is
+/// [`OutcomeUnknown`](crate::Error::OutcomeUnknown).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RetryCreate {
+    /// After none.
+    Never,
+    /// After 500 and 503, which the vendor calls safe to retry.
+    #[default]
+    VendorErrors,
+    /// Also after 502, 504 and 520–530, which a gateway or a CDN sends. A gateway that did not wait for the response
+    /// says nothing about the request that it forwarded: each retry may create another connector.
+    AnyServerError,
+}
+
+impl RetryCreate {
+    /// Returns whether the POST is sent again after a response with this status.
+    pub(crate) fn allows(self, status: u16) -> bool {
+        match status {
+            500 | 503 => self != Self::Never,
+            502 | 504 | 520..=530 => self == Self::AnyServerError,
+            _ => false,
+        }
+    }
 }
 
 impl Default for RetryPolicy {
@@ -67,7 +94,7 @@ impl Default for RetryPolicy {
                 jitter: 1.0,
             },
             retry_after_cap: Duration::from_mins(1),
-            create_after_server_error: true,
+            create: RetryCreate::default(),
         }
     }
 }

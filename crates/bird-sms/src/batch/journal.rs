@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::RowState;
-use crate::{ChannelId, ConnectorId, ConnectorState, Error, SmsChannel, SmsConnectorRequest};
+use crate::{
+    ChannelId, ConnectorId, ConnectorState, Error, SmsChannel, SmsConnectorRequest, Warning,
+};
 
 /// A write-ahead log of a batch, so that a process that is killed at any moment can be followed by one that resumes:
 /// a table of a database, a file, a log.
@@ -27,7 +29,7 @@ use crate::{ChannelId, ConnectorId, ConnectorState, Error, SmsChannel, SmsConnec
 ///
 /// impl Journal for Memory {
 ///     fn append<'a>(&'a self, request: &'a SmsConnectorRequest, entry: JournalEntry) -> JournalFuture<'a> {
-///         self.0.lock().unwrap().apply(request.phone_number_id(), &entry);
+///         self.0.lock().unwrap().apply(request.phone_number_id(), &entry, None);
 ///         Box::pin(async { Ok(()) })
 ///     }
 /// }
@@ -63,11 +65,20 @@ pub enum JournalEntry {
     /// The POST is about to be sent. From here on a connector may exist.
     Intent { name: String },
     /// The connector exists.
-    Created { connector_id: ConnectorId },
+    Created {
+        connector_id: ConnectorId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        warning: Option<Warning>,
+    },
     /// A person looked the connector up and named its id.
     Adopted { connector_id: ConnectorId },
     /// The channel is ready.
-    Ready { connector_id: ConnectorId, channel_id: ChannelId },
+    Ready {
+        connector_id: ConnectorId,
+        channel_id: ChannelId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        warning: Option<Warning>,
+    },
     /// The connector exists, and its channel is not ready.
     NotReady { connector_id: ConnectorId, message: String },
     /// The request was refused: this attempt created no connector.
@@ -85,8 +96,8 @@ impl JournalEntry {
     pub(super) fn ended(result: Result<&SmsChannel, &Error>, state: RowState) -> Self {
         let error = match result {
             Ok(channel) => {
-                let (connector_id, channel_id) = (channel.connector_id, channel.id);
-                return Self::Ready { connector_id, channel_id };
+                let SmsChannel { connector_id, id: channel_id, warning, .. } = *channel;
+                return Self::Ready { connector_id, channel_id, warning };
             }
             Err(error) => error,
         };

@@ -1,5 +1,6 @@
 //! Many installs: scheduled by the rate limits, written to a journal, resumed from it.
 
+mod adopt;
 mod item;
 mod journal;
 mod outcomes;
@@ -7,11 +8,13 @@ mod resume;
 mod slot;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::{BoxFuture, FutureExt, select};
 use futures_util::{Stream, StreamExt};
+use tokio::sync::oneshot;
 
+pub use adopt::AdoptionError;
 pub use item::{BatchItem, BatchOutcome};
 pub use journal::{Journal, JournalEntry, JournalFuture};
 pub use outcomes::BatchOutcomes;
@@ -63,7 +66,9 @@ impl Workspace {
 ///
 /// # Errors
 ///
-/// The stream does not fail: each outcome has its own [`Error`](crate::Error).
+/// The stream does not fail: each outcome has its own [`Error`](crate::Error). After a creation that is refused with 401
+/// or 403 the batch shuts down as after [`with_graceful_shutdown`](Self::with_graceful_shutdown), because every other
+/// creation would be refused as well.
 ///
 /// # Cancel safety
 ///
@@ -137,12 +142,20 @@ where
     ///
     /// The stream panics when it is polled outside of a Tokio runtime, or when a [`Journal`] panics.
     pub fn start(self) -> BatchOutcomes<S> {
-        let shutdown = self.shutdown.shared();
+        let (refused, is_refused) = oneshot::channel();
+        let is_refused = async {
+            // A sender that was dropped refused nothing.
+            if is_refused.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let shutdown = select(self.shutdown, is_refused.boxed()).map(drop).boxed().shared();
         let batch = Batch {
             workspace: self.workspace,
             journal: self.journal,
             observer: self.observer,
             cancellation: shutdown.clone(),
+            refused: Mutex::new(Some(refused)),
         };
         BatchOutcomes::new(batch, self.requests.take_until(shutdown), self.concurrency)
     }

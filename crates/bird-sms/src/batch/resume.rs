@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
-use super::JournalEntry;
+use super::{AdoptionError, JournalEntry};
 use crate::{
-    ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsChannel, WorkspaceId,
+    ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsChannel, Warning, WorkspaceId,
 };
 
 /// What is known of one row: the fold of its journal entries.
@@ -15,7 +16,7 @@ use crate::{
 /// use bird_sms::{JournalEntry, NextStep, RowState, UnknownRows};
 ///
 /// let mut row = RowState::default();
-/// row.apply(&JournalEntry::Intent { name: "My SMS channel".to_owned() });
+/// row.apply(&JournalEntry::Intent { name: "My SMS channel".to_owned() }, None);
 /// // The process was killed here. The POST may have been sent.
 /// assert_eq!(row.next(UnknownRows::LeaveAlone), NextStep::LeaveAlone);
 /// ```
@@ -25,6 +26,10 @@ pub struct RowState {
     channel_id: Option<ChannelId>,
     /// Whether an attempt before the last one may have created a connector.
     earlier_attempt: bool,
+    warning: Option<Warning>,
+    /// Whether a person named the connector.
+    adopted: bool,
+    created_at: Option<Timestamp>,
 }
 
 /// What to do with rows whose outcome is unknown.
@@ -70,10 +75,28 @@ impl RowState {
         self.channel_id
     }
 
+    /// Returns what the creation leaves open: another connector may exist.
+    #[must_use]
+    pub fn warning(&self) -> Option<Warning> {
+        self.warning
+    }
+
+    /// Returns when the connector was created, where the journal keeps times.
+    #[must_use]
+    pub fn created_at(&self) -> Option<Timestamp> {
+        self.created_at
+    }
+
     /// Returns whether a connector exists or may exist whose channel is not ready.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         self.connector.may_exist() && self.channel_id.is_none()
+    }
+
+    /// Returns whether a person may name the connector of the row: its id is not known, or a person named it before.
+    #[must_use]
+    pub fn is_adoptable(&self) -> bool {
+        self.adopted || (self.connector.may_exist() && self.connector.connector_id().is_none())
     }
 
     /// Returns the next step.
@@ -90,8 +113,9 @@ impl RowState {
         }
     }
 
-    /// Applies the next entry of the row. What is known of a connector is not lost to an entry that knows less.
-    pub fn apply(&mut self, entry: &JournalEntry) {
+    /// Applies the next entry of the row, which was appended at this time, where the journal keeps times. What is
+    /// known of a connector is not lost to an entry that knows less.
+    pub fn apply(&mut self, entry: &JournalEntry, at: Option<Timestamp>) {
         match *entry {
             JournalEntry::Intent { .. } => {
                 self.earlier_attempt |= self.connector == ConnectorState::Unknown;
@@ -105,14 +129,24 @@ impl RowState {
             }
             JournalEntry::Unknown { .. } => self.grow(ConnectorState::Unknown),
             JournalEntry::Exists { .. } => self.grow(ConnectorState::ExistsIdUnknown),
-            JournalEntry::Created { connector_id }
-            | JournalEntry::Adopted { connector_id }
-            | JournalEntry::NotReady { connector_id, .. } => {
+            JournalEntry::Created { connector_id, warning } => {
+                self.grow(ConnectorState::Exists(connector_id));
+                self.warning = self.warning.or(warning);
+                self.created_at = at;
+            }
+            JournalEntry::Adopted { connector_id } => {
+                // The last adoption counts: an earlier one may have named a wrong connector.
+                self.connector = ConnectorState::Exists(connector_id);
+                self.channel_id = None;
+                self.adopted = true;
+            }
+            JournalEntry::NotReady { connector_id, .. } => {
                 self.grow(ConnectorState::Exists(connector_id));
             }
-            JournalEntry::Ready { connector_id, channel_id } => {
+            JournalEntry::Ready { connector_id, channel_id, warning } => {
                 self.grow(ConnectorState::Exists(connector_id));
                 self.channel_id = Some(channel_id);
+                self.warning = self.warning.or(warning);
             }
         }
     }
@@ -120,7 +154,8 @@ impl RowState {
     /// Returns the channel of a row that is ready. Its response is not kept in a journal.
     pub(super) fn channel(&self, workspace_id: WorkspaceId) -> Option<SmsChannel> {
         let (id, connector_id) = (self.channel_id?, self.connector.connector_id()?);
-        Some(SmsChannel::new(id, connector_id, workspace_id, &Bytes::new()))
+        let channel = SmsChannel::new(id, connector_id, workspace_id, &Bytes::new());
+        Some(channel.warning(self.warning))
     }
 
     /// Returns the state after an install that started in this state.
@@ -129,8 +164,12 @@ impl RowState {
             Ok(channel) => {
                 self.connector = ConnectorState::Exists(channel.connector_id);
                 self.channel_id = Some(channel.id);
+                self.warning = channel.warning;
             }
-            Err(error) => self.grow(error.connector_state()),
+            Err(error) => {
+                self.grow(error.connector_state());
+                self.warning = self.warning.or(error.warning());
+            }
         }
         self
     }
@@ -156,15 +195,43 @@ pub struct JournalState {
 }
 
 impl JournalState {
-    /// Applies the next entry of the journal.
-    pub fn apply(&mut self, phone_number_id: PhoneNumberId, entry: &JournalEntry) {
-        self.rows.entry(phone_number_id).or_default().apply(entry);
+    /// Applies the next entry of the journal, which was appended at this time, where the journal keeps times.
+    pub fn apply(
+        &mut self,
+        phone_number_id: PhoneNumberId,
+        entry: &JournalEntry,
+        at: Option<Timestamp>,
+    ) {
+        self.rows.entry(phone_number_id).or_default().apply(entry, at);
     }
 
     /// Returns the state of a row. A row without entries was not created.
     #[must_use]
     pub fn row(&self, phone_number_id: PhoneNumberId) -> RowState {
         self.rows.get(&phone_number_id).copied().unwrap_or_default()
+    }
+
+    /// Checks that a person may name this connector for this row.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the row has a connector that was not adopted or has none, or if another row has this connector.
+    pub fn check_adoption(
+        &self,
+        phone_number_id: PhoneNumberId,
+        connector_id: ConnectorId,
+    ) -> Result<(), AdoptionError> {
+        if !self.row(phone_number_id).is_adoptable() {
+            return Err(AdoptionError::NotUnknown);
+        }
+        let exists = ConnectorState::Exists(connector_id);
+        match self
+            .rows()
+            .find(|(number, row)| *number != phone_number_id && row.connector == exists)
+        {
+            Some((other, _)) => Err(AdoptionError::OtherRow(other)),
+            None => Ok(()),
+        }
     }
 
     /// Returns the rows that have entries, in no order.
@@ -189,7 +256,7 @@ mod tests {
 
     fn fold(entries: &[JournalEntry]) -> RowState {
         let mut row = RowState::default();
-        entries.iter().for_each(|entry| row.apply(entry));
+        entries.iter().for_each(|entry| row.apply(entry, None));
         row
     }
 
@@ -205,8 +272,8 @@ mod tests {
     #[test]
     fn an_entry_that_knows_less_takes_nothing_away() {
         let (connector_id, channel_id) = (ID.parse().unwrap(), ID.parse().unwrap());
-        let created = JournalEntry::Created { connector_id };
-        let ready = JournalEntry::Ready { connector_id, channel_id };
+        let created = JournalEntry::Created { connector_id, warning: None };
+        let ready = JournalEntry::Ready { connector_id, channel_id, warning: None };
         let unknown = JournalEntry::Unknown { message: String::new() };
         for less in [intent(), refused(), unknown] {
             let row = fold(&[intent(), created.clone(), less.clone()]);
@@ -214,6 +281,32 @@ mod tests {
             let row = fold(&[intent(), created.clone(), ready.clone(), less, created.clone()]);
             assert_eq!(row.next(UnknownRows::Retry), NextStep::Done);
         }
+    }
+
+    // Fault 39.
+    #[test]
+    fn an_adoption_can_be_replaced_and_a_connector_serves_one_row() {
+        let (right, wrong) =
+            (ID.parse().unwrap(), "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11".parse().unwrap());
+        let (number, other) =
+            (PhoneNumberId::from(uuid::Uuid::from_u128(1)), uuid::Uuid::from_u128(2).into());
+        let mut journal = JournalState::default();
+        assert_eq!(journal.check_adoption(number, right), Err(AdoptionError::NotUnknown));
+        journal.apply(number, &intent(), None);
+        journal.apply(number, &JournalEntry::Adopted { connector_id: wrong }, None);
+        let ready = JournalEntry::Ready {
+            connector_id: wrong,
+            channel_id: ID.parse().unwrap(),
+            warning: None,
+        };
+        journal.apply(number, &ready, None);
+        assert_eq!(journal.row(number).next(UnknownRows::LeaveAlone), NextStep::Done);
+        assert_eq!(journal.check_adoption(number, right), Ok(()));
+        journal.apply(other, &intent(), None);
+        assert_eq!(journal.check_adoption(other, wrong), Err(AdoptionError::OtherRow(number)));
+        journal.apply(number, &JournalEntry::Adopted { connector_id: right }, None);
+        assert_eq!(journal.row(number).next(UnknownRows::LeaveAlone), NextStep::Wait(right));
+        assert_eq!(journal.check_adoption(other, wrong), Ok(()));
     }
 
     #[test]

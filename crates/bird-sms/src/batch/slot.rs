@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use tokio::sync::oneshot;
 
 use super::{
     BatchItem, BatchOutcome, Journal, JournalEntry, NextStep, Observer, RowState, UnknownRows,
@@ -25,6 +26,8 @@ pub(super) struct Batch {
     pub(super) journal: Option<Arc<dyn Journal>>,
     pub(super) observer: Option<Box<Observer>>,
     pub(super) cancellation: Cancellation,
+    /// Shuts the batch down when the access key is refused: every other request would be refused, too.
+    pub(super) refused: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 /// An install in progress. What it has sent is known at any moment, so that a batch that is abandoned can say what
@@ -64,6 +67,7 @@ impl BatchSlot {
                 waited: Duration::ZERO,
                 polls: 0,
                 seen: false,
+                warning: state.warning(),
                 last: None,
             })),
             ConnectorState::ExistsIdUnknown => unknown(UnknownReason::AlreadyExists),
@@ -94,7 +98,11 @@ impl Batch {
                 None => return slot.abandon(),
             },
             NextStep::Wait(id) => {
-                Ok((self.workspace.pending_channel(id), self.workspace.deadline()))
+                let mut pending = self.workspace.pending_channel(id).warning(state.warning());
+                if let Some(time) = state.created_at() {
+                    pending = pending.created_at(time);
+                }
+                Ok((pending, self.workspace.deadline()))
             }
             NextStep::LeaveAlone => return slot.abandon(),
             NextStep::Done => {
@@ -106,6 +114,14 @@ impl Batch {
             Ok((pending, deadline)) => self.wait(pending.events(self.events(slot)), deadline).await,
             Err(error) => Err(error),
         };
+        if let Err(Error::Refused(refused)) = &result
+            && matches!(refused.response.status, 401 | 403)
+            && let Some(shut_down) =
+                self.refused.lock().unwrap_or_else(PoisonError::into_inner).take()
+        {
+            // The receiver is gone when nothing is left to shut down.
+            let _ = shut_down.send(());
+        }
         let state = state.after(result.as_ref());
         // A journal that failed once is not asked again: its error says what exists.
         let result = if matches!(result, Err(Error::Journal(_))) {
@@ -163,7 +179,8 @@ impl Batch {
             create(&self.workspace, &body, deadline, self.events(slot), Some(start)).await;
         if let Ok(pending) = &created {
             let connector_id = pending.connector_id();
-            let entry = JournalEntry::Created { connector_id };
+            let warning = pending.creation_warning();
+            let entry = JournalEntry::Created { connector_id, warning };
             if let Err(source) = self.append(request, entry).await {
                 let state = ConnectorState::Exists(connector_id);
                 return Some(Err(journal_error(state, None, source)));

@@ -4,16 +4,21 @@ use std::time::Duration;
 use bird_api::RequestContext;
 use reqwest::header::HeaderValue;
 
-use super::http::{check_base_url, http_client, is_loopback};
+use super::http::{check_base_url, check_proxy_environment, http_client, is_loopback};
 use super::{Client, Inner};
 use crate::transport::{Runtime, TokioRuntime};
 use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy};
+
+/// The shortest install timeout: below it, requests would be sent without waiting for their responses.
+const MIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The settings that the workflow reads.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) attempt_timeout: Duration,
     pub(super) install_timeout: Duration,
+    /// The shortest install timeout that is accepted.
+    pub(super) min_timeout: Duration,
     pub(super) retry: RetryPolicy,
     pub(super) poll: PollPolicy,
     pub(super) limits: RateLimits,
@@ -49,6 +54,7 @@ impl Default for ClientBuilder {
             settings: Settings {
                 attempt_timeout: Duration::from_secs(30),
                 install_timeout: Duration::from_mins(2),
+                min_timeout: MIN_TIMEOUT,
                 retry: RetryPolicy::default(),
                 poll: PollPolicy::default(),
                 limits: RateLimits::default(),
@@ -119,7 +125,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how long an install, a wait or a read may take with all its attempts. Default: 2 minutes.
+    /// Sets how long an install, a wait or a read may take with all its attempts. Default: 2 minutes; at least 1 s.
     pub fn install_timeout(mut self, timeout: Duration) -> Self {
         self.settings.install_timeout = timeout;
         self
@@ -158,6 +164,12 @@ impl ClientBuilder {
     }
 
     #[cfg(test)]
+    pub(crate) fn min_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.min_timeout = timeout;
+        self
+    }
+
+    #[cfg(test)]
     pub(crate) fn runtime(mut self, runtime: Arc<dyn Runtime>) -> Self {
         self.settings.runtime = runtime;
         self
@@ -167,8 +179,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// Fails if there is no access key, if the base URL or the user agent cannot be used, if a duration or a rate
-    /// limit is zero, or if TLS cannot be set up.
+    /// Fails if there is no access key, if the base URL, the user agent or a proxy of the environment cannot be used,
+    /// if a duration or a rate limit is zero, if the install timeout is shorter than 1 s, or if TLS cannot be set up.
     pub fn build(self) -> Result<Client, ConfigurationError> {
         let key = self.key.ok_or(ConfigurationError::NoAccessKey)?;
         let base_url = check_base_url(&self.base_url, self.allow_http)?;
@@ -184,6 +196,10 @@ impl ClientBuilder {
             if duration.is_zero() {
                 return Err(ConfigurationError::ZeroDuration(what));
             }
+        }
+        if self.settings.install_timeout < self.settings.min_timeout {
+            let min = self.settings.min_timeout;
+            return Err(ConfigurationError::TooShort("the install timeout", min));
         }
         let RateLimits { posts_per_second, gets_per_second } = self.settings.limits;
         if posts_per_second == 0 || gets_per_second == 0 {
@@ -203,11 +219,11 @@ impl ClientBuilder {
             .body_limit(self.body_limit);
         let http = match self.http {
             Some(http) => http,
-            None => http_client(
-                self.connect_timeout,
-                self.root_certificates.as_deref(),
-                is_loopback(&base_url),
-            )?,
+            None => {
+                check_proxy_environment(&base_url, |name| std::env::var_os(name))?;
+                let roots = self.root_certificates.as_deref();
+                http_client(self.connect_timeout, roots, is_loopback(&base_url))?
+            }
         };
         let base_url = base_url.as_str().trim_end_matches('/').to_owned();
         let raw = bird_api::Client::new_with_client(&base_url, http, context);
@@ -291,6 +307,10 @@ mod tests {
         ] {
             assert!(matches!(error(builder), ConfigurationError::ZeroDuration(_)));
         }
+        // Fault 38.
+        let short = builder().install_timeout(Duration::from_millis(999));
+        assert!(matches!(error(short), ConfigurationError::TooShort(..)));
+        assert!(builder().install_timeout(Duration::from_secs(1)).build().is_ok());
         let longest = Duration::MAX;
         assert!(builder().attempt_timeout(longest).install_timeout(longest).build().is_ok());
     }

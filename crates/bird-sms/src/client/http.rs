@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -33,6 +34,29 @@ pub(super) fn http_client(
     http.build().map_err(|error| ConfigurationError::Tls(error.to_string()))
 }
 
+/// Checks the environment variables from which the HTTP client takes its proxy. The HTTP client ignores a malformed
+/// one, and connects directly.
+pub(super) fn check_proxy_environment(
+    base_url: &Url,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<(), ConfigurationError> {
+    const HTTP: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    const HTTPS: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    if is_loopback(base_url) {
+        return Ok(());
+    }
+    for name in if base_url.scheme() == "http" { HTTP } else { HTTPS } {
+        let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
+        let is_proxy = |text: &str| {
+            let uri = text.parse::<http::Uri>().ok()?;
+            let scheme = uri.scheme_str().unwrap_or("http");
+            (uri.authority().is_some() && matches!(scheme, "http" | "https")).then_some(())
+        };
+        return value.to_str().and_then(is_proxy).ok_or(ConfigurationError::Proxy(name));
+    }
+    Ok(())
+}
+
 /// Parses a base URL, or says why requests cannot be sent to it.
 pub(super) fn check_base_url(text: &str, allow_http: bool) -> Result<Url, ConfigurationError> {
     let problem = |problem| Err(ConfigurationError::BaseUrl(problem));
@@ -60,4 +84,33 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Fault 52.
+    #[test]
+    fn a_malformed_proxy_of_the_environment_is_refused() {
+        let check = |url: &str, set: &'static str, value: &'static str| {
+            let url = Url::parse(url).unwrap();
+            check_proxy_environment(&url, |name| (name == set).then(|| value.into()))
+        };
+        let bird = "https://api.bird.com";
+        for malformed in
+            ["http://", "http:// proxy", "ftp://proxy:21", "://proxy", "htp:/proxy:3128"]
+        {
+            let error = check(bird, "HTTPS_PROXY", malformed);
+            assert_eq!(error, Err(ConfigurationError::Proxy("HTTPS_PROXY")), "{malformed}");
+        }
+        for proxy in ["", "proxy:3128", "http://proxy", "https://user:password@proxy:8443/"] {
+            assert_eq!(check(bird, "https_proxy", proxy), Ok(()), "{proxy}");
+        }
+        assert!(check(bird, "all_proxy", "ftp://proxy").is_err());
+        assert!(check("http://10.0.0.1", "HTTP_PROXY", "ftp://proxy").is_err());
+        // A proxy that is not used is not checked.
+        assert!(check(bird, "HTTP_PROXY", "ftp://proxy").is_ok());
+        assert!(check("http://127.0.0.1:1", "HTTP_PROXY", "ftp://proxy").is_ok());
+    }
 }

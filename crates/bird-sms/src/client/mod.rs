@@ -121,6 +121,10 @@ impl Client {
         self.inner.settings.install_timeout
     }
 
+    pub(crate) fn min_timeout(&self) -> Duration {
+        self.inner.settings.min_timeout
+    }
+
     /// Sends one request and reads its response, within the attempt timeout and the remaining time. The permit
     /// is used up.
     pub(crate) async fn exchange(

@@ -3,7 +3,7 @@ use reqwest::Request;
 
 use super::Client;
 use super::provisioning_estimate::ProvisioningEstimate;
-use crate::transport::RateLimiter;
+use crate::transport::{RateLimiter, ResponseTime};
 use crate::{ConnectorId, WorkspaceId};
 
 /// What all installs of a client in one workspace share.
@@ -12,6 +12,7 @@ pub(crate) struct WorkspaceState {
     pub(crate) posts: RateLimiter,
     pub(crate) gets: RateLimiter,
     pub(crate) provisioning: ProvisioningEstimate,
+    pub(crate) response_time: ResponseTime,
     /// The POST without its body.
     create: Request,
     /// The GET of the nil connector.
@@ -32,6 +33,7 @@ impl WorkspaceState {
             posts: RateLimiter::new(limits.posts_per_second, now),
             gets: RateLimiter::new(limits.gets_per_second, now),
             provisioning: ProvisioningEstimate::default(),
+            response_time: ResponseTime::default(),
             create,
             get: get.expect(checked),
         }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::ParseIdError;
 
 /// Input that cannot be used. Nothing was sent.
@@ -13,6 +15,11 @@ pub enum ConfigurationError {
     /// The base URL is not one that requests can be sent to.
     #[error("the API URL {0}")]
     BaseUrl(&'static str),
+    /// An environment variable that names a proxy is not the URL of one.
+    #[error(
+        "the environment variable {0} is not the URL of a proxy, such as http://proxy.example:3128"
+    )]
+    Proxy(&'static str),
     /// The user agent cannot be sent in a header.
     #[error("the user agent contains a character that cannot be sent in a header")]
     UserAgent,
@@ -28,6 +35,9 @@ pub enum ConfigurationError {
     /// A rate limit of zero would never send anything.
     #[error("a rate limit is zero; give at least one request per second")]
     ZeroRateLimit,
+    /// A timeout is so short that requests would be sent and their responses not awaited.
+    #[error("{0} is shorter than {1:?}; a request would be sent without waiting for its response")]
+    TooShort(&'static str, Duration),
     /// A duration that must not be zero is zero.
     #[error("{0} is zero")]
     ZeroDuration(&'static str),

@@ -97,6 +97,11 @@ pub enum UnknownReason {
     /// created a connector all the same.
     #[error("a server error was the response to the request, so a connector may exist")]
     ServerError,
+    /// A gateway responded with 502, 504 or 520–530: it may have forwarded the request before.
+    #[error(
+        "a gateway responded with an error, and may have forwarded the request before, so a connector may exist"
+    )]
+    GatewayError,
     /// Bird responded with a conflict after an attempt whose outcome is unknown: that attempt probably
     /// created the connector.
     #[error("a connector for this phone number exists, probably created by an earlier attempt")]

@@ -19,7 +19,7 @@ pub use read::{NotReady, ReadError};
 pub use response::{ErrorResponse, MalformedResponse};
 pub use transport::{TransportError, TransportErrorKind};
 
-use crate::{ConnectorId, ConnectorState};
+use crate::{ConnectorId, ConnectorState, Warning};
 
 /// Why there is no channel, by what that means for the connector.
 ///
@@ -120,6 +120,16 @@ impl Error {
                 _ => None,
             },
             Self::Configuration(_) | Self::Unreachable(_) | Self::CreatedIdUnknown(_) => None,
+        }
+    }
+
+    /// Returns what the creation leaves open: beside the connector of the error another one may exist.
+    #[must_use]
+    pub fn warning(&self) -> Option<Warning> {
+        match self {
+            Self::NotReady(error) => error.warning,
+            Self::Read(error) => error.warning,
+            _ => None,
         }
     }
 

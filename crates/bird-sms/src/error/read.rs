@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{AttemptError, Attempts};
-use crate::ConnectorId;
+use crate::{ConnectorId, Warning};
 
 /// See [`Error::NotReady`](crate::Error::NotReady).
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct NotReady {
     pub polls: u32,
     /// Whether a poll found the connector.
     pub seen: bool,
+    /// What the creation leaves open: another connector may exist.
+    pub warning: Option<Warning>,
     /// What the last poll failed with, if it failed.
     pub last: Option<AttemptError>,
 }
@@ -51,6 +53,8 @@ pub struct ReadError {
     pub cause: AttemptError,
     /// The attempts that were made.
     pub attempts: Attempts,
+    /// What the creation leaves open: another connector may exist.
+    pub warning: Option<Warning>,
 }
 
 impl ReadError {

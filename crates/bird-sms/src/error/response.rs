@@ -118,6 +118,8 @@ pub struct MalformedResponse {
     pub request_id: Option<String>,
     /// What is wrong, with the path of the field.
     pub problem: String,
+    /// The start of the body: at most 512 bytes and an ellipsis, with control characters replaced.
+    pub excerpt: Option<String>,
     /// Whether the connection was lost, or the time ran out, in the middle of the body.
     pub cut: bool,
 }
@@ -133,6 +135,8 @@ impl MalformedResponse {
             status: response.status.as_u16(),
             request_id: request_id(&response.headers, key),
             problem,
+            excerpt: (!response.body.is_empty())
+                .then(|| printable(&String::from_utf8_lossy(&response.body), key)),
             cut: matches!(response.cut, Some(BodyError::Disconnected(_) | BodyError::TimedOut)),
         }
     }
@@ -144,6 +148,9 @@ impl std::error::Error for MalformedResponse {}
 impl fmt::Display for MalformedResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HTTP {}, and {}", self.status, self.problem)?;
+        if let Some(excerpt) = &self.excerpt {
+            write!(f, ", with the body: {excerpt}")?;
+        }
         match &self.request_id {
             Some(id) => write!(f, " [request {id}]"),
             None => Ok(()),

@@ -21,6 +21,8 @@ pub enum TransportErrorKind {
     Certificate,
     /// No root certificates were found, as in a container without them. Never retried.
     NoTrustedRoots,
+    /// The proxy refused to connect without a user name and a password (407). Never retried.
+    ProxyAuthentication,
     /// No response came within the attempt timeout.
     TimedOut,
     /// The connection was lost, or the peer did not speak HTTP.
@@ -34,7 +36,10 @@ pub enum TransportErrorKind {
 impl TransportErrorKind {
     /// Returns whether the next attempt would end in the same way.
     pub(crate) fn is_final(self) -> bool {
-        matches!(self, Self::Certificate | Self::NoTrustedRoots | Self::Redirected)
+        matches!(
+            self,
+            Self::Certificate | Self::NoTrustedRoots | Self::ProxyAuthentication | Self::Redirected
+        )
     }
 }
 
@@ -67,6 +72,9 @@ impl TransportError {
             TransportErrorKind::Certificate => {
                 "Check the API URL. A proxy that inspects TLS needs its own CA certificate to be trusted."
             }
+            TransportErrorKind::ProxyAuthentication => {
+                "Put the user name and the password into the URL of the proxy, as in http://user:password@host:port."
+            }
             TransportErrorKind::RateLimited => {
                 "The workspace has no request left before the deadline. Try again later, or with a longer timeout."
             }
@@ -83,6 +91,9 @@ impl fmt::Display for TransportError {
             }
             (TransportErrorKind::NoTrustedRoots, _) => {
                 f.write_str("no root certificates were found")
+            }
+            (TransportErrorKind::ProxyAuthentication, _) => {
+                f.write_str("the proxy requires a user name and a password")
             }
             (_, Some(source)) => source.fmt(f),
             (_, None) => f.write_str("the rate limit left no permit before the deadline"),

@@ -2,7 +2,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::{ChannelId, Connector, ConnectorId, WorkspaceId};
+use crate::{ChannelId, Connector, ConnectorId, Warning, WorkspaceId};
 
 /// An installed SMS channel.
 #[derive(Clone, PartialEq)]
@@ -14,6 +14,8 @@ pub struct SmsChannel {
     pub connector_id: ConnectorId,
     /// The workspace that the channel is installed in.
     pub workspace_id: WorkspaceId,
+    /// What the install leaves open: another connector may exist.
+    pub warning: Option<Warning>,
     body: Bytes,
 }
 
@@ -25,7 +27,11 @@ impl SmsChannel {
         workspace_id: WorkspaceId,
         body: &Bytes,
     ) -> Self {
-        Self { id, connector_id, workspace_id, body: body.clone() }
+        Self { id, connector_id, workspace_id, warning: None, body: body.clone() }
+    }
+
+    pub(crate) fn warning(self, warning: Option<Warning>) -> Self {
+        Self { warning, ..self }
     }
 
     /// Decodes the connector, such as its name and its phone number, from the response that had the channel.
@@ -45,6 +51,7 @@ impl fmt::Debug for SmsChannel {
             .field("id", &self.id)
             .field("connector_id", &self.connector_id)
             .field("workspace_id", &self.workspace_id)
+            .field("warning", &self.warning)
             .finish_non_exhaustive()
     }
 }

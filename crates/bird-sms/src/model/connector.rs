@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::decode::decode;
 use super::open_enum::open_enum;
-use crate::{ChannelId, ConnectorId, WorkspaceId};
+use crate::{ChannelId, ConnectorId, PhoneNumberId, WorkspaceId};
 
 /// A connector as Bird returns it.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,8 @@ pub struct Connector {
     pub platform: Option<String>,
     /// The phone number.
     pub number: Option<Number>,
+    /// The phone number id that the connector was created with.
+    pub phone_number_id: Option<PhoneNumberId>,
     /// The template that the connector was made from, such as `sms-messagebird:1`.
     pub template_ref: Option<String>,
     /// When the connector was created.
@@ -45,6 +47,9 @@ impl Connector {
 
     pub(crate) fn decode(body: &[u8]) -> Result<Self, String> {
         let connector: types::Connector = decode(body)?;
+        if connector.id.is_nil() {
+            return Err("`id`: the nil UUID is no id".to_owned());
+        }
         let json = String::from_utf8_lossy(body).trim().to_owned();
         let channel = connector.channel.unwrap_or_default();
         Ok(Self {
@@ -53,9 +58,12 @@ impl Connector {
             name: connector.name,
             description: connector.description,
             region: connector.region,
-            channel_id: channel.channel_id.map(Into::into),
+            channel_id: channel.channel_id.filter(|id| !id.is_nil()).map(Into::into),
             platform: channel.platform,
             number: connector.number.map(Into::into),
+            phone_number_id: connector
+                .arguments
+                .and_then(|arguments| arguments.get("phoneNumberId")?.as_str()?.parse().ok()),
             template_ref: connector.connector_template_ref,
             created_at: connector.created_at,
             updated_at: connector.updated_at,

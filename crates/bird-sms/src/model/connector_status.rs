@@ -37,6 +37,7 @@ impl ConnectorStatus {
     pub(crate) fn decode(body: &[u8]) -> Result<Self, String> {
         #[derive(serde::Deserialize)]
         struct Connector {
+            #[serde(deserialize_with = "not_nil")]
             id: Uuid,
             #[serde(rename = "workspaceId")]
             workspace_id: Option<Uuid>,
@@ -58,11 +59,20 @@ impl ConnectorStatus {
                 _ => Ok(None),
             }
         }
+        fn not_nil<'de, D: Deserializer<'de>>(source: D) -> Result<Uuid, D::Error> {
+            let id = Uuid::deserialize(source)?;
+            if id.is_nil() {
+                Err(serde::de::Error::custom("the nil UUID is no id"))
+            } else {
+                Ok(id)
+            }
+        }
         let connector: Connector = decode(body)?;
+        let channel_id = connector.channel.and_then(|channel| channel.channel_id);
         Ok(Self {
             id: connector.id.into(),
             workspace_id: connector.workspace_id.map(Into::into),
-            channel_id: connector.channel.and_then(|channel| channel.channel_id).map(Into::into),
+            channel_id: channel_id.filter(|id| !id.is_nil()).map(Into::into),
         })
     }
 }
@@ -86,6 +96,8 @@ mod tests {
             r#","channel":{}"#,
             r#","channel":{"channelId":null}"#,
             r#","channel":{"channelId":""}"#,
+            // Fault 47.
+            r#","channel":{"channelId":"00000000-0000-0000-0000-000000000000"}"#,
         ] {
             let json = format!(
                 r#"{{"id":"ID","name":"n","createdAt":"2025-01-21T01:43:10.940Z"{channel}}}"#
@@ -103,6 +115,8 @@ mod tests {
     fn a_malformed_response_is_refused_with_the_path_of_the_field() {
         let problem = |json: &str| status(json).unwrap_err();
         assert!(problem(r#"{"id":null}"#).starts_with("`id`: "));
+        let nil = r#"{"id":"00000000-0000-0000-0000-000000000000"}"#;
+        assert!(problem(nil).starts_with("`id`: the nil UUID"));
         assert!(
             problem(r#"{"id":"ID","channel":{"channelId":7}}"#)
                 .starts_with("`channel.channelId`: ")

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use bytes::Bytes;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use uuid::Uuid;
 
 use crate::ConnectorId;
@@ -29,31 +30,105 @@ fn decode_with_path<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Stri
     Ok(value)
 }
 
-/// Returns the top-level `id` of a connector's JSON, even when the rest is cut off or malformed.
-pub(crate) fn salvage_id(body: &Bytes) -> Option<ConnectorId> {
-    struct Salvage<'a>(&'a mut Option<Uuid>);
-    impl<'de> Visitor<'de> for Salvage<'_> {
-        type Value = ();
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a connector")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-            while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-                if key == "id" {
-                    *self.0 = Some(map.next_value()?);
-                    break;
-                }
-                map.next_value::<IgnoredAny>()?;
-            }
-            Ok(())
-        }
-    }
-    let mut id = None;
+/// Returns the id of the connector that a body is about, even when the rest is cut off or malformed, or when the
+/// connector is nested in another object. `None` when there is none, or more than one to choose from.
+pub(crate) fn salvage_id(body: &[u8]) -> Option<ConnectorId> {
+    let mut found = Found::default();
     // An error after the id does not matter: the body may be cut off there.
-    let _ = serde_json::Deserializer::from_slice(body).deserialize_map(Salvage(&mut id));
-    id.map(Into::into)
+    let _ = serde_json::Deserializer::from_slice(body).deserialize_any(Salvage::top(&mut found));
+    match (&found.top[..], &found.nested[..]) {
+        ([id], _) | ([], [id]) if !id.is_nil() => Some((*id).into()),
+        _ => None,
+    }
+}
+
+/// The different ids that were found.
+#[derive(Default)]
+struct Found {
+    top: Vec<Uuid>,
+    /// Those of objects inside the top one that look like a connector.
+    nested: Vec<Uuid>,
+}
+
+/// Collects the ids of an object and of the objects in it.
+struct Salvage<'a> {
+    found: &'a mut Found,
+    nested: bool,
+}
+
+impl<'a> Salvage<'a> {
+    fn top(found: &'a mut Found) -> Self {
+        Self { found, nested: false }
+    }
+}
+
+impl<'de> Visitor<'de> for Salvage<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a connector")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let (mut ids, mut is_connector) = (Vec::new(), false);
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            is_connector |= matches!(&*key, "createdAt" | "connectorTemplateRef" | "channel");
+            if key == "id" {
+                let id = map.next_value::<serde_json::Value>()?;
+                let ids = if self.nested { &mut ids } else { &mut self.found.top };
+                if let Some(Ok(id)) = id.as_str().map(Uuid::try_parse)
+                    && !ids.contains(&id)
+                {
+                    ids.push(id);
+                }
+            } else if self.nested {
+                map.next_value::<IgnoredAny>()?;
+            } else {
+                map.next_value_seed(Salvage { found: self.found, nested: true })?;
+            }
+        }
+        if is_connector {
+            self.found.nested.extend(ids);
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Salvage<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
 }
 
 #[cfg(test)]
@@ -61,16 +136,47 @@ mod tests {
     use super::*;
 
     const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
+    const OTHER: &str = "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11";
+
+    fn salvaged(json: &str) -> Option<ConnectorId> {
+        salvage_id(json.replace("ID", ID).replace("OTHER", OTHER).as_bytes())
+    }
 
     #[test]
     fn the_id_is_salvaged_from_a_body_that_is_cut_off_or_malformed() {
-        let salvaged = |json: &str| salvage_id(&Bytes::from(json.replace("ID", ID)));
         let id = Some(ID.parse().unwrap());
         assert_eq!(salvaged(r#"{"id":"ID","name":"te"#), id);
         assert_eq!(salvaged(r#"{"name":"a","arguments":{"id":"x"},"id":"ID","channel":7}"#), id);
+        assert_eq!(salvaged(r#"{"id":"ID","channel":{"id":"OTHER","createdAt":7}}"#), id);
         assert_eq!(salvaged(r#"{"name":{"id":"ID"},"na"#), None);
         assert_eq!(salvaged(r#"{"id":"12"#), None);
         assert_eq!(salvaged(r#"["ID"]"#), None);
         assert_eq!(salvaged(""), None);
+    }
+
+    // Fault 37.
+    #[test]
+    fn a_nested_id_is_salvaged_when_one_object_alone_looks_like_a_connector() {
+        let id = Some(ID.parse().unwrap());
+        assert_eq!(salvaged(r#"{"data":{"id":"ID","name":"n","createdAt":"now"}}"#), id);
+        assert_eq!(salvaged(r#"{"ok":true,"n":[1],"connector":{"channel":null,"id":"ID"}}"#), id);
+        assert_eq!(salvaged(r#"{"request":{"id":"ID"}}"#), None);
+        assert_eq!(
+            salvaged(r#"{"a":{"id":"ID","channel":null},"b":{"id":"OTHER","channel":null}}"#),
+            None
+        );
+    }
+
+    // Fault 56.
+    #[test]
+    fn two_different_ids_in_one_object_are_none() {
+        assert_eq!(salvaged(r#"{"id":"ID","id":"OTHER"}"#), None);
+        assert_eq!(salvaged(r#"{"data":{"id":"ID","id":"OTHER","channel":null}}"#), None);
+    }
+
+    // Fault 47.
+    #[test]
+    fn the_nil_uuid_is_no_id() {
+        assert_eq!(salvaged(r#"{"id":"00000000-0000-0000-0000-000000000000"}"#), None);
     }
 }

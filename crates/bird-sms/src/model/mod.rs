@@ -9,6 +9,7 @@ mod decode;
 mod id;
 mod open_enum;
 mod request;
+mod warning;
 
 pub use access_key::AccessKey;
 pub use channel::SmsChannel;
@@ -17,4 +18,6 @@ pub use connector_state::ConnectorState;
 pub(crate) use connector_status::{ConnectorStatus, DecodeConnector};
 pub(crate) use decode::salvage_id;
 pub use id::{ChannelId, ConnectorId, ParseIdError, PhoneNumberId, UseCaseId, WorkspaceId};
+pub(crate) use request::SMS_TEMPLATE;
 pub use request::{ChannelMessageType, SmsConnectorRequest};
+pub use warning::Warning;

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    BatchItem, ConfigurationError, Journal, JournalEntry, JournalFuture, PhoneNumberId, RateLimits,
+    BatchItem, ConfigurationError, ConnectorState, Journal, JournalEntry, JournalFuture,
+    PhoneNumberId, RateLimits, RowState,
 };
 
 fn number(n: u128) -> PhoneNumberId {
@@ -299,4 +300,86 @@ async fn a_dropped_batch_leaves_the_intent_on_record() {
     }
     drop(outcomes);
     assert_eq!(steps.seen(), [("intent", 0, 0)]);
+}
+
+// Fault 55.
+#[tokio::test]
+async fn a_batch_stops_when_the_access_key_is_refused() {
+    for status in [401, 403] {
+        let peer = Peer::with_handler(move |_| Reply::status(status)).await.unwrap();
+        let batch = workspace(hurried(&peer.base_url()).0).install_sms_channels(requests(100));
+        let outcomes: Vec<_> = batch.concurrency(1).start().collect().await;
+        assert_eq!((outcomes.len(), peer.posts()), (1, 1), "{status}");
+        assert!(matches!(outcomes[0].result, Err(Error::Refused(_))));
+    }
+    let peer = Peer::with_handler(|_| Reply::status(422)).await.unwrap();
+    let batch = workspace(hurried(&peer.base_url()).0).install_sms_channels(requests(10));
+    assert_eq!(batch.concurrency(1).start().count().await, 10);
+}
+
+// Fault 34.
+#[tokio::test]
+async fn a_batch_that_is_abandoned_says_what_was_sent_and_nothing_of_the_rest() {
+    let peer = Peer::with_handler(|_| Reply::Silence).await.unwrap();
+    let resumed =
+        |n, state: RowState| BatchItem::resume(SmsConnectorRequest::new("n", number(n)), state);
+    let mut unknown = RowState::default();
+    unknown.apply(&JournalEntry::Intent { name: "n".to_owned() }, None);
+    let items = [resumed(1, connector_id().into()), resumed(2, unknown)];
+    let fresh = (3..=100).map(|n| SmsConnectorRequest::new("n", number(n)).into());
+    let items = stream::iter(items.into_iter().chain(fresh));
+    let batch = workspace(hurried(&peer.base_url()).0).install_sms_channels(items);
+    let mut outcomes = batch.concurrency(5).start();
+    while peer.posts() < 4 {
+        assert!(futures_util::future::poll_immediate(outcomes.next()).await.is_none());
+        tokio::task::yield_now().await;
+    }
+    let mut states: Vec<_> = outcomes
+        .abandon()
+        .iter()
+        .map(|outcome| (outcome.request.phone_number_id(), outcome.connector_state()))
+        .collect();
+    states.sort_by_key(|(number, _)| *number);
+    let expected = [
+        (number(1), ConnectorState::Exists(connector_id())),
+        (number(2), ConnectorState::Unknown),
+        (number(3), ConnectorState::Unknown),
+        (number(4), ConnectorState::Unknown),
+        (number(5), ConnectorState::Unknown),
+    ];
+    assert_eq!(states, expected);
+    assert!(outcomes.next().await.is_none());
+}
+
+// Fault 54.
+#[tokio::test]
+async fn a_pause_of_the_process_says_nothing_about_provisioning() {
+    /// A process that is stopped for three seconds in each sleep.
+    #[derive(Debug)]
+    struct Stopped(Arc<Hurried>);
+    impl Runtime for Stopped {
+        fn now(&self) -> Instant {
+            self.0.now()
+        }
+        fn system_time(&self) -> SystemTime {
+            self.0.system_time()
+        }
+        fn sleep(&self, duration: Duration) -> Sleep {
+            self.0.sleep(duration + Duration::from_secs(3))
+        }
+        fn random(&self) -> f64 {
+            0.0
+        }
+    }
+    for stopped in [true, false] {
+        let script = [Reply::json(201, pending()), Reply::json(200, ready())];
+        let peer = Peer::script(script).await.unwrap();
+        let (builder, runtime) = hurried(&peer.base_url());
+        let builder = if stopped { builder.runtime(Arc::new(Stopped(runtime))) } else { builder };
+        let workspace = workspace(builder);
+        let outcomes: Vec<_> = workspace.install_sms_channels(requests(1)).start().collect().await;
+        assert!(outcomes[0].result.is_ok());
+        let learned = workspace.state().provisioning.expected();
+        assert_eq!(learned.is_none(), stopped, "{learned:?}");
+    }
 }

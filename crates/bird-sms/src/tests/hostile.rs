@@ -6,7 +6,7 @@ use bird_test_peer::{Peer, Reply, head_and_body};
 use proptest::prelude::*;
 
 use super::*;
-use crate::Error;
+use crate::{ConnectorState, Error};
 
 async fn create(response: Reply) -> Error {
     let peer = Peer::script([response]).await.unwrap();
@@ -173,4 +173,45 @@ proptest! {
             }
         });
     }
+}
+
+// Fault 56.
+#[tokio::test]
+async fn a_creation_with_two_different_ids_has_none() {
+    let two = pending().replacen('{', r#"{"id": "11111111-1111-4111-8111-111111111111", "#, 1);
+    let peer = Peer::script([Reply::json(201, two)]).await.unwrap();
+    let error = create_at(&peer).await.unwrap_err();
+    let Error::CreatedIdUnknown(unknown) = &error else { panic!("{error:?}") };
+    assert!(unknown.response.problem.contains("duplicate field"), "{error:?}");
+    assert_eq!(error.connector_state(), ConnectorState::ExistsIdUnknown);
+}
+
+// Faults 37 and 47.
+#[tokio::test]
+async fn a_creation_without_a_usable_id_keeps_a_bounded_excerpt_of_its_body() {
+    let nil = pending().replace(CONNECTOR, "00000000-0000-0000-0000-000000000000");
+    let gzip = "\u{1f}\u{8b}\u{8}".to_owned() + &"x".repeat(5000);
+    for (body, kept) in [
+        (r#"{"id": "conn_123", "status": "created"}"#.to_owned(), "conn_123"),
+        (nil, "My SMS channel"),
+        (gzip, "xxxx"),
+    ] {
+        let peer = Peer::script([Reply::json(201, body)]).await.unwrap();
+        let error = create_at(&peer).await.unwrap_err();
+        let Error::CreatedIdUnknown(unknown) = &error else { panic!("{error:?}") };
+        let excerpt = unknown.response.excerpt.as_deref().unwrap();
+        assert!(excerpt.contains(kept) && excerpt.len() < 600, "{excerpt}");
+        assert!(error.chain().contains(kept), "{error:?}");
+    }
+    // The key is not kept.
+    let peer = Peer::script([Reply::json(201, format!(r#"{{"id": "{KEY}"}}"#))]).await.unwrap();
+    assert!(!format!("{:?}", create_at(&peer).await).contains(KEY));
+}
+
+// Fault 37.
+#[tokio::test]
+async fn a_connector_that_is_nested_in_the_response_is_found() {
+    let nested = format!(r#"{{"data": {}}}"#, pending());
+    let peer = Peer::script([Reply::json(201, nested)]).await.unwrap();
+    assert_eq!(create_at(&peer).await.unwrap().connector_id(), connector_id());
 }

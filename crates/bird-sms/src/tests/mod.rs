@@ -4,6 +4,7 @@
 mod batch;
 mod concurrent;
 mod create;
+mod create_again;
 mod hostile;
 mod secrets;
 #[cfg(feature = "rustls")]
@@ -63,6 +64,7 @@ fn hurried(base_url: &str) -> (ClientBuilder, Arc<Hurried>) {
     let builder = Client::builder()
         .access_key(AccessKey::new(KEY).unwrap())
         .base_url(base_url)
+        .min_timeout(Duration::ZERO)
         .runtime(Arc::clone(&runtime) as _);
     (builder, runtime)
 }

@@ -1,3 +1,5 @@
+use std::error::Error as StdError;
+
 use bird_api::{ExchangeError, ExchangeErrorKind};
 
 use super::tls::no_trust;
@@ -8,6 +10,9 @@ use crate::{TransportError, TransportErrorKind};
 impl From<ExchangeError> for TransportError {
     fn from(source: ExchangeError) -> Self {
         let kind = match source.kind() {
+            ExchangeErrorKind::Connect if refused_by_proxy(&source) => {
+                TransportErrorKind::ProxyAuthentication
+            }
             ExchangeErrorKind::Connect => no_trust(&source).unwrap_or(TransportErrorKind::Connect),
             ExchangeErrorKind::TimedOut => TransportErrorKind::TimedOut,
             ExchangeErrorKind::Redirected => TransportErrorKind::Redirected,
@@ -15,4 +20,17 @@ impl From<ExchangeError> for TransportError {
         };
         Self::new(kind, source)
     }
+}
+
+/// Returns whether the proxy responded with 407 to a CONNECT. The type of hyper-util's error is private, and its text is
+/// all that there is; a test notices when the text changes.
+fn refused_by_proxy(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.to_string().ends_with("proxy authorization required") {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }

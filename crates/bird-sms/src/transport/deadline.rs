@@ -14,6 +14,10 @@ impl Deadline {
         Self { started, timeout }
     }
 
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }

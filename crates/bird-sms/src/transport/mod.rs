@@ -3,12 +3,14 @@
 mod classify;
 mod deadline;
 mod rate_limiter;
+mod response_time;
 mod retry_after;
 mod runtime;
 pub(crate) mod tls;
 
 pub(crate) use deadline::Deadline;
 pub(crate) use rate_limiter::{Permit, RateLimiter};
+pub(crate) use response_time::ResponseTime;
 pub(crate) use retry_after::retry_after;
 #[cfg(test)]
 pub(crate) use runtime::Sleep;

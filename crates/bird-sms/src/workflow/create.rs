@@ -18,7 +18,7 @@ use crate::transport::{Deadline, Permit};
 use crate::{
     AttemptError, Attempts, ConfigurationError, ConnectorState, CreatedIdUnknown, Error,
     ErrorResponse, Event, MalformedResponse, OutcomeUnknown, Refused, SmsConnectorRequest,
-    UnknownReason, Unreachable,
+    UnknownReason, Unreachable, Warning,
 };
 
 /// An attempt that starts later than this before the deadline would probably end without a response, and the
@@ -64,8 +64,12 @@ pub(crate) async fn create(
     events: EventSink,
     start: Option<CreateStart>,
 ) -> Result<PendingChannel, Error> {
+    let (what, min) = ("the timeout of the install", workspace.client().min_timeout());
     if deadline.timeout().is_zero() {
-        return Err(ConfigurationError::ZeroDuration("the timeout of the install").into());
+        return Err(ConfigurationError::ZeroDuration(what).into());
+    }
+    if deadline.timeout() < min {
+        return Err(ConfigurationError::TooShort(what, min).into());
     }
     let (permit, cancellation, earlier_attempt) = match start {
         Some(start) => (Some(start.permit), Some(start.cancellation), start.earlier_attempt),
@@ -88,7 +92,13 @@ pub(crate) async fn create(
         Ok(response) => {
             let elapsed = deadline.elapsed(workspace.client().runtime().now());
             let attempts = Attempts { count: attempt.count, elapsed };
-            created(workspace, &response, events, attempts)
+            let warning = match attempt.ambiguous {
+                Some(response) => {
+                    Some(Warning::PossibleDuplicate { status: Some(response.status) })
+                }
+                None => earlier_attempt.then_some(Warning::PossibleDuplicate { status: None }),
+            };
+            created(workspace, &response, events, attempts, warning)
         }
         Err(exhausted) => Err(failed(exhausted, attempt.ambiguous, earlier_attempt)),
     }
@@ -113,11 +123,11 @@ impl Attempt for CreateAttempt<'_> {
         self.count = self.count.saturating_add(1);
         self.events.emit(&Event::Creating { attempt: self.count });
         let request = workspace.create_request(self.body);
-        send(workspace.client(), &workspace.state().posts, request, self.deadline, permit).await
+        send(workspace, &workspace.state().posts, request, self.deadline, permit).await
     }
 
     fn is_retryable(&mut self, error: &AttemptError) -> bool {
-        is_retryable_create(error, self.workspace.client().retry().create_after_server_error)
+        is_retryable_create(error, self.workspace.client().retry().create)
     }
 
     fn keep(&mut self, error: AttemptError) {
@@ -135,6 +145,7 @@ fn created(
     response: &Response,
     events: EventSink,
     attempts: Attempts,
+    warning: Option<Warning>,
 ) -> Result<PendingChannel, Error> {
     let key = workspace.client().key();
     let status = match ConnectorStatus::decode(&response.body) {
@@ -150,8 +161,8 @@ fn created(
             ConnectorStatus { id, workspace_id: None, channel_id: None }
         }
     };
-    events.emit(&Event::Created { connector_id: status.id });
-    Ok(PendingChannel::created(workspace.clone(), &status, response, events))
+    events.emit(&Event::Created { connector_id: status.id, warning });
+    Ok(PendingChannel::created(workspace.clone(), &status, response, events).warning(warning))
 }
 
 /// Turns the last error of a creation into what it means for the connector. `ambiguous` is the error response to
@@ -178,9 +189,11 @@ fn failed(
             }
             _ => UnknownReason::NoResponse,
         },
-        (AttemptError::Response(response), _) if response.status >= 500 => {
-            UnknownReason::ServerError
-        }
+        (AttemptError::Response(response), _) => match response.status {
+            502 | 504 | 520..=530 => UnknownReason::GatewayError,
+            500.. => UnknownReason::ServerError,
+            _ => UnknownReason::NoResponse,
+        },
         _ => UnknownReason::NoResponse,
     };
     let unknown = OutcomeUnknown { reason, last: Some(error), earlier: ambiguous, attempts };

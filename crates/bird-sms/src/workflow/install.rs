@@ -78,7 +78,7 @@ impl InstallSmsChannel {
         self
     }
 
-    /// Sets how long the whole install may take. Default: the install timeout of the client.
+    /// Sets how long the whole install may take, at least 1 s. Default: the install timeout of the client.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

@@ -8,9 +8,9 @@ use super::retry::LastAttempt;
 use crate::client::{Probe, Workspace};
 use crate::transport::{Deadline, Permit};
 
-/// The last poll before a deadline starts this long before it, so that there is time for a response.
-const RESERVE: Duration = Duration::from_secs(1);
-pub(super) const LAST_POLL: LastAttempt = LastAttempt::At(RESERVE);
+/// A sleep that took this much longer than it should says that the process was stopped, and not how long
+/// provisioning takes.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// While nothing is known about provisioning, an install of a batch asks this often whether that has changed.
 const NEWS: Duration = Duration::from_millis(250);
@@ -34,6 +34,8 @@ pub(super) struct Due {
     age: Option<Duration>,
     /// Whether the connector is expected to be ready.
     expected: bool,
+    /// Whether the process was stopped before this poll.
+    paused: bool,
 }
 
 /// Waits for the polls of one connector, one after the other.
@@ -45,6 +47,8 @@ pub(super) struct PollTimer<'a> {
     /// The number of delays so far, which the backoff grows by.
     delays: u32,
     first: bool,
+    /// Whether the process was stopped since the last poll.
+    paused: bool,
     probe: Option<Probe<'a>>,
 }
 
@@ -55,7 +59,16 @@ impl<'a> PollTimer<'a> {
         created: Option<Instant>,
         deadline: Deadline,
     ) -> Self {
-        Self { workspace, schedule, created, deadline, delays: 0, first: true, probe: None }
+        Self {
+            workspace,
+            schedule,
+            created,
+            deadline,
+            delays: 0,
+            first: true,
+            paused: false,
+            probe: None,
+        }
     }
 
     /// Waits until the next poll is due. `None` when the deadline leaves no time for another.
@@ -80,13 +93,15 @@ impl<'a> PollTimer<'a> {
                 self.probe = None;
             }
         }
-        Some(Due { expected: permit.is_some(), permit, age: self.age() })
+        let paused = std::mem::take(&mut self.paused);
+        Some(Due { expected: permit.is_some(), permit, age: self.age(), paused })
     }
 
     /// Learns from a poll. `on_time` is whether it was sent when it was due.
     pub(super) fn observe(&self, due: &Due, on_time: bool, ready: bool) {
         let provisioning = &self.workspace.state().provisioning;
-        match due.age.filter(|_| self.schedule == PollSchedule::Estimate && on_time) {
+        let observed = self.schedule == PollSchedule::Estimate && on_time && !due.paused;
+        match due.age.filter(|_| observed) {
             Some(age) if due.expected => provisioning.observe(age, ready),
             Some(age) if ready => provisioning.seed(age),
             _ => {}
@@ -116,14 +131,18 @@ impl<'a> PollTimer<'a> {
             // The longer it took so far, the longer it may take.
             delay = delay.max(expected.saturating_sub(age)).max(age / 3);
         }
-        LAST_POLL.fit(delay, None, self.remaining())
+        let last_poll = LastAttempt::At(self.workspace.state().response_time.reserve());
+        last_poll.fit(delay, None, self.remaining())
     }
 
     /// Sleeps. Tokio's timers have a resolution of a millisecond and round up, so that a delay of less than half
     /// a millisecond is none.
-    async fn sleep(&self, delay: Duration) {
+    async fn sleep(&mut self, delay: Duration) {
         if delay >= Duration::from_micros(500) {
-            self.workspace.client().runtime().sleep(delay).await;
+            let runtime = self.workspace.client().runtime();
+            let began = runtime.now();
+            runtime.sleep(delay).await;
+            self.paused |= runtime.now().saturating_duration_since(began) > delay + PAUSE;
         }
     }
 
@@ -141,7 +160,7 @@ impl<'a> PollTimer<'a> {
             Some(state.provisioning.expected()?.saturating_sub(age))
         };
         loop {
-            let spare = self.remaining().saturating_sub(RESERVE);
+            let spare = self.remaining().saturating_sub(state.response_time.reserve());
             if spare.is_zero() {
                 return None;
             }
@@ -164,7 +183,7 @@ impl<'a> PollTimer<'a> {
                     None => NEWS,
                 },
             };
-            runtime.sleep(wait.min(NEWS).min(spare)).await;
+            self.sleep(wait.min(NEWS).min(spare)).await;
         }
     }
 }

@@ -49,6 +49,7 @@ impl Workspace {
                 connector_id: id,
                 cause: exhausted.error,
                 attempts: exhausted.attempts,
+                warning: None,
             }))),
         }
     }
@@ -69,9 +70,9 @@ pub(super) struct GetHistory {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Purpose {
     Read,
-    /// A wait, for a connector that was created at this time, where it is known.
+    /// A wait, that tolerates a 404 for a while from this time on: the creation, or the start of the wait.
     Poll {
-        created: Option<Instant>,
+        not_found_since: Instant,
     },
 }
 
@@ -87,12 +88,12 @@ pub(super) struct GetAttempt<'a, T> {
 
 impl<T: DecodeConnector> GetAttempt<'_, T> {
     fn tolerance(&self) -> Tolerance {
-        let Purpose::Poll { created } = self.purpose else { return Tolerance::default() };
+        let Purpose::Poll { not_found_since } = self.purpose else { return Tolerance::default() };
         let client = self.workspace.client();
         let policy = client.poll();
-        let age = created.map(|at| client.runtime().now().saturating_duration_since(at));
+        let age = client.runtime().now().saturating_duration_since(not_found_since);
         Tolerance {
-            not_found: !self.history.seen && age.is_some_and(|age| age < policy.not_found_grace),
+            not_found: !self.history.seen && age < policy.not_found_grace,
             malformed: self.history.malformed < policy.max_malformed,
         }
     }
@@ -130,7 +131,7 @@ impl<T: DecodeConnector> Attempt for GetAttempt<'_, T> {
         self.history.sent = self.history.sent.saturating_add(1);
         let request = workspace.get_request(self.id);
         let limiter = &workspace.state().gets;
-        match send(workspace.client(), limiter, request, self.deadline, permit).await {
+        match send(workspace, limiter, request, self.deadline, permit).await {
             Ok(response) => Ok((self.decode(&response)?, response)),
             Err(failed) => {
                 self.history.malformed = 0;

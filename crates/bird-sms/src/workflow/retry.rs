@@ -7,8 +7,10 @@
 //! | timeout, reset, EOF before a response | `Unknown`, unless provably not sent | not retried, unless provably not sent | retried |
 //! | 408 | `Unknown` | not retried | retried |
 //! | 429 | `NotCreated`: the vendor says that it was not processed | retried | retried |
+//! | 500, 503 | `Unknown`: the vendor calls a retry safe | retried, unless the policy is [`Never`](RetryCreate::Never) | retried |
+//! | 502, 504, 520–530 | `Unknown`: a gateway's word, not the vendor's | not retried, unless the policy is [`AnyServerError`](RetryCreate::AnyServerError) | retried |
 //! | 501, 505 | `Unknown` | not retried | not retried |
-//! | other 5xx | `Unknown`: the vendor calls a retry safe | retried, as the [`RetryPolicy`](crate::RetryPolicy) allows | retried |
+//! | other 5xx | `Unknown` | not retried | retried |
 //! | 404 | `NotCreated` | not retried | retried during the grace period after the creation |
 //! | 3xx, other 4xx | `NotCreated` | not retried | not retried |
 //! | 2xx, malformed | exists, see `create` | not retried | retried a few times |
@@ -21,22 +23,21 @@ use futures_util::future::{Either, select};
 use reqwest::{Request, StatusCode};
 
 use super::create::Cancellation;
+use crate::client::Workspace;
 use crate::error::chain;
 use crate::event::EventSink;
 use crate::transport::{Deadline, Permit, RateLimiter, retry_after};
 use crate::{
-    AttemptError, Attempts, Backoff, Client, ConnectorState, ErrorResponse, Event, TransportError,
+    AttemptError, Attempts, Backoff, Client, ConnectorState, ErrorResponse, Event, RetryCreate,
+    TransportError,
 };
 
 /// Returns whether a POST that ended like this may be sent again: only where that is known to create nothing twice.
-pub(crate) fn is_retryable_create(error: &AttemptError, after_server_error: bool) -> bool {
+pub(crate) fn is_retryable_create(error: &AttemptError, policy: RetryCreate) -> bool {
     match error {
-        AttemptError::Response(response) => match response.status {
-            429 => true,
-            501 | 505 => false,
-            500..=599 => after_server_error,
-            _ => false,
-        },
+        AttemptError::Response(response) => {
+            response.status == 429 || policy.allows(response.status)
+        }
         AttemptError::Transport(error) => !error.kind().is_final() && !error.may_have_been_sent(),
         _ => false,
     }
@@ -92,19 +93,23 @@ impl From<AttemptError> for FailedAttempt {
 
 /// Sends a request once. A response with a status other than 2xx is a failure, and a 429 throttles the limiter.
 pub(crate) async fn send(
-    client: &Client,
+    workspace: &Workspace,
     limiter: &RateLimiter,
     request: Request,
     deadline: Deadline,
     permit: Permit,
 ) -> Result<Response, FailedAttempt> {
+    let client = workspace.client();
     let runtime = client.runtime();
-    let remaining = deadline.remaining(runtime.now());
-    let response = match client.exchange(request, remaining, permit).await {
-        Ok(response) if response.status.is_success() => return Ok(response),
-        Ok(response) => response,
-        Err(error) => return Err(AttemptError::Transport(error).into()),
-    };
+    let sent = runtime.now();
+    let response = client
+        .exchange(request, deadline.remaining(sent), permit)
+        .await
+        .map_err(AttemptError::Transport)?;
+    workspace.state().response_time.record(runtime.now().saturating_duration_since(sent));
+    if response.status.is_success() {
+        return Ok(response);
+    }
     let cap = client.retry().retry_after_cap;
     let retry_after = retry_after(&response.headers, runtime.system_time(), cap);
     if response.status == StatusCode::TOO_MANY_REQUESTS {

@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use bird_api::Response;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::poll_schedule::{LAST_POLL, PollSchedule, PollTimer};
+use super::poll_schedule::{PollSchedule, PollTimer};
 use super::read::{GetAttempt, GetHistory, Purpose};
-use super::retry::{Attempt, Exhausted, Retry};
+use super::retry::{Attempt, Exhausted, LastAttempt, Retry};
 use crate::client::Workspace;
 use crate::event::EventSink;
 use crate::model::ConnectorStatus;
 use crate::transport::{Deadline, Permit};
 use crate::{
     AttemptError, Attempts, ConnectorId, Error, Event, NotReady, ReadError, SmsChannel,
-    TransportError,
+    TransportError, Warning,
 };
 
 impl Workspace {
@@ -44,8 +45,11 @@ pub struct PendingChannel {
     connector_id: ConnectorId,
     /// When the connector was created, if this process created it.
     created: Option<Instant>,
+    /// When the connector was created, as far as is known: it may not be visible to reads yet.
+    not_found_since: Option<Instant>,
     /// The channel, if the response to the creation had it.
     ready: Option<Box<SmsChannel>>,
+    warning: Option<Warning>,
     events: EventSink,
     timeout: Option<Duration>,
     schedule: PollSchedule,
@@ -68,7 +72,9 @@ impl PendingChannel {
             workspace,
             connector_id,
             created: None,
+            not_found_since: None,
             ready: None,
+            warning: None,
             events: EventSink::default(),
             timeout: None,
             schedule: PollSchedule::default(),
@@ -89,7 +95,13 @@ impl PendingChannel {
             .channel_id
             .filter(|_| ours)
             .map(|id| Box::new(SmsChannel::new(id, status.id, workspace.id(), &response.body)));
-        Self { created: Some(now), ready, events, ..Self::resume(workspace, status.id) }
+        Self {
+            created: Some(now),
+            not_found_since: Some(now),
+            ready,
+            events,
+            ..Self::resume(workspace, status.id)
+        }
     }
 
     /// Returns the id of the connector. Stored, it is all that is needed to continue after a restart.
@@ -105,9 +117,35 @@ impl PendingChannel {
         self
     }
 
+    /// Sets when the connector was created, where an earlier process stored it.
+    ///
+    /// A new connector may not be visible to reads yet: a 404 is retried for
+    /// [`PollPolicy::not_found_grace`](crate::PollPolicy::not_found_grace) from this time on. Default: from the start of
+    /// the wait on.
+    pub fn created_at(mut self, time: Timestamp) -> Self {
+        let client = self.workspace.client();
+        let age = client.runtime().system_time().duration_since(time.into()).unwrap_or_default();
+        // A clock that does not reach back so far is younger than the connector, and the grace period is over.
+        let since = |age| client.runtime().now().checked_sub(age);
+        self.not_found_since = since(age).or_else(|| since(client.poll().not_found_grace));
+        self
+    }
+
     /// Calls `observer` with each [`Event`] of [`wait`](Self::wait).
     pub fn observe(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.events = EventSink::new(observer);
+        self
+    }
+
+    /// Returns what the creation leaves open: another connector may exist.
+    #[must_use]
+    pub fn creation_warning(&self) -> Option<Warning> {
+        self.warning
+    }
+
+    pub(crate) fn warning(mut self, warning: Option<Warning>) -> Self {
+        self.warning = warning;
+        self.ready = self.ready.map(|channel| Box::new(channel.warning(warning)));
         self
     }
 
@@ -231,7 +269,7 @@ impl PendingChannel {
             deadline,
             backoff: client.poll().backoff,
             max_attempts: u32::MAX,
-            last_attempt: LAST_POLL,
+            last_attempt: LastAttempt::At(workspace.state().response_time.reserve()),
             cancellation: None,
         };
         let result = retry.run(permit, &mut self.attempt(workspace, deadline)).await;
@@ -256,23 +294,33 @@ impl PendingChannel {
             deadline,
             history: &mut self.history,
             decode: ConnectorStatus::decode,
-            purpose: Purpose::Poll { created: self.created },
+            purpose: Purpose::Poll {
+                not_found_since: self.not_found_since.unwrap_or(deadline.started()),
+            },
         }
     }
 
     fn channel(&self, status: &ConnectorStatus, response: &Response) -> Option<SmsChannel> {
         let id = status.channel_id?;
-        Some(SmsChannel::new(id, self.connector_id, self.workspace.id(), &response.body))
+        let channel = SmsChannel::new(id, self.connector_id, self.workspace.id(), &response.body);
+        Some(channel.warning(self.warning))
     }
 
     pub(crate) fn not_ready(&self, waited: Duration, last: Option<AttemptError>) -> Error {
         let GetHistory { sent: polls, seen, .. } = self.history;
         let connector_id = self.connector_id;
-        Error::NotReady(Box::new(NotReady { connector_id, waited, polls, seen, last }))
+        Error::NotReady(Box::new(NotReady {
+            connector_id,
+            waited,
+            polls,
+            seen,
+            warning: self.warning,
+            last,
+        }))
     }
 
     fn read_error(&self, cause: AttemptError, attempts: Attempts) -> Error {
         let connector_id = self.connector_id;
-        Error::Read(Box::new(ReadError { connector_id, cause, attempts }))
+        Error::Read(Box::new(ReadError { connector_id, cause, attempts, warning: self.warning }))
     }
 }
