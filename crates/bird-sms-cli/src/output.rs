@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use bird_sms::{ChannelId, Connector, ConnectorId, ConnectorState, SmsChannel, WorkspaceId};
+use bird_sms::{
+    ChannelId, Connector, ConnectorId, ConnectorState, SmsChannel, Warning, WorkspaceId,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -20,6 +22,7 @@ struct JsonChannel {
     phone_number: Option<String>,
     platform: Option<String>,
     created_at: Option<Timestamp>,
+    warning: Option<Warning>,
 }
 
 /// Prints the id of the channel, or one object with `--json`. A channel that could not be printed is in the error.
@@ -52,6 +55,7 @@ fn channel_as_json(channel: &SmsChannel) -> String {
         phone_number: number.and_then(|number| number.phone_number),
         platform,
         created_at,
+        warning: channel.warning,
     })
 }
 
