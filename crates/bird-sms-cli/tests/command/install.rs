@@ -337,8 +337,9 @@ async fn a_wait_and_a_read_that_fail_are_7_because_this_run_created_nothing() {
     assert_eq!(code, 7, "{stderr}");
     let args = ["connector", CONNECTOR, "--timeout", "1s"];
     assert_eq!(run(at(&refused_url().await.unwrap(), &args)).await.0, 7);
-    let refusing = peer([Reply::status(404)]).await;
-    assert_eq!(run(at(&refusing.base_url(), &["wait", CONNECTOR])).await.0, 7);
+    let refusing = Peer::with_handler(|_| Reply::status(404)).await.unwrap();
+    let args = ["wait", CONNECTOR, "--timeout", "1s"];
+    assert_eq!(run(at(&refusing.base_url(), &args)).await.0, 7);
 }
 
 #[tokio::test]
