@@ -373,7 +373,7 @@ mod tests {
 
     #[test]
     fn the_recorded_answers_have_no_findings() {
-        let recorded = Source::Recorded(crate::root().join("contract/answers"));
+        let recorded = Source::Recorded(crate::root().join("contract/responses"));
         assert!(!run(&crate::root(), "getConnector", &recorded, None, true, false).unwrap());
     }
 

@@ -10,10 +10,10 @@ mod diff;
 #[cfg(test)]
 mod documents;
 mod drift;
-#[cfg(test)]
-mod page;
 mod redact;
 mod schema;
+#[cfg(test)]
+mod vendor_docs;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -67,7 +67,7 @@ enum Task {
         /// Which operation they answer
         #[arg(long, value_name = "ID", default_value = "getConnector")]
         operation: String,
-        /// Keep the answers here, for the tests to decode (contract/answers)
+        /// Keep the answers here, for the tests to decode (contract/responses)
         #[arg(long, value_name = "FOLDER")]
         record: Option<PathBuf>,
         /// Whether ids, phone numbers and names are taken out of what is kept

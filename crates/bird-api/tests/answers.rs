@@ -1,10 +1,10 @@
-//! Answers that were recorded with `cargo xtask drift --record contract/answers` decode.
+//! Answers that were recorded with `cargo xtask drift --record contract/responses` decode.
 
 use bird_api::types::Connector;
 
 #[test]
 fn every_recorded_answer_decodes() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contract/answers");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contract/responses");
     let mut decoded = 0;
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();

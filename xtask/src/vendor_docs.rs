@@ -1,6 +1,7 @@
-//! The vendor's page, as data in `contract/page.json`, and the contract: each says what the other does,
-//! or where else a fact comes from. A change of the page is a change of that file, and the drift shows
-//! here.
+//! Compares the contract with the vendor's documentation, which `contract/vendor_docs.json` holds as data.
+//!
+//! The contract says what the documentation says, or names another source in an `x-source`. After the
+//! vendor changes the documentation, edit that file: these tests show where the contract differs.
 
 use std::fs;
 
@@ -11,8 +12,8 @@ fn contract() -> Value {
     yaml_serde::from_str(&yaml).unwrap()
 }
 
-fn page() -> Value {
-    let json = fs::read_to_string(crate::root().join("contract/page.json")).unwrap();
+fn vendor_docs() -> Value {
+    let json = fs::read_to_string(crate::root().join("contract/vendor_docs.json")).unwrap();
     serde_json::from_str(&json).unwrap()
 }
 
@@ -20,13 +21,13 @@ fn object(value: &Value) -> &Map<String, Value> {
     value.as_object().unwrap_or_else(|| panic!("not an object: {value}"))
 }
 
-/// The name at the end of a reference.
+/// Returns the name of the schema that a reference leads to.
 fn referred(schema: &Value) -> Option<&str> {
     let reference = schema["allOf"][0]["$ref"].as_str().or(schema["$ref"].as_str())?;
     reference.rsplit('/').next()
 }
 
-/// A field of the contract in the notation of the page.
+/// Returns a field of the contract in the notation of `vendor_docs.json`.
 fn notation(schema: &Value, required: bool) -> String {
     let mut text = match (referred(schema), schema["type"].as_str(), schema["format"].as_str()) {
         (Some(name), _, _) => name.to_owned(),
@@ -49,21 +50,25 @@ fn is_required(schema: &Value, field: &str) -> bool {
 }
 
 #[test]
-fn every_field_and_value_of_the_page_is_in_the_contract_as_the_page_has_it() {
-    let (page, contract) = (page(), contract());
-    for (name, fields) in object(&page["schemas"]) {
+fn every_documented_field_and_value_is_in_the_contract_as_documented() {
+    let (docs, contract) = (vendor_docs(), contract());
+    for (name, fields) in object(&docs["schemas"]) {
         let schema = &contract["components"]["schemas"][name];
-        for (field, on_page) in object(fields) {
+        for (field, documented) in object(fields) {
             let property = &schema["properties"][field];
             assert!(property.is_object(), "{name}.{field} is not in the contract");
             let ours = notation(property, is_required(schema, field));
-            let on_page = on_page.as_str().unwrap();
-            // What the page does not say is there with its source.
-            let sourced = ours == format!("nullable {on_page}") && property["x-source"].is_string();
-            assert!(ours == on_page || sourced, "{name}.{field}: {ours}, on the page {on_page}");
+            let documented = documented.as_str().unwrap();
+            // The contract may allow null where the documentation does not, with a source.
+            let sourced =
+                ours == format!("nullable {documented}") && property["x-source"].is_string();
+            assert!(
+                ours == documented || sourced,
+                "{name}.{field}: {ours}, documented as {documented}"
+            );
         }
     }
-    for (name, values) in object(&page["enums"]) {
+    for (name, values) in object(&docs["enums"]) {
         let ours = contract["components"]["schemas"][name]["enum"].as_array();
         for value in values.as_array().unwrap() {
             assert!(ours.is_some_and(|ours| ours.contains(value)), "{name} has no {value}");
@@ -72,21 +77,21 @@ fn every_field_and_value_of_the_page_is_in_the_contract_as_the_page_has_it() {
 }
 
 #[test]
-fn what_the_page_does_not_show_says_where_it_comes_from() {
-    let (page, contract) = (page(), contract());
+fn what_the_vendor_does_not_document_has_a_source() {
+    let (docs, contract) = (vendor_docs(), contract());
     for (name, schema) in object(&contract["components"]["schemas"]) {
-        let on_page = &page["schemas"][name];
-        if on_page.is_null() && schema["x-source"].is_string() {
+        let documented = &docs["schemas"][name];
+        if documented.is_null() && schema["x-source"].is_string() {
             continue;
         }
         for (field, property) in schema["properties"].as_object().into_iter().flatten() {
-            let shown = on_page[field].is_string();
+            let shown = documented[field].is_string();
             assert!(shown || property["x-source"].is_string(), "{name}.{field} has no x-source");
         }
         let values = schema["enum"].as_array().into_iter().flatten();
-        let on_page = page["enums"][name].as_array();
+        let documented = docs["enums"][name].as_array();
         for value in values {
-            let shown = on_page.is_some_and(|values| values.contains(value));
+            let shown = documented.is_some_and(|values| values.contains(value));
             assert!(shown || schema["x-source"].is_string(), "{name} {value} has no x-source");
         }
     }
