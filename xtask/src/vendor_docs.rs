@@ -8,12 +8,13 @@ use std::fs;
 use serde_json::{Map, Value};
 
 fn contract() -> Value {
-    let yaml = fs::read_to_string(crate::root().join("openapi.yaml")).unwrap();
+    let yaml = fs::read_to_string(crate::root().unwrap().join("openapi.yaml")).unwrap();
     yaml_serde::from_str(&yaml).unwrap()
 }
 
 fn vendor_docs() -> Value {
-    let json = fs::read_to_string(crate::root().join("contract/vendor_docs.json")).unwrap();
+    let json =
+        fs::read_to_string(crate::root().unwrap().join("contract/vendor_docs.json")).unwrap();
     serde_json::from_str(&json).unwrap()
 }
 

@@ -1,0 +1,103 @@
+//! Removes from a response what may identify a customer.
+//!
+//! A redacted response keeps its structure: names of fields, types, and the formats that decoding needs.
+//! The values of a few fields stay as they are.
+
+use serde_json::{Map, Number, Value};
+use uuid::Uuid;
+
+/// Fields whose values Bird chooses, without the indices of arrays.
+const KEPT: [&str; 9] = [
+    "/channel/platform",
+    "/connectorTemplateRef",
+    "/connectorTemplateSlug",
+    "/number/capabilities",
+    "/number/country",
+    "/number/endpointType",
+    "/number/numberType",
+    "/number/profileAttachments/capability",
+    "/region",
+];
+
+/// Returns the response with a placeholder for each value that is not known to be safe.
+pub(crate) fn redact(response: &Value) -> Value {
+    redact_at("", response)
+}
+
+fn redact_at(path: &str, value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut redacted = Map::new();
+            for (index, (name, value)) in fields.iter().enumerate() {
+                let value = redact_at(&format!("{path}/{name}"), value);
+                // The names in a map may be numbers or addresses.
+                let name = if is_label(name) { name.clone() } else { format!("redacted{index}") };
+                redacted.insert(name, value);
+            }
+            redacted.into()
+        }
+        Value::Array(items) => items.iter().map(|item| redact_at(path, item)).collect(),
+        Value::String(text) if text.is_empty() => value.clone(),
+        Value::String(text) if KEPT.contains(&path) && is_label(text) => value.clone(),
+        Value::String(text) if text.parse::<Uuid>().is_ok() => {
+            "00000000-0000-4000-8000-000000000000".into()
+        }
+        Value::String(text) if text.parse::<jiff::Timestamp>().is_ok() => {
+            "2000-01-01T00:00:00Z".into()
+        }
+        Value::String(_) => "redacted".into(),
+        Value::Number(number) if number.is_f64() => Number::from_f64(0.0).into(),
+        Value::Number(_) => 0.into(),
+        Value::Bool(_) | Value::Null => value.clone(),
+    }
+}
+
+/// Whether a text has the form of an identifier, and too few digits for a phone number or an id.
+fn is_label(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:,".contains(&byte))
+        && text.bytes().filter(u8::is_ascii_digit).count() <= 4
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_the_structure_and_values_that_bird_chooses_are_kept() {
+        let response = json!({
+            "id": "1f0e5a3c0b5a4f0e9a523d2c1b0a9f8e",
+            "name": "Jane's shop",
+            "region": "eu-west-1",
+            "channel": {"channelId": "", "platform": "sms-messagebird"},
+            "number": {
+                "phoneNumber": "JaneShop",
+                "numberType": "mobile",
+                "country": "+31 6 1234 5678",
+                "capabilities": ["sms-inbound", "call 31612345678", "31612345678"],
+                "endpointType": "https://x/1f0e5a3c-0b5a-4f0e-9a52-3d2c1b0a9f8e",
+            },
+            "arguments": {"phone": 31_612_345_678_u64, "on": true, "list": ["Jane", null], "score": 0.7},
+            "+31612345678": {"platform": "Jane"},
+            "createdAt": "2026-01-01T10:11:12Z",
+        });
+        let expected = json!({
+            "id": "00000000-0000-4000-8000-000000000000",
+            "name": "redacted",
+            "region": "eu-west-1",
+            "channel": {"channelId": "", "platform": "sms-messagebird"},
+            "number": {
+                "phoneNumber": "redacted",
+                "numberType": "mobile",
+                "country": "redacted",
+                "capabilities": ["sms-inbound", "redacted", "redacted"],
+                "endpointType": "redacted",
+            },
+            "arguments": {"phone": 0, "on": true, "list": ["redacted", null], "score": 0.0},
+            "redacted0": {"platform": "redacted"},
+            "createdAt": "2000-01-01T00:00:00Z",
+        });
+        assert_eq!(redact(&response), expected);
+    }
+}
