@@ -1,7 +1,8 @@
 //! Runs other programs.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
@@ -40,6 +41,33 @@ pub(crate) fn build(root: &Path, program: &str, args: &[&str]) -> anyhow::Result
         .filter(|message| message["target"]["name"] == program)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
         .with_context(|| format!("cargo does not say where {program} is"))
+}
+
+/// A server in another process, which is killed when this is dropped.
+pub(crate) struct Server {
+    process: Child,
+    /// The first lines that the server has printed.
+    pub(crate) lines: Vec<String>,
+}
+
+impl Server {
+    /// Starts a server, and waits until it has printed a number of lines.
+    pub(crate) fn start(command: &mut Command, lines: usize) -> anyhow::Result<Self> {
+        let process = command.stdout(Stdio::piped()).spawn();
+        let process = process.with_context(|| format!("cannot run {}", name(command)))?;
+        let mut server = Self { process, lines: Vec::new() };
+        let stdout = server.process.stdout.as_mut().context("the server has no stdout")?;
+        server.lines = BufReader::new(stdout).lines().take(lines).collect::<Result<_, _>>()?;
+        ensure!(server.lines.len() == lines, "{} has ended", name(command));
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 /// Returns the name of the program, without its folder.

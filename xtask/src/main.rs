@@ -76,7 +76,8 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Diff(args) => diff::run(&root, &args),
         Task::Drift(args) => drift::run(&root, &args),
         Task::Bench { check: false, save_baseline: false } => bench::run(&root).map(|()| true),
-        Task::Bench { save_baseline, .. } => bench::instructions(&root, save_baseline),
+        Task::Bench { check: true, .. } => bench::check(&root),
+        Task::Bench { save_baseline: true, .. } => bench::save_baseline(&root).map(|()| true),
         Task::Crash => {
             let test = ["test", "--locked", "-p", "bird-sms-cli", "--test", "command", "--"];
             let mut cargo = command::cargo();

@@ -1,29 +1,21 @@
-//! How much memory an install takes while it waits for its channel: what a thousand of them have allocated
-//! more than none.
+//! Prints how much memory an install holds while it waits for its channel: URL.
 
 use std::time::Duration;
 
+use anyhow::{Context, ensure};
 use bird_bench::server::{NAME, NUMBER, WORKSPACE};
 use bird_sms::{AccessKey, Backoff, Client, Event, PollPolicy, RateLimits};
-use clap::Parser;
 use tokio::task::JoinSet;
 
 const INSTALLS: u32 = 1000;
 
-#[derive(Parser)]
-struct Args {
-    /// Where the server is
-    #[arg(long)]
-    url: String,
-}
-
 fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+    let url = std::env::args().nth(1).context("no URL")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let hour = Duration::from_hours(1);
     let backoff = Backoff { start: hour, factor: 1.0, cap: hour, jitter: 0.0 };
     let client = Client::builder()
-        .base_url(args.url)
+        .base_url(url)
         .access_key(AccessKey::new("secret")?)
         .poll_policy(PollPolicy { backoff, ..Default::default() })
         .rate_limits(RateLimits { posts_per_second: u32::MAX, gets_per_second: u32::MAX })
@@ -49,9 +41,9 @@ fn main() -> anyhow::Result<()> {
             }
         });
     });
-    anyhow::ensure!(waiting.try_join_next().is_none(), "an install does not wait");
+    ensure!(waiting.try_join_next().is_none(), "an install has ended");
     println!(
-        "{INSTALLS} installs that wait for their channel hold {} bytes each, with the task that runs them.",
+        "{INSTALLS} installs that wait for their channel hold {} bytes each, with the task of the install.",
         counted.bytes_current / i64::from(INSTALLS)
     );
     Ok(())

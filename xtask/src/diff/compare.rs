@@ -1,4 +1,4 @@
-//! Compares two contracts part by part.
+//! Compares two contracts as lists of leaves: JSON pointers and scalar values.
 //!
 //! The rules take the side of the client. A field of a response becomes a field of a public Rust struct: a
 //! field that disappears, or becomes required, changes Rust types. New enum values, fields and errors break
@@ -10,89 +10,75 @@ use serde_json::Value;
 
 use super::Compatibility::{Breaking, Compatible, Unknown};
 use super::{Change, Compatibility};
-use crate::openapi::{Node, operations};
+use crate::openapi::escape;
 
-/// Keywords that do not constrain values.
-const PROSE: &str = "description example examples title externalDocs x-source x-connector-template";
-const LIMITS: &str = "minLength maxLength minimum maximum exclusiveMinimum exclusiveMaximum \
-                      minItems maxItems minProperties maxProperties pattern";
+/// Keywords that do not change the generated client.
+const IGNORED: [&str; 11] = [
+    "info",
+    "tags",
+    "summary",
+    "description",
+    "title",
+    "example",
+    "examples",
+    "externalDocs",
+    "headers",
+    "x-source",
+    "x-connector-template",
+];
+const LIMITS: [&str; 11] = [
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "minItems",
+    "maxItems",
+    "minProperties",
+    "maxProperties",
+    "pattern",
+];
+/// Keywords whose object has names as keys.
+const MAPS: [&str; 5] = ["paths", "properties", "responses", "schemas", "securitySchemes"];
 
-/// A part of a contract that has a counterpart in the raw client.
-struct Part {
-    kind: Kind,
-    /// The position in the contract, as a JSON pointer.
-    at: String,
-    parent: Option<String>,
-    /// The requests and responses that contain the part.
-    seen_in: BTreeSet<String>,
-    /// What is compared when both contracts have the part.
-    facts: BTreeMap<String, Value>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Contract,
-    Operation,
-    Parameter,
-    Body,
-    Success,
-    Error,
-    Schema,
-    Field,
-    Alternative,
-    EnumValue,
-    /// The schema of items, of additional properties or of a part of an `allOf`, or the list of an `enum`.
-    Inner,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Direction {
-    Request,
-    Response,
-}
+const SIGNATURE: &str = "a Rust type or the arguments of a function change";
+const OPTION: &str = "the type of a required field becomes an Option or stops being one";
+const ADDITION: &str = "it becomes an addition to the raw client";
+const GONE: &str = "its counterpart in Rust is gone";
+const LIMIT: &str = "a limit of requests changes";
 
 type Verdict = (Compatibility, &'static str);
 
+/// The requests and responses that contain a part of the contract, by its JSON pointer.
+type Users = BTreeMap<String, BTreeSet<String>>;
+
 /// Returns all changes from one contract to another, the worst first.
-pub(super) fn compare(old: &Value, new: &Value) -> anyhow::Result<Vec<Change>> {
-    let (old_parts, new_parts) = (parts(old)?, parts(new)?);
-    let mut changes = Vec::new();
-    let mut note = |part: &Part, what: String, verdict: &dyn Fn(Direction) -> Verdict| {
-        let directions = [Direction::Request, Direction::Response].into_iter();
-        let worst = directions.filter(|direction| part.is_in(*direction)).map(verdict).max();
-        let (compatibility, because) = worst.unwrap_or((Unknown, NO_RULE));
-        let (at, seen_in) = (format!("#{}", part.at), part.seen_in.clone());
-        changes.push(Change { compatibility, at, what, because, seen_in });
+pub(super) fn compare(old: &Value, new: &Value) -> Vec<Change> {
+    let mut users = Users::new();
+    add_users(old, &mut users);
+    add_users(new, &mut users);
+    let (old_tree, new_tree) = (Tree::new(old), Tree::new(new));
+    let all = old_tree.leaves.keys().chain(new_tree.leaves.keys());
+    let differing =
+        all.filter(|pointer| old_tree.leaves.get(*pointer) != new_tree.leaves.get(*pointer));
+    // When a part is new or gone, so is everything below it.
+    let highest = |pointer: &String| {
+        let mut above = ancestors(pointer);
+        let one_sided = |above: &&str| old_tree.has(above) != new_tree.has(above);
+        above.find(one_sided).unwrap_or(pointer).to_owned()
     };
-    let is_in = |parts: &BTreeMap<String, Part>, parent: &Option<String>| {
-        parent.as_ref().is_none_or(|parent| parts.contains_key(parent))
-    };
-    for key in keys(&old_parts, &new_parts) {
-        match (old_parts.get(key), new_parts.get(key)) {
-            (Some(old), Some(new)) => {
-                for fact in keys(&old.facts, &new.facts) {
-                    let (before, after) = (old.fact(fact), new.fact(fact));
-                    if before != after {
-                        let text = |value: &Value| match value {
-                            Value::Null => "absent".to_owned(),
-                            Value::String(text) => text.clone(),
-                            value => value.to_string(),
-                        };
-                        let (was, is) = (text(before), text(after));
-                        let what = format!("`{fact}` of {key} was {was} and is {is}");
-                        note(new, what, &|direction| changed(fact, old, new, direction));
-                    }
-                }
-            }
-            (Some(old), None) if is_in(&new_parts, &old.parent) => {
-                note(old, format!("{key} is gone"), &|_| removed(old.kind));
-            }
-            (None, Some(new)) if is_in(&old_parts, &new.parent) => {
-                note(new, format!("{key} is new"), &|_| added(new));
-            }
-            _ => {}
-        }
-    }
+    let highest: BTreeSet<_> = differing.map(highest).collect();
+    let mut changes: Vec<_> = highest
+        .into_iter()
+        .map(|pointer| {
+            let prefixes = ancestors(&pointer).filter_map(|above| users.get(above));
+            let seen_in: BTreeSet<_> = prefixes.flatten().cloned().collect();
+            let (compatibility, because) = verdict(&pointer, &old_tree, &new_tree, &seen_in);
+            let what = describe(&pointer, &old_tree, &new_tree);
+            Change { compatibility, at: format!("#{pointer}"), what, because, seen_in }
+        })
+        .collect();
     if changes.is_empty() && old != new {
         changes.push(Change {
             compatibility: Compatible,
@@ -102,251 +88,195 @@ pub(super) fn compare(old: &Value, new: &Value) -> anyhow::Result<Vec<Change>> {
             seen_in: BTreeSet::new(),
         });
     }
-    changes.sort_by(|a, b| {
-        b.compatibility.cmp(&a.compatibility).then_with(|| (&a.at, &a.what).cmp(&(&b.at, &b.what)))
-    });
-    Ok(changes)
+    changes.sort_by_key(|change| std::cmp::Reverse(change.compatibility));
+    changes
 }
 
-fn removed(kind: Kind) -> Verdict {
-    match kind {
-        Kind::Error => (Compatible, ERRORS),
-        _ => (Breaking, "its counterpart in Rust is gone"),
+/// A contract as leaves.
+struct Tree {
+    leaves: BTreeMap<String, Value>,
+    /// The pointers of the leaves and of everything above them.
+    pointers: BTreeSet<String>,
+}
+
+impl Tree {
+    fn new(contract: &Value) -> Self {
+        let mut tree = Self { leaves: BTreeMap::new(), pointers: BTreeSet::new() };
+        tree.add(contract, "", false);
+        let pointers = tree.leaves.keys().flat_map(|pointer| ancestors(pointer));
+        tree.pointers = pointers.map(str::to_owned).collect();
+        tree
+    }
+
+    fn add(&mut self, value: &Value, pointer: &str, is_map: bool) {
+        let is_alternative = matches!(pointer.rsplit('/').nth(1), Some("oneOf" | "anyOf"));
+        match value {
+            Value::Object(fields) if !fields.is_empty() => {
+                for (name, value) in fields {
+                    let below = format!("{pointer}/{}", escape(name));
+                    match (name.as_str(), value) {
+                        _ if is_map => {
+                            // A part with nothing but ignored keywords can be new or gone, too.
+                            self.leaves.insert(below.clone(), Value::Null);
+                            self.add(value, &below, false);
+                        }
+                        ("required" | "nullable", Value::Bool(false)) => {}
+                        ("required", Value::Array(names)) => {
+                            for name in names.iter().filter_map(Value::as_str) {
+                                let field =
+                                    format!("{pointer}/properties/{}/required", escape(name));
+                                self.leaves.insert(field, true.into());
+                            }
+                        }
+                        ("enum", Value::Array(values)) => {
+                            for value in values {
+                                let value = escape(&value.to_string());
+                                self.leaves.insert(format!("{below}/{value}"), true.into());
+                            }
+                        }
+                        // The title of an alternative is the name of its variant.
+                        ("title", _) if is_alternative => self.add(value, &below, false),
+                        (name, _) if IGNORED.contains(&name) => {}
+                        (name, _) => self.add(value, &below, MAPS.contains(&name)),
+                    }
+                }
+            }
+            Value::Array(items) if !items.is_empty() => {
+                for (index, item) in items.iter().enumerate() {
+                    self.add(item, &format!("{pointer}/{index}"), false);
+                }
+            }
+            _ => {
+                self.leaves.insert(pointer.to_owned(), value.clone());
+            }
+        }
+    }
+
+    fn has(&self, pointer: &str) -> bool {
+        self.pointers.contains(pointer)
+    }
+
+    /// Whether the schema at `pointer` has a keyword with the value true.
+    fn is(&self, pointer: &str, keyword: &str) -> bool {
+        self.leaves.get(&format!("{pointer}/{keyword}")).is_some_and(|value| value == true)
     }
 }
 
-fn added(part: &Part) -> Verdict {
-    match part.kind {
-        Kind::Error => (Compatible, ERRORS),
-        Kind::Field if part.fact("required") == true => {
+/// Returns a pointer and everything above it, the shortest first.
+fn ancestors(pointer: &str) -> impl Iterator<Item = &str> {
+    let ends = pointer.match_indices('/').map(|(index, _)| index).chain([pointer.len()]);
+    ends.map(|end| &pointer[..end])
+}
+
+fn add_users(contract: &Value, users: &mut Users) {
+    let paths = contract["paths"].as_object().into_iter().flatten();
+    for (path, item) in paths {
+        let at = format!("/paths/{}", escape(path));
+        for (method, operation) in item.as_object().into_iter().flatten() {
+            let Some(id) = operation["operationId"].as_str() else { continue };
+            let request = format!("{id} request");
+            add_user(contract, &format!("{at}/parameters"), &request, users);
+            add_user(contract, &format!("{at}/{method}/parameters"), &request, users);
+            add_user(contract, &format!("{at}/{method}/requestBody"), &request, users);
+            for (status, _) in operation["responses"].as_object().into_iter().flatten() {
+                let response = format!("{at}/{method}/responses/{status}");
+                add_user(contract, &response, &format!("{id} {status}"), users);
+            }
+        }
+    }
+}
+
+/// Adds a user of a part, and of everything that the part refers to.
+fn add_user(contract: &Value, pointer: &str, user: &str, users: &mut Users) {
+    let Some(part) = contract.pointer(pointer) else { return };
+    if users.entry(pointer.to_owned()).or_default().insert(user.to_owned()) {
+        for target in references(part) {
+            add_user(contract, target.trim_start_matches('#'), user, users);
+        }
+    }
+}
+
+fn references(value: &Value) -> Vec<&str> {
+    let fields = value.as_object().into_iter().flat_map(|fields| fields.values());
+    let below = fields.chain(value.as_array().into_iter().flatten()).flat_map(references);
+    value["$ref"].as_str().into_iter().chain(below).collect()
+}
+
+fn describe(pointer: &str, old: &Tree, new: &Tree) -> String {
+    let (parent, mut name) = pointer.rsplit_once('/').unwrap_or_default();
+    if name.bytes().all(|byte| byte.is_ascii_digit()) {
+        let list = parent.rfind('/').map_or(0, |slash| slash + 1);
+        name = &pointer[list..];
+    }
+    let name = name.replace("~1", "/").replace("~0", "~");
+    match (old.leaves.get(pointer), new.leaves.get(pointer)) {
+        (Some(old), Some(new)) => format!("`{name}` was {old} and is {new}"),
+        _ if new.has(pointer) => format!("`{name}` is new"),
+        _ => format!("`{name}` is gone"),
+    }
+}
+
+fn verdict(pointer: &str, old: &Tree, new: &Tree, seen_in: &BTreeSet<String>) -> Verdict {
+    let segments: Vec<_> = pointer.split('/').collect();
+    let (parent, _) = pointer.rsplit_once('/').unwrap_or_default();
+    let is_new = new.has(pointer);
+    let is_request = seen_in.iter().any(|user| user.ends_with(" request"));
+    let breaks_if = |condition, because| (if condition { Breaking } else { Compatible }, because);
+    let is_success = |user: &String| user.ends_with(" request") || user.contains(" 2");
+    if !pointer.starts_with("/components/schemas/")
+        && !seen_in.is_empty()
+        && !seen_in.iter().any(is_success)
+    {
+        return (Compatible, "errors of any status are handled, and none has a type of its own");
+    }
+    match segments[..] {
+        [.., "properties", _] if is_new && new.is(pointer, "required") => {
             (Breaking, "requests and responses without it fail")
         }
-        Kind::Contract | Kind::Operation | Kind::Schema | Kind::Field => {
-            (Compatible, "it becomes an addition to the raw client")
+        [.., "properties" | "schemas" | "paths", _] | ["", "paths", _, _] => {
+            if is_new {
+                (Compatible, ADDITION)
+            } else {
+                (Breaking, GONE)
+            }
         }
-        Kind::Alternative | Kind::EnumValue => (Compatible, "enums are open"),
-        Kind::Success => (Unknown, "the raw client decodes one success"),
-        Kind::Parameter | Kind::Body | Kind::Inner => (Breaking, SIGNATURE),
-    }
-}
-
-fn changed(fact: &str, old: &Part, new: &Part, direction: Direction) -> Verdict {
-    let breaks_if = |condition, because| (if condition { Breaking } else { Compatible }, because);
-    let (before, after) = (old.fact(fact), new.fact(fact));
-    match (fact, direction) {
-        ("type", _) => (Breaking, SIGNATURE),
-        ("method" | "path", _) => (Unknown, "only Bird knows whether both are served"),
-        ("required", Direction::Request) => {
+        [.., "oneOf" | "anyOf" | "enum", _] => {
+            if is_new {
+                (Compatible, "enums are open")
+            } else {
+                (Breaking, GONE)
+            }
+        }
+        [.., "responses", _] if is_new => (Unknown, "the raw client decodes one success"),
+        [.., "responses", _] => (Breaking, GONE),
+        [.., "parameters", _] | [.., "parameters" | "requestBody" | "enum" | "items"] => {
+            (Breaking, SIGNATURE)
+        }
+        [.., "required"] if is_request => {
             (Breaking, "requests without it are refused, or its constructor changes")
         }
         // An optional field is an Option in any case, and a required field if it is nullable.
-        ("required", Direction::Response) => {
-            let required = if after == true { new } else { old };
-            breaks_if(required.fact("nullable") != true, OPTION)
+        [.., "required"] => {
+            let required = if is_new { new } else { old };
+            breaks_if(!required.is(parent, "nullable"), OPTION)
         }
-        ("nullable", Direction::Request) if after == false => {
-            (Breaking, "requests with null are refused")
+        [.., "nullable"] if is_request && !is_new => (Breaking, "requests with null are refused"),
+        [.., "properties", _, "nullable"] => breaks_if(new.is(parent, "required"), OPTION),
+        [.., "nullable" | "type" | "format" | "$ref" | "operationId" | "title"] => {
+            (Breaking, SIGNATURE)
         }
-        ("nullable", _) => breaks_if(new.fact("required") != false, OPTION),
-        _ if !is_word_of(LIMITS, fact) => (Unknown, NO_RULE),
-        (_, Direction::Response) => (Compatible, "the client does not check limits"),
-        _ if after.is_null() => (Compatible, "every accepted request still is"),
-        _ => match (before.as_f64(), after.as_f64()) {
-            (Some(before), Some(after)) => {
-                let stricter = (after > before) == fact.to_lowercase().contains("min");
-                breaks_if(stricter, "a limit of requests changes")
-            }
-            _ if before.is_null() => (Breaking, "a limit of requests changes"),
-            _ => (Unknown, "no rule says which limit is stricter"),
-        },
-    }
-}
-
-const NO_RULE: &str = "no rule applies";
-const ERRORS: &str = "errors of any status are handled, and none has a type of its own";
-const SIGNATURE: &str = "a Rust type or the arguments of a function change";
-const OPTION: &str = "the type of a required field becomes an Option or stops being one";
-
-/// Returns the parts of a contract, by a name for the report.
-fn parts(contract: &Value) -> anyhow::Result<BTreeMap<String, Part>> {
-    let mut parts = Parts { all: BTreeMap::new(), seen_in: BTreeSet::new() };
-    let mut references = BTreeMap::new();
-    let root = Node::new(contract, "");
-    for (id, operation) in operations(contract)? {
-        let facts = [("method", operation.method.into()), ("path", operation.path.into())];
-        parts.seen_in.clear();
-        parts.add(id.clone(), Kind::Operation, &operation.node, None, facts);
-        let request = format!("{id} request");
-        parts.seen_in = BTreeSet::from([request.clone()]);
-        for (name, parameter) in &operation.parameters {
-            collect(contract, parameter.value, &request, &mut references);
-            let required = Some(parameter.value["required"] == true);
-            let schema = parameter.get("schema");
-            parts.schema(&format!("{id} {name}"), Kind::Parameter, &schema, Some(&id), required);
-        }
-        let body = operation.request.json_body();
-        if body.value.is_object() {
-            collect(contract, body.value, &request, &mut references);
-            let required = Some(operation.request.value["required"] == true);
-            parts.schema(&format!("{id} body"), Kind::Body, &body, Some(&id), required);
-        }
-        for (status, response) in &operation.responses {
-            let name = format!("{id} {status}");
-            collect(contract, response.value, &name, &mut references);
-            parts.seen_in = BTreeSet::from([name.clone()]);
-            let kind = if status.starts_with('2') { Kind::Success } else { Kind::Error };
-            parts.schema(&name, kind, &response.json_body(), Some(&id), None);
-        }
-    }
-    for (name, schema) in Node::new(contract, "/components/schemas").fields() {
-        parts.seen_in = references.remove(&schema.at).unwrap_or_default();
-        parts.schema(&name, Kind::Schema, &schema, None, None);
-    }
-    parts.seen_in.clear();
-    let schemes = root.get("components").get("securitySchemes");
-    let facts = [("securitySchemes", schemes.value.clone())]
-        .into_iter()
-        .chain(["openapi", "servers", "security"].map(|name| (name, root.get(name).value.clone())));
-    parts.add("the contract".to_owned(), Kind::Contract, &root, None, facts);
-    Ok(parts.all)
-}
-
-/// Collects what a request or a response refers to, by JSON pointer.
-fn collect(
-    contract: &Value,
-    value: &Value,
-    user: &str,
-    references: &mut BTreeMap<String, BTreeSet<String>>,
-) {
-    if let Some(target) = value["$ref"].as_str() {
-        let target = target.trim_start_matches('#');
-        if references.entry(target.to_owned()).or_default().insert(user.to_owned())
-            && let Some(target) = contract.pointer(target)
-        {
-            collect(contract, target, user, references);
-        }
-    }
-    let fields = value.as_object().into_iter().flat_map(|fields| fields.values());
-    for value in fields.chain(value.as_array().into_iter().flatten()) {
-        collect(contract, value, user, references);
-    }
-}
-
-impl Part {
-    /// Whether the part is sent in this direction. A part that nothing refers to counts in both.
-    fn is_in(&self, direction: Direction) -> bool {
-        let is_request = |user: &String| user.ends_with(" request");
-        self.seen_in.is_empty()
-            || self.seen_in.iter().any(|user| is_request(user) == (direction == Direction::Request))
-    }
-
-    fn fact(&self, name: &str) -> &Value {
-        self.facts.get(name).unwrap_or(&Value::Null)
-    }
-}
-
-struct Parts {
-    all: BTreeMap<String, Part>,
-    /// The requests and responses that contain what is added now.
-    seen_in: BTreeSet<String>,
-}
-
-impl Parts {
-    fn add<'a>(
-        &mut self,
-        key: String,
-        kind: Kind,
-        node: &Node<'_>,
-        parent: Option<&str>,
-        facts: impl IntoIterator<Item = (&'a str, Value)>,
-    ) {
-        let (at, parent, seen_in) =
-            (node.at.clone(), parent.map(str::to_owned), self.seen_in.clone());
-        let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        self.all.insert(key, Part { kind, at, parent, seen_in, facts });
-    }
-
-    /// Adds a schema and what it contains, up to references.
-    fn schema(
-        &mut self,
-        key: &str,
-        kind: Kind,
-        node: &Node<'_>,
-        parent: Option<&str>,
-        required: Option<bool>,
-    ) {
-        let required_fields = node.value["required"].as_array().into_iter().flatten();
-        let required_fields: BTreeSet<_> = required_fields.filter_map(Value::as_str).collect();
-        let (keywords, parent_key) = (node.fields(), Some(key));
-        let mut facts = vec![("type", type_name(node).into())];
-        // The fields that refer to a named schema have the last word on null.
-        if kind != Kind::Schema {
-            facts.push(("nullable", is_nullable(node).into()));
-        }
-        facts.extend(required.map(|required| ("required", required.into())));
-        for (keyword, value) in &keywords {
-            let inner = format!("{keyword} of {key}");
-            match keyword.as_str() {
-                "type" | "format" | "nullable" | "$ref" => {}
-                "properties" => {
-                    for (name, field) in value.fields() {
-                        let required = Some(required_fields.contains(name.as_str()));
-                        let field_key = format!("{key}.{name}");
-                        self.schema(&field_key, Kind::Field, &field, parent_key, required);
-                    }
+        [.., limit] if LIMITS.contains(&limit) => {
+            let number = |tree: &Tree| tree.leaves.get(pointer).and_then(Value::as_f64);
+            match (number(old), number(new)) {
+                _ if !is_request => (Compatible, "the client does not check limits"),
+                _ if !is_new => (Compatible, LIMIT),
+                _ if !old.has(pointer) => (Breaking, LIMIT),
+                (Some(old), Some(new)) => {
+                    breaks_if((new > old) == limit.to_lowercase().contains("min"), LIMIT)
                 }
-                "required" => {
-                    let defined = &node.value["properties"];
-                    let other = required_fields.iter().filter(|name| defined.get(**name).is_none());
-                    let other = Value::from_iter(other.copied());
-                    if other != Value::Array(Vec::new()) {
-                        facts.push(("required fields", other));
-                    }
-                }
-                "oneOf" | "anyOf" | "allOf" => {
-                    let kind = if keyword == "allOf" { Kind::Inner } else { Kind::Alternative };
-                    for (index, item) in value.items().enumerate() {
-                        let title = item.text("title").or(item.text("$ref"));
-                        let name = title.filter(|_| kind == Kind::Alternative).map_or_else(
-                            || index.to_string(),
-                            |title| title.rsplit('/').next().unwrap_or_default().to_owned(),
-                        );
-                        self.schema(&format!("{name} in {inner}"), kind, &item, parent_key, None);
-                    }
-                }
-                "enum" => {
-                    self.add(inner.clone(), Kind::Inner, value, parent_key, []);
-                    for item in value.items() {
-                        let item_key = format!("{} in {inner}", item.value);
-                        self.add(item_key, Kind::EnumValue, value, Some(&inner), []);
-                    }
-                }
-                "items" | "additionalProperties" if value.value.is_object() => {
-                    self.schema(&inner, Kind::Inner, value, parent_key, None);
-                }
-                keyword if is_word_of(PROSE, keyword) => {}
-                keyword => facts.push((keyword, value.value.clone())),
+                _ => (Unknown, "no rule says which limit is stricter"),
             }
         }
-        self.add(key.to_owned(), kind, node, parent, facts);
+        _ => (Unknown, "no rule applies"),
     }
-}
-
-fn keys<'a, V>(old: &'a BTreeMap<String, V>, new: &'a BTreeMap<String, V>) -> BTreeSet<&'a str> {
-    old.keys().chain(new.keys()).map(String::as_str).collect()
-}
-
-fn is_word_of(words: &str, word: &str) -> bool {
-    words.split_whitespace().any(|other| other == word)
-}
-
-/// Whether null is allowed: what a schema itself says goes before what its parts say.
-fn is_nullable(schema: &Node<'_>) -> bool {
-    schema.clone().parts().iter().find_map(|part| part.value["nullable"].as_bool()) == Some(true)
-}
-
-fn type_name(schema: &Node<'_>) -> String {
-    let reference = schema.text("$ref").and_then(|target| target.rsplit('/').next());
-    let kind = reference.or(schema.text("type")).unwrap_or("anything");
-    schema.text("format").map_or_else(|| kind.to_owned(), |format| format!("{kind} ({format})"))
 }

@@ -6,10 +6,10 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use semver::Version;
 use serde::Serialize;
 
@@ -55,28 +55,22 @@ struct Report {
     base: String,
     breaking: bool,
     changes: Vec<Change>,
-    version: String,
-    next_version: String,
+    version: Version,
+    next_version: Version,
     rust_api: String,
 }
 
 /// Prints the changes since the base, and returns whether they are compatible.
 pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
-    let (base, old) = Base::find(root, args.base.as_deref())?;
+    let base = Base::read(root, args.base.as_deref())?;
     let new = std::fs::read_to_string(root.join("openapi.yaml"))?;
-    let changes = compare::compare(&parse(&old)?, &parse(&new)?)?;
+    let changes = compare::compare(&parse(&base.contract)?, &parse(&new)?);
     let worst = changes.iter().map(|change| change.compatibility).max();
-    let version = base.version(root)?;
+    let version = base.version()?;
     let (rust_api, rust_breaks) = rust_api(root, &base)?;
     let breaking = worst > Some(Compatibility::Compatible) || rust_breaks;
-    let report = Report {
-        base: base.to_string(),
-        breaking,
-        next_version: next(&version, worst.is_some(), breaking).to_string(),
-        version: version.to_string(),
-        changes,
-        rust_api,
-    };
+    let next_version = next(&version, worst.is_some(), breaking);
+    let report = Report { base: base.name, breaking, changes, version, next_version, rust_api };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -87,18 +81,15 @@ pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.changes.is_empty() {
-            writeln!(f, "The contract has not changed since {}.", self.base)?;
-        } else {
-            writeln!(f, "Changes of the contract since {}:\n", self.base)?;
-        }
+        let changes = if self.changes.is_empty() { "No changes" } else { "Changes" };
+        writeln!(f, "{changes} of the contract since {}", self.base)?;
         for change in &self.changes {
             let compatibility = match change.compatibility {
                 Compatibility::Breaking => "breaking",
                 Compatibility::Unknown => "unknown, counts as breaking",
                 Compatibility::Compatible => "compatible",
             };
-            writeln!(f, "{compatibility}: {}\n  at {}", change.what, change.at)?;
+            writeln!(f, "\n{compatibility}: {}\n  at {}", change.what, change.at)?;
             if !change.seen_in.is_empty() {
                 let seen: Vec<_> = change.seen_in.iter().map(String::as_str).collect();
                 writeln!(f, "  in {}", seen.join(", "))?;
@@ -111,46 +102,38 @@ impl fmt::Display for Report {
 }
 
 /// What the contract is compared with.
-enum Base {
-    Revision(String),
-    File(PathBuf),
-}
-
-impl fmt::Display for Base {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Revision(revision) => f.write_str(revision),
-            Self::File(path) => path.display().fmt(f),
-        }
-    }
+struct Base {
+    /// The revision or the path.
+    name: String,
+    is_revision: bool,
+    contract: String,
+    manifest: String,
 }
 
 impl Base {
-    /// Returns the given base, the last release or the last commit, and its contract.
-    fn find(root: &Path, given: Option<&str>) -> anyhow::Result<(Self, String)> {
-        if let Some(path) = given.map(Path::new).filter(|path| path.is_file()) {
-            return Ok((Self::File(path.to_owned()), std::fs::read_to_string(path)?));
+    /// Reads the given base, the last release or the last commit.
+    fn read(root: &Path, given: Option<&str>) -> anyhow::Result<Self> {
+        if let Some(name) = given.filter(|given| Path::new(given).is_file()) {
+            let contract = std::fs::read_to_string(name)?;
+            let manifest = std::fs::read_to_string(root.join("Cargo.toml"))?;
+            return Ok(Self { name: name.to_owned(), is_revision: false, contract, manifest });
         }
-        let revision = match given {
+        let name = match given {
             Some(revision) => revision.to_owned(),
             None => git(root, &["describe", "--tags", "--abbrev=0", "--match", "v[0-9]*"])
                 .map_or_else(|_| "HEAD".to_owned(), |tag| tag.trim().to_owned()),
         };
-        let contract =
-            git(root, &["show", &format!("{revision}:openapi.yaml")]).with_context(|| {
-                format!("{revision} is neither a file nor a revision with a contract")
-            })?;
-        Ok((Self::Revision(revision), contract))
+        let show = |file| git(root, &["show", &format!("{name}:{file}")]);
+        let contract = show("openapi.yaml")
+            .with_context(|| format!("{name} is neither a file nor a revision with a contract"))?;
+        let manifest = show("Cargo.toml")?;
+        Ok(Self { name, is_revision: true, contract, manifest })
     }
 
-    /// Returns the version of the workspace at the base.
-    fn version(&self, root: &Path) -> anyhow::Result<Version> {
-        let manifest = match self {
-            Self::Revision(revision) => git(root, &["show", &format!("{revision}:Cargo.toml")])?,
-            Self::File(_) => std::fs::read_to_string(root.join("Cargo.toml"))?,
-        };
-        let version = manifest
-            .split_once("[workspace.package]")
+    /// Returns the version of the workspace.
+    fn version(&self) -> anyhow::Result<Version> {
+        let package = self.manifest.split_once("[workspace.package]");
+        let version = package
             .and_then(|(_, rest)| rest.lines().find_map(|line| line.strip_prefix("version = ")))
             .context("Cargo.toml has no version")?;
         Ok(version.trim_matches('"').parse()?)
@@ -159,9 +142,8 @@ impl Base {
 
 fn git(root: &Path, args: &[&str]) -> anyhow::Result<String> {
     let output = Command::new("git").current_dir(root).args(args).output()?;
-    if !output.status.success() {
-        bail!("git {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
-    }
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "git {}: {}", args.join(" "), error.trim());
     Ok(String::from_utf8(output.stdout)?)
 }
 
@@ -180,9 +162,9 @@ fn next(version: &Version, changed: bool, breaking: bool) -> Version {
 
 /// Runs cargo-semver-checks on the published libraries; returns its result and whether it found a break.
 fn rust_api(root: &Path, base: &Base) -> anyhow::Result<(String, bool)> {
-    let Base::Revision(revision) = base else {
+    if !base.is_revision {
         return Ok(("not compared, because the base is a file".to_owned(), false));
-    };
+    }
     let installed = cargo().args(["semver-checks", "--version"]).output();
     if !installed.is_ok_and(|output| output.status.success()) {
         let hint = "not compared, because cargo-semver-checks is not installed \
@@ -191,7 +173,7 @@ fn rust_api(root: &Path, base: &Base) -> anyhow::Result<(String, bool)> {
     }
     let output = cargo()
         .current_dir(root)
-        .args(["semver-checks", "--color", "never", "--baseline-rev", revision])
+        .args(["semver-checks", "--color", "never", "--baseline-rev", &base.name])
         .args(["-p", "bird-api", "-p", "bird-sms", "-p", "bird-sandbox"])
         .output()?;
     let text = String::from_utf8_lossy(&output.stderr);

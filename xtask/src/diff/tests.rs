@@ -8,7 +8,7 @@ const CONTRACT: &str = include_str!("../../testdata/contract.yaml");
 fn changes(from: &str, to: &str) -> Vec<Change> {
     assert!(CONTRACT.contains(from), "the contract does not have {from:?}");
     let new = CONTRACT.replacen(from, to, 1);
-    compare(&parse(CONTRACT).unwrap(), &parse(&new).unwrap()).unwrap()
+    compare(&parse(CONTRACT).unwrap(), &parse(&new).unwrap())
 }
 
 #[test]
@@ -17,8 +17,12 @@ fn each_change_has_a_verdict() {
     let cases: Vec<(String, String, Vec<String>)> = yaml_serde::from_str(cases).unwrap();
     for (from, to, expected) in cases {
         let changes = changes(&from, &to);
-        let verdict = |change: &Change| format!("{:?} {}", change.compatibility, change.what);
-        assert_eq!(changes.iter().map(verdict).collect::<Vec<_>>(), expected);
+        let verdict = |change: &Change| {
+            let text = format!("{:?} {} {}", change.compatibility, change.at, change.what);
+            text.replace("#/components/schemas/", "").replace("#/", "/")
+        };
+        let found: Vec<_> = changes.iter().map(verdict).collect();
+        assert_eq!(found, expected);
     }
 }
 

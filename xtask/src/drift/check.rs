@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::openapi::{Node, escape, operations};
+use crate::openapi::{escape, parts, success};
 
 /// A difference between a response and the contract.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -60,22 +60,11 @@ pub(crate) struct ResponseSchema<'a> {
 
 impl<'a> ResponseSchema<'a> {
     pub(crate) fn new(contract: &'a Value, operation: &str) -> anyhow::Result<Self> {
-        let operations = operations(contract)?;
-        let found = operations.get(operation).with_context(|| {
-            let known: Vec<_> = operations.keys().map(String::as_str).collect();
-            format!("there is no operation {operation}; there are {}", known.join(", "))
-        })?;
-        let success = found.responses.iter().filter(|(status, _)| status.starts_with('2'));
-        let schema = success
-            .map(|(_, response)| response.json_body())
-            .find(|schema| schema.value.is_object())
-            .context("the operation has no successful response with a body")?;
-        let schemas = Node::new(contract, "/components/schemas").fields();
-        let schemas: Map<_, _> = schemas
-            .into_iter()
-            .map(|(name, schema)| (name, to_json_schema(schema.value)))
-            .collect();
-        let mut root = closed(schema.value);
+        let at = success(contract, operation)?;
+        let schemas = contract["components"]["schemas"].as_object().into_iter().flatten();
+        let schemas: Value =
+            schemas.map(|(name, schema)| (name.clone(), to_json_schema(schema))).collect();
+        let mut root = closed(contract.pointer(&at).unwrap_or(&Value::Null));
         root["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
         root["components"] = json!({ "schemas": schemas });
         let validator = jsonschema::options()
@@ -83,7 +72,7 @@ impl<'a> ResponseSchema<'a> {
             .build(&root)
             .map_err(ValidationError::to_owned)
             .context("the contract has a schema that is not a JSON schema")?;
-        Ok(Self { contract, at: schema.at, validator })
+        Ok(Self { contract, at, validator })
     }
 
     /// Returns the differences between a response and the contract.
@@ -96,83 +85,104 @@ impl<'a> ResponseSchema<'a> {
     }
 
     fn convert(&self, error: &ValidationError<'_>) -> Vec<Finding> {
-        let value = error.instance();
-        let schema = self.schema_of(error);
-        let finding = |pointer: String, kind, what: String, at: &str, suggestion: &Value| {
-            let suggestion = match suggestion {
-                Value::Null => String::new(),
-                suggestion => yaml_serde::to_string(suggestion).unwrap_or_default(),
-            };
-            Finding { pointer, kind, what, at: format!("#{at}"), suggestion }
-        };
+        let (value, schema) = (error.instance(), self.position_of(error));
         let pointer = error.instance_path().as_str().to_owned();
         let below = |name: &str| format!("{pointer}/{}", escape(name));
-        match error.kind() {
+        let keyword = |name| self.contract.pointer(&format!("{schema}/{name}"));
+        let (kind, what, suggestion) = match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected }
             | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-                let parts = schema.parts();
-                let unknown = unexpected.iter().filter(|name| !defines(&parts, name));
-                let owner = parts.iter().find(|part| part.value["properties"].is_object());
-                let at = owner.unwrap_or(&parts[0]).get("properties").at;
-                let found = unknown.map(|name| {
-                    let mut field = guess(&value[name.as_str()]);
-                    field["x-source"] = "a response of the API".into();
-                    let what = "a field that the contract does not define".to_owned();
-                    finding(below(name), Kind::UnknownField, what, &at, &json!({ name: field }))
-                });
-                found.collect()
+                return self.unknown_fields(&schema, value, unexpected, below);
             }
             ValidationErrorKind::Required { property } => {
-                let missing = property.as_str().unwrap_or_default();
-                let mut required = schema.value["required"].clone();
+                let mut required = keyword("required").cloned().unwrap_or_default();
                 required
                     .as_array_mut()
                     .into_iter()
-                    .for_each(|names| names.retain(|name| name != missing));
+                    .for_each(|all| all.retain(|name| name != property));
+                let suggestion = yaml(&json!({ "required": required }));
+                let pointer = below(property.as_str().unwrap_or_default());
                 let what = "missing, but the contract requires it".to_owned();
-                let suggestion = json!({ "required": required });
-                vec![finding(below(missing), Kind::Missing, what, &schema.at, &suggestion)]
+                let at = format!("#{schema}");
+                return vec![Finding { pointer, kind: Kind::Missing, what, at, suggestion }];
             }
-            kind => {
-                let (kind, what, suggestion) = if value.is_null() {
-                    let what = "null, which the contract does not allow".to_owned();
-                    (Kind::Null, what, json!({ "nullable": true }))
-                } else if let ValidationErrorKind::Enum { options } = kind {
-                    let mut values = Value::clone(options);
-                    values
-                        .as_array_mut()
-                        .into_iter()
-                        .for_each(|values| values.push(value.clone().into_owned()));
-                    let what = format!("the value {value} is not in the list of the contract");
-                    (Kind::NewValue, what, json!({ "enum": values }))
-                } else {
-                    // The value may be personal data, which a log must not show.
-                    let what = error.masked_with("the value").to_string();
-                    match kind {
-                        ValidationErrorKind::Type { .. }
-                        | ValidationErrorKind::Format { .. }
-                        | ValidationErrorKind::AnyOf { .. }
-                        | ValidationErrorKind::OneOfNotValid { .. } => {
-                            (Kind::OtherType, what, guess(value))
-                        }
-                        _ => (Kind::Other, what, Value::Null),
-                    }
-                };
-                vec![finding(pointer, kind, what, &schema.at, &suggestion)]
+            _ if value.is_null() => {
+                let what = "null, which the contract does not allow".to_owned();
+                (Kind::Null, what, yaml(&json!({ "nullable": true })))
             }
-        }
+            ValidationErrorKind::Enum { options } => {
+                let mut values = Value::clone(options);
+                values
+                    .as_array_mut()
+                    .into_iter()
+                    .for_each(|all| all.push(value.clone().into_owned()));
+                let what = format!("the value {value} is not in the list of the contract");
+                (Kind::NewValue, what, yaml(&json!({ "enum": values })))
+            }
+            // The value may be personal data, which a log must not show.
+            ValidationErrorKind::Type { .. }
+            | ValidationErrorKind::Format { .. }
+            | ValidationErrorKind::AnyOf { .. }
+            | ValidationErrorKind::OneOfNotValid { .. } => {
+                (Kind::OtherType, error.masked_with("the value").to_string(), yaml(&guess(value)))
+            }
+            _ => (Kind::Other, error.masked_with("the value").to_string(), String::new()),
+        };
+        vec![Finding { pointer, kind, what, at: format!("#{schema}"), suggestion }]
     }
 
-    /// Returns the schema in the contract that an error is about.
-    fn schema_of(&self, error: &ValidationError<'_>) -> Node<'a> {
+    /// Returns the fields that no part of the schema defines.
+    ///
+    /// `jsonschema` also reports the fields of a part that has another error.
+    fn unknown_fields(
+        &self,
+        schema: &str,
+        value: &Value,
+        unexpected: &[String],
+        below: impl Fn(&str) -> String,
+    ) -> Vec<Finding> {
+        let parts = parts(self.contract, schema);
+        let keyword = |part: &String, name| self.contract.pointer(&format!("{part}/{name}"));
+        let owner = parts.iter().find(|part| keyword(part, "properties").is_some());
+        let at = format!("#{}/properties", owner.map_or(schema, String::as_str));
+        let is_defined = |field: &str| {
+            parts.iter().any(|part| {
+                let fields = keyword(part, "properties");
+                let additional = keyword(part, "additionalProperties");
+                fields.is_some_and(|fields| fields.get(field).is_some())
+                    || additional.is_some_and(|additional| additional != false)
+            })
+        };
+        let unknown = unexpected.iter().filter(|name| !is_defined(name));
+        unknown
+            .map(|name| {
+                let mut field = guess(&value[name.as_str()]);
+                field["x-source"] = "a response of the API".into();
+                Finding {
+                    pointer: below(name),
+                    kind: Kind::UnknownField,
+                    what: "a field that the contract does not define".to_owned(),
+                    at: at.clone(),
+                    suggestion: yaml(&json!({ name: field })),
+                }
+            })
+            .collect()
+    }
+
+    /// Returns the JSON pointer of the schema in the contract that an error is about.
+    fn position_of(&self, error: &ValidationError<'_>) -> String {
         let path = error.schema_path().as_str().replace("/else", "");
         let path = path.rsplit_once('/').map_or("", |(schema, _)| schema);
         if path.starts_with("/components/") {
-            Node::new(self.contract, path)
+            path.to_owned()
         } else {
-            Node::new(self.contract, &format!("{}{path}", self.at))
+            format!("{}{path}", self.at)
         }
     }
+}
+
+fn yaml(value: &Value) -> String {
+    yaml_serde::to_string(value).unwrap_or_default()
 }
 
 /// Converts a schema of `OpenAPI` 3.0 to JSON Schema.
@@ -204,16 +214,6 @@ fn closed(schema: &Value) -> Value {
     let mut schema = to_json_schema(schema);
     schema["unevaluatedProperties"] = false.into();
     schema
-}
-
-/// Whether a schema defines a field. `jsonschema` reports the fields of a part with another error, too.
-fn defines(parts: &[Node<'_>], field: &str) -> bool {
-    parts.iter().any(|part| {
-        let additional = &part.value["additionalProperties"];
-        part.value["properties"].get(field).is_some()
-            || additional == true
-            || additional.is_object()
-    })
 }
 
 /// Returns a schema for one value.

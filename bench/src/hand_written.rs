@@ -1,14 +1,18 @@
-//! What somebody writes who reads the vendor's page: reqwest, serde, a struct with its fields. No limits,
-//! no typed errors, and a retry only of the GET.
+//! A client as a user writes it from the vendor's documentation: reqwest, serde, and structs with all fields.
+//! It has no rate limits and no typed errors, and only polls.
 
-#![expect(dead_code, clippy::struct_field_names, reason = "one writes down what the page shows")]
+#![expect(
+    dead_code,
+    clippy::struct_field_names,
+    reason = "the fields are those of the documentation"
+)]
 
 use std::time::Duration;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-/// See the module.
+/// The client, and the base URL and access key that it sends.
 pub struct HandWritten {
     http: reqwest::Client,
     url: String,
@@ -112,17 +116,17 @@ struct DataCapture {
 }
 
 impl HandWritten {
-    /// With this HTTP client, for this server.
+    /// Returns a client for the server at `url`.
     #[must_use]
     pub fn new(http: reqwest::Client, url: &str, key: &str) -> Self {
         Self { http, url: url.to_owned(), key: key.to_owned() }
     }
 
-    /// One install: the id of the channel.
+    /// Installs a channel and returns its id.
     ///
     /// # Errors
     ///
-    /// When anything is not as it should be.
+    /// When a request fails.
     pub async fn install(
         &self,
         workspace: &str,
