@@ -114,22 +114,26 @@ fn baseline_path(root: &Path) -> PathBuf {
 #[derive(Serialize)]
 struct Table {
     title: &'static str,
-    /// Names, and the digits after the point.
+    /// Names, and the digits after the decimal point.
     columns: Vec<(&'static str, usize)>,
+    /// Names, and the values of the columns.
     rows: Vec<(String, Vec<Option<f64>>)>,
 }
 
 impl Display for Table {
+    /// Prints each value and, in parentheses, its ratio to **b**.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let b = self.rows.iter().find(|(name, _)| name.starts_with(B));
         let names: Vec<_> = self.columns.iter().map(|column| column.0).collect();
         let rule = "---|".repeat(names.len());
         writeln!(f, "## {}\n\n| | {} |\n|---|{rule}", self.title, names.join(" | "))?;
         for (name, values) in &self.rows {
             write!(f, "| {name} |")?;
-            for (value, (_, digits)) in values.iter().zip(&self.columns) {
-                match value {
-                    Some(value) => write!(f, " {value:.digits$} |")?,
-                    None => write!(f, " - |")?,
+            for (index, (_, digits)) in self.columns.iter().enumerate() {
+                match (values[index], b.and_then(|(_, values)| values[index])) {
+                    (Some(value), Some(b)) => write!(f, " {value:.digits$} ({:.2}) |", value / b)?,
+                    (Some(value), None) => write!(f, " {value:.digits$} |")?,
+                    (None, _) => write!(f, " - |")?,
                 }
             }
             writeln!(f)?;
@@ -216,13 +220,7 @@ impl Bench {
     }
 
     fn installs(&self) -> anyhow::Result<Table> {
-        let (mut counts, mut times) = (Vec::new(), Vec::new());
-        for (name, _) in RUST {
-            eprintln!("counting {name}");
-            let counted = output(&mut self.rust("bench-allocations", name, 500, 64))?;
-            let allocations: f64 = str::from_utf8(&counted)?.trim().parse()?;
-            counts.push((self.instructions(name, 64)?.map(f64::from), allocations));
-        }
+        let mut rows = RUST.map(|(_, name)| (name.to_owned(), Vec::new()));
         for (concurrency, count) in [(1, 5_000), (64, 20_000)] {
             eprintln!("measuring {concurrency} at a time");
             // Alternately, so that other load of the machine affects all contenders alike.
@@ -232,41 +230,30 @@ impl Bench {
                     runs.push(usage(&mut self.rust("bench-installs", name, count, concurrency))?);
                 }
             }
-            // CPU microseconds per install, and installs per second.
-            let count = f64::from(count);
-            times.push(
-                runs.map(|runs| (median(&runs).cpu / count * 1e6, count / median(&runs).wall)),
-            );
+            for ((_, values), runs) in rows.iter_mut().zip(&runs) {
+                values.extend(median(runs).per_install(count));
+            }
         }
-        let b = RUST.iter().position(|(name, _)| *name == B).context("b is not measured")?;
-        let mut rows = Vec::new();
-        for (index, (_, name)) in RUST.iter().enumerate() {
-            let ((cpu_1, rate_1), (cpu_64, rate_64)) = (times[0][index], times[1][index]);
-            let ((instructions, allocations), (b_instructions, b_allocations)) =
-                (counts[index], counts[b]);
-            let to_b = instructions.zip(b_instructions).map(|(count, b)| count / b);
-            let cpu = [cpu_1, cpu_64, cpu_64 / times[1][b].0, rate_1, rate_64].map(Some);
-            let counts = [instructions, to_b, Some(allocations), Some(allocations / b_allocations)];
-            rows.push(((*name).to_owned(), [&cpu[..], &counts].concat()));
+        for ((name, _), (_, values)) in RUST.iter().zip(&mut rows) {
+            eprintln!("counting {name}");
+            let allocations = output(&mut self.rust("bench-allocations", name, 500, 64))?;
+            values.push(self.instructions(name, 64)?.map(f64::from));
+            values.push(Some(str::from_utf8(&allocations)?.trim().parse()?));
         }
+        let mut rows = rows.to_vec();
         for (name, mut command) in self.peers() {
             let count: u32 = if name.contains("curl") { 50 } else { 2000 };
             let usage = usage(command.args([count.to_string(), "64".to_owned()]))?;
-            let cpu = usage.cpu / f64::from(count) * 1e6;
-            let rate = f64::from(count) / usage.wall;
-            let values = [None, Some(cpu), Some(cpu / times[1][b].0), None, Some(rate)];
-            rows.push((name.to_owned(), [&values[..], &[None; 4]].concat()));
+            let [cpu, rate] = usage.per_install(count);
+            rows.push((name.to_owned(), vec![None, None, cpu, rate, None, None]));
         }
         let columns = vec![
             ("CPU µs, one at a time", 1),
+            ("installs/s, one at a time", 0),
             ("CPU µs, 64 at a time", 1),
-            ("to b", 2),
-            ("installs/s, 1", 0),
-            ("installs/s, 64", 0),
+            ("installs/s, 64 at a time", 0),
             ("instructions", 0),
-            ("to b", 2),
             ("allocations", 0),
-            ("to b", 2),
         ];
         Ok(Table { title: "An install", columns, rows })
     }
@@ -313,7 +300,7 @@ impl Bench {
             command.args(["1", "1"]);
             (name, command)
         }));
-        let (mut rows, mut first) = (Vec::new(), None);
+        let mut rows = Vec::new();
         for (name, mut command) in programs {
             let runs = (0..21).map(|_| usage(command.stderr(Stdio::null())));
             let usage = median(&runs.collect::<anyhow::Result<Vec<_>>>()?);
@@ -321,11 +308,10 @@ impl Bench {
             for _ in 0..5 {
                 highest = highest.max(peak(command.stdout(Stdio::null()))?);
             }
-            let ratio = usage.wall / *first.get_or_insert(usage.wall);
-            let values = [usage.wall * 1e3, ratio, usage.cpu * 1e3, highest];
+            let values = [usage.wall * 1e3, usage.cpu * 1e3, highest];
             rows.push((name.to_owned(), values.map(Some).to_vec()));
         }
-        let columns = vec![("wall ms", 1), ("to hand-written", 2), ("CPU ms", 1), ("peak MiB", 1)];
+        let columns = vec![("wall ms", 1), ("CPU ms", 1), ("peak MiB", 1)];
         Ok(Table { title: "A process, from its start to one install", columns, rows })
     }
 
@@ -344,7 +330,7 @@ impl Bench {
     /// Builds the consumers without a cache, and returns the program of the first one, too.
     fn builds(&self) -> anyhow::Result<(Table, PathBuf)> {
         let target = |name: &str| self.folder.join("consumers").join(name);
-        let mut rows: Vec<(String, Vec<Option<f64>>)> = Vec::new();
+        let mut rows = Vec::new();
         for (name, title) in CONSUMERS {
             let (package, target) = (self.root.join("bench/consumers").join(name), target(name));
             let _ = std::fs::remove_dir_all(&target);
@@ -361,14 +347,21 @@ impl Bench {
             ensure!(build.status.success(), "{title} does not build:\n{log}");
             let crates = log.lines().filter(|line| line.contains("Compiling ")).count();
             let bytes = std::fs::metadata(target.join("release/consumer"))?.len();
-            let ratio = rows.first().and_then(|(_, values)| values[0]).map_or(1.0, |b| seconds / b);
-            let counts = [u32::try_from(crates)?, u32::try_from(bytes)?].map(f64::from);
-            let values = [seconds, ratio, counts[0], counts[1]];
+            let (crates, bytes) = (u32::try_from(crates)?, u32::try_from(bytes)?);
+            let values = [seconds, crates.into(), bytes.into()];
             rows.push((title.to_owned(), values.map(Some).to_vec()));
         }
-        let columns = vec![("seconds", 1), ("to hand-written", 2), ("crates", 0), ("bytes", 0)];
+        let columns = vec![("seconds", 1), ("crates", 0), ("bytes", 0)];
         let title = "A program that depends on it, built cold in release";
         Ok((Table { title, columns, rows }, target(CONSUMERS[0].0).join("release/consumer")))
+    }
+}
+
+impl Usage {
+    /// Returns CPU microseconds per install, and installs per second.
+    fn per_install(self, installs: u32) -> [Option<f64>; 2] {
+        let installs = f64::from(installs);
+        [Some(self.cpu / installs * 1e6), Some(installs / self.wall)]
     }
 }
 

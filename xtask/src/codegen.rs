@@ -7,30 +7,20 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use similar::TextDiff;
 
-use crate::derived::derive;
+use crate::derived::{Derived, derive};
 
 /// Rewrites every stale file. A file that cannot be derived does not keep the others from being written.
 pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
-    let mut problems = Vec::new();
-    for derived in derive(root)? {
-        let derived = match derived {
-            Ok(derived) => derived,
-            Err(error) => {
-                problems.push(format!("{error:#}"));
-                continue;
-            }
-        };
+    let problems = each_stale(root, |derived, _| {
         let path = root.join(&derived.path);
-        if fs::read_to_string(&path).is_ok_and(|old| old == derived.content) {
-            continue;
-        }
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        fs::write(&path, derived.content)
+        fs::write(&path, &derived.content)
             .with_context(|| format!("cannot write {}", path.display()))?;
         println!("wrote {}", derived.path);
-    }
+        Ok(())
+    })?;
     ensure!(problems.is_empty(), "{}", problems.join("\nerror: "));
     Ok(())
 }
@@ -46,25 +36,35 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<bool> {
 /// be derived.
 fn stale(root: &Path) -> anyhow::Result<String> {
     let mut report = String::new();
+    let problems = each_stale(root, |Derived { path, content }, old| {
+        let diff = TextDiff::from_lines(old, content);
+        let (from, to) = (format!("a/{path}"), format!("b/{path}"));
+        report.push_str(&diff.unified_diff().header(&from, &to).to_string());
+        Ok(writeln!(report, "{path} is stale; run `cargo xtask codegen`")?)
+    })?;
+    report.extend(problems.iter().map(|problem| format!("error: {problem}\n")));
+    Ok(report)
+}
+
+/// Visits the stale files with their old content, and returns why other files cannot be derived.
+fn each_stale(
+    root: &Path,
+    mut visit: impl FnMut(&Derived, &str) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<String>> {
+    let mut problems = Vec::new();
     for derived in derive(root)? {
-        let derived = match derived {
-            Ok(derived) => derived,
-            Err(error) => {
-                writeln!(report, "error: {error:#}")?;
-                continue;
+        match derived {
+            Ok(derived) => {
+                // A missing file is like an empty one.
+                let old = fs::read_to_string(root.join(&derived.path)).unwrap_or_default();
+                if old != derived.content {
+                    visit(&derived, &old)?;
+                }
             }
-        };
-        let path = &derived.path;
-        // A missing file differs like an empty one.
-        let old = fs::read_to_string(root.join(path)).unwrap_or_default();
-        if old != derived.content {
-            let diff = TextDiff::from_lines(&old, &derived.content);
-            let (from, to) = (format!("a/{path}"), format!("b/{path}"));
-            report.push_str(&diff.unified_diff().header(&from, &to).to_string());
-            writeln!(report, "{path} is stale; run `cargo xtask codegen`")?;
+            Err(error) => problems.push(format!("{error:#}")),
         }
     }
-    Ok(report)
+    Ok(problems)
 }
 
 #[cfg(test)]

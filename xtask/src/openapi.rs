@@ -21,14 +21,16 @@ pub(crate) fn resolve(contract: &Value, pointer: &str) -> String {
     }
 }
 
-/// Returns the JSON pointers of a schema and of the schemas that it is combined from.
-pub(crate) fn parts(contract: &Value, pointer: &str) -> Vec<String> {
-    let schema = resolve(contract, pointer);
-    let mut all = vec![schema.clone()];
+/// Returns a schema and the schemas that it is combined from, with their JSON pointers.
+pub(crate) fn parts<'a>(contract: &'a Value, pointer: &str) -> Vec<(String, &'a Value)> {
+    let pointer = resolve(contract, pointer);
+    let schema = contract.pointer(&pointer).unwrap_or(&Value::Null);
+    let mut all = vec![(pointer.clone(), schema)];
     for keyword in ["allOf", "anyOf", "oneOf"] {
-        let list = format!("{schema}/{keyword}");
-        let count = contract.pointer(&list).and_then(Value::as_array).map_or(0, Vec::len);
-        all.extend((0..count).flat_map(|index| parts(contract, &format!("{list}/{index}"))));
+        let count = schema[keyword].as_array().map_or(0, Vec::len);
+        all.extend(
+            (0..count).flat_map(|nth| parts(contract, &format!("{pointer}/{keyword}/{nth}"))),
+        );
     }
     all
 }

@@ -19,24 +19,13 @@ use crate::openapi::{escape, parts, success};
 pub(crate) struct Finding {
     /// The position in the response, as a JSON pointer.
     pub(crate) pointer: String,
-    pub(crate) kind: Kind,
+    /// `unknown-field`, `missing`, `null`, `new-value`, `other-type` or, for a limit, `other`.
+    pub(crate) kind: &'static str,
     pub(crate) what: String,
     /// The position in the contract that the suggestion is for, as a JSON pointer.
     pub(crate) at: String,
-    /// YAML with which the contract allows the response; empty when only a person can say.
+    /// YAML with which the contract allows the response; `?` is for a person to replace.
     pub(crate) suggestion: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Kind {
-    UnknownField,
-    OtherType,
-    Missing,
-    NewValue,
-    Null,
-    /// Another keyword of the schema, such as a limit.
-    Other,
 }
 
 impl fmt::Display for Finding {
@@ -85,88 +74,70 @@ impl<'a> ResponseSchema<'a> {
     }
 
     fn convert(&self, error: &ValidationError<'_>) -> Vec<Finding> {
-        let (value, schema) = (error.instance(), self.position_of(error));
-        let pointer = error.instance_path().as_str().to_owned();
+        let value = error.instance().as_ref();
+        let pointer = error.instance_path().as_str();
         let below = |name: &str| format!("{pointer}/{}", escape(name));
-        let keyword = |name| self.contract.pointer(&format!("{schema}/{name}"));
-        let (kind, what, suggestion) = match error.kind() {
+        let parts = parts(self.contract, &self.position_of(error));
+        let (at, schema) = &parts[0];
+        let finding = |pointer, kind, what: &str, at: &str, suggestion| Finding {
+            pointer,
+            kind,
+            what: what.to_owned(),
+            at: format!("#{at}"),
+            suggestion: yaml_serde::to_string(&suggestion).unwrap_or_default(),
+        };
+        let here = |kind, what: &str, suggestion| {
+            vec![finding(pointer.to_owned(), kind, what, at, suggestion)]
+        };
+        match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected }
             | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-                return self.unknown_fields(&schema, value, unexpected, below);
+                let owner = parts.iter().find(|(_, schema)| schema["properties"].is_object());
+                let at = format!("{}/properties", owner.map_or(at, |(at, _)| at));
+                // `jsonschema` also reports the defined fields of a part that has another error.
+                let is_unknown = |name: &&String| {
+                    parts.iter().all(|(_, schema)| {
+                        schema["properties"].get(*name).is_none()
+                            && matches!(
+                                schema["additionalProperties"],
+                                Value::Null | Value::Bool(false)
+                            )
+                    })
+                };
+                let unknown = unexpected.iter().filter(is_unknown).map(|name| {
+                    let mut field = guess(&value[name.as_str()]);
+                    field["x-source"] = "a response of the API".into();
+                    let what = "a field that the contract does not define";
+                    finding(below(name), "unknown-field", what, &at, json!({ name: field }))
+                });
+                unknown.collect()
             }
             ValidationErrorKind::Required { property } => {
-                let mut required = keyword("required").cloned().unwrap_or_default();
-                required
-                    .as_array_mut()
-                    .into_iter()
-                    .for_each(|all| all.retain(|name| name != property));
-                let suggestion = yaml(&json!({ "required": required }));
+                let required = schema["required"].as_array().into_iter().flatten();
+                let required: Vec<_> = required.filter(|name| *name != property).collect();
                 let pointer = below(property.as_str().unwrap_or_default());
-                let what = "missing, but the contract requires it".to_owned();
-                let at = format!("#{schema}");
-                return vec![Finding { pointer, kind: Kind::Missing, what, at, suggestion }];
+                let what = "missing, but the contract requires it";
+                vec![finding(pointer, "missing", what, at, json!({ "required": required }))]
             }
             _ if value.is_null() => {
-                let what = "null, which the contract does not allow".to_owned();
-                (Kind::Null, what, yaml(&json!({ "nullable": true })))
+                here("null", "null, which the contract does not allow", json!({ "nullable": true }))
             }
             ValidationErrorKind::Enum { options } => {
-                let mut values = Value::clone(options);
-                values
-                    .as_array_mut()
-                    .into_iter()
-                    .for_each(|all| all.push(value.clone().into_owned()));
+                let values = options.as_array().into_iter().flatten().chain([value]);
                 let what = format!("the value {value} is not in the list of the contract");
-                (Kind::NewValue, what, yaml(&json!({ "enum": values })))
+                here("new-value", &what, json!({ "enum": values.collect::<Vec<_>>() }))
             }
-            // The value may be personal data, which a log must not show.
-            ValidationErrorKind::Type { .. }
-            | ValidationErrorKind::Format { .. }
-            | ValidationErrorKind::AnyOf { .. }
-            | ValidationErrorKind::OneOfNotValid { .. } => {
-                (Kind::OtherType, error.masked_with("the value").to_string(), yaml(&guess(value)))
-            }
-            _ => (Kind::Other, error.masked_with("the value").to_string(), String::new()),
-        };
-        vec![Finding { pointer, kind, what, at: format!("#{schema}"), suggestion }]
-    }
-
-    /// Returns the fields that no part of the schema defines.
-    ///
-    /// `jsonschema` also reports the fields of a part that has another error.
-    fn unknown_fields(
-        &self,
-        schema: &str,
-        value: &Value,
-        unexpected: &[String],
-        below: impl Fn(&str) -> String,
-    ) -> Vec<Finding> {
-        let parts = parts(self.contract, schema);
-        let keyword = |part: &String, name| self.contract.pointer(&format!("{part}/{name}"));
-        let owner = parts.iter().find(|part| keyword(part, "properties").is_some());
-        let at = format!("#{}/properties", owner.map_or(schema, String::as_str));
-        let is_defined = |field: &str| {
-            parts.iter().any(|part| {
-                let fields = keyword(part, "properties");
-                let additional = keyword(part, "additionalProperties");
-                fields.is_some_and(|fields| fields.get(field).is_some())
-                    || additional.is_some_and(|additional| additional != false)
-            })
-        };
-        let unknown = unexpected.iter().filter(|name| !is_defined(name));
-        unknown
-            .map(|name| {
-                let mut field = guess(&value[name.as_str()]);
-                field["x-source"] = "a response of the API".into();
-                Finding {
-                    pointer: below(name),
-                    kind: Kind::UnknownField,
-                    what: "a field that the contract does not define".to_owned(),
-                    at: at.clone(),
-                    suggestion: yaml(&json!({ name: field })),
+            kind => {
+                // The value may be personal data, which a log must not show.
+                let what = error.masked_with("the value").to_string();
+                match kind.keyword() {
+                    "type" | "format" | "anyOf" | "oneOf" => {
+                        here("other-type", &what, guess(value))
+                    }
+                    keyword => here("other", &what, json!({ keyword: "?" })),
                 }
-            })
-            .collect()
+            }
+        }
     }
 
     /// Returns the JSON pointer of the schema in the contract that an error is about.
@@ -179,10 +150,6 @@ impl<'a> ResponseSchema<'a> {
             format!("{}{path}", self.at)
         }
     }
-}
-
-fn yaml(value: &Value) -> String {
-    yaml_serde::to_string(value).unwrap_or_default()
 }
 
 /// Converts a schema of `OpenAPI` 3.0 to JSON Schema.
