@@ -18,10 +18,6 @@ use crate::server::{CHANNEL, CONNECTOR, NAME, NUMBER, USE_CASE, WORKSPACE, conte
 /// A client that installs channels.
 pub trait Contender: Sized + Send + Sync + 'static {
     /// Returns a client for a server.
-    ///
-    /// # Errors
-    ///
-    /// When the client cannot be built.
     fn new(url: &str) -> anyhow::Result<Self>;
 
     /// Installs a channel and returns its id.
@@ -73,8 +69,7 @@ impl Contender for Raw {
         let response = connection.exchange(&self.get).await?;
         let key = b"\"channelId\":\"";
         let start = memmem::find(response, key).context("no channel")? + key.len();
-        let id = response.get(start..start + CHANNEL.len()).context("no channel")?;
-        let id = String::from_utf8(id.to_vec())?;
+        let id = str::from_utf8(&response[start..start + CHANNEL.len()])?.to_owned();
         if let Ok(mut idle) = self.connections.lock() {
             idle.push(connection);
         }

@@ -1,11 +1,7 @@
 //! A client as a user writes it from the vendor's documentation: reqwest, serde, and structs with all fields.
 //! It has no rate limits and no typed errors, and only polls.
 
-#![expect(
-    dead_code,
-    clippy::struct_field_names,
-    reason = "the fields are those of the documentation"
-)]
+#![expect(dead_code, clippy::struct_field_names, reason = "the structs follow the documentation")]
 
 use std::time::Duration;
 
@@ -123,10 +119,6 @@ impl HandWritten {
     }
 
     /// Installs a channel and returns its id.
-    ///
-    /// # Errors
-    ///
-    /// When a request fails.
     pub async fn install(
         &self,
         workspace: &str,
@@ -135,40 +127,30 @@ impl HandWritten {
         use_case: &str,
     ) -> anyhow::Result<String> {
         let url = format!("{}/workspaces/{workspace}/connectors", self.url);
-        let connector: Connector = self
-            .http
-            .post(&url)
-            .header("Authorization", format!("AccessKey {}", self.key))
-            .header("Accept", "application/json")
-            .json(&CreateConnector {
-                connector_template_ref: "sms-messagebird:1".to_owned(),
-                name: name.to_owned(),
-                arguments: Arguments {
-                    phone_number_id: number.to_owned(),
-                    use_case_id: Some(use_case.to_owned()),
-                },
-            })
-            .send()
-            .await?
-            .error_for_status()?
-            .json()
-            .await?;
+        let request = CreateConnector {
+            connector_template_ref: "sms-messagebird:1".to_owned(),
+            name: name.to_owned(),
+            arguments: Arguments {
+                phone_number_id: number.to_owned(),
+                use_case_id: Some(use_case.to_owned()),
+            },
+        };
+        let connector = self.send(self.http.post(&url).json(&request)).await?;
+        let url = format!("{url}/{}", connector.id);
         for _ in 0..60 {
-            let connector: Connector = self
-                .http
-                .get(format!("{url}/{}", connector.id))
-                .header("Authorization", format!("AccessKey {}", self.key))
-                .header("Accept", "application/json")
-                .send()
-                .await?
-                .error_for_status()?
-                .json()
-                .await?;
+            let connector = self.send(self.http.get(&url)).await?;
             if let Some(id) = connector.channel.and_then(|channel| channel.channel_id) {
                 return Ok(id);
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         None.context("no channel")
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Connector> {
+        let request = request
+            .header("Authorization", format!("AccessKey {}", self.key))
+            .header("Accept", "application/json");
+        Ok(request.send().await?.error_for_status()?.json().await?)
     }
 }

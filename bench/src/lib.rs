@@ -3,6 +3,8 @@
 //! An *install* is a POST with the response 201 without a channel, and a GET with the response that has the
 //! channel, over connections that are kept alive on loopback. Each contender returns the id of the channel.
 
+#![expect(clippy::missing_errors_doc, reason = "an error ends the program")]
+
 pub mod contenders;
 mod hand_written;
 pub mod server;
@@ -28,10 +30,6 @@ pub struct Args {
 }
 
 /// Runs the installs of a contender.
-///
-/// # Errors
-///
-/// When an install fails.
 pub async fn run(args: &Args) -> anyhow::Result<()> {
     match args.contender.as_str() {
         "raw" => installs::<Raw>(args).await,

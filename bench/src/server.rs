@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Context;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -38,10 +39,6 @@ fn response(status: &str, channel: &str) -> Vec<u8> {
 }
 
 /// Serves until the process ends.
-///
-/// # Errors
-///
-/// When the listener fails.
 pub async fn serve(listener: TcpListener) -> anyhow::Result<()> {
     let channel = format!(r#"{{"channelId":"{CHANNEL}","platform":"sms-messagebird"}}"#);
     let created: Arc<[u8]> = response("201 Created", "null").into();
@@ -80,18 +77,8 @@ async fn connection(
 }
 
 /// Returns the `Content-Length` in the head of a message.
-///
-/// # Errors
-///
-/// When the head has none.
 pub fn content_length(head: &[u8]) -> anyhow::Result<usize> {
-    let head = str::from_utf8(head)?;
-    for line in head.lines() {
-        if let Some((name, value)) = line.split_once(": ")
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            return Ok(value.trim().parse()?);
-        }
-    }
-    anyhow::bail!("no content-length")
+    let head = str::from_utf8(head)?.to_ascii_lowercase();
+    let (_, rest) = head.split_once("content-length: ").context("no content-length")?;
+    Ok(rest.lines().next().unwrap_or_default().trim().parse()?)
 }

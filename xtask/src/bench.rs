@@ -25,13 +25,10 @@ const RUST: [(&str, &str); 4] = [
 ];
 /// The contender that ratios refer to.
 const B: &str = "hand-written";
-/// The packages in `bench/consumers`, and their names in the report.
-const CONSUMERS: [(&str, &str); 3] = [
-    (B, "hand-written"),
-    ("bird-sms", "bird-sms, prebuilt copy"),
-    ("bird-sms-generating", "bird-sms, generating"),
-];
+/// The packages in `bench/consumers`.
+const CONSUMERS: [&str; 3] = [B, "bird-sms", "bird-sms-generating"];
 const HTTPX: &str = "httpx==0.28.1";
+const BASELINE: &str = "bench/baseline.json";
 /// The accepted ratio to the baseline.
 const TOLERANCE: f64 = 1.03;
 
@@ -76,19 +73,18 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
 /// contender counts.
 pub(crate) fn check(root: &Path) -> anyhow::Result<bool> {
     let measured = Bench::prepare(root)?.all_instructions()?;
-    let baseline: Baseline = serde_json::from_slice(&std::fs::read(baseline_path(root))?)?;
-    let ratio = |counts: &BTreeMap<String, u32>, name: &str| {
-        let count = |name| counts.get(name).copied().map(f64::from);
-        Some(count(name)? / count(B)?)
+    let baseline: Baseline = serde_json::from_slice(&std::fs::read(root.join(BASELINE))?)?;
+    let ratio = |counts: &BTreeMap<String, u32>, name| {
+        let count = |name| counts.get(name).map(|count| f64::from(*count));
+        count(name).zip(count(B)).map(|(count, b)| count / b)
     };
     let mut holds = true;
     for (name, count) in &measured {
         let before = ratio(&baseline.instructions, name);
         let before = before.with_context(|| format!("the baseline has no {name} or no {B}"))?;
         let now = ratio(&measured, name).unwrap_or(f64::NAN);
-        let is_good = now <= before * TOLERANCE;
-        holds &= is_good;
-        let verdict = if is_good { "ok" } else { "worse by more than 3 %" };
+        let verdict = if now <= before * TOLERANCE { "ok" } else { "worse by more than 3 %" };
+        holds &= verdict == "ok";
         println!(
             "{name}: {count} instructions per install, {now:.3} of {B}; {before:.3} in the baseline: {verdict}"
         );
@@ -101,13 +97,9 @@ pub(crate) fn save_baseline(root: &Path) -> anyhow::Result<()> {
     let instructions = Bench::prepare(root)?.all_instructions()?;
     let about = "Instructions per install, one at a time: cargo xtask bench --save-baseline".into();
     let text = serde_json::to_string_pretty(&Baseline { about, instructions })?;
-    std::fs::write(baseline_path(root), format!("{text}\n"))?;
-    println!("wrote {}", baseline_path(root).display());
+    std::fs::write(root.join(BASELINE), format!("{text}\n"))?;
+    println!("wrote {BASELINE}");
     Ok(())
-}
-
-fn baseline_path(root: &Path) -> PathBuf {
-    root.join("bench/baseline.json")
 }
 
 /// A table of the report.
@@ -202,21 +194,18 @@ impl Bench {
             ("Python, httpx", &install, &python, "httpx_install.py"),
             ("two curls and jq", "curl --version && jq --version", "bash", "curl_install.sh"),
         ];
-        let installed = peers.into_iter().filter(|(name, check, ..)| {
+        let mut installed = Vec::new();
+        for (name, check, program, script) in peers {
             let status = Command::new("sh").args(["-c", check]).stdout(Stdio::null()).status();
-            let is_installed = status.is_ok_and(|status| status.success());
-            if !is_installed {
-                eprintln!("skipping {name}: not installed");
-            }
-            is_installed
-        });
-        installed
-            .map(|(name, _, program, script)| {
+            if status.is_ok_and(|status| status.success()) {
                 let mut command = self.command(program);
                 command.arg(self.root.join("bench/peers").join(script)).arg(self.url());
-                (name, command)
-            })
-            .collect()
+                installed.push((name, command));
+            } else {
+                eprintln!("skipping {name}: not installed");
+            }
+        }
+        installed
     }
 
     fn installs(&self) -> anyhow::Result<Table> {
@@ -331,29 +320,29 @@ impl Bench {
     fn builds(&self) -> anyhow::Result<(Table, PathBuf)> {
         let target = |name: &str| self.folder.join("consumers").join(name);
         let mut rows = Vec::new();
-        for (name, title) in CONSUMERS {
+        for name in CONSUMERS {
             let (package, target) = (self.root.join("bench/consumers").join(name), target(name));
             let _ = std::fs::remove_dir_all(&target);
             // The versions of the workspace.
             std::fs::copy(self.root.join("Cargo.lock"), package.join("Cargo.lock"))?;
             succeed(cargo().current_dir(&package).args(["fetch", "--quiet"]))?;
-            eprintln!("building {title} without a cache");
+            eprintln!("building {name} without a cache");
             let start = Instant::now();
             let mut build = cargo();
             build.current_dir(&package).args(["build", "--release", "--target-dir"]).arg(&target);
             let build = build.stderr(Stdio::piped()).output()?;
             let seconds = start.elapsed().as_secs_f64();
             let log = String::from_utf8_lossy(&build.stderr);
-            ensure!(build.status.success(), "{title} does not build:\n{log}");
+            ensure!(build.status.success(), "{name} does not build:\n{log}");
             let crates = log.lines().filter(|line| line.contains("Compiling ")).count();
             let bytes = std::fs::metadata(target.join("release/consumer"))?.len();
             let (crates, bytes) = (u32::try_from(crates)?, u32::try_from(bytes)?);
             let values = [seconds, crates.into(), bytes.into()];
-            rows.push((title.to_owned(), values.map(Some).to_vec()));
+            rows.push((name.to_owned(), values.map(Some).to_vec()));
         }
         let columns = vec![("seconds", 1), ("crates", 0), ("bytes", 0)];
         let title = "A program that depends on it, built cold in release";
-        Ok((Table { title, columns, rows }, target(CONSUMERS[0].0).join("release/consumer")))
+        Ok((Table { title, columns, rows }, target(B).join("release/consumer")))
     }
 }
 

@@ -12,7 +12,7 @@ use anyhow::Context;
 use crate::command::{Server, build, succeed};
 
 const REDOCLY: &str = "@redocly/cli@2.77.0";
-const PYTHON_TOOLS: [&str; 2] = ["schemathesis==4.32.5", "openapi-spec-validator==0.9.0"];
+const PYTHON_TOOLS: &str = "schemathesis==4.32.5 openapi-spec-validator==0.9.0";
 
 /// Runs the tools, and fails with the first that finds something.
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
@@ -51,20 +51,17 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
 
 fn install(tools: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(tools)?;
-    let wanted = format!("{REDOCLY} {}", PYTHON_TOOLS.join(" "));
+    let script = format!(
+        "npm install --no-audit --no-fund --prefix . {REDOCLY} && \
+         python3 -m venv venv && venv/bin/pip install --quiet {PYTHON_TOOLS}"
+    );
     let stamp = tools.join("installed");
-    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == script) {
         return Ok(());
     }
-    heading(&format!("installing {wanted} into {}", tools.display()));
-    let mut npm = Command::new("npm");
-    npm.args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(tools).arg(REDOCLY);
-    succeed(&mut npm)?;
-    let venv = tools.join("venv");
-    succeed(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    let mut pip = Command::new(venv.join("bin/pip"));
-    succeed(pip.args(["install", "--quiet"]).args(PYTHON_TOOLS))?;
-    Ok(std::fs::write(stamp, wanted)?)
+    heading(&format!("installing the tools into {}", tools.display()));
+    succeed(Command::new("sh").current_dir(tools).args(["-c", &script]))?;
+    Ok(std::fs::write(stamp, script)?)
 }
 
 fn heading(text: &str) {

@@ -79,10 +79,10 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Bench { check: true, .. } => bench::check(&root),
         Task::Bench { save_baseline: true, .. } => bench::save_baseline(&root).map(|()| true),
         Task::Crash => {
-            let test = ["test", "--locked", "-p", "bird-sms-cli", "--test", "command", "--"];
-            let mut cargo = command::cargo();
-            cargo.current_dir(root).args(test).args(["--ignored", "--nocapture", "crash::"]);
-            command::succeed(&mut cargo).map(|()| true)
+            let test =
+                "test --locked -p bird-sms-cli --test command -- --ignored --nocapture crash::";
+            command::succeed(command::cargo().current_dir(root).args(test.split(' ')))
+                .map(|()| true)
         }
         Task::Contract => contract::run(&root).map(|()| true),
     }

@@ -24,20 +24,18 @@ fn main() -> anyhow::Result<()> {
     let workspace = client.workspace(WORKSPACE.parse()?);
     let number = NUMBER.parse()?;
     let mut waiting = JoinSet::new();
+    let (created, mut is_created) = tokio::sync::mpsc::unbounded_channel();
     let counted = allocation_counter::measure(|| {
         runtime.block_on(async {
             for _ in 0..INSTALLS {
-                let (created, is_created) = tokio::sync::oneshot::channel();
-                let created = std::sync::Mutex::new(Some(created));
+                let created = created.clone();
                 let install = workspace.install_sms_channel(NAME, number).observe(move |event| {
-                    if let Event::Created { .. } = event
-                        && let Ok(mut created) = created.lock()
-                    {
-                        created.take().map(|created| created.send(()));
+                    if let Event::Created { .. } = event {
+                        let _ = created.send(());
                     }
                 });
                 waiting.spawn(install.into_future());
-                let _ = is_created.await;
+                is_created.recv().await;
             }
         });
     });

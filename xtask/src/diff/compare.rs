@@ -35,26 +35,22 @@ pub(super) fn compare(old: &Value, new: &Value) -> Vec<Change> {
     add_users(old, &mut users);
     add_users(new, &mut users);
     let (old_tree, new_tree) = (Tree::new(old), Tree::new(new));
-    let all = old_tree.leaves.keys().chain(new_tree.leaves.keys());
-    let differing =
-        all.filter(|pointer| old_tree.leaves.get(*pointer) != new_tree.leaves.get(*pointer));
-    // When a part is new or gone, so is everything below it.
-    let highest = |pointer: &String| {
-        let mut above = ancestors(pointer);
-        let one_sided = |above: &&str| old_tree.has(above) != new_tree.has(above);
-        above.find(one_sided).unwrap_or(pointer).to_owned()
-    };
-    let highest: BTreeSet<_> = differing.map(highest).collect();
-    let mut changes: Vec<_> = highest
-        .into_iter()
-        .map(|pointer| {
-            let prefixes = ancestors(&pointer).filter_map(|above| users.get(above));
-            let seen_in: BTreeSet<_> = prefixes.flatten().cloned().collect();
-            let (compatibility, because) = verdict(&pointer, &old_tree, &new_tree, &seen_in);
-            let what = describe(&pointer, &old_tree, &new_tree);
-            Change { compatibility, at: format!("#{pointer}"), what, because, seen_in }
-        })
-        .collect();
+    let mut differing = BTreeSet::new();
+    for pointer in old_tree.leaves.keys().chain(new_tree.leaves.keys()) {
+        if old_tree.leaves.get(pointer) != new_tree.leaves.get(pointer) {
+            // When a part is new or gone, so is everything below it.
+            let one_sided = |above: &&str| old_tree.has(above) != new_tree.has(above);
+            differing.insert(ancestors(pointer).find(one_sided).unwrap_or(pointer));
+        }
+    }
+    let mut changes = Vec::new();
+    for pointer in differing {
+        let users = ancestors(pointer).filter_map(|above| users.get(above));
+        let seen_in = users.flatten().cloned().collect();
+        let (compatibility, because) = verdict(pointer, &old_tree, &new_tree, &seen_in);
+        let what = describe(pointer, &old_tree, &new_tree);
+        changes.push(Change { compatibility, at: format!("#{pointer}"), what, because, seen_in });
+    }
     if changes.is_empty() && old != new {
         changes.push(Change {
             compatibility: Compatible,

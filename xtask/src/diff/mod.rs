@@ -91,8 +91,7 @@ impl fmt::Display for Report {
             };
             writeln!(f, "\n{compatibility}: {}\n  at {}", change.what, change.at)?;
             if !change.seen_in.is_empty() {
-                let seen: Vec<_> = change.seen_in.iter().map(String::as_str).collect();
-                writeln!(f, "  in {}", seen.join(", "))?;
+                writeln!(f, "  in {}", Vec::from_iter(change.seen_in.clone()).join(", "))?;
             }
             writeln!(f, "  because {}", change.because)?;
         }
