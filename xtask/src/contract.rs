@@ -1,4 +1,4 @@
-//! `cargo xtask contract`: checks the contract and the sandbox with tools of others.
+//! `cargo xtask contract`: checks the contract and the sandbox with third-party tools.
 //!
 //! Redocly's linter and openapi-spec-validator check the contract; schemathesis tests the sandbox against the
 //! contract. They are installed from npm and `PyPI` into `target/contract`.

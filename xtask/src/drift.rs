@@ -14,12 +14,13 @@ use crate::openapi::parse;
 use check::ResponseSchema;
 
 #[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("source").required(true).args(["response", "live"]))]
 pub(crate) struct Args {
     /// A recorded response, or a folder of them (*.json)
-    #[arg(long, value_name = "FILE|FOLDER", required_unless_present = "live")]
+    #[arg(long, value_name = "FILE|FOLDER")]
     response: Option<PathBuf>,
     /// Read this connector from the API: one GET, with `BIRD_ACCESS_KEY` and `BIRD_WORKSPACE_ID`
-    #[arg(long, value_name = "CONNECTOR_ID", conflicts_with = "response")]
+    #[arg(long, value_name = "CONNECTOR_ID")]
     live: Option<String>,
     /// The operation that the responses belong to
     #[arg(long, value_name = "ID", default_value = "getConnector")]

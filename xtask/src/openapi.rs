@@ -1,6 +1,6 @@
-//! Finds schemas in the contract.
+//! Reads the contract as JSON.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::Value;
 
 /// Parses the text of the contract.
@@ -14,7 +14,7 @@ pub(crate) fn escape(name: &str) -> String {
 }
 
 /// Follows the reference at a JSON pointer, and returns where it leads.
-pub(crate) fn resolve(contract: &Value, pointer: &str) -> String {
+fn resolve(contract: &Value, pointer: &str) -> String {
     match contract.pointer(pointer).and_then(|value| value["$ref"].as_str()) {
         Some(target) => resolve(contract, target.trim_start_matches('#')),
         None => pointer.to_owned(),
@@ -43,17 +43,17 @@ pub(crate) fn success(contract: &Value, operation_id: &str) -> anyhow::Result<St
             let Some(id) = operation["operationId"].as_str() else { continue };
             known.push(id);
             if id == operation_id {
-                let responses = operation["responses"].as_object().into_iter().flatten();
-                let mut schemas =
-                    responses.filter(|(status, _)| status.starts_with('2')).map(|(status, _)| {
-                        let at = format!("/paths/{}/{method}/responses/{status}", escape(path));
-                        format!("{}/content/application~1json/schema", resolve(contract, &at))
-                    });
-                return schemas
-                    .find(|schema| contract.pointer(schema).is_some())
-                    .with_context(|| format!("{id} has no successful response with a body"));
+                for (status, _) in operation["responses"].as_object().into_iter().flatten() {
+                    let at = format!("/paths/{}/{method}/responses/{status}", escape(path));
+                    let response = resolve(contract, &at);
+                    let schema = format!("{response}/content/application~1json/schema");
+                    if status.starts_with('2') && contract.pointer(&schema).is_some() {
+                        return Ok(schema);
+                    }
+                }
+                bail!("{id} has no successful response with a body");
             }
         }
     }
-    anyhow::bail!("there is no operation {operation_id}; there are {}", known.join(", "))
+    bail!("there is no operation {operation_id}; there are {}", known.join(", "))
 }

@@ -193,6 +193,7 @@ fn verdict(pointer: &str, old: &Tree, new: &Tree, seen_in: &BTreeSet<String>) ->
     let (parent, _) = pointer.rsplit_once('/').unwrap_or_default();
     let is_new = new.has(pointer);
     let is_request = seen_in.iter().any(|user| user.ends_with(" request"));
+    let unless_gone = |because| if is_new { (Compatible, because) } else { (Breaking, GONE) };
     let breaks_if = |condition, because| (if condition { Breaking } else { Compatible }, because);
     let is_success = |user: &String| user.ends_with(" request") || user.contains(" 2");
     if !pointer.starts_with("/components/schemas/")
@@ -205,25 +206,14 @@ fn verdict(pointer: &str, old: &Tree, new: &Tree, seen_in: &BTreeSet<String>) ->
         [.., "properties", _] if is_new && new.is(pointer, "required") => {
             (Breaking, "requests and responses without it fail")
         }
-        [.., "properties" | "schemas" | "paths", _] | ["", "paths", _, _] => {
-            if is_new {
-                (Compatible, ADDITION)
-            } else {
-                (Breaking, GONE)
-            }
-        }
-        [.., "oneOf" | "anyOf" | "enum", _] => {
-            if is_new {
-                (Compatible, "enums are open")
-            } else {
-                (Breaking, GONE)
-            }
-        }
-        [.., "responses", _] if is_new => (Unknown, "the raw client decodes one success"),
-        [.., "responses", _] => (Breaking, GONE),
-        [.., "parameters", _] | [.., "parameters" | "requestBody" | "enum" | "items"] => {
+        [.., "properties", _] => unless_gone(ADDITION),
+        [.., "parameters" | "enum" | "items" | "requestBody"] | [.., "parameters", _] => {
             (Breaking, SIGNATURE)
         }
+        [.., "schemas" | "paths", _] | ["", "paths", _, _] => unless_gone(ADDITION),
+        [.., "oneOf" | "anyOf" | "enum", _] => unless_gone("enums are open"),
+        [.., "responses", _] if is_new => (Unknown, "the raw client decodes one success"),
+        [.., "responses", _] => (Breaking, GONE),
         [.., "required"] if is_request => {
             (Breaking, "requests without it are refused, or its constructor changes")
         }
