@@ -127,7 +127,7 @@ impl HandWritten {
         use_case: &str,
     ) -> anyhow::Result<String> {
         let url = format!("{}/workspaces/{workspace}/connectors", self.url);
-        let request = CreateConnector {
+        let body = CreateConnector {
             connector_template_ref: "sms-messagebird:1".to_owned(),
             name: name.to_owned(),
             arguments: Arguments {
@@ -135,22 +135,25 @@ impl HandWritten {
                 use_case_id: Some(use_case.to_owned()),
             },
         };
-        let connector = self.send(self.http.post(&url).json(&request)).await?;
-        let url = format!("{url}/{}", connector.id);
+        let request = self
+            .http
+            .post(&url)
+            .header("Authorization", format!("AccessKey {}", self.key))
+            .header("Accept", "application/json")
+            .json(&body);
+        let connector: Connector = request.send().await?.error_for_status()?.json().await?;
         for _ in 0..60 {
-            let connector = self.send(self.http.get(&url)).await?;
+            let request = self
+                .http
+                .get(format!("{url}/{}", connector.id))
+                .header("Authorization", format!("AccessKey {}", self.key))
+                .header("Accept", "application/json");
+            let connector: Connector = request.send().await?.error_for_status()?.json().await?;
             if let Some(id) = connector.channel.and_then(|channel| channel.channel_id) {
                 return Ok(id);
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         None.context("no channel")
-    }
-
-    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Connector> {
-        let request = request
-            .header("Authorization", format!("AccessKey {}", self.key))
-            .header("Accept", "application/json");
-        Ok(request.send().await?.error_for_status()?.json().await?)
     }
 }
