@@ -70,7 +70,7 @@ fn responses(root: &Path, args: &Args) -> anyhow::Result<BTreeMap<String, Vec<u8
     let Some(path) = &args.response else {
         let mut get = cargo();
         get.current_dir(root).args(["run", "--quiet", "--locked", "-p", "bird-sms"]);
-        get.args(["--example", "raw_answer", "--"]).args(&args.live);
+        get.args(["--example", "raw_response", "--"]).args(&args.live);
         return Ok(BTreeMap::from([("the response".to_owned(), output(&mut get)?)]));
     };
     let files = if path.is_dir() {
