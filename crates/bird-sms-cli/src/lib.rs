@@ -9,6 +9,7 @@ pub mod exit;
 mod batch;
 mod commands;
 mod error;
+mod json;
 mod output;
 mod progress;
 mod regular_file;
