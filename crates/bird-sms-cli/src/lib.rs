@@ -12,6 +12,7 @@ mod error;
 mod output;
 mod progress;
 mod regular_file;
+mod secret;
 mod signal;
 mod workspace;
 
