@@ -1,4 +1,4 @@
-# Installs channels as the vendor's page says, with jq to find the ids: URL INSTALLS.
+# Installs channels as the vendor's documentation shows, with jq to find the ids: URL INSTALLS.
 set -euo pipefail
 path="$1/workspaces/$BIRD_WORKSPACE_ID/connectors"
 for _ in $(seq "$2"); do

@@ -4,9 +4,9 @@ const { BIRD_WORKSPACE_ID, BIRD_ACCESS_KEY, NUMBER, USE_CASE } = process.env;
 const headers = { Authorization: `AccessKey ${BIRD_ACCESS_KEY}`, Accept: 'application/json' };
 const path = `${url}/workspaces/${BIRD_WORKSPACE_ID}/connectors`;
 
-async function json(answer) {
-  if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-  return answer.json();
+async function json(response) {
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  return response.json();
 }
 
 async function install() {

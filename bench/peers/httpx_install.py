@@ -13,7 +13,7 @@ HEADERS = {"Authorization": f"AccessKey {os.environ['BIRD_ACCESS_KEY']}", "Accep
 
 async def install(client):
     path = f"{URL}/workspaces/{WORKSPACE}/connectors"
-    answer = await client.post(
+    response = await client.post(
         path,
         json={
             "connectorTemplateRef": "sms-messagebird:1",
@@ -21,12 +21,12 @@ async def install(client):
             "arguments": {"phoneNumberId": NUMBER, "useCaseId": USE_CASE},
         },
     )
-    answer.raise_for_status()
-    connector = answer.json()["id"]
+    response.raise_for_status()
+    connector = response.json()["id"]
     while True:
-        answer = await client.get(f"{path}/{connector}")
-        answer.raise_for_status()
-        channel = answer.json().get("channel")
+        response = await client.get(f"{path}/{connector}")
+        response.raise_for_status()
+        channel = response.json().get("channel")
         if channel and channel.get("channelId"):
             return channel["channelId"]
         await asyncio.sleep(1)

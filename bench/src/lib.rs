@@ -1,59 +1,42 @@
-//! What `cargo xtask bench` measures.
+//! The programs that `cargo xtask bench` runs.
 //!
-//! One *install* is a POST that is answered 201 without a channel, and a GET that is answered with it,
-//! over connections that are kept alive on loopback. Each contender does that in its own way, and proves
-//! it with the id of the channel.
+//! An *install* is a POST with the response 201 without a channel, and a GET with the response that has the
+//! channel, over connections that are kept alive on loopback. Each contender returns the id of the channel.
+
+#![expect(clippy::missing_errors_doc, reason = "an error ends the program")]
 
 pub mod contenders;
+mod hand_written;
 pub mod server;
 
 use std::sync::Arc;
 
-use clap::{Parser, ValueEnum};
+use anyhow::{bail, ensure};
+use contenders::{BirdSms, Contender, Generated, Raw};
 use futures_util::{StreamExt, stream};
-
-use contenders::{BirdSms, Contender, Generated, HandWritten, Raw};
+use hand_written::HandWritten;
 
 /// What to measure.
-#[derive(Clone, Debug, Parser)]
+#[derive(Clone, Debug, clap::Parser)]
 pub struct Args {
-    /// Who installs
-    pub contender: Name,
-    /// Where the server is
-    #[arg(long)]
+    /// raw, hand-written, generated or bird-sms
+    pub contender: String,
+    /// The base URL of the server
     pub url: String,
-    /// How many installs
-    #[arg(long)]
+    /// The number of installs
     pub installs: usize,
-    /// How many of them at a time
-    #[arg(long, default_value_t = 1)]
+    /// The number of installs at a time
     pub concurrency: usize,
 }
 
-/// A contender in Rust.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Name {
-    /// A request written by hand to a socket, and a scan for the id
-    Raw,
-    /// reqwest and serde, as people write it
-    HandWritten,
-    /// The generated client alone
-    Generated,
-    /// bird-sms
-    BirdSms,
-}
-
 /// Runs the installs of a contender.
-///
-/// # Errors
-///
-/// When one of them fails.
 pub async fn run(args: &Args) -> anyhow::Result<()> {
-    match args.contender {
-        Name::Raw => Raw::run(args).await,
-        Name::HandWritten => installs::<HandWritten>(args).await,
-        Name::Generated => installs::<Generated>(args).await,
-        Name::BirdSms => installs::<BirdSms>(args).await,
+    match args.contender.as_str() {
+        "raw" => installs::<Raw>(args).await,
+        "hand-written" => installs::<HandWritten>(args).await,
+        "generated" => installs::<Generated>(args).await,
+        "bird-sms" => installs::<BirdSms>(args).await,
+        other => bail!("there is no contender {other}"),
     }
 }
 
@@ -67,7 +50,7 @@ async fn installs<C: Contender>(args: &Args) -> anyhow::Result<()> {
         })
         .buffer_unordered(args.concurrency);
     while let Some(channel_id) = installs.next().await {
-        anyhow::ensure!(channel_id? == server::CHANNEL, "another channel");
+        ensure!(channel_id? == server::CHANNEL, "another channel");
     }
     Ok(())
 }

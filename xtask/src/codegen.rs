@@ -1,114 +1,121 @@
-//! `cargo xtask codegen`: rewrites what is derived from other files, or tells what is stale.
+//! `cargo xtask codegen`: rewrites the files that are derived from others, or reports stale files.
 
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use similar::TextDiff;
 
-use crate::derived::{DERIVED, Sources};
+use crate::derived::{Derived, derive};
 
-/// The command that mends what [`check`] finds.
-const MEND: &str = "cargo xtask codegen";
-
-/// What became of the derived files.
-#[derive(Debug, Default)]
-pub(crate) struct Written {
-    pub(crate) paths: Vec<&'static str>,
-    /// Why others could not be derived.
-    pub(crate) problems: Vec<String>,
-}
-
-/// Rewrites every derived file that is stale. One that cannot be derived does not keep the others from
-/// being written.
-pub(crate) fn write(root: &Path) -> anyhow::Result<Written> {
-    let sources = Sources::of(root)?;
-    let mut written = Written::default();
-    for derived in &DERIVED {
-        let path = root.join(derived.path);
-        let content = match derived.content(&sources) {
-            Ok(content) => content,
-            Err(error) => {
-                written.problems.push(format!("{error:#}"));
-                continue;
-            }
-        };
-        if fs::read_to_string(&path).is_ok_and(|old| old == content) {
-            continue;
-        }
+/// Rewrites every stale file. A file that cannot be derived does not keep the others from being written.
+pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
+    let problems = each_stale(root, |derived, _| {
+        let path = root.join(&derived.path);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
-        written.paths.push(derived.path);
-    }
-    Ok(written)
+        fs::write(&path, &derived.content)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        println!("wrote {}", derived.path);
+        Ok(())
+    })?;
+    ensure!(problems.is_empty(), "{}", problems.join("\nerror: "));
+    Ok(())
 }
 
-/// A unified diff of every derived file that is stale, with the command that mends it, and why others
-/// cannot be derived; empty when all is well. Changes nothing.
-pub(crate) fn check(root: &Path) -> anyhow::Result<String> {
-    let sources = Sources::of(root)?;
+/// Prints what is stale, and returns whether nothing is.
+pub(crate) fn check(root: &Path) -> anyhow::Result<bool> {
+    let report = stale(root)?;
+    print!("{report}");
+    Ok(report.is_empty())
+}
+
+/// Returns a unified diff of every stale file with the command that updates it, and why other files cannot
+/// be derived.
+fn stale(root: &Path) -> anyhow::Result<String> {
     let mut report = String::new();
-    for derived in &DERIVED {
-        let content = match derived.content(&sources) {
-            Ok(content) => content,
-            Err(error) => {
-                writeln!(report, "{error:#}")?;
-                continue;
-            }
-        };
-        // A file that is missing differs like an empty one.
-        let old = fs::read_to_string(root.join(derived.path)).unwrap_or_default();
-        if old == content {
-            continue;
-        }
-        let (from, to) = (format!("a/{}", derived.path), format!("b/{}", derived.path));
-        let diff = TextDiff::from_lines(&old, &content);
+    let problems = each_stale(root, |Derived { path, content }, old| {
+        let diff = TextDiff::from_lines(old, content);
+        let (from, to) = (format!("a/{path}"), format!("b/{path}"));
         report.push_str(&diff.unified_diff().header(&from, &to).to_string());
-        writeln!(report, "{} is stale; run `{MEND}`", derived.path)?;
-    }
+        Ok(writeln!(report, "{path} is stale; run `cargo xtask codegen`")?)
+    })?;
+    report.extend(problems.iter().map(|problem| format!("error: {problem}\n")));
     Ok(report)
+}
+
+/// Visits the stale files with their old content, and returns why other files cannot be derived.
+fn each_stale(
+    root: &Path,
+    mut visit: impl FnMut(&Derived, &str) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for derived in derive(root)? {
+        match derived {
+            Ok(derived) => {
+                // A missing file is like an empty one.
+                let old = fs::read_to_string(root.join(&derived.path)).unwrap_or_default();
+                if old != derived.content {
+                    visit(&derived, &old)?;
+                }
+            }
+            Err(error) => problems.push(format!("{error:#}")),
+        }
+    }
+    Ok(problems)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A folder with what other files are derived from, and the README with nothing in its sections.
+    fn root() -> std::path::PathBuf {
+        crate::root().unwrap()
+    }
+
+    /// A folder with the files that others are derived from, and a README with an empty section.
     fn only_sources() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let examples = "crates/bird-sms/examples";
-        fs::create_dir_all(folder.path().join(examples)).unwrap();
-        for file in ["openapi.yaml", &format!("{examples}/readme.rs")] {
-            fs::copy(crate::root().join(file), folder.path().join(file)).unwrap();
-        }
+        fs::copy(root().join("openapi.yaml"), folder.path().join("openapi.yaml")).unwrap();
         let readme = "a\n<!-- derived: exit-codes -->\n<!-- /derived -->\nb\n";
         fs::write(folder.path().join("README.md"), readme).unwrap();
         folder
     }
 
     #[test]
-    fn what_is_derived_is_up_to_date() {
-        let report = check(&crate::root()).unwrap();
-        assert!(report.is_empty(), "{report}");
+    fn derived_files_are_up_to_date() {
+        assert_eq!(stale(&root()).unwrap(), "");
     }
 
     #[test]
-    fn a_file_that_is_missing_or_old_is_stale_and_writing_mends_it() {
-        let folder = only_sources();
-        let report = check(folder.path()).unwrap();
-        for derived in &DERIVED {
-            let line = format!("{} is stale; run `cargo xtask codegen`", derived.path);
-            assert!(report.contains(&line), "{line}");
-            let exists = folder.path().join(derived.path).exists();
-            assert_eq!(exists, derived.path == "README.md", "a check writes nothing");
+    fn no_file_of_a_derived_folder_is_left_over() {
+        let derived: Vec<_> =
+            derive(&root()).unwrap().map(|derived| derived.unwrap().path).collect();
+        for folder in ["crates/bird-sms-cli/man", "crates/bird-sms-cli/completions"] {
+            for file in fs::read_dir(root().join(folder)).unwrap() {
+                let path = format!("{folder}/{}", file.unwrap().file_name().to_string_lossy());
+                assert!(derived.contains(&path), "{path}");
+            }
         }
-        let written = write(folder.path()).unwrap();
-        assert_eq!((written.paths.len(), written.problems.len()), (DERIVED.len(), 0));
-        assert_eq!(check(folder.path()).unwrap(), "");
-        assert!(write(folder.path()).unwrap().paths.is_empty(), "nothing is written twice");
+    }
+
+    #[test]
+    fn a_missing_or_old_file_is_stale_until_it_is_written() {
+        let folder = only_sources();
+        let report = stale(folder.path()).unwrap();
+        for derived in derive(&root()).unwrap() {
+            let path = derived.unwrap().path;
+            let line = format!("\n{path} is stale; run `cargo xtask codegen`\n");
+            assert!(report.contains(&line), "{path}");
+            let exists = folder.path().join(&path).exists();
+            assert_eq!(exists, path == "README.md", "a check writes nothing");
+        }
+        write(folder.path()).unwrap();
+        assert_eq!(stale(folder.path()).unwrap(), "");
+        let readme = fs::read_to_string(folder.path().join("README.md")).unwrap();
+        assert!(readme.starts_with("a\n") && readme.contains("| exit code |"), "{readme}");
     }
 
     #[test]
@@ -121,23 +128,22 @@ mod tests {
         let region = "        region:\n          type: string\n";
         let color = "        color:\n          type: string\n          description: New.\n";
         fs::write(&path, contract.replacen(region, &format!("{color}{region}"), 1)).unwrap();
-        let report = check(folder.path()).unwrap();
+        let report = stale(folder.path()).unwrap();
         assert!(report.contains("--- a/crates/bird-api/generated/client.rs"), "{report}");
-        assert!(
-            report.contains("+        pub color: ::std::option::Option<::std::string::String>,"),
-            "{report}"
-        );
+        let field = "+        pub color: ::std::option::Option<::std::string::String>,";
+        assert!(report.contains(field), "{report}");
     }
 
     #[test]
-    fn what_cannot_be_derived_is_told_and_the_rest_is_written() {
+    fn a_file_that_cannot_be_derived_is_reported_and_the_others_are_written() {
         let folder = only_sources();
         fs::write(folder.path().join("openapi.yaml"), "paths: [").unwrap();
-        let written = write(folder.path()).unwrap();
-        let [client, json] = &written.problems[..] else { panic!("{written:?}") };
-        assert!(client.contains("cannot derive crates/bird-api/generated/client.rs"), "{client}");
-        assert!(json.contains("cannot derive crates/bird-sandbox/openapi.json"), "{json}");
-        assert_eq!(written.paths.len(), DERIVED.len() - 2);
-        assert!(check(folder.path()).unwrap().contains(client.as_str()));
+        let error = write(folder.path()).unwrap_err().to_string();
+        for path in ["crates/bird-api/generated/client.rs", "crates/bird-sandbox/openapi.json"] {
+            assert!(error.contains(&format!("cannot derive {path}: ")), "{error}");
+            assert!(!folder.path().join(path).exists());
+        }
+        assert!(folder.path().join("docs/cli.md").exists());
+        assert!(stale(folder.path()).unwrap().contains(error.lines().next().unwrap()));
     }
 }

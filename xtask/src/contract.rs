@@ -1,20 +1,20 @@
-//! `cargo xtask contract`: the contract and the sandbox under independent eyes.
+//! `cargo xtask contract`: checks the contract and the sandbox with third-party tools.
 //!
-//! Redocly's linter and openapi-spec-validator read the contract; schemathesis holds the sandbox against
-//! it. They are installed into `target/contract`, from npm and `PyPI`, in the versions below.
+//! Redocly's linter and openapi-spec-validator check the contract; schemathesis tests the sandbox against the
+//! contract. They are installed from npm and `PyPI` into `target/contract`.
 
-use std::io::{BufRead, BufReader};
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use anyhow::Context;
 
-use crate::command::{cargo, succeed};
+use crate::command::{Server, build, succeed};
 
 const REDOCLY: &str = "@redocly/cli@2.77.0";
-const PYTHON_TOOLS: [&str; 2] = ["schemathesis==4.32.5", "openapi-spec-validator==0.9.0"];
+const PYTHON_TOOLS: &str = "schemathesis==4.32.5 openapi-spec-validator==0.9.0";
 
-/// Runs all three; fails with the first that finds something.
+/// Runs the tools, and fails with the first that finds something.
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let tools = root.join("target/contract");
     install(&tools)?;
@@ -22,7 +22,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
 
     heading("redocly lint");
     let mut lint = Command::new(tools.join("node_modules/.bin/redocly"));
-    // In the folder of the tools: the linter would take a configuration from the current one.
+    // The linter reads a configuration in the current folder.
     lint.env("REDOCLY_TELEMETRY", "off").current_dir(&tools).args(["lint", "--max-problems=100"]);
     succeed(lint.arg(&contract))?;
 
@@ -30,71 +30,38 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     succeed(Command::new(tools.join("venv/bin/openapi-spec-validator")).arg(&contract))?;
 
     heading("schemathesis against the sandbox");
-    let sandbox = Sandbox::start(root)?;
+    let program = build(root, "bird-sms", &["-p", "bird-sms-cli"])?;
+    let mut sandbox = Command::new(program);
+    let sandbox = Server::start(sandbox.args(["sandbox", "--provisioning-delay", "0s"]), 3)?;
+    let exports = sandbox.lines.iter().map(|line| {
+        let export = line.strip_prefix("export ").and_then(|line| line.split_once('='));
+        export.with_context(|| format!("not an export: {line}"))
+    });
+    let exports = exports.collect::<anyhow::Result<BTreeMap<_, _>>>()?;
+    let url = exports.get("BIRD_API_URL").context("the sandbox does not export its URL")?;
     let mut test = Command::new(tools.join("venv/bin/schemathesis"));
     test.arg("--config-file")
         .arg(root.join("contract/schemathesis.toml"))
         .arg("run")
         .arg(&contract);
-    test.args(["--url", &sandbox.url, "--phases", "examples,coverage,fuzzing,stateful"]);
-    test.envs(sandbox.exports.iter().map(|(name, value)| (name, value)));
-    // Its own folders for examples and reports.
-    succeed(test.current_dir(&tools))
+    test.args(["--url", url, "--phases", "examples,coverage,fuzzing,stateful"]);
+    // schemathesis writes folders for examples and reports.
+    succeed(test.envs(exports).current_dir(&tools))
 }
 
 fn install(tools: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(tools)?;
-    let wanted = format!("{REDOCLY} {}", PYTHON_TOOLS.join(" "));
+    let script = format!(
+        "npm install --no-audit --no-fund --prefix . {REDOCLY} && \
+         python3 -m venv venv && venv/bin/pip install --quiet {PYTHON_TOOLS}"
+    );
     let stamp = tools.join("installed");
-    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == script) {
         return Ok(());
     }
-    heading(&format!("installing {wanted} into {}", tools.display()));
-    let mut npm = Command::new("npm");
-    npm.args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(tools).arg(REDOCLY);
-    succeed(&mut npm)?;
-    let venv = tools.join("venv");
-    succeed(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    let mut pip = Command::new(venv.join("bin/pip"));
-    succeed(pip.args(["install", "--quiet"]).args(PYTHON_TOOLS))?;
-    Ok(std::fs::write(stamp, wanted)?)
-}
-
-/// `bird-sms sandbox` in a process of its own, until it is dropped.
-struct Sandbox {
-    process: Child,
-    url: String,
-    exports: Vec<(String, String)>,
-}
-
-impl Sandbox {
-    fn start(root: &Path) -> anyhow::Result<Self> {
-        succeed(cargo().current_dir(root).args(["build", "--locked", "-p", "bird-sms-cli"]))?;
-        let process = Command::new(root.join("target/debug/bird-sms"))
-            .args(["sandbox", "--provisioning-delay", "0s"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start the sandbox")?;
-        let mut sandbox = Self { process, url: String::new(), exports: Vec::new() };
-        let stdout = sandbox.process.stdout.take().context("the sandbox has no stdout")?;
-        for line in BufReader::new(stdout).lines().take(3) {
-            let line = line?;
-            let export = line.strip_prefix("export ").and_then(|line| line.split_once('='));
-            let (name, value) = export.with_context(|| format!("not an export: {line}"))?;
-            if name == "BIRD_API_URL" {
-                value.clone_into(&mut sandbox.url);
-            }
-            sandbox.exports.push((name.to_owned(), value.to_owned()));
-        }
-        Ok(sandbox)
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+    heading(&format!("installing the tools into {}", tools.display()));
+    succeed(Command::new("sh").current_dir(tools).args(["-c", &script]))?;
+    Ok(std::fs::write(stamp, script)?)
 }
 
 fn heading(text: &str) {

@@ -1,179 +1,107 @@
-//! The files that are derived from others: one list, so that none is forgotten.
+//! The files that are derived from others.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::Context;
 
-use crate::command::{cargo, output};
-use crate::schema::parse;
+use crate::command::{build, output};
+use crate::openapi::parse;
 
 /// A file that is derived from others.
+#[derive(Debug)]
 pub(crate) struct Derived {
-    /// Where it is, from the root of the workspace.
-    pub(crate) path: &'static str,
-    from: From,
+    /// The path from the root of the workspace.
+    pub(crate) path: String,
+    pub(crate) content: String,
 }
 
-/// What a file is derived from.
-#[derive(Clone, Copy)]
-enum From {
-    /// `openapi.yaml`, by the generator.
-    Generator,
-    /// `openapi.yaml`, as it is.
-    Copy,
-    /// `openapi.yaml`, as JSON.
-    Json,
-    /// The arguments of the command, as `crates/bird-sms-cli/examples/manual.rs` prints it.
-    Command,
-    /// Itself, with the sections between its marks taken from elsewhere.
-    Sections,
+/// Derives all files below `root`, each when the iterator reaches it.
+///
+/// What needs the command to build comes last: the command may build only after the files that are derived
+/// from the contract have been written.
+pub(crate) fn derive(
+    root: &Path,
+) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Derived>> + '_> {
+    let contract = read(root, "openapi.yaml")?;
+    let json = parse(&contract)
+        .and_then(|contract| Ok(format!("{}\n", serde_json::to_string_pretty(&contract)?)));
+    let from_contract = [
+        // Reviewers see a change of the contract as a change of Rust code; also the client of builds
+        // without the feature `codegen`.
+        (
+            "crates/bird-api/generated/client.rs",
+            bird_codegen::generate(&contract).map_err(Into::into),
+        ),
+        // The sandbox reads the contract at run time, and has no parser for YAML.
+        ("crates/bird-sandbox/openapi.json", json),
+        // A package contains no files from outside its own folder.
+        ("crates/bird-api/openapi.yaml", Ok(contract)),
+    ];
+    let from_contract = from_contract.into_iter().map(|(path, content)| {
+        let content = content.with_context(|| format!("cannot derive {path}"))?;
+        Ok(Derived { path: path.to_owned(), content })
+    });
+    let from_command = std::iter::once_with(|| match from_command(root) {
+        Ok(files) => files.into_iter().map(Ok).collect(),
+        Err(error) => {
+            vec![Err(error.context("cannot derive README.md, the manual and the completions"))]
+        }
+    });
+    Ok(from_contract.chain(from_command.flatten()))
 }
 
-const fn derived(path: &'static str, from: From) -> Derived {
-    Derived { path, from }
+/// Derives the files that the command prints, and the README, which quotes the command and the examples.
+fn from_command(root: &Path) -> anyhow::Result<Vec<Derived>> {
+    // With the features of the whole workspace, as the tests are built.
+    let manual = build(&crate::root()?, "manual", &["--workspace", "--example", "manual"])?;
+    let mut files: BTreeMap<String, String> =
+        serde_json::from_slice(&output(&mut Command::new(manual))?)?;
+    let readme = fill_sections(&read(root, "README.md")?, |name| match name.split_once(' ') {
+        Some((file, part)) => quote(root, file, part),
+        None => files
+            .get(&format!("README.md#{name}"))
+            .cloned()
+            .with_context(|| format!("the command has no section {name}")),
+    })?;
+    files.retain(|path, _| !path.contains('#'));
+    files.insert("README.md".to_owned(), readme);
+    Ok(files.into_iter().map(|(path, content)| Derived { path, content }).collect())
 }
 
-/// All of them. What needs the command to build comes last, so that a contract with which it does not
-/// build yet is generated from all the same.
-pub(crate) const DERIVED: [Derived; 15] = [
-    // Reviewed as a change of Rust code, and built without the feature `codegen`.
-    derived("crates/bird-api/generated/client.rs", From::Generator),
-    // A package has nothing from above its own folder.
-    derived("crates/bird-api/openapi.yaml", From::Copy),
-    // Read at run time, where a parser of YAML would be one more part.
-    derived("crates/bird-sandbox/openapi.json", From::Json),
-    derived("docs/cli.md", From::Command),
-    derived("crates/bird-sms-cli/completions/_bird-sms", From::Command),
-    derived("crates/bird-sms-cli/completions/bird-sms.bash", From::Command),
-    derived("crates/bird-sms-cli/completions/bird-sms.fish", From::Command),
-    derived("crates/bird-sms-cli/man/bird-sms.1", From::Command),
-    derived("crates/bird-sms-cli/man/bird-sms-batch.1", From::Command),
-    derived("crates/bird-sms-cli/man/bird-sms-completions.1", From::Command),
-    derived("crates/bird-sms-cli/man/bird-sms-connector.1", From::Command),
-    derived("crates/bird-sms-cli/man/bird-sms-install.1", From::Command),
-    derived("crates/bird-sms-cli/man/bird-sms-sandbox.1", From::Command),
-    derived("crates/bird-sms-cli/man/bird-sms-wait.1", From::Command),
-    derived("README.md", From::Sections),
-];
-
-/// What files are derived from.
-pub(crate) struct Sources {
-    root: PathBuf,
-    contract: String,
-    command: OnceCell<Result<BTreeMap<String, String>, String>>,
-}
-
-impl Sources {
-    pub(crate) fn of(root: &Path) -> anyhow::Result<Self> {
-        let path = root.join("openapi.yaml");
-        let contract = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(Self { root: root.to_owned(), contract, command: OnceCell::new() })
-    }
-
-    /// What the command says of itself, by path.
-    pub(crate) fn command(&self) -> anyhow::Result<&BTreeMap<String, String>> {
-        let files = self.command.get_or_init(|| manual().map_err(|error| format!("{error:#}")));
-        files.as_ref().map_err(|error| {
-            anyhow::anyhow!("the command, which says what is in it, does not build: {error}")
-        })
-    }
-
-    /// What a section between marks has to hold: a part of a Rust file, as Markdown, or what the command
-    /// says.
-    fn section(&self, name: &str) -> anyhow::Result<String> {
-        let Some((file, part)) = name.split_once(' ') else {
-            let text = self.command()?.get(&format!("README.md#{name}"));
-            return Ok(text.with_context(|| format!("there is no section {name}"))?.clone());
-        };
-        let code = std::fs::read_to_string(self.root.join(file))
-            .with_context(|| format!("cannot read {file}"))?;
-        let (start, end) = (format!("// [{part}]\n"), format!("// [/{part}]"));
-        let part = code
-            .split_once(&start)
-            .and_then(|(_, rest)| rest.split_once(&end))
-            .map(|(part, _)| part)
-            .with_context(|| format!("{file} has no part {part}"))?;
-        let depth = part.len() - part.trim_start_matches(' ').len();
-        let lines = part.lines().map(|line| line.get(depth..).unwrap_or_default());
-        Ok(format!("```rust\n{}\n```\n", lines.collect::<Vec<_>>().join("\n").trim_end()))
-    }
-}
-
-impl Derived {
-    /// What the file has to hold.
-    pub(crate) fn content(&self, sources: &Sources) -> anyhow::Result<String> {
-        let content = match self.from {
-            From::Generator => bird_codegen::generate(&sources.contract).map_err(Into::into),
-            From::Copy => Ok(sources.contract.clone()),
-            From::Json => parse(&sources.contract)
-                .and_then(|contract| Ok(format!("{}\n", serde_json::to_string_pretty(&contract)?))),
-            From::Command => sources.command().and_then(|files| {
-                files.get(self.path).cloned().context("the command does not say what is in it")
-            }),
-            From::Sections => std::fs::read_to_string(sources.root.join(self.path))
-                .map_err(Into::into)
-                .and_then(|text| sections(&text, sources)),
-        };
-        content.with_context(|| format!("cannot derive {}", self.path))
-    }
-}
-
-/// The text with each section between its marks as it has to be.
-fn sections(text: &str, sources: &Sources) -> anyhow::Result<String> {
+/// Replaces the content of each section between marks.
+fn fill_sections(
+    text: &str,
+    section: impl Fn(&str) -> anyhow::Result<String>,
+) -> anyhow::Result<String> {
     const START: &str = "<!-- derived: ";
     const END: &str = "<!-- /derived -->";
     let mut parts = text.split(START);
-    let mut whole = parts.next().unwrap_or_default().to_owned();
+    let mut filled = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let (name, rest) = part.split_once(" -->\n").context("a mark has no end")?;
-        let (_, rest) = rest.split_once(END).with_context(|| format!("{name} has no end"))?;
-        for piece in [START, name, " -->\n", &sources.section(name)?, END, rest] {
-            whole.push_str(piece);
-        }
+        let (name, rest) = part.split_once(" -->\n").context("a mark of a section has no end")?;
+        let (_, rest) =
+            rest.split_once(END).with_context(|| format!("the section {name} has no end"))?;
+        filled.extend([START, name, " -->\n", &section(name)?, END, rest]);
     }
-    Ok(whole)
+    Ok(filled)
 }
 
-/// Builds and runs the example that tells what is derived from the command.
-fn manual() -> anyhow::Result<BTreeMap<String, String>> {
-    // With the features of the whole workspace, as the tests are built.
-    let args =
-        ["build", "--workspace", "--locked", "--example", "manual", "--message-format", "json"];
-    let messages = output(cargo().current_dir(crate::root()).arg("--quiet").args(args))?;
-    let executable = serde_json::Deserializer::from_slice(&messages)
-        .into_iter::<serde_json::Value>()
-        .filter_map(Result::ok)
-        .find_map(|message| Some(message["executable"].as_str()?.to_owned()))
-        .context("cargo does not say where the example is")?;
-    let json = output(&mut std::process::Command::new(executable))?;
-    Ok(serde_json::from_slice(&json)?)
+/// Returns a part of a Rust file as Markdown.
+fn quote(root: &Path, file: &str, part: &str) -> anyhow::Result<String> {
+    let code = read(root, file)?;
+    let (start, end) = (format!("// [{part}]\n"), format!("// [/{part}]"));
+    let part = code
+        .split_once(&start)
+        .and_then(|(_, rest)| rest.split_once(&end))
+        .map(|(part, _)| part)
+        .with_context(|| format!("{file} has no part {part}"))?;
+    let indent = part.len() - part.trim_start_matches(' ').len();
+    let lines = part.lines().map(|line| line.get(indent..).unwrap_or_default());
+    Ok(format!("```rust\n{}\n```\n", lines.collect::<Vec<_>>().join("\n").trim_end()))
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn every_file_that_the_command_tells_of_is_in_the_list() {
-        let sources = Sources::of(&crate::root()).unwrap();
-        let told: BTreeSet<_> = sources.command().unwrap().keys().map(String::as_str).collect();
-        let told: BTreeSet<_> = told.into_iter().filter(|path| !path.contains('#')).collect();
-        let listed = DERIVED.iter().filter(|derived| matches!(derived.from, From::Command));
-        assert_eq!(told, listed.map(|derived| derived.path).collect());
-    }
-
-    #[test]
-    fn no_file_of_a_derived_folder_is_left_over() {
-        for folder in ["crates/bird-sms-cli/man", "crates/bird-sms-cli/completions"] {
-            for file in std::fs::read_dir(crate::root().join(folder)).unwrap() {
-                let path = format!("{folder}/{}", file.unwrap().file_name().to_string_lossy());
-                assert!(DERIVED.iter().any(|derived| derived.path == path), "{path}");
-            }
-        }
-    }
+fn read(root: &Path, file: &str) -> anyhow::Result<String> {
+    std::fs::read_to_string(root.join(file)).with_context(|| format!("cannot read {file}"))
 }

@@ -1,88 +1,60 @@
-//! `cargo xtask drift`: the contract against what the API really answers.
+//! `cargo xtask drift`: compares responses of the API with the contract.
+
+mod check;
+mod redact;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
-use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::{Map, Value};
-use uuid::Uuid;
+use anyhow::{Context, ensure};
+use serde_json::Value;
 
 use crate::command::{cargo, output};
-use crate::redact::redacted;
-use crate::schema::{Additional, Shape, escaped, operations, parse};
+use crate::openapi::parse;
+use check::ResponseSchema;
 
-/// Where an answer comes from.
-pub(crate) enum Source {
-    /// A file with one, or a folder of files.
-    Recorded(PathBuf),
-    /// A GET, of this connector.
-    Live(String),
-}
-
-/// Something in an answer that the contract does not say.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Finding {
-    /// Where in the answer, as a JSON pointer.
-    pub(crate) pointer: String,
-    pub(crate) kind: Kind,
-    pub(crate) what: String,
-    /// Where in the contract, as a JSON pointer, something should be said.
-    pub(crate) at: String,
-    /// What to say there, as YAML.
-    pub(crate) suggestion: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Kind {
-    UnknownField,
-    OtherType,
-    Missing,
-    NewValue,
-    Null,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {}", self.pointer, self.what)?;
-        writeln!(f, "  in the contract, at {}:", self.at)?;
-        for line in self.suggestion.lines() {
-            writeln!(f, "    {line}")?;
-        }
-        Ok(())
-    }
-}
-
-/// Compares answers with the contract, and returns whether anything was found.
-pub(crate) fn run(
-    root: &Path,
-    operation: &str,
-    source: &Source,
-    record: Option<&Path>,
+#[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("source").required(true).args(["response", "live"]))]
+pub(crate) struct Args {
+    /// A recorded response, or a folder of them (*.json)
+    #[arg(long, value_name = "FILE|FOLDER")]
+    response: Option<PathBuf>,
+    /// Read this connector from the API: one GET, with `BIRD_ACCESS_KEY` and `BIRD_WORKSPACE_ID`
+    #[arg(long, value_name = "CONNECTOR_ID")]
+    live: Option<String>,
+    /// The operation that the responses belong to
+    #[arg(long, value_name = "ID", default_value = "getConnector")]
+    operation: String,
+    /// Save the responses here, for the tests to decode (contract/responses)
+    #[arg(long, value_name = "FOLDER")]
+    record: Option<PathBuf>,
+    /// Whether saved responses keep only what cannot identify a customer
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     redact: bool,
+    /// Print JSON
+    #[arg(long)]
     json: bool,
-) -> anyhow::Result<bool> {
+}
+
+/// Prints the differences between responses and the contract, and returns whether there are none.
+pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
     let contract = parse(&std::fs::read_to_string(root.join("openapi.yaml"))?)?;
-    let shape = success(&contract, operation)?;
-    let mut found = BTreeMap::new();
-    for (name, answer) in answers(root, source)? {
-        let answer: Value =
-            serde_json::from_slice(&answer).with_context(|| format!("{name} is not JSON"))?;
-        found.insert(name, findings(&shape, &answer));
-        if let Some(folder) = record {
-            let answer = if redact { redacted(&answer, &shape) } else { answer };
-            let path = write(folder, operation, &answer)?;
+    let schema = ResponseSchema::new(&contract, &args.operation)?;
+    let mut all = BTreeMap::new();
+    for (name, response) in responses(root, args)? {
+        let response: Value =
+            serde_json::from_slice(&response).with_context(|| format!("{name} is not JSON"))?;
+        all.insert(name, schema.findings(&response));
+        if let Some(folder) = &args.record {
+            let response = if args.redact { redact::redact(&response) } else { response };
+            let path = save(folder, &args.operation, &response)?;
             eprintln!("recorded {}", path.display());
         }
     }
-    if json {
-        println!("{}", serde_json::to_string_pretty(&found)?);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&all)?);
     } else {
-        for (name, findings) in &found {
+        for (name, findings) in &all {
             let plural = if findings.len() == 1 { "" } else { "s" };
             println!("{name}: {} finding{plural}", findings.len());
             for finding in findings {
@@ -90,385 +62,127 @@ pub(crate) fn run(
             }
         }
     }
-    Ok(found.values().any(|findings| !findings.is_empty()))
+    Ok(all.values().all(Vec::is_empty))
 }
 
-/// The shape of the success of an operation.
-fn success(contract: &Value, operation: &str) -> anyhow::Result<Shape> {
-    let mut operations = operations(contract)?;
-    let known = operations.keys().cloned().collect::<Vec<_>>().join(", ");
-    let operation = operations
-        .remove(operation)
-        .with_context(|| format!("there is no operation {operation}; there are {known}"))?;
-    let mut answers = operation.answers.into_iter();
-    let success = answers.find_map(|(status, shape)| shape.filter(|_| status.starts_with('2')));
-    success.context("the operation has no success with a body")
-}
-
-/// The answers by name.
-fn answers(root: &Path, source: &Source) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
-    let path = match source {
-        Source::Live(id) => {
-            let mut get = cargo();
-            get.current_dir(root).args(["run", "--quiet", "--locked", "-p", "bird-sms"]);
-            get.args(["--example", "raw_answer", "--", id]);
-            return Ok(BTreeMap::from([("the answer".to_owned(), output(&mut get)?)]));
-        }
-        Source::Recorded(path) => path,
+/// Returns the bytes of the responses, by a name for the report.
+fn responses(root: &Path, args: &Args) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+    let Some(path) = &args.response else {
+        let mut get = cargo();
+        get.current_dir(root).args(["run", "--quiet", "--locked", "-p", "bird-sms"]);
+        get.args(["--example", "raw_response", "--"]).args(&args.live);
+        return Ok(BTreeMap::from([("the response".to_owned(), output(&mut get)?)]));
     };
-    let mut answers = BTreeMap::new();
     let files = if path.is_dir() {
         let entries = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path()));
-        entries.collect::<anyhow::Result<BTreeSet<_>>>()?
+        let mut files = entries.collect::<anyhow::Result<BTreeSet<_>>>()?;
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+        files
     } else {
         BTreeSet::from([path.clone()])
     };
-    for file in files.iter().filter(|file| *file == path || has_extension(file, "json")) {
-        let bytes =
-            std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        answers.insert(file.display().to_string(), bytes);
-    }
-    if answers.is_empty() {
-        bail!("{} has no answers (*.json)", path.display());
-    }
-    Ok(answers)
+    ensure!(!files.is_empty(), "{} has no responses (*.json)", path.display());
+    let read = |file: PathBuf| {
+        let name = file.display().to_string();
+        let bytes = std::fs::read(file).with_context(|| format!("cannot read {name}"))?;
+        Ok((name, bytes))
+    };
+    files.into_iter().map(read).collect()
 }
 
-fn has_extension(path: &Path, extension: &str) -> bool {
-    path.extension().is_some_and(|found| found == extension)
-}
-
-fn write(folder: &Path, operation: &str, answer: &Value) -> anyhow::Result<PathBuf> {
+/// Writes a response to the first free name, unless a file with this content exists.
+fn save(folder: &Path, operation: &str, response: &Value) -> anyhow::Result<PathBuf> {
     std::fs::create_dir_all(folder)?;
-    let mut text = serde_json::to_string_pretty(answer)?;
-    text.push('\n');
-    let paths = (1..).map(|nth| folder.join(format!("{operation}-{nth}.json")));
-    for path in paths {
+    let text = format!("{}\n", serde_json::to_string_pretty(response)?);
+    let mut number = 1;
+    loop {
+        let path = folder.join(format!("{operation}-{number}.json"));
         match std::fs::read_to_string(&path) {
             Ok(recorded) if recorded == text => return Ok(path),
-            Ok(_) => {}
+            Ok(_) => number += 1,
             Err(_) => {
-                std::fs::write(&path, text)?;
+                std::fs::write(&path, text)
+                    .with_context(|| format!("cannot write {}", path.display()))?;
                 return Ok(path);
             }
         }
     }
-    unreachable!("some number is free")
-}
-
-/// What the answer has that the shape does not say.
-pub(crate) fn findings(shape: &Shape, answer: &Value) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    look(shape, answer, "", &mut findings);
-    findings.sort();
-    findings
-}
-
-fn look(shape: &Shape, value: &Value, pointer: &str, findings: &mut Vec<Finding>) {
-    let mut find = |kind, what, suggestion: &Value| {
-        let pointer = if pointer.is_empty() { "/" } else { pointer };
-        findings.push(Finding {
-            pointer: pointer.to_owned(),
-            kind,
-            what,
-            at: format!("#{}", shape.at),
-            suggestion: yaml(suggestion),
-        });
-    };
-    if value.is_null() {
-        if !shape.nullable {
-            find(
-                Kind::Null,
-                "null, where the contract allows none".to_owned(),
-                &json_object("nullable", true),
-            );
-        }
-        return;
-    }
-    if !shape.alternatives.is_empty() {
-        // An alternative that fits is taken; of several that fit the one with the fewest findings.
-        let fitting = shape.alternatives.values().filter(|shape| fits(shape, value));
-        let best = fitting.map(|shape| {
-            let mut findings = Vec::new();
-            look(shape, value, pointer, &mut findings);
-            findings
-        });
-        match best.min_by_key(Vec::len) {
-            Some(best) => findings.extend(best),
-            None => find(Kind::OtherType, other_type(shape, value), &guess(value)),
-        }
-        return;
-    }
-    if !fits(shape, value) {
-        find(Kind::OtherType, other_type(shape, value), &guess(value));
-        return;
-    }
-    if let Some(values) = &shape.values
-        && !values.contains(value)
-    {
-        let all: Vec<_> = values.iter().chain([value]).cloned().collect();
-        let what = format!("the value {value}, which the contract does not list");
-        find(Kind::NewValue, what, &json_object("enum", all));
-    }
-    match value {
-        Value::Object(object) => fields(shape, object, pointer, findings),
-        Value::Array(items) => {
-            for (nth, item) in items.iter().enumerate() {
-                if let Some(shape) = &shape.items {
-                    look(shape, item, &format!("{pointer}/{nth}"), findings);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn fields(shape: &Shape, object: &Map<String, Value>, pointer: &str, findings: &mut Vec<Finding>) {
-    for (name, value) in object {
-        let below = format!("{pointer}/{}", escaped(name));
-        match (shape.fields.get(name), &shape.additional) {
-            (Some(field), _) => look(&field.shape, value, &below, findings),
-            (None, Additional::Free) => {}
-            (None, Additional::Of(shape)) => look(shape, value, &below, findings),
-            (None, Additional::Unsaid | Additional::Refused) => {
-                let mut field = guess(value);
-                field["x-source"] = "an answer of the API".into();
-                findings.push(Finding {
-                    pointer: below,
-                    kind: Kind::UnknownField,
-                    what: "a field that the contract does not know".to_owned(),
-                    at: format!("#{}/properties", shape.at),
-                    suggestion: yaml(&json_object(name, field)),
-                });
-            }
-        }
-    }
-    let required: Vec<_> =
-        shape.fields.iter().filter(|(_, field)| field.required).map(|(name, _)| name).collect();
-    for missing in required.iter().filter(|name| !object.contains_key(**name)) {
-        let rest: Vec<_> = required.iter().filter(|name| name != &missing).collect();
-        findings.push(Finding {
-            pointer: format!("{pointer}/{}", escaped(missing)),
-            kind: Kind::Missing,
-            what: "missing, and the contract requires it".to_owned(),
-            at: format!("#{}", shape.at),
-            suggestion: yaml(&json_object("required", serde_json::json!(rest))),
-        });
-    }
-}
-
-fn fits(shape: &Shape, value: &Value) -> bool {
-    let kind = match shape.kind.as_deref() {
-        Some("object") => value.is_object(),
-        Some("array") => value.is_array(),
-        Some("string") => value.is_string(),
-        Some("boolean") => value.is_boolean(),
-        Some("integer") => value.is_i64() || value.is_u64(),
-        Some("number") => value.is_number(),
-        _ => true,
-    };
-    let format = match (shape.format.as_deref(), value.as_str()) {
-        (Some("uuid"), Some(text)) => text.parse::<Uuid>().is_ok(),
-        (Some("date-time"), Some(text)) => text.parse::<Timestamp>().is_ok(),
-        _ => true,
-    };
-    kind && format
-}
-
-fn other_type(shape: &Shape, value: &Value) -> String {
-    let is = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) if shape.kind.as_deref() == Some("string") => "a string of another format",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    };
-    format!("{is}, where the contract says {}", shape.name())
-}
-
-/// The schema of a value, as far as one value tells.
-fn guess(value: &Value) -> Value {
-    let kind = |name: &str| json_object("type", name);
-    match value {
-        Value::Null => json_object("nullable", true),
-        Value::Bool(_) => kind("boolean"),
-        Value::Number(number) if number.is_f64() => kind("number"),
-        Value::Number(_) => kind("integer"),
-        Value::String(text) => {
-            let mut schema = kind("string");
-            if text.parse::<Uuid>().is_ok() {
-                schema["format"] = "uuid".into();
-            } else if text.parse::<Timestamp>().is_ok() {
-                schema["format"] = "date-time".into();
-            }
-            schema
-        }
-        Value::Array(items) => {
-            let mut schema = kind("array");
-            schema["items"] = items.first().map_or_else(|| serde_json::json!({}), guess);
-            schema
-        }
-        Value::Object(fields) => {
-            let mut schema = kind("object");
-            let properties: Map<_, _> =
-                fields.iter().map(|(name, value)| (name.clone(), guess(value))).collect();
-            schema["properties"] = properties.into();
-            schema
-        }
-    }
-}
-
-fn json_object(name: &str, value: impl Into<Value>) -> Value {
-    Value::Object(Map::from_iter([(name.to_owned(), value.into())]))
-}
-
-fn yaml(value: &Value) -> String {
-    yaml_serde::to_string(value).unwrap_or_else(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn connector() -> Shape {
-        let contract = parse(include_str!("../testdata/contract.yaml")).unwrap();
-        success(&contract, "getConnector").unwrap()
+    const RESPONSE: &str = include_str!("../testdata/response.json");
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        edits: BTreeMap<String, Value>,
+        findings: Vec<(String, String, String, Value)>,
     }
 
-    fn answer() -> Value {
-        serde_json::json!({
-            "id": "1f0e5a3c-0b5a-4f0e-9a52-3d2c1b0a9f8e",
-            "name": "My SMS channel",
-            "region": "eu",
-            "arguments": {"anything": 7},
-            "channel": {"channelId": "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9"},
-            "number": {
-                "capabilities": "sms-inbound,sms-outbound",
-                "numberType": "mobile",
-                "country": "NL",
-                "attachments": [{"profileId": "p"}],
-            },
-            "createdAt": "2025-01-21T01:43:10.940Z",
-        })
+    fn args(response: PathBuf, record: Option<PathBuf>) -> Args {
+        let operation = "getConnector".to_owned();
+        Args { response: Some(response), live: None, operation, record, redact: true, json: false }
     }
 
     #[test]
-    fn an_answer_as_the_contract_has_it_has_no_findings() {
-        assert_eq!(findings(&connector(), &answer()), []);
+    fn each_difference_is_a_finding_and_no_personal_data_is_shown() {
+        let contract = parse(include_str!("../testdata/contract.yaml")).unwrap();
+        let schema = ResponseSchema::new(&contract, "getConnector").unwrap();
+        let cases: Vec<Case> =
+            yaml_serde::from_str(include_str!("../testdata/responses.yaml")).unwrap();
+        for case in cases {
+            let mut response: Value = serde_json::from_str(RESPONSE).unwrap();
+            for (pointer, value) in case.edits {
+                let (parent, name) = pointer.rsplit_once('/').unwrap();
+                let fields = response.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+                fields.insert(name.replace("~1", "/"), value.clone());
+                fields.retain(|_, value| value != "absent");
+            }
+            let findings = schema.findings(&response);
+            let text = format!("{findings:?}");
+            assert!(!text.contains("31612345678") && !text.contains("secret"), "{text}");
+            let findings = findings.into_iter().map(|finding| {
+                let at = finding.at.replace("#/components/schemas/", "");
+                let suggestion = yaml_serde::from_str(&finding.suggestion).unwrap();
+                (finding.pointer, finding.kind.to_owned(), at, suggestion)
+            });
+            assert_eq!(findings.collect::<Vec<_>>(), case.findings);
+        }
     }
 
     #[test]
     fn the_examples_of_the_contract_have_no_findings() {
-        let contract = parse(&std::fs::read_to_string(crate::root().join("openapi.yaml")).unwrap());
-        let contract = contract.unwrap();
-        let shape = success(&contract, "getConnector").unwrap();
-        let examples = contract.pointer("/components/examples").unwrap().as_object().unwrap();
-        for (name, example) in examples {
-            assert_eq!(findings(&shape, &example["value"]), [], "{name}");
+        let yaml = std::fs::read_to_string(crate::root().unwrap().join("openapi.yaml")).unwrap();
+        let contract = parse(&yaml).unwrap();
+        let schema = ResponseSchema::new(&contract, "getConnector").unwrap();
+        for (name, example) in contract["components"]["examples"].as_object().unwrap() {
+            assert_eq!(schema.findings(&example["value"]), [], "{name}");
         }
-        assert!(!examples.is_empty());
     }
 
     #[test]
-    fn the_recorded_answers_have_no_findings() {
-        let recorded = Source::Recorded(crate::root().join("contract/answers"));
-        assert!(!run(&crate::root(), "getConnector", &recorded, None, true, false).unwrap());
+    fn the_recorded_responses_have_no_findings() {
+        let root = crate::root().unwrap();
+        assert!(run(&root, &args(root.join("contract/responses"), None)).unwrap());
     }
 
     #[test]
-    fn four_differences_are_four_findings_with_pointers_and_suggestions() {
-        let mut answer = answer();
-        answer["number"]["variables"] =
-            serde_json::json!({"sender": "x", "since": "2026-01-01T00:00:00Z"});
-        answer["number"]["numberType"] = "satellite".into();
-        answer["region"] = 7.into();
-        answer.as_object_mut().unwrap().remove("createdAt");
-        let told: Vec<_> = findings(&connector(), &answer)
-            .into_iter()
-            .map(|finding| (finding.pointer, finding.kind, finding.at, finding.suggestion))
-            .collect();
-        let expected = [
-            (
-                "/createdAt",
-                Kind::Missing,
-                "#/components/schemas/Connector",
-                "required:\n- id\n- name\n",
-            ),
-            (
-                "/number/numberType",
-                Kind::NewValue,
-                "#/components/schemas/NumberType",
-                "enum:\n- mobile\n- local\n- satellite\n",
-            ),
-            (
-                "/number/variables",
-                Kind::UnknownField,
-                "#/components/schemas/NumberConfig/properties",
-                "variables:\n  properties:\n    sender:\n      type: string\n    since:\n      \
-                 format: date-time\n      type: string\n  type: object\n  x-source: an answer of the API\n",
-            ),
-            (
-                "/region",
-                Kind::OtherType,
-                "#/components/schemas/Connector/properties/region",
-                "type: integer\n",
-            ),
-        ];
-        let expected = expected.map(|(pointer, kind, at, suggestion)| {
-            (pointer.to_owned(), kind, at.to_owned(), suggestion.to_owned())
-        });
-        assert_eq!(told, expected);
-    }
-
-    #[test]
-    fn null_is_found_where_none_is_allowed_and_nowhere_else() {
-        let mut answer = answer();
-        answer["number"] = Value::Null;
-        answer["channel"] = Value::Null;
-        assert_eq!(findings(&connector(), &answer), []);
-        answer["region"] = Value::Null;
-        let found = findings(&connector(), &answer);
-        let [finding] = &found[..] else { panic!("{found:?}") };
-        assert_eq!((finding.pointer.as_str(), finding.kind), ("/region", Kind::Null));
-        assert_eq!(finding.suggestion, "nullable: true\n");
-    }
-
-    #[test]
-    fn alternatives_items_and_formats_are_looked_into() {
-        let mut answer = answer();
-        answer["number"]["capabilities"] = serde_json::json!(["sms-inbound"]);
-        assert_eq!(findings(&connector(), &answer), []);
-        answer["number"]["capabilities"] = 7.into();
-        answer["number"]["attachments"][0]["profileId"] = 7.into();
-        answer["id"] = "x".into();
-        let found = findings(&connector(), &answer);
-        let pointers: Vec<_> = found.iter().map(|finding| finding.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/id", "/number/attachments/0/profileId", "/number/capabilities"]);
-        assert!(found.iter().all(|finding| finding.kind == Kind::OtherType), "{found:?}");
-        assert!(found[2].what.contains("string or array"), "{}", found[2].what);
-    }
-
-    #[test]
-    fn what_is_recorded_is_redacted_and_one_answer_is_recorded_once() {
-        let root = crate::root();
+    fn a_response_is_recorded_once_and_redacted() {
+        let root = crate::root().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let answer = folder.path().join("answer.json");
-        let number = serde_json::json!({"phoneNumber": "+31612345678"});
-        let text = r#"{"id":"1f0e5a3c-0b5a-4f0e-9a52-3d2c1b0a9f8e","name":"n","createdAt":"2026-01-01T00:00:00Z","number":N}"#;
-        std::fs::write(&answer, text.replace('N', &number.to_string())).unwrap();
-        let fixtures = folder.path().join("fixtures");
+        let (file, recorded) =
+            (folder.path().join("response.json"), folder.path().join("recorded"));
+        let text = RESPONSE.replace("\"number\"", "\"description\": \"+31612345678\", \"number\"");
+        let text = text.replace("attachments", "profileAttachments");
+        std::fs::write(&file, text).unwrap();
         for _ in 0..2 {
-            let source = Source::Recorded(answer.clone());
-            assert!(!run(&root, "getConnector", &source, Some(&fixtures), true, false).unwrap());
+            assert!(run(&root, &args(file.clone(), Some(recorded.clone()))).unwrap());
         }
-        let files: Vec<_> = std::fs::read_dir(&fixtures).unwrap().collect();
-        assert_eq!(files.len(), 1);
-        let recorded = std::fs::read_to_string(fixtures.join("getConnector-1.json")).unwrap();
-        assert!(!recorded.contains("1f0e5a3c") && !recorded.contains("31612345678"), "{recorded}");
-        assert!(
-            !run(&root, "getConnector", &Source::Recorded(fixtures), None, true, true).unwrap()
-        );
+        assert_eq!(std::fs::read_dir(&recorded).unwrap().count(), 1);
+        let text = std::fs::read_to_string(recorded.join("getConnector-1.json")).unwrap();
+        assert!(!text.contains("1f0e5a3c") && !text.contains("31612345678"), "{text}");
+        assert!(run(&root, &args(recorded, None)).unwrap());
     }
 }

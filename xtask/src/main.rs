@@ -4,23 +4,24 @@ mod bench;
 mod codegen;
 mod command;
 mod contract;
-mod crash;
 mod derived;
 mod diff;
 #[cfg(test)]
 mod documents;
 mod drift;
+mod openapi;
 #[cfg(test)]
-mod page;
-mod redact;
-mod schema;
+mod vendor_docs;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 /// Maintainers' tasks of bird-sms
+///
+/// Exit code 1: the task has found something. Exit code 2: the task has failed.
 #[derive(Parser)]
 #[command(name = "cargo xtask")]
 struct Args {
@@ -30,115 +31,71 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Rewrite what is derived from openapi.yaml, from the command and from the examples
+    /// Rewrite the files that are derived from openapi.yaml, the command line and the examples
     Codegen {
-        /// Change nothing: show what is stale, and fail when something is
+        /// Write nothing: print a diff of each stale file, and exit with 1 if there is one
         #[arg(long)]
         check: bool,
     },
-    /// Measure how fast it is, next to what one would use instead; takes minutes
+    /// Measure speed, memory and build time of bird-sms and its alternatives; takes minutes
     Bench {
-        /// Only compare the instructions of an install with the baseline, and fail when they are more
+        /// Only compare the instructions of an install with the baseline, and exit with 1 if they are more
         #[arg(long)]
         check: bool,
-        /// Make the instructions of an install the baseline
+        /// Save the instructions of an install as the baseline
         #[arg(long, conflicts_with = "check")]
         save_baseline: bool,
     },
-    /// Kill batches of 1,000 rows at 100 random moments each, and look at what is left
+    /// Kill batches of 1,000 rows at 100 random moments each, and check that nothing is lost
     Crash,
-    /// Tell what changed in openapi.yaml, and fail when it breaks those who use bird-sms
-    Diff {
-        /// What to compare with: a git revision or a file [default: the last release tag, else HEAD]
-        #[arg(long, value_name = "REV|FILE")]
-        base: Option<String>,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Tell what real answers have that openapi.yaml does not say, and fail when there is something
-    Drift {
-        /// A recorded answer, or a folder of them (*.json)
-        #[arg(long, value_name = "FILE|FOLDER", required_unless_present = "live")]
-        answer: Option<PathBuf>,
-        /// Ask the API for this connector: one GET, with `BIRD_ACCESS_KEY` and `BIRD_WORKSPACE_ID`
-        #[arg(long, value_name = "CONNECTOR_ID", conflicts_with = "answer")]
-        live: Option<String>,
-        /// Which operation they answer
-        #[arg(long, value_name = "ID", default_value = "getConnector")]
-        operation: String,
-        /// Keep the answers here, for the tests to decode (contract/answers)
-        #[arg(long, value_name = "FOLDER")]
-        record: Option<PathBuf>,
-        /// Whether ids, phone numbers and names are taken out of what is kept
-        #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
-        redact: bool,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// Print the changes of openapi.yaml, and exit with 1 if they break users of bird-sms
+    Diff(diff::Args),
+    /// Print the differences between responses of the API and openapi.yaml, and exit with 1 if there are any
+    Drift(drift::Args),
     /// Lint openapi.yaml, and test the sandbox against it; needs npm and python3
     Contract,
 }
 
 fn main() -> ExitCode {
-    run(Args::parse().task).unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        // 1 is for what a task found.
-        ExitCode::from(2)
-    })
-}
-
-fn run(task: Task) -> anyhow::Result<ExitCode> {
-    match task {
-        Task::Codegen { check: true } => {
-            let report = codegen::check(&root())?;
-            print!("{report}");
-            Ok(if report.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
-        Task::Codegen { check: false } => {
-            let written = codegen::write(&root())?;
-            for path in written.paths {
-                println!("wrote {path}");
-            }
-            for problem in &written.problems {
-                eprintln!("error: {problem}");
-            }
-            Ok(if written.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
-        }
-        Task::Diff { base, json } => {
-            let breaking = diff::run(&root(), base.as_deref(), json)?;
-            Ok(if breaking { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-        }
-        Task::Drift { answer, live, operation, record, redact, json } => {
-            let source = match (answer, live) {
-                (_, Some(id)) => drift::Source::Live(id),
-                (Some(path), None) => drift::Source::Recorded(path),
-                (None, None) => unreachable!("clap asks for one of them"),
-            };
-            let found = drift::run(&root(), &operation, &source, record.as_deref(), redact, json)?;
-            Ok(if found { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-        }
-        Task::Bench { check: false, save_baseline: false } => {
-            bench::run(&root())?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Task::Bench { save_baseline, .. } => {
-            let good = bench::instructions(&root(), save_baseline)?;
-            Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
-        Task::Crash => {
-            crash::run(&root())?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Task::Contract => {
-            contract::run(&root())?;
-            Ok(ExitCode::SUCCESS)
+    match run(Args::parse().task) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
         }
     }
 }
 
-fn root() -> PathBuf {
-    // `parent` has nothing to say only for the root of a file system.
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+/// Runs a task, and returns whether it has found nothing.
+fn run(task: Task) -> anyhow::Result<bool> {
+    let root = root()?;
+    match task {
+        Task::Codegen { check: true } => codegen::check(&root),
+        Task::Codegen { check: false } => codegen::write(&root).map(|()| true),
+        Task::Diff(args) => diff::run(&root, &args),
+        Task::Drift(args) => drift::run(&root, &args),
+        Task::Bench { check: false, save_baseline: false } => bench::run(&root).map(|()| true),
+        Task::Bench { check: true, .. } => bench::check(&root),
+        Task::Bench { save_baseline: true, .. } => bench::save_baseline(&root).map(|()| true),
+        Task::Crash => {
+            let test =
+                "test --locked -p bird-sms-cli --test command -- --ignored --nocapture crash::";
+            command::succeed(command::cargo().current_dir(root).args(test.split(' ')))
+                .map(|()| true)
+        }
+        Task::Contract => contract::run(&root).map(|()| true),
+    }
+}
+
+/// Returns the folder of the workspace.
+///
+/// The folder is found at run time: checkouts that share a target folder share this program.
+fn root() -> anyhow::Result<PathBuf> {
+    let start = match std::env::var_os("CARGO_MANIFEST_DIR") {
+        Some(package) => PathBuf::from(package),
+        None => std::env::current_dir()?,
+    };
+    let root = start.ancestors().find(|folder| folder.join("xtask/Cargo.toml").is_file());
+    Ok(root.context("this is not a checkout of bird-sms")?.to_owned())
 }

@@ -1,4 +1,4 @@
-//! Runs installs, and prints how many allocations each took, once connections and buffers are there.
+//! Prints the number of allocations of an install, without those of the start.
 
 use bird_bench::Args;
 use clap::Parser;
@@ -14,7 +14,7 @@ fn main() -> anyhow::Result<()> {
         });
         result.map(|()| counted.count_total)
     };
-    // What the start takes is in both.
+    // Both include the start.
     let (few, many) = (count(args.installs)?, count(args.installs * 2)?);
     println!("{}", (many - few) / args.installs as u64);
     Ok(())

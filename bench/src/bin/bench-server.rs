@@ -1,4 +1,4 @@
-//! Prints where it listens, and serves.
+//! Prints its base URL, and serves.
 
 use tokio::net::TcpListener;
 

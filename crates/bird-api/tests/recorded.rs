@@ -1,10 +1,10 @@
-//! The responses that `cargo xtask drift --record contract/answers` recorded decode.
+//! The responses that `cargo xtask drift --record contract/responses` recorded decode.
 
 use bird_api::types::Connector;
 
 #[test]
 fn every_recorded_response_decodes() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contract/answers");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contract/responses");
     let mut decoded = 0;
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bird_sandbox::{Delay, Fault};
-use bird_sms::{ConnectorId, ParseIdError, PhoneNumberId};
+use bird_sms::{ConnectorId, ParseIdError, PhoneNumberId, RetryCreate};
 use clap::{Parser, Subcommand};
 
 use crate::exit::Code;
@@ -62,12 +62,16 @@ pub struct SharedArgs {
     pub access_key_file: Option<PathBuf>,
 
     /// How long an install or a wait may take in all, such as 90s or 2m
-    #[arg(long, global = true, value_name = "DURATION", default_value = "2m", value_parser = duration)]
+    #[arg(long, global = true, value_name = "DURATION", default_value = "2m", value_parser = timeout)]
     pub timeout: Duration,
 
     /// How long to wait before the first look at a connector; the waits grow from there to 5s
     #[arg(long, global = true, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
     pub poll_interval: Duration,
+
+    /// After which server errors to send a creation again: a server error does not say whether a connector was created
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = RetryCreateArg::Vendor)]
+    pub retry_create: RetryCreateArg,
 
     /// Print the result, and an error, as one JSON object
     #[arg(long, global = true)]
@@ -80,6 +84,27 @@ pub struct SharedArgs {
     /// Run against an embedded sandbox: no account, no network
     #[arg(long, global = true)]
     pub sandbox: bool,
+}
+
+/// The values of `--retry-create`.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum RetryCreateArg {
+    /// After none
+    Never,
+    /// After 500 and 503, which the vendor calls safe to retry
+    Vendor,
+    /// Also after 502, 504 and 520 to 530 of a gateway: each retry may create another connector
+    Any,
+}
+
+impl From<RetryCreateArg> for RetryCreate {
+    fn from(arg: RetryCreateArg) -> Self {
+        match arg {
+            RetryCreateArg::Never => Self::Never,
+            RetryCreateArg::Vendor => Self::VendorErrors,
+            RetryCreateArg::Any => Self::AnyServerError,
+        }
+    }
 }
 
 /// What to do.
@@ -231,6 +256,14 @@ pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
 
+/// Parses a timeout. Below a second, requests would be sent without waiting for their responses.
+fn timeout(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        timeout if timeout < Duration::from_secs(1) => Err("is shorter than 1s".to_owned()),
+        timeout => Ok(timeout),
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let duration: jiff::SignedDuration =
         text.parse().map_err(|_| "is not a duration such as 90s or 2m".to_owned())?;
@@ -255,5 +288,8 @@ mod tests {
         for wrong in ["", "2", "-2s", "soon", "1e99s"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
+        // Fault 38.
+        assert_eq!(timeout("1s"), Ok(Duration::from_secs(1)));
+        assert!(timeout("999ms").is_err());
     }
 }

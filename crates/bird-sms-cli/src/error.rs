@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use bird_sms::{ConfigurationError, ConnectorId, ConnectorState, Error, ParseIdError};
+use bird_sms::{ConfigurationError, ConnectorId, ConnectorState, Error, ParseIdError, Warning};
 use serde::Serialize;
 
 use crate::exit::Code;
-use crate::output::to_json;
+use crate::json::to_json;
 
 /// Why the command ends without a result.
 #[derive(Debug)]
@@ -95,8 +95,9 @@ impl CliError {
             format!("Continue with: bird-sms wait {id}{workspace}")
         };
         match (self, self.state()) {
-            (Self::Install(Error::NotReady(_) | Error::Read(_)), ConnectorState::Exists(id)) => {
-                Some(wait(id))
+            (Self::Install(Error::NotReady(_)), ConnectorState::Exists(id)) => Some(wait(id)),
+            (Self::Install(error @ Error::Read(_)), ConnectorState::Exists(id)) => {
+                Some(format!("{} {}", error.help().unwrap_or_default(), wait(id)))
             }
             (Self::Read(Error::NotReady(error)), ConnectorState::Exists(id)) if error.seen => {
                 Some(wait(id))
@@ -134,6 +135,7 @@ impl CliError {
             hint: self.hint(None),
             connector_may_exist: state.may_exist(),
             connector_id: state.connector_id(),
+            warning: error.and_then(Error::warning),
             status: response.map(|r| r.status).or(malformed.map(|r| r.status)),
             code: response.and_then(|r| r.code.as_deref()),
             details: response.map(|r| &r.details).filter(|details| !details.is_empty()),
@@ -157,6 +159,8 @@ struct JsonError<'a> {
     hint: Option<String>,
     connector_may_exist: bool,
     connector_id: Option<ConnectorId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<Warning>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,12 +2,15 @@
 
 use std::io::{self, Write};
 
-use bird_sms::{ChannelId, Connector, ConnectorId, ConnectorState, SmsChannel, WorkspaceId};
+use bird_sms::{
+    ChannelId, Connector, ConnectorId, ConnectorState, SmsChannel, Warning, WorkspaceId,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
+use crate::json::to_json;
 
 /// The result of an install or a wait, with `--json`.
 #[derive(Serialize)]
@@ -20,6 +23,7 @@ struct JsonChannel {
     phone_number: Option<String>,
     platform: Option<String>,
     created_at: Option<Timestamp>,
+    warning: Option<Warning>,
 }
 
 /// Prints the id of the channel, or one object with `--json`. A channel that could not be printed is in the error.
@@ -52,6 +56,7 @@ fn channel_as_json(channel: &SmsChannel) -> String {
         phone_number: number.and_then(|number| number.phone_number),
         platform,
         created_at,
+        warning: channel.warning,
     })
 }
 
@@ -81,10 +86,6 @@ fn flatten(path: &str, value: &serde_json::Value, lines: &mut Vec<String>) {
         serde_json::Value::String(text) => lines.push(format!("{path}: {text}")),
         other => lines.push(format!("{path}: {other}")),
     }
-}
-
-pub(crate) fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
 }
 
 pub(crate) fn print_line(text: &str) -> Result<(), CliError> {

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bird_sms::{ConnectorId, ConnectorState, Event};
+use bird_sms::{ConnectorId, ConnectorState, Event, Warning};
 use indicatif::ProgressBar;
 
 #[derive(Clone)]
@@ -56,8 +56,8 @@ impl Progress {
         }
         match event {
             Event::Creating { attempt: 1 } => self.print_status("Creating the connector …"),
-            Event::Created { connector_id } => {
-                self.print(&format!("Created connector {connector_id}"));
+            Event::Created { connector_id, warning } => {
+                self.print_created(*connector_id, *warning);
                 self.print_status("Waiting for the channel …");
             }
             Event::Polled { polls, waited } => {
@@ -71,6 +71,21 @@ impl Progress {
             }
             Event::Ready { .. } => self.print("The channel is ready"),
             _ => {}
+        }
+    }
+
+    /// Prints the id of a new connector. With `--json` too, because a process that is killed prints nothing more.
+    fn print_created(&self, connector_id: ConnectorId, warning: Option<Warning>) {
+        if let Display::Json = self.display {
+            let event = serde_json::json!({
+                "event": "created", "connectorId": connector_id, "warning": warning,
+            });
+            let _ = writeln!(io::stderr(), "{event}");
+            return;
+        }
+        self.print(&format!("Created connector {connector_id}"));
+        if let Some(warning) = warning {
+            self.print(&format!("Warning: {warning}. {}", warning.help()));
         }
     }
 

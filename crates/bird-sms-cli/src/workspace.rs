@@ -4,7 +4,8 @@ use std::path::Path;
 
 use bird_sandbox::Sandbox;
 use bird_sms::{
-    AccessKey, Client, ClientBuilder, ConfigurationError, PollPolicy, Workspace, WorkspaceId,
+    AccessKey, Client, ClientBuilder, ConfigurationError, PollPolicy, RetryPolicy, Workspace,
+    WorkspaceId,
 };
 
 use crate::args::SharedArgs;
@@ -24,7 +25,9 @@ pub(crate) async fn build_workspace(
     let id = shared.workspace_id.as_deref().map(str::parse::<WorkspaceId>).transpose()?;
     let mut poll = PollPolicy::default();
     poll.backoff.initial = shared.poll_interval;
-    let builder = Client::builder().install_timeout(shared.timeout).poll_policy(poll);
+    let retry = RetryPolicy { create: shared.retry_create.into(), ..RetryPolicy::default() };
+    let builder =
+        Client::builder().install_timeout(shared.timeout).poll_policy(poll).retry_policy(retry);
     let builder = configure(builder);
     if shared.sandbox {
         // The sandbox has a workspace id of its own: under the id of the user, its connectors would look real in

@@ -8,10 +8,13 @@ mod progress;
 mod run;
 mod summary;
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
-use bird_sms::{JournalState, PhoneNumberId, RateLimits, SmsConnectorRequest, UnknownRows};
+use bird_sms::{
+    AdoptionError, ConnectorId, JournalEntry, JournalState, PhoneNumberId, RateLimits,
+    SmsConnectorRequest, UnknownRows, Workspace,
+};
 use same_file::Handle;
 
 use self::input::{Input, Row};
@@ -21,7 +24,7 @@ use self::run::Run;
 use crate::args::{Adoption, BatchArgs, SharedArgs};
 use crate::error::CliError;
 use crate::exit::Code;
-use crate::output::to_json;
+use crate::json::to_json;
 use crate::workspace::build_workspace;
 
 /// The end of a batch.
@@ -46,24 +49,27 @@ pub(crate) async fn run(args: &BatchArgs, shared: &SharedArgs) -> Result<BatchEn
         return dry_run(args, shared, &input, limits);
     }
     let connected = build_workspace(shared, |client| client.rate_limits(limits)).await?;
-    let (journal, mut content) = JournalFile::open(&args.journal, connected.workspace.id())?;
+    let workspace = &connected.workspace;
     if let Some(out) = &args.out {
         ensure_not_overwriting(out, &args.input, "rows")?;
+        if let Some(key) = &shared.access_key_file {
+            ensure_not_overwriting(out, key, "access key")?;
+        }
+    }
+    // An embedded sandbox is a workspace that no other process knows.
+    let (journal, mut content) = JournalFile::open(&args.journal, workspace.id(), !shared.sandbox)?;
+    if let Some(out) = &args.out {
         ensure_not_overwriting(out, &args.journal, "journal")?;
     }
-    adopt(args, &mut content.rows)?;
-    for Adoption { phone_number_id, connector_id } in &args.adopt {
-        journal.adopt(*phone_number_id, *connector_id).await.map_err(|error| {
-            CliError::Unexpected(format!(
-                "the journal cannot be written: {error}; nothing was sent"
-            ))
-        })?;
+    report_torn_line(args, &content);
+    for adoption in &args.adopt {
+        adopt(*adoption, workspace, &journal, &mut content.rows).await?;
     }
     let plan = plan(args, &input, content.rows)?;
     let mut run = Run::new(args, shared, journal, plan, &input)
         .map_err(|error| CliError::Usage(format!("the output cannot be written: {error}")))?;
     run.report_skipped(&input)?;
-    let error = run.install(args, &connected.workspace, &input).await?;
+    let error = run.install(args, workspace, &input).await?;
     let (summary, json) = (run.summary, shared.json);
     let code = match &error {
         Some(error) => error.code(),
@@ -86,7 +92,12 @@ fn dry_run(
     let workspace_id = shared.workspace_id.as_deref().filter(|_| !shared.sandbox);
     let workspace_id = workspace_id.map(str::parse).transpose()?;
     let mut content = JournalContent::read(&args.journal, workspace_id)?;
-    adopt(args, &mut content.rows)?;
+    report_torn_line(args, &content);
+    for Adoption { phone_number_id, connector_id } in &args.adopt {
+        check_adoption(&content.rows, *phone_number_id, *connector_id)?;
+        let entry = JournalEntry::Adopted { connector_id: *connector_id };
+        content.rows.apply(*phone_number_id, &entry, None);
+    }
     let summary = plan(args, input, content.rows)?.describe(limits, shared.json);
     Ok(BatchEnd { summary, code: Code::Done, error: None })
 }
@@ -97,14 +108,45 @@ fn plan(args: &BatchArgs, input: &Input, journal: JournalState) -> Result<Plan, 
     Plan::new(rows.map(expect_valid_row), journal, unknown)
 }
 
-/// Applies the adoptions to what the journal says.
-fn adopt(args: &BatchArgs, rows: &mut JournalState) -> Result<(), CliError> {
-    for Adoption { phone_number_id, connector_id } in &args.adopt {
-        ensure_adoptable(rows, *phone_number_id)?;
-        let entry = bird_sms::JournalEntry::Adopted { connector_id: *connector_id };
-        rows.apply(*phone_number_id, &entry);
-    }
+/// Stores that a person named the connector of a row, after reading it and comparing it with the row.
+async fn adopt(
+    Adoption { phone_number_id, connector_id }: Adoption,
+    workspace: &Workspace,
+    journal: &JournalFile,
+    rows: &mut JournalState,
+) -> Result<(), CliError> {
+    check_adoption(rows, phone_number_id, connector_id)?;
+    let compared = workspace.read_adoption(phone_number_id, connector_id).await;
+    compared.map_err(CliError::Read)?.map_err(|error| refuse_adoption(phone_number_id, &error))?;
+    journal.adopt(phone_number_id, connector_id).await.map_err(|error| {
+        CliError::Unexpected(format!("the journal cannot be written: {error}; nothing was sent"))
+    })?;
+    rows.apply(phone_number_id, &JournalEntry::Adopted { connector_id }, None);
     Ok(())
+}
+
+fn check_adoption(
+    rows: &JournalState,
+    number: PhoneNumberId,
+    connector_id: ConnectorId,
+) -> Result<(), CliError> {
+    rows.check_adoption(number, connector_id).map_err(|error| refuse_adoption(number, &error))
+}
+
+fn refuse_adoption(number: PhoneNumberId, error: &AdoptionError) -> CliError {
+    CliError::Usage(format!("no connector can be adopted for phone number {number}: {error}"))
+}
+
+/// Says that the last line of the journal was torn. No step followed it.
+fn report_torn_line(args: &BatchArgs, content: &JournalContent) {
+    if let Some(line) = content.torn_line {
+        let path = args.journal.display();
+        // Nothing is left to do when stderr is closed.
+        let _ = writeln!(
+            io::stderr(),
+            "Line {line} of the journal {path} was torn by a crash, and is ignored: no step followed it"
+        );
+    }
 }
 
 /// Refuses an outcome file that is a file which is needed: it would be overwritten.
@@ -123,17 +165,6 @@ fn ensure_not_overwriting(out: &Path, needed: &Path, what: &str) -> Result<(), C
         )));
     }
     Ok(())
-}
-
-/// Refuses to adopt a connector for a row whose connector is known, or that has none.
-fn ensure_adoptable(rows: &JournalState, number: PhoneNumberId) -> Result<(), CliError> {
-    let state = rows.row(number).connector_state();
-    if state.may_exist() && state.connector_id().is_none() {
-        return Ok(());
-    }
-    Err(CliError::Usage(format!(
-        "the journal has no unknown outcome for phone number {number}; --adopt is for those alone"
-    )))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> CliError {

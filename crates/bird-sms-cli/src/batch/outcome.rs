@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bird_sms::{
     BatchOutcome, ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, RowState,
-    SmsConnectorRequest,
+    SmsConnectorRequest, Warning,
 };
 use serde::Serialize;
 
@@ -51,6 +51,8 @@ pub(super) struct Outcome {
     pub(super) connector_id: Option<ConnectorId>,
     pub(super) channel_id: Option<ChannelId>,
     pub(super) error: Option<String>,
+    /// The kind of the warning.
+    warning: Option<&'static str>,
     /// The status of a refusal, and its code if it has one.
     #[serde(skip)]
     pub(super) refusal: Option<String>,
@@ -68,6 +70,7 @@ impl Outcome {
             connector_id: row.connector_state().connector_id(),
             channel_id: row.channel_id(),
             error: error.map(Error::chain),
+            warning: row.warning().as_ref().map(Warning::kind),
             refusal: None,
             created: false,
         }

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bird_sms::{BatchOutcome, ConnectorState, Error, NextStep, PhoneNumberId, Workspace};
+use bird_sms::{BatchOutcome, ConnectorState, Error, NextStep, PhoneNumberId, Warning, Workspace};
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -21,7 +21,7 @@ use super::{expect_valid_row, unreadable};
 use crate::args::{BatchArgs, SharedArgs};
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
-use crate::output::to_json;
+use crate::json::to_json;
 use crate::signal::interrupted;
 
 pub(super) struct Run {
@@ -34,6 +34,8 @@ pub(super) struct Run {
     /// The rows that have a connector, or may have one, and no outcome yet.
     unfinished: HashSet<PhoneNumberId>,
     unwritten: Option<io::Error>,
+    /// The response that refused the access key.
+    refused: Option<String>,
     /// The message of the journal, and what exists that it does not have.
     unrecorded: Option<(String, ConnectorState)>,
 }
@@ -65,6 +67,7 @@ impl Run {
             json: shared.json,
             unfinished: HashSet::new(),
             unwritten: None,
+            refused: None,
             unrecorded: None,
         })
     }
@@ -180,15 +183,35 @@ impl Run {
             if self.unrecorded.is_none() || error.state.may_exist() {
                 self.unrecorded = Some((error.source.to_string(), error.state));
             }
+        } else if let Err(error @ Error::Refused(refused)) = &outcome.result
+            && matches!(refused.response.status, 401 | 403)
+        {
+            // The batch stops by itself, and its end says why.
+            self.refused.get_or_insert_with(|| error.chain());
         } else if !stopping {
             // After a signal the rows fail for a reason that is known.
             self.progress.print_failure(&row);
+        }
+        if let Some(warning) = outcome.state.warning() {
+            self.print_warning(&row, warning);
         }
         if let Err(error) = self.report(&row) {
             self.unwritten = Some(error);
             self.out = OutcomeWriter::Nowhere;
         }
         self.progress.advance(&self.summary);
+    }
+
+    /// Prints what an outcome leaves open, however many there are.
+    fn print_warning(&self, row: &Outcome, warning: Warning) {
+        let line = if self.json {
+            to_json(&serde_json::json!({
+                "event": "warning", "phoneNumberId": row.phone_number_id, "warning": warning,
+            }))
+        } else {
+            format!("{}: warning: {warning}", row.phone_number_id)
+        };
+        self.progress.print_always(&line);
     }
 
     /// Prints a row that the journal does not have, however many there are: its id may be nowhere else.
@@ -244,8 +267,13 @@ impl Run {
             let state = ConnectorState::NotCreated;
             return Some(CliError::Aborted(Aborted { code, message, state }));
         }
-        let message = String::new();
         let state = ConnectorState::NotCreated;
+        if let Some(refused) = self.refused.take() {
+            let message =
+                format!("the access key is refused, and the batch was stopped: {refused}");
+            return Some(CliError::Aborted(Aborted { code, message, state }));
+        }
+        let message = String::new();
         signal.map(|code| CliError::Aborted(Aborted { code, message, state }))
     }
 }

@@ -98,7 +98,7 @@ async fn a_batch_installs_every_row_and_records_every_step() {
     let mut out = csv::Reader::from_path(batch.path("out.csv")).unwrap();
     assert_eq!(
         out.headers().unwrap(),
-        vec!["name", "phone_number_id", "status", "connector_id", "channel_id", "error"]
+        vec!["name", "phone_number_id", "status", "connector_id", "channel_id", "error", "warning"]
     );
     assert_eq!(out.records().filter(|row| row.as_ref().unwrap()[2] == *"ready").count(), 50);
 }
@@ -272,11 +272,12 @@ async fn a_torn_last_line_is_dropped_and_any_other_is_refused() {
     assert_eq!(batch.run(&sandbox, &[]).await.0, 0);
     let journal = batch.path("j.jsonl");
     let whole = std::fs::read_to_string(&journal).unwrap();
-    for torn in ["{\"at\":\"2026", "\0\0\0\0\0", "{}\n"] {
+    for torn in ["{\"at\":\"2026", "\0\0\0\0\0", "{"] {
         std::fs::write(&journal, format!("{whole}{torn}")).unwrap();
         let (code, stdout, stderr) = batch.run(&sandbox, &[]).await;
         assert_eq!(code, 0, "{stderr}");
         assert!(stdout.contains("2 of 2 rows ready (2 before"), "{stdout}");
+        assert!(stderr.contains("Line 8 of the journal j.jsonl was torn"), "{stderr}");
         assert_eq!(std::fs::read_to_string(&journal).unwrap(), whole);
     }
     let middle = whole.replacen("\"event\":\"intent\"", "\"event\":\"in\0ent\"", 1);
@@ -284,6 +285,10 @@ async fn a_torn_last_line_is_dropped_and_any_other_is_refused() {
     let (code, _, stderr) = batch.run(&sandbox, &[]).await;
     assert_eq!(code, 2, "{stderr}");
     assert!(stderr.contains("line 2 of the journal j.jsonl is damaged"), "{stderr}");
+    // A line that has its end was not torn.
+    std::fs::write(&journal, format!("{whole}{{}}\n")).unwrap();
+    assert_eq!(batch.run(&sandbox, &[]).await.0, 2);
+    std::fs::write(&journal, &middle).unwrap();
     assert_eq!(std::fs::read_to_string(&journal).unwrap(), middle);
     assert_eq!(sandbox.post_count(), 2);
 }
@@ -303,14 +308,14 @@ async fn a_first_line_that_is_torn_is_begun_anew() {
 #[tokio::test]
 async fn a_file_that_is_no_journal_is_left_as_it_is() {
     let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
-    let newer = "{\"at\":\"2026-11-23T10:00:00Z\",\"event\":\"journal\",\"version\":2,\
+    let newer = "{\"at\":\"2026-11-23T10:00:00Z\",\"event\":\"journal\",\"version\":3,\
                  \"workspaceId\":\"00000000-0000-4000-8000-000000000001\"}\n";
     for (text, problem) in [
         ("some notes", "not a journal"),
         ("some notes\n", "not a journal"),
         ("{\"name\":\"x\"}\n", "not a journal"),
         ("name,phone_number_id\nx,y\n", "not a journal"),
-        (newer, "version 2"),
+        (newer, "version 3"),
     ] {
         std::fs::write(batch.path("j.jsonl"), text).unwrap();
         for more in [&[][..], &["--dry-run"]] {

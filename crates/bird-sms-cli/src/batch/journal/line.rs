@@ -1,11 +1,13 @@
-//! The format of a line: a JSON object.
+//! The format of a line: a JSON object whose last field is the checksum of the bytes before it.
+//!
+//! `{"at":…,"event":…,"crc32":"1c291ca3"}`. Version 1 has no checksum, and is still read and continued.
 
 use bird_sms::{JournalEntry, PhoneNumberId, WorkspaceId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The version that is written.
-pub(super) const VERSION: u32 = 1;
+/// The version that is written to a new journal.
+pub(super) const VERSION: u32 = 2;
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,7 +29,7 @@ enum HeaderEvent {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct EntryLine {
-    at: Timestamp,
+    pub(super) at: Timestamp,
     pub(super) phone_number_id: PhoneNumberId,
     #[serde(flatten)]
     pub(super) entry: JournalEntry,
@@ -45,14 +47,79 @@ impl EntryLine {
     }
 }
 
-/// Returns the bytes of a line, with its line break.
-pub(super) fn encode(line: &impl Serialize) -> Vec<u8> {
+/// What precedes the checksum, and what follows it.
+const CHECKSUM: (&[u8], &[u8]) = (br#","crc32":""#, br#""}"#);
+
+/// Returns the bytes of a line of this version, with its line break.
+pub(super) fn encode(line: &impl Serialize, version: u32) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(line).expect("a line is made of strings and numbers");
+    if version > 1 {
+        bytes.pop();
+        let checksum = format!("{:08x}", crc32fast::hash(&bytes));
+        bytes.extend_from_slice(CHECKSUM.0);
+        bytes.extend_from_slice(checksum.as_bytes());
+        bytes.extend_from_slice(CHECKSUM.1);
+    }
     bytes.push(b'\n');
     bytes
 }
 
-/// Decodes a line, or says what is wrong with it.
-pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
+/// Decodes a line without its line break, or says what is wrong with it.
+pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8], version: u32) -> Result<T, String> {
+    if version > 1 {
+        verify(bytes).ok_or_else(|| "its checksum is wrong".to_owned())?;
+    }
     serde_json::from_slice(bytes).map_err(|error| error.to_string())
+}
+
+/// Decodes the first line, which says its version itself.
+pub(super) fn decode_header(bytes: &[u8]) -> Result<Header, String> {
+    let header: Header = decode(bytes, 1)?;
+    match header.version {
+        0 => Err("version 0 does not exist".to_owned()),
+        1 => Ok(header),
+        // The format of a newer version is not known.
+        version if version > VERSION => Ok(header),
+        _ => verify(bytes).map(|()| header).ok_or_else(|| "its checksum is wrong".to_owned()),
+    }
+}
+
+fn verify(bytes: &[u8]) -> Option<()> {
+    let rest = bytes.strip_suffix(CHECKSUM.1)?;
+    let (rest, checksum) = rest.split_at_checked(rest.len().checked_sub(8)?)?;
+    let content = rest.strip_suffix(CHECKSUM.0)?;
+    (format!("{:08x}", crc32fast::hash(content)).as_bytes() == checksum).then_some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Fault 46.
+    #[test]
+    fn every_bit_flip_of_a_line_is_an_error() {
+        let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse().unwrap();
+        let id = "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11".parse().unwrap();
+        let line = EntryLine::new(number, JournalEntry::Adopted { connector_id: id });
+        let bytes = encode(&line, VERSION);
+        let line = bytes.strip_suffix(b"\n").unwrap();
+        assert!(decode::<EntryLine>(line, VERSION).is_ok());
+        for bit in 0..line.len() * 8 {
+            let mut flipped = line.to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode::<EntryLine>(&flipped, VERSION).is_err(), "bit {bit}");
+        }
+        let header = encode(&Header::new(id.as_uuid().to_owned().into()), VERSION);
+        let header = header.strip_suffix(b"\n").unwrap();
+        for bit in 0..header.len() * 8 {
+            let mut flipped = header.to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            // A newer version is an error of its own.
+            let header = decode_header(&flipped);
+            assert!(
+                header.is_err() || header.is_ok_and(|header| header.version > VERSION),
+                "bit {bit}"
+            );
+        }
+    }
 }

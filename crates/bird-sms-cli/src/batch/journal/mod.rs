@@ -23,6 +23,8 @@ pub(super) enum JournalFileError {
     Io(PathBuf, io::Error),
     #[error("the journal {0} is in use by another process")]
     InUse(PathBuf),
+    #[error("another batch of workspace {0} is running with a journal in this folder")]
+    WorkspaceInUse(WorkspaceId),
     #[error("{0} is not a journal of bird-sms; it was not changed, name another file")]
     NotAJournal(PathBuf),
     #[error("the journal {0} has version {1}, which a newer bird-sms reads")]

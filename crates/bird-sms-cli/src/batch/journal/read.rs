@@ -5,16 +5,22 @@ use std::path::Path;
 use bird_sms::{JournalState, WorkspaceId};
 
 use super::JournalFileError;
-use super::line::{EntryLine, Header, VERSION, decode};
+use super::line::{EntryLine, Header, VERSION, decode, decode_header};
 use crate::regular_file::open_regular_file;
 
 /// What a journal says.
 #[derive(Debug, Default)]
 pub(in crate::batch) struct JournalContent {
     pub(in crate::batch) rows: JournalState,
+    /// The number of the last line, if a crash tore it.
+    pub(in crate::batch) torn_line: Option<u64>,
     workspace_id: Option<WorkspaceId>,
+    /// The version of the file. 0 while it has no header.
+    pub(super) version: u32,
     /// Where the last whole line ends, in bytes.
     pub(super) end: u64,
+    /// Whether the last whole line has no line break.
+    pub(super) unterminated: bool,
 }
 
 impl JournalContent {
@@ -37,8 +43,6 @@ impl JournalContent {
     ) -> Result<Self, JournalFileError> {
         let mut content = Self::default();
         let mut reader = BufReader::new(file);
-        // A line that cannot be decoded. It was torn by a crash if it is the last one.
-        let mut torn = None;
         let mut bytes = Vec::new();
         for number in 1.. {
             bytes.clear();
@@ -48,17 +52,23 @@ impl JournalContent {
             if read == 0 {
                 break;
             }
-            if let Some((number, problem)) = torn.take() {
-                return Err(JournalFileError::Damaged(path.to_owned(), number, problem));
-            }
+            content.unterminated = !bytes.ends_with(b"\n");
+            let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
             let applied = if number == 1 {
-                content.apply_header(&bytes, path)?
+                content.apply_header(line, path)?
             } else {
-                content.apply_entry(&bytes)
+                content.apply_entry(line)
             };
             match applied {
                 Ok(()) => content.end += read as u64,
-                Err(problem) => torn = Some((number, problem)),
+                // A crash tears the end off a line, so that what is left is neither a whole line nor more than one.
+                Err(_) if content.unterminated && !content.starts_with_whole_line(line) => {
+                    content.torn_line = Some(number);
+                    content.unterminated = false;
+                }
+                Err(problem) => {
+                    return Err(JournalFileError::Damaged(path.to_owned(), number, problem));
+                }
             }
         }
         match (content.workspace_id, workspace_id) {
@@ -72,39 +82,47 @@ impl JournalContent {
     /// Applies the first line. The inner error is that of a line that a crash may have torn.
     fn apply_header(
         &mut self,
-        bytes: &[u8],
+        line: &[u8],
         path: &Path,
     ) -> Result<Result<(), String>, JournalFileError> {
-        match decode_line::<Header>(bytes) {
+        match decode_header(line) {
             Ok(header) if header.version > VERSION => {
                 Err(JournalFileError::Newer(path.to_owned(), header.version))
             }
-            Ok(header) => {
-                self.workspace_id = Some(header.workspace_id);
+            Ok(Header { version, workspace_id, .. }) => {
+                (self.version, self.workspace_id) = (version, Some(workspace_id));
                 Ok(Ok(()))
             }
-            Err(problem) if may_be_torn_header(bytes) => Ok(Err(problem)),
+            Err(problem) if self.unterminated && may_be_torn_header(line) => Ok(Err(problem)),
+            Err(problem) if line.starts_with(HEADER_START) => {
+                Err(JournalFileError::Damaged(path.to_owned(), 1, problem))
+            }
             Err(_) => Err(JournalFileError::NotAJournal(path.to_owned())),
         }
     }
 
-    fn apply_entry(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let line: EntryLine = decode_line(bytes)?;
-        self.rows.apply(line.phone_number_id, &line.entry);
+    fn apply_entry(&mut self, line: &[u8]) -> Result<(), String> {
+        let line: EntryLine = decode(line, self.version)?;
+        self.rows.apply(line.phone_number_id, &line.entry, Some(line.at));
         Ok(())
+    }
+
+    /// Returns whether bytes that are no line begin with one.
+    fn starts_with_whole_line(&self, bytes: &[u8]) -> bool {
+        let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'}');
+        ends.into_iter().any(|(at, _)| {
+            let line = &bytes[..=at];
+            decode::<EntryLine>(line, self.version.max(1)).is_ok() || decode_header(line).is_ok()
+        })
     }
 }
 
-fn decode_line<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
-    let line = bytes.strip_suffix(b"\n").ok_or_else(|| "it has no end".to_owned())?;
-    decode(line)
-}
+/// The start of every journal.
+const HEADER_START: &[u8] = br#"{"at":""#;
 
 /// Returns whether a first line that cannot be decoded is what a crash left of a header, and not another file.
 fn may_be_torn_header(line: &[u8]) -> bool {
-    let start = &br#"{"at":""#[..];
-    !line.ends_with(b"\n")
-        && (line.starts_with(start)
-            || start.starts_with(line)
-            || line.iter().all(|byte| *byte == 0))
+    line.starts_with(HEADER_START)
+        || HEADER_START.starts_with(line)
+        || line.iter().all(|byte| *byte == 0)
 }

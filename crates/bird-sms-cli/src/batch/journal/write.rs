@@ -1,6 +1,6 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 
@@ -8,9 +8,10 @@ use bird_sms::{
     ConnectorId, Journal, JournalEntry, JournalFuture, PhoneNumberId, SmsConnectorRequest,
     WorkspaceId,
 };
+use same_file::Handle;
 use tokio::sync::oneshot;
 
-use super::line::{EntryLine, Header, encode};
+use super::line::{EntryLine, Header, VERSION, encode};
 use super::{JournalContent, JournalFileError};
 use crate::regular_file::open_regular_file;
 
@@ -18,6 +19,9 @@ use crate::regular_file::open_regular_file;
 #[derive(Debug)]
 pub(in crate::batch) struct JournalFile {
     lines: mpsc::Sender<Pending>,
+    version: u32,
+    /// Holds the lock of the workspace.
+    _lock: Option<File>,
 }
 
 /// A line, and the future that waits until it is on disk.
@@ -28,10 +32,12 @@ struct Pending {
 }
 
 impl JournalFile {
-    /// Opens or creates a journal for this workspace, and locks it until it is dropped.
+    /// Opens or creates a journal for this workspace, and locks it until it is dropped. Locks the workspace, too, if
+    /// `lock_workspace` says so.
     pub(in crate::batch) fn open(
         path: &Path,
         workspace_id: WorkspaceId,
+        lock_workspace: bool,
     ) -> Result<(Self, JournalContent), JournalFileError> {
         let failed = |error| JournalFileError::Io(path.to_owned(), error);
         let mut options = OpenOptions::new();
@@ -41,22 +47,30 @@ impl JournalFile {
             TryLockError::WouldBlock => JournalFileError::InUse(path.to_owned()),
             TryLockError::Error(error) => failed(error),
         })?;
+        let lock = lock_workspace.then(|| lock_folder(path, workspace_id)).transpose()?;
         let content = JournalContent::of(&file, path, Some(workspace_id))?;
+        let path_of_file = Handle::from_path(path).map_err(failed)?;
         // No step followed a line that a crash tore off.
         file.set_len(content.end).map_err(failed)?;
         file.seek(SeekFrom::Start(content.end)).map_err(failed)?;
+        let version = if content.version == 0 { VERSION } else { content.version };
         if content.end == 0 {
-            file.write_all(&encode(&Header::new(workspace_id)))
+            file.write_all(&encode(&Header::new(workspace_id), version))
                 .and_then(|()| file.sync_all())
                 .map_err(failed)?;
             sync_folder(path).map_err(failed)?;
+        } else if content.unterminated {
+            file.write_all(b"\n").map_err(failed)?;
         }
         let (lines, pending) = mpsc::channel();
         thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || write_lines(file, &pending))
+            .spawn({
+                let target = Target { file, handle: path_of_file, path: path.to_owned() };
+                move || target.write_lines(&pending)
+            })
             .map_err(failed)?;
-        Ok((Self { lines }, content))
+        Ok((Self { lines, version, _lock: lock }, content))
     }
 
     /// Stores the id of a connector that a person looked up.
@@ -66,7 +80,7 @@ impl JournalFile {
         connector_id: ConnectorId,
     ) -> io::Result<()> {
         let entry = JournalEntry::Adopted { connector_id };
-        self.store(encode(&EntryLine::new(phone_number_id, entry))).await
+        self.store(encode(&EntryLine::new(phone_number_id, entry), self.version)).await
     }
 
     async fn store(&self, line: Vec<u8>) -> io::Result<()> {
@@ -84,30 +98,62 @@ impl Journal for JournalFile {
         entry: JournalEntry,
     ) -> JournalFuture<'a> {
         let line = EntryLine::new(request.phone_number_id(), entry);
-        Box::pin(self.store(encode(&line)))
+        Box::pin(self.store(encode(&line, self.version)))
     }
 }
 
-/// Writes lines as they come, with one sync for all that came in the meantime.
-fn write_lines(mut file: File, pending: &mpsc::Receiver<Pending>) {
-    let mut failed: Option<(ErrorKind, String)> = None;
-    while let Ok(first) = pending.recv() {
-        let together: Vec<_> = std::iter::once(first).chain(pending.try_iter()).collect();
-        if failed.is_none() {
-            let lines: Vec<u8> =
-                together.iter().flat_map(|pending| pending.line.iter().copied()).collect();
-            let result = file.write_all(&lines).and_then(|()| file.sync_data());
-            // After a failure the end of the file is not known, so that nothing more is written to it.
-            failed = result.err().map(|error| (error.kind(), error.to_string()));
+/// Locks the workspace for the journals in this folder: under the name of a journal that was moved away, another run
+/// would create every connector again.
+fn lock_folder(journal: &Path, workspace_id: WorkspaceId) -> Result<File, JournalFileError> {
+    let path = journal.with_file_name(format!(".bird-sms-{workspace_id}.lock"));
+    let failed = |error| JournalFileError::Io(path.clone(), error);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let file = open_regular_file(&path, &options).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(JournalFileError::WorkspaceInUse(workspace_id)),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Where lines are written.
+struct Target {
+    file: File,
+    handle: Handle,
+    path: PathBuf,
+}
+
+impl Target {
+    /// Writes lines as they come, with one sync for all that came in the meantime.
+    fn write_lines(mut self, pending: &mpsc::Receiver<Pending>) {
+        let mut failed: Option<(ErrorKind, String)> = None;
+        while let Ok(first) = pending.recv() {
+            let together: Vec<_> = std::iter::once(first).chain(pending.try_iter()).collect();
+            if failed.is_none() {
+                // After a failure the end of the file is not known, so that nothing more is written to it.
+                failed = self.write(&together).err().map(|error| (error.kind(), error.to_string()));
+            }
+            for Pending { stored, .. } in together {
+                let result = match &failed {
+                    None => Ok(()),
+                    Some((kind, text)) => Err(io::Error::new(*kind, text.clone())),
+                };
+                // The install may have been dropped in the meantime.
+                let _ = stored.send(result);
+            }
         }
-        for Pending { stored, .. } in together {
-            let result = match &failed {
-                None => Ok(()),
-                Some((kind, text)) => Err(io::Error::new(*kind, text.clone())),
-            };
-            // The install may have been dropped in the meantime.
-            let _ = stored.send(result);
+    }
+
+    fn write(&mut self, pending: &[Pending]) -> io::Result<()> {
+        if Handle::from_path(&self.path).ok().as_ref() != Some(&self.handle) {
+            let path = self.path.display();
+            return Err(io::Error::other(format!("{path} was moved or replaced while in use")));
         }
+        let lines: Vec<u8> =
+            pending.iter().flat_map(|pending| pending.line.iter().copied()).collect();
+        self.file.write_all(&lines)?;
+        self.file.sync_data()
     }
 }
 

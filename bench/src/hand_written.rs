@@ -1,14 +1,14 @@
-//! What somebody writes who reads the vendor's page: reqwest, serde, a struct with its fields. No limits,
-//! no typed errors, and a retry only of the GET.
+//! A client as a user writes it from the vendor's documentation: reqwest, serde, and structs with all fields.
+//! It has no rate limits and no typed errors, and only polls.
 
-#![expect(dead_code, clippy::struct_field_names, reason = "one writes down what the page shows")]
+#![expect(dead_code, clippy::struct_field_names, reason = "the structs follow the documentation")]
 
 use std::time::Duration;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-/// See the module.
+/// The client, and the base URL and access key that it sends.
 pub struct HandWritten {
     http: reqwest::Client,
     url: String,
@@ -112,17 +112,13 @@ struct DataCapture {
 }
 
 impl HandWritten {
-    /// With this HTTP client, for this server.
+    /// Returns a client for the server at `url`.
     #[must_use]
     pub fn new(http: reqwest::Client, url: &str, key: &str) -> Self {
         Self { http, url: url.to_owned(), key: key.to_owned() }
     }
 
-    /// One install: the id of the channel.
-    ///
-    /// # Errors
-    ///
-    /// When anything is not as it should be.
+    /// Installs a channel and returns its id.
     pub async fn install(
         &self,
         workspace: &str,
@@ -131,35 +127,28 @@ impl HandWritten {
         use_case: &str,
     ) -> anyhow::Result<String> {
         let url = format!("{}/workspaces/{workspace}/connectors", self.url);
-        let connector: Connector = self
+        let body = CreateConnector {
+            connector_template_ref: "sms-messagebird:1".to_owned(),
+            name: name.to_owned(),
+            arguments: Arguments {
+                phone_number_id: number.to_owned(),
+                use_case_id: Some(use_case.to_owned()),
+            },
+        };
+        let request = self
             .http
             .post(&url)
             .header("Authorization", format!("AccessKey {}", self.key))
             .header("Accept", "application/json")
-            .json(&CreateConnector {
-                connector_template_ref: "sms-messagebird:1".to_owned(),
-                name: name.to_owned(),
-                arguments: Arguments {
-                    phone_number_id: number.to_owned(),
-                    use_case_id: Some(use_case.to_owned()),
-                },
-            })
-            .send()
-            .await?
-            .error_for_status()?
-            .json()
-            .await?;
+            .json(&body);
+        let connector: Connector = request.send().await?.error_for_status()?.json().await?;
         for _ in 0..60 {
-            let connector: Connector = self
+            let request = self
                 .http
                 .get(format!("{url}/{}", connector.id))
                 .header("Authorization", format!("AccessKey {}", self.key))
-                .header("Accept", "application/json")
-                .send()
-                .await?
-                .error_for_status()?
-                .json()
-                .await?;
+                .header("Accept", "application/json");
+            let connector: Connector = request.send().await?.error_for_status()?.json().await?;
             if let Some(id) = connector.channel.and_then(|channel| channel.channel_id) {
                 return Ok(id);
             }

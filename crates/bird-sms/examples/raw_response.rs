@@ -2,7 +2,7 @@
 //! cannot decode it:
 //!
 //! ```sh
-//! cargo run -p bird-sms --example raw_answer -- CONNECTOR_ID
+//! cargo run -p bird-sms --example raw_response -- CONNECTOR_ID
 //! ```
 //!
 //! It takes `BIRD_ACCESS_KEY`, `BIRD_WORKSPACE_ID` and, where it is set, `BIRD_API_URL`, and sends one GET.

@@ -1,6 +1,6 @@
 //! A program that installs one channel with reqwest and serde.
 
-#[path = "HAND_WRITTEN"]
+#[path = "../../src/hand_written.rs"]
 mod hand_written;
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,0 +1,59 @@
+//! Reads the contract as JSON.
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+/// Parses the text of the contract.
+pub(crate) fn parse(yaml: &str) -> anyhow::Result<Value> {
+    yaml_serde::from_str(yaml).context("the contract is not YAML")
+}
+
+/// Returns a name as a segment of a JSON pointer.
+pub(crate) fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// Follows the reference at a JSON pointer, and returns where it leads.
+fn resolve(contract: &Value, pointer: &str) -> String {
+    match contract.pointer(pointer).and_then(|value| value["$ref"].as_str()) {
+        Some(target) => resolve(contract, target.trim_start_matches('#')),
+        None => pointer.to_owned(),
+    }
+}
+
+/// Returns a schema and the schemas that it is combined from, with their JSON pointers.
+pub(crate) fn parts<'a>(contract: &'a Value, pointer: &str) -> Vec<(String, &'a Value)> {
+    let pointer = resolve(contract, pointer);
+    let schema = contract.pointer(&pointer).unwrap_or(&Value::Null);
+    let mut all = vec![(pointer.clone(), schema)];
+    for keyword in ["allOf", "anyOf", "oneOf"] {
+        let count = schema[keyword].as_array().map_or(0, Vec::len);
+        all.extend(
+            (0..count).flat_map(|nth| parts(contract, &format!("{pointer}/{keyword}/{nth}"))),
+        );
+    }
+    all
+}
+
+/// Returns the JSON pointer of the schema of the successful response of an operation.
+pub(crate) fn success(contract: &Value, operation_id: &str) -> anyhow::Result<String> {
+    let mut known = Vec::new();
+    for (path, item) in contract["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in item.as_object().into_iter().flatten() {
+            let Some(id) = operation["operationId"].as_str() else { continue };
+            known.push(id);
+            if id == operation_id {
+                for (status, _) in operation["responses"].as_object().into_iter().flatten() {
+                    let at = format!("/paths/{}/{method}/responses/{status}", escape(path));
+                    let response = resolve(contract, &at);
+                    let schema = format!("{response}/content/application~1json/schema");
+                    if status.starts_with('2') && contract.pointer(&schema).is_some() {
+                        return Ok(schema);
+                    }
+                }
+                bail!("{id} has no successful response with a body");
+            }
+        }
+    }
+    bail!("there is no operation {operation_id}; there are {}", known.join(", "))
+}
