@@ -8,8 +8,7 @@ use bird_test_peer::Backend;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::rows::{BATCH, Rows, assert_no_duplicates, configure, settled};
-use crate::run;
+use crate::rows::{BATCH, Rows, assert_no_duplicates, configure, run, settled};
 
 /// How the room for the journal is limited.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +72,7 @@ fn recorded(journal: &Path) -> BTreeSet<String> {
 /// Runs a batch whose journal gets full, and asserts that each connector is in the journal or printed, and in the
 /// outcomes.
 async fn run_full(limit: Limit, json: bool) {
-    let backend = Backend::start().await.unwrap().delay(|_| Duration::from_millis(50));
+    let backend = Backend::start().await.unwrap().delay(|_| Duration::from_millis(150));
     let rows = Rows::new(300);
     let more: &[&str] = if json { &["--json"] } else { &[] };
     let Some(command) = full_disk(limit, &rows, &backend.base_url(), more).await else { return };
@@ -123,10 +122,12 @@ async fn run_full(limit: Limit, json: bool) {
         assert!(row.is_some_and(|row| row.contains(&ids[0])), "{number} {ids:?}: {row:?}");
     }
 
-    // With room again, the same command leaves alone what the journal does not have.
+    // With room again, the same command leaves alone what the journal does not have. An intent may have been written
+    // in the write that failed, and then its row was not sent.
     let (code, stdout, stderr) = run(rows.command(&backend.base_url(), &["--json"])).await;
     let summary: Value = serde_json::from_str(&stdout).expect(&stderr);
-    assert_eq!((code, &summary["unknown"]), (5, &unrecorded.len().into()), "{summary}");
+    assert_eq!(code, 5, "{summary}");
+    assert!(summary["unknown"].as_u64() >= Some(unrecorded.len() as u64), "{summary}");
     assert_no_duplicates(&settled(&backend).await);
 }
 

@@ -8,8 +8,7 @@ use bird_test_peer::Backend;
 use bird_test_peer::fixtures::{ACCESS_KEY, PHONE_NUMBER_ID};
 use tokio::process::Command;
 
-use crate::rows::{Rows, assert_no_duplicates, at, settled};
-use crate::{ended, run};
+use crate::rows::{Rows, assert_no_duplicates, at, end_of, run, settled, until};
 
 /// Runs a command that must not wait for a file.
 async fn run_at_once(command: Command) -> (i32, String, String) {
@@ -144,9 +143,7 @@ async fn run_twice(rows: &Rows, disturb: impl FnOnce()) -> (i32, i32) {
     let mut first = rows.command(&backend.base_url(), &more);
     let first = first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let second = async {
-        while backend.peer().posts() < 8 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until(|| backend.peer().posts() >= 8).await;
         disturb();
         // Its outcomes are not those of the first.
         let more = ["--concurrency", "4", "--journal", "j.jsonl"];
@@ -155,8 +152,7 @@ async fn run_twice(rows: &Rows, disturb: impl FnOnce()) -> (i32, i32) {
         second.current_dir(rows.folder());
         run(second).await
     };
-    let (first, second) = tokio::join!(first.wait_with_output(), second);
-    let first = ended(first.unwrap());
+    let (first, second) = tokio::join!(end_of(first), second);
     assert_no_duplicates(&settled(&backend).await);
     (first.0, second.0)
 }
@@ -195,9 +191,7 @@ async fn a_journal_has_one_user_under_all_its_names() {
     let mut first = rows.command(&backend.base_url(), &["--concurrency", "4"]);
     let first = first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let others = async {
-        while backend.peer().posts() < 8 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until(|| backend.peer().posts() >= 8).await;
         for journal in ["other.jsonl", "third.jsonl", "j.jsonl"] {
             let args = ["batch", "numbers.csv", "--journal", journal];
             let mut command = at(&backend.base_url(), &args);
@@ -206,7 +200,7 @@ async fn a_journal_has_one_user_under_all_its_names() {
             assert_eq!(code, 2, "{journal}: {stderr}");
         }
     };
-    let (first, ()) = tokio::join!(first.wait_with_output(), others);
-    assert_eq!(ended(first.unwrap()).0, 0);
+    let (first, ()) = tokio::join!(end_of(first), others);
+    assert_eq!(first.0, 0);
     assert_no_duplicates(&settled(&backend).await);
 }

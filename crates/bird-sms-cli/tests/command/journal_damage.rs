@@ -8,8 +8,8 @@ use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::rows::Rows;
-use crate::{in_sandbox, run};
+use crate::in_sandbox;
+use crate::rows::{Rows, run};
 
 /// The number of dry runs at a time.
 const AT_ONCE: usize = 4;

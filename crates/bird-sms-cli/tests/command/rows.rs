@@ -9,9 +9,9 @@ use bird_test_peer::Backend;
 use bird_test_peer::fixtures::{ACCESS_KEY, WORKSPACE_ID, nth_id};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
-use crate::bird_sms;
+use crate::{bird_sms, ended};
 
 /// Returns the command with a key and a workspace, against this API.
 pub(crate) fn at(api_url: &str, args: &[&str]) -> Command {
@@ -104,6 +104,30 @@ pub(crate) fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     whole.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+/// Runs a command, which must end within a minute.
+pub(crate) async fn run(command: Command) -> (i32, String, String) {
+    within_a_minute(crate::run(command)).await
+}
+
+/// Waits for the end of a process, which must come within a minute.
+pub(crate) async fn end_of(process: Child) -> (i32, String, String) {
+    ended(within_a_minute(process.wait_with_output()).await.unwrap())
+}
+
+async fn within_a_minute<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_mins(1), future).await.expect("takes over a minute")
+}
+
+/// Waits until something has happened, which must be within a minute.
+pub(crate) async fn until(mut happened: impl FnMut() -> bool) {
+    let wait = async {
+        while !happened() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    within_a_minute(wait).await;
 }
 
 /// Returns the connectors of the backend by phone number, once it has read what a client sent before it ended.

@@ -9,9 +9,12 @@ use bird_test_peer::fixtures::{CONNECTOR_ID, PHONE_NUMBER_ID, nth_id, pending};
 use bird_test_peer::{Backend, Peer, Reply};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 
-use crate::rows::{Rows, assert_no_duplicates, at, settled};
-use crate::{ended, run, signal};
+use crate::rows::{
+    BATCH, Rows, assert_no_duplicates, at, configure, end_of, program, run, settled, until,
+};
+use crate::signal;
 
 /// The end of a batch that got signals.
 #[derive(Debug)]
@@ -51,19 +54,17 @@ async fn run_with_signals(
 ) -> End {
     let mut command = rows.command(&backend.base_url(), more);
     let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    while backend.peer().posts() < connectors {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(|| backend.peer().posts() >= connectors).await;
     let pid = process.id().unwrap().to_string();
     let send = async {
         for (name, pause) in signals {
             tokio::time::sleep(*pause).await;
             // The process may have ended, and is not waited for yet: its id is still its own.
-            let _ = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status();
+            let mut kill = std::process::Command::new("kill");
+            let _ = kill.args([&format!("-{name}"), &pid]).stderr(Stdio::null()).status();
         }
     };
-    let (output, ()) = tokio::join!(process.wait_with_output(), send);
-    let (code, stdout, stderr) = ended(output.unwrap());
+    let ((code, stdout, stderr), ()) = tokio::join!(end_of(process), send);
     assert!(!stderr.contains("panicked"), "{stderr}");
     End { code, stdout }
 }
@@ -144,7 +145,7 @@ async fn a_second_signal_while_posts_are_in_flight_leaves_no_row_that_was_sent_u
         (2, ["TERM", "INT"], [143, 130]),
         (3, ["HUP", "TERM"], [129, 143]),
     ] {
-        let (rows, backend) = (Rows::new(100), slow_backend(seed, Duration::from_secs(2)).await);
+        let (rows, backend) = (Rows::new(100), slow_backend(seed, Duration::from_secs(1)).await);
         let signals = signals.map(|name| (name, pause));
         let end = run_with_signals(&rows, &backend, &["--json"], 40, &signals).await;
         assert!(codes.contains(&end.code), "{end:?}");
@@ -157,7 +158,7 @@ async fn a_second_signal_while_posts_are_in_flight_leaves_no_row_that_was_sent_u
 
 #[tokio::test]
 async fn a_second_signal_while_rows_wait_for_their_turn_counts_those_as_not_begun() {
-    let (rows, backend) = (Rows::new(100), slow_backend(4, Duration::from_secs(2)).await);
+    let (rows, backend) = (Rows::new(100), slow_backend(4, Duration::from_secs(1)).await);
     let signals = [("INT", Duration::ZERO), ("INT", Duration::from_millis(60))];
     let more = ["--json", "--concurrency", "10"];
     let end = run_with_signals(&rows, &backend, &more, 10, &signals).await;
@@ -170,7 +171,7 @@ async fn a_second_signal_while_rows_wait_for_their_turn_counts_those_as_not_begu
 
 #[tokio::test]
 async fn a_summary_for_a_person_counts_what_was_sent_after_a_second_signal_too() {
-    let (rows, backend) = (Rows::new(50), slow_backend(5, Duration::from_secs(2)).await);
+    let (rows, backend) = (Rows::new(50), slow_backend(5, Duration::from_secs(1)).await);
     let signals = [("INT", Duration::ZERO), ("INT", Duration::from_millis(60))];
     let end = run_with_signals(&rows, &backend, &["--concurrency", "20"], 15, &signals).await;
     let not_begun = rows.count - rows.outcomes().len();
@@ -193,6 +194,37 @@ async fn one_signal_awaits_what_was_sent_and_each_has_its_exit_code() {
         assert!(tally.unknown == 0 && tally.not_begun > 0, "{tally:?}");
         assert_that_the_next_run_doubles_nothing(&rows, &backend).await;
     }
+}
+
+/// With a disk whose every sync takes 0.3 s: the ids are known and not yet on disk when the second signal comes.
+#[tokio::test]
+async fn a_second_signal_while_the_journal_is_slow_loses_no_id_that_is_known() {
+    let Some(strace) = program("strace") else { return };
+    let mut traced = Command::new(strace);
+    // The command is the process, and strace its grandchild.
+    traced.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync"]);
+    traced.args(["-e", "inject=fdatasync:delay_enter=300000"]);
+    let mut probe = Command::new(traced.as_std().get_program());
+    probe.args(traced.as_std().get_args()).arg("true");
+    if !probe.status().await.is_ok_and(|status| status.success()) {
+        println!("skipped: strace is not allowed here");
+        return;
+    }
+    let (rows, backend) = (Rows::new(10), Backend::start().await.unwrap());
+    traced.arg(env!("CARGO_BIN_EXE_bird-sms")).args(BATCH).arg("--json");
+    traced.current_dir(rows.folder());
+    configure(&mut traced, &backend.base_url());
+    let process = traced.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until(|| backend.peer().posts() == rows.count).await;
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        signal(&process, "INT");
+    }
+    let (code, stdout, stderr) = end_of(process).await;
+    assert_eq!(code, 130, "{stderr}");
+    let end = End { code, stdout };
+    assert_consistent(&rows, &backend, &end, &mut Tally::default()).await;
+    assert_that_the_next_run_doubles_nothing(&rows, &backend).await;
 }
 
 #[tokio::test]
@@ -232,11 +264,9 @@ async fn an_install_that_is_hung_up_ends_with_129_and_the_id() {
         let gets = peer.gets();
         let mut command = at(&peer.base_url(), args);
         let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        while peer.gets() == gets {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until(|| peer.gets() != gets).await;
         signal(&process, "HUP");
-        let (code, stdout, stderr) = ended(process.wait_with_output().await.unwrap());
+        let (code, stdout, stderr) = end_of(process).await;
         assert_eq!((code, stdout.as_str()), (129, ""), "{stderr}");
         let error: Value = serde_json::from_str(stderr.lines().last().unwrap()).unwrap();
         assert_eq!(
@@ -253,9 +283,7 @@ async fn an_install_that_is_killed_while_it_waits_has_printed_the_id() {
     let mut command = at(&peer.base_url(), &install);
     let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-    while peer.gets() == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(|| peer.gets() != 0).await;
     signal(&process, "KILL");
     assert_eq!(process.wait().await.unwrap().code(), None);
     let mut printed = Vec::new();

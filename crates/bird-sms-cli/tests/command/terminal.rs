@@ -1,14 +1,13 @@
 //! `bird-sms` at a pseudo-terminal: fault 48, and Ctrl-C.
 
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
 
 use bird_test_peer::fixtures::{CHANNEL_ID, CONNECTOR_ID, PHONE_NUMBER_ID, WORKSPACE_ID, pending};
 use bird_test_peer::{Peer, Reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
-use crate::rows::{configure, program};
+use crate::rows::{configure, program, until};
 
 /// Starts the command at a pseudo-terminal. What it prints comes over stdout, and what is written to stdin is typed.
 fn at_terminal(api_url: &str, args: &str) -> Option<Child> {
@@ -93,9 +92,7 @@ async fn ctrl_c_at_the_terminal_ends_an_install_with_130_and_the_id() {
     let peer = peer.await.unwrap();
     let args = format!("install --name x --phone-number-id {PHONE_NUMBER_ID}");
     let Some(mut process) = at_terminal(&peer.base_url(), &args) else { return };
-    while peer.gets() == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(|| peer.gets() != 0).await;
     let mut keyboard = process.stdin.take().unwrap();
     keyboard.write_all(b"\x03").await.unwrap();
     keyboard.flush().await.unwrap();
