@@ -9,6 +9,7 @@ mod gateway;
 mod install;
 mod journal_damage;
 mod rows;
+mod secrets;
 mod signals;
 mod terminal;
 
