@@ -1,4 +1,4 @@
-//! The access key shows nowhere.
+//! No output contains the access key.
 
 use std::io;
 
@@ -39,22 +39,22 @@ fn scripts() -> Vec<Vec<Reply>> {
     let refused = Reply::with_headers(422, &[&header], &echo);
     let page = Reply::with_headers(403, &[&location], format!("<b>{KEY}</b>"));
     let created = Reply::json(201, pending());
-    let unreadable = Reply::json(201, format!(r#"{{"id": "{KEY}"}}"#));
+    let malformed = Reply::json(201, format!(r#"{{"id": "{KEY}"}}"#));
     let odd = Reply::json(200, ready().replace("2025-01-21T01:43:10.940Z", KEY));
     vec![
         vec![created.clone(), Reply::json(200, ready())],
         vec![created.clone(), odd],
         vec![created.clone(), refused.clone()],
-        vec![created, unreadable.clone(), unreadable.clone(), unreadable.clone()],
+        vec![created, malformed.clone(), malformed.clone(), malformed.clone()],
         vec![Reply::with_headers(503, &[], &echo), refused],
         vec![page],
-        vec![unreadable],
+        vec![malformed],
         vec![Reply::Reset],
     ]
 }
 
 #[test]
-fn nothing_that_is_traced_shown_or_told_has_the_key() {
+fn no_log_debug_output_error_or_event_has_the_key() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
@@ -69,8 +69,8 @@ fn nothing_that_is_traced_shown_or_told_has_the_key() {
                 let (builder, _) = hurried(&peer.base_url());
                 shown.push(format!("{builder:?}"));
                 let workspace = workspace(builder);
-                let told = Arc::new(Mutex::new(Vec::new()));
-                let observer = Arc::clone(&told);
+                let events = Arc::new(Mutex::new(Vec::new()));
+                let observer = Arc::clone(&events);
                 let install = workspace
                     .install_sms_channel("n", NUMBER.parse().unwrap())
                     .observe(move |event| observer.lock().unwrap().push(format!("{event:?}")));
@@ -86,7 +86,7 @@ fn nothing_that_is_traced_shown_or_told_has_the_key() {
                         }
                     }
                 }
-                shown.append(&mut told.lock().unwrap());
+                shown.append(&mut events.lock().unwrap());
                 shown.push(format!("{:?}", workspace.pending_channel(connector_id())));
             }
             shown.concat()
@@ -94,7 +94,7 @@ fn nothing_that_is_traced_shown_or_told_has_the_key() {
     });
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("connector created") && log.contains("TRACE"), "the log is on");
-    assert!(shown.contains("[redacted]"), "the server did send it back");
+    assert!(shown.contains("[redacted]"), "the server sent the key back");
     for text in [shown, log] {
         if let Some(at) = text.find(KEY) {
             panic!("{}", &text[at.saturating_sub(300)..at + KEY.len()]);
