@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use bird_api::Response;
 use bird_api::types::CreateConnectorReq;
-use futures_util::future::{BoxFuture, Shared};
 
 use super::PendingChannel;
 use super::retry::{
-    Attempt, Exhausted, FailedAttempt, LastAttempt, Retry, is_retryable_create, send,
+    Attempt, Cancellation, Exhausted, FailedAttempt, LastAttempt, Retry, is_retryable_create, send,
     state_after_create,
 };
 use crate::client::Workspace;
@@ -24,9 +23,6 @@ use crate::{
 /// The time before the deadline in which no attempt is started. Such an attempt would probably end without a response,
 /// and would replace a certain error by an unknown outcome.
 const RESERVE: Duration = Duration::from_secs(1);
-
-/// A future that completes when the batch is shut down.
-pub(crate) type Cancellation = Shared<BoxFuture<'static, ()>>;
 
 /// The part of a creation that only installs of a batch have.
 pub(crate) struct CreateStart {
@@ -53,7 +49,8 @@ impl Workspace {
         &self,
         request: &SmsConnectorRequest,
     ) -> Result<PendingChannel, Error> {
-        create(self, &request.body()?, self.deadline(), EventSink::default(), None).await
+        let body = request.body(Some(self.client().key()))?;
+        create(self, &body, self.deadline(), EventSink::default(), None).await
     }
 }
 

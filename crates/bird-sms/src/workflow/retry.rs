@@ -19,10 +19,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bird_api::Response;
-use futures_util::future::{Either, select};
+use futures_util::future::{BoxFuture, Either, Shared, select};
 use reqwest::{Request, StatusCode};
 
-use super::create::Cancellation;
 use crate::client::Workspace;
 use crate::error::chain;
 use crate::event::EventSink;
@@ -133,6 +132,9 @@ pub(crate) trait Attempt {
     /// Stores an error that is followed by another attempt.
     fn keep(&mut self, _error: AttemptError) {}
 }
+
+/// A future that completes when the batch is shut down.
+pub(crate) type Cancellation = Shared<BoxFuture<'static, ()>>;
 
 /// The parameters of the retry loop.
 pub(crate) struct Retry<'a> {

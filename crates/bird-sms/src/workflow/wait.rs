@@ -91,10 +91,15 @@ impl PendingChannel {
         let now = workspace.client().runtime().now();
         let ours = status.workspace_id.is_none_or(|id| id == workspace.id());
         // The channel of another workspace is not used here, and the next poll fails with the mismatch.
-        let ready = status
-            .channel_id
-            .filter(|_| ours)
-            .map(|id| Box::new(SmsChannel::new(id, status.id, workspace.id(), &response.body)));
+        let ready = status.channel_id.filter(|_| ours).map(|id| {
+            Box::new(SmsChannel::new(
+                id,
+                status.id,
+                workspace.id(),
+                &response.body,
+                workspace.client().key(),
+            ))
+        });
         Self {
             created: Some(now),
             not_found_since: Some(now),
@@ -294,7 +299,7 @@ impl PendingChannel {
             id: self.connector_id,
             deadline,
             history: &mut self.history,
-            decode: ConnectorStatus::decode,
+            decode: |body, _| ConnectorStatus::decode(body),
             purpose: Purpose::Poll {
                 not_found_since: self.not_found_since.unwrap_or(deadline.started()),
             },
@@ -303,7 +308,13 @@ impl PendingChannel {
 
     fn channel(&self, status: &ConnectorStatus, response: &Response) -> Option<SmsChannel> {
         let id = status.channel_id?;
-        let channel = SmsChannel::new(id, self.connector_id, self.workspace.id(), &response.body);
+        let channel = SmsChannel::new(
+            id,
+            self.connector_id,
+            self.workspace.id(),
+            &response.body,
+            self.workspace.client().key(),
+        );
         Some(channel.warning(self.warning))
     }
 
