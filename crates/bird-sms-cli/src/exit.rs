@@ -1,4 +1,4 @@
-//! How the command ends.
+//! The exit codes of the command.
 
 use std::process::ExitCode;
 
@@ -8,13 +8,13 @@ use bird_sms::{ConnectorState, Error};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Code {
-    /// The command did what it was asked to do.
+    /// The command succeeded.
     Done = 0,
-    /// Something failed that has no code of its own.
+    /// An error without another code.
     Unexpected = 1,
     /// The usage or the configuration is wrong: nothing was sent.
     Usage = 2,
-    /// Bird refused: no connector was created.
+    /// Bird refused the request: no connector was created.
     Refused = 3,
     /// Bird was not reached: no connector was created.
     Unreachable = 4,
@@ -54,7 +54,7 @@ impl Code {
         Self::Terminated,
     ];
 
-    /// Returns what the code means, in a line for a person.
+    /// Returns the meaning of the code, on one line.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {

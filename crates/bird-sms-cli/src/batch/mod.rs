@@ -27,9 +27,9 @@ use crate::exit::Code;
 use crate::json::to_json;
 use crate::workspace::build_workspace;
 
-/// The end of a batch.
+/// The result of a batch.
 pub(crate) struct BatchEnd {
-    /// The counts, for a person or as JSON.
+    /// The counts, as text or as JSON.
     pub(crate) summary: String,
     pub(crate) code: Code,
     /// Why the batch stopped early, if it did.
@@ -76,7 +76,7 @@ pub(crate) async fn run(args: &BatchArgs, shared: &SharedArgs) -> Result<BatchEn
         None => summary.code(),
     };
     let summary = if json { to_json(&summary) } else { summary.text() };
-    // The summary says all that there is to say about a signal.
+    // After a signal, the summary is enough.
     let error =
         error.filter(|_| !matches!(code, Code::Interrupted | Code::Terminated | Code::HungUp));
     Ok(BatchEnd { summary, code, error })
@@ -108,7 +108,7 @@ fn plan(args: &BatchArgs, input: &Input, journal: JournalState) -> Result<Plan, 
     Plan::new(rows.map(expect_valid_row), journal, unknown)
 }
 
-/// Stores that a person named the connector of a row, after reading it and comparing it with the row.
+/// Reads the connector that an operator named for a row, compares it with the row, and appends the adoption.
 async fn adopt(
     Adoption { phone_number_id, connector_id }: Adoption,
     workspace: &Workspace,
@@ -137,7 +137,7 @@ fn refuse_adoption(number: PhoneNumberId, error: &AdoptionError) -> CliError {
     CliError::Usage(format!("no connector can be adopted for phone number {number}: {error}"))
 }
 
-/// Says that the last line of the journal was torn. No step followed it.
+/// Prints that the last line of the journal is ignored, if a crash tore it.
 fn report_torn_line(args: &BatchArgs, content: &JournalContent) {
     if let Some(line) = content.torn_line {
         let path = args.journal.display();
@@ -149,7 +149,7 @@ fn report_torn_line(args: &BatchArgs, content: &JournalContent) {
     }
 }
 
-/// Refuses an outcome file that is a file which is needed: it would be overwritten.
+/// Returns an error if the outcome file would overwrite another file of the batch.
 fn ensure_not_overwriting(out: &Path, needed: &Path, what: &str) -> Result<(), CliError> {
     let handle = |path: &Path| {
         if path == Path::new("-") {
@@ -171,7 +171,7 @@ fn unreadable(path: &Path, error: &io::Error) -> CliError {
     CliError::Usage(format!("{} cannot be read: {error}", path.display()))
 }
 
-/// Rows were checked before, and are read from a copy that no other process knows.
+/// Returns a row that is valid, because rows were checked before and are read from a private copy.
 fn expect_valid_row(row: Row) -> Result<SmsConnectorRequest, CliError> {
     row.map_err(|_| {
         CliError::Unexpected("the copy of the rows cannot be read; nothing was sent".to_owned())
