@@ -25,6 +25,7 @@ use crate::args::{Adoption, BatchArgs, SharedArgs};
 use crate::error::CliError;
 use crate::exit::Code;
 use crate::json::to_json;
+use crate::secret::Scrubber;
 use crate::workspace::build_workspace;
 
 /// The result of a batch.
@@ -38,6 +39,9 @@ pub(crate) struct BatchEnd {
 
 /// Runs a batch to its end, or up to a signal.
 pub(crate) async fn run(args: &BatchArgs, shared: &SharedArgs) -> Result<BatchEnd, CliError> {
+    for path in args.out.iter().chain([&args.journal]) {
+        ensure_no_secret(path)?;
+    }
     let input = Input::check(&args.input)
         .map_err(|error| unreadable(&args.input, &error))?
         .map_err(|report| CliError::Usage(format!("{}: {report}", args.input.display())))?;
@@ -147,6 +151,19 @@ fn report_torn_line(args: &BatchArgs, content: &JournalContent) {
             "Line {line} of the journal {path} was torn by a crash, and is ignored: no step followed it"
         );
     }
+}
+
+/// Returns an error if the name of a file may be an access key, because the key would stay in the folder.
+fn ensure_no_secret(path: &Path) -> Result<(), CliError> {
+    let path = path.to_string_lossy();
+    if Scrubber::of_process().scrub(&path) == path {
+        return Ok(());
+    }
+    Err(CliError::Usage(
+        "the name of the journal or of --out may be an access key; give a name with an extension, such as \
+         journal.jsonl"
+            .to_owned(),
+    ))
 }
 
 /// Returns an error if the outcome file would overwrite another file of the batch.

@@ -3,6 +3,7 @@
 mod batch;
 mod crash;
 mod install;
+mod secrets;
 
 use std::process::{Output, Stdio};
 
