@@ -177,7 +177,7 @@ pub struct BatchArgs {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Create the rows again whose outcome is unknown. Each of these rows may get a second connector
+    /// Retry the rows whose outcome is unknown. Each retry may create a second connector
     #[arg(long)]
     pub retry_unknown: bool,
 

@@ -24,11 +24,11 @@ pub enum Code {
     NotReady = 6,
     /// The connector could not be read, and this run created nothing.
     ReadFailed = 7,
-    /// SIGHUP.
+    /// SIGHUP: 128 and the number of the signal.
     HungUp = 129,
-    /// SIGINT.
+    /// SIGINT: 128 and the number of the signal.
     Interrupted = 130,
-    /// SIGTERM.
+    /// SIGTERM: 128 and the number of the signal.
     Terminated = 143,
 }
 

@@ -13,7 +13,7 @@ pub enum Event {
         /// The number of the attempt, from 1.
         attempt: u32,
     },
-    /// The connector exists. Its id is known for the first time: store it.
+    /// The connector exists, and its id is known from here on. Store the id.
     Created {
         /// The id of the connector.
         connector_id: ConnectorId,

@@ -33,8 +33,7 @@ impl Backoff {
     }
 }
 
-/// When a failed attempt is retried, for the POST and for the GET of
-/// [`Workspace::connector`](crate::Workspace::connector).
+/// The retry policy of the POST, and of the GET of [`Workspace::connector`](crate::Workspace::connector).
 ///
 /// The polls of a wait follow the [`PollPolicy`], and only `retry_after_cap` of this policy. No policy allows a retry
 /// that the [table of the crate](crate#what-is-sent-again) rules out.
@@ -99,7 +98,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// How a connector is polled until its channel is ready.
+/// The policy by which a connector is polled until its channel is ready.
 ///
 /// The connectors of a batch are polled later and less often than this: see
 /// [`InstallSmsChannels`](crate::InstallSmsChannels).

@@ -34,7 +34,7 @@ pub(super) struct Run {
     plan: Arc<Plan>,
     json: bool,
     client: Client,
-    /// The rows that have a connector, or may have one, and no outcome yet.
+    /// The rows whose connector exists or may exist, and that have no outcome yet.
     unfinished: HashSet<PhoneNumberId>,
     unwritten: Option<io::Error>,
     /// The response that refused the access key.

@@ -121,7 +121,7 @@ impl RowState {
                 self.grow(ConnectorState::Unknown);
             }
             JournalEntry::Refused { .. } | JournalEntry::Unreachable { .. } => {
-                // This settles the last attempt, and not those before it.
+                // A refusal settles the last attempt, and not the attempts before it.
                 if self.connector == ConnectorState::Unknown && !self.earlier_attempt {
                     self.connector = ConnectorState::NotCreated;
                 }
@@ -134,7 +134,7 @@ impl RowState {
                 self.created_at = at;
             }
             JournalEntry::Adopted { connector_id } => {
-                // The last adoption counts: an earlier one may have named a wrong connector.
+                // The last adoption counts, because an earlier adoption may have named a wrong connector.
                 self.connector = ConnectorState::Exists(connector_id);
                 self.channel_id = None;
                 self.adopted = true;

@@ -16,7 +16,7 @@ const RAISE: f64 = 1.15;
 /// The multiple of the estimate after which a poll says nothing about the estimate.
 const ON_TIME: f64 = 1.2;
 
-/// The age at which a connector of a workspace is first polled: one at which nearly all have their channel.
+/// The age at which a connector of a workspace is first polled, and at which nearly all connectors have their channel.
 ///
 /// A poll says only whether provisioning took longer than the connector's age. Raising the estimate after a miss,
 /// and lowering it a little after each hit, settles where one poll in [`MISSES`] misses, whatever the distribution: a

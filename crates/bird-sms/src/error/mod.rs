@@ -108,7 +108,7 @@ impl Error {
         self.connector_state().connector_id()
     }
 
-    /// Returns the last response of the server that was not a success, if there was one.
+    /// Returns the last response whose status was not 2xx, if there was such a response.
     #[must_use]
     pub fn response(&self) -> Option<&ErrorResponse> {
         match self {

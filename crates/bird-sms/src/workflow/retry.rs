@@ -158,7 +158,7 @@ pub(crate) enum LastAttempt {
 }
 
 impl LastAttempt {
-    /// Returns the delay before the next attempt, or `None` when no time is left for one.
+    /// Returns the delay before the next attempt, or `None` if no time is left for an attempt.
     ///
     /// A delay that the server asked for is never cut.
     pub(crate) fn fit(

@@ -60,7 +60,7 @@ impl Fields<'_> {
 pub(super) fn unknown(kind: &str, name: &str) -> String {
     let shown: String = name.trim().chars().take(SHOWN).collect();
     let snake_case = shown.to_lowercase().replace([' ', '-'], "_");
-    // One edit in a short name, two in a long one. More would make `note` similar to `name`.
+    // One edit in a short name, and two edits in a long name. More edits would make `note` similar to `name`.
     let similar = |column: &&str| osa_distance(&snake_case, column) <= (column.len() / 4).min(2);
     let hint = match COLUMNS.into_iter().find(similar) {
         Some(column) => format!("did you mean {column}?"),

@@ -114,7 +114,7 @@ mod tests {
         for bit in 0..header.len() * 8 {
             let mut flipped = header.to_vec();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            // A newer version is an error of its own.
+            // A newer version is another error.
             let header = decode_header(&flipped);
             assert!(
                 header.is_err() || header.is_ok_and(|header| header.version > VERSION),

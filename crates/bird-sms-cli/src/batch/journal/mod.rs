@@ -16,7 +16,7 @@ use bird_sms::WorkspaceId;
 pub(super) use read::JournalContent;
 pub(super) use write::JournalFile;
 
-/// Why a journal cannot be used. Nothing was sent.
+/// The reason why a journal cannot be used. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum JournalFileError {
     #[error("the journal {0} cannot be used: {1}")]

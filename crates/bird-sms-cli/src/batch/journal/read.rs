@@ -61,7 +61,7 @@ impl JournalContent {
             };
             match applied {
                 Ok(()) => content.end += read as u64,
-                // A crash tears the end off a line, so that what is left is neither a whole line nor more than one.
+                // A crash tears the end off a line, so that the rest does not start with a whole line.
                 Err(_) if content.unterminated && !content.starts_with_whole_line(line) => {
                     content.torn_line = Some(number);
                     content.unterminated = false;
