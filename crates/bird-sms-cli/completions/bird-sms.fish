@@ -25,7 +25,7 @@ function __fish_bird_sms_using_subcommand
 end
 
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
-complete -c bird-sms -n "__fish_bird_sms_needs_command" -l api-url -d 'Set the base URL of the API [default: https://api.bird.com]' -r
+complete -c bird-sms -n "__fish_bird_sms_needs_command" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
@@ -51,7 +51,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l channel-me
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l conversational -d 'Set whether an incoming message opens a conversation in the inbox [default: the vendor\'s]' -r -f -a "true\t''
 false\t''"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l api-url -d 'Set the base URL of the API [default: https://api.bird.com]' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
@@ -63,7 +63,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -s v -l verbo
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l sandbox -d 'Run against an embedded sandbox, without an account and without the network'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l api-url -d 'Set the base URL of the API [default: https://api.bird.com]' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
@@ -81,7 +81,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l posts-per-se
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l gets-per-second -d 'Set the number of GETs per second' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l concurrency -d 'Set the number of installs in progress at a time [default: 20 for each GET per second, at most 10000]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l api-url -d 'Set the base URL of the API [default: https://api.bird.com]' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
@@ -89,13 +89,13 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l retry-create
 vendor\t'After 500 and 503, which the vendor calls safe to retry'
 any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l dry-run -d 'Check the rows and the journal, print what would be done, and send nothing'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l retry-unknown -d 'Create the rows again whose outcome is unknown. Each of these rows may get a second connector'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l retry-unknown -d 'Retry the rows whose outcome is unknown. Each retry may create a second connector'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l json -d 'Print the result or the error as one JSON object'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -s v -l verbose -d 'Print a log to stderr; give the option twice for every detail. Without the option, `RUST_LOG` applies'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l sandbox -d 'Run against an embedded sandbox, without an account and without the network'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l api-url -d 'Set the base URL of the API [default: https://api.bird.com]' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
@@ -112,7 +112,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l get-limit 
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l post-limit -d 'Set the number of POSTs per second above which the response is 429' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l fault -d 'Inject a fault, such as `post:503x2` or `get:reset`. May be given more than once' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l api-url -d 'Set the base URL of the API [default: https://api.bird.com]' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
@@ -124,7 +124,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -s v -l verbo
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l sandbox -d 'Run against an embedded sandbox, without an account and without the network'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l api-url -d 'Set the base URL of the API [default: https://api.bird.com]' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r

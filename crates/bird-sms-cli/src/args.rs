@@ -52,7 +52,7 @@ pub struct SharedArgs {
     )]
     pub workspace_id: Option<String>,
 
-    /// Set the base URL of the API [default: https://api.bird.com]
+    /// Set the base URL of the API [default: `https://api.bird.com`]
     #[arg(long, global = true, value_name = "URL", env = "BIRD_API_URL", hide_env_values = true)]
     pub api_url: Option<String>,
 

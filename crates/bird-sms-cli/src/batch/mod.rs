@@ -43,7 +43,7 @@ pub(crate) async fn run(args: &BatchArgs, shared: &SharedArgs) -> Result<BatchEn
         ensure_no_secret(path)?;
     }
     let input = Input::check(&args.input)
-        .map_err(|error| unreadable(&args.input, &error))?
+        .map_err(|error| read_error(&args.input, &error))?
         .map_err(|report| CliError::Usage(format!("{}: {report}", args.input.display())))?;
     let limits = RateLimits {
         posts_per_second: args.posts_per_second,
@@ -108,7 +108,7 @@ fn dry_run(
 
 fn plan(args: &BatchArgs, input: &Input, journal: JournalState) -> Result<Plan, CliError> {
     let unknown = if args.retry_unknown { UnknownRows::Retry } else { UnknownRows::LeaveAlone };
-    let rows = input.rows().map_err(|error| unreadable(&args.input, &error))?;
+    let rows = input.rows().map_err(|error| read_error(&args.input, &error))?;
     Plan::new(rows.map(expect_valid_row), journal, unknown)
 }
 
@@ -184,7 +184,7 @@ fn ensure_not_overwriting(out: &Path, needed: &Path, what: &str) -> Result<(), C
     Ok(())
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> CliError {
+fn read_error(path: &Path, error: &io::Error) -> CliError {
     CliError::Usage(format!("{} cannot be read: {error}", path.display()))
 }
 

@@ -19,7 +19,7 @@ use super::outcome::{Outcome, OutcomeWriter};
 use super::plan::Plan;
 use super::progress::Progress;
 use super::summary::Summary;
-use super::{expect_valid_row, unreadable};
+use super::{expect_valid_row, read_error};
 use crate::args::{BatchArgs, SharedArgs};
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
@@ -113,7 +113,7 @@ impl Run {
         workspace: &Workspace,
         input: &Input,
     ) -> Result<Option<CliError>, CliError> {
-        let rows = input.rows().map_err(|error| unreadable(&args.input, &error))?;
+        let rows = input.rows().map_err(|error| read_error(&args.input, &error))?;
         let plan = Arc::clone(&self.plan);
         let items = rows.map_while(Result::ok).filter_map(move |request| plan.item(request));
         let (stop, stopped) = oneshot::channel::<()>();
