@@ -24,7 +24,7 @@ pub(super) fn created() -> Reply {
     Reply::json(201, pending())
 }
 
-pub(super) fn unknown_reason(error: &Error) -> UnknownReason {
+pub(super) fn reason(error: &Error) -> UnknownReason {
     assert!(error.connector_may_exist());
     match error {
         Error::OutcomeUnknown(unknown) => unknown.reason,
@@ -102,9 +102,7 @@ async fn a_reset_on_accept_is_unknown_or_retried_when_nothing_was_written() {
         let (result, posts) = create([Reply::ResetOnAccept, created()]).await;
         match result {
             Ok(_) => assert_eq!(posts, 1),
-            Err(error) => {
-                assert_eq!((unknown_reason(&error), posts), (UnknownReason::NoResponse, 0))
-            }
+            Err(error) => assert_eq!((reason(&error), posts), (UnknownReason::NoResponse, 0)),
         }
     }
 }
@@ -115,7 +113,7 @@ async fn a_reset_or_an_end_instead_of_a_response_is_unknown_and_never_sent_again
     for broken in [Reply::Reset, Reply::Close, Reply::BytesThenClose(b"HTTP/1.1 2".to_vec())] {
         let (result, posts) = create([broken, created()]).await;
         let error = result.unwrap_err();
-        assert_eq!((unknown_reason(&error), posts), (UnknownReason::NoResponse, 1));
+        assert_eq!((reason(&error), posts), (UnknownReason::NoResponse, 1));
         assert_eq!(error.connector_id(), None);
     }
 }
@@ -131,7 +129,7 @@ async fn a_pooled_connection_that_went_stale_does_not_double_the_post() {
         match workspace.create_sms_connector(&request()).await {
             Ok(_) => assert_eq!(peer.posts(), 1),
             Err(error) => {
-                assert_eq!((unknown_reason(&error), peer.posts()), (UnknownReason::NoResponse, 0))
+                assert_eq!((reason(&error), peer.posts()), (UnknownReason::NoResponse, 0))
             }
         }
     }
@@ -183,7 +181,7 @@ async fn silence_past_the_timeout_of_an_attempt_is_unknown() {
     let (builder, _) = hurried(&peer.base_url());
     let workspace = workspace(builder.attempt_timeout(Duration::from_millis(50)));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
-    assert_eq!((unknown_reason(&error), peer.posts()), (UnknownReason::NoResponse, 1));
+    assert_eq!((reason(&error), peer.posts()), (UnknownReason::NoResponse, 1));
     assert!(error.chain().contains("no response in time"), "{error}");
 }
 

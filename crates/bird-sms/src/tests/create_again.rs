@@ -5,7 +5,7 @@ use std::time::Duration;
 use bird_test_peer::{Peer, Reply};
 use proptest::prelude::*;
 
-use super::create::{create, created, peer, unknown_reason};
+use super::create::{create, created, peer, reason};
 use super::*;
 use crate::{Error, Event, RetryCreate, RetryPolicy, TransportErrorKind, UnknownReason, Warning};
 
@@ -81,7 +81,7 @@ async fn a_gateway_error_is_unknown_and_not_retried_by_default() {
     for status in [502, 504, 520, 522, 524, 530] {
         let (result, posts) = create([Reply::status(status), created()]).await;
         let error = result.unwrap_err();
-        assert_eq!((unknown_reason(&error), posts), (UnknownReason::GatewayError, 1), "{status}");
+        assert_eq!((reason(&error), posts), (UnknownReason::GatewayError, 1), "{status}");
     }
 }
 
@@ -131,7 +131,7 @@ async fn a_success_after_an_ambiguous_attempt_warns_in_the_result_the_event_and_
 async fn server_errors_up_to_the_deadline_leave_the_outcome_unknown() {
     let peer = Peer::with_handler(|_| Reply::status(503)).await.unwrap();
     let error = create_at(&peer).await.unwrap_err();
-    assert_eq!(unknown_reason(&error), UnknownReason::ServerError);
+    assert_eq!(reason(&error), UnknownReason::ServerError);
     assert_eq!(peer.posts(), error.attempts().count as usize);
     assert!(peer.posts() > 10, "{}", peer.posts());
 }
@@ -144,21 +144,21 @@ async fn server_errors_are_not_retried_when_the_policy_forbids_it() {
     let (builder, _) = hurried(&peer.base_url());
     let workspace = workspace(builder.retry_policy(retry));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
-    assert_eq!((unknown_reason(&error), peer.posts()), (UnknownReason::ServerError, 1));
+    assert_eq!((reason(&error), peer.posts()), (UnknownReason::ServerError, 1));
 }
 
 // Fault 14.
 #[tokio::test]
 async fn a_conflict_after_a_server_error_means_that_a_connector_exists() {
     let (result, posts) = create([Reply::status(500), Reply::status(409)]).await;
-    assert_eq!((unknown_reason(&result.unwrap_err()), posts), (UnknownReason::AlreadyExists, 2));
+    assert_eq!((reason(&result.unwrap_err()), posts), (UnknownReason::AlreadyExists, 2));
 }
 
 #[tokio::test]
 async fn a_server_error_before_the_last_attempt_is_reported_as_an_earlier_response() {
     let (result, _) = create([Reply::status(500), Reply::status(429), Reply::Reset]).await;
     let error = result.unwrap_err();
-    assert_eq!(unknown_reason(&error), UnknownReason::NoResponse);
+    assert_eq!(reason(&error), UnknownReason::NoResponse);
     assert!(error.chain().contains("an earlier response was HTTP 500"), "{error}");
 }
 
@@ -179,7 +179,7 @@ async fn a_status_that_is_not_retryable_is_sent_once() {
         (408, UnknownReason::NoResponse),
     ] {
         let (result, posts) = create([Reply::status(status), created()]).await;
-        assert_eq!((unknown_reason(&result.unwrap_err()), posts), (expected, 1), "{status}");
+        assert_eq!((reason(&result.unwrap_err()), posts), (expected, 1), "{status}");
     }
 }
 
