@@ -1,4 +1,4 @@
-//! The commands but for the batch: each parses, calls the library and prints.
+//! The subcommands except `batch`: each parses its arguments, calls the library and prints the result.
 
 use std::convert::identity;
 use std::io::{self, IsTerminal, Write};
@@ -19,7 +19,7 @@ use crate::secret::Scrubber;
 use crate::signal::{aborted, interrupted};
 use crate::workspace::build_workspace;
 
-/// Prints what is wrong with the arguments, as JSON where they ask for it. Help and version are no errors.
+/// Prints an error of the arguments, as JSON if they contain `--json`. Help and version are not errors.
 #[must_use]
 pub fn refuse(error: &clap::Error) -> Code {
     let json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
@@ -41,7 +41,7 @@ pub fn refuse(error: &clap::Error) -> Code {
         let _ = write!(io::stderr(), "{}", scrubber.scrub(&text));
         return Code::Usage;
     }
-    // The problem comes first; the usage after it is for a person.
+    // The problem is the first paragraph. The usage after it is left out.
     let text = error.render().to_string();
     let problem: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     let problem = problem.join(" ");

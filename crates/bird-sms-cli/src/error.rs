@@ -1,4 +1,4 @@
-//! How the command fails, for a person and as JSON.
+//! The errors of the command, as text and as JSON.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use crate::exit::Code;
 use crate::json::to_json;
 use crate::secret::Scrubber;
 
-/// Why the command ends without a result.
+/// The error of a command.
 #[derive(Debug)]
 pub(crate) enum CliError {
     /// The input cannot be used: nothing was sent.
@@ -21,11 +21,11 @@ pub(crate) enum CliError {
     Read(Error),
     /// The command ended before its install did, or before its result was written.
     Aborted(Aborted),
-    /// Anything else. No connector was created.
+    /// Another error. No connector was created.
     Unexpected(String),
 }
 
-/// What exists when the command ends early.
+/// The error of a command that ended early, and what is known about its connector.
 #[derive(Debug)]
 pub(crate) struct Aborted {
     pub(crate) code: Code,
@@ -104,9 +104,9 @@ impl CliError {
                 Some(wait(id))
             }
             (Self::Aborted(_), ConnectorState::Exists(id)) => Some(wait(id)),
-            (Self::Aborted(_), ConnectorState::Unknown | ConnectorState::ExistsIdUnknown) => Some(
-                "Look for the connector in the Bird dashboard before you try again.".to_owned(),
-            ),
+            (Self::Aborted(_), ConnectorState::Unknown | ConnectorState::ExistsIdUnknown) => {
+                Some("Check the Bird dashboard for the connector before you try again.".to_owned())
+            }
             (Self::Install(error) | Self::Read(error), _) => error.help().map(str::to_owned),
             _ => None,
         }

@@ -3,7 +3,7 @@ use std::fmt::Write;
 use bird_sms::escape_controls;
 use serde::Serialize;
 
-/// Returns a value as JSON on one line, with the characters that a terminal would obey escaped.
+/// Returns a value as JSON on one line. Characters that a terminal would interpret are escaped.
 pub(crate) fn to_json(value: &impl Serialize) -> String {
     let json =
         serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));

@@ -1,6 +1,6 @@
 //! The command `bird-sms`, as a library so that its arguments can be documented and its parts tested.
 //!
-//! stdout has the result alone. Progress, hints and errors go to stderr. The exit codes are those of
+//! stdout has only the result. Progress, hints and errors are printed to stderr. The exit codes are those of
 //! [`exit::Code`].
 
 pub mod args;

@@ -27,7 +27,7 @@ struct JsonChannel {
     warning: Option<Warning>,
 }
 
-/// Prints the id of the channel, or one object with `--json`. A channel that could not be printed is in the error.
+/// Prints the id of the channel, or one object with `--json`. If that fails, the error has the ids.
 pub(crate) fn print_channel(channel: &SmsChannel, json: bool) -> Result<(), CliError> {
     let SmsChannel { id, connector_id, .. } = *channel;
     let text = if json { channel_as_json(channel) } else { id.to_string() };
@@ -77,7 +77,7 @@ pub(crate) fn print_connector(connector: &Connector, json: bool) -> Result<(), C
     print_line(&text)
 }
 
-/// Adds a line for each field. Control characters are escaped, because a terminal would obey them.
+/// Adds a line for each field. Control characters are escaped, because a terminal would interpret them.
 fn flatten(path: &str, value: &serde_json::Value, lines: &mut Vec<String>) {
     match value {
         serde_json::Value::Object(fields) if !fields.is_empty() => {

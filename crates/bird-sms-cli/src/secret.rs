@@ -1,5 +1,5 @@
-//! Decides which values typed by a user are never printed back: an access key that is typed where a file name,
-//! an id or an address belongs would end in a log.
+//! The values of a user that are never printed: an access key given in place of a file name, an id or a URL would
+//! otherwise be printed in an error, and end in a log.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -10,26 +10,26 @@ use bird_sms::AccessKey;
 use jiff::SignedDuration;
 use uuid::Uuid;
 
-/// The shortest value that looks like a secret, in bytes.
+/// The shortest value that may be a secret, in bytes.
 const SHORTEST_SECRET: usize = 16;
-/// The shortest access key that is looked for in encodings: a shorter one is found in most texts by chance.
+/// The shortest access key that is searched for in encodings, in bytes. Most texts contain a shorter key by chance.
 const SHORTEST_ENCODED: usize = 8;
 const REDACTED: &str = "[redacted]";
 
-/// The values that are never printed back.
+/// The values that are never printed.
 pub(crate) struct Scrubber {
     key: Option<AccessKey>,
-    /// Each value as it is printed, plain and by `{:?}`; the longest first, because one may contain another.
+    /// Each value as it is printed, plain and by `{:?}`. The longest value is the first, because it may contain others.
     values: Vec<String>,
 }
 
 impl Scrubber {
-    /// Collects what the arguments and the environment of this process have.
+    /// Collects the values from the arguments and the environment of this process.
     pub(crate) fn of_process() -> Self {
         Self::new(std::env::args_os().skip(1), std::env::var_os("BIRD_ACCESS_KEY"))
     }
 
-    /// Collects the access key of the environment, and each argument that looks like a secret.
+    /// Collects the access key of the environment, and each argument that may be a secret.
     pub(crate) fn new(args: impl Iterator<Item = OsString>, env_key: Option<OsString>) -> Self {
         let env_key = env_key.unwrap_or_default();
         let env_key = env_key.to_str().map_or(&*env_key, |key| OsStr::new(key.trim()));
@@ -39,9 +39,9 @@ impl Scrubber {
         for arg in args {
             let text = arg.to_string_lossy();
             let (option, value) = text.split_once('=').unwrap_or((&text, ""));
-            // The name of an option is no part of the value, but what follows dashes may be no option.
+            // The name of an option is not part of the value, but text after dashes may not be an option.
             let whole = if text.starts_with("--") { option.trim_start_matches('-') } else { &text };
-            let secrets = [whole, value].into_iter().filter(|value| looks_secret(value));
+            let secrets = [whole, value].into_iter().filter(|value| may_be_secret(value));
             values.extend(secrets.flat_map(|secret| forms(OsStr::new(secret))));
         }
         values.remove("");
@@ -50,8 +50,8 @@ impl Scrubber {
         Self { key, values }
     }
 
-    /// Returns the text with `[redacted]` in place of each of the values, or of the text as a whole when it
-    /// reveals the access key in another way.
+    /// Returns the text with `[redacted]` in place of each value. A text that reveals the access key in another way is
+    /// replaced as a whole.
     pub(crate) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut scrubbed = Cow::Borrowed(text);
         for value in self.values.iter().filter(|value| text.contains(value.as_str())) {
@@ -64,7 +64,7 @@ impl Scrubber {
     }
 }
 
-/// Returns a value as `display()`, `{:?}` of it, and `{:?}` of its lossy text print it.
+/// Returns the forms in which a value is printed: by `display()`, by `{:?}`, and by `{:?}` of its lossy text.
 #[allow(clippy::unnecessary_debug_formatting, reason = "errors print paths in both ways")]
 fn forms(value: &OsStr) -> [String; 3] {
     let unquoted = |quoted: String| quoted.trim_matches('"').to_owned();
@@ -72,9 +72,9 @@ fn forms(value: &OsStr) -> [String; 3] {
     [unquoted(format!("{value:?}")), unquoted(format!("{text:?}")), text.into_owned()]
 }
 
-/// Returns whether a value may be an access key, a token or a password: long, without white space, with letters
-/// and digits, and nothing that the command takes.
-fn looks_secret(value: &str) -> bool {
+/// Returns whether a value may be an access key, a token or a password: long, without white space, with letters and
+/// digits, and not a valid value of an option.
+fn may_be_secret(value: &str) -> bool {
     let is_uuid = |value: &str| Uuid::try_parse(value).is_ok();
     value.len() >= SHORTEST_SECRET
         && !value.contains(char::is_whitespace)
@@ -94,7 +94,7 @@ fn is_file_name(value: &str) -> bool {
     (1..=5).contains(&extension.len()) && is_extension && !value.contains('@') || path.exists()
 }
 
-/// Returns whether a URL, split after its scheme, has no place for a secret: no user, query or fragment.
+/// Returns whether a URL, split after its scheme, cannot contain a secret: it has no user, query or fragment.
 fn is_plain_url((scheme, rest): (&str, &str)) -> bool {
     scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) && !rest.contains(['@', '?', '#'])
 }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn an_argument_that_looks_like_a_secret_is_not_printed() {
+    fn an_argument_that_may_be_a_secret_is_not_printed() {
         let pair = format!("{SECRET}={ID}");
         for (arg, printed) in [
             (SECRET.to_owned(), SECRET),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_or_refused_key_is_replaced_alone() {
+    fn only_a_short_or_refused_key_itself_is_replaced() {
         assert_eq!(scrubber(&[], Some("k9!")).scrub("a k9! b K9!"), "a [redacted] b K9!");
         assert_eq!(scrubber(&[], Some("two words")).scrub("a two words b"), "a [redacted] b");
         assert_eq!(scrubber(&[], Some("")).scrub("a"), "a");

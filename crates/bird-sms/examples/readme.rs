@@ -1,6 +1,6 @@
-//! The Rust code of the README, which takes it from here. It compiles, and is not meant to be run.
+//! The Rust code of the README, which is derived from this file. The code compiles, and is not meant to be run.
 
-#![allow(dead_code, reason = "it is shown, not run")]
+#![allow(dead_code, reason = "the code is shown, and is not run")]
 
 use std::sync::Mutex;
 

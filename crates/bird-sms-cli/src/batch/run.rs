@@ -1,4 +1,4 @@
-//! The run of a batch: what happens to its outcomes, and how it is stopped.
+//! The run of a batch: the report of its outcomes, and its shutdown.
 
 use std::collections::HashSet;
 use std::io;
@@ -19,7 +19,7 @@ use super::outcome::{Outcome, OutcomeWriter};
 use super::plan::Plan;
 use super::progress::Progress;
 use super::summary::Summary;
-use super::{expect_valid_row, unreadable};
+use super::{expect_valid_row, read_error};
 use crate::args::{BatchArgs, SharedArgs};
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
@@ -34,16 +34,16 @@ pub(super) struct Run {
     plan: Arc<Plan>,
     json: bool,
     client: Client,
-    /// The rows that have a connector, or may have one, and no outcome yet.
+    /// The rows whose connector exists or may exist, and that have no outcome yet.
     unfinished: HashSet<PhoneNumberId>,
     unwritten: Option<io::Error>,
     /// The response that refused the access key.
     refused: Option<String>,
-    /// The message of the journal, and what exists that it does not have.
+    /// The error of the journal, and the state of a connector that the journal does not have.
     unrecorded: Option<(String, ConnectorState)>,
 }
 
-/// A row that the journal could not be told of, with `--json`.
+/// A row that could not be written to the journal, as it is printed with `--json`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Unrecorded<'a> {
@@ -113,7 +113,7 @@ impl Run {
         workspace: &Workspace,
         input: &Input,
     ) -> Result<Option<CliError>, CliError> {
-        let rows = input.rows().map_err(|error| unreadable(&args.input, &error))?;
+        let rows = input.rows().map_err(|error| read_error(&args.input, &error))?;
         let plan = Arc::clone(&self.plan);
         let items = rows.map_while(Result::ok).filter_map(move |request| plan.item(request));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -124,7 +124,7 @@ impl Run {
             .journal(Arc::clone(&self.journal))
             .observe(move |_, event| created(event))
             .with_graceful_shutdown(async move {
-                // A sender that was dropped stops nothing.
+                // A sender that was dropped does not stop the batch.
                 if stopped.await.is_err() {
                     std::future::pending::<()>().await;
                 }
@@ -155,7 +155,7 @@ impl Run {
                 self.stop(&mut stop);
             }
         }
-        // After a second signal: what was sent is reported, whether or not it ended.
+        // After a second signal, the installs in progress are abandoned and reported.
         for outcome in outcomes.abandon() {
             self.take(&outcome, true);
         }
@@ -168,7 +168,7 @@ impl Run {
         Ok(self.end(signal))
     }
 
-    /// Starts the graceful shutdown. `false` when it was started before.
+    /// Starts the graceful shutdown. Returns false if it was started before.
     fn stop(&self, stop: &mut Option<oneshot::Sender<()>>) -> bool {
         let Some(stop) = stop.take() else { return false };
         // The receiver is gone when nothing is left to stop.
@@ -179,7 +179,7 @@ impl Run {
         true
     }
 
-    /// Takes the outcome of an install.
+    /// Counts, prints and writes the outcome of an install.
     fn take(&mut self, outcome: &BatchOutcome, stopping: bool) {
         self.unfinished.remove(&outcome.request.phone_number_id());
         let row = Outcome::of_install(outcome);
@@ -194,7 +194,7 @@ impl Run {
             // The batch stops by itself, and its end says why.
             self.refused.get_or_insert_with(|| error.chain());
         } else if !stopping {
-            // After a signal the rows fail for a reason that is known.
+            // After a signal, the reason of the failures is known.
             self.progress.print_failure(&row);
         }
         if let Some(warning) = outcome.state.warning() {
@@ -207,7 +207,7 @@ impl Run {
         self.progress.advance(&self.summary);
     }
 
-    /// Prints what an outcome leaves open, however many there are.
+    /// Prints the warning of an outcome. Every warning is printed.
     fn print_warning(&self, row: &Outcome, warning: Warning) {
         let line = if self.json {
             to_json(&serde_json::json!({
@@ -219,7 +219,7 @@ impl Run {
         self.progress.print_always(&line);
     }
 
-    /// Prints a row that the journal does not have, however many there are: its id may be nowhere else.
+    /// Prints a row that the journal does not have. Every such row is printed, because its id may be nowhere else.
     fn print_unrecorded(&self, row: &Outcome, state: ConnectorState) {
         let line = if self.json {
             let connector_may_exist = state.may_exist();
@@ -230,7 +230,7 @@ impl Run {
         self.progress.print_always(&line);
     }
 
-    /// Reports the rows of earlier runs that this run was to continue, and was stopped before it did.
+    /// Reports the rows of earlier runs that this run did not continue because it was stopped.
     fn report_unfinished(&mut self, input: &Input) {
         if self.unfinished.is_empty() {
             return;
@@ -253,7 +253,7 @@ impl Run {
         self.out.write(&outcome)
     }
 
-    /// Returns why the batch stopped early. Its code is that of the row that is worst off.
+    /// Returns why the batch stopped early, if it did. Without a signal, the exit code is that of the worst outcome.
     fn end(&mut self, signal: Option<Code>) -> Option<CliError> {
         let code = match (signal, self.summary.code()) {
             (Some(signal), _) => signal,

@@ -18,7 +18,7 @@ use std::process::{Output, Stdio};
 use bird_sandbox::Sandbox;
 use tokio::process::Command;
 
-/// The command, without what the environment of the tests might say.
+/// Returns the command, without the environment variables of the test process that would affect it.
 fn bird_sms(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bird-sms"));
     command.args(args).stdin(Stdio::null()).kill_on_drop(true);
@@ -28,6 +28,7 @@ fn bird_sms(args: &[&str]) -> Command {
     command
 }
 
+/// Returns the command with the access key, the URL and the workspace of a sandbox.
 fn in_sandbox(sandbox: &Sandbox, args: &[&str]) -> Command {
     let mut command = bird_sms(args);
     command
@@ -37,7 +38,7 @@ fn in_sandbox(sandbox: &Sandbox, args: &[&str]) -> Command {
     command
 }
 
-/// What became of it: exit code, stdout, stderr.
+/// Runs a command, and returns its exit code, stdout and stderr.
 async fn run(mut command: Command) -> (i32, String, String) {
     ended(command.output().await.unwrap())
 }
@@ -47,7 +48,7 @@ fn ended(output: Output) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// Sends it a signal.
+/// Sends a signal, such as `INT`, to a process.
 fn signal(process: &tokio::process::Child, name: &str) {
     let pid = process.id().unwrap().to_string();
     let status = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status();

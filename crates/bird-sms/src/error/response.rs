@@ -1,4 +1,4 @@
-//! What an error keeps of a response.
+//! The parts of a response that an error keeps.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,12 +9,12 @@ use reqwest::header::{HeaderMap, LOCATION};
 use crate::AccessKey;
 use crate::model::printable;
 
-/// The longest text that is kept of a response, in bytes.
+/// The maximum length of a text from a response, in bytes.
 const EXCERPT: usize = 512;
-/// How many fields of `details`, and how many problems of each, are kept.
+/// The maximum number of fields of `details`, and of problems of each field.
 const DETAILS: usize = 32;
 
-/// A response of Bird, or of a proxy before it, that is not a success.
+/// A response of Bird, or of a proxy in front of Bird, whose status is not 2xx.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ErrorResponse {
@@ -36,15 +36,15 @@ pub struct ErrorResponse {
 }
 
 impl ErrorResponse {
-    /// Keeps what can be decoded. No response makes this fail.
+    /// Decodes as much of the response as possible, and never fails.
     pub(crate) fn new(response: &Response, key: &AccessKey) -> Self {
         let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap_or_default();
         let text =
             |field: &str| body.get(field)?.as_str().map(|text| printable(text, key, EXCERPT));
         let (code, message) = (text("code"), text("message"));
         let details = details(&body, key);
-        let understood = code.is_some() || message.is_some() || !details.is_empty();
-        let excerpt = (!understood && !response.body.is_empty())
+        let decoded = code.is_some() || message.is_some() || !details.is_empty();
+        let excerpt = (!decoded && !response.body.is_empty())
             .then(|| printable(&String::from_utf8_lossy(&response.body), key, EXCERPT));
         let location = response
             .headers
@@ -66,7 +66,7 @@ fn details(body: &serde_json::Value, key: &AccessKey) -> BTreeMap<String, Vec<St
     let Some(details) = body.get("details").and_then(|details| details.as_object()) else {
         return BTreeMap::new();
     };
-    let one = |value: &serde_json::Value| match value.as_str() {
+    let problem = |value: &serde_json::Value| match value.as_str() {
         Some(text) => printable(text, key, EXCERPT),
         None => printable(&value.to_string(), key, EXCERPT),
     };
@@ -75,8 +75,8 @@ fn details(body: &serde_json::Value, key: &AccessKey) -> BTreeMap<String, Vec<St
         .take(DETAILS)
         .map(|(path, problems)| {
             let problems = match problems.as_array() {
-                Some(problems) => problems.iter().take(DETAILS).map(one).collect(),
-                None => vec![one(problems)],
+                Some(problems) => problems.iter().take(DETAILS).map(problem).collect(),
+                None => vec![problem(problems)],
             };
             (printable(path, key, EXCERPT), problems)
         })
@@ -122,7 +122,7 @@ pub struct MalformedResponse {
     pub problem: String,
     /// The start of the body: at most 512 bytes and an ellipsis, with control characters replaced.
     pub excerpt: Option<String>,
-    /// Whether the connection was lost, or the time ran out, in the middle of the body.
+    /// Whether the body is incomplete because the connection was lost or the attempt timed out.
     pub cut: bool,
 }
 

@@ -26,11 +26,11 @@ pub struct Connector {
     pub channel_id: Option<ChannelId>,
     /// The platform of the channel.
     pub platform: Option<String>,
-    /// The phone number.
+    /// The phone number that the connector sends from and receives at.
     pub number: Option<Number>,
     /// The phone number id that the connector was created with.
     pub phone_number_id: Option<PhoneNumberId>,
-    /// The template that the connector was made from, such as `sms-messagebird:1`.
+    /// The template that the connector was created from, such as `sms-messagebird:1`.
     pub template_ref: Option<String>,
     /// When the connector was created.
     pub created_at: Timestamp,
@@ -40,17 +40,17 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Returns the JSON object as Bird sent it, with the fields that this version does not know.
+    /// Returns the JSON object as Bird sent it, including the fields that this version does not know.
     #[must_use]
     pub fn json(&self) -> &str {
         &self.json.0
     }
 
-    /// Decodes a body. A text that reveals the access key is redacted, here and in [`json`](Self::json).
+    /// Decodes a body. Text that reveals the access key is redacted in every field and in [`json`](Self::json).
     pub(crate) fn decode(body: &[u8], key: &AccessKey) -> Result<Self, String> {
         let connector: types::Connector = decode(body)?;
         if connector.id.is_nil() {
-            return Err("`id`: the nil UUID is no id".to_owned());
+            return Err("`id`: the nil UUID is not an id".to_owned());
         }
         let text = |text: String| key.redact(&text).into_owned();
         let json = redact_json(String::from_utf8_lossy(body).trim(), key);
@@ -75,7 +75,7 @@ impl Connector {
     }
 }
 
-/// Returns the JSON with each text redacted that reveals the key, and as it came when none does.
+/// Redacts each text of the JSON that reveals the key. JSON without such a text is returned unchanged.
 fn redact_json(json: &str, key: &AccessKey) -> String {
     fn redact(value: &mut Value, key: &AccessKey) -> bool {
         match value {
@@ -103,7 +103,7 @@ fn redact_json(json: &str, key: &AccessKey) -> String {
 #[derive(Clone, PartialEq)]
 struct Json(String);
 
-/// Prints the length alone: the other fields of a connector show the rest.
+/// Prints only the length, because the other fields of a connector show the content.
 impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({} bytes)", self.0.len())
@@ -122,7 +122,7 @@ pub struct Number {
     pub number_type: Option<NumberType>,
     /// The type of the endpoint behind the number.
     pub endpoint_type: Option<EndpointType>,
-    /// What the number can do, such as `sms-outbound`.
+    /// The capabilities of the number, such as `sms-outbound`.
     pub capabilities: Vec<String>,
 }
 
@@ -163,7 +163,7 @@ impl Number {
     }
 }
 
-/// Reads the two forms on the wire: a list, or one string with commas.
+/// Reads both forms that the API uses: a list, and one string with commas.
 fn capabilities(capabilities: Capabilities) -> Vec<String> {
     match capabilities {
         Capabilities::Joined(joined) => joined

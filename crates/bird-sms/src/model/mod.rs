@@ -1,4 +1,4 @@
-//! The data of an install: ids, requests, connectors and what is known of them. Nothing here sends or waits.
+//! The data of an install: ids, requests, connectors and their states. No function here does I/O.
 
 mod access_key;
 mod channel;

@@ -1,4 +1,4 @@
-//! The access key shows nowhere.
+//! No output contains the access key.
 
 use std::io;
 
@@ -40,28 +40,29 @@ fn scripts() -> Vec<Vec<Reply>> {
     let refused = Reply::with_headers(422, &[&header], &echo);
     let page = Reply::with_headers(403, &[&location], format!("<b>{KEY}</b>"));
     let created = Reply::json(201, pending());
-    let unreadable = Reply::json(201, format!(r#"{{"id": "{KEY}"}}"#));
+    let malformed = Reply::json(201, format!(r#"{{"id": "{KEY}"}}"#));
     let odd = Reply::json(200, ready().replace("2025-01-21T01:43:10.940Z", KEY));
     vec![
         vec![created.clone(), Reply::json(200, ready())],
         vec![created.clone(), odd],
         vec![created.clone(), refused.clone()],
-        vec![created, unreadable.clone(), unreadable.clone(), unreadable.clone()],
+        vec![created, malformed.clone(), malformed.clone(), malformed.clone()],
         vec![Reply::with_headers(503, &[], &echo), refused],
         vec![page],
-        vec![unreadable],
+        vec![malformed],
         vec![Reply::Reset],
     ]
 }
 
 #[test]
-fn nothing_that_is_traced_shown_or_told_has_the_key() {
+fn no_log_debug_output_error_or_event_has_the_key() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_writer(log.clone())
         .finish();
-    // Global, because a scoped subscriber misses what other threads registered before. The other tests have the same key.
+    // Global, because a scoped subscriber misses what other threads registered before. The other tests have the same
+    // key.
     tracing::subscriber::set_global_default(subscriber).unwrap();
     let shown = {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -72,8 +73,8 @@ fn nothing_that_is_traced_shown_or_told_has_the_key() {
                 let (builder, _) = hurried(&peer.base_url());
                 shown.push(format!("{builder:?}"));
                 let workspace = workspace(builder);
-                let told = Arc::new(Mutex::new(Vec::new()));
-                let observer = Arc::clone(&told);
+                let events = Arc::new(Mutex::new(Vec::new()));
+                let observer = Arc::clone(&events);
                 let install = workspace
                     .install_sms_channel("n", NUMBER.parse().unwrap())
                     .observe(move |event| observer.lock().unwrap().push(format!("{event:?}")));
@@ -89,7 +90,7 @@ fn nothing_that_is_traced_shown_or_told_has_the_key() {
                         }
                     }
                 }
-                shown.append(&mut told.lock().unwrap());
+                shown.append(&mut events.lock().unwrap());
                 shown.push(format!("{:?}", workspace.pending_channel(connector_id())));
             }
             shown.concat()
@@ -97,7 +98,7 @@ fn nothing_that_is_traced_shown_or_told_has_the_key() {
     };
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("connector created") && log.contains("TRACE"), "the log is on");
-    assert!(shown.contains("[redacted]"), "the server did send it back");
+    assert!(shown.contains("[redacted]"), "the server sent the key back");
     for text in [shown, log] {
         if let Some(at) = text.find(KEY) {
             panic!("{}", &text[at.saturating_sub(300)..at + KEY.len()]);
@@ -105,7 +106,7 @@ fn nothing_that_is_traced_shown_or_told_has_the_key() {
     }
 }
 
-/// A connector, and an error, with this text in each of their fields.
+/// Returns a connector and an error, with this text in each of their fields.
 fn echoes(text: &str) -> (String, String) {
     let text = serde_json::Value::from(text);
     let connector = serde_json::json!({
@@ -132,14 +133,14 @@ async fn no_field_header_or_error_shows_the_key_in_any_encoding() {
         let location = headers.replace("x-request-id", "location");
         let headers: Vec<_> =
             [&*headers, &*location].into_iter().filter(|h| !h.is_empty()).collect();
-        let unreadable = connector.replace(CONNECTOR, "no id");
+        let malformed = connector.replace(CONNECTOR, "no id");
         let mut shown = Vec::new();
         for script in [
             vec![Reply::json(201, pending()), Reply::json(200, &connector)],
             vec![Reply::json(201, pending()), Reply::with_headers(401, &headers, &error)],
             vec![Reply::with_headers(422, &headers, &error)],
             vec![Reply::with_headers(302, &headers, &encoded)],
-            vec![Reply::json(201, &unreadable)],
+            vec![Reply::json(201, &malformed)],
             vec![
                 Reply::with_headers(500, &headers, &error),
                 Reply::with_headers(409, &headers, &encoded),

@@ -1,4 +1,4 @@
-//! The install of one channel: create the connector, wait for its channel.
+//! The install of one channel: creating the connector, and waiting for its channel.
 
 mod create;
 mod install;

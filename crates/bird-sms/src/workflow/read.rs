@@ -1,4 +1,4 @@
-//! The GET: what a read and a poll are made of.
+//! The GET, which is an attempt of a read or a poll.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::transport::{Deadline, Permit};
 use crate::{AccessKey, AttemptError, Connector, ConnectorId, Error, MalformedResponse, ReadError};
 
 impl Workspace {
-    /// Reads a connector. Failures that may pass are retried until the install timeout of the client.
+    /// Reads a connector. Transient failures are retried until the install timeout of the client.
     ///
     /// # Errors
     ///
-    /// [`Error::Read`].
+    /// Fails with [`Error::Read`].
     ///
     /// # Cancel safety
     ///
@@ -55,22 +55,22 @@ impl Workspace {
     }
 }
 
-/// What the GETs of one connector have seen so far.
+/// The history of the GETs of one connector.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct GetHistory {
     /// The number of GETs that were sent.
     pub(super) sent: u32,
-    /// Whether a response had the connector.
+    /// Whether a response contained the connector.
     pub(super) seen: bool,
-    /// The number of malformed responses in a row.
+    /// The number of consecutive malformed responses.
     pub(super) malformed: u32,
 }
 
-/// What a GET is for.
+/// The operation that a GET belongs to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Purpose {
     Read,
-    /// A wait, that tolerates a 404 for a while from this time on: the creation, or the start of the wait.
+    /// A wait. A 404 is tolerated during the grace period from this time on: the creation, or the start of the wait.
     Poll {
         not_found_since: Instant,
     },
@@ -98,7 +98,7 @@ impl<T: DecodeConnector> GetAttempt<'_, T> {
         }
     }
 
-    /// Decodes the response, and checks that it is about the connector that was asked for.
+    /// Decodes the response, and checks that it is about the requested connector.
     fn decode(&mut self, response: &Response) -> Result<T, AttemptError> {
         let workspace = self.workspace;
         let key = workspace.client().key();

@@ -83,8 +83,8 @@ fn request(line: &[u8]) -> Result<SmsConnectorRequest, String> {
     .request()
 }
 
-/// Holds values of any type, because the errors of serde would show a value of the wrong type, and would not
-/// name the field.
+/// The fields of a JSON line. Their values may have any type, because the errors of serde would show a value of the
+/// wrong type, and would not name the field.
 #[derive(Deserialize)]
 struct JsonFields {
     name: Option<Value>,

@@ -20,7 +20,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 
 const NOT_REGULAR: &str = "not a regular file; to read from a pipe, give - instead of a path";
 
-/// Holds rows that were checked.
+/// The rows of a batch, after the check.
 ///
 /// The rows are in a temporary copy of the file, and are read from there one at a time: memory does not grow
 /// with the size of the file, and a change of the file after the check has no effect.
@@ -37,7 +37,7 @@ impl Input {
         let mut source: Box<dyn Read + Send> = if path == Path::new("-") {
             Box::new(io::stdin())
         } else {
-            // Before the file is opened, because that waits for a writer when the file is a FIFO.
+            // The check comes before the file is opened, because opening a FIFO waits for a writer.
             if !fs::metadata(path)?.is_file() {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, NOT_REGULAR));
             }

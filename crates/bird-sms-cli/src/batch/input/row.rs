@@ -22,7 +22,7 @@ const SHOWN: usize = 40;
 
 pub(crate) type Row = Result<SmsConnectorRequest, Problem>;
 
-/// Holds the values of a row before they are parsed.
+/// The values of a row before they are parsed.
 pub(super) struct Fields<'a> {
     pub(super) name: &'a str,
     pub(super) phone_number_id: &'a str,
@@ -60,22 +60,22 @@ impl Fields<'_> {
 pub(super) fn unknown(kind: &str, name: &str) -> String {
     let shown: String = name.trim().chars().take(SHOWN).collect();
     let snake_case = shown.to_lowercase().replace([' ', '-'], "_");
-    // One edit in a short name, two in a long one. More would make `note` similar to `name`.
+    // One edit in a short name, and two edits in a long name. More edits would make `note` similar to `name`.
     let similar = |column: &&str| osa_distance(&snake_case, column) <= (column.len() / 4).min(2);
     let hint = match COLUMNS.into_iter().find(similar) {
         Some(column) => format!("did you mean {column}?"),
         None => format!("the {kind}s are {}", COLUMNS.join(",")),
     };
-    if name.split_whitespace().any(looks_like_secret) {
-        format!("unknown {kind} (not shown, because the name looks like a secret); {hint}")
+    if name.split_whitespace().any(may_be_secret) {
+        format!("unknown {kind} (not shown, because the name may be a secret); {hint}")
     } else {
         format!("unknown {kind} {shown:?}; {hint}")
     }
 }
 
 /// Returns whether a word may be an access key: a long mix of letters and digits, other than a UUID.
-fn looks_like_secret(word: &str) -> bool {
-    // A UUID without hyphens looks like the keys of many services.
+fn may_be_secret(word: &str) -> bool {
+    // A UUID without hyphens has the form of the keys of many services.
     let uuid = word.len() == 36 && Uuid::try_parse(word).is_ok();
     word.chars().count() >= 20
         && word.contains(char::is_alphabetic)
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn input_that_looks_like_a_secret_is_not_shown() {
+    fn input_that_may_be_a_secret_is_not_shown() {
         let key = "aB3dE5fG7hI9jK1lM3nO";
         for text in [key, &format!("AccessKey {key}"), "0123456789abcdef0123456789abcdef"] {
             for input in [
