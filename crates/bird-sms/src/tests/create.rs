@@ -129,7 +129,7 @@ async fn a_pooled_connection_that_went_stale_does_not_double_the_post() {
         match workspace.create_sms_connector(&request()).await {
             Ok(_) => assert_eq!(peer.posts(), 1),
             Err(error) => {
-                assert_eq!((reason(&error), peer.posts()), (UnknownReason::NoResponse, 0))
+                assert_eq!((reason(&error), peer.posts()), (UnknownReason::NoResponse, 0));
             }
         }
     }
