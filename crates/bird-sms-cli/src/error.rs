@@ -96,14 +96,15 @@ impl CliError {
             format!("Continue with: bird-sms wait {id}{workspace}")
         };
         match (self, self.state()) {
-            (Self::Install(Error::NotReady(_)), ConnectorState::Exists(id)) => Some(wait(id)),
+            (Self::Install(Error::NotReady(_)) | Self::Aborted(_), ConnectorState::Exists(id)) => {
+                Some(wait(id))
+            }
             (Self::Install(error @ Error::Read(_)), ConnectorState::Exists(id)) => {
                 Some(format!("{} {}", error.help().unwrap_or_default(), wait(id)))
             }
             (Self::Read(Error::NotReady(error)), ConnectorState::Exists(id)) if error.seen => {
                 Some(wait(id))
             }
-            (Self::Aborted(_), ConnectorState::Exists(id)) => Some(wait(id)),
             (Self::Aborted(_), ConnectorState::Unknown | ConnectorState::ExistsIdUnknown) => {
                 Some("Check the Bird dashboard for the connector before you try again.".to_owned())
             }

@@ -64,7 +64,7 @@ fn channel_as_json(channel: &SmsChannel) -> String {
 /// Prints what the API returned, with its own field names: a line for each field, or the object with `--json`.
 pub(crate) fn print_connector(connector: &Connector, json: bool) -> Result<(), CliError> {
     let text = match serde_json::from_str(connector.json()) {
-        Ok(object) if json => serde_json::Value::to_string(&object),
+        Ok(object) if json => to_json(&object),
         Ok(serde_json::Value::Object(fields)) => {
             let mut lines = Vec::new();
             for (name, value) in &fields {

@@ -9,9 +9,9 @@ const MAX_TEXT: u64 = 64 * 1024;
 
 /// Opens a regular file with these options, which may create the file.
 pub(crate) fn open_regular_file(path: &Path, options: &OpenOptions) -> io::Result<File> {
-    let refuse = |is_file| match is_file {
-        true => Ok(()),
-        false => Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")),
+    let refuse = |is_file: bool| {
+        let error = || io::Error::new(ErrorKind::InvalidInput, "it is not a regular file");
+        is_file.then_some(()).ok_or_else(error)
     };
     // Checked before opening, because opening a FIFO blocks, and after, because the path may have changed.
     match path.metadata() {

@@ -59,7 +59,9 @@ impl Event {
 ///
 /// The install waits until the observer returns.
 #[derive(Clone, Default)]
-pub(crate) struct EventSink(Option<Arc<dyn Fn(&Event) + Send + Sync>>);
+pub(crate) struct EventSink(Option<Arc<Observer>>);
+
+type Observer = dyn Fn(&Event) + Send + Sync;
 
 impl EventSink {
     pub(crate) fn new(observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bird_sms::{
-    BatchOutcome, Client, ConnectorState, Error, NextStep, PhoneNumberId, Warning, Workspace,
+    BatchOutcome, ChannelId, Client, ConnectorId, ConnectorState, Error, NextStep, PhoneNumberId,
+    Warning, Workspace,
 };
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
@@ -25,6 +26,10 @@ use crate::error::{Aborted, CliError};
 use crate::exit::Code;
 use crate::json::to_json;
 use crate::signal::interrupted;
+
+/// How long the journal may take to store what was appended before a second signal. A disk that hangs must not keep
+/// the process from ending; what is not stored by then is printed.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) struct Run {
     pub(super) summary: Summary,
@@ -48,9 +53,11 @@ pub(super) struct Run {
 #[serde(rename_all = "camelCase")]
 struct Unrecorded<'a> {
     event: &'static str,
+    phone_number_id: PhoneNumberId,
     connector_may_exist: bool,
-    #[serde(flatten)]
-    outcome: &'a Outcome,
+    connector_id: Option<ConnectorId>,
+    channel_id: Option<ChannelId>,
+    error: Option<&'a str>,
 }
 
 impl Run {
@@ -156,7 +163,12 @@ impl Run {
             }
         }
         // After a second signal, the installs in progress are abandoned and reported.
-        for outcome in outcomes.abandon() {
+        let abandoned = outcomes.abandon();
+        let stored = abandoned.is_empty() || self.journal.drain(DRAIN_TIMEOUT).await;
+        for outcome in abandoned {
+            if !stored && outcome.connector_state().may_exist() {
+                self.print_unrecorded(&Outcome::of_install(&outcome), outcome.connector_state());
+            }
             self.take(&outcome, true);
         }
         self.progress.finish();
@@ -222,8 +234,14 @@ impl Run {
     /// Prints a row that the journal does not have. Every such row is printed, because its id may be nowhere else.
     fn print_unrecorded(&self, row: &Outcome, state: ConnectorState) {
         let line = if self.json {
-            let connector_may_exist = state.may_exist();
-            to_json(&Unrecorded { event: "unrecorded", connector_may_exist, outcome: row })
+            to_json(&Unrecorded {
+                event: "unrecorded",
+                phone_number_id: row.phone_number_id,
+                connector_may_exist: state.may_exist(),
+                connector_id: row.connector_id,
+                channel_id: row.channel_id,
+                error: row.error.as_deref(),
+            })
         } else {
             format!("{}: {}", row.phone_number_id, row.error.as_deref().unwrap_or_default())
         };

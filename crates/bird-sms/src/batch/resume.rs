@@ -261,7 +261,9 @@ mod tests {
 
     fn fold(entries: &[JournalEntry]) -> RowState {
         let mut row = RowState::default();
-        entries.iter().for_each(|entry| row.apply(entry, None));
+        for entry in entries {
+            row.apply(entry, None);
+        }
         row
     }
 

@@ -217,13 +217,12 @@ impl ClientBuilder {
         let context = RequestContext::new(key.authorization()?)
             .user_agent(user_agent)
             .body_limit(self.body_limit);
-        let http = match self.http {
-            Some(http) => http,
-            None => {
-                check_proxy_environment(&base_url, |name| std::env::var_os(name))?;
-                let roots = self.root_certificates.as_deref();
-                http_client(self.connect_timeout, roots, is_loopback(&base_url))?
-            }
+        let http = if let Some(http) = self.http {
+            http
+        } else {
+            check_proxy_environment(&base_url, |name| std::env::var_os(name))?;
+            let roots = self.root_certificates.as_deref();
+            http_client(self.connect_timeout, roots, is_loopback(&base_url))?
         };
         let base_url = base_url.as_str().trim_end_matches('/').to_owned();
         let raw = bird_api::Client::new_with_client(&base_url, http, context);

@@ -89,7 +89,9 @@ fn redact_json(json: &str, key: &AccessKey) -> String {
             Value::Object(fields) => {
                 let revealing = |name: &&String| key.reveals(name);
                 let names: Vec<_> = fields.keys().filter(revealing).cloned().collect();
-                names.iter().for_each(|name| drop(fields.remove(name)));
+                for name in &names {
+                    fields.remove(name);
+                }
                 let values = fields.values_mut();
                 values.fold(!names.is_empty(), |redacted, value| redact(value, key) | redacted)
             }

@@ -99,6 +99,10 @@ impl<T: DecodeConnector> GetAttempt<'_, T> {
     }
 
     /// Decodes the response, and checks that it is about the requested connector.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error of an attempt is rare, and kept as it is"
+    )]
     fn decode(&mut self, response: &Response) -> Result<T, AttemptError> {
         let workspace = self.workspace;
         let key = workspace.client().key();

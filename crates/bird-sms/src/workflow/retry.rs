@@ -207,15 +207,13 @@ impl Retry<'_> {
         let runtime = self.client.runtime();
         let remaining = || self.deadline.remaining(runtime.now());
         let attempts = |count| Attempts { count, elapsed: self.deadline.elapsed(runtime.now()) };
-        let mut permit = match permit {
-            Some(permit) => permit,
-            None => match self.limiter.acquire(runtime, remaining()).await {
-                Some(permit) => permit,
-                None => {
-                    let error = AttemptError::Transport(TransportError::rate_limited());
-                    return Err(Exhausted { error, attempts: attempts(0), retryable: true });
-                }
-            },
+        let permit = match permit {
+            None => self.limiter.acquire(runtime, remaining()).await,
+            first => first,
+        };
+        let Some(mut permit) = permit else {
+            let error = AttemptError::Transport(TransportError::rate_limited());
+            return Err(Exhausted { error, attempts: attempts(0), retryable: true });
         };
         let mut count = 0_u32;
         loop {

@@ -3,6 +3,7 @@ use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use bird_sms::{
     ConnectorId, Journal, JournalEntry, JournalFuture, PhoneNumberId, SmsConnectorRequest,
@@ -81,6 +82,13 @@ impl JournalFile {
     ) -> io::Result<()> {
         let entry = JournalEntry::Adopted { connector_id };
         self.store(encode(&EntryLine::new(phone_number_id, entry), self.version)).await
+    }
+
+    /// Waits until all entries that were appended are on disk. Returns whether they are, by the timeout.
+    pub(in crate::batch) async fn drain(&self, timeout: Duration) -> bool {
+        // Lines are stored in order, so that an empty one is stored after all others.
+        let drained = tokio::time::timeout(timeout, self.store(Vec::new())).await;
+        matches!(drained, Ok(Ok(())))
     }
 
     async fn store(&self, line: Vec<u8>) -> io::Result<()> {
