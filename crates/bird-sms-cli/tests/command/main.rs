@@ -3,6 +3,7 @@
 mod batch;
 mod crash;
 mod install;
+mod readme;
 
 use std::process::{Output, Stdio};
 
