@@ -149,7 +149,8 @@ impl Client {
             let result = timeout_at(end, read(head, limit, &mut partial)).await;
             let fail = |kind, source: Option<reqwest::Error>| {
                 let taken = taken.as_ref().is_none_or(|taken| !taken.revoke());
-                let sent = kind != ExchangeErrorKind::Connect && taken;
+                let processed = source.as_ref().is_none_or(|error| !is_unprocessed(error));
+                let sent = kind != ExchangeErrorKind::Connect && taken && processed;
                 Err(ExchangeError { kind, sent, source: source.map(reqwest::Error::without_url) })
             };
             let cut = match (result, &partial) {
@@ -171,6 +172,29 @@ impl Client {
             }
         }
     }
+}
+
+/// Returns whether the server of an HTTP/2 connection said that it did not process the request: it refused the stream
+/// (RFC 9113, section 8.7), or the connection went away before the stream (section 6.8).
+#[cfg(feature = "http2")]
+fn is_unprocessed(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            let reason = error.reason();
+            // With any other reason, h2 ends the streams that were processed with the same error.
+            return error.is_remote()
+                && (error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM)
+                    || error.is_go_away() && reason == Some(h2::Reason::NO_ERROR));
+        }
+        next = error.source();
+    }
+    false
+}
+
+#[cfg(not(feature = "http2"))]
+fn is_unprocessed(_: &reqwest::Error) -> bool {
+    false
 }
 
 /// Waits for the head of a response, and reads its body into `partial` as it comes, up to a limit in

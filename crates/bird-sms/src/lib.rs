@@ -74,6 +74,7 @@
 //! | `ring` | yes | TLS by rustls with ring |
 //! | `aws-lc-rs` | | TLS by rustls with aws-lc-rs, which wins over `ring` |
 //! | `bundled-roots` | | trusts Mozilla's root certificates instead of the platform's |
+//! | `http2` | | HTTP/2 where the server offers it |
 //!
 //! Without `ring` and `aws-lc-rs`, `https` needs [`ClientBuilder::http_client`].
 //!

@@ -6,6 +6,7 @@ mod concurrent;
 mod create;
 mod create_again;
 mod hostile;
+mod http2;
 mod secrets;
 #[cfg(feature = "rustls")]
 mod tls;

@@ -38,12 +38,17 @@ mod with_rustls {
             extra_roots,
             verifier: OnceLock::new(),
         };
-        let config = ClientConfig::builder_with_provider(provider)
+        #[cfg_attr(not(feature = "http2"), expect(unused_mut, reason = "HTTP/1.1 needs no ALPN"))]
+        let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| ConfigurationError::Tls(error.to_string()))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
+        #[cfg(feature = "http2")]
+        {
+            config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        }
         Ok(config)
     }
 
