@@ -7,7 +7,7 @@ use bird_sms::{ConfigurationError, ConnectorId, ConnectorState, Error, ParseIdEr
 use serde::Serialize;
 
 use crate::exit::Code;
-use crate::output::to_json;
+use crate::json::to_json;
 
 /// Why the command ends without a result.
 #[derive(Debug)]

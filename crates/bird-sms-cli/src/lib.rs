@@ -9,9 +9,11 @@ pub mod exit;
 mod batch;
 mod commands;
 mod error;
+mod json;
 mod output;
 mod progress;
 mod regular_file;
+mod secret;
 mod signal;
 mod workspace;
 

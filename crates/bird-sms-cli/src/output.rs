@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
+use crate::json::to_json;
 
 /// The result of an install or a wait, with `--json`.
 #[derive(Serialize)]
@@ -85,10 +86,6 @@ fn flatten(path: &str, value: &serde_json::Value, lines: &mut Vec<String>) {
         serde_json::Value::String(text) => lines.push(format!("{path}: {text}")),
         other => lines.push(format!("{path}: {other}")),
     }
-}
-
-pub(crate) fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
 }
 
 pub(crate) fn print_line(text: &str) -> Result<(), CliError> {

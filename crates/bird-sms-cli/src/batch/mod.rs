@@ -24,7 +24,7 @@ use self::run::Run;
 use crate::args::{Adoption, BatchArgs, SharedArgs};
 use crate::error::CliError;
 use crate::exit::Code;
-use crate::output::to_json;
+use crate::json::to_json;
 use crate::workspace::build_workspace;
 
 /// The end of a batch.

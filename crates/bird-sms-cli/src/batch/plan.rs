@@ -87,7 +87,7 @@ impl Plan {
                 counts: Counts,
                 at_least_seconds: f64,
             }
-            return crate::output::to_json(&DryRun {
+            return crate::json::to_json(&DryRun {
                 counts: self.counts,
                 at_least_seconds: at_least,
             });

@@ -21,7 +21,7 @@ use super::{expect_valid_row, unreadable};
 use crate::args::{BatchArgs, SharedArgs};
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
-use crate::output::to_json;
+use crate::json::to_json;
 use crate::signal::interrupted;
 
 pub(super) struct Run {

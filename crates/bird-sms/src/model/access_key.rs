@@ -1,14 +1,23 @@
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::redact::Forms;
 use crate::ConfigurationError;
 
-/// An access key of Bird. It is never shown, and wiped from memory when it is dropped; a
+/// An access key of Bird. It is never shown, and wiped from memory when its last clone is dropped; a
 /// [`Client`](crate::Client) keeps another copy in the header that it sends.
 #[derive(Clone)]
-pub struct AccessKey(SecretString);
+pub struct AccessKey(pub(super) Arc<Shared>);
+
+/// What the clones of a key share.
+pub(super) struct Shared {
+    pub(super) key: SecretString,
+    /// What a text is compared with, made when the first text is.
+    pub(super) forms: OnceLock<Forms>,
+}
 
 impl AccessKey {
     /// Takes a key as the dashboard shows it.
@@ -28,22 +37,17 @@ impl AccessKey {
             text if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 "contains a character that is not visible ASCII"
             }
-            _ => return Ok(Self(key)),
+            _ => return Ok(Self(Arc::new(Shared { key, forms: OnceLock::new() }))),
         };
         Err(ConfigurationError::AccessKey(problem))
     }
 
     /// The value of the `Authorization` header.
     pub(crate) fn authorization(&self) -> Result<HeaderValue, ConfigurationError> {
-        let mut value = HeaderValue::try_from(format!("AccessKey {}", self.0.expose_secret()))
+        let mut value = HeaderValue::try_from(format!("AccessKey {}", self.0.key.expose_secret()))
             .map_err(|_| ConfigurationError::AccessKey("cannot be sent in a header"))?;
         value.set_sensitive(true);
         Ok(value)
-    }
-
-    /// The text without the key, should it occur in it.
-    pub(crate) fn redact(&self, text: &str) -> String {
-        text.replace(self.0.expose_secret(), "[redacted]")
     }
 }
 

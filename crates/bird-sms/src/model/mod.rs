@@ -8,6 +8,7 @@ mod connector_status;
 mod decode;
 mod id;
 mod open_enum;
+mod redact;
 mod request;
 mod warning;
 

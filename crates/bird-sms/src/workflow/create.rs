@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use bird_api::Response;
 use bird_api::types::CreateConnectorReq;
-use futures_util::future::{BoxFuture, Shared};
 
 use super::PendingChannel;
 use super::retry::{
-    Attempt, Exhausted, FailedAttempt, LastAttempt, Retry, is_retryable_create, send,
+    Attempt, Cancellation, Exhausted, FailedAttempt, LastAttempt, Retry, is_retryable_create, send,
     state_after_create,
 };
 use crate::client::Workspace;
@@ -24,9 +23,6 @@ use crate::{
 /// An attempt that starts later than this before the deadline would probably end without a response, and the
 /// error of the attempt before it would become an unknown outcome.
 const RESERVE: Duration = Duration::from_secs(1);
-
-/// Completes when the installs of a batch are to stop.
-pub(crate) type Cancellation = Shared<BoxFuture<'static, ()>>;
 
 /// What an install of a batch brings to its creation.
 pub(crate) struct CreateStart {

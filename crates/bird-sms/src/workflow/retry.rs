@@ -19,10 +19,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bird_api::Response;
-use futures_util::future::{Either, select};
+use futures_util::future::{BoxFuture, Either, Shared, select};
 use reqwest::{Request, StatusCode};
 
-use super::create::Cancellation;
 use crate::client::Workspace;
 use crate::error::chain;
 use crate::event::EventSink;
@@ -132,6 +131,9 @@ pub(crate) trait Attempt {
     /// Keeps an error that another attempt follows.
     fn keep(&mut self, _error: AttemptError) {}
 }
+
+/// Completes when the installs of a batch are to stop.
+pub(crate) type Cancellation = Shared<BoxFuture<'static, ()>>;
 
 /// When an attempt is made again, and until when.
 pub(crate) struct Retry<'a> {
