@@ -1,7 +1,7 @@
 //! The commands but for the batch: each parses, calls the library and prints.
 
 use std::convert::identity;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use bird_sms::ConnectorId;
@@ -15,6 +15,7 @@ use crate::error::CliError;
 use crate::exit::Code;
 use crate::output::{print, print_channel, print_connector, print_line};
 use crate::progress::Progress;
+use crate::secret::Scrubber;
 use crate::signal::{aborted, interrupted};
 use crate::workspace::build_workspace;
 
@@ -22,10 +23,23 @@ use crate::workspace::build_workspace;
 #[must_use]
 pub fn refuse(error: &clap::Error) -> Code {
     let json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
-    if !error.use_stderr() || !json {
+    if !error.use_stderr() {
         // Nothing is left to do when the stream is closed.
         let _ = error.print();
-        return if error.use_stderr() { Code::Usage } else { Code::Done };
+        return Code::Done;
+    }
+    if !json {
+        let text = error.render();
+        let scrubber = Scrubber::of_process();
+        let (plain, shown) = (text.to_string(), text.ansi().to_string());
+        // Colours are left out of a text that has to be changed.
+        let text = if io::stderr().is_terminal() && scrubber.scrub(&plain) == plain {
+            shown
+        } else {
+            plain
+        };
+        let _ = write!(io::stderr(), "{}", scrubber.scrub(&text));
+        return Code::Usage;
     }
     // The problem comes first; the usage after it is for a person.
     let text = error.render().to_string();

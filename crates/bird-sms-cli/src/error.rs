@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::exit::Code;
 use crate::json::to_json;
+use crate::secret::Scrubber;
 
 /// Why the command ends without a result.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ impl CliError {
     pub(crate) fn print(&self, json: bool, workspace: Option<&str>) {
         let text = if json { self.json() } else { self.text(workspace) };
         // Nothing is left to do when stderr is closed.
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", Scrubber::of_process().scrub(&text));
     }
 
     fn library_error(&self) -> Option<&Error> {

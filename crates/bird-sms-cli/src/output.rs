@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use bird_sms::{
     ChannelId, Connector, ConnectorId, ConnectorState, SmsChannel, Warning, WorkspaceId,
+    escape_controls,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -76,6 +77,7 @@ pub(crate) fn print_connector(connector: &Connector, json: bool) -> Result<(), C
     print_line(&text)
 }
 
+/// Adds a line for each field. Control characters are escaped, because a terminal would obey them.
 fn flatten(path: &str, value: &serde_json::Value, lines: &mut Vec<String>) {
     match value {
         serde_json::Value::Object(fields) if !fields.is_empty() => {
@@ -83,8 +85,10 @@ fn flatten(path: &str, value: &serde_json::Value, lines: &mut Vec<String>) {
                 flatten(&format!("{path}.{name}"), value, lines);
             }
         }
-        serde_json::Value::String(text) => lines.push(format!("{path}: {text}")),
-        other => lines.push(format!("{path}: {other}")),
+        serde_json::Value::String(text) => {
+            lines.push(escape_controls(&format!("{path}: {text}")).into_owned());
+        }
+        other => lines.push(escape_controls(&format!("{path}: {other}")).into_owned()),
     }
 }
 

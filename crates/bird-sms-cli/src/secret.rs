@@ -1,8 +1,6 @@
 //! Decides which values typed by a user are never printed back: an access key that is typed where a file name,
 //! an id or an address belongs would end in a log.
 
-#![allow(dead_code, reason = "the errors and the output are going to use it")]
-
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -26,6 +24,11 @@ pub(crate) struct Scrubber {
 }
 
 impl Scrubber {
+    /// Collects what the arguments and the environment of this process have.
+    pub(crate) fn of_process() -> Self {
+        Self::new(std::env::args_os().skip(1), std::env::var_os("BIRD_ACCESS_KEY"))
+    }
+
     /// Collects the access key of the environment, and each argument that looks like a secret.
     pub(crate) fn new(args: impl Iterator<Item = OsString>, env_key: Option<OsString>) -> Self {
         let env_key = env_key.unwrap_or_default();

@@ -22,7 +22,9 @@ pub fn connector(body: &[u8]) {
     if let Ok(status) = &status {
         assert_eq!(salvage_id(&response.body), Some(status.id));
     }
-    if let (Ok(connector), Ok(status)) = (Connector::decode(&response.body), &status) {
+    if let (Ok(connector), Ok(status)) =
+        (Connector::decode(&response.body, &AccessKey::new("fuzzed-key").expect("a key")), &status)
+    {
         assert_eq!((connector.id, connector.channel_id), (status.id, status.channel_id));
     }
     if let Err(problem) = status {

@@ -115,7 +115,7 @@ pub use event::Event;
 pub use model::{
     AccessKey, ChannelId, ChannelMessageType, Connector, ConnectorId, ConnectorState, EndpointType,
     Number, NumberType, ParseIdError, PhoneNumberId, SmsChannel, SmsConnectorRequest, UseCaseId,
-    Warning, WorkspaceId,
+    Warning, WorkspaceId, escape_controls,
 };
 pub use policy::{Backoff, PollPolicy, RateLimits, RetryCreate, RetryPolicy};
 pub use workflow::{InstallSmsChannel, PendingChannel};

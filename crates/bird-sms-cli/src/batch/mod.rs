@@ -66,7 +66,7 @@ pub(crate) async fn run(args: &BatchArgs, shared: &SharedArgs) -> Result<BatchEn
         adopt(*adoption, workspace, &journal, &mut content.rows).await?;
     }
     let plan = plan(args, &input, content.rows)?;
-    let mut run = Run::new(args, shared, journal, plan, &input)
+    let mut run = Run::new(args, shared, journal, plan, workspace, input.len())
         .map_err(|error| CliError::Usage(format!("the output cannot be written: {error}")))?;
     run.report_skipped(&input)?;
     let error = run.install(args, workspace, &input).await?;

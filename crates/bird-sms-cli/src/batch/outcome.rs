@@ -45,7 +45,7 @@ impl Status {
 /// A row of the outcome file.
 #[derive(Debug, Serialize)]
 pub(super) struct Outcome {
-    name: String,
+    pub(super) name: String,
     pub(super) phone_number_id: PhoneNumberId,
     pub(super) status: Status,
     pub(super) connector_id: Option<ConnectorId>,

@@ -6,7 +6,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bird_sms::{BatchOutcome, ConnectorState, Error, NextStep, PhoneNumberId, Warning, Workspace};
+use bird_sms::{
+    BatchOutcome, Client, ConnectorState, Error, NextStep, PhoneNumberId, Warning, Workspace,
+};
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -31,6 +33,7 @@ pub(super) struct Run {
     journal: Arc<JournalFile>,
     plan: Arc<Plan>,
     json: bool,
+    client: Client,
     /// The rows that have a connector, or may have one, and no outcome yet.
     unfinished: HashSet<PhoneNumberId>,
     unwritten: Option<io::Error>,
@@ -56,15 +59,17 @@ impl Run {
         shared: &SharedArgs,
         journal: JournalFile,
         plan: Plan,
-        input: &Input,
+        workspace: &Workspace,
+        rows: u64,
     ) -> io::Result<Self> {
         Ok(Self {
-            summary: Summary::new(input.len()),
+            summary: Summary::new(rows),
             out: OutcomeWriter::open(args.out.as_deref(), shared.json)?,
-            progress: Progress::new(shared.json, input.len()),
+            progress: Progress::new(shared.json, rows),
             journal: Arc::new(journal),
             plan: Arc::new(plan),
             json: shared.json,
+            client: workspace.client().clone(),
             unfinished: HashSet::new(),
             unwritten: None,
             refused: None,
@@ -85,7 +90,7 @@ impl Run {
                     }
                 }
                 NextStep::LeaveAlone | NextStep::Done => {
-                    self.report(&Outcome::skipped(&request, state))
+                    self.report(Outcome::skipped(&request, state))
                         .map_err(|error| not_written(&error))?;
                 }
             }
@@ -195,7 +200,7 @@ impl Run {
         if let Some(warning) = outcome.state.warning() {
             self.print_warning(&row, warning);
         }
-        if let Err(error) = self.report(&row) {
+        if let Err(error) = self.report(row) {
             self.unwritten = Some(error);
             self.out = OutcomeWriter::Nowhere;
         }
@@ -234,7 +239,7 @@ impl Run {
         for request in rows {
             if self.unfinished.remove(&request.phone_number_id()) {
                 let row = self.plan.row(request.phone_number_id());
-                if let Err(error) = self.report(&Outcome::skipped(&request, row)) {
+                if let Err(error) = self.report(Outcome::skipped(&request, row)) {
                     self.unwritten = Some(error);
                     self.out = OutcomeWriter::Nowhere;
                 }
@@ -242,9 +247,10 @@ impl Run {
         }
     }
 
-    fn report(&mut self, outcome: &Outcome) -> io::Result<()> {
-        self.summary.count(outcome);
-        self.out.write(outcome)
+    fn report(&mut self, mut outcome: Outcome) -> io::Result<()> {
+        outcome.name = self.client.redact(&outcome.name).into_owned();
+        self.summary.count(&outcome);
+        self.out.write(&outcome)
     }
 
     /// Returns why the batch stopped early. Its code is that of the row that is worst off.

@@ -6,9 +6,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{AdoptionError, JournalEntry};
-use crate::{
-    ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsChannel, Warning, WorkspaceId,
-};
+use crate::client::Workspace;
+use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsChannel, Warning};
 
 /// What is known of one row: the fold of its journal entries.
 ///
@@ -152,9 +151,15 @@ impl RowState {
     }
 
     /// Returns the channel of a row that is ready. Its response is not kept in a journal.
-    pub(super) fn channel(&self, workspace_id: WorkspaceId) -> Option<SmsChannel> {
+    pub(super) fn channel(&self, workspace: &Workspace) -> Option<SmsChannel> {
         let (id, connector_id) = (self.channel_id?, self.connector.connector_id()?);
-        let channel = SmsChannel::new(id, connector_id, workspace_id, &Bytes::new());
+        let channel = SmsChannel::new(
+            id,
+            connector_id,
+            workspace.id(),
+            &Bytes::new(),
+            workspace.client().key(),
+        );
         Some(channel.warning(self.warning))
     }
 

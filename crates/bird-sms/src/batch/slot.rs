@@ -106,7 +106,7 @@ impl Batch {
             }
             NextStep::LeaveAlone => return slot.abandon(),
             NextStep::Done => {
-                let channel = state.channel(self.workspace.id())?;
+                let channel = state.channel(&self.workspace)?;
                 return Some(slot.outcome(*state, Ok(channel)));
             }
         };
@@ -155,7 +155,7 @@ impl Batch {
         slot: &Arc<BatchSlot>,
     ) -> Option<Result<(PendingChannel, Deadline), Error>> {
         let BatchItem { request, state } = &slot.item;
-        let body = match request.body() {
+        let body = match request.body(Some(self.workspace.client().key())) {
             Ok(body) => body,
             Err(error) => return Some(Err(error.into())),
         };

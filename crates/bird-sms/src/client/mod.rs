@@ -6,6 +6,7 @@ mod provisioning_estimate;
 mod workspace;
 mod workspace_state;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,6 +87,13 @@ impl Client {
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.inner.base_url
+    }
+
+    /// Returns the text, or `[redacted]` if the text reveals the access key in any encoding that
+    /// [`AccessKey::reveals`] knows: for text of others that a program logs or prints.
+    #[must_use]
+    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.inner.key.redact(text)
     }
 
     fn workspace_state(&self, id: WorkspaceId) -> Arc<WorkspaceState> {

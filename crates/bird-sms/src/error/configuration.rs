@@ -12,6 +12,9 @@ pub enum ConfigurationError {
     /// The access key cannot be sent.
     #[error("the access key {0}")]
     AccessKey(&'static str),
+    /// The access key stands where a name or another text belongs.
+    #[error("the {0} has the access key in it")]
+    AccessKeyIn(&'static str),
     /// The base URL is not one that requests can be sent to.
     #[error("the API URL {0}")]
     BaseUrl(&'static str),

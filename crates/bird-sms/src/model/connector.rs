@@ -2,10 +2,11 @@ use std::fmt;
 
 use bird_api::types::{self, Capabilities};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::decode::decode;
 use super::open_enum::open_enum;
-use crate::{ChannelId, ConnectorId, PhoneNumberId, WorkspaceId};
+use crate::{AccessKey, ChannelId, ConnectorId, PhoneNumberId, WorkspaceId};
 
 /// A connector as Bird returns it.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,31 +46,58 @@ impl Connector {
         &self.json.0
     }
 
-    pub(crate) fn decode(body: &[u8]) -> Result<Self, String> {
+    /// Decodes a body. A text that reveals the access key is redacted, here and in [`json`](Self::json).
+    pub(crate) fn decode(body: &[u8], key: &AccessKey) -> Result<Self, String> {
         let connector: types::Connector = decode(body)?;
         if connector.id.is_nil() {
             return Err("`id`: the nil UUID is no id".to_owned());
         }
-        let json = String::from_utf8_lossy(body).trim().to_owned();
+        let text = |text: String| key.redact(&text).into_owned();
+        let json = redact_json(String::from_utf8_lossy(body).trim(), key);
         let channel = connector.channel.unwrap_or_default();
         Ok(Self {
             id: connector.id.into(),
             workspace_id: connector.workspace_id.map(Into::into),
-            name: connector.name,
-            description: connector.description,
-            region: connector.region,
+            name: text(connector.name),
+            description: connector.description.map(text),
+            region: connector.region.map(text),
             channel_id: channel.channel_id.filter(|id| !id.is_nil()).map(Into::into),
-            platform: channel.platform,
-            number: connector.number.map(Into::into),
+            platform: channel.platform.map(text),
+            number: connector.number.map(|number| Number::new(number, text)),
             phone_number_id: connector
                 .arguments
                 .and_then(|arguments| arguments.get("phoneNumberId")?.as_str()?.parse().ok()),
-            template_ref: connector.connector_template_ref,
+            template_ref: connector.connector_template_ref.map(text),
             created_at: connector.created_at,
             updated_at: connector.updated_at,
             json: Json(json),
         })
     }
+}
+
+/// Returns the JSON with each text redacted that reveals the key, and as it came when none does.
+fn redact_json(json: &str, key: &AccessKey) -> String {
+    fn redact(value: &mut Value, key: &AccessKey) -> bool {
+        match value {
+            Value::String(text) if key.reveals(text) => {
+                *text = key.redact(text).into_owned();
+                true
+            }
+            Value::Array(values) => {
+                values.iter_mut().fold(false, |redacted, value| redact(value, key) | redacted)
+            }
+            Value::Object(fields) => {
+                let revealing = |name: &&String| key.reveals(name);
+                let names: Vec<_> = fields.keys().filter(revealing).cloned().collect();
+                names.iter().for_each(|name| drop(fields.remove(name)));
+                let values = fields.values_mut();
+                values.fold(!names.is_empty(), |redacted, value| redact(value, key) | redacted)
+            }
+            _ => false,
+        }
+    }
+    let mut value = serde_json::from_str(json).unwrap_or_default();
+    if redact(&mut value, key) { value.to_string() } else { json.to_owned() }
 }
 
 #[derive(Clone, PartialEq)]
@@ -122,14 +150,15 @@ open_enum! {
     }
 }
 
-impl From<types::NumberConfig> for Number {
-    fn from(number: types::NumberConfig) -> Self {
+impl Number {
+    fn new(number: types::NumberConfig, text: impl Fn(String) -> String) -> Self {
+        let capabilities = number.capabilities.map(capabilities).unwrap_or_default();
         Self {
-            phone_number: number.phone_number,
-            country: number.country,
-            number_type: number.number_type.map(|value| value.as_str().into()),
-            endpoint_type: number.endpoint_type.map(|value| value.as_str().into()),
-            capabilities: number.capabilities.map(capabilities).unwrap_or_default(),
+            phone_number: number.phone_number.map(&text),
+            country: number.country.map(&text),
+            number_type: number.number_type.map(|value| (*text(value.to_string())).into()),
+            endpoint_type: number.endpoint_type.map(|value| (*text(value.to_string())).into()),
+            capabilities: capabilities.into_iter().map(&text).collect(),
         }
     }
 }

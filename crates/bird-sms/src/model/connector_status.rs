@@ -90,6 +90,7 @@ mod tests {
     // Fault 25.
     #[test]
     fn a_channel_without_an_id_is_pending() {
+        let key = crate::AccessKey::new("top-secret-key").unwrap();
         for channel in [
             "",
             r#","channel":null"#,
@@ -103,7 +104,7 @@ mod tests {
                 r#"{{"id":"ID","name":"n","createdAt":"2025-01-21T01:43:10.940Z"{channel}}}"#
             );
             assert_eq!(status(&json).unwrap().channel_id, None, "{json}");
-            let connector = Connector::decode(json.replace("ID", ID).as_bytes());
+            let connector = Connector::decode(json.replace("ID", ID).as_bytes(), &key);
             assert_eq!(connector.unwrap().channel_id, None, "{json}");
         }
         let ready = status(r#"{"id":"ID","channel":{"channelId":"ID"}}"#).unwrap();

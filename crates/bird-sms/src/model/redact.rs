@@ -43,7 +43,6 @@ impl AccessKey {
 
 /// Returns the start of a text from the network: at most `limit` bytes and an ellipsis, on one line, without
 /// characters that control a terminal or are not visible, and `[redacted]` when it reveals the key.
-#[allow(dead_code, reason = "the errors are going to use it")]
 pub(crate) fn printable(text: &str, key: &AccessKey, limit: usize) -> String {
     // The margin finds a key that is cut by the limit; what follows is not shown, and so not examined.
     let text = key.redact(&text[..text.floor_char_boundary(2 * limit)]);
@@ -53,7 +52,6 @@ pub(crate) fn printable(text: &str, key: &AccessKey, limit: usize) -> String {
 }
 
 /// Returns the text with the characters that control a terminal or are not visible escaped: `\u{202e}`.
-#[allow(dead_code, reason = "the command is going to use it")]
 #[must_use]
 pub fn escape_controls(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unprintable) {
@@ -293,7 +291,7 @@ fn escape(text: &[u8]) -> Option<(Option<u8>, usize)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use data_encoding::{BASE32, BASE64, BASE64URL_NOPAD};
     use proptest::prelude::*;
 
@@ -316,7 +314,7 @@ mod tests {
 
     type Encoder = fn(&str) -> String;
 
-    const ENCODERS: [Encoder; 36] = [
+    pub(crate) const ENCODERS: [Encoder; 36] = [
         str::to_owned,
         str::to_lowercase,
         str::to_uppercase,

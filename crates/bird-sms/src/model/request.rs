@@ -1,7 +1,7 @@
 use bird_api::types::{CreateConnectorReq, SmsArguments};
 
 use super::open_enum::open_enum;
-use crate::{ConfigurationError, PhoneNumberId, UseCaseId};
+use crate::{AccessKey, ConfigurationError, PhoneNumberId, UseCaseId};
 
 /// The template that SMS connectors are made from.
 pub(crate) const SMS_TEMPLATE: &str = "sms-messagebird:1";
@@ -87,19 +87,29 @@ impl SmsConnectorRequest {
     ///
     /// When the name, or a message type that is given, is empty.
     pub fn check(&self) -> Result<(), ConfigurationError> {
-        self.body().map(drop)
+        self.body(None).map(drop)
     }
 
-    /// The body of the POST, or why nothing can be sent.
-    pub(crate) fn body(&self) -> Result<CreateConnectorReq, ConfigurationError> {
+    /// Returns the body of the POST, or why it cannot be sent: the access key is refused as a name, because a name is
+    /// shown everywhere.
+    pub(crate) fn body(
+        &self,
+        key: Option<&AccessKey>,
+    ) -> Result<CreateConnectorReq, ConfigurationError> {
         if self.name.trim().is_empty() {
             return Err(ConfigurationError::EmptyName);
+        }
+        if key.is_some_and(|key| key.is_in(&self.name)) {
+            return Err(ConfigurationError::AccessKeyIn("name"));
         }
         let mut arguments = SmsArguments::new(*self.phone_number_id.as_uuid());
         arguments.use_case_id = self.use_case_id.map(|id| *id.as_uuid());
         if let Some(kind) = &self.channel_message_type {
             if kind.as_str().trim().is_empty() {
                 return Err(ConfigurationError::EmptyChannelMessageType);
+            }
+            if key.is_some_and(|key| key.is_in(kind.as_str())) {
+                return Err(ConfigurationError::AccessKeyIn("channel message type"));
             }
             arguments.channel_message_type = Some(kind.to_string());
         }
@@ -126,7 +136,7 @@ mod tests {
             .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse().unwrap())
             .conversational(true);
         assert_eq!(
-            serde_json::to_value(request.body().unwrap()).unwrap(),
+            serde_json::to_value(request.body(None).unwrap()).unwrap(),
             serde_json::json!({
                 "connectorTemplateRef": "sms-messagebird:1",
                 "name": "My SMS channel",
@@ -142,7 +152,7 @@ mod tests {
     #[test]
     fn what_was_not_said_is_not_sent() {
         let request = SmsConnectorRequest::new("n", NUMBER.parse().unwrap());
-        let body = serde_json::to_value(request.body().unwrap()).unwrap();
+        let body = serde_json::to_value(request.body(None).unwrap()).unwrap();
         assert!(body.get("channelConversationalStatusEnabled").is_none());
         assert_eq!(body["arguments"].as_object().unwrap().len(), 1);
     }
@@ -150,9 +160,9 @@ mod tests {
     #[test]
     fn an_empty_name_or_message_type_is_refused() {
         let number = NUMBER.parse().unwrap();
-        let blank = SmsConnectorRequest::new(" ", number).body();
+        let blank = SmsConnectorRequest::new(" ", number).body(None);
         assert!(matches!(blank, Err(ConfigurationError::EmptyName)));
         let request = SmsConnectorRequest::new("n", number).channel_message_type("".into());
-        assert!(matches!(request.body(), Err(ConfigurationError::EmptyChannelMessageType)));
+        assert!(matches!(request.body(None), Err(ConfigurationError::EmptyChannelMessageType)));
     }
 }

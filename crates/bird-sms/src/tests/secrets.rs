@@ -6,6 +6,7 @@ use bird_test_peer::{Peer, Reply};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
+use crate::model::redact::tests::ENCODERS;
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -60,7 +61,9 @@ fn nothing_that_is_traced_shown_or_told_has_the_key() {
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_writer(log.clone())
         .finish();
-    let shown = tracing::subscriber::with_default(subscriber, || {
+    // Global, because a scoped subscriber misses what other threads registered before. The other tests have the same key.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let shown = {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut shown = Vec::new();
@@ -91,7 +94,7 @@ fn nothing_that_is_traced_shown_or_told_has_the_key() {
             }
             shown.concat()
         })
-    });
+    };
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("connector created") && log.contains("TRACE"), "the log is on");
     assert!(shown.contains("[redacted]"), "the server did send it back");
@@ -100,4 +103,81 @@ fn nothing_that_is_traced_shown_or_told_has_the_key() {
             panic!("{}", &text[at.saturating_sub(300)..at + KEY.len()]);
         }
     }
+}
+
+/// A connector, and an error, with this text in each of their fields.
+fn echoes(text: &str) -> (String, String) {
+    let text = serde_json::Value::from(text);
+    let connector = serde_json::json!({
+        "id": CONNECTOR, "workspaceId": WORKSPACE, "name": text, "description": text, "region": text,
+        "createdAt": "2025-01-21T01:43:10.940Z", "connectorTemplateRef": text, "extra": [text],
+        "channel": {"channelId": CHANNEL, "platform": text}, "arguments": {"phoneNumberId": text},
+        "number": {"phoneNumber": text, "country": text, "numberType": text, "endpointType": text,
+            "capabilities": [text]},
+    });
+    let error = serde_json::json!({
+        "code": text, "message": text, "details": {text.as_str().unwrap(): [text, {"nested": text}]},
+    });
+    (connector.to_string(), error.to_string())
+}
+
+// Faults 42, 44 and 58.
+#[tokio::test]
+async fn no_field_header_or_error_shows_the_key_in_any_encoding() {
+    for encode in ENCODERS {
+        let encoded = encode(KEY);
+        let (connector, error) = echoes(&encoded);
+        let is_header = !encoded.contains(['\0', '\r', '\n']) && encoded.is_ascii();
+        let headers = if is_header { format!("x-request-id: {encoded}") } else { String::new() };
+        let location = headers.replace("x-request-id", "location");
+        let headers: Vec<_> =
+            [&*headers, &*location].into_iter().filter(|h| !h.is_empty()).collect();
+        let unreadable = connector.replace(CONNECTOR, "no id");
+        let mut shown = Vec::new();
+        for script in [
+            vec![Reply::json(201, pending()), Reply::json(200, &connector)],
+            vec![Reply::json(201, pending()), Reply::with_headers(401, &headers, &error)],
+            vec![Reply::with_headers(422, &headers, &error)],
+            vec![Reply::with_headers(302, &headers, &encoded)],
+            vec![Reply::json(201, &unreadable)],
+            vec![
+                Reply::with_headers(500, &headers, &error),
+                Reply::with_headers(409, &headers, &encoded),
+            ],
+        ] {
+            let peer = Peer::script(script).await.unwrap();
+            match install_at(&peer).await {
+                Ok(channel) => {
+                    let connector = channel.connector().unwrap();
+                    assert_eq!(connector.name, "[redacted]");
+                    shown.push(format!("{channel:?} {connector:?} {}", connector.json()));
+                }
+                Err(error) => shown.push(format!("{error} {error:?} {}", error.chain())),
+            }
+        }
+        let shown = shown.concat();
+        assert!(shown.matches("[redacted]").count() > 20, "{shown}");
+        let key = AccessKey::new(KEY).unwrap();
+        assert!(!shown.contains(&encoded), "{encoded}: {shown}");
+        // Each part is examined alone: a long text would be examined less deeply.
+        for part in shown.split(['"', ' ', '{', '}']) {
+            assert!(!key.reveals(part), "{encoded}: {part}");
+        }
+    }
+}
+
+// Fault 43.
+#[tokio::test]
+async fn the_key_is_refused_as_a_name_before_anything_is_sent() {
+    let peer = Peer::script([]).await.unwrap();
+    let workspace = workspace(hurried(&peer.base_url()).0);
+    let number = NUMBER.parse().unwrap();
+    for name in [KEY.to_owned(), format!("my {KEY} channel")] {
+        let error = workspace.install_sms_channel(&name, number).await.unwrap_err();
+        assert!(matches!(error, Error::Configuration(_)), "{error:?}");
+        assert!(!format!("{error:?} {}", error.chain()).contains(KEY));
+    }
+    let install = workspace.install_sms_channel("n", number).channel_message_type(KEY.into());
+    assert!(matches!(install.await, Err(Error::Configuration(_))));
+    assert_eq!(peer.connections(), 0);
 }

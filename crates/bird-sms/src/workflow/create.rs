@@ -49,7 +49,8 @@ impl Workspace {
         &self,
         request: &SmsConnectorRequest,
     ) -> Result<PendingChannel, Error> {
-        create(self, &request.body()?, self.deadline(), EventSink::default(), None).await
+        let body = request.body(Some(self.client().key()))?;
+        create(self, &body, self.deadline(), EventSink::default(), None).await
     }
 }
 

@@ -94,7 +94,7 @@ impl InstallSmsChannel {
         let client = self.workspace.client();
         let timeout = self.timeout.unwrap_or(client.install_timeout());
         let deadline = Deadline::start(client.runtime().now(), timeout);
-        let body = self.request.body()?;
+        let body = self.request.body(Some(client.key()))?;
         let mut pending = create(&self.workspace, &body, deadline, self.events, None).await?;
         pending.wait_until(deadline).await
     }

@@ -10,7 +10,7 @@ use crate::client::Workspace;
 use crate::event::EventSink;
 use crate::model::DecodeConnector;
 use crate::transport::{Deadline, Permit};
-use crate::{AttemptError, Connector, ConnectorId, Error, MalformedResponse, ReadError};
+use crate::{AccessKey, AttemptError, Connector, ConnectorId, Error, MalformedResponse, ReadError};
 
 impl Workspace {
     /// Reads a connector. Failures that may pass are retried until the install timeout of the client.
@@ -82,7 +82,7 @@ pub(super) struct GetAttempt<'a, T> {
     pub(super) id: ConnectorId,
     pub(super) deadline: Deadline,
     pub(super) history: &'a mut GetHistory,
-    pub(super) decode: fn(&[u8]) -> Result<T, String>,
+    pub(super) decode: fn(&[u8], &AccessKey) -> Result<T, String>,
     pub(super) purpose: Purpose,
 }
 
@@ -101,8 +101,8 @@ impl<T: DecodeConnector> GetAttempt<'_, T> {
     /// Decodes the response, and checks that it is about the connector that was asked for.
     fn decode(&mut self, response: &Response) -> Result<T, AttemptError> {
         let workspace = self.workspace;
-        let decoded = (self.decode)(&response.body).map_err(|problem| {
-            let key = workspace.client().key();
+        let key = workspace.client().key();
+        let decoded = (self.decode)(&response.body, key).map_err(|problem| {
             AttemptError::Malformed(MalformedResponse::new(response, &problem, key))
         });
         match &decoded {

@@ -91,10 +91,15 @@ impl PendingChannel {
         let now = workspace.client().runtime().now();
         let ours = status.workspace_id.is_none_or(|id| id == workspace.id());
         // A response about another workspace is left to the next poll, which refuses it.
-        let ready = status
-            .channel_id
-            .filter(|_| ours)
-            .map(|id| Box::new(SmsChannel::new(id, status.id, workspace.id(), &response.body)));
+        let ready = status.channel_id.filter(|_| ours).map(|id| {
+            Box::new(SmsChannel::new(
+                id,
+                status.id,
+                workspace.id(),
+                &response.body,
+                workspace.client().key(),
+            ))
+        });
         Self {
             created: Some(now),
             not_found_since: Some(now),
@@ -293,7 +298,7 @@ impl PendingChannel {
             id: self.connector_id,
             deadline,
             history: &mut self.history,
-            decode: ConnectorStatus::decode,
+            decode: |body, _| ConnectorStatus::decode(body),
             purpose: Purpose::Poll {
                 not_found_since: self.not_found_since.unwrap_or(deadline.started()),
             },
@@ -302,7 +307,13 @@ impl PendingChannel {
 
     fn channel(&self, status: &ConnectorStatus, response: &Response) -> Option<SmsChannel> {
         let id = status.channel_id?;
-        let channel = SmsChannel::new(id, self.connector_id, self.workspace.id(), &response.body);
+        let channel = SmsChannel::new(
+            id,
+            self.connector_id,
+            self.workspace.id(),
+            &response.body,
+            self.workspace.client().key(),
+        );
         Some(channel.warning(self.warning))
     }
 
