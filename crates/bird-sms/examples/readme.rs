@@ -55,10 +55,10 @@ async fn in_two_steps(
 async fn batch(
     workspace: Workspace,
     requests: Vec<SmsConnectorRequest>,
-    record: impl Journal + 'static,
+    journal: impl Journal + 'static,
 ) {
     // [batch]
-    let batch = workspace.install_sms_channels(stream::iter(requests)).journal(record);
+    let batch = workspace.install_sms_channels(stream::iter(requests)).journal(journal);
     let mut outcomes = batch.start();
     while let Some(outcome) = outcomes.next().await {
         match outcome.result {

@@ -8,6 +8,7 @@ mod files;
 mod gateway;
 mod install;
 mod journal_damage;
+mod readme;
 mod rows;
 mod secrets;
 mod signals;
