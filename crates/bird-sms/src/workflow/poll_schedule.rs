@@ -82,12 +82,12 @@ impl<'a> PollTimer<'a> {
                 }
                 if permit.is_none() {
                     let delay = self.next_delay().unwrap_or_default();
-                    self.sleep(delay).await;
+                    self.sleep_before_poll(delay).await;
                 }
             }
         } else {
             let delay = self.next_delay()?;
-            self.sleep(delay).await;
+            self.sleep_before_poll(delay).await;
             // The probe is not needed once another install has set the estimate.
             if self.estimate().is_some() {
                 self.probe = None;
@@ -135,14 +135,19 @@ impl<'a> PollTimer<'a> {
         last_poll.fit(delay, None, self.remaining())
     }
 
-    /// Sleeps, unless the delay is less than half a millisecond: Tokio's timers have a resolution of a millisecond and
-    /// round up.
+    /// Sleeps, and notices a sleep that took so long that the process was stopped.
     async fn sleep(&mut self, delay: Duration) {
+        let runtime = self.workspace.client().runtime();
+        let began = runtime.now();
+        runtime.sleep(delay).await;
+        self.paused |= runtime.now().saturating_duration_since(began) > delay + PAUSE;
+    }
+
+    /// Sleeps before a poll. Tokio's timers have a resolution of a millisecond and round up, so that a delay of less
+    /// than half a millisecond is none.
+    async fn sleep_before_poll(&mut self, delay: Duration) {
         if delay >= Duration::from_micros(500) {
-            let runtime = self.workspace.client().runtime();
-            let began = runtime.now();
-            runtime.sleep(delay).await;
-            self.paused |= runtime.now().saturating_duration_since(began) > delay + PAUSE;
+            self.sleep(delay).await;
         }
     }
 
