@@ -3,14 +3,17 @@
 use std::convert::identity;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::pin::pin;
 
 use bird_sms::ConnectorId;
 use clap::CommandFactory;
+use futures_util::future::poll_immediate;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::args::{Args, BatchArgs, Command, ConnectorArgs, InstallArgs, SandboxArgs, SharedArgs};
+use crate::batch::BatchEnd;
 use crate::error::CliError;
 use crate::exit::Code;
 use crate::output::{print, print_channel, print_connector, print_line};
@@ -98,17 +101,21 @@ async fn execute(args: &Args) -> Result<Code, CliError> {
 }
 
 async fn batch(args: &BatchArgs, shared: &SharedArgs) -> Result<Code, CliError> {
-    let end = crate::batch::run(args, shared).await?;
+    let BatchEnd { summary, mut code, error } = crate::batch::run(args, shared).await?;
+    let workspace = shared.workspace_id.as_deref();
     if args.out.as_deref() == Some(Path::new("-")) {
         // stdout has the rows.
-        let _ = writeln!(io::stderr(), "{}", end.summary);
-    } else {
-        print_line(&end.summary)?;
+        let _ = writeln!(io::stderr(), "{summary}");
+    } else if let Err(error) = print_line(&summary) {
+        let _ = writeln!(io::stderr(), "{summary}");
+        error.print(shared.json, workspace);
+        // The code of the worst outcome says more than that the summary could not be written.
+        code = if code == Code::Done { Code::Unexpected } else { code };
     }
-    if let Some(error) = &end.error {
-        error.print(shared.json, shared.workspace_id.as_deref());
+    if let Some(error) = &error {
+        error.print(shared.json, workspace);
     }
-    Ok(end.code)
+    Ok(code)
 }
 
 async fn install(args: &InstallArgs, shared: &SharedArgs) -> Result<(), CliError> {
@@ -173,13 +180,16 @@ async fn serve_sandbox(args: &SandboxArgs) -> Result<(), CliError> {
         .start()
         .await
         .map_err(|error| CliError::Usage(error.to_string()))?;
+    // The signals are handled before the exports are printed, which is when a script may send one.
+    let mut stop = pin!(interrupted());
+    let _ = poll_immediate(&mut stop).await;
     print_line(&format!(
         "export BIRD_API_URL={}\nexport BIRD_WORKSPACE_ID={}\nexport BIRD_ACCESS_KEY={}",
         sandbox.base_url(),
         sandbox.workspace_id(),
         sandbox.access_key()
     ))?;
-    interrupted().await;
+    stop.await;
     sandbox.shutdown().await;
     Ok(())
 }

@@ -275,7 +275,8 @@ impl Run {
     fn end(&mut self, signal: Option<Code>) -> Option<CliError> {
         let code = match (signal, self.summary.code()) {
             (Some(signal), _) => signal,
-            (None, Code::Done) => Code::Unexpected,
+            // A journal that fails before the first POST says nothing about the server.
+            (None, Code::Done | Code::Unreachable) => Code::Unexpected,
             (None, code) => code,
         };
         if let Some((message, state)) = self.unrecorded.take() {

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    BatchItem, ConfigurationError, ConnectorState, Journal, JournalEntry, JournalFuture,
-    PhoneNumberId, RateLimits, RowState,
+    AdoptionError, BatchItem, ConfigurationError, ConnectorState, Journal, JournalEntry,
+    JournalFuture, PhoneNumberId, RateLimits, RowState,
 };
 
 fn number(n: u128) -> PhoneNumberId {
@@ -382,4 +382,30 @@ async fn a_pause_of_the_process_says_nothing_about_provisioning() {
         let estimate = workspace.state().provisioning.expected();
         assert_eq!(estimate.is_none(), paused, "{estimate:?}");
     }
+}
+
+// Fault 39.
+#[tokio::test]
+async fn a_connector_is_adopted_only_if_its_template_and_its_phone_number_agree() {
+    let with = |field: &str| Reply::json(200, ready().replacen('{', &format!("{{{field},"), 1));
+    let adopt = async |reply| {
+        let peer = Peer::script([reply]).await.unwrap();
+        let workspace = workspace(hurried(&peer.base_url()).0);
+        workspace.read_adoption(number(1), connector_id()).await
+    };
+    let ours = format!(
+        r#""connectorTemplateRef": "sms-messagebird:1", "arguments": {{"phoneNumberId": "{}"}}"#,
+        number(1)
+    );
+    for agreeing in [with(&ours), Reply::json(200, ready())] {
+        assert!(adopt(agreeing).await.unwrap().is_ok());
+    }
+    let template = with(r#""connectorTemplateRef": "whatsapp:1""#);
+    let error = adopt(template).await.unwrap().unwrap_err();
+    assert_eq!(error, AdoptionError::OtherTemplate("whatsapp:1".to_owned()));
+    let other = with(&format!(r#""arguments": {{"phoneNumberId": "{}"}}"#, number(2)));
+    let error = adopt(other).await.unwrap().unwrap_err();
+    assert_eq!(error, AdoptionError::OtherPhoneNumber(number(2)));
+    // A connector that was deleted cannot be adopted.
+    assert!(matches!(adopt(Reply::status(404)).await, Err(Error::Read(_))));
 }
