@@ -1,7 +1,7 @@
 //! The raw client of Bird's connectors API, generated from its `OpenAPI` contract.
 //!
-//! To install an SMS channel, use [`bird-sms`](https://docs.rs/bird-sms): it knows when a request may be
-//! repeated and what each failure means for the connector. This crate only speaks HTTP:
+//! To install an SMS channel, use [`bird-sms`](https://docs.rs/bird-sms), which retries requests only if that is safe
+//! and returns what each failure means for the connector. This crate sends single HTTP requests:
 //!
 //! ```no_run
 //! use bird_api::{Client, RequestContext, types::CreateConnectorReq};
@@ -17,13 +17,13 @@
 //!
 //! | here | is |
 //! |---|---|
-//! | [`Client`] | the two operations, each also as a function that only makes the request |
-//! | [`types`] | their schemas |
-//! | [`RequestContext`] | what each request carries beside its operation: the access key, the limit of a response |
-//! | [`Client::exchange`] | one request, one [`Response`] as status, headers and bytes; failures tell whether the request was sent |
+//! | [`Client`] | the two operations, each also as a function that only builds the request |
+//! | [`types`] | the schemas of the operations |
+//! | [`RequestContext`] | the headers and the body limit of every request |
+//! | [`Client::exchange`] | one request, and its [`Response`] as status, headers and bytes; errors say whether the request was sent |
 //!
-//! With the feature `codegen` (on by default) the build script generates the client; without it the
-//! build takes the prebuilt copy of the same code and is faster.
+//! With the feature `codegen` (on by default), the build script generates the client. Without the feature, the build
+//! uses a prebuilt copy of the same code and is faster.
 
 mod context;
 mod exchange;

@@ -65,7 +65,7 @@ _bird__sms() {
 
     case "${cmd}" in
         bird__sms)
-            opts="-v -h -V --workspace-id --api-url --access-key-file --timeout --poll-interval --json --verbose --sandbox --help --version install wait batch connector sandbox completions help"
+            opts="-v -h -V --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help --version install wait batch connector sandbox completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -91,6 +91,10 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --retry-create)
+                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -99,7 +103,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__batch)
-            opts="-v -h --journal --out --dry-run --retry-unknown --adopt --posts-per-second --gets-per-second --concurrency --workspace-id --api-url --access-key-file --timeout --poll-interval --json --verbose --sandbox --help"
+            opts="-v -h --journal --out --dry-run --retry-unknown --adopt --posts-per-second --gets-per-second --concurrency --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -149,6 +153,10 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --retry-create)
+                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -157,7 +165,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__completions)
-            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-interval --json --verbose --sandbox --help bash elvish fish powershell zsh"
+            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -181,6 +189,10 @@ _bird__sms() {
                     ;;
                 --poll-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-create)
+                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -191,7 +203,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__connector)
-            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-interval --json --verbose --sandbox --help"
+            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -215,6 +227,10 @@ _bird__sms() {
                     ;;
                 --poll-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-create)
+                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -337,7 +353,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__install)
-            opts="-v -h --name --phone-number-id --use-case-id --channel-message-type --conversational --workspace-id --api-url --access-key-file --timeout --poll-interval --json --verbose --sandbox --help"
+            opts="-v -h --name --phone-number-id --use-case-id --channel-message-type --conversational --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -383,6 +399,10 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --retry-create)
+                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -391,7 +411,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__sandbox)
-            opts="-v -h --listen --provisioning-delay --get-limit --post-limit --fault --workspace-id --api-url --access-key-file --timeout --poll-interval --json --verbose --sandbox --help"
+            opts="-v -h --listen --provisioning-delay --get-limit --post-limit --fault --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -437,6 +457,10 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --retry-create)
+                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -445,7 +469,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__wait)
-            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-interval --json --verbose --sandbox --help"
+            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -469,6 +493,10 @@ _bird__sms() {
                     ;;
                 --poll-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-create)
+                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
                     return 0
                     ;;
                 *)

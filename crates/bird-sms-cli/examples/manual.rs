@@ -36,7 +36,7 @@ fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).expect("clap writes UTF-8")
 }
 
-/// The command and those below it, but for the help that clap adds.
+/// Returns the command and its subcommands, without the help command that clap adds.
 fn commands(command: &Command) -> Vec<Command> {
     let below = command.get_subcommands().filter(|below| below.get_name() != "help");
     std::iter::once(command.clone()).chain(below.flat_map(commands)).collect()

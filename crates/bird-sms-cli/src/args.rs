@@ -1,4 +1,4 @@
-//! What can be said on the command line.
+//! The arguments of the command.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -11,21 +11,20 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::Code;
 
-/// Installs SMS channels in Bird (formerly `MessageBird`) workspaces, and never loses a connector.
+/// The arguments of `bird-sms`.
 #[derive(Debug, Parser)]
 #[command(name = "bird-sms", version, about = ABOUT, after_help = exit_codes())]
 pub struct Args {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
-    /// What holds for every command.
+    /// The options of every subcommand.
     #[command(flatten)]
     pub shared: SharedArgs,
 }
 
-/// Without the marks that rustdoc wants.
 const ABOUT: &str =
-    "Installs SMS channels in Bird (formerly MessageBird) workspaces, and never loses a connector";
+    "Install SMS channels in Bird (formerly MessageBird) workspaces, and never lose a connector";
 
 fn exit_codes() -> String {
     let mut text = "Exit codes:\n".to_owned();
@@ -33,17 +32,17 @@ fn exit_codes() -> String {
         let _ = writeln!(text, "  {:<4} {}", code as u8, code.meaning());
     }
     text.push_str(
-        "\nThe access key is read from BIRD_ACCESS_KEY or --access-key-file, never from an argument:\n\
-         arguments show in process lists.",
+        "\nThe access key is read from BIRD_ACCESS_KEY or --access-key-file, and never from an argument,\n\
+         because process lists show arguments.",
     );
     text
 }
 
-/// What holds for every command.
+/// The options of every subcommand.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Shared options")]
 pub struct SharedArgs {
-    /// The workspace: a UUID
+    /// Set the id of the workspace, a UUID
     #[arg(
         long,
         global = true,
@@ -53,35 +52,36 @@ pub struct SharedArgs {
     )]
     pub workspace_id: Option<String>,
 
-    /// Where the API is, if it is not Bird's own
+    /// Set the base URL of the API [default: `https://api.bird.com`]
     #[arg(long, global = true, value_name = "URL", env = "BIRD_API_URL", hide_env_values = true)]
     pub api_url: Option<String>,
 
-    /// A file that holds the access key, instead of `BIRD_ACCESS_KEY`
+    /// Read the access key from this file instead of `BIRD_ACCESS_KEY`
     #[arg(long, global = true, value_name = "FILE")]
     pub access_key_file: Option<PathBuf>,
 
-    /// How long an install or a wait may take in all, such as 90s or 2m
+    /// Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s
     #[arg(long, global = true, value_name = "DURATION", default_value = "2m", value_parser = timeout)]
     pub timeout: Duration,
 
-    /// How long to wait before the first look at a connector; the waits grow from there to 5s
+    /// Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s
     #[arg(long, global = true, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
     pub poll_interval: Duration,
 
-    /// After which server errors to send a creation again: a server error does not say whether a connector was created
+    /// Set the server errors after which a creation is sent again. A server error does not say whether a connector was
+    /// created, so another attempt may create a second connector
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = RetryCreateArg::Vendor)]
     pub retry_create: RetryCreateArg,
 
-    /// Print the result, and an error, as one JSON object
+    /// Print the result or the error as one JSON object
     #[arg(long, global = true)]
     pub json: bool,
 
-    /// Trace what happens to stderr; twice for every detail (without it, `RUST_LOG` is obeyed)
+    /// Print a log to stderr; give the option twice for every detail. Without the option, `RUST_LOG` applies
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
-    /// Run against an embedded sandbox: no account, no network
+    /// Run against an embedded sandbox, without an account and without the network
     #[arg(long, global = true)]
     pub sandbox: bool,
 }
@@ -89,11 +89,11 @@ pub struct SharedArgs {
 /// The values of `--retry-create`.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub enum RetryCreateArg {
-    /// After none
+    /// After no server error
     Never,
     /// After 500 and 503, which the vendor calls safe to retry
     Vendor,
-    /// Also after 502, 504 and 520 to 530 of a gateway: each retry may create another connector
+    /// Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation
     Any,
 }
 
@@ -107,43 +107,43 @@ impl From<RetryCreateArg> for RetryCreate {
     }
 }
 
-/// What to do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Install an SMS channel and print its id
     Install(InstallArgs),
-    /// Go on waiting for the channel of a connector that exists, and print its id
+    /// Wait for the channel of a connector that exists, and print the id of the channel
     Wait(ConnectorArgs),
-    /// Install many SMS channels, from a file, at the speed that the limits allow
+    /// Install many SMS channels from a file, as fast as the rate limits allow
     Batch(BatchArgs),
-    /// Show a connector
+    /// Print a connector
     Connector(ConnectorArgs),
-    /// Serve a local Bird to try things out with
+    /// Serve a local sandbox of the API
     Sandbox(SandboxArgs),
-    /// Print the completions for a shell
+    /// Print the completion script of a shell
     Completions(CompletionsArgs),
 }
 
 /// The arguments of `bird-sms install`.
 #[derive(Debug, clap::Args)]
 pub struct InstallArgs {
-    /// The name of the connector
+    /// Set the name of the connector
     #[arg(long)]
     pub name: String,
 
-    /// The phone number to install: a UUID
+    /// Set the id of the phone number, a UUID
     #[arg(long, value_name = "UUID")]
     pub phone_number_id: String,
 
-    /// The use case of the number: a UUID. US 10DLC and toll-free numbers need one
+    /// Set the id of the use case of the number, a UUID. US 10DLC and toll-free numbers require a use case
     #[arg(long, value_name = "UUID")]
     pub use_case_id: Option<String>,
 
-    /// The kind of traffic, such as `promotional`
+    /// Set the type of the messages, such as `promotional` [default: none]
     #[arg(long, value_name = "TYPE")]
     pub channel_message_type: Option<String>,
 
-    /// Whether an incoming message opens a conversation in the inbox
+    /// Set whether an incoming message opens a conversation in the inbox [default: the vendor's]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub conversational: Option<bool>,
 }
@@ -151,7 +151,7 @@ pub struct InstallArgs {
 /// The arguments of `bird-sms wait` and `bird-sms connector`.
 #[derive(Debug, clap::Args)]
 pub struct ConnectorArgs {
-    /// The connector: a UUID
+    /// Set the id of the connector, a UUID
     pub connector_id: String,
 }
 
@@ -159,59 +159,61 @@ pub struct ConnectorArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = BATCH_HELP)]
 pub struct BatchArgs {
-    /// The rows: CSV with a header, or JSON Lines; `-` reads standard input
+    /// Read the rows from this file: CSV with a header, separated by `,`, `;` or tab, or JSON Lines. `-` reads standard
+    /// input
     #[arg(value_name = "FILE")]
     pub input: PathBuf,
 
-    /// Where each step is recorded before the next; the same command with the same journal goes on
+    /// Write each step to this file before the next step is taken. The same command with the same journal resumes
     #[arg(long, value_name = "FILE")]
     pub journal: PathBuf,
 
-    /// Where to write the outcome of each row: CSV, or JSON Lines for *.jsonl; `-` is standard output
+    /// Write the outcome of each row to this file: CSV, or JSON Lines for *.jsonl and *.ndjson. `-` writes to standard
+    /// output
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 
-    /// Check the rows and the journal, say what would be done, and send nothing
+    /// Check the rows and the journal, print what would be done, and send nothing
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Install rows again of which an earlier run does not know whether it created a connector
+    /// Retry the rows whose outcome is unknown. Each retry may create a second connector
     #[arg(long)]
     pub retry_unknown: bool,
 
-    /// The connector of a row whose outcome is unknown, as the dashboard shows it; may be given more
+    /// Set the connector of a row whose outcome is unknown, with the id that the dashboard shows. May be given more
     /// than once
     #[arg(long, value_name = "PHONE_NUMBER_ID=CONNECTOR_ID", value_parser = parse_adoption)]
     pub adopt: Vec<Adoption>,
 
-    /// How many creations a second the workspace takes
+    /// Set the number of POSTs per second
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     pub posts_per_second: u32,
 
-    /// How many looks at a connector a second the workspace takes
+    /// Set the number of GETs per second
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub gets_per_second: u32,
 
-    /// How many installs are under way at a time [default: 20 for each look a second]
+    /// Set the number of installs in progress at a time [default: 20 for each GET per second, at most 10000]
     #[arg(long, value_name = "N")]
     pub concurrency: Option<usize>,
 }
 
 const BATCH_HELP: &str = "\
-The columns are name, phone_number_id and, where they are needed, use_case_id, channel_message_type and
-conversational (true or false); a JSON line has fields of these names. All rows are checked before anything
+The columns are name, phone_number_id and, if they are needed, use_case_id, channel_message_type and
+conversational (true or false). A JSON line has fields of these names. All rows are checked before anything
 is sent.
 
-The journal is JSON Lines. After an interruption, a crash or a failure run the same command again: rows that
-are ready are skipped, connectors that exist are waited for, what was refused is sent again, and a row of
-which nobody knows whether a connector was created is reported and left alone.";
+The journal is JSON Lines. After an interruption, a crash or a failure, run the same command again. Rows that
+are ready are skipped, connectors that exist are waited for, and refused rows are sent again. Rows whose
+outcome is unknown are reported and left alone, because a second request may create a second connector.";
 
-/// A connector that somebody looked up.
+/// A connector that an operator names for a phone number.
 #[derive(Clone, Copy, Debug)]
 pub struct Adoption {
-    /// The phone number that it is for.
+    /// The phone number of the row.
     pub phone_number_id: PhoneNumberId,
-    /// Its id.
+    /// The connector, as the dashboard shows it.
     pub connector_id: ConnectorId,
 }
 
@@ -228,23 +230,23 @@ fn parse_adoption(text: &str) -> Result<Adoption, String> {
 /// The arguments of `bird-sms sandbox`.
 #[derive(Debug, clap::Args)]
 pub struct SandboxArgs {
-    /// Where to listen: a loopback address; port 0 takes a free one
+    /// Set the loopback address to listen at. Port 0 takes a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
 
-    /// How long after its creation a connector gets its channel: 2s, 1s..5s (evenly), ~2s (a long tail)
+    /// Set the time from a creation to the channel: 2s, 1s..5s (uniform) or ~2s (a long tail)
     #[arg(long, value_name = "DELAY", default_value = "2s")]
     pub provisioning_delay: Delay,
 
-    /// How many GETs a second are answered before a 429
+    /// Set the number of GETs per second above which the response is 429
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub get_limit: u32,
 
-    /// How many POSTs a second are answered before a 429
+    /// Set the number of POSTs per second above which the response is 429
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub post_limit: u32,
 
-    /// What goes wrong, such as `post:503x2` or `get:reset`; may be given more than once
+    /// Inject a fault, such as `post:503x2` or `get:reset`. May be given more than once
     #[arg(long = "fault", value_name = "FAULT")]
     pub faults: Vec<Fault>,
 }
@@ -252,11 +254,11 @@ pub struct SandboxArgs {
 /// The arguments of `bird-sms completions`.
 #[derive(Debug, clap::Args)]
 pub struct CompletionsArgs {
-    /// The shell
+    /// Set the shell
     pub shell: clap_complete::Shell,
 }
 
-/// Parses a timeout. Below a second, requests would be sent without waiting for their responses.
+/// Parses a timeout of at least a second. With less, requests would be sent without waiting for their responses.
 fn timeout(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         timeout if timeout < Duration::from_secs(1) => Err("is shorter than 1s".to_owned()),

@@ -1,7 +1,7 @@
-//! The commands but for the batch: each parses, calls the library and prints.
+//! The subcommands except `batch`: each parses its arguments, calls the library and prints the result.
 
 use std::convert::identity;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use bird_sms::ConnectorId;
@@ -15,19 +15,33 @@ use crate::error::CliError;
 use crate::exit::Code;
 use crate::output::{print, print_channel, print_connector, print_line};
 use crate::progress::Progress;
+use crate::secret::Scrubber;
 use crate::signal::{aborted, interrupted};
 use crate::workspace::build_workspace;
 
-/// Prints what is wrong with the arguments, as JSON where they ask for it. Help and version are no errors.
+/// Prints an error of the arguments, as JSON if they contain `--json`. Help and version are not errors.
 #[must_use]
 pub fn refuse(error: &clap::Error) -> Code {
     let json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
-    if !error.use_stderr() || !json {
+    if !error.use_stderr() {
         // Nothing is left to do when the stream is closed.
         let _ = error.print();
-        return if error.use_stderr() { Code::Usage } else { Code::Done };
+        return Code::Done;
     }
-    // The problem comes first; the usage after it is for a person.
+    if !json {
+        let text = error.render();
+        let scrubber = Scrubber::of_process();
+        let (plain, shown) = (text.to_string(), text.ansi().to_string());
+        // Colours are left out of a text that has to be changed.
+        let text = if io::stderr().is_terminal() && scrubber.scrub(&plain) == plain {
+            shown
+        } else {
+            plain
+        };
+        let _ = write!(io::stderr(), "{}", scrubber.scrub(&text));
+        return Code::Usage;
+    }
+    // The problem is the first paragraph. The usage after it is left out.
     let text = error.render().to_string();
     let problem: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     let problem = problem.join(" ");

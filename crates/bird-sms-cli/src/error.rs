@@ -1,4 +1,4 @@
-//! How the command fails, for a person and as JSON.
+//! The errors of the command, as text and as JSON.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -7,9 +7,10 @@ use bird_sms::{ConfigurationError, ConnectorId, ConnectorState, Error, ParseIdEr
 use serde::Serialize;
 
 use crate::exit::Code;
-use crate::output::to_json;
+use crate::json::to_json;
+use crate::secret::Scrubber;
 
-/// Why the command ends without a result.
+/// The error of a command.
 #[derive(Debug)]
 pub(crate) enum CliError {
     /// The input cannot be used: nothing was sent.
@@ -20,11 +21,11 @@ pub(crate) enum CliError {
     Read(Error),
     /// The command ended before its install did, or before its result was written.
     Aborted(Aborted),
-    /// Anything else. No connector was created.
+    /// Another error. No connector was created.
     Unexpected(String),
 }
 
-/// What exists when the command ends early.
+/// The error of a command that ended early, and what is known about its connector.
 #[derive(Debug)]
 pub(crate) struct Aborted {
     pub(crate) code: Code,
@@ -59,7 +60,7 @@ impl CliError {
     pub(crate) fn print(&self, json: bool, workspace: Option<&str>) {
         let text = if json { self.json() } else { self.text(workspace) };
         // Nothing is left to do when stderr is closed.
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", Scrubber::of_process().scrub(&text));
     }
 
     fn library_error(&self) -> Option<&Error> {
@@ -95,17 +96,18 @@ impl CliError {
             format!("Continue with: bird-sms wait {id}{workspace}")
         };
         match (self, self.state()) {
-            (Self::Install(Error::NotReady(_)), ConnectorState::Exists(id)) => Some(wait(id)),
+            (Self::Install(Error::NotReady(_)) | Self::Aborted(_), ConnectorState::Exists(id)) => {
+                Some(wait(id))
+            }
             (Self::Install(error @ Error::Read(_)), ConnectorState::Exists(id)) => {
                 Some(format!("{} {}", error.help().unwrap_or_default(), wait(id)))
             }
             (Self::Read(Error::NotReady(error)), ConnectorState::Exists(id)) if error.seen => {
                 Some(wait(id))
             }
-            (Self::Aborted(_), ConnectorState::Exists(id)) => Some(wait(id)),
-            (Self::Aborted(_), ConnectorState::Unknown | ConnectorState::ExistsIdUnknown) => Some(
-                "Look for the connector in the Bird dashboard before you try again.".to_owned(),
-            ),
+            (Self::Aborted(_), ConnectorState::Unknown | ConnectorState::ExistsIdUnknown) => {
+                Some("Check the Bird dashboard for the connector before you try again.".to_owned())
+            }
             (Self::Install(error) | Self::Read(error), _) => error.help().map(str::to_owned),
             _ => None,
         }

@@ -1,4 +1,4 @@
-//! How the command ends.
+//! The exit codes of the command.
 
 use std::process::ExitCode;
 
@@ -8,13 +8,13 @@ use bird_sms::{ConnectorState, Error};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Code {
-    /// The command did what it was asked to do.
+    /// The command succeeded.
     Done = 0,
-    /// Something failed that has no code of its own.
+    /// An error without another code.
     Unexpected = 1,
     /// The usage or the configuration is wrong: nothing was sent.
     Usage = 2,
-    /// Bird refused: no connector was created.
+    /// Bird refused the request: no connector was created.
     Refused = 3,
     /// Bird was not reached: no connector was created.
     Unreachable = 4,
@@ -24,11 +24,11 @@ pub enum Code {
     NotReady = 6,
     /// The connector could not be read, and this run created nothing.
     ReadFailed = 7,
-    /// SIGHUP.
+    /// SIGHUP: 128 and the number of the signal.
     HungUp = 129,
-    /// SIGINT.
+    /// SIGINT: 128 and the number of the signal.
     Interrupted = 130,
-    /// SIGTERM.
+    /// SIGTERM: 128 and the number of the signal.
     Terminated = 143,
 }
 
@@ -54,7 +54,7 @@ impl Code {
         Self::Terminated,
     ];
 
-    /// Returns what the code means, in a line for a person.
+    /// Returns the meaning of the code, on one line.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {

@@ -1,6 +1,6 @@
 //! The command `bird-sms`, as a library so that its arguments can be documented and its parts tested.
 //!
-//! stdout has the result alone. Progress, hints and errors go to stderr. The exit codes are those of
+//! stdout has only the result. Progress, hints and errors are printed to stderr. The exit codes are those of
 //! [`exit::Code`].
 
 pub mod args;
@@ -9,9 +9,11 @@ pub mod exit;
 mod batch;
 mod commands;
 mod error;
+mod json;
 mod output;
 mod progress;
 mod regular_file;
+mod secret;
 mod signal;
 mod workspace;
 

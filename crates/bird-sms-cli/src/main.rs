@@ -1,4 +1,4 @@
-//! See `bird_sms_cli`.
+//! The binary `bird-sms`, whose code is in the library `bird_sms_cli`.
 
 use std::process::ExitCode;
 

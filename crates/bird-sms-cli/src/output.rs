@@ -4,12 +4,14 @@ use std::io::{self, Write};
 
 use bird_sms::{
     ChannelId, Connector, ConnectorId, ConnectorState, SmsChannel, Warning, WorkspaceId,
+    escape_controls,
 };
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
+use crate::json::to_json;
 
 /// The result of an install or a wait, with `--json`.
 #[derive(Serialize)]
@@ -25,7 +27,7 @@ struct JsonChannel {
     warning: Option<Warning>,
 }
 
-/// Prints the id of the channel, or one object with `--json`. A channel that could not be printed is in the error.
+/// Prints the id of the channel, or one object with `--json`. If that fails, the error has the ids.
 pub(crate) fn print_channel(channel: &SmsChannel, json: bool) -> Result<(), CliError> {
     let SmsChannel { id, connector_id, .. } = *channel;
     let text = if json { channel_as_json(channel) } else { id.to_string() };
@@ -62,7 +64,7 @@ fn channel_as_json(channel: &SmsChannel) -> String {
 /// Prints what the API returned, with its own field names: a line for each field, or the object with `--json`.
 pub(crate) fn print_connector(connector: &Connector, json: bool) -> Result<(), CliError> {
     let text = match serde_json::from_str(connector.json()) {
-        Ok(object) if json => serde_json::Value::to_string(&object),
+        Ok(object) if json => to_json(&object),
         Ok(serde_json::Value::Object(fields)) => {
             let mut lines = Vec::new();
             for (name, value) in &fields {
@@ -75,6 +77,7 @@ pub(crate) fn print_connector(connector: &Connector, json: bool) -> Result<(), C
     print_line(&text)
 }
 
+/// Adds a line for each field. Control characters are escaped, because a terminal would interpret them.
 fn flatten(path: &str, value: &serde_json::Value, lines: &mut Vec<String>) {
     match value {
         serde_json::Value::Object(fields) if !fields.is_empty() => {
@@ -82,13 +85,11 @@ fn flatten(path: &str, value: &serde_json::Value, lines: &mut Vec<String>) {
                 flatten(&format!("{path}.{name}"), value, lines);
             }
         }
-        serde_json::Value::String(text) => lines.push(format!("{path}: {text}")),
-        other => lines.push(format!("{path}: {other}")),
+        serde_json::Value::String(text) => {
+            lines.push(escape_controls(&format!("{path}: {text}")).into_owned());
+        }
+        other => lines.push(escape_controls(&format!("{path}: {other}")).into_owned()),
     }
-}
-
-pub(crate) fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
 }
 
 pub(crate) fn print_line(text: &str) -> Result<(), CliError> {

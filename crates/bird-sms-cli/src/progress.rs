@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 
 #[derive(Clone)]
 pub(crate) struct Progress {
-    /// What is known of the connector, for the case that the command has to end now.
+    /// What is known about the connector, for a command that a signal ends.
     state: Arc<Mutex<ConnectorState>>,
     display: Display,
 }
@@ -74,7 +74,7 @@ impl Progress {
         }
     }
 
-    /// Prints the id of a new connector. With `--json` too, because a process that is killed prints nothing more.
+    /// Prints the id of a new connector, with `--json` too, because a process that is killed prints nothing more.
     fn print_created(&self, connector_id: ConnectorId, warning: Option<Warning>) {
         if let Display::Json = self.display {
             let event = serde_json::json!({
@@ -89,7 +89,7 @@ impl Progress {
         }
     }
 
-    /// Prints a line that stays.
+    /// Prints a line that is not replaced.
     fn print(&self, line: &str) {
         match &self.display {
             Display::Json => {}
@@ -102,7 +102,7 @@ impl Progress {
         }
     }
 
-    /// Prints a line that the next one replaces, on a terminal.
+    /// Prints a line that the next status replaces on a terminal.
     fn print_status(&self, line: &str) {
         match &self.display {
             Display::Spinner(spinner) => spinner.set_message(line.to_owned()),

@@ -5,7 +5,7 @@ use bird_sms::ConnectorState;
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
 
-/// Completes when the process is asked to end, with the exit code.
+/// Waits for a signal that ends the process, and returns the exit code.
 pub(crate) async fn interrupted() -> Code {
     #[cfg(unix)]
     {
@@ -30,7 +30,7 @@ pub(crate) async fn interrupted() -> Code {
     Code::Interrupted
 }
 
-/// Says what exists when a signal ends an install or a wait.
+/// Returns the error of an install or a wait that a signal ended.
 pub(crate) fn aborted(code: Code, state: ConnectorState) -> CliError {
     let signal = code.name().replace('-', " ");
     let message = match state {

@@ -1,4 +1,4 @@
-//! From arguments and the environment to a workspace.
+//! The workspace of a command, from its arguments and the environment.
 
 use std::path::Path;
 
@@ -30,8 +30,7 @@ pub(crate) async fn build_workspace(
         Client::builder().install_timeout(shared.timeout).poll_policy(poll).retry_policy(retry);
     let builder = configure(builder);
     if shared.sandbox {
-        // The sandbox has a workspace id of its own: under the id of the user, its connectors would look real in
-        // a journal.
+        // The sandbox has its own workspace id, so that its connectors in a journal are not taken for real connectors.
         let sandbox = Sandbox::builder()
             .start()
             .await

@@ -1,11 +1,10 @@
-//! Prints what the API responses to the question for a connector, byte for byte, also when this version
-//! cannot decode it:
+//! Prints the response to the GET of a connector byte for byte, even if this version cannot decode it:
 //!
 //! ```sh
 //! cargo run -p bird-sms --example raw_response -- CONNECTOR_ID
 //! ```
 //!
-//! It takes `BIRD_ACCESS_KEY`, `BIRD_WORKSPACE_ID` and, where it is set, `BIRD_API_URL`, and sends one GET.
+//! The example reads `BIRD_ACCESS_KEY`, `BIRD_WORKSPACE_ID` and, if it is set, `BIRD_API_URL`, and sends one GET.
 
 use std::error::Error;
 use std::io::Write;
@@ -21,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let request = client.raw().get_connector_request(workspace.as_uuid(), id.as_uuid())?;
     let response = client.raw().exchange(request, Duration::from_secs(30)).await?;
     if !response.status.is_success() {
-        return Err(format!("the API answered {}", response.status).into());
+        return Err(format!("the API responded with {}", response.status).into());
     }
     std::io::stdout().write_all(&response.body)?;
     Ok(())

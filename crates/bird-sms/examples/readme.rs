@@ -1,6 +1,6 @@
-//! The Rust code of the README, which takes it from here. It compiles, and is not meant to be run.
+//! The Rust code of the README, which is derived from this file. The code compiles, and is not meant to be run.
 
-#![allow(dead_code, reason = "it is shown, not run")]
+#![allow(dead_code, reason = "the code is shown, and is not run")]
 
 use std::sync::Mutex;
 
@@ -55,10 +55,10 @@ async fn in_two_steps(
 async fn batch(
     workspace: Workspace,
     requests: Vec<SmsConnectorRequest>,
-    record: impl Journal + 'static,
+    journal: impl Journal + 'static,
 ) {
     // [batch]
-    let batch = workspace.install_sms_channels(stream::iter(requests)).journal(record);
+    let batch = workspace.install_sms_channels(stream::iter(requests)).journal(journal);
     let mut outcomes = batch.start();
     while let Some(outcome) = outcomes.next().await {
         match outcome.result {

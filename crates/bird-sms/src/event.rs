@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{ChannelId, ConnectorId, ConnectorState, Warning};
 
-/// What happens during an install, in the order in which it happens.
+/// A step of an install. Events are emitted in the order of the steps.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -13,11 +13,11 @@ pub enum Event {
         /// The number of the attempt, from 1.
         attempt: u32,
     },
-    /// The connector exists. This is the first moment at which its id is known: store it.
+    /// The connector exists, and its id is known from here on. Store the id.
     Created {
         /// The id of the connector.
         connector_id: ConnectorId,
-        /// What the creation leaves open: another connector may exist.
+        /// Set when an earlier attempt may have created another connector.
         warning: Option<Warning>,
     },
     /// The connector was polled, and its channel is not ready yet.
@@ -27,11 +27,11 @@ pub enum Event {
         /// The time since the wait began.
         waited: Duration,
     },
-    /// An attempt failed and is made again.
+    /// An attempt failed and will be retried.
     Retrying {
         /// The delay before the next attempt.
         after: Duration,
-        /// The error, for a person.
+        /// The error and its causes, on one line.
         reason: String,
     },
     /// The channel is ready.
@@ -42,9 +42,9 @@ pub enum Event {
 }
 
 impl Event {
-    /// Returns what is known of the connector from this event on. `None` when the event says nothing new.
+    /// Returns the state of the connector as of this event, or `None` if the event does not change the state.
     ///
-    /// A program that has to stop now reports the state of the last event that has one.
+    /// A program that is interrupted reports the last state that an event returned.
     #[must_use]
     pub fn connector_state(&self) -> Option<ConnectorState> {
         match self {
@@ -55,11 +55,13 @@ impl Event {
     }
 }
 
-/// Where the events of an install go: to `tracing`, and to an observer.
+/// The destination of the events of an install: `tracing`, and an observer.
 ///
-/// The observer is called between two steps of the install, so it should return soon.
+/// The install waits until the observer returns.
 #[derive(Clone, Default)]
-pub(crate) struct EventSink(Option<Arc<dyn Fn(&Event) + Send + Sync>>);
+pub(crate) struct EventSink(Option<Arc<Observer>>);
+
+type Observer = dyn Fn(&Event) + Send + Sync;
 
 impl EventSink {
     pub(crate) fn new(observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {

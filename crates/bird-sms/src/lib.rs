@@ -24,13 +24,13 @@
 //!
 //! # What exists after a failure
 //!
-//! [`Error::connector_state`] says it, in one of four states:
+//! [`Error::connector_state`] returns one of four states:
 //!
 //! | [`ConnectorState`] | what to do |
 //! |---|---|
 //! | `NotCreated` | correct the cause and call again |
-//! | `Unknown` | look in the dashboard: a second call may create a second connector |
-//! | `ExistsIdUnknown` | look in the dashboard for the id |
+//! | `Unknown` | check the dashboard: a second call may create a second connector |
+//! | `ExistsIdUnknown` | find the id in the dashboard |
 //! | `Exists(id)` | resume with [`Workspace::pending_channel`], in another process too |
 //!
 //! # What is sent again
@@ -42,7 +42,7 @@
 //! |---|---|---|---|
 //! | no connection | not created | sent again | sent again |
 //! | a certificate that is refused | not created | not sent again | not sent again |
-//! | 429 | not created, says the vendor | sent again, after `Retry-After` | the same |
+//! | 429 | not created, according to the vendor | sent again, after `Retry-After` | sent again, after `Retry-After` |
 //! | 500, 503 | unknown; the vendor calls a retry safe | sent again: [`RetryPolicy::create`] | sent again |
 //! | 502, 504, 520–530 | unknown: a gateway's response | not sent again, unless [`RetryPolicy::create`] allows it | sent again |
 //! | 501, 505 | unknown | not sent again | not sent again |
@@ -63,7 +63,7 @@
 //! | store the id before the wait | [`Workspace::create_sms_connector`], [`PendingChannel`] |
 //! | install many | [`Workspace::install_sms_channels`], [`BatchOutcome`] |
 //! | survive a crash | [`Journal`], [`RowState`], [`BatchItem::resume`] |
-//! | follow the progress | [`Event`]; `tracing` has the same |
+//! | follow the progress | [`Event`]; `tracing` has the same events |
 //! | handle errors | [`Error`] |
 //!
 //! # Features
@@ -80,8 +80,8 @@
 //!
 //! # Testing
 //!
-//! The crate `bird-sandbox` is a local Bird on loopback. It validates requests against the contract, provisions
-//! channels after a delay, and fails on demand.
+//! The crate `bird-sandbox` serves Bird's API on loopback. The sandbox validates requests against the contract,
+//! provisions channels after a delay, and fails on demand.
 //!
 //! # Runtime and MSRV
 //!
@@ -115,7 +115,7 @@ pub use event::Event;
 pub use model::{
     AccessKey, ChannelId, ChannelMessageType, Connector, ConnectorId, ConnectorState, EndpointType,
     Number, NumberType, ParseIdError, PhoneNumberId, SmsChannel, SmsConnectorRequest, UseCaseId,
-    Warning, WorkspaceId,
+    Warning, WorkspaceId, escape_controls,
 };
 pub use policy::{Backoff, PollPolicy, RateLimits, RetryCreate, RetryPolicy};
 pub use workflow::{InstallSmsChannel, PendingChannel};

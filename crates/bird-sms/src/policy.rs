@@ -1,10 +1,10 @@
-//! When an attempt is made again, how often a connector is polled, and how fast requests are sent: policies as values.
+//! Policies: when an attempt is retried, how often a connector is polled, and how many requests are sent per second.
 
 use std::time::Duration;
 
 /// The delay before the next attempt: exponential, with a maximum and jitter.
 ///
-/// Jitter keeps clients that failed together from coming back together
+/// Jitter spreads the retries of clients that failed at the same time
 /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {
@@ -23,8 +23,8 @@ impl Backoff {
     pub(crate) fn delay(&self, nth: u32, random: f64) -> Duration {
         let max = self.max.as_secs_f64();
         let exponent = i32::try_from(nth).unwrap_or(i32::MAX);
-        // The product is infinite when it overflows, and the maximum bounds it. Zero times infinity is NaN,
-        // which `min` turns into the maximum.
+        // The product is infinite when it overflows, and the maximum bounds it. Zero times infinity is NaN, for
+        // which `min` returns the maximum.
         let longest =
             (self.initial.as_secs_f64() * self.multiplier.max(1.0).powi(exponent)).min(max);
         let jitter = self.jitter.clamp(0.0, 1.0);
@@ -33,11 +33,10 @@ impl Backoff {
     }
 }
 
-/// When a failed attempt is made again: the POST, and the GET of
-/// [`Workspace::connector`](crate::Workspace::connector).
+/// The retry policy of the POST, and of the GET of [`Workspace::connector`](crate::Workspace::connector).
 ///
-/// The polls of a wait follow the [`PollPolicy`], and only `retry_after_cap` of this policy. What may be sent again
-/// at all is not a matter of policy: the [table of the crate](crate#what-is-sent-again) says so.
+/// The polls of a wait follow the [`PollPolicy`], and only `retry_after_cap` of this policy. No policy allows a retry
+/// that the [table of the crate](crate#what-is-sent-again) rules out.
 ///
 /// ```
 /// let policy = bird_sms::RetryPolicy { max_attempts: 3, ..Default::default() };
@@ -49,26 +48,26 @@ pub struct RetryPolicy {
     pub max_attempts: u32,
     /// The delay between attempts. Default: 0.5 s doubling to 8 s with full jitter, as in the vendor's own SDKs.
     pub backoff: Backoff,
-    /// The longest `Retry-After` that is honoured; a longer one counts as this. Default: 60 s.
+    /// The longest `Retry-After` that is honoured; a longer value is treated as this maximum. Default: 60 s.
     pub retry_after_cap: Duration,
-    /// After which server errors the POST is sent again. Default: those that the vendor calls safe to retry.
+    /// The server errors after which the POST is sent again. Default: those that the vendor calls safe to retry.
     pub create: RetryCreate,
 }
 
-/// After which server errors the POST is sent again.
+/// The server errors after which the POST is sent again.
 ///
 /// A server error does not say whether the request was processed: the attempt may have created a connector. So a
 /// success after such an attempt has a [`Warning`](crate::Warning), and a failure is
 /// [`OutcomeUnknown`](crate::Error::OutcomeUnknown).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RetryCreate {
-    /// After none.
+    /// No server error.
     Never,
-    /// After 500 and 503, which the vendor calls safe to retry.
+    /// 500 and 503, which the vendor calls safe to retry.
     #[default]
     VendorErrors,
-    /// Also after 502, 504 and 520–530, which a gateway or a CDN sends. A gateway that did not wait for the response
-    /// says nothing about the request that it forwarded: each retry may create another connector.
+    /// Also 502, 504 and 520–530, which a gateway or a CDN sends. A gateway may have forwarded the request before it
+    /// responded with an error, so each retry may create another connector.
     AnyServerError,
 }
 
@@ -99,7 +98,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// How a connector is polled until its channel is ready.
+/// The policy by which a connector is polled until its channel is ready.
 ///
 /// The connectors of a batch are polled later and less often than this: see
 /// [`InstallSmsChannels`](crate::InstallSmsChannels).
@@ -108,10 +107,10 @@ pub struct PollPolicy {
     /// The delay between polls, and between the attempts of a poll that failed. Default: 0.5 s growing by half to
     /// 5 s, with a jitter of a quarter.
     pub backoff: Backoff,
-    /// How long after the creation a 404 is retried, because a new connector may not be visible to reads yet.
-    /// Default: 10 s.
+    /// The time after the creation during which a 404 is retried, because a new connector may not be visible to reads
+    /// yet. Default: 10 s.
     pub not_found_grace: Duration,
-    /// The number of malformed responses in a row that ends the wait. Default: 3.
+    /// The number of consecutive malformed responses that ends the wait. Default: 3.
     pub max_malformed: u32,
 }
 
@@ -130,7 +129,7 @@ impl Default for PollPolicy {
     }
 }
 
-/// How many requests per second a workspace accepts, by the vendor's limits.
+/// The number of requests per second that a workspace accepts. The defaults are the vendor's limits.
 ///
 /// All installs of a [`Client`](crate::Client) and its clones in one workspace share one budget for POSTs and one for
 /// GETs; a 429 slows all of them down.
@@ -166,8 +165,8 @@ mod tests {
 
     #[test]
     fn without_jitter_the_delay_doubles_up_to_the_maximum() {
-        let waits: Vec<_> = (0..6).map(|nth| BACKOFF.delay(nth, 0.0).as_millis()).collect();
-        assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 8000]);
+        let delays: Vec<_> = (0..6).map(|nth| BACKOFF.delay(nth, 0.0).as_millis()).collect();
+        assert_eq!(delays, [500, 1000, 2000, 4000, 8000, 8000]);
     }
 
     #[test]
@@ -179,14 +178,13 @@ mod tests {
 
     #[test]
     fn strange_numbers_stay_within_the_maximum() {
-        for factor in [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e300] {
-            for start in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
-                for cap in [Duration::ZERO, Duration::from_secs(8), Duration::MAX] {
+        for multiplier in [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e300] {
+            for initial in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+                for max in [Duration::ZERO, Duration::from_secs(8), Duration::MAX] {
                     for jitter in [f64::NAN, -1.0, 0.0, 2.0] {
                         for nth in [0, 1, 64, u32::MAX] {
-                            let backoff =
-                                Backoff { initial: start, multiplier: factor, max: cap, jitter };
-                            assert!(backoff.delay(nth, 0.3) <= cap, "{backoff:?} {nth}");
+                            let backoff = Backoff { initial, multiplier, max, jitter };
+                            assert!(backoff.delay(nth, 0.3) <= max, "{backoff:?} {nth}");
                         }
                     }
                 }

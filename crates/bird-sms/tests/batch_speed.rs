@@ -1,5 +1,5 @@
-//! How fast a batch is, and how many GETs it takes, in simulated time: tokio's clock is paused, the
-//! sandbox holds its limits by that clock, and everything in between is real.
+//! The duration of a batch and its number of GETs, in simulated time: Tokio's clock is paused, and the sandbox applies
+//! its limits by that clock. The sockets are real.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// A paused clock jumps to the next timer whenever no task can run, also while bytes are on their way.
-/// This one ticks by the millisecond, and lets everything that is under way arrive in between.
+/// Advances the paused clock in steps of a millisecond, between which bytes in transit arrive. Without these steps, the
+/// clock would jump to the next timer whenever no task can run, even while bytes are in transit.
 async fn tick() {
     loop {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -20,7 +20,7 @@ async fn tick() {
     }
 }
 
-/// What a batch took.
+/// The measurements of a batch.
 #[derive(Debug)]
 struct Figures {
     installs: u32,
@@ -35,7 +35,8 @@ impl Figures {
         f64::from(u32::try_from(self.gets).unwrap()) / f64::from(self.installs)
     }
 
-    /// What the limits of 500 POST/s and 50 GET/s make it take at least, without the provisioning.
+    /// Returns the shortest possible duration under the limits of 500 POST/s and 50 GET/s, without provisioning, in
+    /// seconds.
     fn bound(&self) -> f64 {
         f64::from(self.installs) / 50.0
     }
@@ -95,8 +96,7 @@ async fn batch(count: u32, delay: &str) -> Figures {
     .await
 }
 
-/// What one would write instead: as many installs at a time, each looking every second, and again when it
-/// is told that it looked too often.
+/// Measures a naive batch: as many installs at a time, each polling every second, also after a 429.
 async fn fixed_interval(count: u32, delay: &str) -> Figures {
     let none = RateLimits { posts_per_second: u32::MAX, gets_per_second: u32::MAX };
     simulate(count, delay, none, |workspace| {
@@ -126,7 +126,7 @@ async fn fixed_interval(count: u32, delay: &str) -> Figures {
 const DELAYS: [&str; 3] = ["2s", "1s..5s", "~2s"];
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_stays_within_the_limits_and_wastes_few_looks_whatever_the_provisioning_time() {
+async fn a_batch_stays_within_the_limits_and_wastes_few_polls_whatever_the_provisioning_time() {
     for (delay, longest) in [("2s", 2.0), ("1s..5s", 5.0)] {
         let figures = batch(500, delay).await;
         assert_eq!((figures.ready, figures.too_many), (500, 0), "{delay}: {figures:?}");
@@ -136,15 +136,15 @@ async fn a_batch_stays_within_the_limits_and_wastes_few_looks_whatever_the_provi
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_channel_that_comes_with_the_creation_costs_no_look() {
+async fn a_channel_that_comes_with_the_creation_costs_no_poll() {
     let figures = batch(200, "0s").await;
     assert_eq!((figures.ready, figures.gets, figures.too_many), (200, 0, 0), "{figures:?}");
     assert!(figures.seconds < 1.0, "{figures:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_workspace_with_lower_limits_than_believed_is_found_out_and_rarely_asked_in_vain() {
-    // As when another process takes the other half.
+async fn a_batch_adapts_to_lower_limits_than_configured_with_few_429s() {
+    // For example, another process may use the other half of the limits.
     let sandbox = Sandbox::builder().get_limit(25).post_limit(250);
     let figures = simulate_in(sandbox, 500, RateLimits::default(), |workspace| {
         let outcomes = workspace.install_sms_channels(stream::iter(requests(500))).start();
@@ -176,7 +176,7 @@ async fn print_figures(installs: u32) {
     for delay in DELAYS {
         for (name, figures) in [
             ("bird-sms batch", batch(installs, delay).await),
-            ("a look every second", fixed_interval(installs, delay).await),
+            ("a poll every second", fixed_interval(installs, delay).await),
         ] {
             println!(
                 "| {delay} | {name} | {:.1} | {:.3} | {:.3} | {} |",

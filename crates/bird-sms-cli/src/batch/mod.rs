@@ -24,12 +24,13 @@ use self::run::Run;
 use crate::args::{Adoption, BatchArgs, SharedArgs};
 use crate::error::CliError;
 use crate::exit::Code;
-use crate::output::to_json;
+use crate::json::to_json;
+use crate::secret::Scrubber;
 use crate::workspace::build_workspace;
 
-/// The end of a batch.
+/// The result of a batch.
 pub(crate) struct BatchEnd {
-    /// The counts, for a person or as JSON.
+    /// The counts, as text or as JSON.
     pub(crate) summary: String,
     pub(crate) code: Code,
     /// Why the batch stopped early, if it did.
@@ -38,8 +39,11 @@ pub(crate) struct BatchEnd {
 
 /// Runs a batch to its end, or up to a signal.
 pub(crate) async fn run(args: &BatchArgs, shared: &SharedArgs) -> Result<BatchEnd, CliError> {
+    for path in args.out.iter().chain([&args.journal]) {
+        ensure_no_secret(path)?;
+    }
     let input = Input::check(&args.input)
-        .map_err(|error| unreadable(&args.input, &error))?
+        .map_err(|error| read_error(&args.input, &error))?
         .map_err(|report| CliError::Usage(format!("{}: {report}", args.input.display())))?;
     let limits = RateLimits {
         posts_per_second: args.posts_per_second,
@@ -66,7 +70,7 @@ pub(crate) async fn run(args: &BatchArgs, shared: &SharedArgs) -> Result<BatchEn
         adopt(*adoption, workspace, &journal, &mut content.rows).await?;
     }
     let plan = plan(args, &input, content.rows)?;
-    let mut run = Run::new(args, shared, journal, plan, &input)
+    let mut run = Run::new(args, shared, journal, plan, workspace, input.len())
         .map_err(|error| CliError::Usage(format!("the output cannot be written: {error}")))?;
     run.report_skipped(&input)?;
     let error = run.install(args, workspace, &input).await?;
@@ -76,7 +80,7 @@ pub(crate) async fn run(args: &BatchArgs, shared: &SharedArgs) -> Result<BatchEn
         None => summary.code(),
     };
     let summary = if json { to_json(&summary) } else { summary.text() };
-    // The summary says all that there is to say about a signal.
+    // After a signal, the summary is enough.
     let error =
         error.filter(|_| !matches!(code, Code::Interrupted | Code::Terminated | Code::HungUp));
     Ok(BatchEnd { summary, code, error })
@@ -104,11 +108,11 @@ fn dry_run(
 
 fn plan(args: &BatchArgs, input: &Input, journal: JournalState) -> Result<Plan, CliError> {
     let unknown = if args.retry_unknown { UnknownRows::Retry } else { UnknownRows::LeaveAlone };
-    let rows = input.rows().map_err(|error| unreadable(&args.input, &error))?;
+    let rows = input.rows().map_err(|error| read_error(&args.input, &error))?;
     Plan::new(rows.map(expect_valid_row), journal, unknown)
 }
 
-/// Stores that a person named the connector of a row, after reading it and comparing it with the row.
+/// Reads the connector that an operator named for a row, compares it with the row, and appends the adoption.
 async fn adopt(
     Adoption { phone_number_id, connector_id }: Adoption,
     workspace: &Workspace,
@@ -137,7 +141,7 @@ fn refuse_adoption(number: PhoneNumberId, error: &AdoptionError) -> CliError {
     CliError::Usage(format!("no connector can be adopted for phone number {number}: {error}"))
 }
 
-/// Says that the last line of the journal was torn. No step followed it.
+/// Prints that the last line of the journal is ignored, if a crash tore it.
 fn report_torn_line(args: &BatchArgs, content: &JournalContent) {
     if let Some(line) = content.torn_line {
         let path = args.journal.display();
@@ -149,7 +153,20 @@ fn report_torn_line(args: &BatchArgs, content: &JournalContent) {
     }
 }
 
-/// Refuses an outcome file that is a file which is needed: it would be overwritten.
+/// Returns an error if the name of a file may be an access key, because the key would stay in the folder.
+fn ensure_no_secret(path: &Path) -> Result<(), CliError> {
+    let path = path.to_string_lossy();
+    if Scrubber::of_process().scrub(&path) == path {
+        return Ok(());
+    }
+    Err(CliError::Usage(
+        "the name of the journal or of --out may be an access key; give a name with an extension, such as \
+         journal.jsonl"
+            .to_owned(),
+    ))
+}
+
+/// Returns an error if the outcome file would overwrite another file of the batch.
 fn ensure_not_overwriting(out: &Path, needed: &Path, what: &str) -> Result<(), CliError> {
     let handle = |path: &Path| {
         if path == Path::new("-") {
@@ -167,11 +184,11 @@ fn ensure_not_overwriting(out: &Path, needed: &Path, what: &str) -> Result<(), C
     Ok(())
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> CliError {
+fn read_error(path: &Path, error: &io::Error) -> CliError {
     CliError::Usage(format!("{} cannot be read: {error}", path.display()))
 }
 
-/// Rows were checked before, and are read from a copy that no other process knows.
+/// Returns a row that is valid, because rows were checked before and are read from a private copy.
 fn expect_valid_row(row: Row) -> Result<SmsConnectorRequest, CliError> {
     row.map_err(|_| {
         CliError::Unexpected("the copy of the rows cannot be read; nothing was sent".to_owned())

@@ -10,7 +10,7 @@ use bird_sms::{
 };
 use serde::Serialize;
 
-/// The end of a row.
+/// The status of a row after the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Status {
@@ -45,7 +45,7 @@ impl Status {
 /// A row of the outcome file.
 #[derive(Debug, Serialize)]
 pub(super) struct Outcome {
-    name: String,
+    pub(super) name: String,
     pub(super) phone_number_id: PhoneNumberId,
     pub(super) status: Status,
     pub(super) connector_id: Option<ConnectorId>,
@@ -76,7 +76,7 @@ impl Outcome {
         }
     }
 
-    /// Makes the outcome of an install of this run.
+    /// Creates the outcome of an install of this run.
     pub(super) fn of_install(outcome: &BatchOutcome) -> Self {
         let error = outcome.result.as_ref().err();
         let refusal = match error {
@@ -90,16 +90,16 @@ impl Outcome {
         Self { refusal, created, ..Self::new(&outcome.request, outcome.state, error) }
     }
 
-    /// Makes the outcome of a row that this run did nothing for.
+    /// Creates the outcome of a row that this run skipped.
     pub(super) fn skipped(request: &SmsConnectorRequest, row: RowState) -> Self {
         let mut outcome = Self::new(request, row, None);
         let error = match outcome.status {
             Status::Unknown => Some(
-                "an earlier run does not know whether it created a connector; look in the Bird dashboard, then give \
+                "an earlier run does not know whether it created a connector; check the Bird dashboard, then give \
                  --adopt or --retry-unknown",
             ),
             Status::Exists => Some(
-                "a connector exists, and its id is not known; look in the Bird dashboard, then give --adopt",
+                "a connector exists, and its id is not known; find it in the Bird dashboard, then give --adopt",
             ),
             Status::NotReady => {
                 Some("the connector exists; this run stopped before waiting for it")
@@ -111,7 +111,7 @@ impl Outcome {
     }
 }
 
-/// Where the outcomes are written.
+/// The file to which the outcomes are written.
 pub(super) enum OutcomeWriter {
     Nowhere,
     Csv(Box<csv::Writer<Box<dyn Write>>>),

@@ -1,4 +1,4 @@
-//! What is to be done for each row: the one computation that the dry run, the report of skipped rows and the run read.
+//! The plan of a batch: the next step of each row. The dry run, the report of skipped rows and the run all use it.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(super) struct Plan {
     pub(super) counts: Counts,
 }
 
-/// How many rows have which next step.
+/// The number of rows by next step.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Counts {
@@ -64,7 +64,7 @@ impl Plan {
         self.row(number).next(self.unknown)
     }
 
-    /// Returns what the batch does for a row, if anything.
+    /// Returns the item of a row, if the batch does anything for the row.
     pub(super) fn item(&self, request: SmsConnectorRequest) -> Option<BatchItem> {
         let row = self.row(request.phone_number_id());
         match row.next(self.unknown) {
@@ -73,7 +73,7 @@ impl Plan {
         }
     }
 
-    /// Describes the plan, for a person or as JSON.
+    /// Describes the plan, as text or as JSON.
     pub(super) fn describe(&self, limits: RateLimits, json: bool) -> String {
         let Counts { rows, create, wait, done, left_alone, .. } = self.counts;
         let posts = Duration::from_secs(create) / limits.posts_per_second;
@@ -87,15 +87,15 @@ impl Plan {
                 counts: Counts,
                 at_least_seconds: f64,
             }
-            return crate::output::to_json(&DryRun {
+            return crate::json::to_json(&DryRun {
                 counts: self.counts,
                 at_least_seconds: at_least,
             });
         }
         format!(
             "{rows} rows, nothing sent: {create} would be installed, {wait} waited for, {done} are ready, \
-             {left_alone} are left alone because a connector may exist. The rate limits make it take at least \
-             {at_least:.1} s and the time of one provisioning"
+             {left_alone} are left alone because a connector may exist. The run takes at least {at_least:.1} s by the \
+             rate limits, and the time of one provisioning"
         )
     }
 }

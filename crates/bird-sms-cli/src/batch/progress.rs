@@ -94,7 +94,7 @@ impl Progress {
         format!("({created} created, {ready} ready, {} failed; {remaining})", ended - ready)
     }
 
-    /// Prints the error of a row, up to a number of errors.
+    /// Prints the error of a row, for the first [`MAX_FAILURES`] errors.
     pub(super) fn print_failure(&mut self, outcome: &Outcome) {
         let Some(error) = &outcome.error else { return };
         self.failures += 1;
@@ -118,7 +118,7 @@ impl Progress {
         }
     }
 
-    /// Prints a line whatever is displayed, with `--json` too.
+    /// Prints a line in every display, with `--json` too.
     pub(super) fn print_always(&self, line: &str) {
         match &self.display {
             Display::Nothing => {

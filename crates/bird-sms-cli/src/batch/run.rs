@@ -1,12 +1,15 @@
-//! The run of a batch: what happens to its outcomes, and how it is stopped.
+//! The run of a batch: the report of its outcomes, and its shutdown.
 
 use std::collections::HashSet;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bird_sms::{BatchOutcome, ConnectorState, Error, NextStep, PhoneNumberId, Warning, Workspace};
+use bird_sms::{
+    BatchOutcome, ChannelId, Client, ConnectorId, ConnectorState, Error, NextStep, PhoneNumberId,
+    Warning, Workspace,
+};
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -17,12 +20,16 @@ use super::outcome::{Outcome, OutcomeWriter};
 use super::plan::Plan;
 use super::progress::Progress;
 use super::summary::Summary;
-use super::{expect_valid_row, unreadable};
+use super::{expect_valid_row, read_error};
 use crate::args::{BatchArgs, SharedArgs};
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
-use crate::output::to_json;
+use crate::json::to_json;
 use crate::signal::interrupted;
+
+/// How long the journal may take to store what was appended before a second signal. A disk that hangs must not keep
+/// the process from ending; what is not stored by then is printed.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) struct Run {
     pub(super) summary: Summary,
@@ -31,23 +38,26 @@ pub(super) struct Run {
     journal: Arc<JournalFile>,
     plan: Arc<Plan>,
     json: bool,
-    /// The rows that have a connector, or may have one, and no outcome yet.
+    client: Client,
+    /// The rows whose connector exists or may exist, and that have no outcome yet.
     unfinished: HashSet<PhoneNumberId>,
     unwritten: Option<io::Error>,
     /// The response that refused the access key.
     refused: Option<String>,
-    /// The message of the journal, and what exists that it does not have.
+    /// The error of the journal, and the state of a connector that the journal does not have.
     unrecorded: Option<(String, ConnectorState)>,
 }
 
-/// A row that the journal could not be told of, with `--json`.
+/// A row that could not be written to the journal, as it is printed with `--json`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Unrecorded<'a> {
     event: &'static str,
+    phone_number_id: PhoneNumberId,
     connector_may_exist: bool,
-    #[serde(flatten)]
-    outcome: &'a Outcome,
+    connector_id: Option<ConnectorId>,
+    channel_id: Option<ChannelId>,
+    error: Option<&'a str>,
 }
 
 impl Run {
@@ -56,15 +66,17 @@ impl Run {
         shared: &SharedArgs,
         journal: JournalFile,
         plan: Plan,
-        input: &Input,
+        workspace: &Workspace,
+        rows: u64,
     ) -> io::Result<Self> {
         Ok(Self {
-            summary: Summary::new(input.len()),
+            summary: Summary::new(rows),
             out: OutcomeWriter::open(args.out.as_deref(), shared.json)?,
-            progress: Progress::new(shared.json, input.len()),
+            progress: Progress::new(shared.json, rows),
             journal: Arc::new(journal),
             plan: Arc::new(plan),
             json: shared.json,
+            client: workspace.client().clone(),
             unfinished: HashSet::new(),
             unwritten: None,
             refused: None,
@@ -85,7 +97,7 @@ impl Run {
                     }
                 }
                 NextStep::LeaveAlone | NextStep::Done => {
-                    self.report(&Outcome::skipped(&request, state))
+                    self.report(Outcome::skipped(&request, state))
                         .map_err(|error| not_written(&error))?;
                 }
             }
@@ -108,7 +120,7 @@ impl Run {
         workspace: &Workspace,
         input: &Input,
     ) -> Result<Option<CliError>, CliError> {
-        let rows = input.rows().map_err(|error| unreadable(&args.input, &error))?;
+        let rows = input.rows().map_err(|error| read_error(&args.input, &error))?;
         let plan = Arc::clone(&self.plan);
         let items = rows.map_while(Result::ok).filter_map(move |request| plan.item(request));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -119,7 +131,7 @@ impl Run {
             .journal(Arc::clone(&self.journal))
             .observe(move |_, event| created(event))
             .with_graceful_shutdown(async move {
-                // A sender that was dropped stops nothing.
+                // A sender that was dropped does not stop the batch.
                 if stopped.await.is_err() {
                     std::future::pending::<()>().await;
                 }
@@ -150,8 +162,13 @@ impl Run {
                 self.stop(&mut stop);
             }
         }
-        // After a second signal: what was sent is reported, whether or not it ended.
-        for outcome in outcomes.abandon() {
+        // After a second signal, the installs in progress are abandoned and reported.
+        let abandoned = outcomes.abandon();
+        let stored = abandoned.is_empty() || self.journal.drain(DRAIN_TIMEOUT).await;
+        for outcome in abandoned {
+            if !stored && outcome.connector_state().may_exist() {
+                self.print_unrecorded(&Outcome::of_install(&outcome), outcome.connector_state());
+            }
             self.take(&outcome, true);
         }
         self.progress.finish();
@@ -163,7 +180,7 @@ impl Run {
         Ok(self.end(signal))
     }
 
-    /// Starts the graceful shutdown. `false` when it was started before.
+    /// Starts the graceful shutdown. Returns false if it was started before.
     fn stop(&self, stop: &mut Option<oneshot::Sender<()>>) -> bool {
         let Some(stop) = stop.take() else { return false };
         // The receiver is gone when nothing is left to stop.
@@ -174,7 +191,7 @@ impl Run {
         true
     }
 
-    /// Takes the outcome of an install.
+    /// Counts, prints and writes the outcome of an install.
     fn take(&mut self, outcome: &BatchOutcome, stopping: bool) {
         self.unfinished.remove(&outcome.request.phone_number_id());
         let row = Outcome::of_install(outcome);
@@ -189,20 +206,20 @@ impl Run {
             // The batch stops by itself, and its end says why.
             self.refused.get_or_insert_with(|| error.chain());
         } else if !stopping {
-            // After a signal the rows fail for a reason that is known.
+            // After a signal, the reason of the failures is known.
             self.progress.print_failure(&row);
         }
         if let Some(warning) = outcome.state.warning() {
             self.print_warning(&row, warning);
         }
-        if let Err(error) = self.report(&row) {
+        if let Err(error) = self.report(row) {
             self.unwritten = Some(error);
             self.out = OutcomeWriter::Nowhere;
         }
         self.progress.advance(&self.summary);
     }
 
-    /// Prints what an outcome leaves open, however many there are.
+    /// Prints the warning of an outcome. Every warning is printed.
     fn print_warning(&self, row: &Outcome, warning: Warning) {
         let line = if self.json {
             to_json(&serde_json::json!({
@@ -214,18 +231,24 @@ impl Run {
         self.progress.print_always(&line);
     }
 
-    /// Prints a row that the journal does not have, however many there are: its id may be nowhere else.
+    /// Prints a row that the journal does not have. Every such row is printed, because its id may be nowhere else.
     fn print_unrecorded(&self, row: &Outcome, state: ConnectorState) {
         let line = if self.json {
-            let connector_may_exist = state.may_exist();
-            to_json(&Unrecorded { event: "unrecorded", connector_may_exist, outcome: row })
+            to_json(&Unrecorded {
+                event: "unrecorded",
+                phone_number_id: row.phone_number_id,
+                connector_may_exist: state.may_exist(),
+                connector_id: row.connector_id,
+                channel_id: row.channel_id,
+                error: row.error.as_deref(),
+            })
         } else {
             format!("{}: {}", row.phone_number_id, row.error.as_deref().unwrap_or_default())
         };
         self.progress.print_always(&line);
     }
 
-    /// Reports the rows of earlier runs that this run was to continue, and was stopped before it did.
+    /// Reports the rows of earlier runs that this run did not continue because it was stopped.
     fn report_unfinished(&mut self, input: &Input) {
         if self.unfinished.is_empty() {
             return;
@@ -234,7 +257,7 @@ impl Run {
         for request in rows {
             if self.unfinished.remove(&request.phone_number_id()) {
                 let row = self.plan.row(request.phone_number_id());
-                if let Err(error) = self.report(&Outcome::skipped(&request, row)) {
+                if let Err(error) = self.report(Outcome::skipped(&request, row)) {
                     self.unwritten = Some(error);
                     self.out = OutcomeWriter::Nowhere;
                 }
@@ -242,12 +265,13 @@ impl Run {
         }
     }
 
-    fn report(&mut self, outcome: &Outcome) -> io::Result<()> {
-        self.summary.count(outcome);
-        self.out.write(outcome)
+    fn report(&mut self, mut outcome: Outcome) -> io::Result<()> {
+        outcome.name = self.client.redact(&outcome.name).into_owned();
+        self.summary.count(&outcome);
+        self.out.write(&outcome)
     }
 
-    /// Returns why the batch stopped early. Its code is that of the row that is worst off.
+    /// Returns why the batch stopped early, if it did. Without a signal, the exit code is that of the worst outcome.
     fn end(&mut self, signal: Option<Code>) -> Option<CliError> {
         let code = match (signal, self.summary.code()) {
             (Some(signal), _) => signal,

@@ -18,7 +18,7 @@ pub(super) struct Summary {
     /// The connectors that this run created.
     created: u64,
     not_ready: u64,
-    /// By status and code.
+    /// The number of refused rows by status and code.
     refused: BTreeMap<String, u64>,
     unreachable: u64,
     unknown: u64,
@@ -59,7 +59,7 @@ impl Summary {
         self.elapsed_seconds = elapsed.as_secs_f64();
     }
 
-    /// Returns the code of the row that is worst off.
+    /// Returns the exit code of the worst outcome.
     pub(super) fn code(&self) -> Code {
         if self.unknown + self.exists > 0 {
             Code::IdUnknown
@@ -91,11 +91,11 @@ impl Summary {
             (self.unreachable, "not sent, no connector created"),
             (
                 self.unknown,
-                "unknown: a connector may exist; look in the Bird dashboard, then give --adopt or --retry-unknown",
+                "unknown: a connector may exist; check the Bird dashboard, then give --adopt or --retry-unknown",
             ),
             (
                 self.exists,
-                "exist, and the id of their connector is not known; look in the Bird dashboard, then give --adopt",
+                "exist, and the id of their connector is not known; find it in the Bird dashboard, then give --adopt",
             ),
             (self.not_begun, "not begun"),
         ] {

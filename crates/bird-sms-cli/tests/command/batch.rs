@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use crate::{in_sandbox, run, signal};
 
-/// A folder with the rows of a batch, and where its journal is to be.
+/// A folder with the rows of a batch and its journal.
 struct Batch {
     folder: TempDir,
 }
@@ -49,7 +49,7 @@ impl Batch {
         run(self.command(sandbox, more)).await
     }
 
-    /// The events of the journal, in order, without the first.
+    /// Returns the events of the journal, in order, without the header.
     fn events(&self) -> Vec<Value> {
         lines(&self.path("j.jsonl")).split_off(1)
     }
@@ -76,7 +76,7 @@ async fn failing(fault: &str) -> Sandbox {
 }
 
 #[tokio::test]
-async fn a_batch_installs_every_row_and_records_every_step() {
+async fn a_batch_installs_every_row_and_writes_every_step_to_the_journal() {
     let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(50));
     let (code, stdout, stderr) = batch.run(&sandbox, &["--out", "out.csv"]).await;
     assert_eq!(code, 0, "{stderr}");
@@ -86,14 +86,14 @@ async fn a_batch_installs_every_row_and_records_every_step() {
     );
     let events = batch.events();
     for connector in sandbox.connectors() {
-        let of_it: Vec<_> = events
+        let of_row: Vec<_> = events
             .iter()
             .filter(|event| event["phoneNumberId"] == *connector.phone_number_id)
             .collect();
-        let names: Vec<_> = of_it.iter().map(|event| event["event"].as_str().unwrap()).collect();
+        let names: Vec<_> = of_row.iter().map(|event| event["event"].as_str().unwrap()).collect();
         assert_eq!(names, ["intent", "created", "ready"]);
-        assert_eq!(of_it[1]["connectorId"], connector.id.to_string());
-        assert_eq!(of_it[2]["channelId"], connector.channel_id.to_string());
+        assert_eq!(of_row[1]["connectorId"], connector.id.to_string());
+        assert_eq!(of_row[2]["channelId"], connector.channel_id.to_string());
     }
     let mut out = csv::Reader::from_path(batch.path("out.csv")).unwrap();
     assert_eq!(
@@ -117,7 +117,7 @@ async fn the_same_command_again_skips_what_is_ready_and_installs_what_is_new() {
         (&8.into(), &8.into(), &5.into(), &3.into())
     );
     assert_eq!(sandbox.post_count(), 8);
-    // The output has all of them, and those of before with their channel.
+    // The output has all rows, and those of the earlier run with their channel.
     let rows = lines(&batch.path("out.jsonl"));
     assert_eq!(rows.len(), 8);
     assert!(rows.iter().all(|row| row["status"] == "ready" && row["channel_id"].is_string()));
@@ -140,7 +140,7 @@ async fn a_refusal_is_counted_by_its_code_and_sent_again_the_next_time() {
 
 // Fault 33.
 #[tokio::test]
-async fn what_may_exist_is_left_alone_until_somebody_says_what_to_do() {
+async fn a_row_with_an_unknown_outcome_is_left_alone_until_it_is_retried_or_adopted() {
     let (sandbox, batch) = (failing("post:lost").await, Batch::new(3));
     for _ in 0..2 {
         let (code, stdout, _) = batch.run(&sandbox, &["--out", "out.csv"]).await;
@@ -150,14 +150,14 @@ async fn what_may_exist_is_left_alone_until_somebody_says_what_to_do() {
     }
     let out = std::fs::read_to_string(batch.path("out.csv")).unwrap();
     assert!(out.contains("unknown,,,\"an earlier run does not know"), "{out}");
-    // A second attempt is told that it exists, and not which it is.
+    // The response to a second attempt says that a connector exists, and not its id.
     for _ in 0..2 {
         let (code, stdout, _) = batch.run(&sandbox, &["--retry-unknown"]).await;
         assert_eq!(code, 5, "{stdout}");
         assert!(stdout.contains("1 exist, and the id of their connector is not known"), "{stdout}");
         assert_eq!(sandbox.post_count(), 4);
     }
-    // Whoever looks it up tells it.
+    // The operator finds the id of the connector, and adopts it.
     let lost = &sandbox.connectors()[0];
     let adopt = format!("{}={}", lost.phone_number_id, lost.id);
     let (_, stdout, _) = batch.run(&sandbox, &["--adopt", &adopt, "--dry-run"]).await;
@@ -166,16 +166,16 @@ async fn what_may_exist_is_left_alone_until_somebody_says_what_to_do() {
     assert_eq!(code, 0, "{stdout} {stderr}");
     assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (4, 3));
     let events = batch.events();
-    let of_it: Vec<_> = events
+    let of_row: Vec<_> = events
         .iter()
         .filter(|event| event["phoneNumberId"] == *lost.phone_number_id)
         .map(|event| event["event"].as_str().unwrap())
         .collect();
-    assert_eq!(of_it, ["intent", "unknown", "intent", "exists", "adopted", "ready"]);
+    assert_eq!(of_row, ["intent", "unknown", "intent", "exists", "adopted", "ready"]);
 }
 
 #[tokio::test]
-async fn only_a_row_in_doubt_can_be_adopted() {
+async fn only_a_row_with_an_unknown_outcome_can_be_adopted() {
     let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
     let adopt = format!("{}={}", number(1), number(2));
     for more in [vec!["--adopt", &adopt], vec!["--adopt", &adopt, "--dry-run"]] {
@@ -187,7 +187,7 @@ async fn only_a_row_in_doubt_can_be_adopted() {
 }
 
 #[tokio::test]
-async fn a_retry_that_is_refused_otherwise_does_not_end_the_doubt() {
+async fn a_retry_that_is_refused_leaves_the_outcome_unknown() {
     let sandbox = fast().fault("post:reset".parse().unwrap());
     let sandbox = sandbox.fault("post:422@1".parse().unwrap()).start().await.unwrap();
     let batch = Batch::new(1);
@@ -202,7 +202,7 @@ async fn a_retry_that_is_refused_otherwise_does_not_end_the_doubt() {
 }
 
 #[tokio::test]
-async fn a_dry_run_says_what_would_be_done_and_touches_nothing() {
+async fn a_dry_run_prints_what_would_be_done_and_changes_nothing() {
     let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(100));
     let (code, stdout, _) = batch.run(&sandbox, &["--dry-run"]).await;
     assert_eq!(code, 0);
@@ -230,7 +230,7 @@ async fn bad_rows_are_reported_together_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn rows_may_come_over_standard_input_and_go_to_standard_output() {
+async fn rows_are_read_from_standard_input_and_written_to_standard_output() {
     let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(0));
     let args = ["batch", "-", "--journal", "j.jsonl", "--out", "-", "--json"];
     let mut command = in_sandbox(&sandbox, &args);
@@ -285,7 +285,7 @@ async fn a_torn_last_line_is_dropped_and_any_other_is_refused() {
     let (code, _, stderr) = batch.run(&sandbox, &[]).await;
     assert_eq!(code, 2, "{stderr}");
     assert!(stderr.contains("line 2 of the journal j.jsonl is damaged"), "{stderr}");
-    // A line that has its end was not torn.
+    // A line with a line break was not torn.
     std::fs::write(&journal, format!("{whole}{{}}\n")).unwrap();
     assert_eq!(batch.run(&sandbox, &[]).await.0, 2);
     std::fs::write(&journal, &middle).unwrap();
@@ -294,7 +294,7 @@ async fn a_torn_last_line_is_dropped_and_any_other_is_refused() {
 }
 
 #[tokio::test]
-async fn a_first_line_that_is_torn_is_begun_anew() {
+async fn a_first_line_that_is_torn_is_written_again() {
     let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
     for torn in ["", "{\"at", "{\"at\":\"2026-11-23T10:00:00Z\",\"event\":\"jou", "\0\0\0"] {
         std::fs::write(batch.path("j.jsonl"), torn).unwrap();
@@ -306,7 +306,7 @@ async fn a_first_line_that_is_torn_is_begun_anew() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_journal_is_left_as_it_is() {
+async fn a_file_that_is_not_a_journal_is_not_changed() {
     let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
     let newer = "{\"at\":\"2026-11-23T10:00:00Z\",\"event\":\"journal\",\"version\":3,\
                  \"workspaceId\":\"00000000-0000-4000-8000-000000000001\"}\n";
@@ -348,7 +348,7 @@ async fn the_output_overwrites_neither_the_rows_nor_the_journal() {
 }
 
 #[tokio::test]
-async fn what_is_ready_stays_so_whatever_a_journal_says_after_it() {
+async fn a_row_that_is_ready_stays_ready_whatever_entries_follow() {
     let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
     assert_eq!(batch.run(&sandbox, &[]).await.0, 0);
     let journal = std::fs::read_to_string(batch.path("j.jsonl")).unwrap();
@@ -360,7 +360,7 @@ async fn what_is_ready_stays_so_whatever_a_journal_says_after_it() {
 }
 
 #[tokio::test]
-async fn a_try_in_the_embedded_sandbox_does_not_pass_for_a_real_run() {
+async fn a_run_in_the_embedded_sandbox_is_not_taken_for_a_real_run() {
     let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
     // The environment names the real workspace.
     let (code, stdout, stderr) = batch.run(&sandbox, &["--sandbox"]).await;
@@ -378,17 +378,17 @@ async fn an_output_that_cannot_be_written_stops_the_batch_and_loses_nothing() {
     let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(600));
     let (code, _, stderr) =
         batch.run(&sandbox, &["--out", "/dev/full", "--concurrency", "20"]).await;
-    // The code of the rows that are worst off: their connectors exist.
+    // The exit code is that of the worst outcome: a connector exists without its channel.
     assert_eq!(code, 6, "{stderr}");
     assert!(stderr.contains("the same command continues"), "{stderr}");
-    assert!(sandbox.post_count() < 600, "it did not stop");
+    assert!(sandbox.post_count() < 600, "the batch did not stop");
     let (code, stdout, _) = batch.run(&sandbox, &[]).await;
     assert_eq!(code, 0, "{stdout}");
     assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (600, 600));
 }
 
 #[tokio::test]
-async fn a_connector_of_a_row_that_is_gone_is_not_forgotten() {
+async fn a_connector_of_a_row_that_is_not_in_the_input_is_reported() {
     let (sandbox, batch) = (failing("post:lost").await, Batch::new(1));
     assert_eq!(batch.run(&sandbox, &[]).await.0, 5);
     std::fs::write(batch.path("numbers.csv"), "name,phone_number_id\n").unwrap();
@@ -398,7 +398,7 @@ async fn a_connector_of_a_row_that_is_gone_is_not_forgotten() {
 }
 
 #[tokio::test]
-async fn an_interrupt_hears_out_what_was_sent_and_the_same_command_goes_on() {
+async fn an_interrupt_waits_for_requests_in_flight_and_the_same_command_resumes() {
     let sandbox =
         Sandbox::builder().provisioning_delay("1s".parse::<bird_sandbox::Delay>().unwrap());
     let (sandbox, batch) = (sandbox.start().await.unwrap(), Batch::new(300));

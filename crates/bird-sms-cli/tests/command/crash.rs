@@ -1,4 +1,4 @@
-//! `bird-sms batch`, killed again and again: nothing is lost and nothing is created twice.
+//! `bird-sms batch`, killed repeatedly: no connector is lost, and none is created twice.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,12 +13,12 @@ use tokio::process::Command;
 
 use crate::in_sandbox;
 
-/// How a run of kills went.
+/// The counts of a series of kills.
 #[derive(Debug, Default)]
 struct Tally {
     kills: u32,
     runs: u32,
-    /// Rows whose connector was created in a moment that nobody recorded, and was looked up.
+    /// Rows whose connector was created without an entry in the journal, and was adopted.
     adopted: usize,
 }
 
@@ -47,7 +47,7 @@ impl Crash {
     }
 
     fn command(&self, more: &[String]) -> Command {
-        // Slow enough that all the kills come before the end, and fast enough to see it.
+        // The batch is slow enough that all kills come before its end, and fast enough for a test.
         let args = "batch numbers.csv --journal j.jsonl --gets-per-second 100 --concurrency 100";
         let args: Vec<_> = args.split(' ').chain(more.iter().map(String::as_str)).collect();
         let mut command = in_sandbox(&self.sandbox, &args);
@@ -55,12 +55,12 @@ impl Crash {
         command
     }
 
-    /// The last event of each phone number.
-    fn standings(&self) -> BTreeMap<String, Value> {
+    /// Returns the last event of each phone number.
+    fn last_events(&self) -> BTreeMap<String, Value> {
         last_events(&self.folder.path().join("j.jsonl"))
     }
 
-    /// Kills `kills` runs after a time of up to `most`, and lets the next one end.
+    /// Kills `kills` runs after a time of up to `most`, and waits until the next run ends.
     async fn kill_and_finish(&self, seed: u64, kills: u32, most: Duration) -> Tally {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut tally = Tally::default();
@@ -69,31 +69,31 @@ impl Crash {
             tally.runs += 1;
             let moment = most.mul_f64(rng.f64());
             let ended = tokio::time::timeout(moment, process.wait()).await;
-            assert!(ended.is_err(), "seed {seed}: it ended before the last kill: {ended:?}");
+            assert!(ended.is_err(), "seed {seed}: the batch ended before the last kill: {ended:?}");
             process.kill().await.unwrap();
             tally.kills += 1;
         }
         let status = self.command(&[]).status().await.unwrap();
         tally.runs += 1;
-        // Up to here nothing was sent that might have been sent before. A 409 would be a second creation
-        // on a server that allows one.
-        assert_eq!(self.sandbox.response_count(409), 0, "seed {seed}: something was sent twice");
+        // Up to here no POST was sent whose row may have had a POST before. A 409 would be a second creation on a
+        // server that allows a second connector.
+        assert_eq!(self.sandbox.response_count(409), 0, "seed {seed}: a POST was sent twice");
         self.settle(&mut tally, status.code()).await;
         tally
     }
 
-    /// Does what an operator does: sends what is in doubt again, and looks up what then turns out to exist.
+    /// Does what an operator does: retries rows whose outcome is unknown, and adopts the connectors that exist.
     async fn settle(&self, tally: &mut Tally, mut code: Option<i32>) {
         for _ in 0..20 {
             if code == Some(0) {
                 return;
             }
             let mut more = vec!["--retry-unknown".to_owned()];
-            for (number, event) in self.standings() {
+            for (number, event) in self.last_events() {
                 if event["event"] == "exists" {
                     let stored = self.sandbox.connectors();
                     let connector = stored.iter().find(|stored| stored.phone_number_id == number);
-                    let connector = connector.expect("what exists is in the dashboard");
+                    let connector = connector.expect("a connector that exists is in the dashboard");
                     more.push(format!("--adopt={number}={}", connector.id));
                     tally.adopted += 1;
                 }
@@ -101,15 +101,16 @@ impl Crash {
             code = self.command(&more).status().await.unwrap().code();
             tally.runs += 1;
         }
-        panic!("it does not settle: {:?}", self.standings());
+        panic!("the batch does not settle: {:?}", self.last_events());
     }
 
-    fn assert_whole(&self) {
+    /// Checks that each row has one connector, and that the journal has its channel.
+    fn assert_complete(&self) {
         let stored = self.sandbox.connectors();
         assert_eq!(stored.len(), self.rows as usize);
-        let standings = self.standings();
+        let events = self.last_events();
         for connector in stored {
-            let event = &standings[&connector.phone_number_id];
+            let event = &events[&connector.phone_number_id];
             assert_eq!(event["event"], "ready", "{event}");
             assert_eq!(event["connectorId"], connector.id.to_string());
             assert_eq!(event["channelId"], connector.channel_id.to_string());
@@ -125,18 +126,18 @@ fn last_events(journal: &Path) -> BTreeMap<String, Value> {
 
 // Fault 33.
 #[tokio::test]
-async fn a_batch_that_is_killed_again_and_again_ends_whole() {
+async fn a_batch_that_is_killed_repeatedly_installs_each_row_once() {
     let crash = Crash::new(200, None).await;
     crash.kill_and_finish(1, 8, Duration::from_millis(150)).await;
-    crash.assert_whole();
+    crash.assert_complete();
 }
 
 // Fault 33.
 #[tokio::test]
-async fn a_batch_that_is_killed_while_the_server_fails_ends_whole() {
+async fn a_batch_that_is_killed_while_the_server_fails_installs_each_row_once() {
     let crash = Crash::new(200, Some("random:5:10")).await;
     crash.kill_and_finish(2, 8, Duration::from_millis(150)).await;
-    crash.assert_whole();
+    crash.assert_complete();
 }
 
 /// `cargo xtask crash`
@@ -146,10 +147,10 @@ async fn a_hundred_kills() {
     for (name, fault, seed) in [("no faults", None, 11), ("10 % faults", Some("random:7:10"), 12)] {
         let crash = Crash::new(1000, fault).await;
         let tally = crash.kill_and_finish(seed, 100, Duration::from_millis(150)).await;
-        crash.assert_whole();
+        crash.assert_complete();
         println!(
             "{name}: {} kills in {} runs; 1000 connectors, each once and with its channel in the \
-             journal; {} of them were created in a moment that nobody recorded, and looked up",
+             journal; {} of them were created without an entry in the journal, and adopted",
             tally.kills, tally.runs, tally.adopted
         );
     }

@@ -17,7 +17,7 @@ use tokio::process::Command;
 
 use crate::{bird_sms, ended, in_sandbox, run, signal};
 
-/// The command with a key and a workspace, against this API.
+/// Returns the command with a key and a workspace, against this API.
 fn at(api_url: &str, args: &[&str]) -> Command {
     let mut command = bird_sms(args);
     command
@@ -44,9 +44,9 @@ async fn an_install_in_the_embedded_sandbox_prints_the_channel_alone() {
     assert_eq!(code, 0, "{stderr}");
     let id = stdout.strip_suffix('\n').unwrap();
     assert_eq!(id.parse::<bird_sms::ChannelId>().unwrap().to_string(), id);
-    for told in ["Creating the connector", "Created connector ", "Waiting", "The channel is ready"]
+    for line in ["Creating the connector", "Created connector ", "Waiting", "The channel is ready"]
     {
-        assert!(stderr.contains(told), "{stderr}");
+        assert!(stderr.contains(line), "{stderr}");
     }
 }
 
@@ -90,7 +90,7 @@ async fn the_sandbox_prints_what_to_export_and_serves_until_it_is_interrupted() 
 }
 
 #[tokio::test]
-async fn a_wait_and_a_connector_show_what_an_install_left() {
+async fn wait_and_connector_print_what_an_install_created() {
     let sandbox =
         Sandbox::builder().provisioning_delay(Duration::from_millis(50)).start().await.unwrap();
     let (code, channel, _) = run(in_sandbox(&sandbox, &install(&[]))).await;
@@ -194,18 +194,18 @@ fn last_object(text: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// Runs an install against a script, for people and with `--json`. Returns the exit code and the error
-/// object; both runs agree, and made this many POSTs each.
+/// Runs an install against a script, without and with `--json`. Returns the exit code and the error object, and checks
+/// that both runs agree and made this many POSTs each.
 async fn failure(script: &[Reply], posts: usize) -> (i32, Value) {
     let quick = ["--timeout", "2s"];
-    let for_people = peer(script.to_vec()).await;
-    let (code, stdout, stderr) = run(at(&for_people.base_url(), &install(&quick))).await;
-    assert_eq!((stdout.as_str(), for_people.posts()), ("", posts), "{stderr}");
+    let text = peer(script.to_vec()).await;
+    let (code, stdout, stderr) = run(at(&text.base_url(), &install(&quick))).await;
+    assert_eq!((stdout.as_str(), text.posts()), ("", posts), "{stderr}");
     let json = peer(script.to_vec()).await;
     let args = install(&["--json", "--timeout", "2s"]);
-    let (json_code, stdout, told) = run(at(&json.base_url(), &args)).await;
-    assert_eq!((stdout.as_str(), json.posts(), json_code), ("", posts, code), "{told}");
-    let error = last_object(&told);
+    let (json_code, stdout, json_stderr) = run(at(&json.base_url(), &args)).await;
+    assert_eq!((stdout.as_str(), json.posts(), json_code), ("", posts, code), "{json_stderr}");
+    let error = last_object(&json_stderr);
     assert_eq!(error["exitCode"], code);
     if let Some(id) = error["connectorId"].as_str() {
         assert!(
@@ -213,7 +213,7 @@ async fn failure(script: &[Reply], posts: usize) -> (i32, Value) {
             "{stderr}"
         );
     }
-    assert!(!stderr.contains(KEY) && !told.contains(KEY));
+    assert!(!stderr.contains(KEY) && !json_stderr.contains(KEY));
     (code, error)
 }
 
@@ -240,10 +240,10 @@ async fn unreachable_is_4_and_nothing_was_created() {
     assert_eq!((code, &error["connectorMayExist"]), (4, &false.into()));
 }
 
-/// As in a container without CA certificates.
+/// Runs an install as in a container without CA certificates.
 #[cfg(all(target_os = "linux", not(feature = "bundled-roots")))]
 #[tokio::test]
-async fn with_nobody_to_trust_it_ends_at_once_and_says_what_to_install() {
+async fn without_root_certificates_an_install_ends_at_once_and_the_hint_says_what_to_install() {
     let peer = Peer::tls(Ca::new().server("localhost"), []).await.unwrap();
     let mut command = at(&peer.base_url(), &install(&[]));
     command.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/dev/null");
@@ -270,7 +270,7 @@ async fn a_connector_that_cannot_be_read_is_7_and_the_hint_says_why() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_result_that_cannot_be_written_is_told_with_its_ids() {
+async fn a_result_that_cannot_be_written_is_reported_with_its_ids() {
     let peer = peer([Reply::json(201, ready())]).await;
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let mut command = at(&peer.base_url(), &install(&["--json"]));
@@ -283,7 +283,7 @@ async fn a_result_that_cannot_be_written_is_told_with_its_ids() {
 }
 
 #[tokio::test]
-async fn arguments_that_make_no_sense_are_an_object_too() {
+async fn an_error_of_the_arguments_is_an_object_too() {
     for args in [&["install", "--json"][..], &["install", "--json", "--conversational", "perhaps"]]
     {
         let (code, stdout, stderr) = run(bird_sms(args)).await;
@@ -299,14 +299,14 @@ async fn arguments_that_make_no_sense_are_an_object_too() {
 }
 
 #[tokio::test]
-async fn a_doubt_is_5() {
-    let unreadable = Reply::json(201, "{");
+async fn an_unknown_outcome_is_5() {
+    let malformed = Reply::json(201, "{");
     for (script, posts) in [
         (vec![Reply::Reset], 1),
         (vec![Reply::Close], 1),
         (vec![Reply::status(501)], 1),
         (vec![Reply::status(500), Reply::status(409)], 2),
-        (vec![unreadable], 1),
+        (vec![malformed], 1),
     ] {
         let (code, error) = failure(&script, posts).await;
         assert_eq!(code, 5, "{script:?}");
@@ -343,7 +343,7 @@ async fn a_wait_and_a_read_that_fail_are_7_because_this_run_created_nothing() {
 }
 
 #[tokio::test]
-async fn an_interrupt_while_waiting_tells_how_to_go_on() {
+async fn an_interrupt_while_waiting_prints_how_to_resume() {
     for (name, code) in [("INT", 130), ("TERM", 143)] {
         let script = [Reply::json(201, pending()), Reply::Silence, Reply::json(200, ready())];
         let peer = peer(script).await;
@@ -361,9 +361,9 @@ async fn an_interrupt_while_waiting_tells_how_to_go_on() {
         }
         let (exit, stdout, _) = ended(process.wait_with_output().await.unwrap());
         assert_eq!((exit, stdout.as_str()), (code, ""), "{rest}");
-        let go_on = format!("bird-sms wait {CONNECTOR} --workspace-id {WORKSPACE}");
-        assert!(rest.contains(&go_on), "{rest}");
-        // The script is at its second answer or past it, depending on the moment of the signal.
+        let resume = format!("bird-sms wait {CONNECTOR} --workspace-id {WORKSPACE}");
+        assert!(rest.contains(&resume), "{rest}");
+        // The script is at its second response or past it, depending on the moment of the signal.
         while peer.gets() < 1 {
             let command = at(&peer.base_url(), &["connector", CONNECTOR, "--timeout", "1s"]);
             run(command).await;

@@ -2,14 +2,24 @@
 
 mod batch;
 mod crash;
+mod disk;
+#[cfg(unix)]
+mod files;
+mod gateway;
 mod install;
+mod journal_damage;
+mod readme;
+mod rows;
+mod secrets;
+mod signals;
+mod terminal;
 
 use std::process::{Output, Stdio};
 
 use bird_sandbox::Sandbox;
 use tokio::process::Command;
 
-/// The command, without what the environment of the tests might say.
+/// Returns the command, without the environment variables of the test process that would affect it.
 fn bird_sms(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bird-sms"));
     command.args(args).stdin(Stdio::null()).kill_on_drop(true);
@@ -19,6 +29,7 @@ fn bird_sms(args: &[&str]) -> Command {
     command
 }
 
+/// Returns the command with the access key, the URL and the workspace of a sandbox.
 fn in_sandbox(sandbox: &Sandbox, args: &[&str]) -> Command {
     let mut command = bird_sms(args);
     command
@@ -28,7 +39,7 @@ fn in_sandbox(sandbox: &Sandbox, args: &[&str]) -> Command {
     command
 }
 
-/// What became of it: exit code, stdout, stderr.
+/// Runs a command, and returns its exit code, stdout and stderr.
 async fn run(mut command: Command) -> (i32, String, String) {
     ended(command.output().await.unwrap())
 }
@@ -38,7 +49,7 @@ fn ended(output: Output) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// Sends it a signal.
+/// Sends a signal, such as `INT`, to a process.
 fn signal(process: &tokio::process::Child, name: &str) {
     let pid = process.id().unwrap().to_string();
     let status = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status();

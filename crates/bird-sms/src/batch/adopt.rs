@@ -1,21 +1,21 @@
-//! A person names the connector of a row whose outcome is unknown.
+//! Adoption: an operator names the connector of a row whose outcome is unknown.
 
 use crate::client::Workspace;
 use crate::model::SMS_TEMPLATE;
 use crate::{Connector, ConnectorId, PhoneNumberId};
 
-/// Why a connector cannot be adopted for a row.
+/// The reason why a connector cannot be adopted for a row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdoptionError {
     /// The outcome of the row is not unknown.
     #[error("the journal has no unknown outcome for this phone number")]
     NotUnknown,
-    /// The connector belongs to another row: one connector serves one phone number.
-    #[error("the connector is that of phone number {0}")]
+    /// The connector belongs to another row, and a connector serves only one phone number.
+    #[error("the connector belongs to phone number {0}")]
     OtherRow(PhoneNumberId),
-    /// The connector was made from another template.
-    #[error("the connector was made from the template {0}, which is not for SMS")]
+    /// The connector was created from another template.
+    #[error("the connector was created from the template {0}, which is not for SMS")]
     OtherTemplate(String),
     /// The connector was created for another phone number.
     #[error("the connector was created for phone number {0}")]
@@ -23,16 +23,15 @@ pub enum AdoptionError {
 }
 
 impl Workspace {
-    /// Reads a connector that a person named for a phone number, and compares what it says of its template and its
-    /// phone number.
+    /// Reads a connector that an operator named for a phone number, and checks its template and its phone number.
     ///
     /// Check [`JournalState::check_adoption`](crate::JournalState::check_adoption) first, and append
     /// [`JournalEntry::Adopted`](crate::JournalEntry::Adopted) after.
     ///
     /// # Errors
     ///
-    /// The outer error is [`Error::Read`](crate::Error::Read), as for a connector that was deleted; the inner one says how
-    /// the connector differs.
+    /// The outer error is [`Error::Read`](crate::Error::Read), for example for a connector that was deleted. The inner
+    /// error says how the connector differs.
     ///
     /// # Cancel safety
     ///

@@ -1,7 +1,7 @@
 use super::RowState;
 use crate::{ConnectorState, Error, SmsChannel, SmsConnectorRequest};
 
-/// What a batch does for one phone number. Made from a request, or by [`resume`](Self::resume).
+/// The request for one phone number, and the state of its row. Made from a request, or by [`resume`](Self::resume).
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchItem {
     pub(super) request: SmsConnectorRequest,
@@ -9,24 +9,24 @@ pub struct BatchItem {
 }
 
 impl BatchItem {
-    /// Continues where an earlier run stopped: takes the [next step](RowState::next) of the row.
+    /// Creates an item that continues where an earlier run stopped, with the [next step](RowState::next) of the row.
     ///
-    /// A connector that exists is waited for. A row whose outcome is unknown is created again, and its result says that
-    /// an earlier attempt may have created a connector, too.
+    /// If the connector exists, the batch waits for its channel. If the outcome is unknown, the batch creates the
+    /// connector again, and the result warns that an earlier attempt may have created a connector, too.
     #[must_use]
     pub fn resume(request: SmsConnectorRequest, state: impl Into<RowState>) -> Self {
         Self { request, state: state.into() }
     }
 }
 
-/// Installs the channel from the start.
+/// Creates an item whose first step is the creation.
 impl From<SmsConnectorRequest> for BatchItem {
     fn from(request: SmsConnectorRequest) -> Self {
         Self { request, state: RowState::default() }
     }
 }
 
-/// The end of one install of a batch.
+/// The outcome of one install of a batch.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct BatchOutcome {
@@ -34,14 +34,14 @@ pub struct BatchOutcome {
     pub request: SmsConnectorRequest,
     /// The channel, or why there is none.
     pub result: Result<SmsChannel, Error>,
-    /// What is known of the row now, from this run and the runs before it.
+    /// What is known about the row, from this run and from earlier runs.
     pub state: RowState,
     /// Whether this run created the connector.
     pub created: bool,
 }
 
 impl BatchOutcome {
-    /// Returns what is known of the connector of the row.
+    /// Returns what is known about the connector of the row.
     #[must_use]
     pub fn connector_state(&self) -> ConnectorState {
         self.state.connector_state()

@@ -9,12 +9,12 @@ use crate::{
     ChannelId, ConnectorId, ConnectorState, Error, SmsChannel, SmsConnectorRequest, Warning,
 };
 
-/// A write-ahead log of a batch, so that a process that is killed at any moment can be followed by one that resumes:
-/// a table of a database, a file, a log.
+/// A write-ahead log of a batch, such as a file or a table of a database. If the process is killed at any moment,
+/// another process can resume from the journal.
 ///
-/// An entry is appended before the next step is taken. When the future of [`append`](Self::append) completes, the entry
-/// must survive a crash. When it fails, the install ends with [`Error::Journal`]; before the POST this means that nothing
-/// is sent.
+/// Each entry is appended before the next step is taken. When the future of [`append`](Self::append) completes, the
+/// entry must survive a crash. If the future fails, the install ends with [`Error::Journal`]; before the POST this
+/// means that nothing is sent.
 ///
 /// To resume, fold the entries of each phone number with [`RowState::apply`], in the order in which they were appended,
 /// and hand the row to the batch with [`BatchItem::resume`](super::BatchItem::resume).
@@ -23,7 +23,7 @@ use crate::{
 /// use std::sync::Mutex;
 /// use bird_sms::{Journal, JournalEntry, JournalFuture, JournalState, SmsConnectorRequest};
 ///
-/// /// Keeps the state of each row in memory, as a test may.
+/// /// A journal in memory, for tests.
 /// #[derive(Default)]
 /// struct Memory(Mutex<JournalState>);
 ///
@@ -60,7 +60,7 @@ pub type JournalFuture<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + Send 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "the fields are ids, and messages for a person")]
+#[expect(missing_docs, reason = "the fields are ids and messages")]
 pub enum JournalEntry {
     /// The POST is about to be sent. From here on a connector may exist.
     Intent { name: String },
@@ -70,7 +70,7 @@ pub enum JournalEntry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         warning: Option<Warning>,
     },
-    /// A person looked the connector up and named its id.
+    /// An operator named the connector of a row whose outcome was unknown.
     Adopted { connector_id: ConnectorId },
     /// The channel is ready.
     Ready {
@@ -92,7 +92,7 @@ pub enum JournalEntry {
 }
 
 impl JournalEntry {
-    /// Makes the entry of an install that ended and left the row in this state.
+    /// Creates the last entry of an install, after which the row is in this state.
     pub(super) fn ended(result: Result<&SmsChannel, &Error>, state: RowState) -> Self {
         let error = match result {
             Ok(channel) => {

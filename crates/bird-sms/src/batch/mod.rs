@@ -24,8 +24,8 @@ use slot::Batch;
 use crate::client::Workspace;
 use crate::{Event, SmsConnectorRequest};
 
-/// How long an install waits at most for the permit of a GET, if nothing else holds it up: the default
-/// concurrency is what the limit lets through in this time.
+/// The longest wait for the permit of a GET, in seconds: the default concurrency is the number of GETs that the limit
+/// allows in this time.
 const QUEUE_SECONDS: usize = 20;
 
 type Observer = dyn Fn(&SmsConnectorRequest, &Event) + Send + Sync;
@@ -61,20 +61,20 @@ impl Workspace {
 /// client share. GETs are the scarce part: the batch learns how long provisioning takes, and polls each connector
 /// first when it is likely to be ready.
 ///
-/// Requests are taken from the stream as installs end, and outcomes are returned as they come, so that neither
-/// has to be held in memory.
+/// Requests are taken from the stream as installs end, and outcomes are returned as they come, so that memory does not
+/// grow with the batch.
 ///
 /// # Errors
 ///
-/// The stream does not fail: each outcome has its own [`Error`](crate::Error). After a creation that is refused with 401
-/// or 403 the batch shuts down as after [`with_graceful_shutdown`](Self::with_graceful_shutdown), because every other
+/// The stream does not fail: each outcome has its own [`Error`](crate::Error). After a creation is refused with 401 or
+/// 403, the batch shuts down as with [`with_graceful_shutdown`](Self::with_graceful_shutdown), because every other
 /// creation would be refused as well.
 ///
 /// # Cancel safety
 ///
-/// Dropping the stream stops everything at once, and the outcome of POSTs in flight is unknown then:
-/// [`BatchOutcomes::abandon`] says which these are. [`with_graceful_shutdown`](Self::with_graceful_shutdown) waits
-/// for them. With a [`Journal`] what happened is on record in either case.
+/// Dropping the stream stops all installs at once and leaves the outcomes of POSTs in flight unknown.
+/// [`BatchOutcomes::abandon`] returns these outcomes, and [`with_graceful_shutdown`](Self::with_graceful_shutdown)
+/// waits for the POSTs. A [`Journal`] has every step in either case.
 #[must_use = "a batch does nothing until it is started and its outcomes are taken"]
 pub struct InstallSmsChannels<S> {
     workspace: Workspace,
@@ -99,11 +99,11 @@ where
         Self { workspace, requests, concurrency, journal: None, observer: None, shutdown }
     }
 
-    /// Sets the number of installs in progress at a time, at least one. Default: 20 for each GET per second that
-    /// the workspace accepts, at most 10,000.
+    /// Sets the number of installs in progress at a time, at least 1. Default: 20 for each GET per second that the
+    /// workspace accepts, at most 10,000.
     ///
-    /// With GETs as the limit, Little's law asks for GETs per second × seconds of provisioning. More than that only
-    /// makes connectors wait for their permit.
+    /// If GETs are the limit, Little's law gives GETs per second × seconds of provisioning. With more installs,
+    /// connectors only wait longer for their permits.
     pub fn concurrency(mut self, installs: usize) -> Self {
         self.concurrency = installs.max(1);
         self
@@ -135,8 +135,8 @@ where
         self
     }
 
-    /// Returns the outcomes, in the order in which the installs end. Nothing happens until the stream is polled;
-    /// from then on the installs run as tasks of Tokio, whether or not the stream is polled again.
+    /// Returns the outcomes, in the order in which the installs end. No install starts before the stream is polled.
+    /// From then on the installs run as Tokio tasks, whether or not the stream is polled again.
     ///
     /// # Panics
     ///
@@ -144,7 +144,7 @@ where
     pub fn start(self) -> BatchOutcomes<S> {
         let (refused, is_refused) = oneshot::channel();
         let is_refused = async {
-            // A sender that was dropped refused nothing.
+            // A sender that was dropped does not signal a refusal.
             if is_refused.await.is_err() {
                 std::future::pending::<()>().await;
             }

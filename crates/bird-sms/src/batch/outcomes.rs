@@ -49,9 +49,9 @@ where
 
     /// Stops all installs at once, and returns the outcomes that were not taken yet.
     ///
-    /// An install whose POST was sent ends with [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown), one whose
-    /// connector exists with [`Error::NotReady`](crate::Error::NotReady). Rows that are not returned, here or before,
-    /// were never sent by this batch.
+    /// An install whose POST was sent ends with [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown), and an install
+    /// whose connector exists with [`Error::NotReady`](crate::Error::NotReady). Nothing was sent for rows without an
+    /// outcome.
     #[must_use]
     pub fn abandon(&mut self) -> Vec<BatchOutcome> {
         self.requests = None;
@@ -78,13 +78,13 @@ where
             let slot = Arc::clone(&slot);
             async move { batch.install(&slot).await }.instrument(span)
         };
-        // Tasks are aligned to 128 bytes, and glibc before 2.38 hardly reuses such memory. A boxed install is
-        // not, and its task is small.
+        // Tokio aligns tasks to 128 bytes, and glibc before 2.38 hardly reuses memory of that alignment. Boxing the
+        // install keeps the task small.
         let task = self.installs.spawn(install.boxed());
         self.slots.insert(task.id(), slot);
     }
 
-    /// Returns the outcome of an install that ended, if a request was sent for it. Panics if the install did.
+    /// Returns the outcome of an install that ended, if a request was sent for it. Panics if the install panicked.
     fn take(&mut self, joined: JoinResult) -> Option<BatchOutcome> {
         match joined {
             Ok((id, outcome)) => {

@@ -1,4 +1,4 @@
-//! What a journal says of each row, and what is next for it.
+//! The state of each row by its journal, and the next step of the row.
 
 use std::collections::HashMap;
 
@@ -6,11 +6,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{AdoptionError, JournalEntry};
-use crate::{
-    ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsChannel, Warning, WorkspaceId,
-};
+use crate::client::Workspace;
+use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsChannel, Warning};
 
-/// What is known of one row: the fold of its journal entries.
+/// What is known about one row: the fold of its journal entries.
 ///
 /// ```
 /// use bird_sms::{JournalEntry, NextStep, RowState, UnknownRows};
@@ -27,7 +26,7 @@ pub struct RowState {
     /// Whether an attempt before the last one may have created a connector.
     earlier_attempt: bool,
     warning: Option<Warning>,
-    /// Whether a person named the connector.
+    /// Whether an operator named the connector.
     adopted: bool,
     created_at: Option<Timestamp>,
 }
@@ -35,27 +34,27 @@ pub struct RowState {
 /// What to do with rows whose outcome is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownRows {
-    /// Nothing is done for them, because a second request may create a second connector.
+    /// The rows are skipped, because a second request may create a second connector.
     #[default]
     LeaveAlone,
-    /// They are created again.
+    /// The rows are created again.
     Retry,
 }
 
 /// The next step of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextStep {
-    /// The connector is created.
+    /// Create the connector.
     Create,
-    /// The connector exists, and its channel is waited for.
+    /// The connector exists. Wait for its channel.
     Wait(ConnectorId),
-    /// A connector exists or may exist, and its id is not known. A person has to look it up.
+    /// A connector exists or may exist, and its id is not known. An operator has to find the id.
     LeaveAlone,
     /// The channel is ready.
     Done,
 }
 
-/// A connector that exists, and whose channel is not known to be ready.
+/// Creates the state of a connector that exists, and whose channel is not known to be ready.
 impl From<ConnectorId> for RowState {
     fn from(id: ConnectorId) -> Self {
         Self { connector: ConnectorState::Exists(id), ..Self::default() }
@@ -63,7 +62,7 @@ impl From<ConnectorId> for RowState {
 }
 
 impl RowState {
-    /// Returns what is known of the connector.
+    /// Returns what is known about the connector.
     #[must_use]
     pub fn connector_state(&self) -> ConnectorState {
         self.connector
@@ -75,13 +74,13 @@ impl RowState {
         self.channel_id
     }
 
-    /// Returns what the creation leaves open: another connector may exist.
+    /// Returns the warning of the creation: another connector may exist.
     #[must_use]
     pub fn warning(&self) -> Option<Warning> {
         self.warning
     }
 
-    /// Returns when the connector was created, where the journal keeps times.
+    /// Returns when the connector was created, if the journal stores times.
     #[must_use]
     pub fn created_at(&self) -> Option<Timestamp> {
         self.created_at
@@ -93,7 +92,7 @@ impl RowState {
         self.connector.may_exist() && self.channel_id.is_none()
     }
 
-    /// Returns whether a person may name the connector of the row: its id is not known, or a person named it before.
+    /// Returns whether an operator may name the connector of the row: its id is not known, or was named by an operator.
     #[must_use]
     pub fn is_adoptable(&self) -> bool {
         self.adopted || (self.connector.may_exist() && self.connector.connector_id().is_none())
@@ -113,8 +112,8 @@ impl RowState {
         }
     }
 
-    /// Applies the next entry of the row, which was appended at this time, where the journal keeps times. What is
-    /// known of a connector is not lost to an entry that knows less.
+    /// Applies the next entry of the row, which was appended `at` this time, if the journal stores times. An entry with
+    /// less information does not replace what is known about a connector.
     pub fn apply(&mut self, entry: &JournalEntry, at: Option<Timestamp>) {
         match *entry {
             JournalEntry::Intent { .. } => {
@@ -122,7 +121,7 @@ impl RowState {
                 self.grow(ConnectorState::Unknown);
             }
             JournalEntry::Refused { .. } | JournalEntry::Unreachable { .. } => {
-                // This settles the last attempt, and not those before it.
+                // A refusal settles the last attempt, and not the attempts before it.
                 if self.connector == ConnectorState::Unknown && !self.earlier_attempt {
                     self.connector = ConnectorState::NotCreated;
                 }
@@ -135,7 +134,7 @@ impl RowState {
                 self.created_at = at;
             }
             JournalEntry::Adopted { connector_id } => {
-                // The last adoption counts: an earlier one may have named a wrong connector.
+                // The last adoption counts, because an earlier adoption may have named a wrong connector.
                 self.connector = ConnectorState::Exists(connector_id);
                 self.channel_id = None;
                 self.adopted = true;
@@ -151,10 +150,16 @@ impl RowState {
         }
     }
 
-    /// Returns the channel of a row that is ready. Its response is not kept in a journal.
-    pub(super) fn channel(&self, workspace_id: WorkspaceId) -> Option<SmsChannel> {
+    /// Returns the channel of a row that is ready, without its response, which a journal does not store.
+    pub(super) fn channel(&self, workspace: &Workspace) -> Option<SmsChannel> {
         let (id, connector_id) = (self.channel_id?, self.connector.connector_id()?);
-        let channel = SmsChannel::new(id, connector_id, workspace_id, &Bytes::new());
+        let channel = SmsChannel::new(
+            id,
+            connector_id,
+            workspace.id(),
+            &Bytes::new(),
+            workspace.client().key(),
+        );
         Some(channel.warning(self.warning))
     }
 
@@ -174,7 +179,7 @@ impl RowState {
         self
     }
 
-    /// Takes over a state that knows as much as this one, or more. The connector of a ready channel stays.
+    /// Replaces the state of the connector, unless the new state has less information or the channel is ready.
     pub(super) fn grow(&mut self, state: ConnectorState) {
         let knowledge = |state| match state {
             ConnectorState::NotCreated => 0,
@@ -188,14 +193,14 @@ impl RowState {
     }
 }
 
-/// What a journal says of all its rows.
+/// The states of all rows of a journal.
 #[derive(Clone, Debug, Default)]
 pub struct JournalState {
     rows: HashMap<PhoneNumberId, RowState>,
 }
 
 impl JournalState {
-    /// Applies the next entry of the journal, which was appended at this time, where the journal keeps times.
+    /// Applies the next entry of the journal, which was appended `at` this time, if the journal stores times.
     pub fn apply(
         &mut self,
         phone_number_id: PhoneNumberId,
@@ -211,11 +216,11 @@ impl JournalState {
         self.rows.get(&phone_number_id).copied().unwrap_or_default()
     }
 
-    /// Checks that a person may name this connector for this row.
+    /// Checks that an operator may name this connector for this row.
     ///
     /// # Errors
     ///
-    /// Fails if the row has a connector that was not adopted or has none, or if another row has this connector.
+    /// Fails if the row is not [adoptable](RowState::is_adoptable), or if another row has this connector.
     pub fn check_adoption(
         &self,
         phone_number_id: PhoneNumberId,
@@ -256,7 +261,9 @@ mod tests {
 
     fn fold(entries: &[JournalEntry]) -> RowState {
         let mut row = RowState::default();
-        entries.iter().for_each(|entry| row.apply(entry, None));
+        for entry in entries {
+            row.apply(entry, None);
+        }
         row
     }
 
@@ -270,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_knows_less_takes_nothing_away() {
+    fn an_entry_with_less_information_replaces_nothing() {
         let (connector_id, channel_id) = (ID.parse().unwrap(), ID.parse().unwrap());
         let created = JournalEntry::Created { connector_id, warning: None };
         let ready = JournalEntry::Ready { connector_id, channel_id, warning: None };

@@ -20,21 +20,21 @@ use crate::{
     SmsChannel, SmsConnectorRequest, UnknownReason,
 };
 
-/// What the installs of a batch share.
+/// The state that the installs of a batch share.
 pub(super) struct Batch {
     pub(super) workspace: Workspace,
     pub(super) journal: Option<Arc<dyn Journal>>,
     pub(super) observer: Option<Box<Observer>>,
     pub(super) cancellation: Cancellation,
-    /// Shuts the batch down when the access key is refused: every other request would be refused, too.
+    /// Shuts the batch down when the access key is refused, because every other request would be refused, too.
     pub(super) refused: Mutex<Option<oneshot::Sender<()>>>,
 }
 
-/// An install in progress. What it has sent is known at any moment, so that a batch that is abandoned can say what
+/// An install in progress. The state of its connector is always up to date, so that an abandoned batch can return what
 /// exists.
 pub(super) struct BatchSlot {
     item: BatchItem,
-    /// What this run knows of the connector.
+    /// What this run knows about the connector.
     connector: Mutex<ConnectorState>,
 }
 
@@ -51,7 +51,7 @@ impl BatchSlot {
         *self.connector.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the outcome of an install that is abandoned now. `None` if no request was ever sent for the row.
+    /// Returns the outcome of an install that is abandoned now, or `None` if no request was ever sent for the row.
     pub(super) fn abandon(&self) -> Option<BatchOutcome> {
         let connector = self.connector();
         let mut state = self.item.state;
@@ -88,8 +88,8 @@ fn unknown(reason: UnknownReason) -> Error {
 }
 
 impl Batch {
-    /// Takes the next step of the item, to its end. `None` if the batch was shut down before a request was sent for
-    /// the row.
+    /// Takes the next step of the item, to its end. Returns `None` if the batch was shut down before a request was sent
+    /// for the row.
     pub(super) async fn install(self: &Arc<Self>, slot: &Arc<BatchSlot>) -> Option<BatchOutcome> {
         let BatchItem { request, state } = &slot.item;
         let pending = match state.next(UnknownRows::Retry) {
@@ -106,7 +106,7 @@ impl Batch {
             }
             NextStep::LeaveAlone => return slot.abandon(),
             NextStep::Done => {
-                let channel = state.channel(self.workspace.id())?;
+                let channel = state.channel(&self.workspace)?;
                 return Some(slot.outcome(*state, Ok(channel)));
             }
         };
@@ -123,7 +123,7 @@ impl Batch {
             let _ = shut_down.send(());
         }
         let state = state.after(result.as_ref());
-        // A journal that failed once is not asked again: its error says what exists.
+        // Nothing more is appended after a journal error, which says what exists.
         let result = if matches!(result, Err(Error::Journal(_))) {
             result
         } else {
@@ -136,7 +136,7 @@ impl Batch {
         Some(slot.outcome(state, result))
     }
 
-    /// Returns where the events of an install go: to its slot, which remembers what was sent, and to the observer.
+    /// Returns the event sink of an install, which updates the state of the slot and calls the observer.
     fn events(self: &Arc<Self>, slot: &Arc<BatchSlot>) -> EventSink {
         let (batch, slot) = (Arc::clone(self), Arc::clone(slot));
         EventSink::new(move |event| {
@@ -149,13 +149,13 @@ impl Batch {
         })
     }
 
-    /// Creates the connector. `None` if the batch was shut down before anything was sent.
+    /// Creates the connector. Returns `None` if the batch was shut down before anything was sent.
     async fn create(
         self: &Arc<Self>,
         slot: &Arc<BatchSlot>,
     ) -> Option<Result<(PendingChannel, Deadline), Error>> {
         let BatchItem { request, state } = &slot.item;
-        let body = match request.body() {
+        let body = match request.body(Some(self.workspace.client().key())) {
             Ok(body) => body,
             Err(error) => return Some(Err(error.into())),
         };
@@ -193,7 +193,7 @@ impl Batch {
         let mut pending = pending.schedule(PollSchedule::Estimate);
         let stopped = {
             let wait = pin!(pending.wait_until(deadline));
-            // In this order, so that a channel that is ready is not lost to the shutdown.
+            // The wait is polled first, so that a channel that is ready is not lost to the shutdown.
             match select(wait, self.cancellation.clone()).await {
                 Either::Left((result, _)) => return result,
                 Either::Right(((), _)) => self.workspace.client().runtime().now(),

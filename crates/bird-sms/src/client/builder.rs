@@ -12,7 +12,7 @@ use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy};
 /// The shortest install timeout: below it, requests would be sent without waiting for their responses.
 const MIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The settings that the workflow reads.
+/// The settings of the workflow.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) attempt_timeout: Duration,
@@ -65,7 +65,7 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Uses the access key of `BIRD_ACCESS_KEY` and the base URL of `BIRD_API_URL`, where they are set.
+    /// Uses the access key of `BIRD_ACCESS_KEY` and the base URL of `BIRD_API_URL`, if they are set.
     ///
     /// # Errors
     ///
@@ -95,7 +95,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Allows `http://` to other hosts than loopback. The access key is sent in the clear then.
+    /// Allows `http://` to other hosts than loopback, which sends the access key without encryption.
     pub fn allow_http(mut self) -> Self {
         self.allow_http = true;
         self
@@ -107,13 +107,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the largest body of a response that is read, in bytes. Default: 1 MiB.
+    /// Sets the maximum length of a response body, in bytes. Default: 1 MiB.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         self
     }
 
-    /// Sets how long it may take to connect. Default: 10 s.
+    /// Sets how long connecting may take. Default: 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
@@ -131,7 +131,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets when a failed attempt is made again.
+    /// Sets when a failed attempt is retried.
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.settings.retry = policy;
         self
@@ -143,7 +143,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how many requests per second a workspace accepts. Each workspace has a budget of its own.
+    /// Sets how many requests per second a workspace accepts. Each workspace has its own budget.
     pub fn rate_limits(mut self, limits: RateLimits) -> Self {
         self.settings.limits = limits;
         self
@@ -156,8 +156,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Uses this HTTP client instead of building one. Its connect timeout and root certificates apply. It should
-    /// not follow redirects: a redirect that was followed is reported as an error.
+    /// Uses this HTTP client, with its connect timeout and root certificates. The client should not follow redirects: a
+    /// redirect that was followed is reported as an error.
     pub fn http_client(mut self, http: reqwest::Client) -> Self {
         self.http = Some(http);
         self
@@ -217,13 +217,12 @@ impl ClientBuilder {
         let context = RequestContext::new(key.authorization()?)
             .user_agent(user_agent)
             .body_limit(self.body_limit);
-        let http = match self.http {
-            Some(http) => http,
-            None => {
-                check_proxy_environment(&base_url, |name| std::env::var_os(name))?;
-                let roots = self.root_certificates.as_deref();
-                http_client(self.connect_timeout, roots, is_loopback(&base_url))?
-            }
+        let http = if let Some(http) = self.http {
+            http
+        } else {
+            check_proxy_environment(&base_url, |name| std::env::var_os(name))?;
+            let roots = self.root_certificates.as_deref();
+            http_client(self.connect_timeout, roots, is_loopback(&base_url))?
         };
         let base_url = base_url.as_str().trim_end_matches('/').to_owned();
         let raw = bird_api::Client::new_with_client(&base_url, http, context);
@@ -257,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn http_is_refused_except_for_loopback_or_by_name() {
+    fn http_is_refused_except_for_loopback_or_with_allow_http() {
         for url in
             ["http://localhost:1", "http://127.0.0.1:1", "http://127.9.9.9/", "http://[::1]:1"]
         {
@@ -292,7 +291,7 @@ mod tests {
 
     // Fault 10.
     #[test]
-    fn a_time_of_zero_is_refused_and_the_longest_is_not() {
+    fn a_duration_of_zero_is_refused_and_the_longest_is_accepted() {
         let zero = Duration::ZERO;
         let mut poll = PollPolicy::default();
         poll.backoff.initial = zero;

@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use crate::ConfigurationError;
 
-/// Builds the HTTP client: no redirects, no retries and no referer of its own.
+/// Builds the HTTP client, which follows no redirects, retries nothing and sends no referer.
 pub(super) fn http_client(
     connect_timeout: Duration,
     root_certificates: Option<&[u8]>,
@@ -18,7 +18,7 @@ pub(super) fn http_client(
         .retry(reqwest::retry::never())
         .referer(false);
     if loopback {
-        // The loopback of a proxy is another machine's.
+        // On another machine, a proxy would connect to its own loopback.
         http = http.no_proxy();
     }
     #[cfg(feature = "rustls")]
@@ -35,7 +35,7 @@ pub(super) fn http_client(
 }
 
 /// Checks the environment variables from which the HTTP client takes its proxy. The HTTP client ignores a malformed
-/// one, and connects directly.
+/// URL and connects directly.
 pub(super) fn check_proxy_environment(
     base_url: &Url,
     variable: impl Fn(&str) -> Option<OsString>,
@@ -57,7 +57,7 @@ pub(super) fn check_proxy_environment(
     Ok(())
 }
 
-/// Parses a base URL, or says why requests cannot be sent to it.
+/// Parses a base URL, or returns why requests cannot be sent to it.
 pub(super) fn check_base_url(text: &str, allow_http: bool) -> Result<Url, ConfigurationError> {
     let problem = |problem| Err(ConfigurationError::BaseUrl(problem));
     let Ok(url) = Url::parse(text) else {
@@ -74,7 +74,7 @@ pub(super) fn check_base_url(text: &str, allow_http: bool) -> Result<Url, Config
     }
     if url.scheme() == "http" && !allow_http && !is_loopback(&url) {
         return problem(
-            "starts with http://, which would send the access key in the clear; use https://",
+            "starts with http://, which would send the access key without encryption; use https://",
         );
     }
     Ok(url)

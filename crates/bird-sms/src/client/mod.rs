@@ -1,4 +1,4 @@
-//! The client: the access key, the connection pool, the settings, and what the installs of a workspace share.
+//! The client: the access key, the connection pool, the settings, and the state that installs of a workspace share.
 
 mod builder;
 mod http;
@@ -6,6 +6,7 @@ mod provisioning_estimate;
 mod workspace;
 mod workspace_state;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +25,7 @@ use crate::{
     AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy, TransportError, WorkspaceId,
 };
 
-/// From this number on, the state of workspaces that are not in use is dropped.
+/// The number of workspace states at which unused states are dropped.
 const KNOWN_WORKSPACES: usize = 1024;
 
 /// A client of Bird's connectors API.
@@ -60,7 +61,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Fails if `BIRD_ACCESS_KEY` is not set, or if one of the two cannot be used.
+    /// Fails if `BIRD_ACCESS_KEY` is not set, or if either variable cannot be used.
     pub fn from_env() -> Result<Self, ConfigurationError> {
         Self::builder().from_env()?.build()
     }
@@ -76,7 +77,7 @@ impl Client {
         Workspace::new(self.clone(), id, self.workspace_state(id))
     }
 
-    /// Returns the generated client: both operations with all their fields, and none of the rules of an install.
+    /// Returns the generated client: both operations with all their fields, and without retries.
     #[must_use]
     pub fn raw(&self) -> &bird_api::Client {
         &self.inner.raw
@@ -86,6 +87,13 @@ impl Client {
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.inner.base_url
+    }
+
+    /// Returns the text, or `[redacted]` if the text reveals the access key in any encoding that
+    /// [`AccessKey::reveals`] knows. Use the function for untrusted text that a program logs or prints.
+    #[must_use]
+    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.inner.key.redact(text)
     }
 
     fn workspace_state(&self, id: WorkspaceId) -> Arc<WorkspaceState> {
@@ -125,8 +133,8 @@ impl Client {
         self.inner.settings.min_timeout
     }
 
-    /// Sends one request and reads its response, within the attempt timeout and the remaining time. The permit
-    /// is used up.
+    /// Sends one request and reads its response, within the attempt timeout and the remaining time. Consumes the
+    /// permit.
     pub(crate) async fn exchange(
         &self,
         request: reqwest::Request,
@@ -134,13 +142,13 @@ impl Client {
         _permit: Permit,
     ) -> Result<Response, TransportError> {
         let timeout = self.inner.settings.attempt_timeout.min(remaining);
-        // Boxed, because the exchange is by far the largest part of the future of an install, and most of the
-        // time there is none.
+        // Boxed, because the exchange is by far the largest part of the future of an install, and an install mostly
+        // waits without an exchange.
         Ok(Box::pin(self.inner.raw.exchange(request, timeout)).await?)
     }
 }
 
-/// Prints where requests go, and no key.
+/// Omits the access key.
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
@@ -170,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn no_debug_shows_the_key() {
+    fn debug_output_does_not_show_the_key() {
         let builder = || Client::builder().access_key(AccessKey::new("secret").unwrap());
         let client = builder().build().unwrap();
         let workspace = client.workspace("a1405560-c8d3-4b1a-877d-3f449ad95352".parse().unwrap());

@@ -11,12 +11,12 @@ const PROBES: u32 = 4;
 /// One first poll in this many finds the channel missing when the estimate has settled. Each such poll costs a GET,
 /// and without them the estimate would not notice that provisioning became faster.
 const MISSES: f64 = 20.0;
-/// What a miss raises the estimate to, as a multiple of the age at which it happened.
+/// The estimate after a miss, as a multiple of the age of the connector at the miss.
 const RAISE: f64 = 1.15;
-/// A poll at this multiple of the estimate, or later, says nothing about the estimate.
+/// The multiple of the estimate after which a poll says nothing about the estimate.
 const ON_TIME: f64 = 1.2;
 
-/// The age at which a connector of a workspace is first polled: one at which nearly all have their channel.
+/// The age at which a connector of a workspace is first polled, and at which nearly all connectors have their channel.
 ///
 /// A poll says only whether provisioning took longer than the connector's age. Raising the estimate after a miss,
 /// and lowering it a little after each hit, settles where one poll in [`MISSES`] misses, whatever the distribution: a
@@ -52,7 +52,7 @@ impl ProvisioningEstimate {
         self.lock().expected
     }
 
-    /// Makes the caller a probe, while there are few.
+    /// Makes the caller a probe, unless there are [`PROBES`] already.
     pub(crate) fn probe(&self) -> Option<Probe<'_>> {
         let mut inner = self.lock();
         (inner.probes < PROBES).then(|| {
@@ -66,7 +66,7 @@ impl ProvisioningEstimate {
         self.lock().expected.get_or_insert(age);
     }
 
-    /// Learns from the first poll of a connector that was expected to be ready at this age.
+    /// Updates the estimate with the first poll of a connector that was expected to be ready at this age.
     pub(crate) fn observe(&self, age: Duration, ready: bool) {
         let mut inner = self.lock();
         let Some(expected) = inner.expected else { return };

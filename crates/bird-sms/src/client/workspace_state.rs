@@ -6,7 +6,7 @@ use super::provisioning_estimate::ProvisioningEstimate;
 use crate::transport::{RateLimiter, ResponseTime};
 use crate::{ConnectorId, WorkspaceId};
 
-/// What all installs of a client in one workspace share.
+/// The state that all installs of a client in one workspace share.
 #[derive(Debug)]
 pub(crate) struct WorkspaceState {
     pub(crate) posts: RateLimiter,
@@ -15,13 +15,13 @@ pub(crate) struct WorkspaceState {
     pub(crate) response_time: ResponseTime,
     /// The POST without its body.
     create: Request,
-    /// The GET of the nil connector.
+    /// The GET with the nil UUID as the id of the connector.
     get: Request,
 }
 
 impl WorkspaceState {
-    /// Has the raw client make both requests once. The requests of installs are copies of them, because parsing
-    /// a URL is among the most expensive parts of a request.
+    /// Builds both requests once. The requests of installs are copies, because parsing a URL is among the most
+    /// expensive parts of building a request.
     pub(super) fn new(client: &Client, id: WorkspaceId) -> Self {
         let checked = "the base URL was checked when the client was built";
         let body = CreateConnectorReq::new(String::new());

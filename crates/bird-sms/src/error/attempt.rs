@@ -1,17 +1,17 @@
 use super::{ErrorResponse, MalformedResponse, TransportError};
 use crate::{ConnectorId, WorkspaceId};
 
-/// Why one attempt did not give a response that can be used.
+/// The error of one attempt.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttemptError {
-    /// Bird, or a proxy before it, responded with a status that is not 2xx.
+    /// Bird, or a proxy in front of Bird, responded with a status that is not 2xx.
     #[error(transparent)]
     Response(ErrorResponse),
     /// There was no response.
     #[error(transparent)]
     Transport(TransportError),
-    /// The response was a success and cannot be decoded.
+    /// The status of the response is 2xx, and its body cannot be decoded.
     #[error(transparent)]
     Malformed(MalformedResponse),
     /// The response is about another connector.
@@ -23,7 +23,7 @@ pub enum AttemptError {
 }
 
 impl AttemptError {
-    /// Returns the response, when its status was not 2xx.
+    /// Returns the response, if its status was not 2xx.
     #[must_use]
     pub fn response(&self) -> Option<&ErrorResponse> {
         match self {
@@ -32,7 +32,7 @@ impl AttemptError {
         }
     }
 
-    /// Returns what happened instead of a response.
+    /// Returns the transport error, if there was no response.
     #[must_use]
     pub fn transport(&self) -> Option<&TransportError> {
         match self {

@@ -12,10 +12,13 @@ pub enum ConfigurationError {
     /// The access key cannot be sent.
     #[error("the access key {0}")]
     AccessKey(&'static str),
-    /// The base URL is not one that requests can be sent to.
+    /// A name, or another text that is not secret, contains the access key.
+    #[error("the {0} contains the access key")]
+    AccessKeyIn(&'static str),
+    /// Requests cannot be sent to the base URL.
     #[error("the API URL {0}")]
     BaseUrl(&'static str),
-    /// An environment variable that names a proxy is not the URL of one.
+    /// An environment variable for the proxy does not contain the URL of a proxy.
     #[error(
         "the environment variable {0} is not the URL of a proxy, such as http://proxy.example:3128"
     )]
@@ -27,15 +30,15 @@ pub enum ConfigurationError {
     #[error(transparent)]
     Id(#[from] ParseIdError),
     /// The name of the connector is empty.
-    #[error("the name is empty; a connector needs one")]
+    #[error("the name is empty; give the connector a name")]
     EmptyName,
     /// The channel message type is an empty string.
-    #[error("the channel message type is empty; give a value such as `promotional`, or none")]
+    #[error("the channel message type is empty; give a value such as `promotional`, or omit it")]
     EmptyChannelMessageType,
     /// A rate limit of zero would never send anything.
     #[error("a rate limit is zero; give at least one request per second")]
     ZeroRateLimit,
-    /// A timeout is so short that requests would be sent and their responses not awaited.
+    /// A timeout is so short that requests would be sent without waiting for their responses.
     #[error("{0} is shorter than {1:?}; a request would be sent without waiting for its response")]
     TooShort(&'static str, Duration),
     /// A duration that must not be zero is zero.

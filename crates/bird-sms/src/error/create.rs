@@ -1,10 +1,10 @@
-//! Why a creation did not give the id of a connector.
+//! The errors of a creation.
 
 use std::fmt;
 
 use super::{AttemptError, Attempts, ErrorResponse, MalformedResponse, TransportError};
 
-/// See [`Error::Refused`](crate::Error::Refused).
+/// The details of [`Error::Refused`](crate::Error::Refused).
 #[derive(Debug, thiserror::Error)]
 #[error("the request was refused, and no connector was created")]
 #[non_exhaustive]
@@ -37,25 +37,25 @@ impl Refused {
     }
 }
 
-/// See [`Error::Unreachable`](crate::Error::Unreachable).
+/// The details of [`Error::Unreachable`](crate::Error::Unreachable).
 #[derive(Debug, thiserror::Error)]
 #[error("Bird was not reached after {attempts}, and no connector was created")]
 #[non_exhaustive]
 pub struct Unreachable {
-    /// What happened to the last attempt.
+    /// The error of the last attempt.
     #[source]
     pub cause: TransportError,
     /// The attempts that were made.
     pub attempts: Attempts,
 }
 
-/// See [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown).
+/// The details of [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct OutcomeUnknown {
-    /// Why the outcome is not known.
+    /// Why the outcome is unknown.
     pub reason: UnknownReason,
-    /// What the last attempt ended with. `None` when it was abandoned.
+    /// The error of the last attempt. `None` if the attempt was abandoned.
     pub last: Option<AttemptError>,
     /// The error response to an earlier attempt that may have created a connector.
     pub earlier: Option<ErrorResponse>,
@@ -64,7 +64,7 @@ pub struct OutcomeUnknown {
 }
 
 impl OutcomeUnknown {
-    /// Returns the response to the last attempt, or else the one to an earlier attempt.
+    /// Returns the response to the last attempt, or else the response to an earlier attempt.
     pub(super) fn response(&self) -> Option<&ErrorResponse> {
         self.last.as_ref().and_then(AttemptError::response).or(self.earlier.as_ref())
     }
@@ -86,27 +86,27 @@ impl std::error::Error for OutcomeUnknown {
     }
 }
 
-/// Why it is not known whether a connector was created. `Display` is a clause for a person.
+/// The reason why an outcome is unknown. `Display` writes the reason as one clause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnknownReason {
-    /// The request was sent and no response came, or a 408.
+    /// The request was sent, and there was no response or a 408.
     #[error("the request was sent and no response came, so a connector may exist")]
     NoResponse,
-    /// Bird responded with a server error, to the last attempt or to one before it. The attempt may have
-    /// created a connector all the same.
-    #[error("a server error was the response to the request, so a connector may exist")]
+    /// Bird responded with a server error, to the last attempt or to an earlier attempt, which may have created a
+    /// connector nevertheless.
+    #[error("the server responded with an error, so a connector may exist")]
     ServerError,
-    /// A gateway responded with 502, 504 or 520–530: it may have forwarded the request before.
+    /// A gateway responded with 502, 504 or 520–530, and may have forwarded the request.
     #[error(
-        "a gateway responded with an error, and may have forwarded the request before, so a connector may exist"
+        "a gateway responded with an error and may have forwarded the request, so a connector may exist"
     )]
     GatewayError,
-    /// Bird responded with a conflict after an attempt whose outcome is unknown: that attempt probably
-    /// created the connector.
+    /// Bird responded with a conflict after an attempt whose outcome is unknown, and which probably created the
+    /// connector.
     #[error("a connector for this phone number exists, probably created by an earlier attempt")]
     AlreadyExists,
-    /// The last attempt created nothing. An attempt of an earlier run may have.
+    /// The last attempt created nothing, and an attempt of an earlier run may have created a connector.
     #[error("the outcome of an earlier attempt is still unknown, so a connector may exist")]
     EarlierAttempt,
     /// The install was abandoned after its request was sent.
@@ -114,7 +114,7 @@ pub enum UnknownReason {
     Abandoned,
 }
 
-/// See [`Error::CreatedIdUnknown`](crate::Error::CreatedIdUnknown).
+/// The details of [`Error::CreatedIdUnknown`](crate::Error::CreatedIdUnknown).
 #[derive(Debug, thiserror::Error)]
 #[error("the connector exists, and its id is not known because the response cannot be read")]
 #[non_exhaustive]

@@ -3,13 +3,13 @@ use std::{fmt, io};
 use super::Error;
 use crate::{ConnectorState, SmsChannel};
 
-/// See [`Error::Journal`].
+/// The details of [`Error::Journal`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct JournalError {
-    /// What exists.
+    /// What is known about the connector.
     pub state: ConnectorState,
-    /// How the install ended, when its end is what could not be written.
+    /// The result of the install, if the entry that could not be written is that of the result.
     pub ended: Option<Result<SmsChannel, Error>>,
     /// The error of the journal.
     pub source: io::Error,
@@ -18,12 +18,14 @@ pub struct JournalError {
 impl JournalError {
     pub(super) fn help(&self) -> &'static str {
         match self.state {
-            ConnectorState::NotCreated => "Correct the journal and run again: nothing is lost.",
+            ConnectorState::NotCreated => {
+                "Correct the cause of the journal error and run again. Nothing is lost."
+            }
             ConnectorState::Exists(_) => {
-                "Note the id of the connector: the journal does not have it."
+                "Note the id of the connector, because the journal does not have it."
             }
             ConnectorState::Unknown | ConnectorState::ExistsIdUnknown => {
-                "Look for the connector in the Bird dashboard before you try again."
+                "Check the Bird dashboard for the connector before you try again."
             }
         }
     }

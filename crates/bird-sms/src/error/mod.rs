@@ -1,4 +1,4 @@
-//! Why there is no channel, and what exists all the same.
+//! The errors of the crate, by what is known about the connector.
 
 mod attempt;
 mod configuration;
@@ -21,61 +21,62 @@ pub use transport::{TransportError, TransportErrorKind};
 
 use crate::{ConnectorId, ConnectorState, Warning};
 
-/// Why there is no channel, by what that means for the connector.
+/// The error of an install, a wait, a read or a batch. Each variant says what is known about the connector.
 ///
-/// `Display` is one clause that says what state the connector is in; the cause is in
-/// [`source`](std::error::Error::source), and what to do next in [`help`](Self::help).
+/// `Display` writes one clause with the state of the connector. [`source`](std::error::Error::source) returns the
+/// cause, and [`help`](Self::help) what to do next.
 ///
 /// | variant | [`connector_state`](Self::connector_state) | what to do |
 /// |---|---|---|
 /// | [`Configuration`](Self::Configuration) | `NotCreated` | correct the input |
 /// | [`Refused`](Self::Refused) | `NotCreated` | correct the request |
 /// | [`Unreachable`](Self::Unreachable) | `NotCreated` | try again |
-/// | [`OutcomeUnknown`](Self::OutcomeUnknown) | `Unknown`, or `ExistsIdUnknown` after a conflict | look in the dashboard before trying again |
-/// | [`CreatedIdUnknown`](Self::CreatedIdUnknown) | `ExistsIdUnknown` | look in the dashboard |
+/// | [`OutcomeUnknown`](Self::OutcomeUnknown) | `Unknown`, or `ExistsIdUnknown` after a conflict | check the dashboard before trying again |
+/// | [`CreatedIdUnknown`](Self::CreatedIdUnknown) | `ExistsIdUnknown` | find the id in the dashboard |
 /// | [`NotReady`](Self::NotReady) | `Exists` | continue to wait |
 /// | [`Read`](Self::Read) | `Exists` | correct the cause, continue to wait |
 /// | [`Journal`](Self::Journal) | the state when the journal failed | correct the journal, resume |
 ///
 /// # Troubleshooting
 ///
-/// Ask [`connector_state`](Self::connector_state) first. `Exists(id)`: continue with
+/// Check [`connector_state`](Self::connector_state) first. `Exists(id)`: continue with
 /// [`Workspace::pending_channel`](crate::Workspace::pending_channel). `NotCreated`: the same call can be made again.
-/// Otherwise a second call may create a second connector.
+/// Otherwise, a second call may create a second connector.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The input cannot be used. Nothing was sent.
     #[error("the input cannot be used, and no connector was created")]
     Configuration(#[from] ConfigurationError),
-    /// Bird, or a proxy before it, refused the request: this call created no connector. After a 409 a connector
-    /// exists that an earlier call created.
+    /// Bird, or a proxy in front of Bird, refused the request: this call created no connector. After a 409, a
+    /// connector of an earlier call exists.
     #[error(transparent)]
     Refused(Box<Refused>),
     /// No attempt was processed: there was no connection, or the rate limit left no permit before the deadline.
     #[error(transparent)]
     Unreachable(Box<Unreachable>),
-    /// The request was sent and its outcome is not known. It is not sent again, because a second request may
+    /// The request was sent and its outcome is unknown. The request is not sent again, because a second request may
     /// create a second connector.
     #[error(transparent)]
     OutcomeUnknown(Box<OutcomeUnknown>),
-    /// Bird reported a creation in a response that does not have the id: a connector exists.
+    /// Bird reported a creation in a response without a usable id: a connector exists.
     #[error(transparent)]
     CreatedIdUnknown(Box<CreatedIdUnknown>),
-    /// The deadline came before the channel did, or a batch was shut down: the connector exists.
+    /// The deadline passed before the channel was ready, or a batch was shut down: the connector exists.
     #[error(transparent)]
     NotReady(Box<NotReady>),
-    /// The connector could not be read. After an install it exists; otherwise as far as its id is right.
+    /// The connector could not be read. After an install the connector exists; otherwise, it exists if the id is
+    /// correct.
     #[error(transparent)]
     Read(Box<ReadError>),
-    /// An entry could not be written to the journal of a batch. Before the POST nothing was sent; after it
-    /// [`JournalError::state`] says what exists.
+    /// An entry could not be written to the journal of a batch. [`JournalError::state`] says what is known about the
+    /// connector: before the POST, nothing was sent.
     #[error(transparent)]
     Journal(Box<JournalError>),
 }
 
 impl Error {
-    /// Returns what is known of the connector.
+    /// Returns what is known about the connector.
     #[must_use]
     pub fn connector_state(&self) -> ConnectorState {
         match self {
@@ -100,14 +101,14 @@ impl Error {
         self.connector_state().may_exist()
     }
 
-    /// Returns the id of the connector, where it is known. Continue with
+    /// Returns the id of the connector, if it is known. Continue with
     /// [`Workspace::pending_channel`](crate::Workspace::pending_channel).
     #[must_use]
     pub fn connector_id(&self) -> Option<ConnectorId> {
         self.connector_state().connector_id()
     }
 
-    /// Returns the last response of the server that was not a success, if there was one.
+    /// Returns the last response whose status was not 2xx, if there was such a response.
     #[must_use]
     pub fn response(&self) -> Option<&ErrorResponse> {
         match self {
@@ -123,7 +124,7 @@ impl Error {
         }
     }
 
-    /// Returns what the creation leaves open: beside the connector of the error another one may exist.
+    /// Returns the warning of the creation: another connector may exist besides that of the error.
     #[must_use]
     pub fn warning(&self) -> Option<Warning> {
         match self {
@@ -133,7 +134,7 @@ impl Error {
         }
     }
 
-    /// Returns how many attempts were made, and how long they took with the delays in between.
+    /// Returns the number of attempts, and the time that they took with the delays between them.
     #[must_use]
     pub fn attempts(&self) -> Attempts {
         match self {
@@ -153,7 +154,7 @@ impl Error {
         chain(self)
     }
 
-    /// Returns what to do next, as one sentence for a person.
+    /// Returns what to do next, as one sentence.
     #[must_use]
     pub fn help(&self) -> Option<&'static str> {
         match self {
@@ -161,11 +162,11 @@ impl Error {
             Self::Refused(error) => Some(error.help()),
             Self::Unreachable(error) => Some(error.cause.help()),
             Self::OutcomeUnknown(_) => Some(
-                "Look for the connector in the Bird dashboard before you try again: a second request may create a \
+                "Check the Bird dashboard for the connector before you try again: a second request may create a \
                  second connector.",
             ),
             Self::CreatedIdUnknown(_) => {
-                Some("Look for the connector in the Bird dashboard, and do not create it again.")
+                Some("Find the connector in the Bird dashboard, and do not create it again.")
             }
             Self::NotReady(_) => {
                 Some("Continue to wait for the connector; do not create it again.")
@@ -188,7 +189,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// How many attempts were made before a call ended, and how long they took.
+/// The number of attempts of a call, and the time that they took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempts {
     /// The number of requests that were sent, or could not be sent.

@@ -1,4 +1,4 @@
-//! Why a connector that exists did not give its channel.
+//! The errors of a wait and of a read.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,21 +6,21 @@ use std::time::Duration;
 use super::{AttemptError, Attempts};
 use crate::{ConnectorId, Warning};
 
-/// See [`Error::NotReady`](crate::Error::NotReady).
+/// The details of [`Error::NotReady`](crate::Error::NotReady).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NotReady {
-    /// The connector.
+    /// The connector to [resume](crate::Workspace::pending_channel) with.
     pub connector_id: ConnectorId,
-    /// How long the wait for its channel was.
+    /// The time from the start of the wait to its end.
     pub waited: Duration,
     /// The number of GETs that were sent.
     pub polls: u32,
-    /// Whether a poll found the connector.
+    /// Whether a response contained the connector.
     pub seen: bool,
-    /// What the creation leaves open: another connector may exist.
+    /// Set when an earlier attempt may have created another connector.
     pub warning: Option<Warning>,
-    /// What the last poll failed with, if it failed.
+    /// The error of the last poll, if the poll failed.
     pub last: Option<AttemptError>,
 }
 
@@ -41,19 +41,19 @@ impl std::error::Error for NotReady {
     }
 }
 
-/// See [`Error::Read`](crate::Error::Read).
+/// The details of [`Error::Read`](crate::Error::Read).
 #[derive(Debug, thiserror::Error)]
 #[error("connector {connector_id} could not be read after {attempts}")]
 #[non_exhaustive]
 pub struct ReadError {
-    /// The connector.
+    /// The connector to [resume](crate::Workspace::pending_channel) with.
     pub connector_id: ConnectorId,
-    /// Why it could not be read.
+    /// The error of the last attempt.
     #[source]
     pub cause: AttemptError,
     /// The attempts that were made.
     pub attempts: Attempts,
-    /// What the creation leaves open: another connector may exist.
+    /// Set when an earlier attempt may have created another connector.
     pub warning: Option<Warning>,
 }
 

@@ -1,4 +1,4 @@
-//! What an error keeps of a response.
+//! The parts of a response that an error keeps.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,13 +7,14 @@ use bird_api::{BodyError, Response};
 use reqwest::header::{HeaderMap, LOCATION};
 
 use crate::AccessKey;
+use crate::model::printable;
 
-/// The longest text that is kept of a response, in bytes.
+/// The maximum length of a text from a response, in bytes.
 const EXCERPT: usize = 512;
-/// How many fields of `details`, and how many problems of each, are kept.
+/// The maximum number of fields of `details`, and of problems of each field.
 const DETAILS: usize = 32;
 
-/// A response of Bird, or of a proxy before it, that is not a success.
+/// A response of Bird, or of a proxy in front of Bird, whose status is not 2xx.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ErrorResponse {
@@ -35,19 +36,20 @@ pub struct ErrorResponse {
 }
 
 impl ErrorResponse {
-    /// Keeps what can be decoded. No response makes this fail.
+    /// Decodes as much of the response as possible, and never fails.
     pub(crate) fn new(response: &Response, key: &AccessKey) -> Self {
         let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap_or_default();
-        let text = |field: &str| body.get(field)?.as_str().map(|text| printable(text, key));
+        let text =
+            |field: &str| body.get(field)?.as_str().map(|text| printable(text, key, EXCERPT));
         let (code, message) = (text("code"), text("message"));
         let details = details(&body, key);
-        let understood = code.is_some() || message.is_some() || !details.is_empty();
-        let excerpt = (!understood && !response.body.is_empty())
-            .then(|| printable(&String::from_utf8_lossy(&response.body), key));
+        let decoded = code.is_some() || message.is_some() || !details.is_empty();
+        let excerpt = (!decoded && !response.body.is_empty())
+            .then(|| printable(&String::from_utf8_lossy(&response.body), key, EXCERPT));
         let location = response
             .headers
             .get(LOCATION)
-            .map(|value| printable(&String::from_utf8_lossy(value.as_bytes()), key));
+            .map(|value| printable(&String::from_utf8_lossy(value.as_bytes()), key, EXCERPT));
         Self {
             status: response.status.as_u16(),
             request_id: request_id(&response.headers, key),
@@ -64,19 +66,19 @@ fn details(body: &serde_json::Value, key: &AccessKey) -> BTreeMap<String, Vec<St
     let Some(details) = body.get("details").and_then(|details| details.as_object()) else {
         return BTreeMap::new();
     };
-    let one = |value: &serde_json::Value| match value.as_str() {
-        Some(text) => printable(text, key),
-        None => printable(&value.to_string(), key),
+    let problem = |value: &serde_json::Value| match value.as_str() {
+        Some(text) => printable(text, key, EXCERPT),
+        None => printable(&value.to_string(), key, EXCERPT),
     };
     details
         .iter()
         .take(DETAILS)
         .map(|(path, problems)| {
             let problems = match problems.as_array() {
-                Some(problems) => problems.iter().take(DETAILS).map(one).collect(),
-                None => vec![one(problems)],
+                Some(problems) => problems.iter().take(DETAILS).map(problem).collect(),
+                None => vec![problem(problems)],
             };
-            (printable(path, key), problems)
+            (printable(path, key, EXCERPT), problems)
         })
         .collect()
 }
@@ -120,7 +122,7 @@ pub struct MalformedResponse {
     pub problem: String,
     /// The start of the body: at most 512 bytes and an ellipsis, with control characters replaced.
     pub excerpt: Option<String>,
-    /// Whether the connection was lost, or the time ran out, in the middle of the body.
+    /// Whether the body is incomplete because the connection was lost or the attempt timed out.
     pub cut: bool,
 }
 
@@ -129,14 +131,14 @@ impl MalformedResponse {
         let problem = match &response.cut {
             Some(cut) => cut.to_string(),
             None if response.body.is_empty() => "the body is empty".to_owned(),
-            None => printable(problem, key),
+            None => printable(problem, key, EXCERPT),
         };
         Self {
             status: response.status.as_u16(),
             request_id: request_id(&response.headers, key),
             problem,
             excerpt: (!response.body.is_empty())
-                .then(|| printable(&String::from_utf8_lossy(&response.body), key)),
+                .then(|| printable(&String::from_utf8_lossy(&response.body), key, EXCERPT)),
             cut: matches!(response.cut, Some(BodyError::Disconnected(_) | BodyError::TimedOut)),
         }
     }
@@ -162,22 +164,5 @@ fn request_id(headers: &HeaderMap, key: &AccessKey) -> Option<String> {
     let value = ["x-request-id", "request-id", "bird-request-id", "x-amzn-trace-id"]
         .iter()
         .find_map(|name| headers.get(*name))?;
-    Some(printable(&String::from_utf8_lossy(value.as_bytes()), key))
-}
-
-/// Returns the start of a text from the network: bounded, on one line, and without the access key, which a
-/// server or proxy may send back.
-fn printable(text: &str, key: &AccessKey) -> String {
-    // The text is redacted first, because a key across the end of the excerpt would not be found after it.
-    let text = key.redact(text);
-    let mut end = text.len().min(EXCERPT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let mut printable: String =
-        text[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if end < text.len() {
-        printable.push('…');
-    }
-    printable.trim().to_owned()
+    Some(printable(&String::from_utf8_lossy(value.as_bytes()), key, EXCERPT))
 }

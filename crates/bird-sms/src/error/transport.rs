@@ -3,7 +3,7 @@ use std::fmt;
 
 use bird_api::ExchangeError;
 
-/// Why there is no response.
+/// The error of an attempt without a response.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TransportError {
@@ -29,12 +29,12 @@ pub enum TransportErrorKind {
     Disconnected,
     /// The rate limiter of the workspace had no permit left before the deadline. Nothing was sent.
     RateLimited,
-    /// The `reqwest::Client` that was handed in followed a redirect, with the access key. Never retried.
+    /// The caller's `reqwest::Client` followed a redirect, and sent the access key with it. Never retried.
     Redirected,
 }
 
 impl TransportErrorKind {
-    /// Returns whether the next attempt would end in the same way.
+    /// Returns whether every later attempt would fail in the same way.
     pub(crate) fn is_final(self) -> bool {
         matches!(
             self,
@@ -52,13 +52,13 @@ impl TransportError {
         Self { kind: TransportErrorKind::RateLimited, source: None }
     }
 
-    /// Returns what kind of failure this is.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> TransportErrorKind {
         self.kind
     }
 
-    /// Returns whether the request may have reached the server. `false` is certain.
+    /// Returns whether the request may have reached the server. `false` means that it certainly did not.
     #[must_use]
     pub fn may_have_been_sent(&self) -> bool {
         self.source.as_ref().is_some_and(ExchangeError::may_have_been_sent)
@@ -67,16 +67,16 @@ impl TransportError {
     pub(super) fn help(&self) -> &'static str {
         match self.kind {
             TransportErrorKind::NoTrustedRoots => {
-                "Install the CA certificates of the platform, or name a file of them in SSL_CERT_FILE."
+                "Install the CA certificates of the platform, or set SSL_CERT_FILE to a file of CA certificates."
             }
             TransportErrorKind::Certificate => {
-                "Check the API URL. A proxy that inspects TLS needs its own CA certificate to be trusted."
+                "Check the API URL. If a proxy inspects TLS, trust its CA certificate."
             }
             TransportErrorKind::ProxyAuthentication => {
                 "Put the user name and the password into the URL of the proxy, as in http://user:password@host:port."
             }
             TransportErrorKind::RateLimited => {
-                "The workspace has no request left before the deadline. Try again later, or with a longer timeout."
+                "Try again later, or with a longer timeout: the rate limit is used up until after the deadline."
             }
             _ => "It is safe to try again.",
         }
@@ -102,7 +102,7 @@ impl fmt::Display for TransportError {
 }
 
 impl StdError for TransportError {
-    /// Returns the root cause: the errors before it say no more than "client error".
+    /// Returns the root cause. The errors in between only say "client error" and the like.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         let mut cause = self.source.as_ref()?.source()?;
         while let Some(next) = cause.source() {

@@ -1,22 +1,31 @@
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::redact::Forms;
 use crate::ConfigurationError;
 
-/// An access key of Bird. It is never shown, and wiped from memory when it is dropped; a
+/// An access key of Bird. No output has it, and the last clone wipes it from memory when it is dropped. A
 /// [`Client`](crate::Client) keeps another copy in the header that it sends.
 #[derive(Clone)]
-pub struct AccessKey(SecretString);
+pub struct AccessKey(pub(super) Arc<Shared>);
+
+/// What the clones of a key share.
+pub(super) struct Shared {
+    pub(super) key: SecretString,
+    /// What a text is compared with, made when the first text is.
+    pub(super) forms: OnceLock<Forms>,
+}
 
 impl AccessKey {
-    /// Takes a key as the dashboard shows it.
+    /// Makes an access key from the text that the dashboard shows.
     ///
     /// # Errors
     ///
-    /// When it cannot be sent in a header: it is empty, or has a line break, a space or another
-    /// character that is not visible ASCII. The error does not show it.
+    /// Fails if the text cannot be sent in a header: it is empty, or has a line break, a space or another character that
+    /// is not visible ASCII. The error does not have the text.
     pub fn new(key: impl Into<String>) -> Result<Self, ConfigurationError> {
         let key = SecretString::from(key.into());
         let problem = match key.expose_secret() {
@@ -28,26 +37,26 @@ impl AccessKey {
             text if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 "contains a character that is not visible ASCII"
             }
-            _ => return Ok(Self(key)),
+            _ => return Ok(Self(Arc::new(Shared { key, forms: OnceLock::new() }))),
         };
         Err(ConfigurationError::AccessKey(problem))
     }
 
-    /// The value of the `Authorization` header.
+    /// Returns whether a text has the key verbatim. Cheap, unlike [`reveals`](Self::reveals).
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        text.contains(self.0.key.expose_secret())
+    }
+
+    /// Returns the value of the `Authorization` header.
     pub(crate) fn authorization(&self) -> Result<HeaderValue, ConfigurationError> {
-        let mut value = HeaderValue::try_from(format!("AccessKey {}", self.0.expose_secret()))
+        let mut value = HeaderValue::try_from(format!("AccessKey {}", self.0.key.expose_secret()))
             .map_err(|_| ConfigurationError::AccessKey("cannot be sent in a header"))?;
         value.set_sensitive(true);
         Ok(value)
     }
-
-    /// The text without the key, should it occur in it.
-    pub(crate) fn redact(&self, text: &str) -> String {
-        text.replace(self.0.expose_secret(), "[redacted]")
-    }
 }
 
-/// Shows no part of the key.
+/// Prints no part of the key.
 impl fmt::Debug for AccessKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AccessKey([redacted])")

@@ -2,10 +2,11 @@ use std::fmt;
 
 use bird_api::types::{self, Capabilities};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::decode::decode;
 use super::open_enum::open_enum;
-use crate::{ChannelId, ConnectorId, PhoneNumberId, WorkspaceId};
+use crate::{AccessKey, ChannelId, ConnectorId, PhoneNumberId, WorkspaceId};
 
 /// A connector as Bird returns it.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,11 +26,11 @@ pub struct Connector {
     pub channel_id: Option<ChannelId>,
     /// The platform of the channel.
     pub platform: Option<String>,
-    /// The phone number.
+    /// The phone number that the connector sends from and receives at.
     pub number: Option<Number>,
     /// The phone number id that the connector was created with.
     pub phone_number_id: Option<PhoneNumberId>,
-    /// The template that the connector was made from, such as `sms-messagebird:1`.
+    /// The template that the connector was created from, such as `sms-messagebird:1`.
     pub template_ref: Option<String>,
     /// When the connector was created.
     pub created_at: Timestamp,
@@ -39,32 +40,34 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Returns the JSON object as Bird sent it, with the fields that this version does not know.
+    /// Returns the JSON object as Bird sent it, including the fields that this version does not know.
     #[must_use]
     pub fn json(&self) -> &str {
         &self.json.0
     }
 
-    pub(crate) fn decode(body: &[u8]) -> Result<Self, String> {
+    /// Decodes a body. Text that reveals the access key is redacted in every field and in [`json`](Self::json).
+    pub(crate) fn decode(body: &[u8], key: &AccessKey) -> Result<Self, String> {
         let connector: types::Connector = decode(body)?;
         if connector.id.is_nil() {
-            return Err("`id`: the nil UUID is no id".to_owned());
+            return Err("`id`: the nil UUID is not an id".to_owned());
         }
-        let json = String::from_utf8_lossy(body).trim().to_owned();
+        let text = |text: String| key.redact(&text).into_owned();
+        let json = redact_json(String::from_utf8_lossy(body).trim(), key);
         let channel = connector.channel.unwrap_or_default();
         Ok(Self {
             id: connector.id.into(),
             workspace_id: connector.workspace_id.map(Into::into),
-            name: connector.name,
-            description: connector.description,
-            region: connector.region,
+            name: text(connector.name),
+            description: connector.description.map(text),
+            region: connector.region.map(text),
             channel_id: channel.channel_id.filter(|id| !id.is_nil()).map(Into::into),
-            platform: channel.platform,
-            number: connector.number.map(Into::into),
+            platform: channel.platform.map(text),
+            number: connector.number.map(|number| Number::new(number, text)),
             phone_number_id: connector
                 .arguments
                 .and_then(|arguments| arguments.get("phoneNumberId")?.as_str()?.parse().ok()),
-            template_ref: connector.connector_template_ref,
+            template_ref: connector.connector_template_ref.map(text),
             created_at: connector.created_at,
             updated_at: connector.updated_at,
             json: Json(json),
@@ -72,10 +75,37 @@ impl Connector {
     }
 }
 
+/// Redacts each text of the JSON that reveals the key. JSON without such a text is returned unchanged.
+fn redact_json(json: &str, key: &AccessKey) -> String {
+    fn redact(value: &mut Value, key: &AccessKey) -> bool {
+        match value {
+            Value::String(text) if key.reveals(text) => {
+                *text = key.redact(text).into_owned();
+                true
+            }
+            Value::Array(values) => {
+                values.iter_mut().fold(false, |redacted, value| redact(value, key) | redacted)
+            }
+            Value::Object(fields) => {
+                let revealing = |name: &&String| key.reveals(name);
+                let names: Vec<_> = fields.keys().filter(revealing).cloned().collect();
+                for name in &names {
+                    fields.remove(name);
+                }
+                let values = fields.values_mut();
+                values.fold(!names.is_empty(), |redacted, value| redact(value, key) | redacted)
+            }
+            _ => false,
+        }
+    }
+    let mut value = serde_json::from_str(json).unwrap_or_default();
+    if redact(&mut value, key) { value.to_string() } else { json.to_owned() }
+}
+
 #[derive(Clone, PartialEq)]
 struct Json(String);
 
-/// Prints the length alone: the other fields of a connector show the rest.
+/// Prints only the length, because the other fields of a connector show the content.
 impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({} bytes)", self.0.len())
@@ -94,7 +124,7 @@ pub struct Number {
     pub number_type: Option<NumberType>,
     /// The type of the endpoint behind the number.
     pub endpoint_type: Option<EndpointType>,
-    /// What the number can do, such as `sms-outbound`.
+    /// The capabilities of the number, such as `sms-outbound`.
     pub capabilities: Vec<String>,
 }
 
@@ -122,19 +152,20 @@ open_enum! {
     }
 }
 
-impl From<types::NumberConfig> for Number {
-    fn from(number: types::NumberConfig) -> Self {
+impl Number {
+    fn new(number: types::NumberConfig, text: impl Fn(String) -> String) -> Self {
+        let capabilities = number.capabilities.map(capabilities).unwrap_or_default();
         Self {
-            phone_number: number.phone_number,
-            country: number.country,
-            number_type: number.number_type.map(|value| value.as_str().into()),
-            endpoint_type: number.endpoint_type.map(|value| value.as_str().into()),
-            capabilities: number.capabilities.map(capabilities).unwrap_or_default(),
+            phone_number: number.phone_number.map(&text),
+            country: number.country.map(&text),
+            number_type: number.number_type.map(|value| (*text(value.to_string())).into()),
+            endpoint_type: number.endpoint_type.map(|value| (*text(value.to_string())).into()),
+            capabilities: capabilities.into_iter().map(&text).collect(),
         }
     }
 }
 
-/// Reads the two forms on the wire: a list, or one string with commas.
+/// Reads both forms that the API uses: a list, and one string with commas.
 fn capabilities(capabilities: Capabilities) -> Vec<String> {
     match capabilities {
         Capabilities::Joined(joined) => joined

@@ -1,8 +1,8 @@
 use crate::ConnectorId;
 
-/// What is known of a connector after a call: the one answer to "what exists now?".
+/// What is known about a connector after a call.
 ///
-/// Exit codes, journal entries and summaries are derived from this value; nothing reads it off a status code again.
+/// Exit codes, journal entries and summaries are derived from this value alone, and not from a status code.
 ///
 /// ```
 /// use bird_sms::ConnectorState;
@@ -19,7 +19,7 @@ pub enum ConnectorState {
     NotCreated,
     /// The request was sent and its outcome is not known. A second request may create a second connector.
     Unknown,
-    /// A connector exists, and no response said which id it has.
+    /// A connector exists, and no response contained its id.
     ExistsIdUnknown,
     /// The connector with this id exists.
     Exists(ConnectorId),
@@ -32,7 +32,7 @@ impl ConnectorState {
         self != Self::NotCreated
     }
 
-    /// Returns the id of the connector, where it is known.
+    /// Returns the id of the connector, if it is known.
     #[must_use]
     pub fn connector_id(self) -> Option<ConnectorId> {
         match self {

@@ -6,9 +6,9 @@ use uuid::Uuid;
 use super::decode::decode;
 use crate::{ChannelId, Connector, ConnectorId, WorkspaceId};
 
-/// A decoding of a connector.
+/// A type that a connector is decoded as.
 pub(crate) trait DecodeConnector {
-    /// Returns which connector of which workspace this is.
+    /// Returns the id of the connector, and that of its workspace if the response contained it.
     fn ids(&self) -> (ConnectorId, Option<WorkspaceId>);
 }
 
@@ -24,7 +24,7 @@ impl DecodeConnector for ConnectorStatus {
     }
 }
 
-/// The minimal decoding of a connector: what a wait needs, so that a field that it does not need cannot fail it.
+/// The fields of a connector that a wait needs. No other field can fail the decoding.
 #[derive(Debug, PartialEq)]
 pub(crate) struct ConnectorStatus {
     pub(crate) id: ConnectorId,
@@ -33,7 +33,7 @@ pub(crate) struct ConnectorStatus {
 }
 
 impl ConnectorStatus {
-    /// Decodes a body, or says what is wrong with which field.
+    /// Decodes a body, or returns the problem with the path of the field.
     pub(crate) fn decode(body: &[u8]) -> Result<Self, String> {
         #[derive(serde::Deserialize)]
         struct Connector {
@@ -48,7 +48,7 @@ impl ConnectorStatus {
             #[serde(rename = "channelId", default, deserialize_with = "uuid_or_empty")]
             channel_id: Option<Uuid>,
         }
-        /// A `Cow` borrows only where the attribute says so.
+        /// A string that borrows from the body if it can. Without the attribute, serde never borrows a `Cow`.
         #[derive(serde::Deserialize)]
         struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
         fn uuid_or_empty<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Uuid>, D::Error> {
@@ -62,7 +62,7 @@ impl ConnectorStatus {
         fn not_nil<'de, D: Deserializer<'de>>(source: D) -> Result<Uuid, D::Error> {
             let id = Uuid::deserialize(source)?;
             if id.is_nil() {
-                Err(serde::de::Error::custom("the nil UUID is no id"))
+                Err(serde::de::Error::custom("the nil UUID is not an id"))
             } else {
                 Ok(id)
             }
@@ -90,6 +90,7 @@ mod tests {
     // Fault 25.
     #[test]
     fn a_channel_without_an_id_is_pending() {
+        let key = crate::AccessKey::new("top-secret-key").unwrap();
         for channel in [
             "",
             r#","channel":null"#,
@@ -103,7 +104,7 @@ mod tests {
                 r#"{{"id":"ID","name":"n","createdAt":"2025-01-21T01:43:10.940Z"{channel}}}"#
             );
             assert_eq!(status(&json).unwrap().channel_id, None, "{json}");
-            let connector = Connector::decode(json.replace("ID", ID).as_bytes());
+            let connector = Connector::decode(json.replace("ID", ID).as_bytes(), &key);
             assert_eq!(connector.unwrap().channel_id, None, "{json}");
         }
         let ready = status(r#"{"id":"ID","channel":{"channelId":"ID"}}"#).unwrap();

@@ -1,4 +1,4 @@
-//! JSON decoding that names the field which is wrong, and that salvages an id from the rest.
+//! JSON decoding with the path of the malformed field, and with an attempt to find the id in any body.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use crate::ConnectorId;
 
-/// Decodes a body, or says what is wrong at which path.
+/// Decodes a body, or returns the problem with the path of the field.
 pub(super) fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, String> {
-    // UTF-8 is checked once for the whole text, where a slice would be checked string by string. Tracking
-    // the path costs more still, and is done only for an error.
+    // UTF-8 is checked once for the whole text, while a slice would be checked string by string. Tracking the path is
+    // even slower, and is done only after an error.
     let text = str::from_utf8(body).ok();
     text.and_then(|text| serde_json::from_str(text).ok()).map_or_else(|| decode_with_path(body), Ok)
 }
@@ -30,11 +30,11 @@ fn decode_with_path<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Stri
     Ok(value)
 }
 
-/// Returns the id of the connector that a body is about, even when the rest is cut off or malformed, or when the
-/// connector is nested in another object. `None` when there is none, or more than one to choose from.
+/// Returns the id of the connector in a body, even if the rest is truncated or malformed, or if the connector is nested
+/// in another object. Returns `None` if the body has no id, or more than one candidate.
 pub(crate) fn salvage_id(body: &[u8]) -> Option<ConnectorId> {
     let mut found = Found::default();
-    // An error after the id does not matter: the body may be cut off there.
+    // An error after the id does not matter, because the body may be truncated there.
     let _ = serde_json::Deserializer::from_slice(body).deserialize_any(Salvage::top(&mut found));
     match (&found.top[..], &found.nested[..]) {
         ([id], _) | ([], [id]) if !id.is_nil() => Some((*id).into()),
@@ -42,11 +42,11 @@ pub(crate) fn salvage_id(body: &[u8]) -> Option<ConnectorId> {
     }
 }
 
-/// The different ids that were found.
+/// The distinct ids of a body.
 #[derive(Default)]
 struct Found {
     top: Vec<Uuid>,
-    /// Those of objects inside the top one that look like a connector.
+    /// The ids of nested objects that have another field of a connector.
     nested: Vec<Uuid>,
 }
 
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_id_is_salvaged_from_a_body_that_is_cut_off_or_malformed() {
+    fn the_id_is_salvaged_from_a_truncated_or_malformed_body() {
         let id = Some(ID.parse().unwrap());
         assert_eq!(salvaged(r#"{"id":"ID","name":"te"#), id);
         assert_eq!(salvaged(r#"{"name":"a","arguments":{"id":"x"},"id":"ID","channel":7}"#), id);
@@ -156,7 +156,7 @@ mod tests {
 
     // Fault 37.
     #[test]
-    fn a_nested_id_is_salvaged_when_one_object_alone_looks_like_a_connector() {
+    fn a_nested_id_is_salvaged_when_exactly_one_object_has_fields_of_a_connector() {
         let id = Some(ID.parse().unwrap());
         assert_eq!(salvaged(r#"{"data":{"id":"ID","name":"n","createdAt":"now"}}"#), id);
         assert_eq!(salvaged(r#"{"ok":true,"n":[1],"connector":{"channel":null,"id":"ID"}}"#), id);
@@ -169,14 +169,14 @@ mod tests {
 
     // Fault 56.
     #[test]
-    fn two_different_ids_in_one_object_are_none() {
+    fn two_different_ids_in_one_object_are_ambiguous() {
         assert_eq!(salvaged(r#"{"id":"ID","id":"OTHER"}"#), None);
         assert_eq!(salvaged(r#"{"data":{"id":"ID","id":"OTHER","channel":null}}"#), None);
     }
 
     // Fault 47.
     #[test]
-    fn the_nil_uuid_is_no_id() {
+    fn the_nil_uuid_is_not_an_id() {
         assert_eq!(salvaged(r#"{"id":"00000000-0000-0000-0000-000000000000"}"#), None);
     }
 }

@@ -1,11 +1,11 @@
-//! The ids of an install, each a type of its own so that they cannot be swapped.
+//! The ids of an install. Each has its own type, so that two ids cannot be swapped.
 
 use std::fmt;
 use std::str::FromStr;
 
 use uuid::Uuid;
 
-/// Why a text is not an id. It never shows the text, which may be a key pasted in the wrong place.
+/// The error of parsing an id. The message does not contain the text, which may be an access key pasted by mistake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {what} {problem}")]
 pub struct ParseIdError {
@@ -23,7 +23,7 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// The id as a UUID.
+            /// Returns the id as a UUID.
             #[must_use]
             pub const fn as_uuid(&self) -> &Uuid {
                 &self.0
@@ -55,7 +55,7 @@ macro_rules! id {
 }
 
 id!(
-    /// The id of a workspace: a UUID. Neither the `ws_…` identifier nor the dashboard's URL is one.
+    /// The id of a workspace: a UUID, and neither the `ws_…` identifier nor the URL of the dashboard.
     WorkspaceId,
     "workspace id"
 );
@@ -65,7 +65,7 @@ id!(
     "connector id"
 );
 id!(
-    /// The id of an SMS channel: what an install is for.
+    /// The id of an SMS channel: the result of an install.
     ChannelId,
     "channel id"
 );
@@ -80,25 +80,24 @@ id!(
     "use case id"
 );
 
-/// What people call a workspace's id.
 const WORKSPACE: &str = "workspace id";
 
 fn parse(text: &str, workspace: bool) -> Result<Uuid, &'static str> {
-    /// The length of a UUID with hyphens. Other spellings are not what the vendor shows.
+    /// The length of a UUID with hyphens, which is the only form that the vendor uses.
     const HYPHENATED: usize = 36;
 
     if text.is_empty() {
         return Err("is empty; it must be a UUID such as 2cffb55c-120e-91a8-8f10-ed9d1b412d29");
     }
     if text.contains("://") || text.contains("bird.com") {
-        return Err("is a URL; paste only the UUID that stands in it");
+        return Err("is a URL; give only the UUID that it contains");
     }
     if text.starts_with("ws_") {
         if !workspace {
-            return Err("is the `ws_…` identifier of a workspace; it must be a UUID of its own");
+            return Err("is the `ws_…` identifier of a workspace; it must be a UUID");
         }
         return Err(
-            "starts with `ws_`, which is not the id that the API knows; paste the workspace's UUID, \
+            "starts with `ws_`, which the API does not accept; give the workspace's UUID, \
              which the dashboard shows in its address after /workspaces/",
         );
     }
@@ -113,13 +112,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_uuid_is_an_id_and_prints_back() {
+    fn a_uuid_is_parsed_and_printed_unchanged() {
         let text = "2cffb55c-120e-91a8-8f10-ed9d1b412d29";
         assert_eq!(text.parse::<WorkspaceId>().unwrap().to_string(), text);
     }
 
     #[test]
-    fn what_people_paste_instead_gets_advice() {
+    fn the_error_for_a_url_or_a_ws_identifier_has_advice() {
         let problem = |text: &str| text.parse::<WorkspaceId>().unwrap_err().to_string();
         assert!(problem("ws_123").contains("UUID, which the dashboard shows"));
         assert!(problem("https://app.bird.com/workspaces/x").contains("is a URL"));
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_change_the_path_is_no_id_and_is_not_shown() {
+    fn text_that_could_change_the_path_is_refused_and_not_shown() {
         for text in [
             "..",
             "a/b",

@@ -1,4 +1,4 @@
-//! The data of an install: ids, requests, connectors and what is known of them. Nothing here sends or waits.
+//! The data of an install: ids, requests, connectors and their states. No function here does I/O.
 
 mod access_key;
 mod channel;
@@ -8,6 +8,7 @@ mod connector_status;
 mod decode;
 mod id;
 mod open_enum;
+pub(crate) mod redact;
 mod request;
 mod warning;
 
@@ -18,6 +19,8 @@ pub use connector_state::ConnectorState;
 pub(crate) use connector_status::{ConnectorStatus, DecodeConnector};
 pub(crate) use decode::salvage_id;
 pub use id::{ChannelId, ConnectorId, ParseIdError, PhoneNumberId, UseCaseId, WorkspaceId};
+pub use redact::escape_controls;
+pub(crate) use redact::printable;
 pub(crate) use request::SMS_TEMPLATE;
 pub use request::{ChannelMessageType, SmsConnectorRequest};
 pub use warning::Warning;

@@ -1,5 +1,5 @@
-/// A string of which some values are known. Others keep their text, so that a value that the vendor
-/// adds tomorrow neither fails a decode nor gets lost.
+/// Defines an enum of known strings. Any other string is kept in the variant `Unknown`, so that a value that the vendor
+/// adds later neither fails the decoding nor is lost.
 macro_rules! open_enum {
     ($(#[$doc:meta])* pub enum $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $wire:literal,)+ }) => {
         $(#[$doc])*
@@ -7,12 +7,12 @@ macro_rules! open_enum {
         #[non_exhaustive]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)+
-            /// A value that this version does not know, as it goes over the wire.
+            /// A value that this version does not know, as the API spells it.
             Unknown(String),
         }
 
         impl $name {
-            /// The value as it goes over the wire.
+            /// Returns the value as the API spells it.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {

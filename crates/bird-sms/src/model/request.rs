@@ -1,21 +1,21 @@
 use bird_api::types::{CreateConnectorReq, SmsArguments};
 
 use super::open_enum::open_enum;
-use crate::{ConfigurationError, PhoneNumberId, UseCaseId};
+use crate::{AccessKey, ConfigurationError, PhoneNumberId, UseCaseId};
 
-/// The template that SMS connectors are made from.
+/// The connector template of SMS connectors.
 pub(crate) const SMS_TEMPLATE: &str = "sms-messagebird:1";
 
 open_enum! {
-    /// The kind of traffic of a channel. The vendor does not publish the list of values; any text can be
-    /// given as `ChannelMessageType::from("…")`.
+    /// The type of the messages of a channel. The vendor does not publish the list of values; any text can be given as
+    /// `ChannelMessageType::from("…")`.
     pub enum ChannelMessageType {
         /// `promotional`: marketing.
         Promotional = "promotional",
     }
 }
 
-/// What to install: an SMS connector for a phone number.
+/// The request for an SMS connector of a phone number.
 ///
 /// ```
 /// use bird_sms::{ChannelMessageType, SmsConnectorRequest};
@@ -38,7 +38,7 @@ pub struct SmsConnectorRequest {
 }
 
 impl SmsConnectorRequest {
-    /// A connector of this name for this phone number.
+    /// Creates a request for a connector with this name, for this phone number.
     pub fn new(name: impl Into<String>, phone_number_id: PhoneNumberId) -> Self {
         Self {
             name: name.into(),
@@ -49,57 +49,66 @@ impl SmsConnectorRequest {
         }
     }
 
-    /// The use case of the number. US 10DLC and North American toll-free numbers require it, and newer
-    /// copies of the vendor's page expect it for every sender.
+    /// Sets the use case of the number. US 10DLC and North American toll-free numbers require a use case, and newer
+    /// versions of the vendor's documentation expect a use case for every sender.
     pub fn use_case_id(mut self, use_case_id: UseCaseId) -> Self {
         self.use_case_id = Some(use_case_id);
         self
     }
 
-    /// The kind of traffic.
+    /// Sets the type of the messages. Default: none is sent.
     pub fn channel_message_type(mut self, channel_message_type: ChannelMessageType) -> Self {
         self.channel_message_type = Some(channel_message_type);
         self
     }
 
-    /// Whether an incoming message opens a conversation in the inbox. The vendor decides when it is
-    /// not said.
+    /// Sets whether an incoming message opens a conversation in the inbox. Default: the vendor's.
     pub fn conversational(mut self, conversational: bool) -> Self {
         self.conversational = Some(conversational);
         self
     }
 
-    /// The name of the connector to be.
+    /// Returns the name of the connector.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The phone number to install.
+    /// Returns the id of the phone number to install.
     #[must_use]
     pub fn phone_number_id(&self) -> PhoneNumberId {
         self.phone_number_id
     }
 
-    /// Whether it can be sent. Creating and installing check that themselves, before anything is sent.
+    /// Checks that the request can be sent. A creation and an install do the same before they send anything.
     ///
     /// # Errors
     ///
-    /// When the name, or a message type that is given, is empty.
+    /// Fails if the name is empty, or if a message type is set and empty.
     pub fn check(&self) -> Result<(), ConfigurationError> {
-        self.body().map(drop)
+        self.body(None).map(drop)
     }
 
-    /// The body of the POST, or why nothing can be sent.
-    pub(crate) fn body(&self) -> Result<CreateConnectorReq, ConfigurationError> {
+    /// Returns the body of the POST, or why it cannot be sent. A name that contains the access key is refused, because
+    /// names are printed and logged.
+    pub(crate) fn body(
+        &self,
+        key: Option<&AccessKey>,
+    ) -> Result<CreateConnectorReq, ConfigurationError> {
         if self.name.trim().is_empty() {
             return Err(ConfigurationError::EmptyName);
+        }
+        if key.is_some_and(|key| key.is_in(&self.name)) {
+            return Err(ConfigurationError::AccessKeyIn("name"));
         }
         let mut arguments = SmsArguments::new(*self.phone_number_id.as_uuid());
         arguments.use_case_id = self.use_case_id.map(|id| *id.as_uuid());
         if let Some(kind) = &self.channel_message_type {
             if kind.as_str().trim().is_empty() {
                 return Err(ConfigurationError::EmptyChannelMessageType);
+            }
+            if key.is_some_and(|key| key.is_in(kind.as_str())) {
+                return Err(ConfigurationError::AccessKeyIn("channel message type"));
             }
             arguments.channel_message_type = Some(kind.to_string());
         }
@@ -121,12 +130,12 @@ mod tests {
     const NUMBER: &str = "2cffb55c-120e-91a8-8f10-ed9d1b412d29";
 
     #[test]
-    fn the_body_is_the_one_of_the_page() {
+    fn the_body_is_that_of_the_vendors_documentation() {
         let request = SmsConnectorRequest::new("My SMS channel", NUMBER.parse().unwrap())
             .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse().unwrap())
             .conversational(true);
         assert_eq!(
-            serde_json::to_value(request.body().unwrap()).unwrap(),
+            serde_json::to_value(request.body(None).unwrap()).unwrap(),
             serde_json::json!({
                 "connectorTemplateRef": "sms-messagebird:1",
                 "name": "My SMS channel",
@@ -140,9 +149,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_said_is_not_sent() {
+    fn a_field_that_is_not_set_is_not_sent() {
         let request = SmsConnectorRequest::new("n", NUMBER.parse().unwrap());
-        let body = serde_json::to_value(request.body().unwrap()).unwrap();
+        let body = serde_json::to_value(request.body(None).unwrap()).unwrap();
         assert!(body.get("channelConversationalStatusEnabled").is_none());
         assert_eq!(body["arguments"].as_object().unwrap().len(), 1);
     }
@@ -150,9 +159,9 @@ mod tests {
     #[test]
     fn an_empty_name_or_message_type_is_refused() {
         let number = NUMBER.parse().unwrap();
-        let blank = SmsConnectorRequest::new(" ", number).body();
+        let blank = SmsConnectorRequest::new(" ", number).body(None);
         assert!(matches!(blank, Err(ConfigurationError::EmptyName)));
         let request = SmsConnectorRequest::new("n", number).channel_message_type("".into());
-        assert!(matches!(request.body(), Err(ConfigurationError::EmptyChannelMessageType)));
+        assert!(matches!(request.body(None), Err(ConfigurationError::EmptyChannelMessageType)));
     }
 }

@@ -2,22 +2,22 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a success leaves open. Serializes as a JSON object with the field `kind`.
+/// A warning that comes with a success. Serializes as a JSON object with the field `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Warning {
     /// An earlier attempt may have created another connector for the same phone number.
     PossibleDuplicate {
-        /// The HTTP status of the response to the earlier attempt. `None` when there was no response, as in an
-        /// earlier run that was killed.
+        /// The HTTP status of the response to the earlier attempt. `None` if no response is known, for example
+        /// after an earlier run that was killed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
     },
 }
 
 impl Warning {
-    /// Returns the kind, as it is serialized.
+    /// Returns the kind as it is serialized.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -25,12 +25,12 @@ impl Warning {
         }
     }
 
-    /// Returns what to do, as one sentence for a person.
+    /// Returns what to do next, as one sentence.
     #[must_use]
     pub fn help(&self) -> &'static str {
         match self {
             Self::PossibleDuplicate { .. } => {
-                "Look in the Bird dashboard for a second connector of this phone number."
+                "Check the Bird dashboard for a second connector of this phone number."
             }
         }
     }

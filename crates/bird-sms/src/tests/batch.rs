@@ -1,4 +1,4 @@
-//! Batches: what is on record when, and what a stop leaves.
+//! Batches: the order of journal entries and requests, and the outcomes after a shutdown.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ fn requests(count: u128) -> impl Stream<Item = SmsConnectorRequest> + Send {
     stream::iter((1..=count).map(|n| SmsConnectorRequest::new("n", number(n))))
 }
 
-/// Keeps each step in words, with the POSTs and GETs that the peer had seen by then.
+/// A journal of the name of each step, and the number of POSTs and GETs that the peer had received by then.
 struct Steps {
     peer: Arc<Peer>,
     seen: Mutex<Vec<(&'static str, usize, usize)>>,
@@ -48,7 +48,7 @@ impl Journal for Steps {
             _ => "failed",
         };
         Box::pin(async move {
-            // A record takes its time; what depends on it waits.
+            // The entry takes a while to write, and the next step waits for it.
             tokio::task::yield_now().await;
             self.seen.lock().unwrap().push((name, self.peer.posts(), self.peer.gets()));
             if name == self.fails_at { Err(io::Error::other("disk full")) } else { Ok(()) }
@@ -56,7 +56,7 @@ impl Journal for Steps {
     }
 }
 
-async fn one(
+async fn install_one(
     script: impl IntoIterator<Item = Reply>,
     fails_at: &'static str,
 ) -> (Outcome, Arc<Steps>) {
@@ -73,24 +73,24 @@ type Outcome = Result<SmsChannel, Error>;
 
 // Fault 33.
 #[tokio::test]
-async fn each_step_is_on_record_before_the_next_is_taken() {
+async fn each_step_is_in_the_journal_before_the_next_is_taken() {
     let (result, steps) =
-        one([Reply::json(201, pending()), Reply::json(200, ready())], "nowhere").await;
+        install_one([Reply::json(201, pending()), Reply::json(200, ready())], "nowhere").await;
     assert_eq!(result.unwrap().id.to_string(), CHANNEL);
     assert_eq!(steps.seen(), [("intent", 0, 0), ("created", 1, 0), ("ready", 1, 1)]);
 }
 
 // Fault 33.
 #[tokio::test]
-async fn an_install_that_fails_is_on_record_too() {
-    let (result, steps) = one([Reply::Close], "nowhere").await;
+async fn an_install_that_fails_is_in_the_journal_too() {
+    let (result, steps) = install_one([Reply::Close], "nowhere").await;
     assert!(matches!(result, Err(Error::OutcomeUnknown(_))));
     assert_eq!(steps.seen(), [("intent", 0, 0), ("failed", 1, 0)]);
 }
 
 #[tokio::test]
-async fn without_a_record_of_the_intent_nothing_is_sent() {
-    let (result, steps) = one([], "intent").await;
+async fn nothing_is_sent_when_the_intent_cannot_be_written() {
+    let (result, steps) = install_one([], "intent").await;
     let error = result.unwrap_err();
     assert!(matches!(error, Error::Journal(_)) && !error.connector_may_exist(), "{error:?}");
     assert_eq!(steps.peer.posts(), 0);
@@ -98,10 +98,10 @@ async fn without_a_record_of_the_intent_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn a_connector_whose_creation_is_not_on_record_is_told_with_its_id() {
+async fn a_connector_that_the_journal_does_not_have_is_reported_with_its_id() {
     for fails_at in ["created", "ready"] {
         let script = [Reply::json(201, pending()), Reply::json(200, ready())];
-        let (result, _) = one(script, fails_at).await;
+        let (result, _) = install_one(script, fails_at).await;
         let error = result.unwrap_err();
         assert!(matches!(error, Error::Journal(_)) && error.connector_may_exist(), "{error:?}");
         assert_eq!(error.connector_id(), Some(connector_id()));
@@ -110,22 +110,22 @@ async fn a_connector_whose_creation_is_not_on_record_is_told_with_its_id() {
 }
 
 #[tokio::test]
-async fn a_doubt_that_is_not_on_record_stays_a_doubt() {
-    let (result, _) = one([Reply::Close], "failed").await;
+async fn an_unknown_outcome_that_the_journal_does_not_have_stays_unknown() {
+    let (result, _) = install_one([Reply::Close], "failed").await;
     let error = result.unwrap_err();
     assert!(matches!(error, Error::Journal(_)) && error.connector_may_exist(), "{error:?}");
     assert!(error.help().unwrap().contains("dashboard"), "{error}");
 }
 
 #[tokio::test]
-async fn what_an_install_ended_with_is_told_when_it_is_not_on_record() {
-    let refused = Reply::json(401, r#"{"code": "Unauthorized", "message": "who are you"}"#);
-    let (result, _) = one([refused], "failed").await;
+async fn the_result_of_an_install_is_reported_when_the_journal_does_not_have_it() {
+    let refused = Reply::json(401, r#"{"code": "Unauthorized", "message": "unknown key"}"#);
+    let (result, _) = install_one([refused], "failed").await;
     let error = result.unwrap_err();
     assert!(error.chain().contains("disk full") && error.chain().contains("HTTP 401"));
-    let Error::Journal(record) = error else { panic!("{error:?}") };
-    assert!(matches!(record.ended, Some(Err(Error::Refused(_)))), "{record:?}");
-    let (result, _) = one([Reply::json(201, ready())], "ready").await;
+    let Error::Journal(journal) = error else { panic!("{error:?}") };
+    assert!(matches!(journal.ended, Some(Err(Error::Refused(_)))), "{journal:?}");
+    let (result, _) = install_one([Reply::json(201, ready())], "ready").await;
     let error = result.unwrap_err();
     assert!(error.chain().contains(CHANNEL), "{error}");
 }
@@ -175,27 +175,27 @@ async fn requests_are_taken_only_as_installs_end() {
 }
 
 #[tokio::test]
-async fn a_stop_hears_out_what_was_sent_and_begins_nothing_more() {
-    let (stop, posted) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let told = Arc::clone(&posted);
+async fn a_shutdown_waits_for_requests_in_flight_and_starts_nothing_more() {
+    let (shutdown, posted) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let on_post = Arc::clone(&posted);
     let peer = Peer::with_handler(move |_| {
-        told.notify_one();
-        // Long after the stop.
+        on_post.notify_one();
+        // The response ends long after the shutdown.
         Reply::Drip(head_and_body(201, &[], &pending()), Duration::from_millis(1))
     });
     let peer = Arc::new(peer.await.unwrap());
     let steps = Steps::new(&peer, "nowhere");
-    let stopping = Arc::clone(&stop);
-    // Only the first turn comes at once.
+    let signal = Arc::clone(&shutdown);
+    // Only the first permit is available at once.
     let limits = RateLimits { posts_per_second: 1, ..Default::default() };
     let batch = workspace(hurried(&peer.base_url()).0.rate_limits(limits))
         .install_sms_channels(requests(100))
         .concurrency(1)
         .journal(Arc::clone(&steps))
-        .with_graceful_shutdown(async move { stopping.notified().await });
+        .with_graceful_shutdown(async move { signal.notified().await });
     let outcomes = async {
         posted.notified().await;
-        stop.notify_one();
+        shutdown.notify_one();
     };
     let (outcomes, ()) =
         futures_util::future::join(batch.start().collect::<Vec<_>>(), outcomes).await;
@@ -207,12 +207,12 @@ async fn a_stop_hears_out_what_was_sent_and_begins_nothing_more() {
 }
 
 #[tokio::test]
-async fn a_channel_that_is_there_is_not_lost_to_a_stop() {
+async fn a_channel_that_is_ready_is_not_lost_to_a_shutdown() {
     let posted = Arc::new(Notify::new());
-    let told = Arc::clone(&posted);
+    let on_post = Arc::clone(&posted);
     let peer = Peer::with_handler(move |_| {
-        told.notify_one();
-        // Long after the stop.
+        on_post.notify_one();
+        // The response ends long after the shutdown.
         Reply::Drip(head_and_body(201, &[], &ready()), Duration::from_millis(1))
     });
     let peer = peer.await.unwrap();
@@ -224,34 +224,34 @@ async fn a_channel_that_is_there_is_not_lost_to_a_stop() {
 }
 
 #[tokio::test]
-async fn a_stop_ends_the_wait_for_another_attempt_with_what_the_last_one_left() {
-    for (response, reason) in [(Reply::status(503), true), (Reply::status(429), false)] {
-        let (stop, posted) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let told = Arc::clone(&posted);
+async fn a_shutdown_ends_the_wait_for_another_attempt_with_the_error_of_the_last() {
+    for (response, may_exist) in [(Reply::status(503), true), (Reply::status(429), false)] {
+        let (shutdown, posted) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let on_post = Arc::clone(&posted);
         let peer = Peer::with_handler(move |_| {
-            told.notify_one();
+            on_post.notify_one();
             response.clone()
         });
         let peer = peer.await.unwrap();
-        let stopping = Arc::clone(&stop);
+        let signal = Arc::clone(&shutdown);
         let batch = patient(&peer)
             .install_sms_channels(requests(1))
-            .with_graceful_shutdown(async move { stopping.notified().await });
+            .with_graceful_shutdown(async move { signal.notified().await });
         let outcomes = async {
             posted.notified().await;
-            stop.notify_one();
+            shutdown.notify_one();
         };
         let (outcomes, ()) =
             futures_util::future::join(batch.start().collect::<Vec<_>>(), outcomes).await;
         let error = outcomes[0].result.as_ref().unwrap_err();
-        assert_eq!(error.connector_may_exist(), reason, "{error:?}");
+        assert_eq!(error.connector_may_exist(), may_exist, "{error:?}");
         assert!(!matches!(error, Error::Unreachable(_)), "{error:?}");
         assert_eq!(peer.posts(), 1);
     }
 }
 
 #[tokio::test]
-async fn installs_go_on_while_an_outcome_is_looked_at() {
+async fn installs_continue_while_an_outcome_is_processed() {
     let peer = Peer::with_handler(|request| match request.method.as_str() {
         "POST" => Reply::json(201, pending()),
         _ => Reply::json(200, ready()),
@@ -261,7 +261,7 @@ async fn installs_go_on_while_an_outcome_is_looked_at() {
     let workspace = workspace(hurried(&peer.base_url()).0.rate_limits(limits));
     let mut outcomes = workspace.install_sms_channels(requests(8)).start();
     outcomes.next().await.unwrap().result.unwrap();
-    // Nobody takes an outcome, and all end. A GET in between gets its turn.
+    // No outcome is taken, and all installs end. A GET in between gets a permit.
     workspace.connector(connector_id()).await.unwrap();
     while peer.gets() < 9 {
         tokio::task::yield_now().await;
@@ -273,12 +273,12 @@ async fn installs_go_on_while_an_outcome_is_looked_at() {
 }
 
 #[tokio::test]
-#[should_panic(expected = "the record panics")]
-async fn a_panic_of_the_record_is_not_swallowed() {
+#[should_panic(expected = "the journal panics")]
+async fn a_panic_of_the_journal_is_not_swallowed() {
     struct Panics;
     impl Journal for Panics {
         fn append<'a>(&'a self, _: &'a SmsConnectorRequest, _: JournalEntry) -> JournalFuture<'a> {
-            panic!("the record panics")
+            panic!("the journal panics")
         }
     }
     let peer = Peer::script([]).await.unwrap();
@@ -287,7 +287,7 @@ async fn a_panic_of_the_record_is_not_swallowed() {
 }
 
 #[tokio::test]
-async fn a_dropped_batch_leaves_the_intent_on_record() {
+async fn a_dropped_batch_leaves_the_intent_in_the_journal() {
     let peer = Arc::new(Peer::script([Reply::Silence]).await.unwrap());
     let steps = Steps::new(&peer, "nowhere");
     let batch = workspace(hurried(&peer.base_url()).0)
@@ -319,7 +319,7 @@ async fn a_batch_stops_when_the_access_key_is_refused() {
 
 // Fault 34.
 #[tokio::test]
-async fn a_batch_that_is_abandoned_says_what_was_sent_and_nothing_of_the_rest() {
+async fn an_abandoned_batch_reports_what_was_sent_and_nothing_else() {
     let peer = Peer::with_handler(|_| Reply::Silence).await.unwrap();
     let resumed =
         |n, state: RowState| BatchItem::resume(SmsConnectorRequest::new("n", number(n)), state);
@@ -354,10 +354,10 @@ async fn a_batch_that_is_abandoned_says_what_was_sent_and_nothing_of_the_rest() 
 // Fault 54.
 #[tokio::test]
 async fn a_pause_of_the_process_says_nothing_about_provisioning() {
-    /// A process that is stopped for three seconds in each sleep.
+    /// A process that is paused for three seconds in each sleep.
     #[derive(Debug)]
-    struct Stopped(Arc<Hurried>);
-    impl Runtime for Stopped {
+    struct Paused(Arc<Hurried>);
+    impl Runtime for Paused {
         fn now(&self) -> Instant {
             self.0.now()
         }
@@ -371,15 +371,15 @@ async fn a_pause_of_the_process_says_nothing_about_provisioning() {
             0.0
         }
     }
-    for stopped in [true, false] {
+    for paused in [true, false] {
         let script = [Reply::json(201, pending()), Reply::json(200, ready())];
         let peer = Peer::script(script).await.unwrap();
         let (builder, runtime) = hurried(&peer.base_url());
-        let builder = if stopped { builder.runtime(Arc::new(Stopped(runtime))) } else { builder };
+        let builder = if paused { builder.runtime(Arc::new(Paused(runtime))) } else { builder };
         let workspace = workspace(builder);
         let outcomes: Vec<_> = workspace.install_sms_channels(requests(1)).start().collect().await;
         assert!(outcomes[0].result.is_ok());
-        let learned = workspace.state().provisioning.expected();
-        assert_eq!(learned.is_none(), stopped, "{learned:?}");
+        let estimate = workspace.state().provisioning.expected();
+        assert_eq!(estimate.is_none(), paused, "{estimate:?}");
     }
 }

@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::*;
 use crate::{Backoff, Error, PhoneNumberId, PollPolicy, RateLimits, RetryPolicy};
 
-/// Installs a channel for each of `count` numbers at once, against a sandbox that fails at random, and
-/// holds what each was told against what the sandbox did.
-async fn installs_are_true_to_the_server(seed: u64, count: u128) -> Tally {
+/// Installs a channel for each of `count` numbers at once, against a sandbox that fails at random, and compares each
+/// result with the connectors of the sandbox.
+async fn check_installs(seed: u64, count: u128) -> Tally {
     let sandbox = Sandbox::builder()
         .provisioning_delay(Duration::from_millis(20))
         .get_limit(u32::MAX)
@@ -21,7 +21,7 @@ async fn installs_are_true_to_the_server(seed: u64, count: u128) -> Tally {
         .start()
         .await
         .unwrap();
-    // The sandbox goes by the real clock, so the client does too, in short steps.
+    // The sandbox uses the real clock, and so does the client, with short delays.
     let backoff = Backoff {
         initial: Duration::from_millis(2),
         multiplier: 2.0,
@@ -48,7 +48,7 @@ async fn installs_are_true_to_the_server(seed: u64, count: u128) -> Tally {
     assert_eq!(results.len() as u128, count);
     let stored = sandbox.connectors();
     let numbers: BTreeSet<_> = stored.iter().map(|connector| &connector.phone_number_id).collect();
-    assert_eq!(numbers.len(), stored.len(), "seed {seed}: something was created twice");
+    assert_eq!(numbers.len(), stored.len(), "seed {seed}: a connector was created twice");
     let mut tally = Tally::default();
     for (number, result) in results {
         let connector =
@@ -59,29 +59,29 @@ async fn installs_are_true_to_the_server(seed: u64, count: u128) -> Tally {
                 assert_eq!(channel.id, connector.channel_id.into(), "seed {seed}");
                 assert_eq!(channel.connector_id, connector.id.into(), "seed {seed}");
             }
-            (Ok(_), None) => panic!("seed {seed}: a channel from nowhere"),
+            (Ok(_), None) => panic!("seed {seed}: a channel without a connector"),
             (Err(error), Some(connector)) => {
-                assert!(error.connector_may_exist(), "seed {seed}: forgotten: {error:?}");
+                assert!(error.connector_may_exist(), "seed {seed}: a connector exists: {error:?}");
                 if let Some(id) = error.connector_id() {
                     assert_eq!(id, connector.id.into(), "seed {seed}");
                 }
             }
             (Err(error), None) => {
                 let certain = matches!(error, Error::NotReady(_) | Error::Read(_));
-                assert!(!certain, "seed {seed}: a connector from nowhere: {error:?}");
+                assert!(!certain, "seed {seed}: no connector exists: {error:?}");
             }
         }
     }
-    assert!(tally.ready > 0, "seed {seed}: nothing went well");
+    assert!(tally.ready > 0, "seed {seed}: no install succeeded");
     tally
 }
 
-/// How installs ended.
+/// The number of installs by outcome.
 #[derive(Debug, Default)]
 struct Tally {
     ready: usize,
     unknown: usize,
-    unreadable: usize,
+    id_unknown: usize,
     with_id: usize,
     nothing_created: usize,
 }
@@ -91,7 +91,7 @@ impl Tally {
         let counter = match result {
             Ok(_) => &mut self.ready,
             Err(Error::OutcomeUnknown(_)) => &mut self.unknown,
-            Err(Error::CreatedIdUnknown(_)) => &mut self.unreadable,
+            Err(Error::CreatedIdUnknown(_)) => &mut self.id_unknown,
             Err(error) if error.connector_id().is_some() => &mut self.with_id,
             Err(_) => &mut self.nothing_created,
         };
@@ -101,7 +101,7 @@ impl Tally {
     fn add(&mut self, other: &Self) {
         self.ready += other.ready;
         self.unknown += other.unknown;
-        self.unreadable += other.unreadable;
+        self.id_unknown += other.id_unknown;
         self.with_id += other.with_id;
         self.nothing_created += other.nothing_created;
     }
@@ -109,9 +109,9 @@ impl Tally {
 
 // Fault 31.
 #[tokio::test]
-async fn sixty_four_installs_at_once_with_faults_are_each_told_the_truth() {
+async fn sixty_four_concurrent_installs_with_faults_report_what_exists() {
     for seed in 0..4 {
-        installs_are_true_to_the_server(seed, 64).await;
+        check_installs(seed, 64).await;
     }
 }
 
@@ -121,14 +121,14 @@ async fn sixty_four_installs_at_once_with_faults_are_each_told_the_truth() {
 async fn soak_of_ten_thousand_installs() {
     let mut tally = Tally::default();
     for seed in 1000..1157 {
-        tally.add(&installs_are_true_to_the_server(seed, 64).await);
+        tally.add(&check_installs(seed, 64).await);
     }
     println!("{tally:?}");
 }
 
 // Fault 31.
 #[tokio::test]
-async fn one_that_fails_does_not_harm_the_others_and_connections_are_shared() {
+async fn an_install_that_fails_does_not_affect_others_and_connections_are_shared() {
     let bad = Uuid::from_u128(7);
     let peer = bird_test_peer::Peer::with_handler(move |request| {
         let body = String::from_utf8_lossy(&request.body);
@@ -151,6 +151,6 @@ async fn one_that_fails_does_not_harm_the_others_and_connections_are_shared() {
         let failed = installs.join_all().await.iter().filter(|result| result.is_err()).count();
         assert_eq!((failed, peer.posts()), (1, 64 * round));
     }
-    // Those that a round leaves are used by the next; the one that was closed is replaced.
+    // A round reuses the connections of the round before, and replaces the connection that was closed.
     assert!(peer.connections() <= 64 + 2 * 3, "{}", peer.connections());
 }

@@ -1,4 +1,4 @@
-//! The POST: what happens to it, and what is said of the connector.
+//! The POST: its failures, and what they mean for the connector.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub(super) async fn peer(script: impl IntoIterator<Item = Reply>) -> Peer {
     Peer::script(script).await.unwrap()
 }
 
-/// What a script makes of a creation, and how many POSTs it took.
+/// Returns the result of a creation against a script, and the number of POSTs.
 pub(super) async fn create(
     script: impl IntoIterator<Item = Reply>,
 ) -> (Result<PendingChannel, Error>, usize) {
@@ -24,7 +24,7 @@ pub(super) fn created() -> Reply {
     Reply::json(201, pending())
 }
 
-pub(super) fn doubt(error: &Error) -> UnknownReason {
+pub(super) fn reason(error: &Error) -> UnknownReason {
     assert!(error.connector_may_exist());
     match error {
         Error::OutcomeUnknown(unknown) => unknown.reason,
@@ -33,7 +33,7 @@ pub(super) fn doubt(error: &Error) -> UnknownReason {
 }
 
 #[tokio::test]
-async fn a_creation_tells_the_id_and_sends_what_the_page_shows() {
+async fn a_creation_returns_the_id_and_sends_the_documented_request() {
     let peer = peer([created()]).await;
     assert_eq!(create_at(&peer).await.unwrap().connector_id(), connector_id());
     let sent = &peer.requests()[0];
@@ -53,7 +53,7 @@ async fn a_creation_tells_the_id_and_sends_what_the_page_shows() {
 
 // Fault 1.
 #[tokio::test]
-async fn a_peer_that_refuses_connections_is_tried_until_the_deadline_and_nothing_was_created() {
+async fn refused_connections_are_retried_until_the_deadline_and_nothing_was_created() {
     let (builder, runtime) = hurried(&refused_url().await.unwrap());
     let error = workspace(builder).create_sms_connector(&request()).await.unwrap_err();
     let Error::Unreachable(unreachable) = &error else { panic!("{error:?}") };
@@ -67,7 +67,7 @@ async fn a_peer_that_refuses_connections_is_tried_until_the_deadline_and_nothing
 
 // Fault 1.
 #[tokio::test]
-async fn a_connection_that_does_not_come_about_in_time_was_never_sent() {
+async fn a_request_whose_connection_timed_out_was_never_sent() {
     // The queue of connections is full: the next one hangs.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -81,7 +81,7 @@ async fn a_connection_that_does_not_come_about_in_time_was_never_sent() {
             Err(_) => break,
         }
     }
-    // Whichever of the two timeouts ends it.
+    // Either timeout ends the attempt.
     for (connect, attempt) in [(30, 5000), (5000, 30)] {
         let (builder, _) = hurried(&format!("http://{address}"));
         let retry = RetryPolicy { max_attempts: 2, ..Default::default() };
@@ -97,23 +97,23 @@ async fn a_connection_that_does_not_come_about_in_time_was_never_sent() {
 
 // Fault 3.
 #[tokio::test]
-async fn a_reset_on_accept_is_unknown_or_tried_again_when_nothing_was_written() {
+async fn a_reset_on_accept_is_unknown_or_retried_when_nothing_was_written() {
     for _ in 0..20 {
         let (result, posts) = create([Reply::ResetOnAccept, created()]).await;
         match result {
             Ok(_) => assert_eq!(posts, 1),
-            Err(error) => assert_eq!((doubt(&error), posts), (UnknownReason::NoResponse, 0)),
+            Err(error) => assert_eq!((reason(&error), posts), (UnknownReason::NoResponse, 0)),
         }
     }
 }
 
 // Faults 4 and 5.
 #[tokio::test]
-async fn a_reset_or_an_end_instead_of_an_answer_is_unknown_and_never_sent_again() {
+async fn a_reset_or_an_end_instead_of_a_response_is_unknown_and_never_sent_again() {
     for broken in [Reply::Reset, Reply::Close, Reply::BytesThenClose(b"HTTP/1.1 2".to_vec())] {
         let (result, posts) = create([broken, created()]).await;
         let error = result.unwrap_err();
-        assert_eq!((doubt(&error), posts), (UnknownReason::NoResponse, 1));
+        assert_eq!((reason(&error), posts), (UnknownReason::NoResponse, 1));
         assert_eq!(error.connector_id(), None);
     }
 }
@@ -128,14 +128,16 @@ async fn a_pooled_connection_that_went_stale_does_not_double_the_post() {
         workspace.connector(connector_id()).await.unwrap();
         match workspace.create_sms_connector(&request()).await {
             Ok(_) => assert_eq!(peer.posts(), 1),
-            Err(error) => assert_eq!((doubt(&error), peer.posts()), (UnknownReason::NoResponse, 0)),
+            Err(error) => {
+                assert_eq!((reason(&error), peer.posts()), (UnknownReason::NoResponse, 0));
+            }
         }
     }
 }
 
 // Fault 7.
 #[tokio::test]
-async fn a_success_that_is_cut_goes_on_when_its_id_can_be_read() {
+async fn a_truncated_success_continues_when_its_id_can_be_read() {
     let whole = head_and_body(201, &[], &pending());
     let cut = whole[..whole.len() - 20].to_vec();
     for broken in [Reply::BytesThenClose(cut.clone()), Reply::BytesThenReset(cut)] {
@@ -147,21 +149,21 @@ async fn a_success_that_is_cut_goes_on_when_its_id_can_be_read() {
 
 // Fault 7.
 #[tokio::test]
-async fn a_success_that_is_cut_before_its_id_is_created_but_unreadable() {
+async fn a_success_that_is_truncated_before_its_id_has_an_unknown_id() {
     let whole = head_and_body(201, &["x-request-id: r-1"], &pending());
     let head = whole.len() - pending().len();
     let (result, posts) = create([Reply::BytesThenClose(whole[..head + 10].to_vec())]).await;
     let error = result.unwrap_err();
-    let Error::CreatedIdUnknown(unreadable) = &error else { panic!("{error:?}") };
-    assert_eq!((unreadable.response.status, posts), (201, 1));
-    assert_eq!(unreadable.response.request_id.as_deref(), Some("r-1"));
-    assert!(unreadable.response.problem.contains("broke"), "{error}");
+    let Error::CreatedIdUnknown(unknown) = &error else { panic!("{error:?}") };
+    assert_eq!((unknown.response.status, posts), (201, 1));
+    assert_eq!(unknown.response.request_id.as_deref(), Some("r-1"));
+    assert!(unknown.response.problem.contains("broke"), "{error}");
     assert!(error.connector_may_exist());
 }
 
 // Fault 7.
 #[tokio::test]
-async fn an_error_that_is_cut_counts_by_its_status() {
+async fn a_truncated_error_is_classified_by_its_status() {
     let cut = |status| {
         let whole = head_and_body(status, &[], r#"{"message": "cut"}"#);
         Reply::BytesThenClose(whole[..whole.len() - 3].to_vec())
@@ -179,7 +181,7 @@ async fn silence_past_the_timeout_of_an_attempt_is_unknown() {
     let (builder, _) = hurried(&peer.base_url());
     let workspace = workspace(builder.attempt_timeout(Duration::from_millis(50)));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
-    assert_eq!((doubt(&error), peer.posts()), (UnknownReason::NoResponse, 1));
+    assert_eq!((reason(&error), peer.posts()), (UnknownReason::NoResponse, 1));
     assert!(error.chain().contains("no response in time"), "{error}");
 }
 
@@ -209,7 +211,7 @@ async fn a_timeout_of_zero_is_refused_before_anything_is_sent_and_the_longest_ho
 
 // Fault 11.
 #[tokio::test]
-async fn a_refusal_is_typed_at_once_with_all_that_the_server_said() {
+async fn a_refusal_is_final_and_keeps_the_whole_response() {
     let body = r#"{"code": "InvalidPayload", "message": "malformed",
         "details": {".name": ["property \"name\" is missing"]}}"#;
     for status in [400, 401, 402, 403, 404, 409, 410, 418, 422, 451] {
@@ -230,7 +232,7 @@ async fn a_refusal_is_typed_at_once_with_all_that_the_server_said() {
 
 // Fault 17.
 #[tokio::test]
-async fn any_2xx_with_a_connector_is_a_creation_and_one_without_is_unreadable() {
+async fn any_2xx_is_a_creation_and_without_a_connector_its_id_is_unknown() {
     for status in [200, 201, 202] {
         let (result, _) = create([Reply::json(status, pending())]).await;
         assert_eq!(result.unwrap().connector_id(), connector_id());
@@ -263,7 +265,7 @@ async fn a_redirect_is_never_followed() {
 
 // Fault 18.
 #[tokio::test]
-async fn a_redirect_that_a_ready_made_client_followed_is_no_creation() {
+async fn a_redirect_that_the_callers_client_followed_is_not_a_creation() {
     let elsewhere = peer([Reply::json(200, ready())]).await;
     let location = format!("location: {}/x", elsewhere.base_url());
     let peer = peer([Reply::with_headers(303, &[&location], "")]).await;
@@ -289,7 +291,7 @@ async fn a_future_that_is_dropped_before_it_is_polled_sends_nothing() {
 
 // Fault 30.
 #[tokio::test]
-async fn a_future_that_is_dropped_in_flight_sent_one_post_and_the_client_goes_on() {
+async fn a_future_that_is_dropped_in_flight_sent_one_post_and_the_client_stays_usable() {
     let peer = peer([Reply::Silence, created()]).await;
     let workspace = workspace(hurried(&peer.base_url()).0);
     let request = request();
@@ -301,20 +303,20 @@ async fn a_future_that_is_dropped_in_flight_sent_one_post_and_the_client_goes_on
 
 // Fault 30.
 #[tokio::test]
-async fn a_future_that_is_dropped_between_attempts_sends_no_other() {
+async fn a_future_that_is_dropped_between_attempts_sends_nothing_more() {
     let peer = peer([Reply::status(503), created()]).await;
     let workspace = patient(&peer);
-    let waits = Arc::new(tokio::sync::Notify::new());
-    let told = Arc::clone(&waits);
+    let retrying = Arc::new(tokio::sync::Notify::new());
+    let on_retry = Arc::clone(&retrying);
     let install =
         workspace.install_sms_channel("n", NUMBER.parse().unwrap()).observe(move |event| {
             if matches!(event, Event::Retrying { .. }) {
-                told.notify_one();
+                on_retry.notify_one();
             }
         });
     tokio::select! {
         result = install.into_future() => panic!("{result:?}"),
-        () = waits.notified() => {}
+        () = retrying.notified() => {}
     }
     assert_eq!(peer.posts(), 1);
     let _ = workspace.create_sms_connector(&request()).await.unwrap();
@@ -323,7 +325,7 @@ async fn a_future_that_is_dropped_between_attempts_sends_no_other() {
 
 // Fault 32.
 #[tokio::test]
-async fn a_proxy_that_refuses_is_typed_and_nothing_was_created() {
+async fn a_proxy_that_refuses_the_request_created_nothing() {
     let via = |peer: &Peer, base_url: &str| {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(crate::transport::tls::config(Vec::new()).unwrap())
@@ -344,7 +346,7 @@ async fn a_proxy_that_refuses_is_typed_and_nothing_was_created() {
         let error = workspace.create_sms_connector(&request()).await.unwrap_err();
         let Error::Unreachable(unreachable) = &error else { panic!("{error:?}") };
         assert_eq!(tunnel.requests()[0].method, "CONNECT");
-        // Fault 53: a proxy that asks for a password is not asked again.
+        // Fault 53: a proxy that requires a password is not tried again.
         let expected = match status {
             407 => (TransportErrorKind::ProxyAuthentication, 1),
             _ => (TransportErrorKind::Connect, 2),

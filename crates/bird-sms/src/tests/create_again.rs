@@ -1,11 +1,11 @@
-//! The POST: after which responses it is sent again.
+//! The POST: the responses after which it is sent again.
 
 use std::time::Duration;
 
 use bird_test_peer::{Peer, Reply};
 use proptest::prelude::*;
 
-use super::create::{create, created, doubt, peer};
+use super::create::{create, created, peer, reason};
 use super::*;
 use crate::{Error, Event, RetryCreate, RetryPolicy, TransportErrorKind, UnknownReason, Warning};
 
@@ -35,7 +35,7 @@ async fn a_retry_after_beyond_the_deadline_ends_it_without_a_sleep() {
 
 // Fault 12.
 #[tokio::test]
-async fn a_retry_that_would_have_no_time_for_an_answer_is_not_made() {
+async fn a_retry_that_would_have_no_time_for_a_response_is_not_made() {
     let limited = Reply::with_headers(429, &["retry-after: 29"], "");
     let peer = peer([limited, Reply::Silence]).await;
     let (builder, runtime) = hurried(&peer.base_url());
@@ -48,7 +48,7 @@ async fn a_retry_that_would_have_no_time_for_an_answer_is_not_made() {
 
 // Fault 12.
 #[tokio::test]
-async fn a_pause_of_the_workspace_beyond_the_deadline_is_no_reason_to_send() {
+async fn nothing_is_sent_when_the_rate_limiter_is_paused_beyond_the_deadline() {
     let limited = Reply::with_headers(429, &["retry-after: 50"], "");
     let peer = peer([limited]).await;
     let (builder, runtime) = hurried(&peer.base_url());
@@ -65,7 +65,7 @@ async fn a_pause_of_the_workspace_beyond_the_deadline_is_no_reason_to_send() {
 
 // Fault 13.
 #[tokio::test]
-async fn server_errors_are_tried_again_until_the_connector_is_there() {
+async fn server_errors_are_retried_until_the_connector_exists() {
     let errors = [500, 503, 429].map(Reply::status);
     let (result, posts) = create(errors.into_iter().chain([created()])).await;
     let pending = result.unwrap();
@@ -77,11 +77,11 @@ async fn server_errors_are_tried_again_until_the_connector_is_there() {
 
 // Fault 36.
 #[tokio::test]
-async fn a_response_of_a_gateway_is_unknown_and_not_sent_again_by_default() {
+async fn a_gateway_error_is_unknown_and_not_retried_by_default() {
     for status in [502, 504, 520, 522, 524, 530] {
         let (result, posts) = create([Reply::status(status), created()]).await;
         let error = result.unwrap_err();
-        assert_eq!((doubt(&error), posts), (UnknownReason::GatewayError, 1), "{status}");
+        assert_eq!((reason(&error), posts), (UnknownReason::GatewayError, 1), "{status}");
     }
 }
 
@@ -121,44 +121,44 @@ async fn a_success_after_an_ambiguous_attempt_warns_in_the_result_the_event_and_
     assert!(events.lock().unwrap().contains(&created_event));
     let peer2 = peer([Reply::status(500), created(), Reply::status(401)]).await;
     assert_eq!(install_at(&peer2).await.unwrap_err().warning(), warning);
-    // A first attempt that created nothing is no reason to warn.
+    // After a first attempt that created nothing, there is no warning.
     let peer3 = peer([Reply::status(429), Reply::json(201, ready())]).await;
     assert_eq!(install_at(&peer3).await.unwrap().warning, None);
 }
 
 // Fault 13.
 #[tokio::test]
-async fn server_errors_up_to_the_deadline_leave_a_doubt() {
+async fn server_errors_up_to_the_deadline_leave_the_outcome_unknown() {
     let peer = Peer::with_handler(|_| Reply::status(503)).await.unwrap();
     let error = create_at(&peer).await.unwrap_err();
-    assert_eq!(doubt(&error), UnknownReason::ServerError);
+    assert_eq!(reason(&error), UnknownReason::ServerError);
     assert_eq!(peer.posts(), error.attempts().count as usize);
     assert!(peer.posts() > 10, "{}", peer.posts());
 }
 
 // Fault 13.
 #[tokio::test]
-async fn server_errors_are_not_tried_again_when_the_policy_says_so() {
+async fn server_errors_are_not_retried_when_the_policy_forbids_it() {
     let peer = peer([Reply::status(503), created()]).await;
     let retry = RetryPolicy { create: RetryCreate::Never, ..Default::default() };
     let (builder, _) = hurried(&peer.base_url());
     let workspace = workspace(builder.retry_policy(retry));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
-    assert_eq!((doubt(&error), peer.posts()), (UnknownReason::ServerError, 1));
+    assert_eq!((reason(&error), peer.posts()), (UnknownReason::ServerError, 1));
 }
 
 // Fault 14.
 #[tokio::test]
-async fn a_conflict_after_a_server_error_is_probably_ours() {
+async fn a_conflict_after_a_server_error_means_that_a_connector_exists() {
     let (result, posts) = create([Reply::status(500), Reply::status(409)]).await;
-    assert_eq!((doubt(&result.unwrap_err()), posts), (UnknownReason::AlreadyExists, 2));
+    assert_eq!((reason(&result.unwrap_err()), posts), (UnknownReason::AlreadyExists, 2));
 }
 
 #[tokio::test]
-async fn a_server_error_before_the_last_attempt_is_not_called_the_last_answer() {
+async fn a_server_error_before_the_last_attempt_is_reported_as_an_earlier_response() {
     let (result, _) = create([Reply::status(500), Reply::status(429), Reply::Reset]).await;
     let error = result.unwrap_err();
-    assert_eq!(doubt(&error), UnknownReason::NoResponse);
+    assert_eq!(reason(&error), UnknownReason::NoResponse);
     assert!(error.chain().contains("an earlier response was HTTP 500"), "{error}");
 }
 
@@ -172,14 +172,14 @@ async fn after_a_server_error_no_failure_says_that_nothing_was_created() {
 
 // Faults 15 and 16.
 #[tokio::test]
-async fn what_will_not_be_better_the_next_time_is_sent_once() {
+async fn a_status_that_is_not_retryable_is_sent_once() {
     for (status, expected) in [
         (501, UnknownReason::ServerError),
         (505, UnknownReason::ServerError),
         (408, UnknownReason::NoResponse),
     ] {
         let (result, posts) = create([Reply::status(status), created()]).await;
-        assert_eq!((doubt(&result.unwrap_err()), posts), (expected, 1), "{status}");
+        assert_eq!((reason(&result.unwrap_err()), posts), (expected, 1), "{status}");
     }
 }
 
@@ -200,7 +200,7 @@ impl Step {
         }
     }
 
-    /// The table of the documentation, said once more.
+    /// Repeats the table of the crate's documentation.
     fn may_be_followed_by_another_post(self) -> bool {
         matches!(self, Self::Status(429 | 500 | 503))
     }
@@ -224,7 +224,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn no_script_makes_it_send_a_post_that_the_table_does_not_allow(
+    fn no_script_leads_to_a_post_that_the_table_does_not_allow(
         steps in prop::collection::vec(step(), 1..6)
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -236,7 +236,7 @@ proptest! {
             let again =
                 steps.iter().take_while(|step| step.may_be_followed_by_another_post()).count();
             assert_eq!(peer.posts(), steps.len().min(again + 1), "{result:?}");
-            // What was processed, or may have been, is not said to be nothing.
+            // After a POST that was processed, or may have been, no error says that nothing was created.
             let processed = steps[..peer.posts()].iter().any(|step| {
                 matches!(step, Step::Close | Step::Reset | Step::Status(201 | 204 | 408 | 500..=599))
             });

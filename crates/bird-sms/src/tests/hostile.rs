@@ -1,4 +1,4 @@
-//! Answers that nobody should send.
+//! Malformed and hostile responses.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn an_error_of_a_proxy_keeps_its_status_and_a_bounded_excerpt() {
 
 // Fault 22.
 #[tokio::test]
-async fn error_bodies_of_any_shape_are_understood_as_far_as_it_goes() {
+async fn error_bodies_of_any_shape_are_decoded_as_far_as_possible() {
     for (body, code, details) in [
         ("", None, 0),
         ("plain text", None, 0),
@@ -46,7 +46,7 @@ async fn error_bodies_of_any_shape_are_understood_as_far_as_it_goes() {
 
 // Fault 23.
 #[tokio::test]
-async fn a_success_that_makes_no_sense_is_created_but_unreadable() {
+async fn a_malformed_success_is_a_creation_with_an_unknown_id() {
     let deep = format!(r#"{{"a": {}{}"#, "[".repeat(100_000), "]".repeat(100_000));
     for body in [
         "null",
@@ -59,8 +59,8 @@ async fn a_success_that_makes_no_sense_is_created_but_unreadable() {
         &deep,
     ] {
         let error = create(Reply::json(201, body)).await;
-        let Error::CreatedIdUnknown(unreadable) = &error else { panic!("{error:?}") };
-        assert!(unreadable.response.problem.len() < 600);
+        let Error::CreatedIdUnknown(unknown) = &error else { panic!("{error:?}") };
+        assert!(unknown.response.problem.len() < 600);
     }
     let mut bytes = head_and_body(201, &[], "{\"id\": \"??\"}");
     let at = bytes.len() - 4;
@@ -75,13 +75,13 @@ async fn a_body_without_end_is_read_up_to_the_limit() {
     let head = b"HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000)).into_bytes();
     let error = create(Reply::Endless(head, chunk)).await;
-    let Error::CreatedIdUnknown(unreadable) = &error else { panic!("{error:?}") };
-    assert!(unreadable.response.problem.contains("longer than the limit"), "{error}");
+    let Error::CreatedIdUnknown(unknown) = &error else { panic!("{error:?}") };
+    assert!(unknown.response.problem.contains("longer than the limit"), "{error}");
 }
 
 // Fault 27.
 #[tokio::test]
-async fn the_limit_of_a_body_is_the_caller_s_to_set_and_holds() {
+async fn the_body_limit_can_be_set_and_is_enforced() {
     let padded = format!("{}{}", " ".repeat(20_000), pending());
     for (limit, fits) in [(10_000, false), (30_000, true)] {
         let peer = Peer::script([Reply::json(201, &padded)]).await.unwrap();
@@ -93,27 +93,27 @@ async fn the_limit_of_a_body_is_the_caller_s_to_set_and_holds() {
 
 // Fault 27.
 #[tokio::test]
-async fn a_body_that_is_compressed_is_not_unpacked() {
+async fn a_compressed_body_is_not_decompressed() {
     let error = create(Reply::with_headers(201, &["content-encoding: gzip"], "\u{1f}gzip")).await;
     assert!(matches!(error, Error::CreatedIdUnknown(_)), "{error:?}");
 }
 
 // Fault 27.
 #[tokio::test]
-async fn a_length_that_is_not_true_and_too_many_headers_are_survived() {
+async fn a_wrong_length_and_too_many_headers_are_survived() {
     let long = b"HTTP/1.1 201 Created\r\ncontent-length: 9999\r\n\r\n{".to_vec();
     let error = create(Reply::BytesThenClose(long)).await;
     assert!(matches!(error, Error::CreatedIdUnknown(_)), "{error:?}");
     let header = "x: y\r\n".repeat(5000);
     let many = format!("HTTP/1.1 201 Created\r\n{header}\r\n").into_bytes();
     let error = create(Reply::BytesThenClose(many)).await;
-    // hyper takes at most a hundred headers: what the response says is not known then.
+    // hyper accepts at most a hundred headers, so not even the status is known.
     assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
 }
 
 // Fault 27.
 #[tokio::test]
-async fn an_error_without_end_counts_by_its_status() {
+async fn an_error_without_end_is_classified_by_its_status() {
     let head = b"HTTP/1.1 422 Unprocessable\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000)).into_bytes();
     let error = create(Reply::Endless(head, chunk)).await;

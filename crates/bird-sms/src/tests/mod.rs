@@ -28,7 +28,7 @@ use crate::{
     RetryPolicy, SmsChannel, SmsConnectorRequest, Workspace, WorkspaceId,
 };
 
-/// Sleeps pass at once, and the clock with them; chance always takes the longest wait.
+/// A runtime whose sleeps return at once and advance its clock, and whose random numbers give the longest delay.
 #[derive(Debug, Default)]
 struct Hurried {
     slept: Mutex<Vec<Duration>>,
@@ -59,7 +59,7 @@ impl Runtime for Hurried {
     }
 }
 
-/// A client that sleeps for no time, and its runtime.
+/// Returns the builder of a client that does not really sleep, and its runtime.
 fn hurried(base_url: &str) -> (ClientBuilder, Arc<Hurried>) {
     let runtime = Arc::new(Hurried::default());
     let builder = Client::builder()
@@ -70,7 +70,7 @@ fn hurried(base_url: &str) -> (ClientBuilder, Arc<Hurried>) {
     (builder, runtime)
 }
 
-/// A workspace whose client waits for hours before it tries or looks again, and means it.
+/// Returns a workspace whose client really sleeps, for an hour before each retry and each poll.
 fn patient(peer: &Peer) -> Workspace {
     let hour = Duration::from_hours(1);
     let backoff = Backoff { initial: hour, multiplier: 1.0, max: hour, jitter: 0.0 };

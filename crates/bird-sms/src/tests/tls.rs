@@ -1,4 +1,4 @@
-//! TLS with a certificate authority of the test's own. Fault 2.
+//! TLS with a certificate authority of the test. Fault 2.
 
 use bird_test_peer::tls::Ca;
 use bird_test_peer::{Peer, Reply};
@@ -6,7 +6,7 @@ use bird_test_peer::{Peer, Reply};
 use super::*;
 use crate::{ConfigurationError, Error, TransportErrorKind};
 
-/// The error of a creation and of a read at a peer whose certificate is not to be trusted.
+/// Returns the error of a creation at a peer whose certificate must be refused, after checking that of a wait, too.
 async fn refused(peer: &Peer, trusted: &Ca) -> String {
     let (builder, runtime) = hurried(&peer.base_url());
     let workspace = workspace(builder.root_certificates_pem(trusted.pem()));
@@ -22,7 +22,7 @@ async fn refused(peer: &Peer, trusted: &Ca) -> String {
 }
 
 #[tokio::test]
-async fn a_server_of_a_trusted_authority_is_served() {
+async fn a_server_of_a_trusted_authority_is_accepted() {
     let ca = Ca::new();
     let peer = Peer::tls(ca.server("localhost"), [Reply::json(201, ready())]).await.unwrap();
     let (builder, _) = hurried(&peer.base_url());
@@ -59,7 +59,7 @@ async fn an_expired_certificate_is_refused_at_once_and_named() {
 }
 
 #[test]
-fn what_is_no_certificate_is_refused_before_anything_is_sent() {
+fn text_that_is_not_a_certificate_is_refused_before_anything_is_sent() {
     let no_certificate = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
     for pem in ["", "hello", no_certificate] {
         let error = hurried("https://bird.example").0.root_certificates_pem(pem).build();
@@ -68,7 +68,7 @@ fn what_is_no_certificate_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_speak_tls_was_not_sent_anything() {
+async fn nothing_is_sent_to_a_server_that_does_not_speak_tls() {
     let peer = Peer::script([]).await.unwrap();
     let (builder, _) = hurried(&peer.base_url().replace("http://", "https://"));
     let error = workspace(builder).create_sms_connector(&request()).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! The GETs: until when they go on, and that the id is never lost.
+//! The GETs: when polling ends, and that the id of the connector is never lost.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ async fn peer(script: impl IntoIterator<Item = Reply>) -> Peer {
     Peer::script(script).await.unwrap()
 }
 
-/// What a script makes of a wait for a connector that exists, and how many GETs it took.
+/// Returns the result of a wait against a script, and the number of GETs.
 async fn wait(script: impl IntoIterator<Item = Reply>) -> (Result<SmsChannel, Error>, usize) {
     let peer = peer(script).await;
     let result = wait_at(&peer).await;
@@ -19,7 +19,7 @@ async fn wait(script: impl IntoIterator<Item = Reply>) -> (Result<SmsChannel, Er
     (result, peer.gets())
 }
 
-/// The cause of a wait that ended early; the id of the connector is in the error and in its text.
+/// Returns the cause of a wait that ended early, and checks that the error and its text have the id of the connector.
 fn cause(result: Result<SmsChannel, Error>) -> AttemptError {
     let error = result.unwrap_err();
     assert_eq!(error.connector_id(), Some(connector_id()));
@@ -40,7 +40,7 @@ fn done() -> Reply {
 }
 
 #[tokio::test]
-async fn an_install_polls_until_the_channel_is_there() {
+async fn an_install_polls_until_the_channel_is_ready() {
     let created = Reply::json(201, pending());
     let peer = peer([created, still_pending(), still_pending(), done()]).await;
     let channel = install_at(&peer).await.unwrap();
@@ -61,23 +61,23 @@ async fn a_channel_that_comes_with_the_creation_needs_no_poll() {
 }
 
 #[tokio::test]
-async fn the_waits_between_polls_grow_up_to_their_cap() {
+async fn the_delays_between_polls_grow_up_to_the_maximum() {
     let peer = peer((0..8).map(|_| still_pending()).chain([done()])).await;
     let (builder, runtime) = hurried(&peer.base_url());
     workspace(builder).pending_channel(connector_id()).wait().await.unwrap();
-    let waits: Vec<_> = runtime.slept().iter().map(Duration::as_millis).collect();
-    assert_eq!(waits, [500, 750, 1125, 1687, 2531, 3796, 5000, 5000]);
+    let delays: Vec<_> = runtime.slept().iter().map(Duration::as_millis).collect();
+    assert_eq!(delays, [500, 750, 1125, 1687, 2531, 3796, 5000, 5000]);
 }
 
 #[tokio::test]
-async fn an_observer_sees_what_happens_in_order() {
+async fn an_observer_receives_the_events_in_order() {
     let peer = peer([Reply::json(201, pending()), Reply::status(503), still_pending(), done()]);
     let peer = peer.await;
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let told = Arc::clone(&seen);
+    let observer = Arc::clone(&seen);
     workspace(hurried(&peer.base_url()).0)
         .install_sms_channel("n", NUMBER.parse().unwrap())
-        .observe(move |event| told.lock().unwrap().push(event.clone()))
+        .observe(move |event| observer.lock().unwrap().push(event.clone()))
         .await
         .unwrap();
     let seen = seen.lock().unwrap();
@@ -96,7 +96,7 @@ async fn an_observer_sees_what_happens_in_order() {
 }
 
 #[tokio::test]
-async fn a_poll_by_hand_looks_once() {
+async fn a_manual_poll_sends_one_get() {
     let peer = peer([still_pending(), Reply::status(503), done()]).await;
     let mut pending = workspace(hurried(&peer.base_url()).0).pending_channel(connector_id());
     assert_eq!(pending.poll().await.unwrap(), None);
@@ -106,7 +106,7 @@ async fn a_poll_by_hand_looks_once() {
 }
 
 #[tokio::test]
-async fn a_deadline_tells_the_id_the_time_and_the_polls() {
+async fn a_wait_that_times_out_reports_the_id_the_time_and_the_polls() {
     let peer = Peer::with_handler(|_| still_pending()).await.unwrap();
     let (builder, runtime) = hurried(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_secs(20)));
@@ -123,7 +123,7 @@ async fn a_deadline_tells_the_id_the_time_and_the_polls() {
 
 // Fault 1.
 #[tokio::test]
-async fn a_peer_that_refuses_connections_is_tried_until_the_deadline() {
+async fn refused_connections_are_retried_until_the_deadline() {
     let (builder, _) = hurried(&refused_url().await.unwrap());
     let error = workspace(builder).pending_channel(connector_id()).wait().await.unwrap_err();
     let Error::NotReady(not_ready) = &error else { panic!("{error:?}") };
@@ -134,11 +134,11 @@ async fn a_peer_that_refuses_connections_is_tried_until_the_deadline() {
 
 // Faults 3 to 8, 12, 13, 16, 22.
 #[tokio::test]
-async fn what_may_pass_is_tried_again() {
+async fn transient_failures_are_retried() {
     let whole = head_and_body(200, &[], &ready());
     let cut = whole[..whole.len() - 5].to_vec();
     let html = Reply::with_headers(502, &["content-type: text/html"], "<html>Bad gateway</html>");
-    for passing in [
+    for failure in [
         Reply::ResetOnAccept,
         Reply::Reset,
         Reply::Close,
@@ -152,15 +152,15 @@ async fn what_may_pass_is_tried_again() {
         Reply::status(504),
         html,
     ] {
-        let shown = format!("{passing:?}");
-        let (result, _) = wait([passing, still_pending(), done()]).await;
+        let shown = format!("{failure:?}");
+        let (result, _) = wait([failure, still_pending(), done()]).await;
         assert!(result.is_ok(), "{shown}: {result:?}");
     }
 }
 
 // Fault 7.
 #[tokio::test]
-async fn a_body_that_is_cut_again_and_again_is_not_unreadable() {
+async fn a_body_that_is_truncated_repeatedly_is_not_malformed() {
     let whole = head_and_body(200, &[], &ready());
     let cut = || Reply::BytesThenClose(whole[..whole.len() - ready().len() + 5].to_vec());
     let (result, gets) = wait((0..10).map(|_| cut()).chain([done()])).await;
@@ -173,7 +173,7 @@ async fn a_body_that_is_cut_again_and_again_is_not_unreadable() {
 
 // Fault 10.
 #[tokio::test]
-async fn a_wait_of_no_time_tells_the_id_of_the_connector_that_exists() {
+async fn a_wait_with_a_timeout_of_zero_reports_the_id_of_the_connector() {
     let peer = peer([Reply::json(201, pending())]).await;
     let workspace = workspace(hurried(&peer.base_url()).0);
     let pending = workspace.create_sms_connector(&request()).await.unwrap();
@@ -185,7 +185,7 @@ async fn a_wait_of_no_time_tells_the_id_of_the_connector_that_exists() {
 
 // Fault 8.
 #[tokio::test]
-async fn silence_is_given_up_after_the_timeout_of_an_attempt() {
+async fn a_poll_without_a_response_is_retried_after_the_attempt_timeout() {
     let peer = peer([Reply::Silence, done()]).await;
     let (builder, _) = hurried(&peer.base_url());
     let workspace = workspace(builder.attempt_timeout(Duration::from_millis(50)));
@@ -207,7 +207,7 @@ async fn the_deadline_ends_a_body_that_drips_and_the_id_is_kept() {
 
 // Faults 11, 15, 18.
 #[tokio::test]
-async fn what_will_not_pass_ends_the_wait_at_once() {
+async fn a_permanent_failure_ends_the_wait_at_once() {
     for status in [301, 307, 308, 400, 401, 403, 409, 422, 501, 505] {
         let (result, gets) = wait([Reply::status(status), done()]).await;
         assert_eq!(cause(result).response().unwrap().status, status);
@@ -217,11 +217,11 @@ async fn what_will_not_pass_ends_the_wait_at_once() {
 
 // Fault 11.
 #[tokio::test]
-async fn a_404_right_after_the_creation_is_taken_for_lag() {
+async fn a_404_right_after_the_creation_is_retried() {
     let created = || Reply::json(201, pending());
     let peer = peer([created(), Reply::status(404), Reply::status(404), done()]).await;
     assert!(install_at(&peer).await.is_ok());
-    // Not for ever,
+    // The grace period ends,
     let none = Peer::with_handler(move |request| match request.method.as_str() {
         "POST" => created(),
         _ => Reply::status(404),
@@ -230,7 +230,7 @@ async fn a_404_right_after_the_creation_is_taken_for_lag() {
     .unwrap();
     assert_eq!(cause(install_at(&none).await).response().unwrap().status, 404);
     assert!((4..12).contains(&none.gets()), "{}", none.gets());
-    // and not once it was seen.
+    // and a 404 after a poll that found the connector is final.
     let created = Reply::json(201, pending());
     let gone = super::wait::peer([created, still_pending(), Reply::status(404), done()]).await;
     assert_eq!(cause(install_at(&gone).await).response().unwrap().status, 404);
@@ -238,7 +238,7 @@ async fn a_404_right_after_the_creation_is_taken_for_lag() {
 
 // Fault 12.
 #[tokio::test]
-async fn a_poll_that_is_rate_limited_waits_as_long_as_it_is_told() {
+async fn a_rate_limited_poll_waits_for_its_retry_after() {
     let limited = Reply::with_headers(429, &["retry-after: 7"], "");
     let peer = peer([limited, done()]).await;
     let (builder, runtime) = hurried(&peer.base_url());
@@ -248,7 +248,7 @@ async fn a_poll_that_is_rate_limited_waits_as_long_as_it_is_told() {
 
 // Fault 20.
 #[tokio::test]
-async fn a_poll_that_is_told_to_wait_beyond_the_deadline_ends_without_a_sleep() {
+async fn a_retry_after_beyond_the_deadline_ends_the_wait_without_a_sleep() {
     let limited = Reply::with_headers(429, &["retry-after: 99999999999999999999"], "");
     let peer = peer([limited]).await;
     let (builder, runtime) = hurried(&peer.base_url());
@@ -262,16 +262,16 @@ async fn a_poll_that_is_told_to_wait_beyond_the_deadline_ends_without_a_sleep() 
 
 // Faults 17 and 23.
 #[tokio::test]
-async fn unreadable_answers_are_tried_a_few_times() {
+async fn malformed_responses_are_retried_a_few_times() {
     let no_content = Reply::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
-    let unreadable = [
+    let malformed = [
         no_content,
         Reply::status(202),
         Reply::json(200, "{"),
         Reply::json(200, r#"{"id": null}"#),
         Reply::json(200, format!(r#"{{"id": "{CONNECTOR}", "channel": 7}}"#)),
     ];
-    for response in unreadable {
+    for response in malformed {
         let (result, gets) = wait([response.clone(), response.clone(), done()]).await;
         assert!(result.is_ok() && gets == 3, "{response:?}: {result:?}");
         let (result, gets) =
@@ -282,7 +282,7 @@ async fn unreadable_answers_are_tried_a_few_times() {
 
 // Fault 23.
 #[tokio::test]
-async fn an_unreadable_answer_names_the_field() {
+async fn a_malformed_response_names_the_field() {
     let bad = || Reply::json(200, format!(r#"{{"id": "{CONNECTOR}", "channel": 7}}"#));
     let (result, _) = wait([bad(), bad(), bad()]).await;
     let AttemptError::Malformed(response) = cause(result) else { panic!() };
@@ -291,7 +291,7 @@ async fn an_unreadable_answer_names_the_field() {
 
 // Fault 24.
 #[tokio::test]
-async fn a_ready_channel_is_not_lost_over_a_field_that_makes_no_sense() {
+async fn a_ready_channel_is_not_lost_to_a_malformed_field() {
     let odd = ready().replace("2025-01-21T01:43:10.940Z", "yesterday");
     let (result, gets) = wait([Reply::json(200, odd)]).await;
     let channel = result.unwrap();
@@ -308,14 +308,14 @@ async fn ready_is_final() {
 
 // Fault 26.
 #[tokio::test]
-async fn an_answer_about_something_else_is_a_protocol_error() {
+async fn a_response_about_another_connector_or_workspace_ends_the_wait() {
     let other = "11111111-1111-4111-8111-111111111111";
     let (result, gets) = wait([Reply::json(200, ready().replace(CONNECTOR, other))]).await;
     let AttemptError::OtherConnector(id) = cause(result) else { panic!() };
     assert_eq!((id.to_string().as_str(), gets), (other, 1));
     let (result, _) = wait([Reply::json(200, ready().replace(WORKSPACE, other))]).await;
     assert!(matches!(cause(result), AttemptError::OtherWorkspace(_)));
-    // The response to a creation is no exception: its channel is not believed.
+    // The response to a creation is no exception: its channel is not used.
     let foreign = ready().replace(WORKSPACE, other);
     let peer = peer([Reply::json(201, foreign.clone()), Reply::json(200, foreign)]).await;
     assert!(matches!(cause(install_at(&peer).await), AttemptError::OtherWorkspace(_)));
@@ -336,18 +336,18 @@ async fn a_wait_that_is_dropped_is_resumed_from_the_id() {
 
 // Fault 30.
 #[tokio::test]
-async fn a_wait_that_is_dropped_between_looks_is_resumed_from_the_id() {
+async fn a_wait_that_is_dropped_between_polls_is_resumed_from_the_id() {
     let peer = peer([still_pending(), done()]).await;
-    let looked = Arc::new(tokio::sync::Notify::new());
-    let told = Arc::clone(&looked);
+    let polled = Arc::new(tokio::sync::Notify::new());
+    let on_poll = Arc::clone(&polled);
     let waiting = patient(&peer).pending_channel(connector_id()).observe(move |event| {
         if matches!(event, Event::Polled { .. }) {
-            told.notify_one();
+            on_poll.notify_one();
         }
     });
     tokio::select! {
         result = waiting.wait() => panic!("{result:?}"),
-        () = looked.notified() => {}
+        () = polled.notified() => {}
     }
     assert_eq!(peer.gets(), 1);
     let channel = wait_at(&peer).await.unwrap();
@@ -355,7 +355,7 @@ async fn a_wait_that_is_dropped_between_looks_is_resumed_from_the_id() {
 }
 
 #[tokio::test]
-async fn a_read_is_tried_again_and_shows_all_that_was_told() {
+async fn a_read_is_retried_and_keeps_the_whole_response() {
     let body = ready().replacen('{', r#"{"addedTomorrow": 1, "#, 1);
     let peer = peer([Reply::status(503), Reply::json(200, body)]).await;
     let workspace = workspace(hurried(&peer.base_url()).0);
@@ -366,7 +366,7 @@ async fn a_read_is_tried_again_and_shows_all_that_was_told() {
 
 // Fault 59.
 #[tokio::test]
-async fn the_grace_of_a_404_counts_from_the_creation_or_else_from_the_start_of_the_wait() {
+async fn the_grace_period_of_a_404_counts_from_the_creation_or_else_from_the_start_of_the_wait() {
     let not_found = || Peer::with_handler(|_| Reply::status(404));
     for (age, gets) in [(None, 4..12), (Some(1), 4..12), (Some(9), 2..5), (Some(60), 1..2)] {
         let peer = not_found().await.unwrap();
@@ -385,7 +385,7 @@ async fn the_grace_of_a_404_counts_from_the_creation_or_else_from_the_start_of_t
 }
 
 #[tokio::test]
-async fn the_grace_of_a_404_is_the_caller_s_to_set() {
+async fn the_grace_period_of_a_404_can_be_set() {
     let poll = PollPolicy { not_found_grace: Duration::ZERO, ..Default::default() };
     let peer = peer([Reply::json(201, pending()), Reply::status(404)]).await;
     let workspace = workspace(hurried(&peer.base_url()).0.poll_policy(poll));

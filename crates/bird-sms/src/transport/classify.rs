@@ -5,8 +5,8 @@ use bird_api::{ExchangeError, ExchangeErrorKind};
 use super::tls::no_trust;
 use crate::{TransportError, TransportErrorKind};
 
-/// Tells apart the failures that the workflow treats differently: a certificate that is refused is final,
-/// another failure to connect is not.
+/// Classifies the failures that the workflow treats differently: a refused certificate is final, and another failure to
+/// connect is not.
 impl From<ExchangeError> for TransportError {
     fn from(source: ExchangeError) -> Self {
         let kind = match source.kind() {
@@ -22,8 +22,8 @@ impl From<ExchangeError> for TransportError {
     }
 }
 
-/// Returns whether the proxy responded with 407 to a CONNECT. The type of hyper-util's error is private, and its text is
-/// all that there is; a test notices when the text changes.
+/// Returns whether the proxy responded with 407 to a CONNECT. The text is compared, because hyper-util's error type is
+/// private; a test fails if the text changes.
 fn refused_by_proxy(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The end of a call: when it started, and how long it may take by the monotonic clock.
+/// The deadline of a call: its start by the monotonic clock, and its timeout.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     started: Instant,
@@ -26,7 +26,7 @@ impl Deadline {
         now.saturating_duration_since(self.started)
     }
 
-    /// Returns the time that is left. Zero after the deadline.
+    /// Returns the time until the deadline. Zero after the deadline.
     pub(crate) fn remaining(&self, now: Instant) -> Duration {
         self.timeout.saturating_sub(self.elapsed(now))
     }

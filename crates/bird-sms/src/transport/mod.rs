@@ -1,4 +1,4 @@
-//! What a request passes through on its way: the rate limiter, the deadline, the runtime and TLS.
+//! The layers below the workflow: the rate limiter, the deadline, the runtime and TLS.
 
 mod classify;
 mod deadline;

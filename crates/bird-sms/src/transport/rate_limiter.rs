@@ -1,8 +1,8 @@
-//! How fast requests leave: GCRA (the generic cell rate algorithm) with AIMD.
+//! The rate limiter: GCRA (the generic cell rate algorithm) with AIMD.
 //!
-//! One cell leaves per interval, so that no sliding second sees more requests than the limit. A 429 multiplies
+//! One permit is given per interval, so that no sliding second has more requests than the limit. A 429 multiplies
 //! the rate by [`DECREASE_FACTOR`]; the rate then increases linearly, by [`INCREASE_PER_SECOND`]. No crate
-//! does both: governor has GCRA, but its quota is fixed, and it cannot hold all waiters back until a
+//! does both: governor has GCRA, but its quota is fixed, and governor cannot hold all waiters back until a
 //! `Retry-After` is over.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,25 +12,25 @@ use tokio::time::Instant;
 
 use super::Runtime;
 
-/// The part of a limit that is used. Requests that leave evenly do not arrive evenly, and a server that counts per
-/// second would find one too many now and then.
+/// The fraction of a limit that is used. Requests that are sent evenly do not arrive evenly, so a server that counts
+/// per second would occasionally count more than the limit.
 const UTILISATION: f64 = 0.97;
-/// A permit that is taken late is made up for by at most this much. Timers have a resolution of a millisecond.
+/// The lag that later permits may catch up on. Timers have a resolution of a millisecond, so permits are taken late.
 const CATCH_UP: Duration = Duration::from_millis(10);
-/// What a 429 multiplies the rate by.
+/// The factor by which a 429 multiplies the rate.
 const DECREASE_FACTOR: f64 = 0.75;
-/// The lowest rate, as a part of the limit.
+/// The lowest rate, as a fraction of the limit.
 const MIN_RATE_FACTOR: f64 = 1.0 / 64.0;
-/// What the rate factor increases by in a second.
+/// The increase of the rate factor per second.
 const INCREASE_PER_SECOND: f64 = 0.02;
-/// 429s within this time decrease the rate once: they respond to requests that left at the same rate.
+/// The time within which several 429s decrease the rate once, because their requests were sent at the same rate.
 const ONE_DECREASE: Duration = Duration::from_secs(1);
 
-/// One budget of requests per second.
+/// A budget of requests per second.
 ///
-/// A waiter holds no lock and no place while it sleeps, because a future may not be polled for a while, or never
-/// again. Each waiter is given the time at which those before it should be gone, and comes back then. The slot of a
-/// waiter that was dropped passes unused, unless it was the last.
+/// Waiters hold no lock while they sleep, because a future may never be polled again. Each waiter sleeps until the
+/// waiters before it should have their permits, and then tries again. The slot of a dropped waiter expires unused,
+/// unless it was the last slot.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
     /// The time between two permits at the full rate.
@@ -40,15 +40,15 @@ pub(crate) struct RateLimiter {
 
 #[derive(Debug)]
 struct State {
-    /// When the next permit may be taken.
+    /// The earliest time of the next permit.
     next: Instant,
-    /// The number of waiters.
+    /// The number of [`Waiter`]s.
     waiters: u32,
-    /// When the last waiter comes back, and its interval is over.
+    /// The time at which the last waiter tries again, plus one interval.
     queue_end: Instant,
-    /// The part of the rate that the last 429 left.
+    /// The fraction of the full rate directly after the last decrease.
     rate_factor: f64,
-    /// When the last 429 came.
+    /// The time of the last decrease.
     throttled_at: Option<Instant>,
 }
 
@@ -107,9 +107,9 @@ impl RateLimiter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a permit, for no longer than `timeout`, and takes it if it is still `wanted` by then.
+    /// Waits for a permit up to `timeout`, and takes the permit if `wanted` still returns true by then.
     ///
-    /// Cancel safe: a waiter that is dropped takes no permit.
+    /// Cancel safe: a dropped waiter takes no permit.
     pub(crate) async fn acquire_if(
         &self,
         runtime: &dyn Runtime,
@@ -133,14 +133,14 @@ impl RateLimiter {
                         Permit(())
                     });
                 }
-                // Waiters that were dropped may leave a queue behind in which nothing waits.
+                // Dropped waiters may leave the end of the queue in the future although nothing waits.
                 let behind = if state.waiters == 0 { state.next } else { state.queue_end };
                 let at = behind.max(state.next);
                 let wait = at.saturating_duration_since(now);
                 if wait >= remaining {
                     return None;
                 }
-                // At the full rate, which may be back by then.
+                // The interval is that of the full rate, which may be restored by then.
                 state.queue_end = at + self.interval;
                 wait
             };
@@ -149,7 +149,7 @@ impl RateLimiter {
         }
     }
 
-    /// Waits for a permit, for no longer than `timeout`. Cancel safe.
+    /// Waits for a permit up to `timeout`. Cancel safe.
     pub(crate) async fn acquire(&self, runtime: &dyn Runtime, timeout: Duration) -> Option<Permit> {
         self.acquire_if(runtime, timeout, || true).await
     }
@@ -163,7 +163,7 @@ impl RateLimiter {
             state.throttled_at = Some(now);
         }
         let pause = retry_after.unwrap_or_default().max(state.interval(self.interval, now));
-        // A pause that overflows the clock outlasts every deadline as well as a year does.
+        // A pause that overflows the clock becomes a year, which is longer than any deadline.
         let resumed = now.checked_add(pause).unwrap_or(now + Duration::from_hours(24 * 365));
         state.next = state.next.max(resumed);
     }
@@ -179,7 +179,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_hours(1);
 
-    /// Returns when `count` permits came, in milliseconds.
+    /// Returns the times at which `count` permits were acquired, in milliseconds.
     async fn permits(limiter: &RateLimiter, count: usize) -> Vec<u128> {
         let began = Instant::now();
         let mut permits = Vec::new();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_idle_time_is_not_saved_up() {
+    async fn permits_do_not_accumulate_while_the_limiter_is_idle() {
         let limiter = RateLimiter::new(50, Instant::now());
         tokio::time::sleep(LONG).await;
         assert!(*permits(&limiter, 50).await.last().unwrap() > 950);
@@ -217,7 +217,7 @@ mod tests {
         let limiter = RateLimiter::new(1, Instant::now());
         let _first = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
         let order = Mutex::new(Vec::new());
-        let ask = |name| {
+        let acquire = |name| {
             let (limiter, order) = (&limiter, &order);
             async move {
                 let _permit = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
@@ -225,12 +225,12 @@ mod tests {
             }
         };
         let began = Instant::now();
-        let (a, b, c) = (ask("a"), ask("b"), ask("c"));
+        let (a, b, c) = (acquire("a"), acquire("b"), acquire("c"));
         let dropped = timeout(Duration::from_millis(1500), b);
-        let ((), gone, ()) = futures_util::future::join3(a, dropped, c).await;
-        assert!(gone.is_err());
+        let ((), timed_out, ()) = futures_util::future::join3(a, dropped, c).await;
+        assert!(timed_out.is_err());
         assert_eq!(*order.lock().unwrap(), ["a", "c"]);
-        // The slot of the dropped waiter passes unused.
+        // The slot of the dropped waiter expires unused.
         assert!(began.elapsed() < Duration::from_millis(3200), "{:?}", began.elapsed());
     }
 
@@ -243,7 +243,7 @@ mod tests {
         for wait in &mut waits {
             assert!(poll_immediate(wait).await.is_none());
         }
-        // They exist, and nothing polls them.
+        // The waiters exist, and are not polled.
         let began = Instant::now();
         for seconds in [5, 6] {
             let _permit = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
@@ -255,23 +255,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waiters_that_come_back_together_do_not_leave_together() {
+    async fn waiters_that_wake_together_are_not_released_together() {
         let limiter = RateLimiter::new(50, Instant::now());
         let mut waits: Vec<_> =
             (0..50).map(|_| Box::pin(limiter.acquire(&TokioRuntime, LONG))).collect();
-        let mut left = 0;
+        let mut released = 0;
         for wait in &mut waits {
-            left += usize::from(poll_immediate(wait).await.is_some());
+            released += usize::from(poll_immediate(wait).await.is_some());
         }
-        assert_eq!(left, 1);
+        assert_eq!(released, 1);
         // All of them are late.
         tokio::time::sleep(Duration::from_secs(10)).await;
         for wait in &mut waits[1..] {
-            left += usize::from(poll_immediate(wait).await.is_some());
+            released += usize::from(poll_immediate(wait).await.is_some());
         }
-        assert!(left <= 3, "{left} left at once");
+        assert!(released <= 3, "{released} released at once");
         let began = Instant::now();
-        futures_util::future::join_all(waits.into_iter().skip(left)).await;
+        futures_util::future::join_all(waits.into_iter().skip(released)).await;
         assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     }
 
@@ -295,7 +295,7 @@ mod tests {
     async fn a_429_holds_all_permits_back_for_its_retry_after_and_decreases_the_rate_for_a_while() {
         let limiter = RateLimiter::new(50, Instant::now());
         let began = Instant::now();
-        // Two responses to requests that left at the same rate decrease it once.
+        // Two responses to requests that were sent at the same rate decrease the rate once.
         limiter.throttle(began, Some(Duration::from_secs(3)));
         limiter.throttle(began, None);
         let slow = permits(&limiter, 26).await;

@@ -1,13 +1,13 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long the last poll before a deadline is given at least, whatever was measured.
+/// The minimum of [`ResponseTime::reserve`].
 const MIN: Duration = Duration::from_millis(50);
-/// How long it is given at most, and while nothing was measured.
+/// The maximum of [`ResponseTime::reserve`], and its value before the first response.
 const MAX: Duration = Duration::from_secs(1);
 
-/// How long responses take: the estimate of a retransmission timeout (RFC 6298, section 2), from the mean and the
-/// deviation of the times that were measured.
+/// The time that responses take, estimated like a retransmission timeout (RFC 6298, section 2): from the smoothed mean
+/// and deviation.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseTime {
     /// The smoothed time and its smoothed deviation, in seconds.
@@ -26,7 +26,7 @@ impl ResponseTime {
         });
     }
 
-    /// Returns how long before a deadline a request has to be sent, so that nearly all responses come in time.
+    /// Returns how long before a deadline a request must be sent, so that nearly all responses arrive in time.
     pub(crate) fn reserve(&self) -> Duration {
         let measured = *self.measured.lock().unwrap_or_else(PoisonError::into_inner);
         measured.map_or(MAX, |(mean, deviation)| {

@@ -4,14 +4,14 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// How long the server asks to wait, at most `cap`. None when it does not ask, or not in a way that can
-/// be understood: twice, negative, not a number, a date in the past.
+/// Returns the delay that the server asks for, at most `cap`. Returns `None` if there is no such header, or if its
+/// value is repeated, negative, not a number, or a date in the past.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime, cap: Duration) -> Option<Duration> {
     let mut values = headers.get_all(RETRY_AFTER).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     let text = value.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit are a long time.
+        // A number that overflows is a long delay.
         let seconds = text.parse().unwrap_or(u64::MAX);
         return Some(Duration::from_secs(seconds).min(cap));
     }
@@ -43,7 +43,7 @@ mod tests {
 
     // Fault 19.
     #[test]
-    fn seconds_and_the_three_forms_of_a_date_are_understood() {
+    fn seconds_and_the_three_forms_of_a_date_are_parsed() {
         let five = Some(Duration::from_secs(5));
         assert_eq!(parse(&[b"0"]), Some(Duration::ZERO));
         assert_eq!(parse(&[b"3"]), Some(Duration::from_secs(3)));

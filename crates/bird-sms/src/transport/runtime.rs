@@ -6,11 +6,11 @@ use tokio::time::Instant;
 
 pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Clock, sleep and randomness: all that the workflow takes from the process it runs in. Tests inject their own.
+/// Clock, sleep and randomness: the only inputs that the workflow takes from its process. Tests inject their own.
 pub(crate) trait Runtime: fmt::Debug + Send + Sync {
-    /// Returns the monotonic time, which deadlines go by.
+    /// Returns the monotonic time, by which deadlines are measured.
     fn now(&self) -> Instant;
-    /// Returns the system time, which the dates of `Retry-After` are compared with.
+    /// Returns the system time, with which the dates of `Retry-After` are compared.
     fn system_time(&self) -> SystemTime;
     fn sleep(&self, duration: Duration) -> Sleep;
     /// Returns a random number in `0..1`.

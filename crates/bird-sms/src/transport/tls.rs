@@ -7,7 +7,7 @@ use crate::TransportErrorKind;
 #[cfg(feature = "rustls")]
 pub(crate) use with_rustls::{config, no_trust, roots};
 
-/// Without rustls, the HTTP client is ready-made and its errors are its own.
+/// Returns `None`: without rustls, the HTTP client is the caller's, and its error types are not known.
 #[cfg(not(feature = "rustls"))]
 pub(crate) fn no_trust(_error: &(dyn StdError + 'static)) -> Option<TransportErrorKind> {
     None
@@ -27,8 +27,8 @@ mod with_rustls {
         ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
     };
 
-    /// The provider is given by name: reqwest would look for a default of the whole process, which is
-    /// not ours to set.
+    /// Builds the TLS configuration. The provider is explicit, because reqwest would use the default of the process,
+    /// which a library should not set.
     pub(crate) fn config(
         extra_roots: Vec<CertificateDer<'static>>,
     ) -> Result<ClientConfig, ConfigurationError> {
@@ -63,7 +63,7 @@ mod with_rustls {
         provider.map(Arc::new).ok_or_else(|| ConfigurationError::Tls(missing.to_owned()))
     }
 
-    /// Mozilla's roots, and what was added to them.
+    /// Builds a verifier that trusts Mozilla's root certificates and `extra_roots`.
     #[cfg(feature = "bundled-roots")]
     fn verifier(
         extra_roots: Vec<CertificateDer<'static>>,
@@ -81,7 +81,7 @@ mod with_rustls {
         Ok(verifier)
     }
 
-    /// The roots of the platform, and what was added to them.
+    /// Builds a verifier that trusts the root certificates of the platform and `extra_roots`.
     #[cfg(not(feature = "bundled-roots"))]
     fn verifier(
         extra_roots: Vec<CertificateDer<'static>>,
@@ -95,7 +95,7 @@ mod with_rustls {
         }))
     }
 
-    /// The certificates of a PEM file.
+    /// Parses the certificates of a PEM file.
     pub(crate) fn roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ConfigurationError> {
         let roots: Vec<_> = CertificateDer::pem_slice_iter(pem)
             .collect::<Result<_, _>>()
@@ -113,7 +113,7 @@ mod with_rustls {
         Ok(roots)
     }
 
-    /// Why the server is not trusted, if that is what the error says.
+    /// Returns why the server is not trusted, if that is the cause of the error.
     pub(crate) fn no_trust(error: &(dyn StdError + 'static)) -> Option<TransportErrorKind> {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -124,7 +124,7 @@ mod with_rustls {
                 }
                 _ => {}
             }
-            // An `io::Error` is not the source of itself: what it wraps has to be asked for.
+            // `io::Error::source` skips the error that an `io::Error` wraps.
             next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
                 Some(inner) => Some(inner),
                 None => error.source(),
@@ -133,13 +133,13 @@ mod with_rustls {
         None
     }
 
-    /// The verifier could not be made: the roots were not found.
+    /// The error of a verifier that found no root certificates.
     #[derive(Debug, thiserror::Error)]
     #[error("{0}")]
     struct NoTrustedRoots(Error);
 
-    /// The verifier, made at the first handshake: on Linux that reads some 145 files, which a client that
-    /// never speaks TLS need not pay for.
+    /// A verifier that is built at the first handshake. Building the verifier reads about 145 files on Linux, which a
+    /// client without TLS does not need.
     #[derive(Debug)]
     struct LazyVerifier {
         provider: Arc<CryptoProvider>,

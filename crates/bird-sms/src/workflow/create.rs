@@ -1,14 +1,13 @@
-//! The creation: the POST, and what may be said and done after it.
+//! The creation: the POST, its retries, and what its outcome means for the connector.
 
 use std::time::Duration;
 
 use bird_api::Response;
 use bird_api::types::CreateConnectorReq;
-use futures_util::future::{BoxFuture, Shared};
 
 use super::PendingChannel;
 use super::retry::{
-    Attempt, Exhausted, FailedAttempt, LastAttempt, Retry, is_retryable_create, send,
+    Attempt, Cancellation, Exhausted, FailedAttempt, LastAttempt, Retry, is_retryable_create, send,
     state_after_create,
 };
 use crate::client::Workspace;
@@ -21,14 +20,11 @@ use crate::{
     UnknownReason, Unreachable, Warning,
 };
 
-/// An attempt that starts later than this before the deadline would probably end without a response, and the
-/// error of the attempt before it would become an unknown outcome.
+/// The time before the deadline in which no attempt is started. Such an attempt would probably end without a response,
+/// and would replace a certain error by an unknown outcome.
 const RESERVE: Duration = Duration::from_secs(1);
 
-/// Completes when the installs of a batch are to stop.
-pub(crate) type Cancellation = Shared<BoxFuture<'static, ()>>;
-
-/// What an install of a batch brings to its creation.
+/// The part of a creation that only installs of a batch have.
 pub(crate) struct CreateStart {
     /// The permit of the first attempt.
     pub(crate) permit: Permit,
@@ -38,8 +34,8 @@ pub(crate) struct CreateStart {
 }
 
 impl Workspace {
-    /// Creates an SMS connector, the first half of an install. Afterwards the connector exists, and its id can be
-    /// stored before [`PendingChannel::wait`] waits for the channel.
+    /// Creates an SMS connector, which is the first half of an install. The id of the connector can be stored before
+    /// [`PendingChannel::wait`] waits for the channel.
     ///
     /// # Errors
     ///
@@ -47,13 +43,14 @@ impl Workspace {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe while the request is in flight: a future that is dropped then may leave a connector
-    /// behind whose id is not known, as after [`Error::OutcomeUnknown`].
+    /// Not cancel safe while the request is in flight: dropping the future then may leave a connector whose id is not
+    /// known, as after [`Error::OutcomeUnknown`].
     pub async fn create_sms_connector(
         &self,
         request: &SmsConnectorRequest,
     ) -> Result<PendingChannel, Error> {
-        create(self, &request.body()?, self.deadline(), EventSink::default(), None).await
+        let body = request.body(Some(self.client().key()))?;
+        create(self, &body, self.deadline(), EventSink::default(), None).await
     }
 }
 
@@ -110,8 +107,8 @@ struct CreateAttempt<'a> {
     deadline: Deadline,
     events: &'a EventSink,
     count: u32,
-    /// The last error response to an attempt that may have created the connector all the same. Every later
-    /// outcome of this creation is ambiguous, too.
+    /// The last error response to an attempt that may have created a connector nevertheless. Every later outcome of
+    /// this creation is ambiguous, too.
     ambiguous: Option<ErrorResponse>,
 }
 
@@ -139,7 +136,7 @@ impl Attempt for CreateAttempt<'_> {
     }
 }
 
-/// Turns a 2xx into the pending channel: the connector exists, whatever else the response says.
+/// Returns the pending channel after a 2xx: the connector exists, whatever the body contains.
 fn created(
     workspace: &Workspace,
     response: &Response,
@@ -165,8 +162,9 @@ fn created(
     Ok(PendingChannel::created(workspace.clone(), &status, response, events).warning(warning))
 }
 
-/// Turns the last error of a creation into what it means for the connector. `ambiguous` is the error response to
-/// an earlier attempt, `earlier_attempt` one of an earlier run: both may have created a connector.
+/// Returns the error of a creation, by what its last attempt means for the connector. A connector may also exist
+/// because of an earlier attempt of this run, with the response `ambiguous`, or because of an `earlier_attempt` of
+/// another run.
 fn failed(
     Exhausted { error, attempts, .. }: Exhausted,
     ambiguous: Option<ErrorResponse>,

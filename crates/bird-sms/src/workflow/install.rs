@@ -47,9 +47,9 @@ impl Workspace {
 ///
 /// # Cancel safety
 ///
-/// A future that is dropped before it is polled sends nothing. While the POST is in flight its outcome is
-/// unknown. After [`Event::Created`] the connector exists, and
-/// [`Workspace::pending_channel`] continues from its id.
+/// Dropping the future before it is polled sends nothing. Dropping the future while the POST is in flight leaves the
+/// outcome unknown. After [`Event::Created`] the connector exists, and [`Workspace::pending_channel`] resumes from its
+/// id.
 #[derive(Debug)]
 #[must_use = "an install does nothing until it is awaited"]
 pub struct InstallSmsChannel {
@@ -60,19 +60,19 @@ pub struct InstallSmsChannel {
 }
 
 impl InstallSmsChannel {
-    /// Sets the use case, see [`SmsConnectorRequest::use_case_id`].
+    /// Sets the use case of the number; see [`SmsConnectorRequest::use_case_id`].
     pub fn use_case_id(mut self, use_case_id: UseCaseId) -> Self {
         self.request = self.request.use_case_id(use_case_id);
         self
     }
 
-    /// Sets the message type, see [`SmsConnectorRequest::channel_message_type`].
+    /// Sets the type of the messages; see [`SmsConnectorRequest::channel_message_type`].
     pub fn channel_message_type(mut self, channel_message_type: ChannelMessageType) -> Self {
         self.request = self.request.channel_message_type(channel_message_type);
         self
     }
 
-    /// Sets whether messages open conversations, see [`SmsConnectorRequest::conversational`].
+    /// Sets whether an incoming message opens a conversation; see [`SmsConnectorRequest::conversational`].
     pub fn conversational(mut self, conversational: bool) -> Self {
         self.request = self.request.conversational(conversational);
         self
@@ -94,7 +94,7 @@ impl InstallSmsChannel {
         let client = self.workspace.client();
         let timeout = self.timeout.unwrap_or(client.install_timeout());
         let deadline = Deadline::start(client.runtime().now(), timeout);
-        let body = self.request.body()?;
+        let body = self.request.body(Some(client.key()))?;
         let mut pending = create(&self.workspace, &body, deadline, self.events, None).await?;
         pending.wait_until(deadline).await
     }

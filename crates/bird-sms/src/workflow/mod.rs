@@ -1,4 +1,4 @@
-//! The install of one channel: create the connector, wait for its channel.
+//! The install of one channel: creating the connector, and waiting for its channel.
 
 mod create;
 mod install;
@@ -7,7 +7,8 @@ mod read;
 mod retry;
 mod wait;
 
-pub(crate) use create::{Cancellation, CreateStart, create};
+pub(crate) use create::{CreateStart, create};
 pub use install::InstallSmsChannel;
 pub(crate) use poll_schedule::PollSchedule;
+pub(crate) use retry::Cancellation;
 pub use wait::PendingChannel;

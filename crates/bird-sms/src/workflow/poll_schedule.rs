@@ -1,4 +1,4 @@
-//! When a connector is polled.
+//! The schedule of the polls of a connector.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use super::retry::LastAttempt;
 use crate::client::{Probe, Workspace};
 use crate::transport::{Deadline, Permit};
 
-/// A sleep that took this much longer than it should says that the process was stopped, and not how long
-/// provisioning takes.
+/// A sleep that overruns by more than this means that the process was paused. A poll after a pause says nothing about
+/// how long provisioning takes.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// While nothing is known about provisioning, an install of a batch asks this often whether that has changed.
-const NEWS: Duration = Duration::from_millis(250);
+/// The longest time between two checks of the estimate, while an install of a batch waits for its first poll.
+const ESTIMATE_CHECK: Duration = Duration::from_millis(250);
 
-/// How the polls of a connector are spread over time.
+/// The delays between the polls of a connector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum PollSchedule {
     /// By the backoff of the [`PollPolicy`](crate::PollPolicy): for one install, which should end early.
@@ -26,28 +26,28 @@ pub(crate) enum PollSchedule {
     Estimate,
 }
 
-/// The moment of a poll.
+/// A poll that is due.
 pub(super) struct Due {
-    /// The permit, where the schedule waited for it.
+    /// The permit, if the schedule acquired it.
     pub(super) permit: Option<Permit>,
-    /// The age of the connector, where the creation is known.
+    /// The age of the connector, if the time of the creation is known.
     age: Option<Duration>,
     /// Whether the connector is expected to be ready.
     expected: bool,
-    /// Whether the process was stopped before this poll.
+    /// Whether the process was paused before this poll.
     paused: bool,
 }
 
-/// Waits for the polls of one connector, one after the other.
+/// A timer for the polls of one connector.
 pub(super) struct PollTimer<'a> {
     workspace: &'a Workspace,
     schedule: PollSchedule,
     created: Option<Instant>,
     deadline: Deadline,
-    /// The number of delays so far, which the backoff grows by.
+    /// The number of delays so far, with which the backoff grows.
     delays: u32,
     first: bool,
-    /// Whether the process was stopped since the last poll.
+    /// Whether the process was paused since the last poll.
     paused: bool,
     probe: Option<Probe<'a>>,
 }
@@ -71,11 +71,11 @@ impl<'a> PollTimer<'a> {
         }
     }
 
-    /// Waits until the next poll is due. `None` when the deadline leaves no time for another.
+    /// Waits until the next poll is due. Returns `None` if the deadline leaves no time for a poll.
     pub(super) async fn next(&mut self) -> Option<Due> {
         let mut permit = None;
         if std::mem::take(&mut self.first) {
-            // The response to the creation was the first observation; a connector that is resumed had none.
+            // The response to the creation already showed the connector. A resumed connector is polled at once.
             if let Some(created) = self.created {
                 if self.schedule == PollSchedule::Estimate {
                     permit = self.likely_ready(created).await;
@@ -88,7 +88,7 @@ impl<'a> PollTimer<'a> {
         } else {
             let delay = self.next_delay()?;
             self.sleep(delay).await;
-            // Another install may have found out, and a probe is not needed any more.
+            // The probe is not needed once another install has set the estimate.
             if self.estimate().is_some() {
                 self.probe = None;
             }
@@ -97,7 +97,7 @@ impl<'a> PollTimer<'a> {
         Some(Due { expected: permit.is_some(), permit, age: self.age(), paused })
     }
 
-    /// Learns from a poll. `on_time` is whether it was sent when it was due.
+    /// Updates the estimate with the result of a poll. `on_time` is whether the poll was sent when it was due.
     pub(super) fn observe(&self, due: &Due, on_time: bool, ready: bool) {
         let provisioning = &self.workspace.state().provisioning;
         let observed = self.schedule == PollSchedule::Estimate && on_time && !due.paused;
@@ -128,15 +128,15 @@ impl<'a> PollTimer<'a> {
         if self.schedule == PollSchedule::Estimate
             && let (Some(age), Some(expected)) = (self.age(), self.estimate())
         {
-            // The longer it took so far, the longer it may take.
+            // The delay grows with the age, because a slow connector may take as long again.
             delay = delay.max(expected.saturating_sub(age)).max(age / 3);
         }
         let last_poll = LastAttempt::At(self.workspace.state().response_time.reserve());
         last_poll.fit(delay, None, self.remaining())
     }
 
-    /// Sleeps. Tokio's timers have a resolution of a millisecond and round up, so that a delay of less than half
-    /// a millisecond is none.
+    /// Sleeps, unless the delay is less than half a millisecond: Tokio's timers have a resolution of a millisecond and
+    /// round up.
     async fn sleep(&mut self, delay: Duration) {
         if delay >= Duration::from_micros(500) {
             let runtime = self.workspace.client().runtime();
@@ -148,25 +148,25 @@ impl<'a> PollTimer<'a> {
 
     /// Waits until the connector is likely to be ready, and for the permit of its poll.
     ///
-    /// While nothing is known about provisioning, a few connectors become probes instead and are polled by the
-    /// backoff: `None`.
+    /// Returns `None` at the deadline. While there is no estimate, also returns `None` for a few connectors, which
+    /// become probes and are polled by the backoff.
     async fn likely_ready(&mut self, created: Instant) -> Option<Permit> {
         let workspace = self.workspace;
         let runtime = workspace.client().runtime();
         let state = workspace.state();
-        // How much younger the connector is than it is expected to be when it is ready.
+        // The time until the connector has the age at which it is expected to be ready.
         let missing = || {
             let age = runtime.now().saturating_duration_since(created);
             Some(state.provisioning.expected()?.saturating_sub(age))
         };
         loop {
-            let spare = self.remaining().saturating_sub(state.response_time.reserve());
-            if spare.is_zero() {
+            let available = self.remaining().saturating_sub(state.response_time.reserve());
+            if available.is_zero() {
                 return None;
             }
             let wait = match missing() {
                 Some(Duration::ZERO) => {
-                    // The polls before this one may find out that provisioning takes longer.
+                    // Polls before this permit may raise the estimate.
                     let likely = || missing().is_none_or(|missing| missing.is_zero());
                     match state.gets.acquire_if(runtime, self.remaining(), likely).await {
                         Some(permit) => return Some(permit),
@@ -180,10 +180,10 @@ impl<'a> PollTimer<'a> {
                         self.probe = Some(probe);
                         return None;
                     }
-                    None => NEWS,
+                    None => ESTIMATE_CHECK,
                 },
             };
-            self.sleep(wait.min(NEWS).min(spare)).await;
+            self.sleep(wait.min(ESTIMATE_CHECK).min(available)).await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The GET: what a read and a poll are made of.
+//! The GET, which is an attempt of a read or a poll.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::client::Workspace;
 use crate::event::EventSink;
 use crate::model::DecodeConnector;
 use crate::transport::{Deadline, Permit};
-use crate::{AttemptError, Connector, ConnectorId, Error, MalformedResponse, ReadError};
+use crate::{AccessKey, AttemptError, Connector, ConnectorId, Error, MalformedResponse, ReadError};
 
 impl Workspace {
-    /// Reads a connector. Failures that may pass are retried until the install timeout of the client.
+    /// Reads a connector. Transient failures are retried until the install timeout of the client.
     ///
     /// # Errors
     ///
-    /// [`Error::Read`].
+    /// Fails with [`Error::Read`].
     ///
     /// # Cancel safety
     ///
@@ -55,22 +55,22 @@ impl Workspace {
     }
 }
 
-/// What the GETs of one connector have seen so far.
+/// The history of the GETs of one connector.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct GetHistory {
     /// The number of GETs that were sent.
     pub(super) sent: u32,
-    /// Whether a response had the connector.
+    /// Whether a response contained the connector.
     pub(super) seen: bool,
-    /// The number of malformed responses in a row.
+    /// The number of consecutive malformed responses.
     pub(super) malformed: u32,
 }
 
-/// What a GET is for.
+/// The operation that a GET belongs to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Purpose {
     Read,
-    /// A wait, that tolerates a 404 for a while from this time on: the creation, or the start of the wait.
+    /// A wait. A 404 is tolerated during the grace period from this time on: the creation, or the start of the wait.
     Poll {
         not_found_since: Instant,
     },
@@ -82,7 +82,7 @@ pub(super) struct GetAttempt<'a, T> {
     pub(super) id: ConnectorId,
     pub(super) deadline: Deadline,
     pub(super) history: &'a mut GetHistory,
-    pub(super) decode: fn(&[u8]) -> Result<T, String>,
+    pub(super) decode: fn(&[u8], &AccessKey) -> Result<T, String>,
     pub(super) purpose: Purpose,
 }
 
@@ -98,11 +98,15 @@ impl<T: DecodeConnector> GetAttempt<'_, T> {
         }
     }
 
-    /// Decodes the response, and checks that it is about the connector that was asked for.
+    /// Decodes the response, and checks that it is about the requested connector.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error of an attempt is rare, and kept as it is"
+    )]
     fn decode(&mut self, response: &Response) -> Result<T, AttemptError> {
         let workspace = self.workspace;
-        let decoded = (self.decode)(&response.body).map_err(|problem| {
-            let key = workspace.client().key();
+        let key = workspace.client().key();
+        let decoded = (self.decode)(&response.body, key).map_err(|problem| {
             AttemptError::Malformed(MalformedResponse::new(response, &problem, key))
         });
         match &decoded {

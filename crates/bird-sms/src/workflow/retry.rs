@@ -1,4 +1,4 @@
-//! The one retry loop, and the rules that say which request may be sent again.
+//! The retry loop of all requests, and the rules for which request may be sent again.
 //!
 //! | the attempt ended with | POST: state of the connector | POST | GET |
 //! |---|---|---|---|
@@ -8,7 +8,7 @@
 //! | 408 | `Unknown` | not retried | retried |
 //! | 429 | `NotCreated`: the vendor says that it was not processed | retried | retried |
 //! | 500, 503 | `Unknown`: the vendor calls a retry safe | retried, unless the policy is [`Never`](RetryCreate::Never) | retried |
-//! | 502, 504, 520–530 | `Unknown`: a gateway's word, not the vendor's | not retried, unless the policy is [`AnyServerError`](RetryCreate::AnyServerError) | retried |
+//! | 502, 504, 520–530 | `Unknown`: a gateway's response, not the vendor's | not retried, unless the policy is [`AnyServerError`](RetryCreate::AnyServerError) | retried |
 //! | 501, 505 | `Unknown` | not retried | not retried |
 //! | other 5xx | `Unknown` | not retried | retried |
 //! | 404 | `NotCreated` | not retried | retried during the grace period after the creation |
@@ -19,10 +19,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bird_api::Response;
-use futures_util::future::{Either, select};
+use futures_util::future::{BoxFuture, Either, Shared, select};
 use reqwest::{Request, StatusCode};
 
-use super::create::Cancellation;
 use crate::client::Workspace;
 use crate::error::chain;
 use crate::event::EventSink;
@@ -32,7 +31,8 @@ use crate::{
     TransportError,
 };
 
-/// Returns whether a POST that ended like this may be sent again: only where that is known to create nothing twice.
+/// Returns whether a POST may be sent again after this error: only if the attempt certainly created nothing, or if the
+/// policy accepts that it may have.
 pub(crate) fn is_retryable_create(error: &AttemptError, policy: RetryCreate) -> bool {
     match error {
         AttemptError::Response(response) => {
@@ -43,7 +43,7 @@ pub(crate) fn is_retryable_create(error: &AttemptError, policy: RetryCreate) -> 
     }
 }
 
-/// What a GET tolerates beyond failures that pass on their own.
+/// The errors of a GET that are retried in addition to transient failures.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tolerance {
     /// A 404, while a new connector may not be visible to reads yet.
@@ -52,7 +52,7 @@ pub(crate) struct Tolerance {
     pub(crate) malformed: bool,
 }
 
-/// Returns whether a GET that ended like this may succeed later. A GET changes nothing, so that nothing else counts.
+/// Returns whether a GET may succeed after this error. A GET changes nothing, so no other condition applies.
 pub(crate) fn is_retryable_get(error: &AttemptError, tolerance: Tolerance) -> bool {
     match error {
         AttemptError::Response(response) => match response.status {
@@ -67,7 +67,7 @@ pub(crate) fn is_retryable_get(error: &AttemptError, tolerance: Tolerance) -> bo
     }
 }
 
-/// Returns what is known of the connector after a POST that ended like this.
+/// Returns what is known about the connector after a POST with this error.
 pub(crate) fn state_after_create(error: &AttemptError) -> ConnectorState {
     match error {
         AttemptError::Response(response) if !matches!(response.status, 408 | 500..) => {
@@ -119,7 +119,7 @@ pub(crate) async fn send(
     Err(FailedAttempt { error, retry_after })
 }
 
-/// What the retry loop repeats: the create, the read and the poll.
+/// An operation that the retry loop repeats: a creation, a read or a poll.
 pub(crate) trait Attempt {
     type Output;
 
@@ -129,11 +129,14 @@ pub(crate) trait Attempt {
     /// Returns whether the attempt may be made again after this error.
     fn is_retryable(&mut self, error: &AttemptError) -> bool;
 
-    /// Keeps an error that another attempt follows.
+    /// Stores an error that is followed by another attempt.
     fn keep(&mut self, _error: AttemptError) {}
 }
 
-/// When an attempt is made again, and until when.
+/// A future that completes when the batch is shut down.
+pub(crate) type Cancellation = Shared<BoxFuture<'static, ()>>;
+
+/// The parameters of the retry loop.
 pub(crate) struct Retry<'a> {
     pub(crate) client: &'a Client,
     pub(crate) limiter: &'a RateLimiter,
@@ -145,7 +148,7 @@ pub(crate) struct Retry<'a> {
     pub(crate) cancellation: Option<&'a Cancellation>,
 }
 
-/// What happens to a delay that would end at the deadline or after it.
+/// The rule for a delay that would end at the deadline or after it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum LastAttempt {
     /// No attempt starts later than this before the deadline.
@@ -155,7 +158,7 @@ pub(crate) enum LastAttempt {
 }
 
 impl LastAttempt {
-    /// Returns the delay before the next attempt, or `None` when no time is left for one.
+    /// Returns the delay before the next attempt, or `None` if no time is left for an attempt.
     ///
     /// A delay that the server asked for is never cut.
     pub(crate) fn fit(
@@ -169,12 +172,12 @@ impl LastAttempt {
             Self::At(_) if delay < remaining => Some(delay),
             Self::At(before) => {
                 let last = remaining.saturating_sub(before);
-                (!last.is_zero() && retry_after.is_none_or(|asked| asked <= last)).then_some(last)
+                (!last.is_zero() && retry_after.is_none_or(|delay| delay <= last)).then_some(last)
             }
         }
     }
 
-    /// Returns how long a permit may be waited for.
+    /// Returns the longest wait for a permit.
     fn permit_timeout(self, remaining: Duration) -> Duration {
         match self {
             Self::Reserve(reserve) => remaining.saturating_sub(reserve),
@@ -183,7 +186,7 @@ impl LastAttempt {
     }
 }
 
-/// The end of the retry loop without a success.
+/// The error of the retry loop.
 #[derive(Debug)]
 pub(crate) struct Exhausted {
     pub(crate) error: AttemptError,
@@ -193,7 +196,7 @@ pub(crate) struct Exhausted {
 }
 
 impl Retry<'_> {
-    /// Makes attempts until one succeeds, one fails for good, or the deadline leaves no time for another.
+    /// Makes attempts until an attempt succeeds or fails permanently, or the deadline leaves no time for an attempt.
     ///
     /// The first attempt uses `permit`, or waits for one until the deadline.
     pub(crate) async fn run<A: Attempt>(
@@ -204,15 +207,13 @@ impl Retry<'_> {
         let runtime = self.client.runtime();
         let remaining = || self.deadline.remaining(runtime.now());
         let attempts = |count| Attempts { count, elapsed: self.deadline.elapsed(runtime.now()) };
-        let mut permit = match permit {
-            Some(permit) => permit,
-            None => match self.limiter.acquire(runtime, remaining()).await {
-                Some(permit) => permit,
-                None => {
-                    let error = AttemptError::Transport(TransportError::rate_limited());
-                    return Err(Exhausted { error, attempts: attempts(0), retryable: true });
-                }
-            },
+        let permit = match permit {
+            None => self.limiter.acquire(runtime, remaining()).await,
+            first => first,
+        };
+        let Some(mut permit) = permit else {
+            let error = AttemptError::Transport(TransportError::rate_limited());
+            return Err(Exhausted { error, attempts: attempts(0), retryable: true });
         };
         let mut count = 0_u32;
         loop {
@@ -223,7 +224,7 @@ impl Retry<'_> {
             };
             let retryable = attempt.is_retryable(&error);
             let backoff = self.backoff.delay(count - 1, runtime.random());
-            let delay = retry_after.map_or(backoff, |asked| asked.max(backoff));
+            let delay = retry_after.map_or(backoff, |delay| delay.max(backoff));
             let delay = self.last_attempt.fit(delay, retry_after, remaining());
             let next = match delay.filter(|_| retryable && count < self.max_attempts) {
                 Some(delay) => {
@@ -240,7 +241,7 @@ impl Retry<'_> {
         }
     }
 
-    /// Waits for the delay and then for a permit. `None` when the deadline or the cancellation comes first.
+    /// Waits for the delay and then for a permit. Returns `None` if the deadline or the cancellation comes first.
     async fn acquire_after(&self, delay: Duration) -> Option<Permit> {
         let runtime = self.client.runtime();
         let permit = async {

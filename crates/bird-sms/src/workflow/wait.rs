@@ -45,9 +45,9 @@ pub struct PendingChannel {
     connector_id: ConnectorId,
     /// When the connector was created, if this process created it.
     created: Option<Instant>,
-    /// When the connector was created, as far as is known: it may not be visible to reads yet.
+    /// The start of the grace period of a 404: the creation of the connector, as far as it is known.
     not_found_since: Option<Instant>,
-    /// The channel, if the response to the creation had it.
+    /// The channel, if the response to the creation contained its id.
     ready: Option<Box<SmsChannel>>,
     warning: Option<Warning>,
     events: EventSink,
@@ -90,11 +90,16 @@ impl PendingChannel {
     ) -> Self {
         let now = workspace.client().runtime().now();
         let ours = status.workspace_id.is_none_or(|id| id == workspace.id());
-        // A response about another workspace is left to the next poll, which refuses it.
-        let ready = status
-            .channel_id
-            .filter(|_| ours)
-            .map(|id| Box::new(SmsChannel::new(id, status.id, workspace.id(), &response.body)));
+        // The channel of another workspace is not used here, and the next poll fails with the mismatch.
+        let ready = status.channel_id.filter(|_| ours).map(|id| {
+            Box::new(SmsChannel::new(
+                id,
+                status.id,
+                workspace.id(),
+                &response.body,
+                workspace.client().key(),
+            ))
+        });
         Self {
             created: Some(now),
             not_found_since: Some(now),
@@ -104,28 +109,28 @@ impl PendingChannel {
         }
     }
 
-    /// Returns the id of the connector. Stored, it is all that is needed to continue after a restart.
+    /// Returns the id of the connector. The id is sufficient to resume after a restart.
     #[must_use]
     pub fn connector_id(&self) -> ConnectorId {
         self.connector_id
     }
 
-    /// Sets how long [`wait`](Self::wait) or a [`poll`](Self::poll) may take. Default: the install timeout of the
+    /// Sets how long a [`wait`](Self::wait) or a [`poll`](Self::poll) may take. Default: the install timeout of the
     /// client.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Sets when the connector was created, where an earlier process stored it.
+    /// Sets when the connector was created, if an earlier process stored the time.
     ///
     /// A new connector may not be visible to reads yet: a 404 is retried for
-    /// [`PollPolicy::not_found_grace`](crate::PollPolicy::not_found_grace) from this time on. Default: from the start of
-    /// the wait on.
+    /// [`PollPolicy::not_found_grace`](crate::PollPolicy::not_found_grace) from this time on. Default: the start of the
+    /// wait.
     pub fn created_at(mut self, time: Timestamp) -> Self {
         let client = self.workspace.client();
         let age = client.runtime().system_time().duration_since(time.into()).unwrap_or_default();
-        // A clock that does not reach back so far is younger than the connector, and the grace period is over.
+        // If the monotonic clock does not reach back that far, the grace period is certainly over.
         let since = |age| client.runtime().now().checked_sub(age);
         self.not_found_since = since(age).or_else(|| since(client.poll().not_found_grace));
         self
@@ -137,7 +142,7 @@ impl PendingChannel {
         self
     }
 
-    /// Returns what the creation leaves open: another connector may exist.
+    /// Returns the warning of the creation: another connector may exist.
     #[must_use]
     pub fn creation_warning(&self) -> Option<Warning> {
         self.warning
@@ -159,12 +164,13 @@ impl PendingChannel {
         self
     }
 
-    /// Polls once: returns the channel, or `None` while it is being provisioned. A channel that came with the
-    /// response to the creation is returned without a request.
+    /// Polls once: returns the channel, or `None` while the channel is being provisioned. If the response to the
+    /// creation contained the channel, no request is sent.
     ///
     /// # Errors
     ///
-    /// [`Error::Read`], also for a failure that [`wait`](Self::wait) would have retried, such as a rate limit.
+    /// Fails with [`Error::Read`], also after a failure that [`wait`](Self::wait) would have retried, such as a rate
+    /// limit.
     ///
     /// # Cancel safety
     ///
@@ -194,8 +200,8 @@ impl PendingChannel {
     ///
     /// # Errors
     ///
-    /// [`Error::NotReady`] at the deadline, [`Error::Read`] when no later poll can succeed. Both have the id of
-    /// the connector.
+    /// Fails with [`Error::NotReady`] at the deadline, and with [`Error::Read`] if no later poll can succeed. Both
+    /// errors have the id of the connector.
     ///
     /// # Cancel safety
     ///
@@ -218,7 +224,7 @@ impl PendingChannel {
             return Ok(*channel);
         }
         if deadline.timeout().is_zero() {
-            // A configuration error would not have the id of a connector that exists.
+            // A configuration error would not have the id of the connector.
             return Err(self.not_ready(Duration::ZERO, None));
         }
         let workspace = self.workspace.clone();
@@ -230,7 +236,7 @@ impl PendingChannel {
             let polls = self.history.sent;
             let permit = due.permit.take();
             let result = self.poll_once(&workspace, permit, deadline).await;
-            // A poll that was retried came later than it was due, which says nothing about the estimate.
+            // A retried poll came later than it was due, and says nothing about the estimate.
             let first_attempt = self.history.sent == polls.saturating_add(1);
             match result {
                 PollResult::Ready(channel) => {
@@ -253,7 +259,7 @@ impl PendingChannel {
         Err(self.not_ready(waited(), None))
     }
 
-    /// Polls, and retries a poll that failed until the deadline.
+    /// Polls, and retries a failed poll until the deadline.
     async fn poll_once(
         &mut self,
         workspace: &Workspace,
@@ -293,7 +299,7 @@ impl PendingChannel {
             id: self.connector_id,
             deadline,
             history: &mut self.history,
-            decode: ConnectorStatus::decode,
+            decode: |body, _| ConnectorStatus::decode(body),
             purpose: Purpose::Poll {
                 not_found_since: self.not_found_since.unwrap_or(deadline.started()),
             },
@@ -302,7 +308,13 @@ impl PendingChannel {
 
     fn channel(&self, status: &ConnectorStatus, response: &Response) -> Option<SmsChannel> {
         let id = status.channel_id?;
-        let channel = SmsChannel::new(id, self.connector_id, self.workspace.id(), &response.body);
+        let channel = SmsChannel::new(
+            id,
+            self.connector_id,
+            self.workspace.id(),
+            &response.body,
+            self.workspace.client().key(),
+        );
         Some(channel.warning(self.warning))
     }
 

@@ -73,7 +73,8 @@ fn request(line: &[u8]) -> Result<SmsConnectorRequest, String> {
     row::request(texts, conversational)
 }
 
-/// Holds values of any type, because the errors of serde do not name the field with a value of the wrong type.
+/// The fields of a JSON line. Their values may have any type, because the errors of serde do not name the field with
+/// a value of the wrong type.
 #[derive(Deserialize)]
 struct JsonFields {
     name: Option<Value>,

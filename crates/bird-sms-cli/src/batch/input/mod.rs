@@ -18,7 +18,7 @@ pub(crate) use self::row::Row;
 /// The byte order mark that some programs write before UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Holds rows that were checked.
+/// The rows of a batch, after the check.
 ///
 /// The rows are in a temporary copy of the file, and are read from there one at a time: memory does not grow
 /// with the size of the file, and a change of the file after the check has no effect.

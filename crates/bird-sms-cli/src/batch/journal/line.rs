@@ -47,7 +47,7 @@ impl EntryLine {
     }
 }
 
-/// What precedes the checksum, and what follows it.
+/// The bytes before and after the checksum.
 const CHECKSUM: (&[u8], &[u8]) = (br#","crc32":""#, br#""}"#);
 
 /// Returns the bytes of a line of this version, with its line break.
@@ -64,7 +64,7 @@ pub(super) fn encode(line: &impl Serialize, version: u32) -> Vec<u8> {
     bytes
 }
 
-/// Decodes a line without its line break, or says what is wrong with it.
+/// Decodes a line without its line break, or returns the problem.
 pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8], version: u32) -> Result<T, String> {
     if version > 1 {
         verify(bytes).ok_or_else(|| "its checksum is wrong".to_owned())?;
@@ -72,7 +72,7 @@ pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8], version: u32) -> R
     serde_json::from_slice(bytes).map_err(|error| error.to_string())
 }
 
-/// Decodes the first line, which says its version itself.
+/// Decodes the first line, which contains its version.
 pub(super) fn decode_header(bytes: &[u8]) -> Result<Header, String> {
     let header: Header = decode(bytes, 1)?;
     match header.version {
@@ -114,7 +114,7 @@ mod tests {
         for bit in 0..header.len() * 8 {
             let mut flipped = header.to_vec();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            // A newer version is an error of its own.
+            // A newer version is another error.
             let header = decode_header(&flipped);
             assert!(
                 header.is_err() || header.is_ok_and(|header| header.version > VERSION),

@@ -1,8 +1,8 @@
-//! The journal of a batch: what was done, on disk before the next step, so that a process that was killed at any
-//! moment can be followed by one that resumes.
+//! The journal of a batch. Each step is on disk before the next step is taken, so that a batch can be resumed after its
+//! process was killed at any moment.
 //!
-//! The file is JSON Lines, and is only ever appended to. The first line names the workspace. `line` has the format,
-//! `read` folds a file, `write` appends to one.
+//! The file is JSON Lines, and is only ever appended to. The first line has the id of the workspace. `line` has the
+//! format of a line, `read` folds the lines, and `write` appends lines.
 
 mod line;
 mod read;
@@ -16,7 +16,7 @@ use bird_sms::WorkspaceId;
 pub(super) use read::JournalContent;
 pub(super) use write::JournalFile;
 
-/// Why a journal cannot be used. Nothing was sent.
+/// The reason why a journal cannot be used. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum JournalFileError {
     #[error("the journal {0} cannot be used: {1}")]

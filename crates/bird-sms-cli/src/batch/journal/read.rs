@@ -8,7 +8,7 @@ use super::JournalFileError;
 use super::line::{EntryLine, Header, VERSION, decode, decode_header};
 use crate::regular_file::open_regular_file;
 
-/// What a journal says.
+/// The content of a journal file.
 #[derive(Debug, Default)]
 pub(in crate::batch) struct JournalContent {
     pub(in crate::batch) rows: JournalState,
@@ -17,7 +17,7 @@ pub(in crate::batch) struct JournalContent {
     workspace_id: Option<WorkspaceId>,
     /// The version of the file. 0 while it has no header.
     pub(super) version: u32,
-    /// Where the last whole line ends, in bytes.
+    /// The end of the last whole line, in bytes.
     pub(super) end: u64,
     /// Whether the last whole line has no line break.
     pub(super) unterminated: bool,
@@ -61,7 +61,7 @@ impl JournalContent {
             };
             match applied {
                 Ok(()) => content.end += read as u64,
-                // A crash tears the end off a line, so that what is left is neither a whole line nor more than one.
+                // A crash tears the end off a line, so that the rest does not start with a whole line.
                 Err(_) if content.unterminated && !content.starts_with_whole_line(line) => {
                     content.torn_line = Some(number);
                     content.unterminated = false;
@@ -79,7 +79,7 @@ impl JournalContent {
         }
     }
 
-    /// Applies the first line. The inner error is that of a line that a crash may have torn.
+    /// Applies the first line. The inner error is for a line that a crash may have torn.
     fn apply_header(
         &mut self,
         line: &[u8],
@@ -107,7 +107,7 @@ impl JournalContent {
         Ok(())
     }
 
-    /// Returns whether bytes that are no line begin with one.
+    /// Returns whether bytes that are not a line start with a whole line.
     fn starts_with_whole_line(&self, bytes: &[u8]) -> bool {
         let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'}');
         ends.into_iter().any(|(at, _)| {
@@ -120,7 +120,7 @@ impl JournalContent {
 /// The start of every journal.
 const HEADER_START: &[u8] = br#"{"at":""#;
 
-/// Returns whether a first line that cannot be decoded is what a crash left of a header, and not another file.
+/// Returns whether a first line that cannot be decoded may be part of a header, and not the start of another file.
 fn may_be_torn_header(line: &[u8]) -> bool {
     line.starts_with(HEADER_START)
         || HEADER_START.starts_with(line)

@@ -3,6 +3,7 @@ use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use bird_sms::{
     ConnectorId, Journal, JournalEntry, JournalFuture, PhoneNumberId, SmsConnectorRequest,
@@ -15,7 +16,7 @@ use super::line::{EntryLine, Header, VERSION, encode};
 use super::{JournalContent, JournalFileError};
 use crate::regular_file::open_regular_file;
 
-/// A journal that this process alone writes.
+/// A journal file that only this process writes.
 #[derive(Debug)]
 pub(in crate::batch) struct JournalFile {
     lines: mpsc::Sender<Pending>,
@@ -32,8 +33,8 @@ struct Pending {
 }
 
 impl JournalFile {
-    /// Opens or creates a journal for this workspace, and locks it until it is dropped. Locks the workspace, too, if
-    /// `lock_workspace` says so.
+    /// Opens or creates a journal for this workspace, and locks it until it is dropped. Also locks the workspace if
+    /// `lock_workspace` is set.
     pub(in crate::batch) fn open(
         path: &Path,
         workspace_id: WorkspaceId,
@@ -50,7 +51,7 @@ impl JournalFile {
         let lock = lock_workspace.then(|| lock_folder(path, workspace_id)).transpose()?;
         let content = JournalContent::of(&file, path, Some(workspace_id))?;
         let path_of_file = Handle::from_path(path).map_err(failed)?;
-        // No step followed a line that a crash tore off.
+        // The rest of a line that a crash tore off is removed. No step followed it.
         file.set_len(content.end).map_err(failed)?;
         file.seek(SeekFrom::Start(content.end)).map_err(failed)?;
         let version = if content.version == 0 { VERSION } else { content.version };
@@ -73,7 +74,7 @@ impl JournalFile {
         Ok((Self { lines, version, _lock: lock }, content))
     }
 
-    /// Stores the id of a connector that a person looked up.
+    /// Appends that an operator named the connector of a row.
     pub(in crate::batch) async fn adopt(
         &self,
         phone_number_id: PhoneNumberId,
@@ -83,8 +84,15 @@ impl JournalFile {
         self.store(encode(&EntryLine::new(phone_number_id, entry), self.version)).await
     }
 
+    /// Waits until all entries that were appended are on disk. Returns whether they are, by the timeout.
+    pub(in crate::batch) async fn drain(&self, timeout: Duration) -> bool {
+        // Lines are stored in order, so that an empty one is stored after all others.
+        let drained = tokio::time::timeout(timeout, self.store(Vec::new())).await;
+        matches!(drained, Ok(Ok(())))
+    }
+
     async fn store(&self, line: Vec<u8>) -> io::Result<()> {
-        let gone = || io::Error::other("the thread that writes the journal is gone");
+        let gone = || io::Error::other("the thread that writes the journal ended");
         let (stored, wait) = oneshot::channel();
         self.lines.send(Pending { line, stored }).map_err(|_| gone())?;
         wait.await.map_err(|_| gone())?
@@ -102,8 +110,8 @@ impl Journal for JournalFile {
     }
 }
 
-/// Locks the workspace for the journals in this folder: under the name of a journal that was moved away, another run
-/// would create every connector again.
+/// Locks the workspace for the journals in this folder. Without the lock, another run could start a new journal after
+/// the journal in use was moved, and would create every connector again.
 fn lock_folder(journal: &Path, workspace_id: WorkspaceId) -> Result<File, JournalFileError> {
     let path = journal.with_file_name(format!(".bird-sms-{workspace_id}.lock"));
     let failed = |error| JournalFileError::Io(path.clone(), error);
@@ -117,7 +125,7 @@ fn lock_folder(journal: &Path, workspace_id: WorkspaceId) -> Result<File, Journa
     }
 }
 
-/// Where lines are written.
+/// The file to which lines are written.
 struct Target {
     file: File,
     handle: Handle,
@@ -125,7 +133,7 @@ struct Target {
 }
 
 impl Target {
-    /// Writes lines as they come, with one sync for all that came in the meantime.
+    /// Writes lines as they come, with one sync for all lines that came during the sync before.
     fn write_lines(mut self, pending: &mpsc::Receiver<Pending>) {
         let mut failed: Option<(ErrorKind, String)> = None;
         while let Ok(first) = pending.recv() {

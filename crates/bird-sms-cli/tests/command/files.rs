@@ -1,0 +1,206 @@
+//! Files that are not what they should be: devices, pipes, and names of one file for two purposes. Faults 50 and 51.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use bird_test_peer::Backend;
+use bird_test_peer::fixtures::{ACCESS_KEY, PHONE_NUMBER_ID};
+use tokio::process::Command;
+
+use crate::rows::{Rows, assert_no_duplicates, at, end_of, run, settled, until};
+
+/// Runs a command that must not wait for a file.
+async fn run_at_once(command: Command) -> (i32, String, String) {
+    tokio::time::timeout(Duration::from_secs(10), run(command)).await.expect("waits for a file")
+}
+
+/// Puts a FIFO, a directory and links to devices into the folder, and returns their names.
+fn irregular_files(folder: &Path) -> Vec<&'static str> {
+    std::fs::create_dir(folder.join("directory")).unwrap();
+    let fifo = std::process::Command::new("mkfifo").arg(folder.join("fifo")).status().unwrap();
+    assert!(fifo.success());
+    std::os::unix::fs::symlink("fifo", folder.join("link-to-fifo")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", folder.join("link-to-device")).unwrap();
+    vec![
+        "directory",
+        "fifo",
+        "link-to-fifo",
+        "link-to-device",
+        "/dev/full",
+        "/dev/zero",
+        "/dev/null",
+    ]
+}
+
+#[tokio::test]
+async fn a_journal_that_is_not_a_regular_file_is_refused_and_nothing_is_sent() {
+    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
+    for journal in irregular_files(rows.folder()) {
+        for more in [&[][..], &["--dry-run"]] {
+            let args = [&["batch", "numbers.csv", "--journal", journal], more].concat();
+            let mut command = at(&backend.base_url(), &args);
+            command.current_dir(rows.folder());
+            let (code, stdout, stderr) = run_at_once(command).await;
+            assert_eq!((code, stdout.as_str()), (2, ""), "{journal}: {stderr}");
+            assert!(stderr.contains(journal), "{stderr}");
+        }
+    }
+    assert_eq!(backend.peer().connections(), 0);
+}
+
+#[tokio::test]
+async fn a_key_file_that_is_not_a_regular_file_is_refused_and_nothing_is_sent() {
+    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
+    let install = ["install", "--name", "x", "--phone-number-id", PHONE_NUMBER_ID];
+    let batch = ["batch", "numbers.csv", "--journal", "j.jsonl"];
+    for key in irregular_files(rows.folder()) {
+        for args in [&install[..], &batch] {
+            let args = [args, &["--access-key-file", key]].concat();
+            let mut command = at(&backend.base_url(), &args);
+            command.current_dir(rows.folder());
+            let (code, stdout, stderr) = run_at_once(command).await;
+            assert_eq!((code, stdout.as_str()), (2, ""), "{key}: {stderr}");
+            assert!(stderr.contains(key), "{stderr}");
+        }
+    }
+    assert_eq!(backend.peer().connections(), 0);
+}
+
+#[tokio::test]
+async fn an_output_that_is_the_key_file_the_journal_or_the_rows_is_refused_whatever_its_name() {
+    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
+    std::fs::write(rows.path("key"), ACCESS_KEY).unwrap();
+    std::fs::create_dir(rows.path("sub")).unwrap();
+    // The second pass has a journal with entries.
+    for pass in 0..2 {
+        for needed in ["key", "numbers.csv", "j.jsonl"] {
+            if rows.path(needed).exists() {
+                std::os::unix::fs::symlink(needed, rows.path("symlink")).unwrap();
+                std::fs::hard_link(rows.path(needed), rows.path("hard-link")).unwrap();
+            }
+            let before = std::fs::read(rows.path(needed)).ok();
+            let absolute = rows.path(needed);
+            let around = format!("sub/../{needed}");
+            let dotted = format!("./{needed}");
+            let names =
+                [needed, &dotted, &around, absolute.to_str().unwrap(), "symlink", "hard-link"];
+            for out in names.iter().filter(|name| before.is_some() || !name.ends_with("link")) {
+                let args = [
+                    "batch",
+                    "numbers.csv",
+                    "--journal",
+                    "j.jsonl",
+                    "--access-key-file",
+                    "key",
+                    "--out",
+                    out,
+                ];
+                let mut command = at(&backend.base_url(), &args);
+                command.current_dir(rows.folder());
+                let (code, _, stderr) = run_at_once(command).await;
+                assert_eq!(code, 2, "{out} of {needed}: {stderr}");
+                assert!(!stderr.contains(ACCESS_KEY), "{stderr}");
+                if let Some(before) = &before {
+                    let after = std::fs::read(rows.path(needed)).unwrap();
+                    assert_eq!(&after, before, "{out} of {needed} was changed");
+                }
+            }
+            let _ = std::fs::remove_file(rows.path("symlink"));
+            let _ = std::fs::remove_file(rows.path("hard-link"));
+        }
+        assert_eq!(backend.peer().posts(), pass * rows.count);
+        assert_eq!(run(rows.command(&backend.base_url(), &[])).await.0, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_is_the_key_file_or_the_rows_is_refused_and_not_changed() {
+    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
+    std::fs::write(rows.path("key"), ACCESS_KEY).unwrap();
+    for needed in ["key", "numbers.csv"] {
+        std::fs::hard_link(rows.path(needed), rows.path("hard-link")).unwrap();
+        let before = std::fs::read(rows.path(needed)).unwrap();
+        for journal in [needed, "hard-link"] {
+            let args = ["batch", "numbers.csv", "--journal", journal, "--access-key-file", "key"];
+            let mut command = at(&backend.base_url(), &args);
+            command.current_dir(rows.folder());
+            let (code, _, stderr) = run_at_once(command).await;
+            assert_eq!(code, 2, "{journal}: {stderr}");
+            assert!(!stderr.contains(ACCESS_KEY), "{stderr}");
+        }
+        assert_eq!(std::fs::read(rows.path(needed)).unwrap(), before);
+        std::fs::remove_file(rows.path("hard-link")).unwrap();
+    }
+    assert_eq!(backend.peer().connections(), 0);
+}
+
+/// Starts a batch, does something to its journal in mid-batch and runs the same command a second time. Returns the
+/// exit codes of both.
+async fn run_twice(rows: &Rows, disturb: impl FnOnce()) -> (i32, i32) {
+    let backend = Backend::start().await.unwrap().delay(|_| Duration::from_millis(100));
+    let more = ["--concurrency", "4"];
+    let mut first = rows.command(&backend.base_url(), &more);
+    let first = first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let second = async {
+        until(|| backend.peer().posts() >= 8).await;
+        disturb();
+        // Its outcomes are not those of the first.
+        let more = ["--concurrency", "4", "--journal", "j.jsonl"];
+        let args = [&["batch", "numbers.csv"][..], &more].concat();
+        let mut second = at(&backend.base_url(), &args);
+        second.current_dir(rows.folder());
+        run(second).await
+    };
+    let (first, second) = tokio::join!(end_of(first), second);
+    assert_no_duplicates(&settled(&backend).await);
+    (first.0, second.0)
+}
+
+#[tokio::test]
+async fn a_journal_that_is_renamed_or_removed_while_in_use_lets_no_second_run_double_anything() {
+    let rows = Rows::new(40);
+    let journal = rows.path("j.jsonl");
+    let (first, second) =
+        run_twice(&rows, || std::fs::rename(&journal, rows.path("old.jsonl")).unwrap()).await;
+    assert!(second == 2 || first != 0, "{first} {second}");
+
+    let rows = Rows::new(40);
+    let journal = rows.path("j.jsonl");
+    let (first, second) = run_twice(&rows, || std::fs::remove_file(&journal).unwrap()).await;
+    assert!(second == 2 || first != 0, "{first} {second}");
+
+    // Another file at the place of the journal, as a backup that is put back.
+    let rows = Rows::new(40);
+    let journal = rows.path("j.jsonl");
+    let replace = || {
+        std::fs::copy(&journal, rows.path("copy.jsonl")).unwrap();
+        std::fs::rename(rows.path("copy.jsonl"), &journal).unwrap();
+    };
+    let (first, second) = run_twice(&rows, replace).await;
+    assert!(second == 2 || first != 0, "{first} {second}");
+}
+
+#[tokio::test]
+async fn a_journal_has_one_user_under_all_its_names() {
+    let rows = Rows::new(40);
+    std::fs::write(rows.path("j.jsonl"), "").unwrap();
+    std::fs::hard_link(rows.path("j.jsonl"), rows.path("other.jsonl")).unwrap();
+    std::os::unix::fs::symlink("j.jsonl", rows.path("third.jsonl")).unwrap();
+    let backend = Backend::start().await.unwrap().delay(|_| Duration::from_millis(100));
+    let mut first = rows.command(&backend.base_url(), &["--concurrency", "4"]);
+    let first = first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let others = async {
+        until(|| backend.peer().posts() >= 8).await;
+        for journal in ["other.jsonl", "third.jsonl", "j.jsonl"] {
+            let args = ["batch", "numbers.csv", "--journal", journal];
+            let mut command = at(&backend.base_url(), &args);
+            command.current_dir(rows.folder());
+            let (code, _, stderr) = run(command).await;
+            assert_eq!(code, 2, "{journal}: {stderr}");
+        }
+    };
+    let (first, ()) = tokio::join!(end_of(first), others);
+    assert_eq!(first.0, 0);
+    assert_no_duplicates(&settled(&backend).await);
+}

@@ -1,0 +1,196 @@
+//! The commands of the README and of `docs/reliability.md`, as a reader runs them: each block of shell code is a
+//! script, so that no command is left out.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bird_sandbox::Sandbox;
+use bird_test_peer::fixtures::{PHONE_NUMBER_ID, USE_CASE_ID, nth_id};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::{ended, in_sandbox, run};
+
+/// The `cargo` commands that take too long for a test, or that test this workspace themselves. `.ci/run` runs them.
+const RUN_BY_THE_GATE: [&str; 4] = [
+    "cargo test --workspace --locked",
+    "cargo install --locked --path crates/bird-sms-cli",
+    "cargo xtask diff",
+    "cargo xtask codegen",
+];
+
+/// What the scripts call instead of cargo and the command. `log` lists the calls.
+///
+/// A sandbox serves until it is interrupted: it is started, and terminated once it has printed its three exports.
+const FUNCTIONS: &str = r#"
+cargo() {
+    echo "cargo $*" >>log
+    case "$*" in
+        "run -p bird-sms-cli -- "*) shift 4; bird-sms "$@" ;;
+        *) grep -qxF "cargo $*" run-by-the-gate || { echo "not run by the gate: cargo $*" >&2; return 1; } ;;
+    esac
+}
+bird-sms() {
+    echo "bird-sms $1" >>log
+    if [[ $1 != sandbox ]]; then
+        command bird-sms "$@"
+        return
+    fi
+    command bird-sms "$@" >exports &
+    until [[ $(wc -l <exports) -eq 3 ]]; do kill -0 $!; sleep 0.02; done
+    kill -TERM $!
+    wait $!
+    cat exports
+}
+"#;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// Returns the blocks of shell code of a document.
+fn shell_blocks(document: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut parts = document.split("```");
+    parts.next();
+    while let (Some(block), Some(_)) = (parts.next(), parts.next()) {
+        blocks.extend(block.strip_prefix("sh\n").map(str::to_owned));
+    }
+    blocks
+}
+
+/// Returns whether bash and curl are installed.
+fn has_tools() -> bool {
+    ["bash", "curl"].iter().all(|tool| {
+        let installed = std::process::Command::new(tool)
+            .arg("--version")
+            .output()
+            .is_ok_and(|o| o.status.success());
+        if !installed {
+            eprintln!("skipped: {tool} is not installed");
+        }
+        installed
+    })
+}
+
+/// A folder in which the scripts run, and the sandbox that they talk to.
+struct Shell {
+    sandbox: Sandbox,
+    folder: TempDir,
+}
+
+impl Shell {
+    async fn new() -> Self {
+        let sandbox = Sandbox::builder().provisioning_delay(Duration::from_millis(50));
+        let shell =
+            Self { sandbox: sandbox.start().await.unwrap(), folder: TempDir::new().unwrap() };
+        shell.write("run-by-the-gate", RUN_BY_THE_GATE.map(|line| format!("{line}\n")).concat());
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_bird-sms"), shell.path("bird-sms")).unwrap();
+        shell
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: String) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Installs a channel and returns the id of its connector.
+    async fn connector(&self) -> String {
+        let number = nth_id(1);
+        let args = ["install", "--name", "n", "--phone-number-id", &number, "--json"];
+        let (code, stdout, stderr) = run(in_sandbox(&self.sandbox, &args)).await;
+        assert_eq!(code, 0, "{stderr}");
+        let channel: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+        channel["connectorId"].as_str().unwrap().to_owned()
+    }
+
+    /// Runs a block, and returns what it printed.
+    async fn run(&self, block: &str) -> String {
+        let mut path = vec![self.folder.path().to_owned()];
+        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
+        let mut bash = Command::new("bash");
+        bash.current_dir(self.folder.path()).kill_on_drop(true);
+        bash.args(["--norc", "-euo", "pipefail", "-c", &format!("{FUNCTIONS}{block}")]);
+        bash.env("PATH", std::env::join_paths(path).unwrap())
+            .env("BIRD_API_URL", self.sandbox.base_url())
+            .env("BIRD_WORKSPACE_ID", self.sandbox.workspace_id().to_string())
+            .env("BIRD_ACCESS_KEY", self.sandbox.access_key())
+            .env_remove("RUST_LOG");
+        let (code, stdout, stderr) = ended(bash.output().await.unwrap());
+        assert_eq!(code, 0, "{block}{stdout}{stderr}");
+        stdout
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_commands_of_the_documents_work() {
+    if !has_tools() {
+        return;
+    }
+    let shell = Shell::new().await;
+    let connector = shell.connector().await;
+    let mut blocks = shell_blocks(&read("README.md"));
+    blocks.extend(shell_blocks(&read("docs/reliability.md")));
+    let text = blocks.concat();
+    let mut printed = String::new();
+    for block in &blocks {
+        let script = block
+            .replace(
+                "BIRD_ACCESS_KEY=…",
+                &format!("BIRD_ACCESS_KEY={}", shell.sandbox.access_key()),
+            )
+            .replace(
+                "BIRD_WORKSPACE_ID=…",
+                &format!("BIRD_WORKSPACE_ID={}", shell.sandbox.workspace_id()),
+            )
+            // The number of the curl command is another one.
+            .replace("PHONE_NUMBER_ID", &nth_id(2))
+            .replace("USE_CASE_ID", USE_CASE_ID)
+            .replace("CONNECTOR_ID", &connector)
+            // A thousand take 23 seconds; `.ci/run` installs them.
+            .replace("seq 1000", "seq 50");
+        assert!(!script.contains("=…"), "a placeholder without a value: {script}");
+        printed.push_str(&shell.run(&script).await);
+    }
+    // The effects: the main job, the install, the wait; the connector; the completions; the batch; the POST of curl.
+    let is_channel = |line: &&str| line.parse::<bird_sms::ChannelId>().is_ok();
+    assert_eq!(printed.lines().filter(is_channel).count(), 3, "{printed}");
+    for effect in [
+        &format!("id: {connector}\n"),
+        "--phone-number-id",
+        "50 of 50 rows ready (0 before this run), 50 connectors created",
+    ] {
+        assert!(printed.contains(effect), "no {effect:?} in {printed}");
+    }
+    let created = shell.sandbox.connectors().into_iter().map(|connector| connector.phone_number_id);
+    let expected = [nth_id(1), nth_id(2), PHONE_NUMBER_ID.to_owned()];
+    assert_eq!(created.collect::<Vec<_>>(), expected);
+    // Every subcommand is in a document, and every command of cargo was recognised.
+    let log = std::fs::read_to_string(shell.path("log")).unwrap();
+    let called: BTreeSet<_> =
+        log.lines().filter_map(|line| line.strip_prefix("bird-sms ")).collect();
+    let subcommands = ["batch", "completions", "connector", "install", "sandbox", "wait"];
+    assert_eq!(called.into_iter().collect::<Vec<_>>(), subcommands);
+    assert_eq!(log.matches("cargo ").count(), text.matches("cargo ").count(), "{log}");
+}
+
+#[test]
+fn the_gate_runs_the_commands_that_the_test_does_not_run() {
+    let (readme, gate) = (read("README.md"), read(".ci/run"));
+    let main_job = readme.lines().find(|line| line.starts_with("cargo run ")).unwrap();
+    for command in RUN_BY_THE_GATE.iter().chain([&main_job]) {
+        assert!(gate.contains(command), ".ci/run does not have: {command}");
+    }
+    let batch = readme.lines().find(|line| line.starts_with("bird-sms batch ")).unwrap();
+    assert!(gate.contains("seq 1000") && gate.contains(batch), ".ci/run does not have: {batch}");
+}
