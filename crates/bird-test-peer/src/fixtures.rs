@@ -6,6 +6,8 @@ pub const ACCESS_KEY: &str = "top-secret-key";
 pub const WORKSPACE_ID: &str = "a1405560-c8d3-4b1a-877d-3f449ad95352";
 /// The phone number of an install.
 pub const PHONE_NUMBER_ID: &str = "2cffb55c-120e-91a8-8f10-ed9d1b412d29";
+/// The use case of an install.
+pub const USE_CASE_ID: &str = "be123b02-dacf-31f9-b3e5-50b18260bc23";
 /// The connector of [`pending`] and [`ready`].
 pub const CONNECTOR_ID: &str = "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11";
 /// The channel of [`ready`].
