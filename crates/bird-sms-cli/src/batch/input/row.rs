@@ -4,6 +4,7 @@ use bird_sms::{PhoneNumberId, SmsConnectorRequest};
 use uuid::Uuid;
 
 use super::report::Problem;
+use crate::secret::may_be_secret;
 
 /// The columns of a CSV file, and the fields of a JSON line.
 pub(super) const COLUMNS: [&str; 5] =
@@ -49,14 +50,19 @@ pub(super) fn request(
 }
 
 /// Describes an unknown column or field, and suggests the known name that differs from it only in case, spaces,
-/// hyphens and underscores.
+/// hyphens and underscores. The name is not shown when it may be a secret.
 pub(super) fn unknown(kind: &str, name: &str) -> String {
-    let shown: String = name.trim().chars().take(SHOWN).collect();
+    let name = name.trim();
     let letters = |name: &str| name.to_lowercase().replace([' ', '-', '_'], "");
-    match COLUMNS.into_iter().find(|column| letters(column) == letters(&shown)) {
-        Some(column) => format!("unknown {kind} {shown:?}; did you mean {column}?"),
-        None => format!("unknown {kind} {shown:?}; the {kind}s are {}", COLUMNS.join(",")),
+    let hint = match COLUMNS.into_iter().find(|column| letters(column) == letters(name)) {
+        Some(column) => format!("did you mean {column}?"),
+        None => format!("the {kind}s are {}", COLUMNS.join(",")),
+    };
+    if name.split_whitespace().any(may_be_secret) {
+        return format!("unknown {kind} that may be a secret; {hint}");
     }
+    let shown: String = name.chars().take(SHOWN).collect();
+    format!("unknown {kind} {shown:?}; {hint}")
 }
 
 #[cfg(test)]
@@ -83,6 +89,14 @@ mod tests {
             ] {
                 assert_contains_all(&report(&input), &[&format!("the {kind} {shown:?}; "), hint]);
             }
+        }
+    }
+
+    #[test]
+    fn a_name_that_may_be_a_secret_is_not_shown() {
+        for name in ["aB3dE5fG7hI9jK1lM3nO", "AccessKey aB3dE5fG7hI9jK1lM3nO"] {
+            let text = unknown("column", name);
+            assert!(text.starts_with("unknown column that may be a secret; the columns"), "{text}");
         }
     }
 }
