@@ -25,9 +25,7 @@ pub(crate) fn prepare(contract: &mut OpenAPI) -> Marked {
     for (name, schema) in named_schemas(contract) {
         // The reference to a schema decides about null; here typify would wrap the type in an Option.
         schema.schema_data.nullable = false;
-        reduce_to_one_shape(schema);
-        remove_limits(schema);
-        make_collections_nullable(schema);
+        simplify(schema);
         collect_marked(name, schema, &mut marked);
     }
     marked
@@ -71,19 +69,27 @@ fn keep_success_responses(operation: &mut Operation) {
         .collect();
 }
 
+/// Runs the passes over a schema and the schemas that are nested in it.
+fn simplify(schema: &mut Schema) {
+    reduce_to_one_shape(schema);
+    remove_limits(schema);
+    make_collections_nullable(schema);
+    inner_schemas(schema).into_iter().for_each(simplify);
+}
+
 /// Reduces a schema with several shapes to the one that typify has a good type for: `type: object` beside
 /// an `allOf` becomes the `allOf`, and an `anyOf` that allows any object becomes any object.
 fn reduce_to_one_shape(schema: &mut Schema) {
     if let SchemaKind::Any(any) = &mut schema.schema_kind
         && any.typ.as_deref() == Some("object")
     {
-        let free = any.any_of.iter().find_map(|alternative| match alternative {
-            ReferenceOr::Item(Schema {
-                schema_kind: SchemaKind::Type(Type::Object(object)),
-                ..
-            }) if object.properties.is_empty() => Some(object.clone()),
-            _ => None,
-        });
+        let free =
+            any.any_of.iter().find_map(|alternative| match &alternative.as_item()?.schema_kind {
+                SchemaKind::Type(Type::Object(object)) if object.properties.is_empty() => {
+                    Some(object.clone())
+                }
+                _ => None,
+            });
         if let Some(object) = free {
             schema.schema_kind = SchemaKind::Type(Type::Object(object));
         } else if !any.all_of.is_empty() {
@@ -91,7 +97,6 @@ fn reduce_to_one_shape(schema: &mut Schema) {
             schema.schema_kind = SchemaKind::AllOf { all_of };
         }
     }
-    inner_schemas(schema).into_iter().for_each(reduce_to_one_shape);
 }
 
 /// Removes the limits of values. For a string with a length or a pattern, a number with a minimum and a
@@ -131,7 +136,6 @@ fn remove_limits(schema: &mut Schema) {
         }
         _ => {}
     }
-    inner_schemas(schema).into_iter().for_each(remove_limits);
 }
 
 /// Makes every optional array and map nullable. Without it typify generates `#[serde(default)] Vec<_>`,
@@ -147,7 +151,6 @@ fn make_collections_nullable(schema: &mut Schema) {
             }
         }
     }
-    inner_schemas(schema).into_iter().for_each(make_collections_nullable);
 }
 
 /// Adds the marked fields of a schema to `marked`.
@@ -155,13 +158,8 @@ fn collect_marked(name: &str, schema: &Schema, marked: &mut Marked) {
     let SchemaKind::Type(Type::Object(object)) = &schema.schema_kind else { return };
     for (property_name, property) in &object.properties {
         let ReferenceOr::Item(property) = property else { continue };
-        let is = |mark: &str| {
-            property
-                .schema_data
-                .extensions
-                .get(mark)
-                .is_some_and(|value| value.as_bool() == Some(true))
-        };
+        let extensions = &property.schema_data.extensions;
+        let is = |mark: &str| extensions.get(mark).is_some_and(|value| *value == true);
         let key = (name.to_owned(), property_name.clone());
         if is("x-lenient") {
             marked.lenient.insert(key.clone());
@@ -197,97 +195,76 @@ fn inner_schemas(schema: &mut Schema) -> Vec<&mut Schema> {
 mod tests {
     use super::*;
 
-    fn schema(yaml: &str) -> Schema {
-        yaml_serde::from_str(yaml).unwrap()
-    }
-
-    fn property<'a>(schema: &'a Schema, name: &str) -> &'a Schema {
-        let SchemaKind::Type(Type::Object(object)) = &schema.schema_kind else { panic!() };
-        object.properties[name].as_item().unwrap()
-    }
-
-    fn contract(responses: &str) -> OpenAPI {
+    fn contract(paths: &str, schemas: &str) -> OpenAPI {
         yaml_serde::from_str(&format!(
-            "{{openapi: 3.0.3, info: {{title: t, version: v1}}, paths: {{/a: {{get: {{operationId: a, \
-             responses: {responses}}}}}}}}}"
+            "{{openapi: 3.0.3, info: {{title: t, version: v1}}, paths: {paths}, \
+             components: {{schemas: {schemas}}}}}"
         ))
         .unwrap()
     }
 
     #[test]
     fn only_success_responses_are_left_and_any_2xx_is_one() {
-        let mut contract = contract(
-            "{'201': {description: d}, '404': {description: e}, default: {description: f}}",
-        );
+        let paths =
+            |responses| format!("{{/a: {{get: {{operationId: a, responses: {responses}}}}}}}");
+        let all = "{'201': {description: d}, '404': {description: e}, default: {description: f}}";
+        let mut contract = contract(&paths(all), "{}");
         prepare(&mut contract);
-        let responses = &operations(&mut contract).next().unwrap().responses;
-        assert!(responses.default.is_none());
-        let statuses: Vec<_> = responses.responses.keys().collect();
-        assert_eq!(statuses, [&StatusCode::Range(2)]);
+        assert_eq!(contract, self::contract(&paths("{2XX: {description: d}}"), "{}"));
     }
 
     #[test]
-    fn a_named_schema_is_not_nullable() {
-        let mut contract: OpenAPI = yaml_serde::from_str(
-            "{openapi: 3.0.3, info: {title: t, version: v1}, paths: {}, \
-             components: {schemas: {A: {type: object, nullable: true}}}}",
-        )
-        .unwrap();
-        prepare(&mut contract);
-        let (_, schema) = named_schemas(&mut contract).next().unwrap();
-        assert!(!schema.schema_data.nullable);
-    }
-
-    #[test]
-    fn a_type_beside_all_of_is_removed_and_any_object_replaces_its_alternatives() {
-        let mut schema = schema(
-            "{type: object, properties: {a: {type: object, nullable: true, allOf: [{$ref: '#/x'}]}, \
-             b: {type: object, anyOf: [{$ref: '#/x'}, {type: object, additionalProperties: true}]}}}",
-        );
-        reduce_to_one_shape(&mut schema);
-        let kind = |name| &property(&schema, name).schema_kind;
-        assert!(matches!(kind("a"), SchemaKind::AllOf { all_of } if all_of.len() == 1));
-        assert!(matches!(kind("b"), SchemaKind::Type(Type::Object(_))));
-        assert!(property(&schema, "a").schema_data.nullable);
-    }
-
-    #[test]
-    fn limits_are_removed_at_any_depth_and_enums_and_formats_stay() {
-        let mut limited = schema(
-            "{type: object, properties: {a: {type: array, minItems: 2, maxItems: 2, uniqueItems: true, \
-             items: {type: string, minLength: 1, pattern: x}}, \
-             b: {type: integer, format: int64, minimum: 1, exclusiveMaximum: true, maximum: 9}, \
-             c: {type: number, format: double, multipleOf: 0.5, enum: [0.5, 1.5]}}}",
-        );
-        remove_limits(&mut limited);
-        let plain = schema(
-            "{type: object, properties: {a: {type: array, items: {type: string}}, \
-             b: {type: integer, format: int64}, c: {type: number, format: double, enum: [0.5, 1.5]}}}",
-        );
-        assert_eq!(limited, plain);
-    }
-
-    #[test]
-    fn optional_collections_become_nullable_and_required_ones_do_not() {
-        let mut schema = schema(
-            "{type: object, required: [c], properties: {a: {type: array, items: {type: string}}, \
-             b: {type: object}, c: {type: array, items: {type: string}}, d: {type: string}}}",
-        );
-        make_collections_nullable(&mut schema);
-        let nullable = |name| property(&schema, name).schema_data.nullable;
-        assert!(nullable("a") && nullable("b"));
-        assert!(!nullable("c") && !nullable("d"));
+    fn schemas_are_simplified_at_any_depth() {
+        for (before, after) in [
+            // A named schema is not nullable.
+            ("type: object, nullable: true", "type: object"),
+            // A type beside an `allOf` is removed, and any object replaces its alternatives.
+            (
+                "type: object, properties: {a: {type: object, nullable: true, allOf: [{$ref: x}]}}",
+                "type: object, properties: {a: {nullable: true, allOf: [{$ref: x}]}}",
+            ),
+            (
+                "type: object, required: [b], properties: {b: {type: object, \
+                 anyOf: [{$ref: x}, {type: object, additionalProperties: true}]}}",
+                "type: object, required: [b], \
+                 properties: {b: {type: object, additionalProperties: true}}",
+            ),
+            // Limits are removed. Enums, and formats with a Rust type, stay.
+            (
+                "type: array, minItems: 2, maxItems: 2, uniqueItems: true, \
+                 items: {type: string, minLength: 1, maxLength: 2, pattern: x, format: password}",
+                "type: array, items: {type: string}",
+            ),
+            (
+                "type: integer, format: int64, minimum: 1, exclusiveMaximum: true, maximum: 9",
+                "type: integer, format: int64",
+            ),
+            (
+                "type: number, format: double, multipleOf: 0.5, enum: [0.5, 1.5]",
+                "type: number, format: double, enum: [0.5, 1.5]",
+            ),
+            // An optional collection is nullable.
+            (
+                "type: object, required: [c], properties: {a: {type: array, items: {type: string}}, \
+                 b: {type: object}, c: {type: array, items: {type: string}}, d: {type: string}}",
+                "type: object, required: [c], \
+                 properties: {a: {type: array, nullable: true, items: {type: string}}, \
+                 b: {type: object, nullable: true}, c: {type: array, items: {type: string}}, \
+                 d: {type: string}}",
+            ),
+        ] {
+            let mut prepared = contract("{}", &format!("{{S: {{{before}}}}}"));
+            prepare(&mut prepared);
+            assert_eq!(prepared, contract("{}", &format!("{{S: {{{after}}}}}")));
+        }
     }
 
     #[test]
     fn marks_are_collected_when_they_are_true() {
-        let schema = schema(
-            "{type: object, properties: {a: {type: string, x-secret: true}, b: {type: string, x-lenient: true}, \
-             c: {type: string, x-secret: false}}}",
-        );
-        let mut marked = Marked::default();
-        collect_marked("S", &schema, &mut marked);
-        assert_eq!(marked.secret, [("S".to_owned(), "a".to_owned())].into());
-        assert_eq!(marked.lenient, [("S".to_owned(), "b".to_owned())].into());
+        let fields = "a: {x-secret: true}, b: {x-lenient: true}, c: {x-secret: false}";
+        let schemas = format!("{{S: {{type: object, properties: {{{fields}}}}}}}");
+        let marked = prepare(&mut contract("{}", &schemas));
+        let field = |name: &str| [("S".to_owned(), name.to_owned())].into();
+        assert_eq!(marked, Marked { secret: field("a"), lenient: field("b") });
     }
 }

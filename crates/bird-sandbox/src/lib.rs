@@ -42,25 +42,27 @@
 mod contract;
 mod delay;
 mod fault;
-mod limit;
-mod listener;
 mod routes;
+mod server;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Method;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 pub use delay::{Delay, ParseDelayError};
 pub use fault::{Fault, ParseFaultError};
 pub use state::{ReceivedRequest, StoredConnector};
 
-use crate::listener::Loopback;
 use crate::state::State;
 
 /// The contract that requests are validated against: `openapi.yaml` as JSON.
@@ -180,37 +182,26 @@ impl Builder {
         let failed = |error| StartError::Listen(self.listen, error);
         let listener = TcpListener::bind(self.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let (stop, stopped) = watch::channel(());
-        let key = self.access_key.clone();
-        let workspace_id = self.workspace_id;
+        let (stop, stopped) = oneshot::channel();
         let state = Arc::new(State::new(self));
-        let service = routes::router(Arc::clone(&state))
-            .into_make_service_with_connect_info::<listener::Connection>();
-        let mut until = stopped.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = axum::serve(Loopback { listener, stopped }, service).into_future() => {}
-                _ = until.changed() => {}
-            }
-        });
-        Ok(Sandbox { address, key, workspace_id, state, stop })
+        let server = tokio::spawn(server::serve(listener, Arc::clone(&state), stopped));
+        Ok(Sandbox { address, state, stop, server })
     }
 }
 
 /// A running sandbox. Dropping it closes its port and its connections.
 pub struct Sandbox {
     address: SocketAddr,
-    key: Key,
-    workspace_id: Uuid,
     state: Arc<State>,
-    stop: watch::Sender<()>,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
 }
 
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sandbox")
             .field("address", &self.address)
-            .field("workspace_id", &self.workspace_id)
+            .field("workspace_id", &self.workspace_id())
             .finish_non_exhaustive()
     }
 }
@@ -230,49 +221,53 @@ impl Sandbox {
     /// Returns the access key that requests need.
     #[must_use]
     pub fn access_key(&self) -> &str {
-        &self.key.0
+        self.state.access_key()
     }
 
     /// Returns the id of the one workspace.
     #[must_use]
     pub fn workspace_id(&self) -> Uuid {
-        self.workspace_id
+        self.state.workspace_id()
     }
 
     /// Returns the connectors, in the order of their creation.
     #[must_use]
     pub fn connectors(&self) -> Vec<StoredConnector> {
-        self.state.connectors()
+        self.state.lock().connectors.clone()
     }
 
-    /// Returns the last [`ReceivedRequest::KEPT`] requests, oldest first.
+    /// Returns the last 10,000 requests, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<ReceivedRequest> {
-        self.state.requests()
+        self.state.lock().requests.iter().cloned().collect()
     }
 
     /// Returns the number of responses with this status.
     #[must_use]
     pub fn response_count(&self, status: u16) -> u64 {
-        self.state.response_count(status)
+        self.state.lock().responses.get(&status).copied().unwrap_or_default()
     }
 
     /// Returns the number of all POSTs, those with a fault included.
     #[must_use]
     pub fn post_count(&self) -> u64 {
-        self.state.post_count()
+        self.received(&Method::POST)
     }
 
     /// Returns the number of all GETs, those with a fault included.
     #[must_use]
     pub fn get_count(&self) -> u64 {
-        self.state.get_count()
+        self.received(&Method::GET)
+    }
+
+    fn received(&self, method: &Method) -> u64 {
+        self.state.lock().received.get(method).copied().unwrap_or_default()
     }
 
     /// Stops the sandbox, and returns when the port is free and every connection has ended.
     pub async fn shutdown(self) {
-        self.stop.send_replace(());
-        // The listener and each connection hold a receiver.
-        self.stop.closed().await;
+        drop(self.stop);
+        // The task panics only when a connection does.
+        let _ = self.server.await;
     }
 }

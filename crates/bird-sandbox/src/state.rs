@@ -1,19 +1,25 @@
 //! The state of a sandbox: connectors, requests, limits and faults.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use axum::http::Method;
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::contract::Contract;
-use crate::fault::{self, Faults, Kind};
-use crate::limit::RateLimit;
-use crate::{Builder, Delay, Key};
+use crate::fault::Kind;
+use crate::{Builder, Fault};
+
+/// The number of requests that a sandbox keeps.
+const REQUESTS_KEPT: usize = 10_000;
+/// The number of bytes that a sandbox keeps of the body of a request.
+const BODY_KEPT: usize = 4096;
 
 /// A connector of the sandbox.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,8 +51,7 @@ pub struct ReceivedRequest {
     pub path: String,
     /// The status of the response, or `None` when a fault suppressed the response.
     pub status: Option<u16>,
-    /// The first [`ReceivedRequest::BODY_KEPT`] bytes of the body, as text. `Debug` omits them, because the
-    /// request may hold secrets.
+    /// The first 4,096 bytes of the body, as text. `Debug` omits them, because the request may hold secrets.
     pub body: String,
 }
 
@@ -60,114 +65,87 @@ impl fmt::Debug for ReceivedRequest {
     }
 }
 
-impl ReceivedRequest {
-    /// The number of requests that the sandbox keeps: the last ones.
-    pub const KEPT: usize = 10_000;
-    /// The number of bytes that the sandbox keeps of a body: the first ones.
-    pub const BODY_KEPT: usize = 4096;
-}
-
-#[derive(Debug)]
 pub(crate) struct State {
-    pub(crate) key: Key,
-    pub(crate) workspace_id: Uuid,
+    config: Builder,
     pub(crate) contract: Contract,
-    provisioning_delay: Delay,
     inner: Mutex<Inner>,
 }
 
-#[derive(Debug)]
-struct Inner {
-    connectors: Vec<StoredConnector>,
+#[derive(Default)]
+pub(crate) struct Inner {
+    pub(crate) connectors: Vec<StoredConnector>,
     /// Positions in `connectors`.
     by_id: HashMap<Uuid, usize>,
-    by_phone_number: HashMap<String, usize>,
-    requests: VecDeque<ReceivedRequest>,
-    posts: u64,
-    gets: u64,
-    responses: BTreeMap<u16, u64>,
-    get_limit: RateLimit,
-    post_limit: RateLimit,
-    faults: Faults,
+    phone_numbers: HashSet<String>,
+    pub(crate) requests: VecDeque<ReceivedRequest>,
+    /// The number of requests of each method.
+    pub(crate) received: HashMap<Method, u64>,
+    /// The number of responses with each status.
+    pub(crate) responses: HashMap<u16, u64>,
+    /// The start of the current second of each rate limit, and the number of requests since then.
+    windows: HashMap<Method, (Instant, u32)>,
+    faults: Vec<Fault>,
 }
 
 impl State {
-    pub(crate) fn new(builder: Builder) -> Self {
-        Self {
-            key: builder.access_key,
-            workspace_id: builder.workspace_id,
-            contract: Contract::new(),
-            provisioning_delay: builder.provisioning_delay,
-            inner: Mutex::new(Inner {
-                connectors: Vec::new(),
-                by_id: HashMap::new(),
-                by_phone_number: HashMap::new(),
-                requests: VecDeque::new(),
-                posts: 0,
-                gets: 0,
-                responses: BTreeMap::new(),
-                get_limit: RateLimit::new(builder.get_limit),
-                post_limit: RateLimit::new(builder.post_limit),
-                faults: Faults::new(&builder.faults),
-            }),
-        }
+    pub(crate) fn new(config: Builder) -> Self {
+        let inner = Inner { faults: config.faults.clone(), ..Inner::default() };
+        Self { config, contract: Contract::new(), inner: Mutex::new(inner) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(crate) fn access_key(&self) -> &str {
+        &self.config.access_key.0
+    }
+
+    pub(crate) fn workspace_id(&self) -> Uuid {
+        self.config.workspace_id
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn connectors(&self) -> Vec<StoredConnector> {
-        self.lock().connectors.clone()
+    /// Counts a request and returns the failure to inject, if any.
+    pub(crate) fn next_fault(&self, method: &Method) -> Option<Kind> {
+        let inner = &mut *self.lock();
+        let received = inner.received.entry(method.clone()).or_default();
+        let nth = *received;
+        *received += 1;
+        inner.faults.iter_mut().find_map(|fault| fault.next(method, nth))
     }
 
-    pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
-        self.lock().requests.iter().cloned().collect()
-    }
-
-    pub(crate) fn post_count(&self) -> u64 {
-        self.lock().posts
-    }
-
-    pub(crate) fn get_count(&self) -> u64 {
-        self.lock().gets
-    }
-
-    pub(crate) fn response_count(&self, status: u16) -> u64 {
-        self.lock().responses.get(&status).copied().unwrap_or_default()
-    }
-
-    pub(crate) fn record(&self, request: ReceivedRequest) {
+    pub(crate) fn record(&self, head: &Parts, status: Option<StatusCode>, body: &[u8]) {
         let mut inner = self.lock();
-        match request.method.as_str() {
-            "POST" => inner.posts += 1,
-            "GET" => inner.gets += 1,
-            _ => {}
-        }
-        if let Some(status) = request.status {
+        let status = status.map(|status| status.as_u16());
+        if let Some(status) = status {
             *inner.responses.entry(status).or_default() += 1;
         }
-        if inner.requests.len() == ReceivedRequest::KEPT {
+        if inner.requests.len() == REQUESTS_KEPT {
             inner.requests.pop_front();
         }
-        inner.requests.push_back(request);
+        inner.requests.push_back(ReceivedRequest {
+            method: head.method.to_string(),
+            path: head.uri.path().to_owned(),
+            status,
+            body: String::from_utf8_lossy(&body[..body.len().min(BODY_KEPT)]).into_owned(),
+        });
     }
 
-    pub(crate) fn next_fault(&self, method: &Method) -> Option<Kind> {
-        match *method {
-            Method::GET => self.lock().faults.next(fault::Method::Get),
-            Method::POST => self.lock().faults.next(fault::Method::Post),
-            _ => None,
-        }
-    }
-
+    /// Counts a request and returns whether it is within the limit of its method.
     pub(crate) fn within_limit(&self, method: &Method) -> bool {
+        let limit = match *method {
+            Method::GET => self.config.get_limit,
+            Method::POST => self.config.post_limit,
+            _ => return true,
+        };
         let mut inner = self.lock();
-        match *method {
-            Method::GET => inner.get_limit.allow(),
-            Method::POST => inner.post_limit.allow(),
-            _ => true,
+        let now = Instant::now();
+        let (start, used) = inner.windows.entry(method.clone()).or_insert((now, 0));
+        if now.duration_since(*start) >= Duration::from_secs(1) {
+            (*start, *used) = (now, 0);
         }
+        *used += 1;
+        *used <= limit
     }
 
     /// Creates a connector from a valid body, or returns `None` when the phone number has one.
@@ -175,11 +153,11 @@ impl State {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let phone_number_id = text(&body["arguments"]["phoneNumberId"]).to_ascii_lowercase();
         let mut inner = self.lock();
-        let nth = inner.connectors.len();
-        if inner.by_phone_number.contains_key(&phone_number_id) {
+        if inner.phone_numbers.contains(&phone_number_id) {
             return None;
         }
-        let delay = self.provisioning_delay.for_connector(nth);
+        let nth = inner.connectors.len();
+        let delay = self.config.provisioning_delay.for_connector(nth);
         let created_at = Timestamp::now();
         let connector = StoredConnector {
             id: Uuid::new_v4(),
@@ -192,9 +170,9 @@ impl State {
             template: text(&body["connectorTemplateRef"]),
             arguments: body["arguments"].clone(),
         };
-        let json = connector.json(self.workspace_id);
+        let json = connector.json(self.workspace_id());
         inner.by_id.insert(connector.id, nth);
-        inner.by_phone_number.insert(connector.phone_number_id.clone(), nth);
+        inner.phone_numbers.insert(connector.phone_number_id.clone());
         inner.connectors.push(connector);
         Some(json)
     }
@@ -202,7 +180,7 @@ impl State {
     pub(crate) fn connector(&self, id: Uuid) -> Option<Value> {
         let inner = self.lock();
         let nth = *inner.by_id.get(&id)?;
-        Some(inner.connectors[nth].json(self.workspace_id))
+        Some(inner.connectors[nth].json(self.workspace_id()))
     }
 }
 
@@ -234,5 +212,19 @@ impl StoredConnector {
             "createdAt": self.created_at.to_string(),
             "updatedAt": updated_at.to_string(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_second_allows_as_many_requests_as_the_limit() {
+        let state = State::new(Builder { get_limit: 2, ..Builder::default() });
+        for _ in 0..2 {
+            assert_eq!([(); 3].map(|()| state.within_limit(&Method::GET)), [true, true, false]);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
     }
 }

@@ -74,7 +74,7 @@ fn forms(value: &OsStr) -> [String; 3] {
 
 /// Returns whether a value may be an access key, a token or a password: long, without white space, with letters and
 /// digits, and not a valid value of an option.
-fn may_be_secret(value: &str) -> bool {
+pub(crate) fn may_be_secret(value: &str) -> bool {
     let is_uuid = |value: &str| Uuid::try_parse(value).is_ok();
     value.len() >= SHORTEST_SECRET
         && !value.contains(char::is_whitespace)

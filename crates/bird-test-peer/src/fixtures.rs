@@ -12,53 +12,27 @@ pub const USE_CASE_ID: &str = "be123b02-dacf-31f9-b3e5-50b18260bc23";
 pub const CONNECTOR_ID: &str = "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11";
 /// The channel of [`ready`].
 pub const CHANNEL_ID: &str = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9";
-/// The name of the connector.
-pub const NAME: &str = "My SMS channel";
 
-/// Returns the body of a POST that creates a connector for a phone number.
-#[must_use]
-pub fn create_request(phone_number_id: &str) -> String {
-    format!(
-        r#"{{"connectorTemplateRef": "sms-messagebird:1", "name": "{NAME}",
-            "arguments": {{"phoneNumberId": "{phone_number_id}"}}}}"#
-    )
+/// Returns a connector without a channel.
+pub fn pending() -> String {
+    connector(CONNECTOR_ID, WORKSPACE_ID, None)
 }
 
-/// Returns a connector whose `channel` is the JSON text `channel`.
-#[must_use]
-pub fn connector(channel: &str) -> String {
-    connector_with(CONNECTOR_ID, WORKSPACE_ID, channel)
+/// Returns a connector with its channel.
+pub fn ready() -> String {
+    connector(CONNECTOR_ID, WORKSPACE_ID, Some(CHANNEL_ID))
 }
 
-/// Returns a connector with other ids.
-#[must_use]
-pub fn connector_with(id: &str, workspace_id: &str, channel: &str) -> String {
+pub(crate) fn connector(id: &str, workspace_id: &str, channel_id: Option<&str>) -> String {
+    let channel = channel_id.map(|id| format!(r#"{{"channelId": "{id}"}}"#));
+    let channel = channel.as_deref().unwrap_or("null");
     format!(
-        r#"{{"id": "{id}", "workspaceId": "{workspace_id}", "name": "{NAME}",
+        r#"{{"id": "{id}", "workspaceId": "{workspace_id}", "name": "My SMS channel",
             "createdAt": "2025-01-21T01:43:10.940Z", "channel": {channel}}}"#
     )
 }
 
-/// Returns a connector without a channel.
-#[must_use]
-pub fn pending() -> String {
-    connector("null")
-}
-
-/// Returns a connector with its channel.
-#[must_use]
-pub fn ready() -> String {
-    connector(&channel(CHANNEL_ID))
-}
-
-/// Returns a channel, for [`connector`].
-#[must_use]
-pub fn channel(id: &str) -> String {
-    format!(r#"{{"channelId": "{id}"}}"#)
-}
-
 /// Returns the `n`th of many UUIDs, such as `00000000-0000-4000-8000-000000000007`.
-#[must_use]
 pub fn nth_id(n: usize) -> String {
     format!("00000000-0000-4000-8000-{n:012}")
 }

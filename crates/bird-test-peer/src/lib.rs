@@ -15,6 +15,17 @@
 //!
 //! Each request takes the next [`Reply`] of the script, whatever connection carries it. The peer records the
 //! requests; most tests assert the number of POSTs.
+//!
+//! A function fails when no port of loopback is free, and panics when its arguments make no sense. Either fails
+//! the test that calls the function.
+#![allow(
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::new_without_default,
+    clippy::return_self_not_must_use,
+    reason = "the callers are tests of this workspace"
+)]
 
 mod backend;
 pub mod fixtures;
@@ -25,6 +36,5 @@ pub mod tls;
 
 pub use backend::Backend;
 pub use peer::{Peer, refused_url};
-// The former name, until the tests use the new one.
 pub use reply::{Reply, head_and_body};
 pub use request::Request;

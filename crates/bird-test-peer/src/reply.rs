@@ -29,38 +29,32 @@ pub enum Reply {
 
 impl Reply {
     /// Creates a response with a JSON body.
-    #[must_use]
     pub fn json(status: u16, body: impl AsRef<str>) -> Self {
         Self::with_headers(status, &["content-type: application/json"], body)
     }
 
     /// Creates a response with an empty body.
-    #[must_use]
     pub fn status(status: u16) -> Self {
         Self::with_headers(status, &[], "")
     }
 
     /// Creates a response with header lines such as `"retry-after: 1"`.
-    #[must_use]
     pub fn with_headers(status: u16, headers: &[&str], body: impl AsRef<str>) -> Self {
         Self::Bytes(head_and_body(status, headers, body.as_ref()))
     }
 
     /// Delays this reply. Other connections are served in the meantime.
-    #[must_use]
     pub fn delayed(self, delay: Duration) -> Self {
         Self::Delayed(delay, Box::new(self))
     }
 
     /// Sends an interim response (100, 102, 103) before this reply.
-    #[must_use]
     pub fn after_interim(self, status: u16) -> Self {
         Self::Interim(status, Box::new(self))
     }
 }
 
 /// Returns the bytes of a response, for the replies that take bytes.
-#[must_use]
 pub fn head_and_body(status: u16, headers: &[&str], body: &str) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\n", body.len());
     for header in headers {

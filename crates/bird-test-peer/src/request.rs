@@ -3,7 +3,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// A request that the peer received whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// The method, such as `GET`.
     pub method: String,
@@ -13,18 +13,15 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body: `content-length` bytes. Chunked bodies are not supported.
     pub body: Vec<u8>,
-    /// The number of the connection that carried the request, counted from 0.
-    pub connection: usize,
 }
 
 /// Reads the next request, or returns `None` when the connection ends before a whole one.
 pub(crate) async fn read<S: AsyncRead + Unpin>(
     stream: &mut S,
     buffer: &mut Vec<u8>,
-    connection: usize,
 ) -> io::Result<Option<Request>> {
     loop {
-        if let Some((request, length)) = parse(buffer, connection)? {
+        if let Some((request, length)) = parse(buffer)? {
             buffer.drain(..length);
             return Ok(Some(request));
         }
@@ -35,7 +32,7 @@ pub(crate) async fn read<S: AsyncRead + Unpin>(
 }
 
 /// Parses one request and returns it with its length, or `None` when more bytes are needed.
-fn parse(buffer: &[u8], connection: usize) -> io::Result<Option<(Request, usize)>> {
+fn parse(buffer: &[u8]) -> io::Result<Option<(Request, usize)>> {
     let invalid = |error: httparse::Error| io::Error::new(io::ErrorKind::InvalidData, error);
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut head = httparse::Request::new(&mut headers);
@@ -61,7 +58,6 @@ fn parse(buffer: &[u8], connection: usize) -> io::Result<Option<(Request, usize)
         path: head.path.unwrap_or_default().to_owned(),
         headers,
         body: body.to_owned(),
-        connection,
     };
     Ok(Some((request, start + length)))
 }

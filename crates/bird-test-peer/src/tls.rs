@@ -18,11 +18,6 @@ pub struct Ca(CertifiedIssuer<'static, KeyPair>);
 
 impl Ca {
     /// Creates an authority with a new key.
-    ///
-    /// # Panics
-    ///
-    /// Panics when no key can be generated.
-    #[must_use]
     pub fn new() -> Self {
         let mut params = CertificateParams::new([]).expect("no names to be invalid");
         // With equal names, a client reports a bad signature instead of an unknown authority.
@@ -34,35 +29,26 @@ impl Ca {
     }
 
     /// Returns the certificate of the authority, to configure as a trusted root.
-    #[must_use]
     pub fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// Returns TLS for a server with a certificate for a host name.
-    ///
-    /// # Panics
-    ///
-    /// Panics when `host` is not a host name.
-    #[must_use]
     pub fn server(&self, host: &str) -> TlsAcceptor {
-        self.issue(&CertificateParams::new([host.to_owned()]).expect("a host name"))
+        self.issue(host, |_| {})
     }
 
     /// Returns TLS for a server whose certificate has expired.
-    ///
-    /// # Panics
-    ///
-    /// Panics when `host` is not a host name.
-    #[must_use]
     pub fn expired_server(&self, host: &str) -> TlsAcceptor {
-        let mut params = CertificateParams::new([host.to_owned()]).expect("a host name");
-        params.not_before = date_time_ymd(2001, 1, 1);
-        params.not_after = date_time_ymd(2002, 1, 1);
-        self.issue(&params)
+        self.issue(host, |params| {
+            params.not_before = date_time_ymd(2001, 1, 1);
+            params.not_after = date_time_ymd(2002, 1, 1);
+        })
     }
 
-    fn issue(&self, params: &CertificateParams) -> TlsAcceptor {
+    fn issue(&self, host: &str, change: impl FnOnce(&mut CertificateParams)) -> TlsAcceptor {
+        let mut params = CertificateParams::new([host.to_owned()]).expect("a host name");
+        change(&mut params);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key in PKCS #8");
@@ -73,11 +59,5 @@ impl Ca {
             })
             .expect("a certificate with its key");
         TlsAcceptor::from(Arc::new(config))
-    }
-}
-
-impl Default for Ca {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -42,25 +42,3 @@ pub(super) fn decode_other_shapes_as_absent(
     });
     Ok(())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::super::testing::{marked, module, printed};
-    use super::*;
-
-    #[test]
-    fn a_lenient_field_decodes_through_the_helper() {
-        let mut types =
-            module("struct S { #[serde(rename = \"aB\")] a_b: Option<T>, c: Option<T> }");
-        let marks = Marked { lenient: marked("aB"), ..Marked::default() };
-        decode_other_shapes_as_absent(&mut types, &marks).unwrap();
-        let code = printed(&types);
-        assert!(
-            code.contains(
-                "#[serde(default,deserialize_with=\"lenient\")]a_b:Option<T>,c:Option<T>"
-            ),
-            "{code}"
-        );
-        assert_eq!(code.matches("fnlenient").count(), 1);
-    }
-}

@@ -5,8 +5,6 @@ mod non_exhaustive;
 mod open_enum;
 mod operation;
 mod secret;
-#[cfg(test)]
-mod testing;
 
 use std::collections::BTreeSet;
 
@@ -124,14 +122,13 @@ fn document_variants(module: &mut ItemMod) {
 
 #[cfg(test)]
 mod tests {
-    use super::testing::{module, printed};
     use super::*;
 
     #[test]
-    fn variants_of_one_of_are_documented() {
-        let mut types = module("pub enum E { A(u8), #[doc = \"b\"] B(u8) }");
-        document_variants(&mut types);
-        assert!(printed(&types).contains("Variant`A`."));
-        assert!(!printed(&types).contains("Variant`B`."));
+    fn a_mark_on_a_field_that_does_not_exist_is_refused() {
+        let mut types = syn::parse_str("mod types { struct S { a: Option<T> } }").unwrap();
+        let marked = [("S".to_owned(), "gone".to_owned())].into();
+        let error = each_marked_field(&mut types, &marked, |_| {}).unwrap_err();
+        assert!(matches!(error, Error::Unsupported(_)), "{error}");
     }
 }

@@ -49,23 +49,3 @@ fn constructor(item: &ItemStruct) -> Option<Item> {
         }
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::super::testing::{module, printed};
-    use super::*;
-
-    #[test]
-    fn structs_are_non_exhaustive_and_those_with_required_fields_get_a_constructor() {
-        let mut types =
-            module("pub struct S { a: u8, b: Option<u8> } pub struct T { c: Option<u8> }");
-        mark_and_add_constructors(&mut types);
-        let code = printed(&types);
-        assert_eq!(code.matches("#[non_exhaustive]").count(), 2);
-        assert!(code.contains("implS{") && !code.contains("implT{"), "{code}");
-        assert!(
-            code.contains("pubfnnew(a:u8)->Self{Self{a,b:::std::option::Option::None,}}"),
-            "{code}"
-        );
-    }
-}

@@ -54,26 +54,3 @@ fn without_derive(attrs: &mut [Attribute], derive: &str) -> syn::Result<()> {
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::super::testing::{marked, module, printed};
-    use super::*;
-
-    #[test]
-    fn a_secret_field_is_redacted_in_debug() {
-        let mut types = module("#[derive(Clone, Debug)] struct S { a: Option<T>, b: u8 }");
-        let marks = Marked { secret: marked("a"), ..Marked::default() };
-        redact_in_debug(&mut types, &marks).unwrap();
-        let code = printed(&types);
-        assert!(code.contains("#[derive(Clone)]"), "{code}");
-        assert!(code.contains(".field(\"a\",&self.a.as_ref().map(|_|\"[redacted]\"))"), "{code}");
-        assert!(code.contains(".field(\"b\",&self.b)"), "{code}");
-    }
-
-    #[test]
-    fn a_mark_on_a_field_that_does_not_exist_is_refused() {
-        let marks = Marked { secret: marked("gone"), ..Marked::default() };
-        assert!(redact_in_debug(&mut module("struct S { a: Option<T> }"), &marks).is_err());
-    }
-}

@@ -8,7 +8,7 @@ use csv::ByteRecord;
 
 use super::Rows;
 use super::report::Problem;
-use super::row::{COLUMNS, Fields, REQUIRED, ROW_LIMIT, TOO_LONG, unknown};
+use super::row::{self, COLUMNS, REQUIRED, ROW_LIMIT, TOO_LONG, unknown};
 
 /// The capacity of the reader's buffer, in bytes.
 const BUFFER: usize = 8 * 1024;
@@ -88,22 +88,18 @@ fn request(columns: &[usize], record: &ByteRecord) -> Result<SmsConnectorRequest
     for (field, column) in record.iter().zip(columns) {
         let text = str::from_utf8(field)
             .map_err(|_| format!("the column {} is not UTF-8", COLUMNS[*column]))?;
+        // The name is the only text in which spaces count.
+        let text = if *column == 0 { text } else { text.trim() };
         fields[*column] = (!text.is_empty()).then_some(text);
     }
-    let [name, phone_number_id, use_case_id, channel_message_type, conversational] = fields;
-    Fields {
-        name: name.unwrap_or_default(),
-        phone_number_id: phone_number_id.unwrap_or_default().trim(),
-        use_case_id: use_case_id.map(str::trim),
-        channel_message_type: channel_message_type.map(str::trim),
-        conversational: match conversational.map(str::trim) {
-            None => None,
-            Some("true") => Some(true),
-            Some("false") => Some(false),
-            Some(_) => return Err("conversational is neither true nor false".to_owned()),
-        },
-    }
-    .request()
+    let [texts @ .., conversational] = fields;
+    let conversational = match conversational {
+        None => None,
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        Some(_) => return Err("conversational is neither true nor false".to_owned()),
+    };
+    row::request(texts, conversational)
 }
 
 #[cfg(test)]

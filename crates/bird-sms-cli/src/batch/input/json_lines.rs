@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::BOM;
 use super::report::Problem;
-use super::row::{COLUMNS, Fields, REQUIRED, ROW_LIMIT, Row, TOO_LONG, unknown};
+use super::row::{self, COLUMNS, REQUIRED, ROW_LIMIT, Row, TOO_LONG, unknown};
 
 /// Reads rows, and skips empty lines.
 pub(super) fn rows(source: impl Read + Send + 'static) -> impl Iterator<Item = (u64, Row)> + Send {
@@ -43,7 +43,6 @@ pub(super) fn rows(source: impl Read + Send + 'static) -> impl Iterator<Item = (
 }
 
 fn request(line: &[u8]) -> Result<SmsConnectorRequest, String> {
-    // The error for another value would show that value.
     if !line.trim_ascii_start().starts_with(b"{") {
         return Err("expected a JSON object".to_owned());
     }
@@ -57,34 +56,25 @@ fn request(line: &[u8]) -> Result<SmsConnectorRequest, String> {
     }
     let values =
         [fields.name, fields.phone_number_id, fields.use_case_id, fields.channel_message_type];
-    let mut strings = [None; 4];
+    let mut texts = [None; 4];
     for (column, value) in values.iter().enumerate() {
-        strings[column] = match value {
+        texts[column] = match value {
             Some(Value::String(text)) => Some(&**text),
+            None if column >= REQUIRED => None,
             Some(_) => return Err(format!("the field {} is not a string", COLUMNS[column])),
-            None if column < REQUIRED => {
-                return Err(format!("the field {} is missing", COLUMNS[column]));
-            }
-            None => None,
+            None => return Err(format!("the field {} is missing", COLUMNS[column])),
         };
     }
-    let [name, phone_number_id, use_case_id, channel_message_type] = strings;
-    Fields {
-        name: name.unwrap_or_default(),
-        phone_number_id: phone_number_id.unwrap_or_default(),
-        use_case_id,
-        channel_message_type,
-        conversational: match fields.conversational {
-            None => None,
-            Some(Value::Bool(conversational)) => Some(conversational),
-            Some(_) => return Err("conversational is neither true nor false".to_owned()),
-        },
-    }
-    .request()
+    let conversational = match fields.conversational {
+        None => None,
+        Some(Value::Bool(conversational)) => Some(conversational),
+        Some(_) => return Err("conversational is neither true nor false".to_owned()),
+    };
+    row::request(texts, conversational)
 }
 
-/// The fields of a JSON line. Their values may have any type, because the errors of serde would show a value of the
-/// wrong type, and would not name the field.
+/// The fields of a JSON line. Their values may have any type, because the errors of serde do not name the field with
+/// a value of the wrong type.
 #[derive(Deserialize)]
 struct JsonFields {
     name: Option<Value>,

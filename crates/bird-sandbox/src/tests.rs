@@ -1,0 +1,467 @@
+//! The sandbox as a client sees it.
+
+use std::io::ErrorKind;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::contract::validator;
+use crate::{Builder, CONTRACT, Sandbox, StartError};
+
+const MANY: &str = "/workspaces/{workspaceId}/connectors";
+const ONE: &str = "/workspaces/{workspaceId}/connectors/{connectorId}";
+
+/// A sandbox and its client.
+struct Api {
+    sandbox: Sandbox,
+    client: Client,
+}
+
+/// Returns a builder of a sandbox without a provisioning delay.
+fn immediate() -> Builder {
+    Sandbox::builder().provisioning_delay(Duration::ZERO)
+}
+
+impl Api {
+    async fn start(builder: Builder) -> Self {
+        // When bird-sms is built too, reqwest has TLS without a provider and needs one even for HTTP.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder().no_proxy().build().unwrap();
+        Self { sandbox: builder.start().await.unwrap(), client }
+    }
+
+    async fn with_fault(fault: &str) -> Self {
+        Self::start(immediate().fault(fault.parse().unwrap())).await
+    }
+
+    fn connectors(&self) -> String {
+        MANY.replace("{workspaceId}", &self.sandbox.workspace_id().to_string())
+    }
+
+    fn key(&self) -> String {
+        format!("AccessKey {}", self.sandbox.access_key())
+    }
+
+    fn without_key(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.sandbox.base_url()))
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.without_key(method, path).header("authorization", self.key())
+    }
+
+    async fn post(&self, body: &Value) -> (u16, Value) {
+        send(self.request(Method::POST, &self.connectors()).json(body)).await
+    }
+
+    async fn get(&self, id: &str) -> (u16, Value) {
+        send(self.request(Method::GET, &format!("{}/{id}", self.connectors()))).await
+    }
+
+    /// Sends a valid POST over a new connection and reads to its end.
+    async fn raw_post(&self) -> std::io::Result<Vec<u8>> {
+        let (body, address) = (valid().to_string(), self.sandbox.address);
+        let request = format!(
+            "POST {} HTTP/1.1\r\nhost: {address}\r\nauthorization: {}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            self.connectors(),
+            self.key(),
+            body.len(),
+        );
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).await?;
+        Ok(response)
+    }
+}
+
+fn contract() -> Value {
+    serde_json::from_str(CONTRACT).unwrap()
+}
+
+/// Returns the request of the contract.
+fn valid() -> Value {
+    contract()["paths"][MANY]["post"]["requestBody"]["content"]["application/json"]["examples"]
+        ["smsChannel"]["value"]
+        .take()
+}
+
+/// Returns a valid request with another value of a field.
+fn valid_but(pointer: &str, value: Value) -> Value {
+    let mut body = valid();
+    *body.pointer_mut(pointer).unwrap() = value;
+    body
+}
+
+#[track_caller]
+fn assert_fits(schema: &str, value: &Value) {
+    let problem = validator(&contract(), schema).validate(value).err();
+    assert!(problem.is_none(), "{schema} {value}: {problem:?}");
+}
+
+/// Sends a request, and asserts that the response is as the contract documents it.
+async fn send_for_headers(request: RequestBuilder) -> (u16, HeaderMap, Value) {
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let (method, path) = match *request.method() {
+        Method::POST => ("post", MANY),
+        _ => ("get", ONE),
+    };
+    let response = client.execute(request).await.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    assert_eq!(headers["content-type"], "application/json");
+    assert!(headers.contains_key("x-request-id"));
+    let body = response.json().await.unwrap();
+    let documented = &contract()["paths"][path][method]["responses"][status.to_string()];
+    assert!(documented.is_object() || status == 405 || status >= 500, "{method} {status}");
+    assert_fits(if status < 300 { "Connector" } else { "ApiError" }, &body);
+    (status, headers, body)
+}
+
+async fn send(request: RequestBuilder) -> (u16, Value) {
+    let (status, _, body) = send_for_headers(request).await;
+    (status, body)
+}
+
+#[test]
+fn each_body_of_the_contract_has_examples_and_they_are_valid() {
+    fn visit(contract: &Value, node: &Value) {
+        if let Some(body) = node.pointer("/content/application~1json") {
+            let schema = body["schema"]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+            let examples = body["examples"].as_object();
+            for example in examples.unwrap_or_else(|| panic!("a {schema} has no example")).values()
+            {
+                let to = example["$ref"].as_str().map(|to| to.trim_start_matches('#'));
+                let example = to.map_or(Some(example), |to| contract.pointer(to)).unwrap();
+                assert_fits(schema, &example["value"]);
+            }
+        }
+        match node {
+            Value::Object(fields) => fields.values().for_each(|node| visit(contract, node)),
+            Value::Array(items) => items.iter().for_each(|node| visit(contract, node)),
+            _ => {}
+        }
+    }
+    visit(&contract(), &contract());
+}
+
+#[tokio::test]
+async fn the_channel_appears_after_the_delay() {
+    let delay = Duration::from_millis(60);
+    let api = Api::start(Sandbox::builder().provisioning_delay(delay)).await;
+    let (status, created) = api.post(&valid()).await;
+    assert_eq!((status, &created["channel"]), (201, &Value::Null));
+    assert_eq!(created["workspaceId"], api.sandbox.workspace_id().to_string());
+    assert_eq!(created["name"], "My SMS channel");
+    assert_eq!(created["connectorTemplateSlug"], "sms-messagebird");
+    assert_eq!(created["arguments"], valid()["arguments"]);
+
+    tokio::time::sleep(delay).await;
+    let stored = &api.sandbox.connectors()[0];
+    let (status, ready) = api.get(&stored.id.to_string()).await;
+    assert_eq!((status, &ready["id"]), (200, &created["id"]));
+    assert_eq!(ready["channel"]["channelId"], stored.channel_id.to_string());
+    assert_eq!(ready["channel"]["platform"], "sms-messagebird");
+    assert!(ready["number"].is_object());
+    assert_ne!(ready["updatedAt"], created["updatedAt"]);
+}
+
+#[tokio::test]
+async fn the_response_to_the_post_has_the_channel_without_a_delay_and_never_with_an_endless_one() {
+    for (delay, ready) in [(Duration::ZERO, true), (Duration::MAX, false)] {
+        let api = Api::start(Sandbox::builder().provisioning_delay(delay)).await;
+        let (status, created) = api.post(&valid()).await;
+        assert_eq!((status, created["channel"].is_object()), (201, ready));
+    }
+}
+
+#[tokio::test]
+async fn each_reason_to_refuse_a_request_has_its_status_and_its_place_in_the_order() {
+    let api = Api::start(immediate()).await;
+    let (many, other) = (api.connectors(), Uuid::new_v4());
+    let invalid_ids = ["ws_123".to_owned(), other.simple().to_string()];
+    let elsewhere = |id: &str| MANY.replace("{workspaceId}", id);
+    let post = || api.request(Method::POST, &many);
+    let get = |path: &str| api.request(Method::GET, path);
+    let (json, form) = ("application/json; charset=utf-8", "application/x-www-form-urlencoded");
+    let mut cases = vec![
+        (get(&format!("{many}/{other}")), 404, "Connector not found"),
+        (get("/channels"), 404, "Path not found"),
+        (get(&many), 405, "Method not allowed"),
+        (api.request(Method::DELETE, &format!("{many}/{other}")), 405, "Method not allowed"),
+        (post().body("{}"), 400, "The content type is not application/json"),
+        (
+            post().header("content-type", form).body("{}"),
+            400,
+            "The content type is not application/json",
+        ),
+        (post().header("content-type", json), 400, "The body is not JSON"),
+        (post().header("content-type", json).body("{"), 400, "The body is not JSON"),
+        // An unknown workspace comes before an unreadable body.
+        (
+            api.request(Method::POST, &elsewhere(&other.to_string())).body("{"),
+            404,
+            "Workspace not found",
+        ),
+    ];
+    for id in &invalid_ids {
+        let message = "An id in the path is not a UUID";
+        cases.push((api.request(Method::POST, &elsewhere(id)), 400, message));
+        cases.push((get(&format!("{many}/{id}")), 400, message));
+    }
+    // The key comes before all else.
+    for key in ["", "AccessKey wrong", "Bearer jwt"] {
+        for path in ["/workspaces/x/connectors", "/nowhere"] {
+            let request = api.without_key(Method::POST, path).header("authorization", key);
+            cases.push((request.body("{"), 401, "Access key is missing or invalid"));
+        }
+    }
+    for (request, expected, message) in cases {
+        let (status, headers, body) = send_for_headers(request).await;
+        assert_eq!((status, body["message"].as_str()), (expected, Some(message)));
+        assert_eq!(headers.contains_key("allow"), status == 405);
+    }
+    assert!(api.sandbox.connectors().is_empty());
+}
+
+#[tokio::test]
+async fn each_problem_of_a_body_is_named_and_no_value_is_repeated() {
+    let secret = 90_817_263;
+    let missing = |name: &str| format!("property \"{name}\" is missing");
+    let types = json!({
+        "name": "n",
+        "connectorTemplateRef": "sms-messagebird:1",
+        "arguments": { "phoneNumberId": "not a uuid" },
+        "securityArguments": { "scheme": { "token": secret } },
+        "channelConversationalStatusEnabled": "yes",
+    });
+    let api = Api::start(immediate()).await;
+    for (body, problems) in [
+        (
+            json!({ "name": "n", "connectorTemplateRef": "fax:1", "foo": 1 }),
+            json!({
+                ".foo": ["property \"foo\" is unsupported"],
+                ".connectorTemplateRef": ["the sandbox does not have this template"],
+            }),
+        ),
+        (
+            json!({ "connectorTemplateRef": "sms-messagebird:1" }),
+            json!({
+                ".name": [missing("name")],
+                ".arguments.phoneNumberId": [missing("phoneNumberId")],
+            }),
+        ),
+        (
+            valid_but("/arguments", Value::Null),
+            json!({ ".arguments.phoneNumberId": [missing("phoneNumberId")] }),
+        ),
+        (
+            json!({ "name": "n" }),
+            json!({ ".connectorTemplateRef": [missing("connectorTemplateRef")] }),
+        ),
+        (
+            valid_but("/connectorTemplateRef", json!(7)),
+            json!({ ".connectorTemplateRef": ["value is not of type \"string\""] }),
+        ),
+        (
+            types,
+            json!({
+                ".arguments.phoneNumberId": ["value is not a \"uuid\""],
+                ".channelConversationalStatusEnabled": ["value is not of types \"null\", \"boolean\""],
+                ".securityArguments.scheme.token": ["value is not of type \"string\""],
+            }),
+        ),
+        (json!([secret]), json!({ "": ["value is not of type \"object\""] })),
+    ] {
+        let (status, response) = api.post(&body).await;
+        assert_eq!((status, &response["code"]), (422, &"InvalidPayload".into()));
+        assert_eq!(response["details"], problems, "{body}");
+    }
+    assert!(api.sandbox.connectors().is_empty());
+}
+
+#[tokio::test]
+async fn a_phone_number_can_be_installed_once() {
+    let api = Api::start(immediate()).await;
+    assert_eq!(api.post(&valid()).await.0, 201);
+    let number = valid()["arguments"]["phoneNumberId"].as_str().unwrap().to_uppercase();
+    let (status, body) = api.post(&valid_but("/arguments/phoneNumberId", number.into())).await;
+    assert_eq!((status, &body["code"]), (409, &"AlreadyExists".into()));
+    assert_eq!(api.sandbox.connectors().len(), 1);
+    let other = Uuid::new_v4().to_string();
+    assert_eq!(api.post(&valid_but("/arguments/phoneNumberId", other.into())).await.0, 201);
+}
+
+#[tokio::test]
+async fn beyond_the_limit_of_its_method_a_request_gets_a_429_with_retry_after() {
+    let api = Api::start(immediate().get_limit(1).post_limit(0)).await;
+    let request = api.request(Method::POST, &api.connectors()).json(&valid());
+    let (status, headers, _) = send_for_headers(request).await;
+    assert_eq!((status, &headers["retry-after"]), (429, &"1".parse().unwrap()));
+    assert!(api.sandbox.connectors().is_empty());
+    assert_eq!([api.get("x").await.0, api.get("x").await.0], [400, 429]);
+}
+
+#[tokio::test]
+async fn received_requests_are_recorded() {
+    let api = Api::start(immediate()).await;
+    api.post(&valid()).await;
+    api.get("nothing").await;
+    assert_eq!((api.sandbox.post_count(), api.sandbox.get_count()), (1, 1));
+    assert_eq!([201, 400, 404].map(|status| api.sandbox.response_count(status)), [1, 1, 0]);
+    let requests = api.sandbox.requests();
+    assert_eq!((&*requests[0].method, &requests[0].path), ("POST", &api.connectors()));
+    assert_eq!(requests[0].status, Some(201));
+    assert_eq!(requests[0].body.parse::<Value>().unwrap(), valid());
+    assert_eq!((&*requests[1].method, requests[1].status), ("GET", Some(400)));
+    send(api.request(Method::POST, &api.connectors()).body(vec![b'x'; 10_000])).await;
+    assert_eq!(api.sandbox.requests()[2].body.len(), 4096);
+}
+
+#[tokio::test]
+async fn the_key_and_the_workspace_can_be_configured_and_debug_omits_the_key_and_the_bodies() {
+    let id = Uuid::new_v4();
+    let builder = immediate().access_key("open-sesame").workspace_id(id);
+    assert!(!format!("{builder:?}").contains("sesame"));
+    let api = Api::start(builder).await;
+    assert_eq!((api.sandbox.access_key(), api.sandbox.workspace_id()), ("open-sesame", id));
+    let mut body = valid();
+    body["invitationToken"] = json!("rosebud");
+    assert_eq!(api.post(&body).await.0, 201);
+    let sandbox = &api.sandbox;
+    let shown = format!("{sandbox:?} {:?} {:?}", sandbox.requests(), sandbox.connectors());
+    assert!(!shown.contains("sesame") && !shown.contains("rosebud"), "{shown}");
+}
+
+#[tokio::test]
+async fn an_address_other_than_loopback_and_a_port_in_use_are_errors() {
+    let error = Sandbox::builder().listen(([0, 0, 0, 0], 0).into()).start().await.unwrap_err();
+    assert!(matches!(error, StartError::NotLoopback(_)), "{error}");
+    let address = immediate().start().await.unwrap();
+    let error = Sandbox::builder().listen(address.address).start().await.unwrap_err();
+    assert!(matches!(error, StartError::Listen(..)), "{error}");
+}
+
+#[tokio::test]
+async fn after_a_shutdown_no_connection_is_served() {
+    let api = Api::start(immediate()).await;
+    let again = api.request(Method::GET, "/");
+    // The connection stays in the pool of the client.
+    send(again.try_clone().unwrap()).await;
+    api.sandbox.shutdown().await;
+    assert!(again.send().await.unwrap_err().is_connect());
+}
+
+#[tokio::test]
+async fn dropping_the_sandbox_ends_its_connections() {
+    let sandbox = immediate().start().await.unwrap();
+    let mut idle = TcpStream::connect(sandbox.address).await.unwrap();
+    drop(sandbox);
+    let end = timeout(Duration::from_secs(10), idle.read(&mut [0])).await.unwrap();
+    assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+}
+
+#[tokio::test]
+async fn a_fault_with_a_status_is_injected_as_often_as_it_says_and_nothing_is_created() {
+    let api = Api::with_fault("post:503x2").await;
+    for expected in [503, 503, 201] {
+        assert!(api.sandbox.connectors().is_empty());
+        assert_eq!(api.post(&valid()).await.0, expected);
+    }
+    assert_eq!(api.sandbox.post_count(), 3);
+}
+
+#[tokio::test]
+async fn of_several_faults_that_apply_the_first_one_is_injected() {
+    let faults = ["post:503", "get:501", "get:502x2"].map(|fault| fault.parse().unwrap());
+    let api = Api::start(immediate().faults(faults)).await;
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        seen.push(api.get("x").await.0);
+    }
+    assert_eq!(seen, [501, 502, 502, 400]);
+}
+
+#[tokio::test]
+async fn a_reset_resets_the_connection_and_creates_nothing() {
+    let api = Api::with_fault("post:reset").await;
+    assert_eq!(api.raw_post().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert!(api.sandbox.connectors().is_empty());
+    assert_eq!(api.sandbox.requests()[0].status, None);
+    assert!(api.raw_post().await.unwrap().starts_with(b"HTTP/1.1 201 "));
+}
+
+#[tokio::test]
+async fn a_lost_response_ends_the_connection_and_the_connector_exists() {
+    let api = Api::with_fault("post:lost").await;
+    assert_eq!(api.raw_post().await.unwrap(), b"");
+    assert_eq!(api.sandbox.connectors().len(), 1);
+    assert_eq!(api.sandbox.requests()[0].status, None);
+    assert!(api.raw_post().await.unwrap().starts_with(b"HTTP/1.1 409 "));
+}
+
+#[tokio::test]
+async fn garbage_is_a_success_with_a_body_that_is_not_json() {
+    let api = Api::with_fault("post:garbage").await;
+    let response = String::from_utf8(api.raw_post().await.unwrap()).unwrap();
+    assert!(
+        response.starts_with("HTTP/1.1 201 ") && response.ends_with("{\"garbage"),
+        "{response}"
+    );
+    assert_eq!(api.sandbox.connectors().len(), 1);
+}
+
+#[tokio::test]
+async fn a_hang_sends_no_response_and_does_not_block_a_shutdown() {
+    let api = Api::with_fault("post:hang").await;
+    timeout(Duration::from_millis(50), api.raw_post()).await.unwrap_err();
+    assert!(api.sandbox.connectors().is_empty());
+    assert_eq!((api.sandbox.post_count(), api.sandbox.requests()[0].status), (1, None));
+
+    let api = Api::with_fault("post:hang").await;
+    let request = api.request(Method::POST, &api.connectors());
+    let hanging = tokio::spawn(request.json(&valid()).send());
+    while api.sandbox.post_count() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    timeout(Duration::from_secs(10), api.sandbox.shutdown()).await.unwrap();
+    hanging.await.unwrap().unwrap_err();
+}
+
+/// Runs curl. Returns `None` when it is not installed.
+async fn curl(arguments: Vec<String>) -> Option<Value> {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--noproxy", "*", "--location"]).args(arguments).stdin(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().ok()?;
+    assert!(output.status.success(), "{output:?}");
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+/// The two commands of the vendor's documentation "Installing an SMS channel".
+#[tokio::test]
+async fn the_commands_of_the_vendors_documentation_work() {
+    let api = Api::start(immediate()).await;
+    let url = format!("{}{}", api.sandbox.base_url(), api.connectors());
+    let with_headers = |arguments: &[&str]| {
+        let key = format!("Authorization: {}", api.key());
+        [&["--header", "Accept: application/json", "--header", &key], arguments]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
+    };
+    let body = valid().to_string();
+    let create = [&*url, "--header", "Content-Type: application/json", "--data", &body];
+    let Some(created) = curl(with_headers(&create)).await else { return };
+    let one = format!("{url}/{}", created["id"].as_str().unwrap());
+    let shown = curl(with_headers(&[&one])).await.unwrap();
+    assert_eq!(shown["channel"]["channelId"], api.sandbox.connectors()[0].channel_id.to_string());
+}
