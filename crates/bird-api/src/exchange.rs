@@ -14,22 +14,22 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::Client;
 
-/// What a server answered: whole, or as far as it came.
+/// A response of the server: whole, or the part that arrived.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Response {
-    /// The status, whatever it is.
+    /// The HTTP status, also of an error.
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, at most as long as the limit of the [`RequestContext`](crate::RequestContext) in bytes.
+    /// The body, at most as long as the limit of the [`RequestContext`](crate::RequestContext), in bytes.
     pub body: Bytes,
-    /// Why the body ended early, when it did; `body` is what came before that.
+    /// Why the body ended early, if it did; `body` is the part before that.
     pub cut: Option<BodyError>,
 }
 
 impl Response {
-    /// A whole response, for those who test what they make of one.
+    /// Makes a whole response, for tests of code that reads one.
     #[must_use]
     pub fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
         Self { status, headers, body, cut: None }
@@ -40,11 +40,11 @@ impl Response {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// It is longer than the limit.
+    /// The body is longer than the limit.
     TooLong,
-    /// Time ran out.
+    /// The timeout passed before the end of the body.
     TimedOut,
-    /// The connection broke.
+    /// The connection was lost before the end of the body.
     Disconnected(reqwest::Error),
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for BodyError {
         f.write_str(match self {
             Self::TooLong => "the body is longer than the limit",
             Self::TimedOut => "the body did not end in time",
-            Self::Disconnected(_) => "the connection broke in the middle of the body",
+            Self::Disconnected(_) => "the connection was lost in the middle of the body",
         })
     }
 }
@@ -70,26 +70,25 @@ pub struct ExchangeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExchangeErrorKind {
-    /// No connection came about: the name did not resolve, nobody listened, TLS failed, a proxy
-    /// refused. Nothing was sent.
+    /// No connection was established: DNS, TCP, TLS or a proxy failed. Nothing was sent.
     Connect,
-    /// Time ran out before the head of a response came.
+    /// The timeout passed before the head of a response arrived.
     TimedOut,
-    /// The connection broke, or the peer did not speak HTTP.
+    /// The connection was lost, or the peer did not speak HTTP.
     Disconnected,
-    /// The HTTP client followed a redirect, which one that is handed in ready-made may do.
+    /// The HTTP client followed a redirect. Only an HTTP client of the caller may be configured to.
     Redirected,
 }
 
 impl ExchangeError {
-    /// What went wrong.
+    /// Returns what kind of failure this is.
     #[must_use]
     pub fn kind(&self) -> ExchangeErrorKind {
         self.kind
     }
 
-    /// Whether the request may have reached the server. False is certain: not all of it was sent, so
-    /// that the server cannot have acted on it.
+    /// Returns whether the request may have reached the server. `false` is certain: the server cannot have acted on the
+    /// request.
     #[must_use]
     pub fn may_have_been_sent(&self) -> bool {
         self.sent
@@ -101,7 +100,7 @@ impl fmt::Display for ExchangeError {
         f.write_str(match self.kind {
             ExchangeErrorKind::Connect => "could not connect",
             ExchangeErrorKind::TimedOut => "no response in time",
-            ExchangeErrorKind::Disconnected => "the connection broke before a response came",
+            ExchangeErrorKind::Disconnected => "the connection was lost before a response came",
             ExchangeErrorKind::Redirected => "the HTTP client followed a redirect",
         })
     }
@@ -116,17 +115,17 @@ impl StdError for ExchangeError {
 impl Client {
     /// Sends one request, once, and reads one response, both within `timeout`.
     ///
-    /// The request is one that an `…_request` function of this client made; what [`RequestContext`] adds is
-    /// added here. Any response is a [`Response`], whatever its status and however much of its body came.
+    /// The request is made by an `…_request` function of this client; the headers of the [`RequestContext`] are added
+    /// here. A response of any status, and with any part of its body, is a [`Response`].
     ///
     /// # Errors
     ///
-    /// When there is no response. The error tells whether the request may have been sent.
+    /// Fails if there is no response. The error says whether the request may have been sent.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future before it was polled sends nothing; dropping it later closes the connection
-    /// or not, and the server may have acted on the request.
+    /// A future that is dropped before it is polled sends nothing. A future that is dropped later may or may not close
+    /// the connection, and the server may have acted on the request.
     ///
     /// [`RequestContext`]: crate::RequestContext
     pub fn exchange(
@@ -138,12 +137,12 @@ impl Client {
         let taken = track_body(&mut request);
         let url = request.url().clone();
         let limit = self.inner().limit();
-        // Nothing is sent before this is polled. A future that held the request, too, would be three
-        // times as large, and there is one for each install.
+        // Nothing is sent before this future is polled. If it held the request as well, it would be three times as large,
+        // and there is one for each install.
         let head = self.client().execute(request);
         async move {
             let now = Instant::now();
-            // Far enough away, and no overflow.
+            // A timeout that overflows the clock is as good as a year.
             let end = now.checked_add(timeout).unwrap_or(now + Duration::from_hours(24 * 365));
             let mut partial = None;
             let result = timeout_at(end, read(head, limit, &mut partial)).await;
@@ -197,8 +196,8 @@ fn is_unprocessed(_: &reqwest::Error) -> bool {
     false
 }
 
-/// Waits for the head of a response, and reads its body into `partial` as it comes, up to a limit in
-/// bytes. Why it was cut, if it was; an error when there is no head.
+/// Waits for the head of a response, and reads its body into `partial`, up to a limit in bytes. Returns why the body
+/// ended early, if it did, and fails if there is no head.
 async fn read(
     head: impl Future<Output = reqwest::Result<reqwest::Response>>,
     limit: usize,
@@ -218,7 +217,7 @@ async fn read(
     }
 }
 
-/// A response as far as it came.
+/// A response of which a part has arrived.
 struct Partial {
     response: reqwest::Response,
     body: Body,
@@ -231,7 +230,7 @@ impl Partial {
     }
 }
 
-/// A body in pieces. One that comes in one piece, as most do, is not copied.
+/// A body in pieces. A body of one piece, as most are, is not copied.
 #[derive(Default)]
 struct Body {
     first: Bytes,
@@ -262,12 +261,12 @@ impl Body {
     }
 }
 
-/// Replaces the body of the request by the same bytes in a form that tells when they are taken.
+/// Replaces the body of the request by one with the same bytes that records when they are taken.
 ///
 /// An HTTP connection takes the body after it is established and before it writes anything, so a body
-/// that was never taken is the proof that the server cannot have acted on the request. It also keeps
-/// the HTTP client from sending the request a second time on its own: only a body that can be cloned
-/// can be sent again. A request without a body (a GET) may be repeated anyway and counts as sent.
+/// that was never taken proves that the server cannot have acted on the request. The tracked body also keeps the HTTP
+/// client from sending the request again on its own, because only a body that can be cloned can be sent again. A request
+/// without a body (a GET) changes nothing on the server, and counts as sent.
 fn track_body(request: &mut Request) -> Option<Arc<BodyState>> {
     let bytes = Bytes::copy_from_slice(request.body()?.as_bytes()?);
     let state = Arc::new(BodyState::default());
@@ -276,26 +275,26 @@ fn track_body(request: &mut Request) -> Option<Arc<BodyState>> {
     Some(state)
 }
 
-/// Who has a body: the connection, once it has taken it, or we, once we have given up. A connection is
-/// a task of its own, which may come for the body at the very moment at which time runs out.
+/// The owner of a body: the connection that took it, or the caller that revoked it. A connection is a task of its own,
+/// which may take the body at the very moment at which the timeout passes.
 #[derive(Debug, Default)]
 struct BodyState(OnceLock<BodyOwner>);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum BodyOwner {
     Connection,
-    Nobody,
+    Revoked,
 }
 
 impl BodyState {
-    /// Whether the connection may have the body, which it may not once it was revoked.
+    /// Takes the body for the connection. Returns `false` if the body was revoked before.
     fn take(&self) -> bool {
         *self.0.get_or_init(|| BodyOwner::Connection) == BodyOwner::Connection
     }
 
-    /// Whether nobody has taken the body, and nobody will.
+    /// Revokes the body. Returns `false` if the connection took it before.
     fn revoke(&self) -> bool {
-        *self.0.get_or_init(|| BodyOwner::Nobody) == BodyOwner::Nobody
+        *self.0.get_or_init(|| BodyOwner::Revoked) == BodyOwner::Revoked
     }
 }
 
@@ -304,13 +303,13 @@ struct TrackedBody {
     state: Arc<BodyState>,
 }
 
-/// The caller had given up when the connection came for the body.
+/// The body was revoked before the connection took it.
 #[derive(Debug)]
 struct Revoked;
 
 impl fmt::Display for Revoked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the request was given up")
+        f.write_str("the request was revoked")
     }
 }
 

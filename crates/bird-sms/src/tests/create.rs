@@ -157,7 +157,7 @@ async fn a_success_that_is_truncated_before_its_id_has_an_unknown_id() {
     let Error::CreatedIdUnknown(unknown) = &error else { panic!("{error:?}") };
     assert_eq!((unknown.response.status, posts), (201, 1));
     assert_eq!(unknown.response.request_id.as_deref(), Some("r-1"));
-    assert!(unknown.response.problem.contains("broke"), "{error}");
+    assert!(unknown.response.problem.contains("lost"), "{error}");
     assert!(error.connector_may_exist());
 }
 

@@ -184,13 +184,13 @@ async fn a_status_that_is_not_retryable_is_sent_once() {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Step {
+enum Outcome {
     Status(u16),
     Close,
     Reset,
 }
 
-impl Step {
+impl Outcome {
     fn response(self) -> Reply {
         match self {
             Self::Status(201) => created(),
@@ -206,17 +206,17 @@ impl Step {
     }
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         prop::sample::select(vec![
             201, 204, 301, 307, 400, 401, 403, 404, 408, 409, 422, 429, 500, 501, 502, 503, 504,
             505
         ])
-        .prop_map(Step::Status),
-        Just(Step::Status(503)),
-        Just(Step::Status(429)),
-        Just(Step::Close),
-        Just(Step::Reset),
+        .prop_map(Outcome::Status),
+        Just(Outcome::Status(503)),
+        Just(Outcome::Status(429)),
+        Just(Outcome::Close),
+        Just(Outcome::Reset),
     ]
 }
 
@@ -225,20 +225,20 @@ proptest! {
 
     #[test]
     fn no_script_leads_to_a_post_that_the_table_does_not_allow(
-        steps in prop::collection::vec(step(), 1..6)
+        outcomes in prop::collection::vec(outcome(), 1..6)
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let peer = peer(steps.iter().map(|step| step.response())).await;
-            let retry = RetryPolicy { max_attempts: u32::try_from(steps.len()).unwrap(), ..Default::default() };
+            let peer = peer(outcomes.iter().map(|outcome| outcome.response())).await;
+            let retry = RetryPolicy { max_attempts: u32::try_from(outcomes.len()).unwrap(), ..Default::default() };
             let workspace = workspace(hurried(&peer.base_url()).0.retry_policy(retry));
             let result = workspace.create_sms_connector(&request()).await;
             let again =
-                steps.iter().take_while(|step| step.may_be_followed_by_another_post()).count();
-            assert_eq!(peer.posts(), steps.len().min(again + 1), "{result:?}");
+                outcomes.iter().take_while(|outcome| outcome.may_be_followed_by_another_post()).count();
+            assert_eq!(peer.posts(), outcomes.len().min(again + 1), "{result:?}");
             // After a POST that was processed, or may have been, no error says that nothing was created.
-            let processed = steps[..peer.posts()].iter().any(|step| {
-                matches!(step, Step::Close | Step::Reset | Step::Status(201 | 204 | 408 | 500..=599))
+            let processed = outcomes[..peer.posts()].iter().any(|outcome| {
+                matches!(outcome, Outcome::Close | Outcome::Reset | Outcome::Status(201 | 204 | 408 | 500..=599))
             });
             match result {
                 Ok(pending) => assert_eq!(pending.connector_id(), connector_id()),
