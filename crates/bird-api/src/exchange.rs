@@ -87,8 +87,8 @@ impl ExchangeError {
         self.kind
     }
 
-    /// Returns whether the request may have reached the server. `false` is certain: the server cannot have acted on the
-    /// request.
+    /// Returns whether the server may have acted on the request. `false` is certain: the request did not leave, or the
+    /// server said that it did not process it.
     #[must_use]
     pub fn may_have_been_sent(&self) -> bool {
         self.sent
@@ -134,7 +134,7 @@ impl Client {
         timeout: Duration,
     ) -> impl Future<Output = Result<Response, ExchangeError>> + Send + use<> {
         self.inner().apply(&mut request);
-        let taken = track_body(&mut request);
+        let body = track_body(&mut request);
         let url = request.url().clone();
         let limit = self.inner().limit();
         // Nothing is sent before this future is polled. If it held the request as well, it would be three times as large,
@@ -147,7 +147,7 @@ impl Client {
             let mut partial = None;
             let result = timeout_at(end, read(head, limit, &mut partial)).await;
             let fail = |kind, source: Option<reqwest::Error>| {
-                let taken = taken.as_ref().is_none_or(|taken| !taken.revoke());
+                let taken = body.as_ref().is_none_or(|body| !body.revoke());
                 let processed = source.as_ref().is_none_or(|error| !is_unprocessed(error));
                 let sent = kind != ExchangeErrorKind::Connect && taken && processed;
                 Err(ExchangeError { kind, sent, source: source.map(reqwest::Error::without_url) })

@@ -41,13 +41,13 @@
 //! | the attempt ended with | the connector | the POST | a GET |
 //! |---|---|---|---|
 //! | no connection | not created | sent again | sent again |
-//! | a certificate that is refused | not created | not sent again | not sent again |
+//! | a certificate that is refused, a proxy that requires a password | not created | not sent again | not sent again |
 //! | 429 | not created, according to the vendor | sent again, after `Retry-After` | sent again, after `Retry-After` |
 //! | 500, 503 | unknown; the vendor calls a retry safe | sent again: [`RetryPolicy::create`] | sent again |
 //! | 502, 504, 520–530 | unknown: a gateway's response | not sent again, unless [`RetryPolicy::create`] allows it | sent again |
 //! | 501, 505 | unknown | not sent again | not sent again |
 //! | other 5xx | unknown | not sent again | sent again |
-//! | no response, 408 | unknown | not sent again | sent again |
+//! | no response, 408 | unknown, unless the request provably did not leave | not sent again, unless it provably did not leave | sent again |
 //! | 3xx, other 4xx | not created | not sent again | not sent again; 404: [`PollPolicy::not_found_grace`] |
 //! | 2xx, malformed | exists; the id may be salvaged | not sent again | sent again: [`PollPolicy::max_malformed`] |
 //!

@@ -132,7 +132,7 @@ impl Default for PollPolicy {
 /// The number of requests per second that a workspace accepts. The defaults are the vendor's limits.
 ///
 /// All installs of a [`Client`](crate::Client) and its clones in one workspace share one budget for POSTs and one for
-/// GETs; a 429 slows all of them down.
+/// GETs, of which 97 % are used. A 429 holds back all requests of the same method, and slows them down for a while.
 ///
 /// ```
 /// let limits = bird_sms::RateLimits { gets_per_second: 100, ..Default::default() };

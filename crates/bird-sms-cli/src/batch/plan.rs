@@ -68,7 +68,9 @@ impl Plan {
     pub(super) fn item(&self, request: SmsConnectorRequest) -> Option<BatchItem> {
         let row = self.row(request.phone_number_id());
         match row.next(self.unknown) {
-            NextStep::Create | NextStep::Wait(_) => Some(BatchItem::resume(request, row)),
+            NextStep::Create | NextStep::Wait(_) => {
+                Some(BatchItem::resume(request, row).unknown_rows(self.unknown))
+            }
             NextStep::LeaveAlone | NextStep::Done => None,
         }
     }

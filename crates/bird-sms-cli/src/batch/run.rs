@@ -200,8 +200,8 @@ impl Run {
             if self.unrecorded.is_none() || error.state.may_exist() {
                 self.unrecorded = Some((error.source.to_string(), error.state));
             }
-        } else if let Err(error @ Error::Refused(refused)) = &outcome.result
-            && matches!(refused.response.status, 401 | 403)
+        } else if let Err(error) = &outcome.result
+            && error.is_access_refused()
         {
             // The batch stops by itself, and its end says why.
             self.refused.get_or_insert_with(|| error.chain());

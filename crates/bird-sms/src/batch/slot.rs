@@ -8,9 +8,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
-use super::{
-    BatchItem, BatchOutcome, Journal, JournalEntry, NextStep, Observer, RowState, UnknownRows,
-};
+use super::{BatchItem, BatchOutcome, Journal, JournalEntry, NextStep, Observer, RowState};
 use crate::client::Workspace;
 use crate::event::EventSink;
 use crate::transport::Deadline;
@@ -91,8 +89,8 @@ impl Batch {
     /// Takes the next step of the item, to its end. Returns `None` if the batch was shut down before a request was sent
     /// for the row.
     pub(super) async fn install(self: &Arc<Self>, slot: &Arc<BatchSlot>) -> Option<BatchOutcome> {
-        let BatchItem { request, state } = &slot.item;
-        let pending = match state.next(UnknownRows::Retry) {
+        let BatchItem { request, state, unknown } = &slot.item;
+        let pending = match state.next(*unknown) {
             NextStep::Create => match self.create(slot).await {
                 Some(created) => created,
                 None => return slot.abandon(),
@@ -114,8 +112,7 @@ impl Batch {
             Ok((pending, deadline)) => self.wait(pending.events(self.events(slot)), deadline).await,
             Err(error) => Err(error),
         };
-        if let Err(Error::Refused(refused)) = &result
-            && matches!(refused.response.status, 401 | 403)
+        if result.as_ref().is_err_and(Error::is_access_refused)
             && let Some(shut_down) =
                 self.refused.lock().unwrap_or_else(PoisonError::into_inner).take()
         {
@@ -154,7 +151,7 @@ impl Batch {
         self: &Arc<Self>,
         slot: &Arc<BatchSlot>,
     ) -> Option<Result<(PendingChannel, Deadline), Error>> {
-        let BatchItem { request, state } = &slot.item;
+        let BatchItem { request, state, .. } = &slot.item;
         let body = match request.body(Some(self.workspace.client().key())) {
             Ok(body) => body,
             Err(error) => return Some(Err(error.into())),
@@ -173,7 +170,7 @@ impl Batch {
         let start = CreateStart {
             permit,
             cancellation: self.cancellation.clone(),
-            earlier_attempt: state.connector_state() == ConnectorState::Unknown,
+            earlier_run: state.connector_state() == ConnectorState::Unknown,
         };
         let created =
             create(&self.workspace, &body, deadline, self.events(slot), Some(start)).await;

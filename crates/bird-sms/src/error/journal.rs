@@ -21,6 +21,9 @@ impl JournalError {
             ConnectorState::NotCreated => {
                 "Correct the cause of the journal error and run again. Nothing is lost."
             }
+            ConnectorState::Exists(_) if self.ended.is_some() => {
+                "Correct the cause of the journal error and run again: the journal has the id of the connector."
+            }
             ConnectorState::Exists(_) => {
                 "Note the id of the connector, because the journal does not have it."
             }

@@ -124,6 +124,13 @@ impl Error {
         }
     }
 
+    /// Returns whether the access key was refused: the last response had the status 401 or 403. Every other request would
+    /// be refused, too.
+    #[must_use]
+    pub fn is_access_refused(&self) -> bool {
+        self.response().is_some_and(|response| matches!(response.status, 401 | 403))
+    }
+
     /// Returns the warning of the creation: another connector may exist besides that of the error.
     #[must_use]
     pub fn warning(&self) -> Option<Warning> {

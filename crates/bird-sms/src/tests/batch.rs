@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     AdoptionError, BatchItem, ConfigurationError, ConnectorState, Journal, JournalEntry,
-    JournalFuture, PhoneNumberId, RateLimits, RowState,
+    JournalFuture, PhoneNumberId, RateLimits, RowState, UnknownRows,
 };
 
 fn number(n: u128) -> PhoneNumberId {
@@ -312,6 +312,15 @@ async fn a_batch_stops_when_the_access_key_is_refused() {
         assert_eq!((outcomes.len(), peer.posts()), (1, 1), "{status}");
         assert!(matches!(outcomes[0].result, Err(Error::Refused(_))));
     }
+    // Also of rows that are created again, whose outcome stays unknown.
+    let mut unknown = RowState::default();
+    unknown.apply(&JournalEntry::Intent { name: "n".to_owned() }, None);
+    let peer = Peer::with_handler(|_| Reply::status(401)).await.unwrap();
+    let items = requests(100)
+        .map(move |request| BatchItem::resume(request, unknown).unknown_rows(UnknownRows::Retry));
+    let batch = workspace(hurried(&peer.base_url()).0).install_sms_channels(items);
+    let outcomes: Vec<_> = batch.concurrency(1).start().collect().await;
+    assert_eq!((outcomes.len(), peer.posts()), (1, 1));
     let peer = Peer::with_handler(|_| Reply::status(422)).await.unwrap();
     let batch = workspace(hurried(&peer.base_url()).0).install_sms_channels(requests(10));
     assert_eq!(batch.concurrency(1).start().count().await, 10);
@@ -321,8 +330,10 @@ async fn a_batch_stops_when_the_access_key_is_refused() {
 #[tokio::test]
 async fn an_abandoned_batch_reports_what_was_sent_and_nothing_else() {
     let peer = Peer::with_handler(|_| Reply::Silence).await.unwrap();
-    let resumed =
-        |n, state: RowState| BatchItem::resume(SmsConnectorRequest::new("n", number(n)), state);
+    let resumed = |n, state: RowState| {
+        BatchItem::resume(SmsConnectorRequest::new("n", number(n)), state)
+            .unknown_rows(UnknownRows::Retry)
+    };
     let mut unknown = RowState::default();
     unknown.apply(&JournalEntry::Intent { name: "n".to_owned() }, None);
     let items = [resumed(1, connector_id().into()), resumed(2, unknown)];
@@ -408,4 +419,20 @@ async fn a_connector_is_adopted_only_if_its_template_and_its_phone_number_agree(
     assert_eq!(error, AdoptionError::OtherPhoneNumber(number(2)));
     // A connector that was deleted cannot be adopted.
     assert!(matches!(adopt(Reply::status(404)).await, Err(Error::Read(_))));
+}
+
+#[tokio::test]
+async fn a_row_whose_outcome_is_unknown_is_left_alone_unless_the_item_says_otherwise() {
+    let mut unknown = RowState::default();
+    unknown.apply(&JournalEntry::Intent { name: "n".to_owned() }, None);
+    for (rows, posts) in [(UnknownRows::LeaveAlone, 0), (UnknownRows::Retry, 1)] {
+        let peer = Peer::script([Reply::json(201, ready())]).await.unwrap();
+        let item = BatchItem::resume(request(), unknown).unknown_rows(rows);
+        let workspace = workspace(hurried(&peer.base_url()).0);
+        let batch = workspace.install_sms_channels(stream::iter([item]));
+        let outcomes: Vec<_> = batch.start().collect().await;
+        assert_eq!((outcomes.len(), peer.posts()), (1, posts));
+        assert_eq!(outcomes[0].result.is_ok(), posts == 1);
+        assert!(outcomes[0].connector_state().may_exist());
+    }
 }

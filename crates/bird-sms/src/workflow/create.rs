@@ -30,7 +30,7 @@ pub(crate) struct CreateStart {
     pub(crate) permit: Permit,
     pub(crate) cancellation: Cancellation,
     /// Whether an attempt of an earlier run may have created a connector.
-    pub(crate) earlier_attempt: bool,
+    pub(crate) earlier_run: bool,
 }
 
 impl Workspace {
@@ -68,8 +68,8 @@ pub(crate) async fn create(
     if deadline.timeout() < min {
         return Err(ConfigurationError::TooShort(what, min).into());
     }
-    let (permit, cancellation, earlier_attempt) = match start {
-        Some(start) => (Some(start.permit), Some(start.cancellation), start.earlier_attempt),
+    let (permit, cancellation, earlier_run) = match start {
+        Some(start) => (Some(start.permit), Some(start.cancellation), start.earlier_run),
         None => (None, None, false),
     };
     let policy = workspace.client().retry();
@@ -93,11 +93,11 @@ pub(crate) async fn create(
                 Some(response) => {
                     Some(Warning::PossibleDuplicate { status: Some(response.status) })
                 }
-                None => earlier_attempt.then_some(Warning::PossibleDuplicate { status: None }),
+                None => earlier_run.then_some(Warning::PossibleDuplicate { status: None }),
             };
             created(workspace, &response, events, attempts, warning)
         }
-        Err(exhausted) => Err(failed(exhausted, attempt.ambiguous, earlier_attempt)),
+        Err(exhausted) => Err(failed(exhausted, attempt.ambiguous, earlier_run)),
     }
 }
 
@@ -163,21 +163,21 @@ fn created(
 }
 
 /// Returns the error of a creation, by what its last attempt means for the connector. A connector may also exist
-/// because of an earlier attempt of this run, with the response `ambiguous`, or because of an `earlier_attempt` of
+/// because of an earlier attempt of this run, with the response `ambiguous`, or because of an `earlier_run` of
 /// another run.
 fn failed(
     Exhausted { error, attempts, .. }: Exhausted,
     ambiguous: Option<ErrorResponse>,
-    earlier_attempt: bool,
+    earlier_run: bool,
 ) -> Error {
     let reason = match (&error, state_after_create(&error)) {
         (AttemptError::Response(response), ConnectorState::NotCreated)
-            if response.status == 409 && (ambiguous.is_some() || earlier_attempt) =>
+            if response.status == 409 && (ambiguous.is_some() || earlier_run) =>
         {
             UnknownReason::AlreadyExists
         }
         (_, ConnectorState::NotCreated) if ambiguous.is_some() => UnknownReason::ServerError,
-        (_, ConnectorState::NotCreated) if earlier_attempt => UnknownReason::EarlierAttempt,
+        (_, ConnectorState::NotCreated) if earlier_run => UnknownReason::EarlierAttempt,
         (_, ConnectorState::NotCreated) => match error {
             AttemptError::Response(response) => {
                 return Error::Refused(Box::new(Refused { response, attempts }));

@@ -2,8 +2,9 @@
 //!
 //! | the attempt ended with | POST: state of the connector | POST | GET |
 //! |---|---|---|---|
-//! | no connection: DNS, TCP, TLS, a proxy that refused | `NotCreated` | retried | retried |
-//! | a certificate that is refused, no root certificates, a followed redirect | `NotCreated` (redirect: `Unknown`) | not retried | not retried |
+//! | no connection: DNS, TCP, TLS, a proxy that failed | `NotCreated` | retried | retried |
+//! | a certificate that is refused, no root certificates, a proxy that requires a password | `NotCreated` | not retried | not retried |
+//! | a redirect that the HTTP client followed | `Unknown` | not retried | not retried |
 //! | timeout, reset, EOF before a response | `Unknown`, unless provably not sent | not retried, unless provably not sent | retried |
 //! | 408 | `Unknown` | not retried | retried |
 //! | 429 | `NotCreated`: the vendor says that it was not processed | retried | retried |
@@ -13,7 +14,7 @@
 //! | other 5xx | `Unknown` | not retried | retried |
 //! | 404 | `NotCreated` | not retried | retried during the grace period after the creation |
 //! | 3xx, other 4xx | `NotCreated` | not retried | not retried |
-//! | 2xx, malformed | exists, see `create` | not retried | retried a few times |
+//! | 2xx, malformed | exists, see `create` | not retried | a poll: retried a few times; a read: only if the body was cut off |
 
 use std::pin::pin;
 use std::time::Duration;
