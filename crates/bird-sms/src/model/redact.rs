@@ -413,7 +413,6 @@ pub(crate) mod tests {
             r#"{"code": "RateLimited", "retryAfter": 12, "limits": [50, 500, 1000, 65, 66, 67]}"#,
             "key",
             "secret",
-            "access key is invalid",
             "Authorization: AccessKey [redacted]",
             "AccessKey",
             "QWNjZXNzS2V5IA==",
