@@ -14,7 +14,7 @@ pub(crate) fn escape(name: &str) -> String {
 }
 
 /// Follows the reference at a JSON pointer, and returns where it leads.
-fn resolve(contract: &Value, pointer: &str) -> String {
+pub(crate) fn resolve(contract: &Value, pointer: &str) -> String {
     match contract.pointer(pointer).and_then(|value| value["$ref"].as_str()) {
         Some(target) => resolve(contract, target.trim_start_matches('#')),
         None => pointer.to_owned(),

@@ -1,8 +1,10 @@
 //! `cargo xtask diff`: what changed in the contract, and whether the change breaks users of bird-sms.
 
 mod compare;
+mod rust;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,10 +13,9 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 use semver::Version;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::command::cargo;
-use crate::openapi::parse;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -27,7 +28,7 @@ pub(crate) struct Args {
 }
 
 /// What a change does to users of bird-sms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Compatibility {
     Compatible,
@@ -44,9 +45,11 @@ struct Change {
     /// The position in the contract, as a JSON pointer.
     at: String,
     what: String,
-    because: &'static str,
+    because: String,
     /// The requests and responses that the change affects.
     seen_in: BTreeSet<String>,
+    /// The changes of the generated Rust.
+    rust: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -64,7 +67,7 @@ struct Report {
 pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
     let base = Base::read(root, args.base.as_deref())?;
     let new = std::fs::read_to_string(root.join("openapi.yaml"))?;
-    let changes = compare::compare(&parse(&base.contract)?, &parse(&new)?);
+    let changes = compare::compare(&base.contract, &new)?;
     let worst = changes.iter().map(|change| change.compatibility).max();
     let version = base.version()?;
     let (rust_api, rust_breaks) = rust_api(root, &base)?;
@@ -94,6 +97,7 @@ impl fmt::Display for Report {
                 writeln!(f, "  in {}", Vec::from_iter(change.seen_in.clone()).join(", "))?;
             }
             writeln!(f, "  because {}", change.because)?;
+            change.rust.iter().try_for_each(|text| writeln!(f, "  Rust: {text}"))?;
         }
         writeln!(f, "\nThe public Rust API: {}", self.rust_api)?;
         writeln!(f, "Version {}, next {}", self.version, self.next_version)
