@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::catch_unwind;
 
 use serde_json::Value;
 
@@ -16,15 +17,16 @@ struct Case {
     edit: BTreeMap<String, Value>,
     class: Compatibility,
     because: String,
+    despite: Option<String>,
 }
 
 #[test]
-fn each_change_has_a_verdict() {
+fn each_change_has_a_verdict_that_a_second_judge_shares_or_the_reason_why_not() {
     let cases = include_str!("../../testdata/diff/changes.yaml");
     let cases: Vec<Case> = yaml_serde::from_str(cases).unwrap();
     let mut problems = Vec::new();
     let mut unused: BTreeSet<_> = Rule::all().unwrap().into_iter().map(|it| it.because).collect();
-    for Case { change, edit, class, because } in &cases {
+    for Case { change, edit, class, because, despite } in &cases {
         let base = parse(BASE).unwrap();
         let mut new = base.clone();
         for (pointer, value) in edit {
@@ -38,6 +40,16 @@ fn each_change_has_a_verdict() {
             problems.push(format!("{change}: {changes:#?}"));
         }
         unused.retain(|because| changes.iter().all(|it| it.because != *because));
+        let judged = catch_unwind(|| ::drift::compare(&base, &new).unwrap());
+        let objections = judged.map_or(vec!["it panics".to_owned()], |changes| {
+            let changes = changes.iter().flat_map(|change| &change.changes);
+            let objections = changes.filter(|it| it.class != ::drift::ChangeClass::Trivial);
+            objections.map(|it| format!("{:?}: {}", it.class, it.message)).collect()
+        });
+        let differs = worst == Compatibility::Compatible && !objections.is_empty();
+        if differs != despite.is_some() {
+            problems.push(format!("{change}: drift says {objections:?}, despite: {despite:?}"));
+        }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     assert!(unused.is_empty(), "rules without a case: {unused:#?}");
