@@ -25,6 +25,8 @@
 //! With the feature `codegen` (on by default), the build script generates the client. Without the feature, the build
 //! uses a prebuilt copy of the same code and is faster.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod context;
 mod exchange;
 
@@ -39,3 +41,8 @@ mod client {
 pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue, types};
 pub use context::RequestContext;
 pub use exchange::{BodyError, ExchangeError, ExchangeErrorKind, Response};
+
+/// The example of the README, which is tested with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -106,3 +106,8 @@ mod tests {
         }
     }
 }
+
+/// The example of the README, which is tested with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -271,3 +271,8 @@ impl Sandbox {
         let _ = self.server.await;
     }
 }
+
+/// The example of the README, which is tested with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -88,6 +88,8 @@
 //! The futures need a Tokio runtime with time and I/O enabled, and panic outside of one. Built and tested with
 //! Rust 1.95.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod batch;
 mod client;
 mod error;
@@ -119,3 +121,8 @@ pub use model::{
 };
 pub use policy::{Backoff, PollPolicy, RateLimits, RetryCreate, RetryPolicy};
 pub use workflow::{InstallSmsChannel, PendingChannel};
+
+/// The example of the README, which is tested with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -151,6 +151,7 @@ impl ClientBuilder {
 
     /// Trusts these certificates, as PEM, beside those of the platform: for a proxy that inspects TLS, or for a
     /// private server.
+    #[cfg_attr(docsrs, doc(cfg(any(feature = "ring", feature = "aws-lc-rs"))))]
     pub fn root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificates = Some(pem.into());
         self
