@@ -1,7 +1,8 @@
 //! `cargo xtask contract`: checks the contract and the sandbox with third-party tools.
 //!
 //! Redocly's linter and openapi-spec-validator check the contract; schemathesis tests the sandbox against the
-//! contract. They are installed from npm and `PyPI` into `target/contract`.
+//! contract. They are installed from npm and `PyPI` into `target/contract`, where Redocly writes the page of the API,
+//! `api.html`, as well.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,11 +21,15 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     install(&tools)?;
     let contract = root.join("openapi.yaml");
 
-    heading("redocly lint");
-    let mut lint = Command::new(tools.join("node_modules/.bin/redocly"));
-    // The linter reads a configuration in the current folder.
-    lint.env("REDOCLY_TELEMETRY", "off").current_dir(&tools).args(["lint", "--max-problems=100"]);
-    succeed(lint.arg(&contract))?;
+    let redocly = |args: &[&str]| {
+        heading(&format!("redocly {}", args[0]));
+        let mut redocly = Command::new(tools.join("node_modules/.bin/redocly"));
+        // Redocly reads a configuration in the current folder.
+        redocly.env("REDOCLY_TELEMETRY", "off").current_dir(&tools).args(args);
+        succeed(redocly.arg(&contract))
+    };
+    redocly(&["lint", "--max-problems=100"])?;
+    redocly(&["build-docs", "--output=api.html"])?;
 
     heading("openapi-spec-validator");
     succeed(Command::new(tools.join("venv/bin/openapi-spec-validator")).arg(&contract))?;

@@ -52,7 +52,7 @@ enum Task {
     Diff(diff::Args),
     /// Print the differences between responses of the API and openapi.yaml, and exit with 1 if there are any
     Drift(drift::Args),
-    /// Lint openapi.yaml, and test the sandbox against it; needs npm and python3
+    /// Lint openapi.yaml, make its page, and test the sandbox against it; needs npm and python3
     Contract,
 }
 
