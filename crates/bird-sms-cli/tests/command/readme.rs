@@ -1,4 +1,4 @@
-//! The commands of the README and of `docs/reliability.md`, as a reader runs them: each block of shell code is a
+//! The commands of the READMEs and of `docs/reliability.md`, as a reader runs them: each block of shell code is a
 //! script, so that no command is left out.
 
 use std::collections::BTreeSet;
@@ -140,8 +140,8 @@ async fn the_commands_of_the_documents_work() {
     }
     let shell = Shell::new().await;
     let connector = shell.connector().await;
-    let mut blocks = shell_blocks(&read("README.md"));
-    blocks.extend(shell_blocks(&read("docs/reliability.md")));
+    let documents = ["README.md", "docs/reliability.md", "crates/bird-sms-cli/README.md"];
+    let blocks: Vec<_> = documents.iter().flat_map(|path| shell_blocks(&read(path))).collect();
     let text = blocks.concat();
     let mut printed = String::new();
     for block in &blocks {
@@ -163,9 +163,10 @@ async fn the_commands_of_the_documents_work() {
         assert!(!script.contains("=…"), "a placeholder without a value: {script}");
         printed.push_str(&shell.run(&script).await);
     }
-    // The effects: the main job, the install, the wait; the connector; the completions; the batch; the POST of curl.
+    // The effects: the main job of both READMEs, the install, the wait; the connector; the completions; the batch; the
+    // POST of curl.
     let is_channel = |line: &&str| line.parse::<bird_sms::ChannelId>().is_ok();
-    assert_eq!(printed.lines().filter(is_channel).count(), 3, "{printed}");
+    assert_eq!(printed.lines().filter(is_channel).count(), 4, "{printed}");
     for effect in [
         &format!("id: {connector}\n"),
         "--phone-number-id",
