@@ -153,6 +153,28 @@ fn each_body_of_the_contract_has_examples_and_they_are_valid() {
     visit(&contract(), &contract());
 }
 
+/// A mock serves the first example of each response.
+#[test]
+fn the_examples_of_all_responses_show_one_connector() {
+    let contract = contract();
+    let examples = &contract["components"]["examples"];
+    let ready = &examples["ReadyConnector"]["value"];
+    for (name, example) in examples.as_object().unwrap() {
+        for (field, value) in example["value"].as_object().unwrap() {
+            let same = *value == ready[field] || (field == "channel" && value.is_null());
+            assert!(same, "{name}: {field}");
+        }
+    }
+    let parameters = [
+        ("/components/parameters/WorkspaceId".to_owned(), "workspaceId"),
+        (format!("/paths/{}/get/parameters/1", ONE.replace('/', "~1")), "id"),
+    ];
+    for (parameter, field) in parameters {
+        let example = &contract.pointer(&parameter).unwrap()["example"];
+        assert_eq!(*example, ready[field], "{parameter}");
+    }
+}
+
 #[tokio::test]
 async fn the_channel_appears_after_the_delay() {
     let delay = Duration::from_millis(60);
