@@ -286,10 +286,6 @@ async fn each_problem_of_a_body_is_named_and_no_value_is_repeated() {
             json!({ ".arguments.phoneNumberId": [missing("phoneNumberId")] }),
         ),
         (
-            json!({ "name": "n" }),
-            json!({ ".connectorTemplateRef": [missing("connectorTemplateRef")] }),
-        ),
-        (
             valid_but("/connectorTemplateRef", json!(7)),
             json!({ ".connectorTemplateRef": ["value is not of type \"string\""] }),
         ),
@@ -320,6 +316,24 @@ async fn a_phone_number_can_be_installed_once() {
     assert_eq!(api.sandbox.connectors().len(), 1);
     let other = Uuid::new_v4().to_string();
     assert_eq!(api.post(&valid_but("/arguments/phoneNumberId", other.into())).await.0, 201);
+}
+
+#[tokio::test]
+async fn a_connector_without_a_template_gets_a_channel_and_no_number() {
+    let api = Api::start(immediate()).await;
+    // The first body is that of the vendor's example for Node.
+    for body in
+        [json!({ "name": "text" }), json!({ "name": "n", "arguments": { "phoneNumberId": 1 } })]
+    {
+        let (status, created) = api.post(&body).await;
+        assert_eq!((status, &created["name"]), (201, &body["name"]));
+        let (status, shown) = api.get(created["id"].as_str().unwrap()).await;
+        assert_eq!((status, &shown), (200, &created));
+        assert!(shown["channel"]["channelId"].is_string());
+        for field in ["/channel/platform", "/number", "/connectorTemplateRef"] {
+            assert_eq!(shown.pointer(field), None);
+        }
+    }
 }
 
 #[tokio::test]
