@@ -153,10 +153,13 @@ fn each_body_of_the_contract_has_examples_and_they_are_valid() {
     visit(&contract(), &contract());
 }
 
-/// A mock serves the first example of each response.
+/// A mock serves the first example of each response. The JSON is sorted, and so are copies that other tools make.
 #[test]
-fn the_examples_of_all_responses_show_one_connector() {
+fn the_examples_of_all_responses_show_one_connector_and_the_first_one_of_the_get_has_a_channel() {
     let contract = contract();
+    let get = &contract["paths"][ONE]["get"]["responses"]["200"]["content"]["application/json"];
+    let first = get["examples"].as_object().unwrap().values().next().unwrap();
+    assert_eq!(first["$ref"], "#/components/examples/ReadyConnector");
     let examples = &contract["components"]["examples"];
     let ready = &examples["ReadyConnector"]["value"];
     for (name, example) in examples.as_object().unwrap() {
