@@ -40,24 +40,17 @@ impl Contract {
     pub(crate) fn validate(&self, body: &Value) -> Details {
         let mut details = Details::new();
         collect_problems(&self.create, body, "", &mut details);
-        let template = body.get("connectorTemplateRef");
-        // The schema of the whole body has reported a reference or a body of the wrong type already.
-        if template.is_some_and(|template| !template.is_string()) || !body.is_object() {
-            return details;
-        }
-        let template = template.and_then(Value::as_str);
-        if let Some(validator) = template.and_then(|template| self.templates.get(template)) {
+        // The schema of the whole body has reported a reference of the wrong type already.
+        let Some(template) = body["connectorTemplateRef"].as_str() else { return details };
+        if let Some(validator) = self.templates.get(template) {
             let none = json!({});
             let arguments = body.get("arguments").filter(|given| !given.is_null()).unwrap_or(&none);
             if arguments.is_object() {
                 collect_problems(validator, arguments, ".arguments", &mut details);
             }
         } else {
-            let problem = match template {
-                None => "property \"connectorTemplateRef\" is missing",
-                Some(_) => "the sandbox does not have this template",
-            };
-            details.insert(".connectorTemplateRef".to_owned(), vec![problem.to_owned()]);
+            let problem = "the sandbox does not have this template".to_owned();
+            details.insert(".connectorTemplateRef".to_owned(), vec![problem]);
         }
         details
     }

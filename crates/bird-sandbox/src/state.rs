@@ -29,7 +29,7 @@ pub struct StoredConnector {
     pub id: Uuid,
     /// The name from the request.
     pub name: String,
-    /// The phone number id from the request, in lower case.
+    /// The phone number id from the request, in lower case; empty for a connector without a template.
     pub phone_number_id: String,
     /// The channel id. The API shows it after the provisioning delay.
     pub channel_id: Uuid,
@@ -37,7 +37,7 @@ pub struct StoredConnector {
     ready_at: Option<Instant>,
     created_at: Timestamp,
     updated_at: Timestamp,
-    template: String,
+    template: Option<String>,
     arguments: Value,
 }
 
@@ -150,8 +150,10 @@ impl State {
 
     /// Creates a connector from a valid body, or returns `None` when the phone number has one.
     pub(crate) fn create(&self, body: &Value) -> Option<Value> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let phone_number_id = text(&body["arguments"]["phoneNumberId"]).to_ascii_lowercase();
+        let template = body["connectorTemplateRef"].as_str();
+        // Without a template the arguments have no meaning.
+        let phone_number_id = template.and(body["arguments"]["phoneNumberId"].as_str());
+        let phone_number_id = phone_number_id.unwrap_or_default().to_ascii_lowercase();
         let mut inner = self.lock();
         if inner.phone_numbers.contains(&phone_number_id) {
             return None;
@@ -161,18 +163,20 @@ impl State {
         let created_at = Timestamp::now();
         let connector = StoredConnector {
             id: Uuid::new_v4(),
-            name: text(&body["name"]),
+            name: body["name"].as_str().unwrap_or_default().to_owned(),
             phone_number_id,
             channel_id: Uuid::new_v4(),
             ready_at: Instant::now().checked_add(delay),
             created_at,
             updated_at: created_at.checked_add(delay).unwrap_or(created_at),
-            template: text(&body["connectorTemplateRef"]),
+            template: template.map(str::to_owned),
             arguments: body["arguments"].clone(),
         };
         let json = connector.json(self.workspace_id());
         inner.by_id.insert(connector.id, nth);
-        inner.phone_numbers.insert(connector.phone_number_id.clone());
+        if template.is_some() {
+            inner.phone_numbers.insert(connector.phone_number_id.clone());
+        }
         inner.connectors.push(connector);
         Some(json)
     }
@@ -188,30 +192,33 @@ impl StoredConnector {
     fn json(&self, workspace_id: Uuid) -> Value {
         let ready = self.ready_at.is_some_and(|at| Instant::now() >= at);
         let updated_at = if ready { self.updated_at } else { self.created_at };
-        let slug = self.template.split(':').next().unwrap_or_default();
-        json!({
+        let mut connector = json!({
             "id": self.id,
             "workspaceId": workspace_id,
             "name": self.name,
             "region": "sandbox",
             "arguments": self.arguments,
-            "channel": ready.then(|| json!({
-                "channelId": self.channel_id,
-                "platform": slug,
-            })),
-            "number": ready.then(|| json!({
-                "numberId": self.phone_number_id,
-                "phoneNumber": "+31970000000",
-                "capabilities": "sms-inbound,sms-outbound",
-                "numberType": "mobile",
-                "endpointType": "long-code-number",
-                "country": "NL",
-            })),
-            "connectorTemplateSlug": slug,
-            "connectorTemplateRef": self.template,
+            "channel": ready.then(|| json!({ "channelId": self.channel_id })),
             "createdAt": self.created_at.to_string(),
             "updatedAt": updated_at.to_string(),
-        })
+        });
+        if let Some(template) = &self.template {
+            let slug = template.split(':').next().unwrap_or_default();
+            connector["connectorTemplateSlug"] = json!(slug);
+            connector["connectorTemplateRef"] = json!(template);
+            if ready {
+                connector["channel"]["platform"] = json!(slug);
+                connector["number"] = json!({
+                    "numberId": self.phone_number_id,
+                    "phoneNumber": "+31970000000",
+                    "capabilities": "sms-inbound,sms-outbound",
+                    "numberType": "mobile",
+                    "endpointType": "long-code-number",
+                    "country": "NL",
+                });
+            }
+        }
+        connector
     }
 }
 

@@ -153,6 +153,31 @@ fn each_body_of_the_contract_has_examples_and_they_are_valid() {
     visit(&contract(), &contract());
 }
 
+/// A mock serves the first example of each response. The JSON is sorted, and so are copies that other tools make.
+#[test]
+fn the_examples_of_all_responses_show_one_connector_and_the_first_one_of_the_get_has_a_channel() {
+    let contract = contract();
+    let get = &contract["paths"][ONE]["get"]["responses"]["200"]["content"]["application/json"];
+    let first = get["examples"].as_object().unwrap().values().next().unwrap();
+    assert_eq!(first["$ref"], "#/components/examples/ReadyConnector");
+    let examples = &contract["components"]["examples"];
+    let ready = &examples["ReadyConnector"]["value"];
+    for (name, example) in examples.as_object().unwrap() {
+        for (field, value) in example["value"].as_object().unwrap() {
+            let same = *value == ready[field] || (field == "channel" && value.is_null());
+            assert!(same, "{name}: {field}");
+        }
+    }
+    let parameters = [
+        ("/components/parameters/WorkspaceId".to_owned(), "workspaceId"),
+        (format!("/paths/{}/get/parameters/1", ONE.replace('/', "~1")), "id"),
+    ];
+    for (parameter, field) in parameters {
+        let example = &contract.pointer(&parameter).unwrap()["example"];
+        assert_eq!(*example, ready[field], "{parameter}");
+    }
+}
+
 #[tokio::test]
 async fn the_channel_appears_after_the_delay() {
     let delay = Duration::from_millis(60);
@@ -264,10 +289,6 @@ async fn each_problem_of_a_body_is_named_and_no_value_is_repeated() {
             json!({ ".arguments.phoneNumberId": [missing("phoneNumberId")] }),
         ),
         (
-            json!({ "name": "n" }),
-            json!({ ".connectorTemplateRef": [missing("connectorTemplateRef")] }),
-        ),
-        (
             valid_but("/connectorTemplateRef", json!(7)),
             json!({ ".connectorTemplateRef": ["value is not of type \"string\""] }),
         ),
@@ -298,6 +319,24 @@ async fn a_phone_number_can_be_installed_once() {
     assert_eq!(api.sandbox.connectors().len(), 1);
     let other = Uuid::new_v4().to_string();
     assert_eq!(api.post(&valid_but("/arguments/phoneNumberId", other.into())).await.0, 201);
+}
+
+#[tokio::test]
+async fn a_connector_without_a_template_gets_a_channel_and_no_number() {
+    let api = Api::start(immediate()).await;
+    // The first body is that of the vendor's example for Node.
+    for body in
+        [json!({ "name": "text" }), json!({ "name": "n", "arguments": { "phoneNumberId": 1 } })]
+    {
+        let (status, created) = api.post(&body).await;
+        assert_eq!((status, &created["name"]), (201, &body["name"]));
+        let (status, shown) = api.get(created["id"].as_str().unwrap()).await;
+        assert_eq!((status, &shown), (200, &created));
+        assert!(shown["channel"]["channelId"].is_string());
+        for field in ["/channel/platform", "/number", "/connectorTemplateRef"] {
+            assert_eq!(shown.pointer(field), None);
+        }
+    }
 }
 
 #[tokio::test]
