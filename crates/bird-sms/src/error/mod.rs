@@ -1,6 +1,7 @@
 //! The errors of the crate, by what is known about the connector.
 
 mod attempt;
+mod check;
 mod configuration;
 mod create;
 mod journal;
@@ -12,6 +13,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use attempt::AttemptError;
+pub use check::{CheckError, CheckProblem};
 pub use configuration::ConfigurationError;
 pub use create::{CreatedIdUnknown, OutcomeUnknown, Refused, UnknownReason, Unreachable};
 pub use journal::JournalError;
