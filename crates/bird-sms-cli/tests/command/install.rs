@@ -256,7 +256,7 @@ async fn without_root_certificates_an_install_ends_at_once_and_the_hint_says_wha
 #[tokio::test]
 async fn a_connector_that_cannot_be_read_is_7_and_the_hint_says_why() {
     for (status, hint) in [
-        (503, "Try again later"),
+        (503, "Retry later"),
         (404, "Check the connector id"),
         (403, "The access key's policy must allow `view`"),
     ] {
