@@ -25,6 +25,9 @@ _bird__sms() {
             bird__sms,connector)
                 cmd="bird__sms__subcmd__connector"
                 ;;
+            bird__sms,environment)
+                cmd="bird__sms__subcmd__environment"
+                ;;
             bird__sms,help)
                 cmd="bird__sms__subcmd__help"
                 ;;
@@ -46,6 +49,9 @@ _bird__sms() {
             bird__sms__subcmd__help,connector)
                 cmd="bird__sms__subcmd__help__subcmd__connector"
                 ;;
+            bird__sms__subcmd__help,environment)
+                cmd="bird__sms__subcmd__help__subcmd__environment"
+                ;;
             bird__sms__subcmd__help,help)
                 cmd="bird__sms__subcmd__help__subcmd__help"
                 ;;
@@ -65,34 +71,14 @@ _bird__sms() {
 
     case "${cmd}" in
         bird__sms)
-            opts="-v -h -V --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help --version install wait batch connector sandbox completions help"
+            opts="-v -h -V --verbose --color --help --version install wait batch connector sandbox completions environment help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --workspace-id)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --api-url)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --access-key-file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --poll-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --retry-create)
-                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -103,7 +89,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__batch)
-            opts="-v -h --journal --out --dry-run --retry-unknown --adopt --posts-per-second --gets-per-second --concurrency --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
+            opts="-q -v -h --journal --out --dry-run --retry-unknown --adopt --posts-per-second --gets-per-second --concurrency --retry-create --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -133,6 +119,14 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --retry-create)
+                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
+                    return 0
+                    ;;
+                --poll-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --workspace-id)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -149,12 +143,8 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --poll-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --retry-create)
-                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -165,34 +155,14 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__completions)
-            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help bash elvish fish powershell zsh"
+            opts="-v -h --verbose --color --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --workspace-id)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --api-url)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --access-key-file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --poll-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --retry-create)
-                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -203,7 +173,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__connector)
-            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
+            opts="-v -h --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -225,12 +195,26 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --poll-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
-                --retry-create)
-                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bird__subcmd__sms__subcmd__environment)
+            opts="-v -h --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -241,7 +225,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__help)
-            opts="install wait batch connector sandbox completions help"
+            opts="install wait batch connector sandbox completions environment help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -283,6 +267,20 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__help__subcmd__connector)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bird__subcmd__sms__subcmd__help__subcmd__environment)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -353,7 +351,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__install)
-            opts="-v -h --name --phone-number-id --use-case-id --channel-message-type --conversational --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
+            opts="-q -v -h --name --phone-number-id --use-case-id --channel-message-type --conversational --retry-create --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -379,6 +377,14 @@ _bird__sms() {
                     COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
+                --retry-create)
+                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
+                    return 0
+                    ;;
+                --poll-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --workspace-id)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -395,12 +401,8 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --poll-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --retry-create)
-                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -411,7 +413,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__sandbox)
-            opts="-v -h --listen --provisioning-delay --get-limit --post-limit --fault --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
+            opts="-v -h --listen --provisioning-delay --get-limit --post-limit --fault --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -437,28 +439,8 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --workspace-id)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --api-url)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --access-key-file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --poll-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --retry-create)
-                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -469,12 +451,16 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__wait)
-            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
+            opts="-q -v -h --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --poll-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --workspace-id)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -491,12 +477,8 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --poll-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --retry-create)
-                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)

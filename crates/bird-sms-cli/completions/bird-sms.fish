@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_bird_sms_global_optspecs
-    string join \n workspace-id= api-url= access-key-file= timeout= poll-interval= retry-create= json v/verbose sandbox h/help V/version
+    string join \n v/verbose color= h/help V/version
 end
 
 function __fish_bird_sms_needs_command
@@ -24,17 +24,10 @@ function __fish_bird_sms_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c bird-sms -n "__fish_bird_sms_needs_command" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
-complete -c bird-sms -n "__fish_bird_sms_needs_command" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
-complete -c bird-sms -n "__fish_bird_sms_needs_command" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
-complete -c bird-sms -n "__fish_bird_sms_needs_command" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
-complete -c bird-sms -n "__fish_bird_sms_needs_command" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
-complete -c bird-sms -n "__fish_bird_sms_needs_command" -l retry-create -d 'Set the server errors after which a creation is sent again. A server error does not say whether a connector was created, so another attempt may create a second connector' -r -f -a "never\t'After no server error'
-vendor\t'After 500 and 503, which the vendor calls safe to retry'
-any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
-complete -c bird-sms -n "__fish_bird_sms_needs_command" -l json -d 'Print the result or the error as one JSON object'
-complete -c bird-sms -n "__fish_bird_sms_needs_command" -s v -l verbose -d 'Print a log to stderr; give the option twice for every detail. Without the option, `RUST_LOG` applies'
-complete -c bird-sms -n "__fish_bird_sms_needs_command" -l sandbox -d 'Run against an embedded sandbox, without an account and without the network'
+complete -c bird-sms -n "__fish_bird_sms_needs_command" -l color -d 'Set when to use colors: auto, always or never' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bird-sms -n "__fish_bird_sms_needs_command" -s v -l verbose -d 'Print a log to stderr'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -s V -l version -d 'Print version'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "install" -d 'Install an SMS channel and print its id'
@@ -43,102 +36,103 @@ complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "batch" -d 'Instal
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "connector" -d 'Print a connector'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "sandbox" -d 'Serve a local sandbox of the API'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "environment" -d 'Describe the environment variables'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l name -d 'Set the name of the connector' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l phone-number-id -d 'Set the id of the phone number, a UUID' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l use-case-id -d 'Set the id of the use case of the number, a UUID. US 10DLC and toll-free numbers require a use case' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l use-case-id -d 'Set the id of the use case, a UUID' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l channel-message-type -d 'Set the type of the messages, such as `promotional` [default: none]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l conversational -d 'Set whether an incoming message opens a conversation in the inbox [default: the vendor\'s]' -r -f -a "true\t''
 false\t''"
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l retry-create -d 'Set the server errors after which a creation is sent again' -r -f -a "never\t'After no server error'
+vendor\t'After 500 and 503, which the vendor calls safe to retry'
+any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l retry-create -d 'Set the server errors after which a creation is sent again. A server error does not say whether a connector was created, so another attempt may create a second connector' -r -f -a "never\t'After no server error'
-vendor\t'After 500 and 503, which the vendor calls safe to retry'
-any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l json -d 'Print the result or the error as one JSON object'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -s v -l verbose -d 'Print a log to stderr; give the option twice for every detail. Without the option, `RUST_LOG` applies'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l timeout -d 'Set the longest time of an install, a wait or a read, such as 90s or 2m' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l color -d 'Set when to use colors: auto, always or never' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -s q -l quiet -d 'Print no progress'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l sandbox -d 'Run against an embedded sandbox, without an account and without the network'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l json -d 'Print the result or the error as one JSON object'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -s v -l verbose -d 'Print a log to stderr'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l retry-create -d 'Set the server errors after which a creation is sent again. A server error does not say whether a connector was created, so another attempt may create a second connector' -r -f -a "never\t'After no server error'
-vendor\t'After 500 and 503, which the vendor calls safe to retry'
-any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l json -d 'Print the result or the error as one JSON object'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -s v -l verbose -d 'Print a log to stderr; give the option twice for every detail. Without the option, `RUST_LOG` applies'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l timeout -d 'Set the longest time of an install, a wait or a read, such as 90s or 2m' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l color -d 'Set when to use colors: auto, always or never' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -s q -l quiet -d 'Print no progress'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l sandbox -d 'Run against an embedded sandbox, without an account and without the network'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l json -d 'Print the result or the error as one JSON object'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -s v -l verbose -d 'Print a log to stderr'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l journal -d 'Write each step to this file before the next step is taken. The same command with the same journal resumes' -r -F
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l out -d 'Write the outcome of each row to this file: CSV, or JSON Lines for *.jsonl and *.ndjson. `-` writes to standard output' -r -F
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l adopt -d 'Set the connector of a row whose outcome is unknown, with the id that the dashboard shows. May be given more than once' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l journal -d 'Write each step to this file before the next step is taken' -r -F
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l out -d 'Write the outcome of each row to this file, or to standard output for `-`' -r -F
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l adopt -d 'Set the connector of a row whose outcome is unknown' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l posts-per-second -d 'Set the number of POSTs per second' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l gets-per-second -d 'Set the number of GETs per second' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l concurrency -d 'Set the number of installs in progress at a time [default: 20 for each GET per second, at most 10000]' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l retry-create -d 'Set the server errors after which a creation is sent again' -r -f -a "never\t'After no server error'
+vendor\t'After 500 and 503, which the vendor calls safe to retry'
+any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l retry-create -d 'Set the server errors after which a creation is sent again. A server error does not say whether a connector was created, so another attempt may create a second connector' -r -f -a "never\t'After no server error'
-vendor\t'After 500 and 503, which the vendor calls safe to retry'
-any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l timeout -d 'Set the longest time of an install, a wait or a read, such as 90s or 2m' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l color -d 'Set when to use colors: auto, always or never' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l dry-run -d 'Check the rows and the journal, print what would be done, and send nothing'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l retry-unknown -d 'Retry the rows whose outcome is unknown. Each retry may create a second connector'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l json -d 'Print the result or the error as one JSON object'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -s v -l verbose -d 'Print a log to stderr; give the option twice for every detail. Without the option, `RUST_LOG` applies'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -s q -l quiet -d 'Print no progress'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l sandbox -d 'Run against an embedded sandbox, without an account and without the network'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l json -d 'Print the result or the error as one JSON object'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -s v -l verbose -d 'Print a log to stderr'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l retry-create -d 'Set the server errors after which a creation is sent again. A server error does not say whether a connector was created, so another attempt may create a second connector' -r -f -a "never\t'After no server error'
-vendor\t'After 500 and 503, which the vendor calls safe to retry'
-any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l json -d 'Print the result or the error as one JSON object'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -s v -l verbose -d 'Print a log to stderr; give the option twice for every detail. Without the option, `RUST_LOG` applies'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l timeout -d 'Set the longest time of an install, a wait or a read, such as 90s or 2m' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l color -d 'Set when to use colors: auto, always or never' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l sandbox -d 'Run against an embedded sandbox, without an account and without the network'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l json -d 'Print the result or the error as one JSON object'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -s v -l verbose -d 'Print a log to stderr'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l listen -d 'Set the loopback address to listen at. Port 0 takes a free port' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l provisioning-delay -d 'Set the time from a creation to the channel: 2s, 1s..5s (uniform) or ~2s (a long tail)' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l provisioning-delay -d 'Set the time from a creation to its channel: 2s, 1s..5s (uniform) or ~2s (a long tail)' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l get-limit -d 'Set the number of GETs per second above which the response is 429' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l post-limit -d 'Set the number of POSTs per second above which the response is 429' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l fault -d 'Inject a fault, such as `post:503x2` or `get:reset`. May be given more than once' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l retry-create -d 'Set the server errors after which a creation is sent again. A server error does not say whether a connector was created, so another attempt may create a second connector' -r -f -a "never\t'After no server error'
-vendor\t'After 500 and 503, which the vendor calls safe to retry'
-any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l json -d 'Print the result or the error as one JSON object'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -s v -l verbose -d 'Print a log to stderr; give the option twice for every detail. Without the option, `RUST_LOG` applies'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l sandbox -d 'Run against an embedded sandbox, without an account and without the network'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l fault -d 'Inject a fault: METHOD:KIND[xTIMES][@AFTER] or random:SEED:PERCENT' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l color -d 'Set when to use colors: auto, always or never' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -s v -l verbose -d 'Print a log to stderr'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l retry-create -d 'Set the server errors after which a creation is sent again. A server error does not say whether a connector was created, so another attempt may create a second connector' -r -f -a "never\t'After no server error'
-vendor\t'After 500 and 503, which the vendor calls safe to retry'
-any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l json -d 'Print the result or the error as one JSON object'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -s v -l verbose -d 'Print a log to stderr; give the option twice for every detail. Without the option, `RUST_LOG` applies'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l sandbox -d 'Run against an embedded sandbox, without an account and without the network'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l color -d 'Set when to use colors: auto, always or never' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -s v -l verbose -d 'Print a log to stderr'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions help" -f -a "install" -d 'Install an SMS channel and print its id'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions help" -f -a "wait" -d 'Wait for the channel of a connector that exists, and print the id of the channel'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions help" -f -a "batch" -d 'Install many SMS channels from a file, as fast as the rate limits allow'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions help" -f -a "connector" -d 'Print a connector'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions help" -f -a "sandbox" -d 'Serve a local sandbox of the API'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand environment" -l color -d 'Set when to use colors: auto, always or never' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand environment" -s v -l verbose -d 'Print a log to stderr'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand environment" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions environment help" -f -a "install" -d 'Install an SMS channel and print its id'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions environment help" -f -a "wait" -d 'Wait for the channel of a connector that exists, and print the id of the channel'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions environment help" -f -a "batch" -d 'Install many SMS channels from a file, as fast as the rate limits allow'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions environment help" -f -a "connector" -d 'Print a connector'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions environment help" -f -a "sandbox" -d 'Serve a local sandbox of the API'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions environment help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions environment help" -f -a "environment" -d 'Describe the environment variables'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions environment help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

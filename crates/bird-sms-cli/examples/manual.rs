@@ -10,7 +10,8 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 
 fn main() {
-    let mut command = Args::command().term_width(100);
+    // The commit of a build is not in what is checked in.
+    let mut command = Args::command().term_width(100).version(env!("CARGO_PKG_VERSION"));
     command.build();
     let mut files = BTreeMap::from([
         ("docs/cli.md".to_owned(), reference(&mut command)),

@@ -1,6 +1,5 @@
 //! The arguments of the command.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,81 +8,107 @@ use bird_sandbox::{Delay, Fault};
 use bird_sms::{ConnectorId, ParseIdError, PhoneNumberId, RetryCreate};
 use clap::{Parser, Subcommand};
 
-use crate::exit::Code;
+use crate::help;
 
 /// The arguments of `bird-sms`.
 #[derive(Debug, Parser)]
-#[command(name = "bird-sms", version, about = ABOUT, after_help = exit_codes())]
+#[command(
+    name = "bird-sms",
+    version = env!("BIRD_SMS_VERSION"),
+    about = help::ABOUT,
+    after_help = help::EXAMPLES,
+    after_long_help = help::long(),
+)]
 pub struct Args {
     /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
     /// The options of every subcommand.
     #[command(flatten)]
-    pub shared: SharedArgs,
-}
-
-const ABOUT: &str =
-    "Install SMS channels in Bird (formerly MessageBird) workspaces, and never lose a connector";
-
-fn exit_codes() -> String {
-    let mut text = "Exit codes:\n".to_owned();
-    for code in Code::ALL {
-        let _ = writeln!(text, "  {:<4} {}", code as u8, code.meaning());
-    }
-    text.push_str(
-        "\nThe access key is read from BIRD_ACCESS_KEY or --access-key-file, and never from an argument,\n\
-         because process lists show arguments.",
-    );
-    text
+    pub log: LogArgs,
 }
 
 /// The options of every subcommand.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Shared options")]
-pub struct SharedArgs {
-    /// Set the id of the workspace, a UUID
-    #[arg(
-        long,
-        global = true,
-        value_name = "UUID",
-        env = "BIRD_WORKSPACE_ID",
-        hide_env_values = true
-    )]
-    pub workspace_id: Option<String>,
-
-    /// Set the base URL of the API [default: `https://api.bird.com`]
-    #[arg(long, global = true, value_name = "URL", env = "BIRD_API_URL", hide_env_values = true)]
-    pub api_url: Option<String>,
-
-    /// Read the access key from this file instead of `BIRD_ACCESS_KEY`
-    #[arg(long, global = true, value_name = "FILE")]
-    pub access_key_file: Option<PathBuf>,
-
-    /// Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s
-    #[arg(long, global = true, value_name = "DURATION", default_value = "2m", value_parser = timeout)]
-    pub timeout: Duration,
-
-    /// Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s
-    #[arg(long, global = true, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
-    pub poll_interval: Duration,
-
-    /// Set the server errors after which a creation is sent again. A server error does not say whether a connector was
-    /// created, so another attempt may create a second connector
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = RetryCreateArg::Vendor)]
-    pub retry_create: RetryCreateArg,
-
-    /// Print the result or the error as one JSON object
-    #[arg(long, global = true)]
-    pub json: bool,
-
-    /// Print a log to stderr; give the option twice for every detail. Without the option, `RUST_LOG` applies
+#[command(next_help_heading = OUTPUT)]
+pub struct LogArgs {
+    /// Print a log to stderr
+    ///
+    /// Give the option twice for every detail. Without the option, `RUST_LOG` applies.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
+    /// Set when to use colors: auto, always or never
+    // The option is read before clap parses, because clap prints its own errors in color: see `commands::parse`.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    pub color: clap::ColorChoice,
+}
+
+/// The options of the subcommands that talk to Bird.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Connection options")]
+pub struct SharedArgs {
+    /// Set the id of the workspace, a UUID
+    ///
+    /// The dashboard shows it in its address after /workspaces/. The `ws_…` identifier is another one.
+    #[arg(long, value_name = "UUID", env = "BIRD_WORKSPACE_ID", hide_env_values = true)]
+    pub workspace_id: Option<String>,
+
+    /// Set the base URL of the API [default: `https://api.bird.com`]
+    #[arg(long, value_name = "URL", env = "BIRD_API_URL", hide_env_values = true)]
+    pub api_url: Option<String>,
+
+    /// Read the access key from this file instead of `BIRD_ACCESS_KEY`
+    #[arg(long, value_name = "FILE")]
+    pub access_key_file: Option<PathBuf>,
+
+    /// Set the longest time of an install, a wait or a read, such as 90s or 2m
+    ///
+    /// At least 1s, because a request would be sent without waiting for its response.
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = timeout)]
+    pub timeout: Duration,
+
     /// Run against an embedded sandbox, without an account and without the network
-    #[arg(long, global = true)]
+    #[arg(long)]
     pub sandbox: bool,
+
+    /// Print the result or the error as one JSON object
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+}
+
+const OUTPUT: &str = "Output options";
+
+/// The options of the subcommands that wait for a channel.
+#[derive(Debug, clap::Args)]
+pub struct PollArgs {
+    /// Set the delay before the first poll of a connector, such as 250ms or 1s
+    ///
+    /// Later delays grow to 5s.
+    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
+    pub poll_interval: Duration,
+
+    /// Print no progress
+    ///
+    /// The id of a new connector, warnings and errors are still printed to stderr.
+    #[arg(short, long, help_heading = OUTPUT)]
+    pub quiet: bool,
+}
+
+/// The options of the subcommands that create connectors.
+#[derive(Debug, clap::Args)]
+pub struct CreateArgs {
+    /// Set the server errors after which a creation is sent again
+    ///
+    /// A server error does not say whether a connector was created, so another attempt may create a second connector.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = RetryCreateArg::Vendor)]
+    pub retry_create: RetryCreateArg,
 }
 
 /// The values of `--retry-create`.
@@ -111,17 +136,40 @@ impl From<RetryCreateArg> for RetryCreate {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Install an SMS channel and print its id
+    #[command(long_about = help::INSTALL, after_help = help::INSTALL_EXAMPLES)]
     Install(InstallArgs),
     /// Wait for the channel of a connector that exists, and print the id of the channel
-    Wait(ConnectorArgs),
+    #[command(after_help = help::WAIT_EXAMPLES)]
+    Wait(WaitArgs),
     /// Install many SMS channels from a file, as fast as the rate limits allow
+    #[command(long_about = help::BATCH, after_help = help::BATCH_EXAMPLES)]
     Batch(BatchArgs),
     /// Print a connector
+    #[command(after_help = help::CONNECTOR_EXAMPLES)]
     Connector(ConnectorArgs),
     /// Serve a local sandbox of the API
+    #[command(after_help = help::SANDBOX_EXAMPLES)]
     Sandbox(SandboxArgs),
     /// Print the completion script of a shell
+    #[command(after_help = help::COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
+    /// Describe the environment variables
+    #[command(hide = true, long_about = help::ENVIRONMENT, help_template = "{about}\n")]
+    Environment,
+}
+
+impl Command {
+    /// Returns the options of a subcommand that talks to Bird.
+    #[must_use]
+    pub fn shared(&self) -> Option<&SharedArgs> {
+        match self {
+            Self::Install(args) => Some(&args.shared),
+            Self::Wait(args) => Some(&args.shared),
+            Self::Batch(args) => Some(&args.shared),
+            Self::Connector(args) => Some(&args.shared),
+            Self::Sandbox(_) | Self::Completions(_) | Self::Environment => None,
+        }
+    }
 }
 
 /// The arguments of `bird-sms install`.
@@ -135,7 +183,9 @@ pub struct InstallArgs {
     #[arg(long, value_name = "UUID")]
     pub phone_number_id: String,
 
-    /// Set the id of the use case of the number, a UUID. US 10DLC and toll-free numbers require a use case
+    /// Set the id of the use case, a UUID
+    ///
+    /// US 10DLC and toll-free numbers need that of their registration. Other senders may need a generic one.
     #[arg(long, value_name = "UUID")]
     pub use_case_id: Option<String>,
 
@@ -146,30 +196,64 @@ pub struct InstallArgs {
     /// Set whether an incoming message opens a conversation in the inbox [default: the vendor's]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub conversational: Option<bool>,
+
+    /// The options of every creation.
+    #[command(flatten)]
+    pub create: CreateArgs,
+
+    /// The options of every wait.
+    #[command(flatten)]
+    pub poll: PollArgs,
+
+    /// The options that other subcommands have, too.
+    #[command(flatten)]
+    pub shared: SharedArgs,
 }
 
-/// The arguments of `bird-sms wait` and `bird-sms connector`.
+/// The arguments of `bird-sms wait`.
+#[derive(Debug, clap::Args)]
+pub struct WaitArgs {
+    /// Set the id of the connector, a UUID
+    pub connector_id: String,
+
+    /// The options of every wait.
+    #[command(flatten)]
+    pub poll: PollArgs,
+
+    /// The options that other subcommands have, too.
+    #[command(flatten)]
+    pub shared: SharedArgs,
+}
+
+/// The arguments of `bird-sms connector`.
 #[derive(Debug, clap::Args)]
 pub struct ConnectorArgs {
     /// Set the id of the connector, a UUID
     pub connector_id: String,
+
+    /// The options that other subcommands have, too.
+    #[command(flatten)]
+    pub shared: SharedArgs,
 }
 
 /// The arguments of `bird-sms batch`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = BATCH_HELP)]
 pub struct BatchArgs {
-    /// Read the rows from this file: CSV with a header, separated by `,`, `;` or tab, or JSON Lines. `-` reads standard
-    /// input
+    /// Read the rows from this file, or from standard input for `-`
+    ///
+    /// CSV with a header, separated by `,`, `;` or tab, or JSON Lines.
     #[arg(value_name = "FILE")]
     pub input: PathBuf,
 
-    /// Write each step to this file before the next step is taken. The same command with the same journal resumes
+    /// Write each step to this file before the next step is taken
+    ///
+    /// The same command with the same journal resumes.
     #[arg(long, value_name = "FILE")]
     pub journal: PathBuf,
 
-    /// Write the outcome of each row to this file: CSV, or JSON Lines for *.jsonl and *.ndjson. `-` writes to standard
-    /// output
+    /// Write the outcome of each row to this file, or to standard output for `-`
+    ///
+    /// CSV, or JSON Lines for *.jsonl and *.ndjson.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 
@@ -181,8 +265,9 @@ pub struct BatchArgs {
     #[arg(long)]
     pub retry_unknown: bool,
 
-    /// Set the connector of a row whose outcome is unknown, with the id that the dashboard shows. May be given more
-    /// than once
+    /// Set the connector of a row whose outcome is unknown
+    ///
+    /// The Bird dashboard shows the id. May be given more than once.
     #[arg(long, value_name = "PHONE_NUMBER_ID=CONNECTOR_ID", value_parser = parse_adoption)]
     pub adopt: Vec<Adoption>,
 
@@ -197,16 +282,19 @@ pub struct BatchArgs {
     /// Set the number of installs in progress at a time [default: 20 for each GET per second, at most 10000]
     #[arg(long, value_name = "N")]
     pub concurrency: Option<usize>,
+
+    /// The options of every creation.
+    #[command(flatten)]
+    pub create: CreateArgs,
+
+    /// The options of every wait.
+    #[command(flatten)]
+    pub poll: PollArgs,
+
+    /// The options that other subcommands have, too.
+    #[command(flatten)]
+    pub shared: SharedArgs,
 }
-
-const BATCH_HELP: &str = "\
-The columns are name, phone_number_id and, if they are needed, use_case_id, channel_message_type and
-conversational (true or false). A JSON line has fields of these names. All rows are checked before anything
-is sent.
-
-The journal is JSON Lines. After an interruption, a crash or a failure, run the same command again. Rows that
-are ready are skipped, connectors that exist are waited for, and refused rows are sent again. Rows whose
-outcome is unknown are reported and left alone, because a second request may create a second connector.";
 
 /// A connector that an operator names for a phone number.
 #[derive(Clone, Copy, Debug)]
@@ -234,7 +322,7 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
 
-    /// Set the time from a creation to the channel: 2s, 1s..5s (uniform) or ~2s (a long tail)
+    /// Set the time from a creation to its channel: 2s, 1s..5s (uniform) or ~2s (a long tail)
     #[arg(long, value_name = "DELAY", default_value = "2s")]
     pub provisioning_delay: Delay,
 
@@ -246,7 +334,12 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub post_limit: u32,
 
-    /// Inject a fault, such as `post:503x2` or `get:reset`. May be given more than once
+    /// Inject a fault: METHOD:KIND[xTIMES][@AFTER] or random:SEED:PERCENT
+    ///
+    /// METHOD is get or post. KIND is a status from 300 to 599, reset, hang, lost (processed, without a response) or
+    /// garbage (processed, with a body that is not JSON). `post:503x2` fails the first two POSTs, `get:reset@3` the
+    /// fourth GET, and `random:7:20` a fifth of all requests, the same ones for the same seed. May be given more than
+    /// once.
     #[arg(long = "fault", value_name = "FAULT")]
     pub faults: Vec<Fault>,
 }

@@ -1,19 +1,20 @@
 //! The subcommands except `batch`: each parses its arguments, calls the library and prints the result.
 
 use std::convert::identity;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::pin::pin;
 
-use bird_sms::ConnectorId;
-use clap::CommandFactory;
+use bird_sms::{ConnectorId, ConnectorState};
+use clap::{CommandFactory, Parser, ValueEnum};
 use futures_util::future::poll_immediate;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::args::{Args, BatchArgs, Command, ConnectorArgs, InstallArgs, SandboxArgs, SharedArgs};
+use crate::args::{Args, BatchArgs, Command, ConnectorArgs, InstallArgs, SandboxArgs, WaitArgs};
 use crate::batch::BatchEnd;
+use crate::display::use_colors;
 use crate::error::CliError;
 use crate::exit::Code;
 use crate::output::{print, print_channel, print_connector, print_line};
@@ -21,6 +22,35 @@ use crate::progress::Progress;
 use crate::secret::Scrubber;
 use crate::signal::{aborted, interrupted};
 use crate::workspace::build_workspace;
+
+/// Parses the arguments of the process.
+///
+/// # Errors
+///
+/// Fails if they cannot be used, and for help and the version, which [`refuse`] prints.
+pub fn parse() -> Result<Args, clap::Error> {
+    if let Some(choice) = color_choice(std::env::args_os().map(|arg| arg.to_string_lossy().into()))
+    {
+        match choice {
+            clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
+            clap::ColorChoice::Always => anstream::ColorChoice::Always,
+            clap::ColorChoice::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+    Args::try_parse()
+}
+
+/// Finds `--color` in arguments that may have errors, because the errors are printed in color.
+fn color_choice(args: impl Iterator<Item = String>) -> Option<clap::ColorChoice> {
+    let mut args = args.take_while(|arg| arg != "--");
+    let value = args.find_map(|arg| Some(arg.strip_prefix("--color")?.to_owned()))?;
+    let value = match value.strip_prefix('=') {
+        Some(value) => value.to_owned(),
+        None => args.next()?,
+    };
+    clap::ColorChoice::from_str(&value, true).ok()
+}
 
 /// Prints an error of the arguments, as JSON if they contain `--json`. Help and version are not errors.
 #[must_use]
@@ -36,11 +66,7 @@ pub fn refuse(error: &clap::Error) -> Code {
         let scrubber = Scrubber::of_process();
         let (plain, shown) = (text.to_string(), text.ansi().to_string());
         // Colours are left out of a text that has to be changed.
-        let text = if io::stderr().is_terminal() && scrubber.scrub(&plain) == plain {
-            shown
-        } else {
-            plain
-        };
+        let text = if use_colors() && scrubber.scrub(&plain) == plain { shown } else { plain };
         let _ = write!(io::stderr(), "{}", scrubber.scrub(&text));
         return Code::Usage;
     }
@@ -56,7 +82,7 @@ pub fn refuse(error: &clap::Error) -> Code {
 /// Runs the command to its end.
 #[must_use]
 pub fn run(args: &Args) -> Code {
-    start_tracing(args.shared.verbose);
+    start_tracing(args.log.verbose);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(execute(args)),
@@ -65,7 +91,9 @@ pub fn run(args: &Args) -> Code {
     match result {
         Ok(code) => code,
         Err(error) => {
-            error.print(args.shared.json, args.shared.workspace_id.as_deref());
+            let shared = args.command.shared();
+            let workspace = shared.and_then(|shared| shared.workspace_id.as_deref());
+            error.print(shared.is_some_and(|shared| shared.json), workspace);
             error.code()
         }
     }
@@ -78,17 +106,16 @@ fn start_tracing(verbose: u8) {
         (1, _) => Targets::new().with_target("bird_sms", LevelFilter::DEBUG),
         _ => Targets::new().with_default(LevelFilter::TRACE),
     };
-    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let layer = tracing_subscriber::fmt::layer().with_ansi(use_colors()).with_writer(io::stderr);
     tracing_subscriber::registry().with(layer).with(filter).init();
 }
 
 async fn execute(args: &Args) -> Result<Code, CliError> {
-    let shared = &args.shared;
     match &args.command {
-        Command::Install(args) => install(args, shared).await,
-        Command::Wait(args) => wait(args, shared).await,
-        Command::Connector(args) => show_connector(args, shared).await,
-        Command::Batch(args) => return batch(args, shared).await,
+        Command::Install(args) => install(args).await,
+        Command::Wait(args) => wait(args).await,
+        Command::Connector(args) => show_connector(args).await,
+        Command::Batch(args) => return batch(args).await,
         Command::Sandbox(args) => serve_sandbox(args).await,
         Command::Completions(args) => {
             let mut script = Vec::new();
@@ -96,12 +123,14 @@ async fn execute(args: &Args) -> Result<Code, CliError> {
             clap_complete::generate(args.shell, &mut command, "bird-sms", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
+        Command::Environment => print_line(crate::help::ENVIRONMENT),
     }
     .map(|()| Code::Done)
 }
 
-async fn batch(args: &BatchArgs, shared: &SharedArgs) -> Result<Code, CliError> {
-    let BatchEnd { summary, mut code, error } = crate::batch::run(args, shared).await?;
+async fn batch(args: &BatchArgs) -> Result<Code, CliError> {
+    let BatchEnd { summary, mut code, error } = crate::batch::run(args).await?;
+    let shared = &args.shared;
     let workspace = shared.workspace_id.as_deref();
     if args.out.as_deref() == Some(Path::new("-")) {
         // stdout has the rows.
@@ -118,11 +147,13 @@ async fn batch(args: &BatchArgs, shared: &SharedArgs) -> Result<Code, CliError> 
     Ok(code)
 }
 
-async fn install(args: &InstallArgs, shared: &SharedArgs) -> Result<(), CliError> {
+async fn install(args: &InstallArgs) -> Result<(), CliError> {
+    let shared = &args.shared;
     let phone_number_id = args.phone_number_id.parse()?;
     let use_case_id = args.use_case_id.as_deref().map(str::parse).transpose()?;
-    let connected = build_workspace(shared, identity).await?;
-    let progress = Progress::new(shared.json);
+    let configure = |client| args.poll.configure(args.create.configure(client));
+    let connected = build_workspace(shared, configure).await?;
+    let progress = Progress::new(shared.json, args.poll.quiet);
     let observer = progress.clone();
     let mut install = connected
         .workspace
@@ -145,10 +176,11 @@ async fn install(args: &InstallArgs, shared: &SharedArgs) -> Result<(), CliError
     print_channel(&result?, shared.json)
 }
 
-async fn wait(args: &ConnectorArgs, shared: &SharedArgs) -> Result<(), CliError> {
+async fn wait(args: &WaitArgs) -> Result<(), CliError> {
+    let shared = &args.shared;
     let id: ConnectorId = args.connector_id.parse()?;
-    let connected = build_workspace(shared, identity).await?;
-    let progress = Progress::new(shared.json).of_connector(id);
+    let connected = build_workspace(shared, |client| args.poll.configure(client)).await?;
+    let progress = Progress::new(shared.json, args.poll.quiet).of_connector(id);
     let observer = progress.clone();
     let pending =
         connected.workspace.pending_channel(id).observe(move |event| observer.observe(event));
@@ -160,14 +192,14 @@ async fn wait(args: &ConnectorArgs, shared: &SharedArgs) -> Result<(), CliError>
     print_channel(&result?, shared.json)
 }
 
-async fn show_connector(args: &ConnectorArgs, shared: &SharedArgs) -> Result<(), CliError> {
+async fn show_connector(args: &ConnectorArgs) -> Result<(), CliError> {
     let id = args.connector_id.parse()?;
-    let connected = build_workspace(shared, identity).await?;
+    let connected = build_workspace(&args.shared, identity).await?;
     let connector = tokio::select! {
         result = connected.workspace.connector(id) => result.map_err(CliError::Read)?,
-        code = interrupted() => return Err(aborted(code, bird_sms::ConnectorState::NotCreated)),
+        code = interrupted() => return Err(aborted(code, ConnectorState::NotCreated)),
     };
-    print_connector(&connector, shared.json)
+    print_connector(&connector, args.shared.json)
 }
 
 async fn serve_sandbox(args: &SandboxArgs) -> Result<(), CliError> {

@@ -106,7 +106,7 @@ impl CliError {
                 Some(wait(id))
             }
             (Self::Aborted(_), ConnectorState::Unknown | ConnectorState::ExistsIdUnknown) => {
-                Some("Check the Bird dashboard for the connector before you try again.".to_owned())
+                Some("Check the Bird dashboard for the connector before you retry.".to_owned())
             }
             (Self::Install(error) | Self::Read(error), _) => error.help().map(str::to_owned),
             _ => None,

@@ -8,7 +8,9 @@ pub mod exit;
 
 mod batch;
 mod commands;
+mod display;
 mod error;
+mod help;
 mod json;
 mod output;
 mod progress;
@@ -17,4 +19,4 @@ mod secret;
 mod signal;
 mod workspace;
 
-pub use commands::{refuse, run};
+pub use commands::{parse, refuse, run};

@@ -2,11 +2,8 @@
 
 use std::process::ExitCode;
 
-use bird_sms_cli::args::Args;
-use clap::Parser;
-
 fn main() -> ExitCode {
-    match Args::try_parse() {
+    match bird_sms_cli::parse() {
         Ok(args) => bird_sms_cli::run(&args),
         Err(error) => bird_sms_cli::refuse(&error),
     }

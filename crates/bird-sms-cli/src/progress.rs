@@ -1,11 +1,11 @@
-//! The progress of one install: a spinner on a terminal, plain lines elsewhere, and JSON lines with `--json`.
+//! The progress of one install.
 
-use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bird_sms::{ConnectorId, ConnectorState, Event, Warning};
 use indicatif::ProgressBar;
+
+use crate::display::{Display, Style};
 
 #[derive(Clone)]
 pub(crate) struct Progress {
@@ -14,31 +14,17 @@ pub(crate) struct Progress {
     display: Display,
 }
 
-#[derive(Clone)]
-enum Display {
-    Json,
-    Lines,
-    Spinner(ProgressBar),
-}
-
 impl Progress {
-    pub(crate) fn new(json: bool) -> Self {
-        let display = if json {
-            Display::Json
-        } else if io::stderr().is_terminal() {
-            let spinner = ProgressBar::new_spinner();
-            spinner.enable_steady_tick(Duration::from_millis(100));
-            Display::Spinner(spinner)
-        } else {
-            Display::Lines
-        };
+    pub(crate) fn new(json: bool, quiet: bool) -> Self {
+        let display = Display::new(json, quiet, "{elapsed} ", ProgressBar::new_spinner());
+        display.start();
         Self { state: Arc::default(), display }
     }
 
     /// Shows the wait for a connector that exists.
     pub(crate) fn of_connector(self, id: ConnectorId) -> Self {
         self.set(ConnectorState::Exists(id));
-        self.print(&format!("Waiting for the channel of connector {id} …"));
+        self.print_status(&format!("Waiting for the channel of connector {id} …"));
         self
     }
 
@@ -62,57 +48,42 @@ impl Progress {
             }
             Event::Polled { polls, waited } => {
                 let (plural, seconds) = (if *polls == 1 { "" } else { "s" }, waited.as_secs_f64());
-                self.print_status(&format!(
-                    "Waiting for the channel … ({polls} poll{plural}, {seconds:.1} s)"
-                ));
+                let status = format!("Waiting for the channel … ({polls} poll{plural}");
+                // The line of a terminal has its own seconds.
+                if !self.display.set_status(&format!("{status})")) {
+                    self.display.print(&format!("{status}, {seconds:.1} s)"));
+                }
             }
             Event::Retrying { after, reason } => {
-                self.print(&format!("Retrying in {:.1} s: {reason}", after.as_secs_f64()));
+                self.display.print(&format!("Retrying in {:.1} s: {reason}", after.as_secs_f64()));
             }
-            Event::Ready { .. } => self.print("The channel is ready"),
+            Event::Ready { .. } => self.display.print("The channel is ready"),
             _ => {}
         }
     }
 
-    /// Prints the id of a new connector, with `--json` too, because a process that is killed prints nothing more.
+    /// Prints the id of a new connector in every style, because a process that is killed prints nothing more.
     fn print_created(&self, connector_id: ConnectorId, warning: Option<Warning>) {
-        if let Display::Json = self.display {
+        if self.display.style == Style::Json {
             let event = serde_json::json!({
                 "event": "created", "connectorId": connector_id, "warning": warning,
             });
-            let _ = writeln!(io::stderr(), "{event}");
-            return;
+            return self.display.print_always(&event.to_string());
         }
-        self.print(&format!("Created connector {connector_id}"));
+        self.display.print_always(&format!("Created connector {connector_id}"));
         if let Some(warning) = warning {
-            self.print(&format!("Warning: {warning}. {}", warning.help()));
-        }
-    }
-
-    /// Prints a line that is not replaced.
-    fn print(&self, line: &str) {
-        match &self.display {
-            Display::Json => {}
-            Display::Lines => {
-                let _ = writeln!(io::stderr(), "{line}");
-            }
-            Display::Spinner(spinner) => spinner.suspend(|| {
-                let _ = writeln!(io::stderr(), "{line}");
-            }),
+            self.display.print_always(&format!("Warning: {warning}. {}", warning.help()));
         }
     }
 
     /// Prints a line that the next status replaces on a terminal.
     fn print_status(&self, line: &str) {
-        match &self.display {
-            Display::Spinner(spinner) => spinner.set_message(line.to_owned()),
-            Display::Json | Display::Lines => self.print(line),
+        if !self.display.set_status(line) {
+            self.display.print(line);
         }
     }
 
     pub(crate) fn finish(&self) {
-        if let Display::Spinner(spinner) = &self.display {
-            spinner.finish_and_clear();
-        }
+        self.display.finish();
     }
 }

@@ -1,14 +1,9 @@
 //! The workspace of a command, from its arguments and the environment.
 
-use std::path::Path;
-
 use bird_sandbox::Sandbox;
-use bird_sms::{
-    AccessKey, Client, ClientBuilder, ConfigurationError, PollPolicy, RetryPolicy, Workspace,
-    WorkspaceId,
-};
+use bird_sms::{AccessKey, Client, ClientBuilder, PollPolicy, RetryPolicy, Workspace, WorkspaceId};
 
-use crate::args::SharedArgs;
+use crate::args::{CreateArgs, PollArgs, SharedArgs};
 use crate::error::CliError;
 use crate::regular_file::read_short_text;
 
@@ -18,17 +13,27 @@ pub(crate) struct Connected {
     _sandbox: Option<Sandbox>,
 }
 
+impl PollArgs {
+    pub(crate) fn configure(&self, client: ClientBuilder) -> ClientBuilder {
+        let mut poll = PollPolicy::default();
+        poll.backoff.initial = self.poll_interval;
+        client.poll_policy(poll)
+    }
+}
+
+impl CreateArgs {
+    pub(crate) fn configure(&self, client: ClientBuilder) -> ClientBuilder {
+        let create = self.retry_create.into();
+        client.retry_policy(RetryPolicy { create, ..RetryPolicy::default() })
+    }
+}
+
+/// Builds the workspace. The error names every setting that is missing or wrong.
 pub(crate) async fn build_workspace(
     shared: &SharedArgs,
     configure: impl FnOnce(ClientBuilder) -> ClientBuilder,
 ) -> Result<Connected, CliError> {
-    let id = shared.workspace_id.as_deref().map(str::parse::<WorkspaceId>).transpose()?;
-    let mut poll = PollPolicy::default();
-    poll.backoff.initial = shared.poll_interval;
-    let retry = RetryPolicy { create: shared.retry_create.into(), ..RetryPolicy::default() };
-    let builder =
-        Client::builder().install_timeout(shared.timeout).poll_policy(poll).retry_policy(retry);
-    let builder = configure(builder);
+    let builder = configure(Client::builder().install_timeout(shared.timeout));
     if shared.sandbox {
         // The sandbox has its own workspace id, so that its connectors in a journal are not taken for real connectors.
         let sandbox = Sandbox::builder()
@@ -42,36 +47,52 @@ pub(crate) async fn build_workspace(
         let workspace = client.workspace(sandbox.workspace_id().into());
         return Ok(Connected { workspace, _sandbox: Some(sandbox) });
     }
-    let id = id.ok_or_else(|| {
-        CliError::Usage(
-            "there is no workspace id; give --workspace-id or set BIRD_WORKSPACE_ID".to_owned(),
-        )
-    })?;
-    let mut builder = match &shared.access_key_file {
-        Some(path) => builder.access_key(read_key(path)?),
-        None => builder.from_env()?,
-    };
-    if let Some(url) = &shared.api_url {
-        builder = builder.base_url(url);
-    }
-    let client = builder.build().map_err(|error| match error {
-        ConfigurationError::NoAccessKey => {
-            CliError::Usage(format!("{error} or give --access-key-file"))
+    let mut problems = Vec::new();
+    let key = access_key(shared).map_err(|problem| problems.push(problem)).ok();
+    let id = workspace_id(shared).map_err(|problem| problems.push(problem)).ok();
+    let url = shared.api_url.as_deref().unwrap_or(Client::DEFAULT_BASE_URL);
+    // Without a key the other settings are checked as well, with a key that is not used.
+    let checked = key.map_or_else(|| AccessKey::new("-"), Ok)?;
+    let client = builder.base_url(url).access_key(checked).build();
+    let client = client.map_err(|error| problems.push(error.to_string())).ok();
+    match (client, id) {
+        (Some(client), Some(id)) if problems.is_empty() => {
+            Ok(Connected { workspace: client.workspace(id), _sandbox: None })
         }
-        other => other.into(),
-    })?;
-    let workspace = client.workspace(id);
-    Ok(Connected { workspace, _sandbox: None })
+        _ => Err(CliError::Usage(match &problems[..] {
+            [problem] => problem.clone(),
+            _ => format!(
+                "{} settings are missing or wrong:\n  {}",
+                problems.len(),
+                problems.join("\n  ")
+            ),
+        })),
+    }
 }
 
-fn read_key(path: &Path) -> Result<AccessKey, CliError> {
-    let text = read_short_text(path).map_err(|error| {
-        let path = path.display();
-        CliError::Usage(format!("the access key file {path} cannot be read: {error}"))
-    })?;
+fn workspace_id(shared: &SharedArgs) -> Result<WorkspaceId, String> {
+    match shared.workspace_id.as_deref().map(str::parse::<WorkspaceId>) {
+        Some(id) => id.map_err(|error| error.to_string()),
+        None => {
+            Err("there is no workspace id; set BIRD_WORKSPACE_ID or give --workspace-id".into())
+        }
+    }
+}
+
+fn access_key(shared: &SharedArgs) -> Result<AccessKey, String> {
+    let Some(path) = &shared.access_key_file else {
+        return match std::env::var_os("BIRD_ACCESS_KEY") {
+            Some(key) => AccessKey::new(key.to_string_lossy()).map_err(|error| error.to_string()),
+            None => {
+                Err("there is no access key; set BIRD_ACCESS_KEY or give --access-key-file".into())
+            }
+        };
+    };
+    let shown = path.display();
+    let text = read_short_text(path)
+        .map_err(|error| format!("the access key file {shown} cannot be read: {error}"))?;
     // Editors end a file with a line break, which is not part of the key.
     let key = text.strip_suffix('\n').unwrap_or(&text);
     let key = key.strip_suffix('\r').unwrap_or(key);
-    AccessKey::new(key)
-        .map_err(|error| CliError::Usage(format!("{error} (in the file {})", path.display())))
+    AccessKey::new(key).map_err(|error| format!("{error} (in the file {shown})"))
 }

@@ -59,6 +59,7 @@
 //! | task | |
 //! |---|---|
 //! | configure | [`Client`], [`ClientBuilder`], [`RetryPolicy`], [`PollPolicy`], [`RateLimits`] |
+//! | check key, workspace and connection | [`Workspace::check`] |
 //! | install one channel | [`Workspace::install_sms_channel`] |
 //! | store the id before the wait | [`Workspace::create_sms_connector`], [`PendingChannel`] |
 //! | install many | [`Workspace::install_sms_channels`], [`BatchOutcome`] |
@@ -109,9 +110,9 @@ pub use batch::{
 };
 pub use client::{Client, ClientBuilder, Workspace};
 pub use error::{
-    AttemptError, Attempts, ConfigurationError, CreatedIdUnknown, Error, ErrorResponse,
-    JournalError, MalformedResponse, NotReady, OutcomeUnknown, ReadError, Refused, TransportError,
-    TransportErrorKind, UnknownReason, Unreachable,
+    AttemptError, Attempts, CheckError, CheckProblem, ConfigurationError, CreatedIdUnknown, Error,
+    ErrorResponse, JournalError, MalformedResponse, NotReady, OutcomeUnknown, ReadError, Refused,
+    TransportError, TransportErrorKind, UnknownReason, Unreachable,
 };
 pub use event::Event;
 pub use model::{
@@ -120,7 +121,7 @@ pub use model::{
     Warning, WorkspaceId, escape_controls,
 };
 pub use policy::{Backoff, PollPolicy, RateLimits, RetryCreate, RetryPolicy};
-pub use workflow::{InstallSmsChannel, PendingChannel};
+pub use workflow::{Access, InstallSmsChannel, PendingChannel};
 
 /// The example of the README, which is tested with those of the documentation.
 #[cfg(doctest)]

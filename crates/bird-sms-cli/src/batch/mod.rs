@@ -21,7 +21,7 @@ use self::input::{Input, Row};
 use self::journal::{JournalContent, JournalFile, JournalFileError};
 use self::plan::Plan;
 use self::run::Run;
-use crate::args::{Adoption, BatchArgs, SharedArgs};
+use crate::args::{Adoption, BatchArgs};
 use crate::error::CliError;
 use crate::exit::Code;
 use crate::json::to_json;
@@ -38,7 +38,8 @@ pub(crate) struct BatchEnd {
 }
 
 /// Runs a batch to its end, or up to a signal.
-pub(crate) async fn run(args: &BatchArgs, shared: &SharedArgs) -> Result<BatchEnd, CliError> {
+pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
+    let shared = &args.shared;
     for path in args.out.iter().chain([&args.journal]) {
         ensure_no_secret(path)?;
     }
@@ -50,9 +51,10 @@ pub(crate) async fn run(args: &BatchArgs, shared: &SharedArgs) -> Result<BatchEn
         gets_per_second: args.gets_per_second,
     };
     if args.dry_run {
-        return dry_run(args, shared, &input, limits);
+        return dry_run(args, &input, limits);
     }
-    let connected = build_workspace(shared, |client| client.rate_limits(limits)).await?;
+    let configure = |client| args.poll.configure(args.create.configure(client)).rate_limits(limits);
+    let connected = build_workspace(shared, configure).await?;
     let workspace = &connected.workspace;
     if let Some(out) = &args.out {
         ensure_not_overwriting(out, &args.input, "rows")?;
@@ -70,7 +72,7 @@ pub(crate) async fn run(args: &BatchArgs, shared: &SharedArgs) -> Result<BatchEn
         adopt(*adoption, workspace, &journal, &mut content.rows).await?;
     }
     let plan = plan(args, &input, content.rows)?;
-    let mut run = Run::new(args, shared, journal, plan, workspace, input.len())
+    let mut run = Run::new(args, journal, plan, workspace, input.len())
         .map_err(|error| CliError::Usage(format!("the output cannot be written: {error}")))?;
     run.report_skipped(&input)?;
     let error = run.install(args, workspace, &input).await?;
@@ -86,12 +88,8 @@ pub(crate) async fn run(args: &BatchArgs, shared: &SharedArgs) -> Result<BatchEn
     Ok(BatchEnd { summary, code, error })
 }
 
-fn dry_run(
-    args: &BatchArgs,
-    shared: &SharedArgs,
-    input: &Input,
-    limits: RateLimits,
-) -> Result<BatchEnd, CliError> {
+fn dry_run(args: &BatchArgs, input: &Input, limits: RateLimits) -> Result<BatchEnd, CliError> {
+    let shared = &args.shared;
     // An embedded sandbox would be a new workspace.
     let workspace_id = shared.workspace_id.as_deref().filter(|_| !shared.sandbox);
     let workspace_id = workspace_id.map(str::parse).transpose()?;

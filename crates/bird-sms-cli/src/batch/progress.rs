@@ -1,15 +1,16 @@
-//! The progress of a batch: a bar on a terminal, a line every few seconds elsewhere, nothing with `--json`.
+//! The progress of a batch: a line that is drawn again on a terminal, a line every few seconds elsewhere.
 
-use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bird_sms::Event;
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar};
 
 use super::outcome::Outcome;
 use super::summary::Summary;
+use crate::args::BatchArgs;
+use crate::display::Display;
 
 /// The time between two lines.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -17,7 +18,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const MAX_FAILURES: u32 = 20;
 
 pub(super) struct Progress {
-    display: Display,
+    pub(super) display: Display,
     began: Instant,
     last_line: Instant,
     /// The number of rows that had an outcome before the installs began.
@@ -26,23 +27,11 @@ pub(super) struct Progress {
     failures: u32,
 }
 
-enum Display {
-    Nothing,
-    Lines,
-    Bar(ProgressBar),
-}
-
 impl Progress {
-    pub(super) fn new(json: bool, rows: u64) -> Self {
-        let display = if json {
-            Display::Nothing
-        } else if io::stderr().is_terminal() {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
-            Display::Bar(ProgressBar::new(rows).with_style(style))
-        } else {
-            Display::Lines
-        };
+    pub(super) fn new(args: &BatchArgs, rows: u64) -> Self {
+        let line = ProgressBar::new(rows);
+        let display =
+            Display::new(args.shared.json, args.poll.quiet, "{pos}/{len} {elapsed} ", line);
         let now = Instant::now();
         let created = Arc::default();
         Self { display, began: now, last_line: now, ended_before: 0, created, failures: 0 }
@@ -51,6 +40,7 @@ impl Progress {
     /// Starts to measure the rate of installs.
     pub(super) fn start(&mut self, summary: &Summary) {
         (self.began, self.ended_before) = (Instant::now(), summary.ended());
+        self.display.start();
     }
 
     /// Returns an observer that counts the connectors that were created.
@@ -63,18 +53,13 @@ impl Progress {
         }
     }
 
+    /// Shows the counts and the rate of this moment.
     pub(super) fn advance(&mut self, summary: &Summary) {
-        match &self.display {
-            Display::Bar(bar) => {
-                bar.set_position(summary.ended());
-                bar.set_message(self.text(summary));
-            }
-            Display::Lines if self.last_line.elapsed() >= INTERVAL => {
-                self.last_line = Instant::now();
-                let (ended, rows) = (summary.ended(), summary.rows);
-                self.print(&format!("{ended}/{rows} {}", self.text(summary)));
-            }
-            Display::Nothing | Display::Lines => {}
+        let (ended, rows, text) = (summary.ended(), summary.rows, self.text(summary));
+        self.display.set_position(ended);
+        if !self.display.set_status(&text) && self.last_line.elapsed() >= INTERVAL {
+            self.last_line = Instant::now();
+            self.display.print(&format!("{ended}/{rows} {text}"));
         }
     }
 
@@ -100,37 +85,12 @@ impl Progress {
         self.failures += 1;
         match self.failures.cmp(&(MAX_FAILURES + 1)) {
             std::cmp::Ordering::Less => {
-                self.print(&format!("{}: {error}", outcome.phone_number_id));
+                self.display.print_problem(&format!("{}: {error}", outcome.phone_number_id));
             }
-            std::cmp::Ordering::Equal => self.print("… more failures are not shown"),
+            std::cmp::Ordering::Equal => {
+                self.display.print_problem("… more failures are not shown");
+            }
             std::cmp::Ordering::Greater => {}
-        }
-    }
-
-    pub(super) fn print(&self, line: &str) {
-        let write = || {
-            let _ = writeln!(io::stderr(), "{line}");
-        };
-        match &self.display {
-            Display::Nothing => {}
-            Display::Lines => write(),
-            Display::Bar(bar) => bar.suspend(write),
-        }
-    }
-
-    /// Prints a line in every display, with `--json` too.
-    pub(super) fn print_always(&self, line: &str) {
-        match &self.display {
-            Display::Nothing => {
-                let _ = writeln!(io::stderr(), "{line}");
-            }
-            Display::Lines | Display::Bar(_) => self.print(line),
-        }
-    }
-
-    pub(super) fn finish(&self) {
-        if let Display::Bar(bar) = &self.display {
-            bar.finish_and_clear();
         }
     }
 }

@@ -21,7 +21,7 @@ use super::plan::Plan;
 use super::progress::Progress;
 use super::summary::Summary;
 use super::{expect_valid_row, read_error};
-use crate::args::{BatchArgs, SharedArgs};
+use crate::args::BatchArgs;
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
 use crate::json::to_json;
@@ -63,7 +63,6 @@ struct Unrecorded<'a> {
 impl Run {
     pub(super) fn new(
         args: &BatchArgs,
-        shared: &SharedArgs,
         journal: JournalFile,
         plan: Plan,
         workspace: &Workspace,
@@ -71,11 +70,11 @@ impl Run {
     ) -> io::Result<Self> {
         Ok(Self {
             summary: Summary::new(rows),
-            out: OutcomeWriter::open(args.out.as_deref(), shared.json)?,
-            progress: Progress::new(shared.json, rows),
+            out: OutcomeWriter::open(args.out.as_deref(), args.shared.json)?,
+            progress: Progress::new(args, rows),
             journal: Arc::new(journal),
             plan: Arc::new(plan),
-            json: shared.json,
+            json: args.shared.json,
             client: workspace.client().clone(),
             unfinished: HashSet::new(),
             unwritten: None,
@@ -105,7 +104,7 @@ impl Run {
         self.summary.ready_before = self.summary.ready;
         let elsewhere = self.plan.counts.elsewhere;
         if elsewhere > 0 {
-            self.progress.print(&format!(
+            self.progress.display.print(&format!(
                 "The journal has {elsewhere} other phone numbers whose connector exists or may exist and is not \
                  ready; they are not in this file, and nothing is done for them"
             ));
@@ -144,8 +143,14 @@ impl Run {
         let began = Instant::now();
         let mut signal = None;
         self.progress.start(&self.summary);
+        let mut seconds = tokio::time::interval(Duration::from_secs(1));
         loop {
             let outcome = tokio::select! {
+                // The time that is left changes without an outcome, too.
+                _ = seconds.tick() => {
+                    self.progress.advance(&self.summary);
+                    continue;
+                }
                 outcome = outcomes.next() => outcome,
                 code = &mut signals => {
                     signals.set(interrupted());
@@ -171,7 +176,7 @@ impl Run {
             }
             self.take(&outcome, true);
         }
-        self.progress.finish();
+        self.progress.display.finish();
         self.report_unfinished(input);
         if let Err(error) = self.out.flush() {
             self.unwritten = Some(error);
@@ -185,7 +190,7 @@ impl Run {
         let Some(stop) = stop.take() else { return false };
         // The receiver is gone when nothing is left to stop.
         let _ = stop.send(());
-        self.progress.print(
+        self.progress.display.print(
             "Stopping: waiting for requests in flight. Press Ctrl-C again to exit immediately.",
         );
         true
@@ -228,7 +233,7 @@ impl Run {
         } else {
             format!("{}: warning: {warning}", row.phone_number_id)
         };
-        self.progress.print_always(&line);
+        self.progress.display.print_always(&line);
     }
 
     /// Prints a row that the journal does not have. Every such row is printed, because its id may be nowhere else.
@@ -245,7 +250,7 @@ impl Run {
         } else {
             format!("{}: {}", row.phone_number_id, row.error.as_deref().unwrap_or_default())
         };
-        self.progress.print_always(&line);
+        self.progress.display.print_always(&line);
     }
 
     /// Reports the rows of earlier runs that this run did not continue because it was stopped.

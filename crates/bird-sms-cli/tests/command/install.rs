@@ -13,19 +13,9 @@ use bird_test_peer::tls::Ca;
 use bird_test_peer::{Peer, Reply, refused_url};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
 
+use crate::rows::at;
 use crate::{bird_sms, ended, in_sandbox, run, signal};
-
-/// Returns the command with a key and a workspace, against this API.
-fn at(api_url: &str, args: &[&str]) -> Command {
-    let mut command = bird_sms(args);
-    command
-        .env("BIRD_ACCESS_KEY", KEY)
-        .env("BIRD_API_URL", api_url)
-        .env("BIRD_WORKSPACE_ID", WORKSPACE);
-    command
-}
 
 const INSTALL: [&str; 5] = ["install", "--name", "My SMS channel", "--phone-number-id", NUMBER];
 
@@ -256,7 +246,7 @@ async fn without_root_certificates_an_install_ends_at_once_and_the_hint_says_wha
 #[tokio::test]
 async fn a_connector_that_cannot_be_read_is_7_and_the_hint_says_why() {
     for (status, hint) in [
-        (503, "Try again later"),
+        (503, "Retry later"),
         (404, "Check the connector id"),
         (403, "The access key's policy must allow `view`"),
     ] {

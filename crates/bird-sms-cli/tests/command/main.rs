@@ -6,6 +6,7 @@ mod disk;
 #[cfg(unix)]
 mod files;
 mod gateway;
+mod help;
 mod install;
 mod journal_damage;
 mod readme;

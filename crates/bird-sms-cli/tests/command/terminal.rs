@@ -2,7 +2,9 @@
 
 use std::process::{ExitStatus, Stdio};
 
-use bird_test_peer::fixtures::{CHANNEL_ID, CONNECTOR_ID, PHONE_NUMBER_ID, WORKSPACE_ID, pending};
+use bird_test_peer::fixtures::{
+    CHANNEL_ID, CONNECTOR_ID, PHONE_NUMBER_ID, WORKSPACE_ID, pending, ready,
+};
 use bird_test_peer::{Peer, Reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -11,12 +13,18 @@ use crate::rows::{Rows, configure, program, until};
 
 /// Starts the command at a pseudo-terminal. What it prints comes over stdout, and what is written to stdin is typed.
 fn at_terminal(api_url: &str, args: &str) -> Option<Child> {
+    at_terminal_of("xterm-256color", 100, api_url, args)
+}
+
+/// Starts the command at a pseudo-terminal of this type and width.
+fn at_terminal_of(term: &str, columns: u16, api_url: &str, args: &str) -> Option<Child> {
     let script = program("script")?;
     let mut command = Command::new(script);
-    let line = format!("exec '{}' {args}", env!("CARGO_BIN_EXE_bird-sms"));
+    let line =
+        format!("stty rows 24 cols {columns}; exec '{}' {args}", env!("CARGO_BIN_EXE_bird-sms"));
     command.args(["-qec", &line, "/dev/null"]);
     configure(&mut command, api_url);
-    command.env("SHELL", "/bin/sh").env("TERM", "xterm-256color");
+    command.env("SHELL", "/bin/sh").env("TERM", term);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     Some(command.spawn().unwrap())
 }
@@ -114,4 +122,59 @@ async fn ctrl_c_at_the_terminal_ends_an_install_with_130_and_the_id() {
     assert_eq!(status.code(), Some(130), "{text:?}");
     let last = text.rsplit("error: ").next().unwrap();
     assert!(last.contains(&format!("bird-sms wait {CONNECTOR_ID}")), "{text:?}");
+}
+
+/// Returns a peer that provisions the channel of its only connector with the `polls`th GET.
+async fn provisioning_peer(polls: usize) -> Peer {
+    let mut gets = 0;
+    let peer = Peer::with_handler(move |request| {
+        gets += usize::from(request.method == "GET");
+        match (request.method.as_str(), gets == polls) {
+            ("POST", _) => Reply::json(201, pending()),
+            (_, false) => Reply::json(200, pending()),
+            (_, true) => Reply::json(200, ready()),
+        }
+    });
+    peer.await.unwrap()
+}
+
+#[tokio::test]
+async fn progress_is_cut_at_a_narrow_terminal_and_drawn_at_no_dumb_or_quiet_one() {
+    let rows = Rows::new(1);
+    let folder = rows.folder().display();
+    let install = format!("install --name x --phone-number-id {PHONE_NUMBER_ID}");
+    let batch = format!("batch {folder}/numbers.csv --journal {folder}/j");
+    for (term, columns, more) in
+        [("xterm", 20, ""), ("dumb", 100, ""), ("xterm", 100, "--json"), ("xterm", 100, "--quiet")]
+    {
+        for args in [&install, &batch] {
+            let peer = provisioning_peer(2).await;
+            let args = format!("{args} --poll-interval 300ms {more}");
+            let process = at_terminal_of(term, columns, &peer.base_url(), &args);
+            let Some(process) = process else { return };
+            let (status, text) = ended(process).await;
+            assert!(status.success(), "{text:?}");
+            // What is drawn again is between two carriage returns.
+            let drawn = text.split(['\r', '\n']).filter(|part| part.contains(" 0s "));
+            let width = |part: &str| part.split('\u{1b}').next().unwrap().chars().count();
+            assert!(drawn.clone().all(|part| width(part) <= columns.into()), "{text:?}");
+            assert_eq!(drawn.count() > 0, columns == 20, "{text:?}");
+            assert_eq!(text.contains('\u{1b}'), columns == 20, "{text:?}");
+        }
+        std::fs::remove_file(rows.path("j")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_seconds_of_a_wait_tick_between_its_polls() {
+    let peer = Peer::script([Reply::Silence]).await.unwrap();
+    let args = format!("wait {CONNECTOR_ID}");
+    let Some(mut process) = at_terminal(&peer.base_url(), &args) else { return };
+    let (mut bytes, mut text) = ([0; 1024], String::new());
+    while !text.contains(" 1s Waiting for") {
+        let count = process.stdout.as_mut().unwrap().read(&mut bytes).await.unwrap();
+        assert_ne!(count, 0, "{text:?}");
+        text.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    }
+    assert_eq!(peer.gets(), 1);
 }

@@ -279,6 +279,7 @@ mod tests {
             "api.bird.com",
             "ftp://x",
             "https://u:p@x",
+            "https://app.bird.com/workspaces/x",
             "https://x?y",
             "https://x#y",
             "https://",

@@ -66,6 +66,11 @@ pub(super) fn check_base_url(text: &str, allow_http: bool) -> Result<Url, Config
     if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none() {
         return problem("does not start with https://");
     }
+    if matches!(url.host_str(), Some("bird.com" | "www.bird.com" | "app.bird.com")) {
+        return problem(
+            "is that of the website or the dashboard; Bird's API is at https://api.bird.com",
+        );
+    }
     if !url.username().is_empty() || url.password().is_some() {
         return problem("contains a user name or a password; remove it");
     }

@@ -17,6 +17,7 @@ use crate::{ConnectorId, WorkspaceId};
 /// | [`pending_channel`](Self::pending_channel) | resumes the wait for the channel of a connector |
 /// | [`connector`](Self::connector) | reads a connector |
 /// | [`install_sms_channels`](Self::install_sms_channels) | installs many channels |
+/// | [`check`](Self::check) | checks the settings, and creates nothing |
 #[derive(Clone, Debug)]
 pub struct Workspace {
     client: Client,

@@ -31,8 +31,8 @@ impl Refused {
             409 => {
                 "A connector for this phone number exists already. The Bird dashboard shows its id."
             }
-            429 => "The workspace is over its rate limit. Try again later.",
-            _ => "Correct the request and try again.",
+            429 => "The workspace is over its rate limit. Retry later.",
+            _ => "Correct the request and retry.",
         }
     }
 }

@@ -28,7 +28,7 @@ impl JournalError {
                 "Note the id of the connector, because the journal does not have it."
             }
             ConnectorState::Unknown | ConnectorState::ExistsIdUnknown => {
-                "Check the Bird dashboard for the connector before you try again."
+                "Check the Bird dashboard for the connector before you retry."
             }
         }
     }

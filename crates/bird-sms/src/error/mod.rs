@@ -1,6 +1,7 @@
 //! The errors of the crate, by what is known about the connector.
 
 mod attempt;
+mod check;
 mod configuration;
 mod create;
 mod journal;
@@ -12,6 +13,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use attempt::AttemptError;
+pub use check::{CheckError, CheckProblem};
 pub use configuration::ConfigurationError;
 pub use create::{CreatedIdUnknown, OutcomeUnknown, Refused, UnknownReason, Unreachable};
 pub use journal::JournalError;
@@ -30,8 +32,8 @@ use crate::{ConnectorId, ConnectorState, Warning};
 /// |---|---|---|
 /// | [`Configuration`](Self::Configuration) | `NotCreated` | correct the input |
 /// | [`Refused`](Self::Refused) | `NotCreated` | correct the request |
-/// | [`Unreachable`](Self::Unreachable) | `NotCreated` | try again |
-/// | [`OutcomeUnknown`](Self::OutcomeUnknown) | `Unknown`, or `ExistsIdUnknown` after a conflict | check the dashboard before trying again |
+/// | [`Unreachable`](Self::Unreachable) | `NotCreated` | retry |
+/// | [`OutcomeUnknown`](Self::OutcomeUnknown) | `Unknown`, or `ExistsIdUnknown` after a conflict | check the dashboard before a retry |
 /// | [`CreatedIdUnknown`](Self::CreatedIdUnknown) | `ExistsIdUnknown` | find the id in the dashboard |
 /// | [`NotReady`](Self::NotReady) | `Exists` | continue to wait |
 /// | [`Read`](Self::Read) | `Exists` | correct the cause, continue to wait |
@@ -169,7 +171,7 @@ impl Error {
             Self::Refused(error) => Some(error.help()),
             Self::Unreachable(error) => Some(error.cause.help()),
             Self::OutcomeUnknown(_) => Some(
-                "Check the Bird dashboard for the connector before you try again: a second request may create a \
+                "Check the Bird dashboard for the connector before you retry: a second request may create a \
                  second connector.",
             ),
             Self::CreatedIdUnknown(_) => {

@@ -69,7 +69,7 @@ impl ReadError {
                 404 => "Check the connector id and the workspace id.",
                 407 => "Check the URL of the proxy: it requires a user name and a password.",
                 300..=399 => "Check the API URL. Redirects are not followed.",
-                _ => "Try again later; do not create the connector again.",
+                _ => "Retry later; do not create the connector again.",
             },
             AttemptError::Transport(error) => error.help(),
             AttemptError::Malformed(_)

@@ -15,10 +15,16 @@ pub struct TransportError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
-    /// No connection was established: DNS, TCP, a proxy or TLS failed.
+    /// No connection was established: TCP or TLS failed.
     Connect,
-    /// The server's certificate is not trusted, not for this host, or expired. Never retried.
+    /// The name of the server could not be resolved.
+    Dns,
+    /// The proxy was not reached, or did not connect to the server.
+    Proxy,
+    /// The server's certificate is not trusted, or not for this host. Never retried.
     Certificate,
+    /// The server's certificate has expired or is not valid yet, by the clock of this machine. Never retried.
+    CertificateExpired,
     /// No root certificates were found, as in a container without them. Never retried.
     NoTrustedRoots,
     /// The proxy refused to connect without a user name and a password (407). Never retried.
@@ -38,7 +44,11 @@ impl TransportErrorKind {
     pub(crate) fn is_final(self) -> bool {
         matches!(
             self,
-            Self::Certificate | Self::NoTrustedRoots | Self::ProxyAuthentication | Self::Redirected
+            Self::Certificate
+                | Self::CertificateExpired
+                | Self::NoTrustedRoots
+                | Self::ProxyAuthentication
+                | Self::Redirected
         )
     }
 }
@@ -67,38 +77,54 @@ impl TransportError {
 
     pub(super) fn help(&self) -> &'static str {
         match self.kind {
+            TransportErrorKind::Dns => {
+                "Check the host in the API URL, and that this machine can resolve names; it is safe to retry."
+            }
+            TransportErrorKind::Proxy => {
+                "Check the proxy in HTTPS_PROXY or ALL_PROXY; NO_PROXY lists the hosts that need none. It is safe to \
+                 retry."
+            }
             TransportErrorKind::NoTrustedRoots => {
                 "Install the CA certificates of the platform, or set SSL_CERT_FILE to a file of CA certificates."
             }
             TransportErrorKind::Certificate => {
-                "Check the API URL. If a proxy inspects TLS, trust its CA certificate."
+                "Check the API URL. If a proxy inspects TLS, trust its CA certificate: on Linux, set SSL_CERT_FILE."
+            }
+            TransportErrorKind::CertificateExpired => {
+                "Check the clock of this machine. If the clock is right, the certificate has to be renewed."
             }
             TransportErrorKind::ProxyAuthentication => {
                 "Put the user name and the password into the URL of the proxy, as in http://user:password@host:port."
             }
             TransportErrorKind::RateLimited => {
-                "Try again later, or with a longer timeout: the rate limit is used up until after the deadline."
+                "Retry later, or with a longer timeout: the rate limit is used up until after the deadline."
             }
-            _ => "It is safe to try again.",
+            TransportErrorKind::Connect => {
+                "Check the API URL and the network; it is safe to retry."
+            }
+            _ => "It is safe to retry.",
         }
     }
 }
 
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.kind, &self.source) {
-            (TransportErrorKind::Certificate, _) => {
-                f.write_str("the certificate of the server was refused")
+        f.write_str(match (self.kind, &self.source) {
+            (TransportErrorKind::Dns, _) => "the name of the server could not be resolved",
+            (TransportErrorKind::Proxy, _) => {
+                "the proxy was not reached, or did not connect to the server"
             }
-            (TransportErrorKind::NoTrustedRoots, _) => {
-                f.write_str("no root certificates were found")
+            (TransportErrorKind::Certificate, _) => "the certificate of the server was refused",
+            (TransportErrorKind::CertificateExpired, _) => {
+                "the certificate of the server has expired or is not valid yet"
             }
+            (TransportErrorKind::NoTrustedRoots, _) => "no root certificates were found",
             (TransportErrorKind::ProxyAuthentication, _) => {
-                f.write_str("the proxy requires a user name and a password")
+                "the proxy requires a user name and a password"
             }
-            (_, Some(source)) => source.fmt(f),
-            (_, None) => f.write_str("the rate limit left no permit before the deadline"),
-        }
+            (_, Some(source)) => return source.fmt(f),
+            (_, None) => "the rate limit left no permit before the deadline",
+        })
     }
 }
 

@@ -47,6 +47,13 @@ impl AccessKey {
         text.contains(self.0.key.expose_secret())
     }
 
+    /// Returns whether the prefix is that of a key for another API of the vendor: `bk_` of the platform API, which the
+    /// vendor's SDKs use, and `test_` of the older REST API.
+    pub(crate) fn is_of_other_product(&self) -> bool {
+        let key = self.0.key.expose_secret();
+        key.starts_with("bk_") || key.starts_with("test_")
+    }
+
     /// Returns the value of the `Authorization` header.
     pub(crate) fn authorization(&self) -> Result<HeaderValue, ConfigurationError> {
         let mut value = HeaderValue::try_from(format!("AccessKey {}", self.0.key.expose_secret()))

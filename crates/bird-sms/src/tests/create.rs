@@ -346,10 +346,10 @@ async fn a_proxy_that_refuses_the_request_created_nothing() {
         let error = workspace.create_sms_connector(&request()).await.unwrap_err();
         let Error::Unreachable(unreachable) = &error else { panic!("{error:?}") };
         assert_eq!(tunnel.requests()[0].method, "CONNECT");
-        // Fault 53: a proxy that requires a password is not tried again.
+        // Fault 53: a proxy that requires a password is not retried.
         let expected = match status {
             407 => (TransportErrorKind::ProxyAuthentication, 1),
-            _ => (TransportErrorKind::Connect, 2),
+            _ => (TransportErrorKind::Proxy, 2),
         };
         assert_eq!((unreachable.cause.kind(), unreachable.attempts.count), expected);
     }

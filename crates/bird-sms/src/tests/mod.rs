@@ -2,6 +2,7 @@
 //! `docs/reliability.md`.
 
 mod batch;
+mod check;
 mod concurrent;
 mod create;
 mod create_again;

@@ -7,12 +7,12 @@ use super::*;
 use crate::{ConfigurationError, Error, TransportErrorKind};
 
 /// Returns the error of a creation at a peer whose certificate must be refused, after checking that of a wait, too.
-async fn refused(peer: &Peer, trusted: &Ca) -> String {
+async fn refused(peer: &Peer, trusted: &Ca, kind: TransportErrorKind) -> String {
     let (builder, runtime) = hurried(&peer.base_url());
     let workspace = workspace(builder.root_certificates_pem(trusted.pem()));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     let Error::Unreachable(unreachable) = &error else { panic!("{error:?}") };
-    assert_eq!(unreachable.cause.kind(), TransportErrorKind::Certificate);
+    assert_eq!(unreachable.cause.kind(), kind);
     assert_eq!(unreachable.attempts.count, 1, "fails at once");
     let wait = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
     assert!(matches!(wait, Error::Read(_)), "{wait:?}");
@@ -35,7 +35,7 @@ async fn a_server_of_a_trusted_authority_is_accepted() {
 #[tokio::test]
 async fn an_unknown_authority_is_refused_at_once_and_named() {
     let peer = Peer::tls(Ca::new().server("localhost"), []).await.unwrap();
-    let error = refused(&peer, &Ca::new()).await;
+    let error = refused(&peer, &Ca::new(), TransportErrorKind::Certificate).await;
     assert!(
         error.contains("certificate of the server was refused") && error.contains("UnknownIssuer"),
         "{error}"
@@ -46,7 +46,7 @@ async fn an_unknown_authority_is_refused_at_once_and_named() {
 async fn a_certificate_for_another_host_is_refused_at_once_and_named() {
     let ca = Ca::new();
     let peer = Peer::tls(ca.server("bird.example"), []).await.unwrap();
-    let error = refused(&peer, &ca).await;
+    let error = refused(&peer, &ca, TransportErrorKind::Certificate).await;
     assert!(error.contains("not valid for name"), "{error}");
 }
 
@@ -54,7 +54,7 @@ async fn a_certificate_for_another_host_is_refused_at_once_and_named() {
 async fn an_expired_certificate_is_refused_at_once_and_named() {
     let ca = Ca::new();
     let peer = Peer::tls(ca.expired_server("localhost"), []).await.unwrap();
-    let error = refused(&peer, &ca).await;
+    let error = refused(&peer, &ca, TransportErrorKind::CertificateExpired).await;
     assert!(error.contains("expired"), "{error}");
 }
 

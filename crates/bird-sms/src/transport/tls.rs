@@ -24,7 +24,8 @@ mod with_rustls {
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
     use rustls::{
-        ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+        CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
+        SignatureScheme,
     };
 
     /// Builds the TLS configuration. The provider is explicit, because reqwest would use the default of the process,
@@ -118,6 +119,12 @@ mod with_rustls {
         let mut next = Some(error);
         while let Some(error) = next {
             match error.downcast_ref() {
+                Some(Error::InvalidCertificate(
+                    CertificateError::Expired
+                    | CertificateError::ExpiredContext { .. }
+                    | CertificateError::NotValidYet
+                    | CertificateError::NotValidYetContext { .. },
+                )) => return Some(TransportErrorKind::CertificateExpired),
                 Some(Error::InvalidCertificate(_)) => return Some(TransportErrorKind::Certificate),
                 Some(Error::Other(OtherError(error))) if error.is::<NoTrustedRoots>() => {
                     return Some(TransportErrorKind::NoTrustedRoots);

@@ -1,5 +1,6 @@
 //! The install of one channel: creating the connector, and waiting for its channel.
 
+mod check;
 mod create;
 mod install;
 mod poll_schedule;
@@ -7,6 +8,7 @@ mod read;
 mod retry;
 mod wait;
 
+pub use check::Access;
 pub(crate) use create::{CreateStart, create};
 pub use install::InstallSmsChannel;
 pub(crate) use poll_schedule::PollSchedule;

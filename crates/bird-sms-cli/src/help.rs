@@ -1,0 +1,97 @@
+//! The texts of `--help` that are longer than an option. clap wraps them, so that a paragraph is one line.
+
+use std::fmt::Write as _;
+
+use crate::exit::Code;
+
+pub(crate) const ABOUT: &str =
+    "Install SMS channels in Bird (formerly MessageBird) workspaces, and never lose a connector";
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  bird-sms install --name \"My SMS channel\" --phone-number-id UUID --use-case-id UUID
+  bird-sms install --sandbox --name Demo --phone-number-id UUID
+
+`bird-sms help COMMAND` describes a command, `bird-sms help environment` the environment variables.";
+
+/// Returns what follows the options in the long help.
+pub(crate) fn long() -> String {
+    let mut text = EXAMPLES.to_owned() + "\n\nExit codes:\n";
+    for code in Code::ALL {
+        let _ = writeln!(text, "  {:<4} {}", code as u8, code.meaning());
+    }
+    text.push_str(
+        "\nThe access key is read from BIRD_ACCESS_KEY or --access-key-file, and never from an argument, because \
+         process lists show arguments.",
+    );
+    text
+}
+
+pub(crate) const INSTALL: &str = "\
+Install an SMS channel and print its id
+
+A connector is created, and polled until Bird has provisioned its channel. If that takes longer than --timeout, the \
+error has the id of the connector, and `bird-sms wait` resumes.
+
+Where the id of a phone number and that of a use case come from, by country and type of number: docs/scenarios.md.";
+
+pub(crate) const INSTALL_EXAMPLES: &str = "\
+Examples:
+  bird-sms install --name \"My SMS channel\" --phone-number-id UUID --use-case-id UUID
+  bird-sms install --name Alerts --phone-number-id UUID --timeout 5m --json";
+
+pub(crate) const WAIT_EXAMPLES: &str = "\
+Examples:
+  bird-sms wait CONNECTOR_ID
+  bird-sms wait CONNECTOR_ID --timeout 10m --poll-interval 2s";
+
+pub(crate) const BATCH: &str = "\
+Install many SMS channels from a file, as fast as the rate limits allow
+
+The columns are name, phone_number_id and, if they are needed, use_case_id, channel_message_type and conversational \
+(true or false). A JSON line has fields of these names. All rows are checked before anything is sent.
+
+The journal is JSON Lines. After an interruption, a crash or a failure, run the same command again. Rows that are \
+ready are skipped, connectors that exist are waited for, and refused rows are sent again. Rows whose outcome is \
+unknown are reported and left alone, because a second request may create a second connector.";
+
+pub(crate) const BATCH_EXAMPLES: &str = "\
+Examples:
+  bird-sms batch numbers.csv --journal run.jsonl --dry-run
+  bird-sms batch numbers.csv --journal run.jsonl --out outcomes.csv
+  bird-sms batch numbers.csv --journal run.jsonl --adopt NUMBER_ID=CONNECTOR_ID";
+
+pub(crate) const CONNECTOR_EXAMPLES: &str = "\
+Examples:
+  bird-sms connector CONNECTOR_ID
+  bird-sms connector CONNECTOR_ID --json";
+
+pub(crate) const SANDBOX_EXAMPLES: &str = "\
+Examples:
+  bird-sms sandbox
+  bird-sms sandbox --fault post:503x2 --fault get:reset@3 --provisioning-delay 5s
+  bird-sms sandbox --fault random:7:20";
+
+pub(crate) const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  bird-sms completions bash >~/.local/share/bash-completion/completions/bird-sms
+  bird-sms completions zsh >~/.zfunc/_bird-sms
+  bird-sms completions fish >~/.config/fish/completions/bird-sms.fish";
+
+pub(crate) const ENVIRONMENT: &str = "\
+The environment variables of bird-sms. An option wins over its variable.
+
+Bird:
+  BIRD_ACCESS_KEY    The access key. --access-key-file wins
+  BIRD_WORKSPACE_ID  The id of the workspace, a UUID. --workspace-id wins
+  BIRD_API_URL       The base URL of the API. --api-url wins
+
+Network:
+  HTTPS_PROXY, ALL_PROXY       The proxy for https://, such as http://user:password@proxy:3128
+  NO_PROXY                     Hosts that are reached without the proxy. Loopback always is
+  SSL_CERT_FILE, SSL_CERT_DIR  CA certificates in place of the platform's, on Linux and BSD
+
+Output:
+  NO_COLOR   Use no colors, unless --color says otherwise
+  TERM=dumb  Print progress as lines, and use no colors
+  RUST_LOG   What to log to stderr, such as bird_sms=debug. -v wins";

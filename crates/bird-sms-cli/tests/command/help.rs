@@ -1,0 +1,85 @@
+//! Help, the version, colors, and what `--quiet` leaves.
+
+use bird_test_peer::fixtures::PHONE_NUMBER_ID;
+
+use crate::{bird_sms, run};
+
+const SUBCOMMANDS: [&str; 6] = ["install", "wait", "batch", "connector", "sandbox", "completions"];
+
+/// Runs the command, which must succeed, and returns what it prints.
+async fn printed(args: &[&str]) -> String {
+    let (code, stdout, stderr) = run(bird_sms(args)).await;
+    assert_eq!((code, stderr.as_str()), (0, ""), "{args:?}");
+    stdout
+}
+
+#[tokio::test]
+async fn the_short_help_of_each_subcommand_is_shorter_and_both_have_examples() {
+    for subcommand in SUBCOMMANDS {
+        let short = printed(&[subcommand, "-h"]).await;
+        let long = printed(&["help", subcommand]).await;
+        assert!(short.lines().count() < long.lines().count(), "{subcommand}");
+        for help in [short, long] {
+            let example = format!("Examples:\n  bird-sms {subcommand}");
+            assert!(help.contains(&example), "{help}");
+        }
+    }
+    assert!(!printed(&["-h"]).await.contains("Exit codes:"));
+    assert!(printed(&["--help"]).await.contains("Exit codes:"));
+}
+
+#[tokio::test]
+async fn an_option_that_does_nothing_for_a_subcommand_is_refused() {
+    for args in [
+        &["completions", "bash", "--timeout", "1s"][..],
+        &["sandbox", "--retry-create", "any"],
+        &["connector", "x", "--poll-interval", "1s"],
+        &["connector", "x", "--quiet"],
+    ] {
+        let (code, _, stderr) = run(bird_sms(args)).await;
+        assert!(code == 2 && stderr.contains("unexpected argument"), "{args:?}: {stderr}");
+    }
+}
+
+#[tokio::test]
+async fn the_environment_is_a_topic_of_the_help() {
+    let topic = printed(&["help", "environment"]).await;
+    for variable in ["BIRD_ACCESS_KEY", "HTTPS_PROXY", "SSL_CERT_FILE", "NO_COLOR", "RUST_LOG"] {
+        assert!(topic.contains(variable), "{topic}");
+    }
+    assert_eq!(printed(&["environment"]).await.trim(), topic.trim());
+}
+
+#[tokio::test]
+async fn the_version_may_have_a_commit_and_its_date() {
+    let version = printed(&["--version"]).await;
+    let rest = version.trim_end().strip_prefix(concat!("bird-sms ", env!("CARGO_PKG_VERSION")));
+    if let Some(commit) = rest.expect(&version).strip_prefix(" (") {
+        let (hash, date) = commit.strip_suffix(')').unwrap().split_once(' ').unwrap();
+        assert!(hash.len() >= 9 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{version}");
+        assert_eq!(date.len(), "2025-01-21".len(), "{version}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_colored_in_a_pipe_unless_color_says_so() {
+    let install = ["install", "--sandbox", "--name", "x", "--phone-number-id", PHONE_NUMBER_ID];
+    for (args, code) in [(&install[..], 0), (&["install"], 2)] {
+        for (color, colored) in [("auto", false), ("always", true), ("never", false)] {
+            let (ended, stdout, stderr) =
+                run(bird_sms(&[args, &["-v", "--color", color]].concat())).await;
+            assert_eq!((ended, stderr.contains('\u{1b}')), (code, colored), "{color}: {stderr}");
+            assert!(!stdout.contains('\u{1b}'));
+        }
+    }
+    assert!(printed(&["--color=always", "-h"]).await.contains('\u{1b}'));
+}
+
+#[tokio::test]
+async fn a_quiet_install_prints_the_id_of_its_connector_and_its_channel_alone() {
+    let args =
+        ["install", "--quiet", "--sandbox", "--name", "x", "--phone-number-id", PHONE_NUMBER_ID];
+    let (code, stdout, stderr) = run(bird_sms(&args)).await;
+    assert_eq!((code, stdout.lines().count()), (0, 1));
+    assert!(stderr.starts_with("Created connector ") && stderr.lines().count() == 1, "{stderr}");
+}

@@ -1,0 +1,108 @@
+//! The error of a check of the settings.
+
+use std::fmt;
+
+use super::{AttemptError, ErrorResponse, chain};
+
+/// The error of [`Workspace::check`](crate::Workspace::check): what is wrong with the settings or the connection, as
+/// far as one response shows it. The check created nothing.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct CheckError {
+    /// The setting that is at fault.
+    pub problem: CheckProblem,
+    /// The response, or why there was none.
+    pub cause: Box<AttemptError>,
+}
+
+/// The settings that a check can find at fault. `Display` writes the problem as one clause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum CheckProblem {
+    /// 401. The vendor sends this status for an unknown key, and for a key whose role may not use the API.
+    #[error("the access key is refused: it is wrong or revoked, or its role may not use the API")]
+    AccessKey,
+    /// 401, and the prefix of the key is that of another product of the vendor: `bk_` of the platform API, or `test_`
+    /// of the older REST API.
+    #[error("the access key is refused: its prefix is that of another product of Bird")]
+    OtherProduct,
+    /// 401 or 403, and the response speaks of the role of the key.
+    #[error("the access key is known, and its role gives no access")]
+    Role,
+    /// 403. No policy of the key's role allows `view` on a connector of this workspace.
+    #[error("the access key is known, and may not view connectors in this workspace")]
+    Policy,
+    /// 404, and the response speaks of the workspace.
+    #[error("the workspace does not exist, or belongs to another organization than the access key")]
+    Workspace,
+    /// The response is not one that Bird's API sends, such as a page or a redirect.
+    #[error("the server at the API URL is not Bird's API")]
+    NotBird,
+    /// There was no response, or only that of a proxy: [`CheckError::cause`] has the
+    /// [`TransportErrorKind`](crate::TransportErrorKind).
+    #[error("Bird was not reached")]
+    Unreachable,
+    /// Another status, such as 429 or 503, which says nothing about the settings.
+    #[error("the settings could not be checked")]
+    Unavailable,
+}
+
+impl CheckError {
+    /// Returns the response, if there was one whose status is not 2xx.
+    #[must_use]
+    pub fn response(&self) -> Option<&ErrorResponse> {
+        self.cause.response()
+    }
+
+    /// Returns the error and its causes on one line.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+
+    /// Returns what to do next, as one sentence.
+    #[must_use]
+    pub fn help(&self) -> &'static str {
+        match self.problem {
+            CheckProblem::AccessKey => {
+                "Copy the access key again from the organization settings of Bird, and check that it has a role."
+            }
+            CheckProblem::OtherProduct => {
+                "Create an access key in the organization settings of Bird, under Access keys; keys that begin with \
+                 bk_ or test_ are for other APIs."
+            }
+            CheckProblem::Role => {
+                "Give the role of the access key a policy that allows `create` and `view` on \
+                 /workspaces/{workspaceId}/connectors/**."
+            }
+            CheckProblem::Policy => {
+                "Add `view` on /workspaces/{workspaceId}/connectors/{connectorId} to a policy of the access key's \
+                 role, and `create` on /workspaces/{workspaceId}/connectors; check the workspace id, too."
+            }
+            CheckProblem::Workspace => {
+                "Check the workspace id: the dashboard shows it in its address after /workspaces/."
+            }
+            CheckProblem::NotBird => "Check the API URL: Bird's is https://api.bird.com.",
+            CheckProblem::Unreachable => match self.cause.transport() {
+                Some(error) => error.help(),
+                None => "Check the URL of the proxy: it requires a user name and a password.",
+            },
+            CheckProblem::Unavailable => {
+                "Retry later: the response says nothing about the settings."
+            }
+        }
+    }
+}
+
+impl fmt::Display for CheckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem.fmt(f)
+    }
+}
+
+impl std::error::Error for CheckError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.cause)
+    }
+}

@@ -1,0 +1,95 @@
+//! What one GET says about the settings.
+
+use bird_test_peer::{Reply, refused_url};
+
+use super::*;
+use crate::{Access, CheckError, CheckProblem, TransportErrorKind};
+
+/// Checks with this key, and asserts that the check was one GET.
+async fn check_with(key: &str, reply: Reply) -> Result<Access, CheckError> {
+    let peer = Peer::script([reply]).await.unwrap();
+    let builder = hurried(&peer.base_url()).0.access_key(AccessKey::new(key).unwrap());
+    let result = workspace(builder).check().await;
+    assert_eq!((peer.gets(), peer.requests().len()), (1, 1));
+    result
+}
+
+async fn check(reply: Reply) -> Result<Access, CheckError> {
+    check_with(KEY, reply).await
+}
+
+fn json(status: u16, message: &str) -> Reply {
+    Reply::json(status, format!(r#"{{"code": "Code", "message": "{message}"}}"#))
+}
+
+#[tokio::test]
+async fn a_404_about_the_connector_is_a_success_and_one_about_the_workspace_is_not() {
+    let confirmed = check(json(404, "Connector not found in the workspace")).await.unwrap();
+    assert_eq!(confirmed, Access::Confirmed);
+    let unconfirmed = check(json(404, "Not found")).await.unwrap();
+    assert_eq!(unconfirmed, Access::WorkspaceUnconfirmed);
+    let error = check(json(404, "Workspace not found")).await.unwrap_err();
+    assert_eq!(error.problem, CheckProblem::Workspace);
+    assert!(error.chain().ends_with("HTTP 404 Code: Workspace not found"), "{}", error.chain());
+}
+
+#[tokio::test]
+async fn a_refusal_is_read_by_its_status_its_text_and_the_prefix_of_the_key() {
+    for (key, reply, problem) in [
+        (KEY, json(401, "Unauthorized"), CheckProblem::AccessKey),
+        (KEY, Reply::status(401), CheckProblem::AccessKey),
+        ("bk_us1_Ab3xKq9mP2wR5tY8", json(401, "Unauthorized"), CheckProblem::OtherProduct),
+        ("test_Ab3xKq9mP2wR5tY8uI", json(401, "Unauthorized"), CheckProblem::OtherProduct),
+        (KEY, json(401, "The role has no API access"), CheckProblem::Role),
+        (KEY, json(403, "No role is assigned"), CheckProblem::Role),
+        (KEY, json(403, "Access denied"), CheckProblem::Policy),
+        (KEY, Reply::status(403), CheckProblem::Policy),
+    ] {
+        let error = check_with(key, reply).await.unwrap_err();
+        assert_eq!(error.problem, problem, "{error:?}");
+        assert!(!format!("{error:?} {} {}", error.chain(), error.help()).contains(key));
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_is_not_of_the_api_says_so() {
+    for reply in [
+        Reply::json(200, ready()),
+        Reply::json(200, "<!doctype html>"),
+        Reply::with_headers(302, &["location: /login"], ""),
+        Reply::with_headers(404, &["content-type: text/html"], "<h1>Not found</h1>"),
+        Reply::with_headers(403, &["content-type: text/html"], "<h1>Blocked</h1>"),
+        Reply::status(404),
+    ] {
+        assert_eq!(check(reply).await.unwrap_err().problem, CheckProblem::NotBird);
+    }
+}
+
+#[tokio::test]
+async fn a_failure_that_says_nothing_about_the_settings_is_not_retried() {
+    for status in [408, 429, 500, 502, 503] {
+        assert_eq!(
+            check(Reply::status(status)).await.unwrap_err().problem,
+            CheckProblem::Unavailable
+        );
+    }
+    assert_eq!(check(Reply::Reset).await.unwrap_err().problem, CheckProblem::Unreachable);
+}
+
+async fn kind_without_response(base_url: &str) -> TransportErrorKind {
+    let (builder, runtime) = hurried(base_url);
+    let error = workspace(builder.allow_http()).check().await.unwrap_err();
+    assert_eq!(error.problem, CheckProblem::Unreachable);
+    assert!(runtime.slept().is_empty(), "is not retried");
+    assert_ne!(error.help(), "It is safe to retry.");
+    error.cause.transport().unwrap().kind()
+}
+
+#[tokio::test]
+async fn without_a_response_the_cause_says_what_failed() {
+    let refused = refused_url().await.unwrap();
+    assert_eq!(kind_without_response(&refused).await, TransportErrorKind::Connect);
+    // A label of more than 63 characters cannot be resolved, and no resolver is asked.
+    let unresolvable = format!("http://{}.example", "a".repeat(64));
+    assert_eq!(kind_without_response(&unresolvable).await, TransportErrorKind::Dns);
+}

@@ -1,0 +1,97 @@
+//! The check of the settings, which creates nothing.
+
+use super::retry::send;
+use crate::client::Workspace;
+use crate::{
+    AccessKey, AttemptError, CheckError, CheckProblem, ErrorResponse, MalformedResponse,
+    TransportError,
+};
+
+/// What a check showed when nothing is wrong.
+///
+/// The right to create connectors is not known: only a POST shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Access {
+    /// The workspace was found, and the key may view its connectors.
+    Confirmed,
+    /// The key may view connectors. The response does not say whether the workspace was found.
+    WorkspaceUnconfirmed,
+}
+
+impl Workspace {
+    /// Checks the access key, its role and policy, the workspace id and the connection, and creates nothing.
+    ///
+    /// One GET of a random connector id is sent, and not retried. The connector does not exist, so that the response
+    /// shows what came before the search for it.
+    ///
+    /// ```no_run
+    /// # async fn example(workspace: bird_sms::Workspace) {
+    /// if let Err(error) = workspace.check().await {
+    ///     eprintln!("{}. {}", error.chain(), error.help());
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails with the [`CheckProblem`] that the response, or its absence, shows.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a GET changes nothing.
+    pub async fn check(&self) -> Result<Access, CheckError> {
+        let (client, deadline) = (self.client(), self.deadline());
+        let (limiter, runtime) = (&self.state().gets, client.runtime());
+        let random = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
+        let request = self.get_request(random.into());
+        let sent = match limiter.acquire(runtime, deadline.remaining(runtime.now())).await {
+            Some(permit) => send(self, limiter, request, deadline, permit).await,
+            None => Err(AttemptError::Transport(TransportError::rate_limited()).into()),
+        };
+        let cause = match sent {
+            Ok(response) => {
+                let problem = "there is no connector that it can be about";
+                AttemptError::Malformed(MalformedResponse::new(&response, problem, client.key()))
+            }
+            Err(failed) => failed.error,
+        };
+        let problem = match &cause {
+            AttemptError::Response(response) => match read(response, client.key()) {
+                Ok(access) => return Ok(access),
+                Err(problem) => problem,
+            },
+            AttemptError::Transport(_) => CheckProblem::Unreachable,
+            _ => CheckProblem::NotBird,
+        };
+        Err(CheckError { problem, cause: Box::new(cause) })
+    }
+}
+
+/// Reads the response to the GET of a connector that does not exist.
+///
+/// The vendor documents the statuses: 401 for an unknown key and for a role without access to the API, 403 for a policy
+/// that does not allow `view`, and 404. The texts of the bodies are not documented, so that they only refine what the
+/// status says.
+fn read(response: &ErrorResponse, key: &AccessKey) -> Result<Access, CheckProblem> {
+    let text = |text: &Option<String>| text.as_deref().unwrap_or_default().to_lowercase();
+    let text = text(&response.code) + " " + &text(&response.message);
+    Err(match response.status {
+        407 => CheckProblem::Unreachable,
+        408 | 429 => CheckProblem::Unavailable,
+        300..=399 => CheckProblem::NotBird,
+        // A page of a proxy or of another server. Bird's errors have a code or a message.
+        400..=499 if response.excerpt.is_some() => CheckProblem::NotBird,
+        401 if key.is_of_other_product() => CheckProblem::OtherProduct,
+        401 | 403 if text.contains("role") => CheckProblem::Role,
+        401 => CheckProblem::AccessKey,
+        403 => CheckProblem::Policy,
+        404 if text.trim().is_empty() => CheckProblem::NotBird,
+        // A text that names both is about a connector that is not in the workspace.
+        404 if text.contains("connector") => return Ok(Access::Confirmed),
+        404 if text.contains("workspace") => CheckProblem::Workspace,
+        404 => return Ok(Access::WorkspaceUnconfirmed),
+        _ => CheckProblem::Unavailable,
+    })
+}
