@@ -71,12 +71,17 @@
 //! | feature | default | |
 //! |---|---|---|
 //! | `codegen` | yes | generates the raw client from its contract at build time; without it the prebuilt copy is compiled |
-//! | `ring` | yes | TLS by rustls with ring |
-//! | `aws-lc-rs` | | TLS by rustls with aws-lc-rs, which wins over `ring` |
+//! | `aws-lc-rs` | yes | TLS by rustls with aws-lc-rs, as in reqwest itself; wins over `ring` |
+//! | `ring` | | TLS by rustls with ring, which compiles faster and is smaller |
 //! | `bundled-roots` | | trusts Mozilla's root certificates instead of the platform's |
 //! | `http2` | | HTTP/2 where the server offers it |
 //!
-//! Without `ring` and `aws-lc-rs`, `https` needs [`ClientBuilder::http_client`].
+//! Without `aws-lc-rs` and `ring`, TLS is that of the program's own [`reqwest`], if its features have one.
+//!
+//! With `ring` and without `aws-lc-rs`, `reqwest::Client::new()` panics everywhere in the program, unless the program
+//! has a default provider or depends on reqwest with its feature `rustls`. To set one, call
+//! `rustls::crypto::ring::default_provider().install_default()` at the start of `main`. Clients of this crate need no
+//! default provider.
 //!
 //! # Testing
 //!
@@ -100,6 +105,11 @@ mod policy;
 mod tests;
 mod transport;
 mod workflow;
+
+pub use bird_api;
+pub use jiff;
+pub use reqwest;
+pub use uuid;
 
 pub use batch::{
     AdoptionError, BatchItem, BatchOutcome, BatchOutcomes, InstallSmsChannels, Journal,

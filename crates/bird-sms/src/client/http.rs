@@ -21,13 +21,13 @@ pub(super) fn http_client(
         // On another machine, a proxy would connect to its own loopback.
         http = http.no_proxy();
     }
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "__rustls")]
     {
         let roots =
             root_certificates.map(crate::transport::tls::roots).transpose()?.unwrap_or_default();
         http = http.tls_backend_preconfigured(crate::transport::tls::config(roots)?);
     }
-    #[cfg(not(feature = "rustls"))]
+    #[cfg(not(feature = "__rustls"))]
     if root_certificates.is_some() {
         return Err(ConfigurationError::Tls("bird-sms was built without TLS".to_owned()));
     }

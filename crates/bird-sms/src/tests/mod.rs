@@ -8,7 +8,7 @@ mod create_again;
 mod hostile;
 mod http2;
 mod secrets;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "__rustls")]
 mod tls;
 mod wait;
 

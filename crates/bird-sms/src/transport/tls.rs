@@ -4,16 +4,16 @@ use std::error::Error as StdError;
 
 use crate::TransportErrorKind;
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "__rustls")]
 pub(crate) use with_rustls::{config, no_trust, roots};
 
 /// Returns `None`: without rustls, the HTTP client is the caller's, and its error types are not known.
-#[cfg(not(feature = "rustls"))]
+#[cfg(not(feature = "__rustls"))]
 pub(crate) fn no_trust(_error: &(dyn StdError + 'static)) -> Option<TransportErrorKind> {
     None
 }
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "__rustls")]
 mod with_rustls {
     use std::sync::{Arc, OnceLock};
 
@@ -32,7 +32,7 @@ mod with_rustls {
     pub(crate) fn config(
         extra_roots: Vec<CertificateDer<'static>>,
     ) -> Result<ClientConfig, ConfigurationError> {
-        let provider = provider()?;
+        let provider = Arc::new(default_provider());
         let verifier = LazyVerifier {
             provider: Arc::clone(&provider),
             extra_roots,
@@ -52,16 +52,10 @@ mod with_rustls {
         Ok(config)
     }
 
-    fn provider() -> Result<Arc<CryptoProvider>, ConfigurationError> {
-        #[cfg(feature = "aws-lc-rs")]
-        let provider = Some(rustls::crypto::aws_lc_rs::default_provider());
-        #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
-        let provider = Some(rustls::crypto::ring::default_provider());
-        #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
-        let provider = None;
-        let missing = "bird-sms was built with neither ring nor aws-lc-rs";
-        provider.map(Arc::new).ok_or_else(|| ConfigurationError::Tls(missing.to_owned()))
-    }
+    #[cfg(feature = "aws-lc-rs")]
+    use rustls::crypto::aws_lc_rs::default_provider;
+    #[cfg(not(feature = "aws-lc-rs"))]
+    use rustls::crypto::ring::default_provider;
 
     /// Builds a verifier that trusts Mozilla's root certificates and `extra_roots`.
     #[cfg(feature = "bundled-roots")]
