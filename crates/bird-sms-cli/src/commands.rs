@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::pin::pin;
 
-use bird_sms::ConnectorId;
+use bird_sms::{ChannelMessageType, ConnectorId, UseCaseId};
 use clap::CommandFactory;
 use futures_util::future::poll_immediate;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -120,23 +120,17 @@ async fn batch(args: &BatchArgs, shared: &SharedArgs) -> Result<Code, CliError> 
 
 async fn install(args: &InstallArgs, shared: &SharedArgs) -> Result<(), CliError> {
     let phone_number_id = args.phone_number_id.parse()?;
-    let use_case_id = args.use_case_id.as_deref().map(str::parse).transpose()?;
+    let use_case_id = args.use_case_id.as_deref().map(str::parse::<UseCaseId>).transpose()?;
     let connected = build_workspace(shared, identity).await?;
     let progress = Progress::new(shared.json);
     let observer = progress.clone();
-    let mut install = connected
+    let install = connected
         .workspace
         .install_sms_channel(&args.name, phone_number_id)
+        .use_case_id(use_case_id)
+        .channel_message_type(args.channel_message_type.as_deref().map(ChannelMessageType::from))
+        .conversational(args.conversational)
         .observe(move |event| observer.observe(event));
-    if let Some(id) = use_case_id {
-        install = install.use_case_id(id);
-    }
-    if let Some(kind) = args.channel_message_type.as_deref() {
-        install = install.channel_message_type(kind.into());
-    }
-    if let Some(conversational) = args.conversational {
-        install = install.conversational(conversational);
-    }
     let result = tokio::select! {
         result = install.into_future() => result.map_err(CliError::Install),
         code = interrupted() => Err(aborted(code, progress.state())),

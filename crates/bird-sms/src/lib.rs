@@ -1,14 +1,14 @@
 //! Installs SMS channels in Bird (formerly `MessageBird`) workspaces, and never loses a connector.
 //!
 //! ```no_run
-//! use bird_sms::ChannelMessageType;
+//! use bird_sms::{ChannelMessageType, UseCaseId};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let client = bird_sms::Client::from_env()?; // BIRD_ACCESS_KEY
 //! let channel = client
 //!     .workspace("a1405560-c8d3-4b1a-877d-3f449ad95352".parse()?)
 //!     .install_sms_channel("My SMS channel", "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?)
-//!     .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse()?)
+//!     .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse::<UseCaseId>()?)
 //!     .channel_message_type(ChannelMessageType::Promotional)
 //!     .await?;
 //! println!("{}", channel.id);

@@ -7,6 +7,7 @@ mod create;
 mod create_again;
 mod hostile;
 mod http2;
+mod json;
 mod secrets;
 #[cfg(feature = "__rustls")]
 mod tls;
