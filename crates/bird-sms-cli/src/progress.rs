@@ -4,8 +4,10 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bird_sms::{ConnectorId, ConnectorState, Event, Warning};
+use bird_sms::{ConnectorId, ConnectorState, Event};
 use indicatif::ProgressBar;
+
+use crate::json::to_json;
 
 #[derive(Clone)]
 pub(crate) struct Progress {
@@ -54,10 +56,17 @@ impl Progress {
         if let Some(state) = event.connector_state() {
             self.set(state);
         }
+        if let (Display::Json, Event::Created { .. }) = (&self.display, event) {
+            // A process that is killed prints nothing more.
+            let _ = writeln!(io::stderr(), "{}", to_json(event));
+        }
         match event {
             Event::Creating { attempt: 1 } => self.print_status("Creating the connector …"),
             Event::Created { connector_id, warning } => {
-                self.print_created(*connector_id, *warning);
+                self.print(&format!("Created connector {connector_id}"));
+                if let Some(warning) = warning {
+                    self.print(&format!("Warning: {warning}. {}", warning.help()));
+                }
                 self.print_status("Waiting for the channel …");
             }
             Event::Polled { polls, waited } => {
@@ -71,21 +80,6 @@ impl Progress {
             }
             Event::Ready { .. } => self.print("The channel is ready"),
             _ => {}
-        }
-    }
-
-    /// Prints the id of a new connector, with `--json` too, because a process that is killed prints nothing more.
-    fn print_created(&self, connector_id: ConnectorId, warning: Option<Warning>) {
-        if let Display::Json = self.display {
-            let event = serde_json::json!({
-                "event": "created", "connectorId": connector_id, "warning": warning,
-            });
-            let _ = writeln!(io::stderr(), "{event}");
-            return;
-        }
-        self.print(&format!("Created connector {connector_id}"));
-        if let Some(warning) = warning {
-            self.print(&format!("Warning: {warning}. {}", warning.help()));
         }
     }
 
