@@ -145,7 +145,7 @@ impl Contender for BirdSms {
 
     async fn install(&self) -> anyhow::Result<String> {
         let install = self.0.install_sms_channel(NAME, NUMBER.parse()?);
-        Ok(install.use_case_id(USE_CASE.parse()?).await?.id.to_string())
+        Ok(install.use_case_id(USE_CASE.parse::<bird_sms::UseCaseId>()?).await?.id.to_string())
     }
 }
 

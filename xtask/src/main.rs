@@ -3,6 +3,7 @@
 mod bench;
 mod codegen;
 mod command;
+mod consumers;
 mod contract;
 mod derived;
 mod diff;
@@ -46,6 +47,8 @@ enum Task {
         #[arg(long, conflicts_with = "check")]
         save_baseline: bool,
     },
+    /// Build and run programs that depend on bird-sms with other features, beside another reqwest client
+    Consumers,
     /// Kill batches of 1,000 rows at 100 random moments each, and check that nothing is lost
     Crash,
     /// Print the changes of openapi.yaml, and exit with 1 if they break users of bird-sms
@@ -84,6 +87,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
             command::succeed(command::cargo().current_dir(root).args(test.split(' ')))
                 .map(|()| true)
         }
+        Task::Consumers => consumers::run(&root).map(|()| true),
         Task::Contract => contract::run(&root).map(|()| true),
     }
 }

@@ -4,9 +4,9 @@
 async fn main() -> anyhow::Result<()> {
     let variable = |name| std::env::var(name);
     let channel = bird_sms::Client::from_env()?
-        .workspace(variable("BIRD_WORKSPACE_ID")?.parse()?)
+        .workspace_from_env()?
         .install_sms_channel("My SMS channel", variable("NUMBER")?.parse()?)
-        .use_case_id(variable("USE_CASE")?.parse()?)
+        .use_case_id(variable("USE_CASE")?.parse::<bird_sms::UseCaseId>()?)
         .await?;
     println!("{}", channel.id);
     Ok(())

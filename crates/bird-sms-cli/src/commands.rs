@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::pin::pin;
 
-use bird_sms::{ConnectorId, ConnectorState};
+use bird_sms::{ChannelMessageType, ConnectorId, ConnectorState, UseCaseId};
 use clap::{CommandFactory, Parser, ValueEnum};
 use futures_util::future::poll_immediate;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -150,24 +150,18 @@ async fn batch(args: &BatchArgs) -> Result<Code, CliError> {
 async fn install(args: &InstallArgs) -> Result<(), CliError> {
     let shared = &args.shared;
     let phone_number_id = args.phone_number_id.parse()?;
-    let use_case_id = args.use_case_id.as_deref().map(str::parse).transpose()?;
+    let use_case_id = args.use_case_id.as_deref().map(str::parse::<UseCaseId>).transpose()?;
     let configure = |client| args.poll.configure(args.create.configure(client));
     let connected = build_workspace(shared, configure).await?;
     let progress = Progress::new(shared.json, args.poll.quiet);
     let observer = progress.clone();
-    let mut install = connected
+    let install = connected
         .workspace
         .install_sms_channel(&args.name, phone_number_id)
+        .use_case_id(use_case_id)
+        .channel_message_type(args.channel_message_type.as_deref().map(ChannelMessageType::from))
+        .conversational(args.conversational)
         .observe(move |event| observer.observe(event));
-    if let Some(id) = use_case_id {
-        install = install.use_case_id(id);
-    }
-    if let Some(kind) = args.channel_message_type.as_deref() {
-        install = install.channel_message_type(kind.into());
-    }
-    if let Some(conversational) = args.conversational {
-        install = install.conversational(conversational);
-    }
     let result = tokio::select! {
         result = install.into_future() => result.map_err(CliError::Install),
         code = interrupted() => Err(aborted(code, progress.state())),

@@ -6,6 +6,7 @@ use bird_sms::{ConnectorId, ConnectorState, Event, Warning};
 use indicatif::ProgressBar;
 
 use crate::display::{Display, Style};
+use crate::json::to_json;
 
 #[derive(Clone)]
 pub(crate) struct Progress {
@@ -43,7 +44,7 @@ impl Progress {
         match event {
             Event::Creating { attempt: 1 } => self.print_status("Creating the connector …"),
             Event::Created { connector_id, warning } => {
-                self.print_created(*connector_id, *warning);
+                self.print_created(event, *connector_id, *warning);
                 self.print_status("Waiting for the channel …");
             }
             Event::Polled { polls, waited } => {
@@ -63,12 +64,9 @@ impl Progress {
     }
 
     /// Prints the id of a new connector in every style, because a process that is killed prints nothing more.
-    fn print_created(&self, connector_id: ConnectorId, warning: Option<Warning>) {
+    fn print_created(&self, event: &Event, connector_id: ConnectorId, warning: Option<Warning>) {
         if self.display.style == Style::Json {
-            let event = serde_json::json!({
-                "event": "created", "connectorId": connector_id, "warning": warning,
-            });
-            return self.display.print_always(&event.to_string());
+            return self.display.print_always(&to_json(event));
         }
         self.display.print_always(&format!("Created connector {connector_id}"));
         if let Some(warning) = warning {

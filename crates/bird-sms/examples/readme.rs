@@ -7,7 +7,6 @@ use std::sync::Mutex;
 use bird_sms::{
     ConnectorId, Journal, PhoneNumberId, SmsConnectorRequest, UseCaseId, Workspace, WorkspaceId,
 };
-use futures_util::{StreamExt, stream};
 
 async fn install(
     workspace_id: WorkspaceId,
@@ -58,7 +57,7 @@ async fn batch(
     journal: impl Journal + 'static,
 ) {
     // [batch]
-    let batch = workspace.install_sms_channels(stream::iter(requests)).journal(journal);
+    let batch = workspace.install_sms_channels(requests).journal(journal);
     let mut outcomes = batch.start();
     while let Some(outcome) = outcomes.next().await {
         match outcome.result {

@@ -2,10 +2,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
 use crate::{ChannelId, ConnectorId, ConnectorState, Warning};
 
 /// A step of an install. Events are emitted in the order of the steps.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Serializes as a JSON object with the field `event`; durations are in seconds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum Event {
     /// The POST is about to be sent.
@@ -25,11 +30,13 @@ pub enum Event {
         /// The number of GETs so far.
         polls: u32,
         /// The time since the wait began.
+        #[serde(rename = "waitedSeconds", serialize_with = "seconds")]
         waited: Duration,
     },
     /// An attempt failed and will be retried.
     Retrying {
         /// The delay before the next attempt.
+        #[serde(rename = "afterSeconds", serialize_with = "seconds")]
         after: Duration,
         /// The error and its causes, on one line.
         reason: String,
@@ -39,6 +46,10 @@ pub enum Event {
         /// The id of the channel.
         channel_id: ChannelId,
     },
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 impl Event {

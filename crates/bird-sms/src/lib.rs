@@ -1,14 +1,14 @@
 //! Installs SMS channels in Bird (formerly `MessageBird`) workspaces, and never loses a connector.
 //!
 //! ```no_run
-//! use bird_sms::ChannelMessageType;
+//! use bird_sms::{ChannelMessageType, UseCaseId};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let client = bird_sms::Client::from_env()?; // BIRD_ACCESS_KEY
 //! let channel = client
 //!     .workspace("a1405560-c8d3-4b1a-877d-3f449ad95352".parse()?)
 //!     .install_sms_channel("My SMS channel", "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?)
-//!     .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse()?)
+//!     .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse::<UseCaseId>()?)
 //!     .channel_message_type(ChannelMessageType::Promotional)
 //!     .await?;
 //! println!("{}", channel.id);
@@ -72,12 +72,17 @@
 //! | feature | default | |
 //! |---|---|---|
 //! | `codegen` | yes | generates the raw client from its contract at build time; without it the prebuilt copy is compiled |
-//! | `ring` | yes | TLS by rustls with ring |
-//! | `aws-lc-rs` | | TLS by rustls with aws-lc-rs, which wins over `ring` |
+//! | `aws-lc-rs` | yes | TLS by rustls with aws-lc-rs, as in reqwest itself; wins over `ring` |
+//! | `ring` | | TLS by rustls with ring, which compiles faster and is smaller |
 //! | `bundled-roots` | | trusts Mozilla's root certificates instead of the platform's |
 //! | `http2` | | HTTP/2 where the server offers it |
 //!
-//! Without `ring` and `aws-lc-rs`, `https` needs [`ClientBuilder::http_client`].
+//! Without `aws-lc-rs` and `ring`, TLS is that of the program's own [`reqwest`], if its features have one.
+//!
+//! With `ring` and without `aws-lc-rs`, `reqwest::Client::new()` panics everywhere in the program, unless the program
+//! has a default provider or depends on reqwest with its feature `rustls`. To set one, call
+//! `rustls::crypto::ring::default_provider().install_default()` at the start of `main`. Clients of this crate need no
+//! default provider.
 //!
 //! # Testing
 //!
@@ -103,6 +108,11 @@ mod policy;
 mod tests;
 mod transport;
 mod workflow;
+
+pub use bird_api;
+pub use jiff;
+pub use reqwest;
+pub use uuid;
 
 pub use batch::{
     AdoptionError, BatchItem, BatchOutcome, BatchOutcomes, InstallSmsChannels, Journal,

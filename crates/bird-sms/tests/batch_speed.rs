@@ -90,7 +90,7 @@ async fn simulate_in<S: Stream<Item = bool>>(
 
 async fn batch(count: u32, delay: &str) -> Figures {
     simulate(count, delay, RateLimits::default(), |workspace| {
-        let outcomes = workspace.install_sms_channels(stream::iter(requests(count))).start();
+        let outcomes = workspace.install_sms_channels(requests(count)).start();
         outcomes.map(|outcome| outcome.result.inspect_err(|e| eprintln!("{e}")).is_ok())
     })
     .await
@@ -147,7 +147,7 @@ async fn a_batch_adapts_to_lower_limits_than_configured_with_few_429s() {
     // For example, another process may use the other half of the limits.
     let sandbox = Sandbox::builder().get_limit(25).post_limit(250);
     let figures = simulate_in(sandbox, 500, RateLimits::default(), |workspace| {
-        let outcomes = workspace.install_sms_channels(stream::iter(requests(500))).start();
+        let outcomes = workspace.install_sms_channels(requests(500)).start();
         outcomes.map(|outcome| outcome.result.is_ok())
     })
     .await;

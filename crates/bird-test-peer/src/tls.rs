@@ -7,9 +7,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 static AUTHORITIES: AtomicU32 = AtomicU32::new(0);
 
@@ -35,27 +36,52 @@ impl Ca {
 
     /// Returns TLS for a server with a certificate for a host name.
     pub fn server(&self, host: &str) -> TlsAcceptor {
-        self.issue(host, |_| {})
+        self.issue(host, false, |_| {})
+    }
+
+    /// Returns TLS for a server that requires a [client certificate](Self::client_pem) of this authority.
+    pub fn server_of_clients(&self, host: &str) -> TlsAcceptor {
+        self.issue(host, true, |_| {})
+    }
+
+    /// Returns a client certificate with its private key.
+    pub fn client_pem(&self) -> String {
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(["client".to_owned()]).expect("a name");
+        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
+        certificate.pem() + &key.serialize_pem()
     }
 
     /// Returns TLS for a server whose certificate has expired.
     pub fn expired_server(&self, host: &str) -> TlsAcceptor {
-        self.issue(host, |params| {
+        self.issue(host, false, |params| {
             params.not_before = date_time_ymd(2001, 1, 1);
             params.not_after = date_time_ymd(2002, 1, 1);
         })
     }
 
-    fn issue(&self, host: &str, change: impl FnOnce(&mut CertificateParams)) -> TlsAcceptor {
+    fn issue(
+        &self,
+        host: &str,
+        mutual: bool,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> TlsAcceptor {
         let mut params = CertificateParams::new([host.to_owned()]).expect("a host name");
         change(&mut params);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key in PKCS #8");
-        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        let provider = Arc::new(default_provider());
+        let mut clients = RootCertStore::empty();
+        clients.add(self.0.der().clone()).expect("the certificate of the authority");
+        let clients = WebPkiClientVerifier::builder_with_provider(clients.into(), provider.clone());
+        let clients = if mutual { clients } else { clients.allow_unauthenticated() };
+        let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .and_then(|config| {
-                config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)
+                config
+                    .with_client_cert_verifier(clients.build().expect("a root"))
+                    .with_single_cert(vec![certificate.der().clone()], key)
             })
             .expect("a certificate with its key");
         TlsAcceptor::from(Arc::new(config))

@@ -10,7 +10,6 @@ use bird_sms::{
     BatchOutcome, ChannelId, Client, ConnectorId, ConnectorState, Error, NextStep, PhoneNumberId,
     Warning, Workspace,
 };
-use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -126,7 +125,7 @@ impl Run {
         let mut stop = Some(stop);
         let created = self.progress.observer();
         let mut installs = workspace
-            .install_sms_channels(stream::iter(items))
+            .install_sms_channels(items)
             .journal(Arc::clone(&self.journal))
             .observe(move |_, event| created(event))
             .with_graceful_shutdown(async move {

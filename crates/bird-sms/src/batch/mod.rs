@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::{BoxFuture, FutureExt, select};
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::oneshot;
 
 pub use adopt::AdoptionError;
@@ -31,14 +31,13 @@ const QUEUE_SECONDS: usize = 20;
 type Observer = dyn Fn(&SmsConnectorRequest, &Event) + Send + Sync;
 
 impl Workspace {
-    /// Installs an SMS channel for each request of a stream, as fast as the limits of the workspace allow.
+    /// Installs an SMS channel for each request of a `Vec` or another iterator, as fast as the limits of the workspace
+    /// allow.
     ///
     /// ```no_run
-    /// use futures_util::{StreamExt, stream};
     /// # use bird_sms::{SmsConnectorRequest, Workspace};
-    ///
     /// # async fn example(workspace: Workspace, requests: Vec<SmsConnectorRequest>) {
-    /// let mut outcomes = workspace.install_sms_channels(stream::iter(requests)).start();
+    /// let mut outcomes = workspace.install_sms_channels(requests).start();
     /// while let Some(outcome) = outcomes.next().await {
     ///     match outcome.result {
     ///         Ok(channel) => println!("{}: {}", outcome.request.phone_number_id(), channel.id),
@@ -47,7 +46,19 @@ impl Workspace {
     /// }
     /// # }
     /// ```
-    pub fn install_sms_channels<S>(&self, requests: S) -> InstallSmsChannels<S>
+    pub fn install_sms_channels<I>(
+        &self,
+        requests: I,
+    ) -> InstallSmsChannels<impl Stream<Item: Into<BatchItem>> + Send + use<I>>
+    where
+        I: IntoIterator<Item: Into<BatchItem>, IntoIter: Send>,
+    {
+        self.install_sms_channel_stream(stream::iter(requests))
+    }
+
+    /// Installs an SMS channel for each request of a stream, as [`install_sms_channels`](Self::install_sms_channels)
+    /// does. The stream is polled as installs end, so that it can read its requests from a slow source.
+    pub fn install_sms_channel_stream<S>(&self, requests: S) -> InstallSmsChannels<S>
     where
         S: Stream<Item: Into<BatchItem>> + Send,
     {
@@ -55,7 +66,8 @@ impl Workspace {
     }
 }
 
-/// The install of many SMS channels. Made by [`Workspace::install_sms_channels`].
+/// The install of many SMS channels. Made by [`Workspace::install_sms_channels`] and
+/// [`Workspace::install_sms_channel_stream`].
 ///
 /// A batch is as fast as the [`RateLimits`](crate::RateLimits) of the workspace allow, which all installs of a
 /// client share. GETs are the scarce part: the batch learns how long provisioning takes, and polls each connector

@@ -47,6 +47,15 @@ where
         }
     }
 
+    /// Returns the next outcome, or `None` after the last one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the outcome stays in the batch.
+    pub async fn next(&mut self) -> Option<BatchOutcome> {
+        futures_util::StreamExt::next(self).await
+    }
+
     /// Stops all installs at once, and returns the outcomes that were not taken yet.
     ///
     /// An install whose POST was sent ends with [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown), and an install

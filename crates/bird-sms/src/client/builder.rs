@@ -1,10 +1,11 @@
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bird_api::RequestContext;
 use reqwest::header::HeaderValue;
 
-use super::http::{check_base_url, check_proxy_environment, http_client, is_loopback};
+use super::http::{HttpSettings, check_base_url, check_proxy_environment, is_loopback};
 use super::{Client, Inner};
 use crate::transport::{Runtime, TokioRuntime};
 use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy};
@@ -26,7 +27,20 @@ pub(super) struct Settings {
 }
 
 /// Configures a [`Client`].
-#[derive(Debug)]
+///
+/// # Environment
+///
+/// [`from_env`](Self::from_env) reads the variables of Bird. Unless [`http_client`](Self::http_client) is set, the HTTP
+/// client has:
+///
+/// | variable | |
+/// |---|---|
+/// | `HTTPS_PROXY`, `ALL_PROXY` | the proxy for `https://`, as `http://user:password@host:port`; in lower case, too |
+/// | `HTTP_PROXY`, `ALL_PROXY` | the same for `http://` |
+/// | `NO_PROXY` | hosts without a proxy, separated by commas; loopback never has one |
+/// | `SSL_CERT_FILE`, `SSL_CERT_DIR` | on Linux and the BSDs, the trusted root certificates instead of those of the platform. On macOS, Windows and Android, and with the feature `bundled-roots`, they have no effect |
+///
+/// On every platform [`root_certificates_pem`](Self::root_certificates_pem) trusts further certificates.
 #[must_use]
 pub struct ClientBuilder {
     key: Option<AccessKey>,
@@ -34,9 +48,8 @@ pub struct ClientBuilder {
     allow_http: bool,
     user_agent_suffix: Option<String>,
     body_limit: usize,
-    connect_timeout: Duration,
-    root_certificates: Option<Vec<u8>>,
-    http: Option<reqwest::Client>,
+    http: HttpSettings,
+    http_client: Option<reqwest::Client>,
     settings: Settings,
 }
 
@@ -48,9 +61,8 @@ impl Default for ClientBuilder {
             allow_http: false,
             user_agent_suffix: None,
             body_limit: RequestContext::DEFAULT_BODY_LIMIT,
-            connect_timeout: Duration::from_secs(10),
-            root_certificates: None,
-            http: None,
+            http: HttpSettings::default(),
+            http_client: None,
             settings: Settings {
                 attempt_timeout: Duration::from_secs(30),
                 install_timeout: Duration::from_mins(2),
@@ -115,7 +127,7 @@ impl ClientBuilder {
 
     /// Sets how long connecting may take. Default: 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
+        self.http.connect_timeout = timeout;
         self
     }
 
@@ -153,14 +165,50 @@ impl ClientBuilder {
     /// private server.
     #[cfg_attr(docsrs, doc(cfg(any(feature = "ring", feature = "aws-lc-rs"))))]
     pub fn root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.root_certificates = Some(pem.into());
+        self.http.root_certificates = Some(pem.into());
         self
     }
 
-    /// Uses this HTTP client, with its connect timeout and root certificates. The client should not follow redirects: a
-    /// redirect that was followed is reported as an error.
+    /// Authenticates with this client certificate, for a gateway that requires mutual TLS: the certificate, its chain
+    /// and its private key, as PEM.
+    pub fn client_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.http.client_certificate = Some(pem.into().into());
+        self
+    }
+
+    /// Changes the HTTP client that is built, for example its proxy or its name resolution.
+    ///
+    /// The function gets a builder with the settings of this crate. Whatever it sets, redirects are not followed and
+    /// nothing is retried by the HTTP client. The certificates of the HTTP client have no effect while this crate
+    /// configures TLS, which it does with the feature `aws-lc-rs` or `ring`: see
+    /// [`root_certificates_pem`](Self::root_certificates_pem) and
+    /// [`client_certificate_pem`](Self::client_certificate_pem).
+    ///
+    /// ```
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use bird_sms::reqwest::Proxy;
+    ///
+    /// let proxy = Proxy::https("http://proxy.example:3128")?.basic_auth("user", "password");
+    /// let client = bird_sms::Client::builder()
+    ///     .from_env()?
+    ///     .configure_http(|http| http.proxy(proxy))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn configure_http(
+        mut self,
+        configure: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + 'static,
+    ) -> Self {
+        let before = self.http.configure;
+        self.http.configure = Box::new(|http| configure(before(http)));
+        self
+    }
+
+    /// Uses this HTTP client as it is, without the settings of this builder for connections, proxies and certificates.
+    /// The client should not follow redirects: a redirect that was followed is reported as an error.
     pub fn http_client(mut self, http: reqwest::Client) -> Self {
-        self.http = Some(http);
+        self.http_client = Some(http);
         self
     }
 
@@ -186,7 +234,7 @@ impl ClientBuilder {
         let key = self.key.ok_or(ConfigurationError::NoAccessKey)?;
         let base_url = check_base_url(&self.base_url, self.allow_http)?;
         for (what, duration) in [
-            ("the connect timeout", self.connect_timeout),
+            ("the connect timeout", self.http.connect_timeout),
             ("the attempt timeout", self.settings.attempt_timeout),
             ("the install timeout", self.settings.install_timeout),
             ("the initial delay between attempts", self.settings.retry.backoff.initial),
@@ -218,12 +266,11 @@ impl ClientBuilder {
         let context = RequestContext::new(key.authorization()?)
             .user_agent(user_agent)
             .body_limit(self.body_limit);
-        let http = if let Some(http) = self.http {
+        let http = if let Some(http) = self.http_client {
             http
         } else {
             check_proxy_environment(&base_url, |name| std::env::var_os(name))?;
-            let roots = self.root_certificates.as_deref();
-            http_client(self.connect_timeout, roots, is_loopback(&base_url))?
+            self.http.build(is_loopback(&base_url))?
         };
         let base_url = base_url.as_str().trim_end_matches('/').to_owned();
         let raw = bird_api::Client::new_with_client(&base_url, http, context);
@@ -239,8 +286,20 @@ impl ClientBuilder {
     }
 }
 
+/// Omits the access key and the client certificate.
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("base_url", &self.base_url)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use bird_test_peer::{Peer, Reply};
+
     use super::*;
 
     fn builder() -> ClientBuilder {
@@ -324,6 +383,26 @@ mod tests {
         ] {
             assert_eq!(error(builder().rate_limits(limits)), ConfigurationError::ZeroRateLimit);
         }
+    }
+
+    #[tokio::test]
+    async fn a_configured_proxy_is_used_and_redirects_stay_off() {
+        let moved = Reply::with_headers(307, &["location: http://elsewhere.example/"], "");
+        let proxy = Peer::script([moved]).await.unwrap();
+        let to_proxy = reqwest::Proxy::all(proxy.base_url()).unwrap();
+        let workspace = builder()
+            .base_url("http://bird.example")
+            .allow_http()
+            .configure_http(|http| http.redirect(reqwest::redirect::Policy::limited(5)))
+            .configure_http(|http| http.proxy(to_proxy))
+            .build()
+            .unwrap()
+            .workspace("a1405560-c8d3-4b1a-877d-3f449ad95352".parse().unwrap());
+        let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse().unwrap();
+        let error = workspace.install_sms_channel("n", number).await.unwrap_err();
+        assert_eq!(error.response().unwrap().status, 307);
+        let [request] = &proxy.requests()[..] else { panic!("not one request") };
+        assert!(request.path.starts_with("http://bird.example/workspaces/"), "{}", request.path);
     }
 
     // Fault 28.

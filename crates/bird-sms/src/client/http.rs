@@ -3,35 +3,59 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::Url;
+use secrecy::SecretSlice;
 
 use crate::ConfigurationError;
 
-/// Builds the HTTP client, which follows no redirects, retries nothing and sends no referer.
-pub(super) fn http_client(
-    connect_timeout: Duration,
-    root_certificates: Option<&[u8]>,
-    loopback: bool,
-) -> Result<reqwest::Client, ConfigurationError> {
-    let mut http = reqwest::Client::builder()
-        .connect_timeout(connect_timeout)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false);
-    if loopback {
-        // On another machine, a proxy would connect to its own loopback.
-        http = http.no_proxy();
+type Configure = dyn FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send;
+
+/// The settings of the HTTP client.
+pub(super) struct HttpSettings {
+    pub(super) connect_timeout: Duration,
+    /// PEM.
+    pub(super) root_certificates: Option<Vec<u8>>,
+    /// PEM, with the private key.
+    pub(super) client_certificate: Option<SecretSlice<u8>>,
+    pub(super) configure: Box<Configure>,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            root_certificates: None,
+            client_certificate: None,
+            configure: Box::new(|http| http),
+        }
     }
-    #[cfg(feature = "rustls")]
-    {
-        let roots =
-            root_certificates.map(crate::transport::tls::roots).transpose()?.unwrap_or_default();
-        http = http.tls_backend_preconfigured(crate::transport::tls::config(roots)?);
+}
+
+impl HttpSettings {
+    /// Builds the HTTP client, which follows no redirects, retries nothing and sends no referer.
+    pub(super) fn build(self, loopback: bool) -> Result<reqwest::Client, ConfigurationError> {
+        let mut http =
+            reqwest::Client::builder().connect_timeout(self.connect_timeout).referer(false);
+        if loopback {
+            // On another machine, a proxy would connect to its own loopback.
+            http = http.no_proxy();
+        }
+        let certificates = (self.root_certificates.as_deref(), self.client_certificate.as_ref());
+        #[cfg(feature = "__rustls")]
+        {
+            let (roots, client) = certificates;
+            http = http.tls_backend_preconfigured(crate::transport::tls::config(roots, client)?);
+        }
+        #[cfg(not(feature = "__rustls"))]
+        if !matches!(certificates, (None, None)) {
+            let problem = "bird-sms was built with neither aws-lc-rs nor ring";
+            return Err(ConfigurationError::Tls(problem.to_owned()));
+        }
+        (self.configure)(http)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .build()
+            .map_err(|error| ConfigurationError::Tls(error.to_string()))
     }
-    #[cfg(not(feature = "rustls"))]
-    if root_certificates.is_some() {
-        return Err(ConfigurationError::Tls("bird-sms was built without TLS".to_owned()));
-    }
-    http.build().map_err(|error| ConfigurationError::Tls(error.to_string()))
 }
 
 /// Checks the environment variables from which the HTTP client takes its proxy. The HTTP client ignores a malformed

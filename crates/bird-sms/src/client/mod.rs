@@ -77,6 +77,16 @@ impl Client {
         Workspace::new(self.clone(), id, self.workspace_state(id))
     }
 
+    /// Returns the workspace of `BIRD_WORKSPACE_ID`. Nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the variable is not set, or is not the UUID of a workspace.
+    pub fn workspace_from_env(&self) -> Result<Workspace, ConfigurationError> {
+        let id = std::env::var_os("BIRD_WORKSPACE_ID").ok_or(ConfigurationError::NoWorkspaceId)?;
+        Ok(self.workspace(id.to_string_lossy().parse()?))
+    }
+
     /// Returns the generated client: both operations with all their fields, and without retries.
     #[must_use]
     pub fn raw(&self) -> &bird_api::Client {

@@ -6,13 +6,13 @@ use reqwest::Request;
 use super::Client;
 use super::workspace_state::WorkspaceState;
 use crate::transport::Deadline;
-use crate::{ConnectorId, WorkspaceId};
+use crate::{ConfigurationError, ConnectorId, WorkspaceId};
 
 /// A workspace: where connectors and channels are created.
 ///
 /// | | |
 /// |---|---|
-/// | [`install_sms_channel`](Self::install_sms_channel) | installs one channel, in one call |
+/// | [`install_sms_channel`](Self::install_sms_channel), [`install`](Self::install) | installs one channel, in one call |
 /// | [`create_sms_connector`](Self::create_sms_connector) | creates a connector, to store its id before the wait |
 /// | [`pending_channel`](Self::pending_channel) | resumes the wait for the channel of a connector |
 /// | [`connector`](Self::connector) | reads a connector |
@@ -28,6 +28,16 @@ pub struct Workspace {
 impl Workspace {
     pub(super) fn new(client: Client, id: WorkspaceId, state: Arc<WorkspaceState>) -> Self {
         Self { client, id, state }
+    }
+
+    /// Returns the workspace of `BIRD_WORKSPACE_ID`, with the access key of `BIRD_ACCESS_KEY` and, if it is set, the base
+    /// URL of `BIRD_API_URL`. [`Client::workspace_from_env`] does the same with a client that has other settings.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a variable cannot be used, or if one of the first two is not set.
+    pub fn from_env() -> Result<Self, ConfigurationError> {
+        Client::from_env()?.workspace_from_env()
     }
 
     /// Returns the id of the workspace.

@@ -32,6 +32,15 @@ impl AttemptError {
         }
     }
 
+    /// Returns the 2xx response, if its body cannot be decoded.
+    #[must_use]
+    pub fn malformed(&self) -> Option<&MalformedResponse> {
+        match self {
+            Self::Malformed(response) => Some(response),
+            _ => None,
+        }
+    }
+
     /// Returns the transport error, if there was no response.
     #[must_use]
     pub fn transport(&self) -> Option<&TransportError> {

@@ -9,6 +9,9 @@ pub enum ConfigurationError {
     /// There is no access key.
     #[error("there is no access key; set BIRD_ACCESS_KEY")]
     NoAccessKey,
+    /// There is no workspace id.
+    #[error("there is no workspace id; set BIRD_WORKSPACE_ID")]
+    NoWorkspaceId,
     /// The access key cannot be sent.
     #[error("the access key {0}")]
     AccessKey(&'static str),

@@ -14,6 +14,8 @@ pub struct Refused {
     pub response: ErrorResponse,
     /// The attempts that were made.
     pub attempts: Attempts,
+    /// Whether there would have been another attempt with more time.
+    pub(crate) retryable: bool,
 }
 
 impl Refused {
@@ -47,6 +49,8 @@ pub struct Unreachable {
     pub cause: TransportError,
     /// The attempts that were made.
     pub attempts: Attempts,
+    /// Whether there would have been another attempt with more time.
+    pub(crate) retryable: bool,
 }
 
 /// The details of [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown).

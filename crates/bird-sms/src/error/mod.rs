@@ -5,6 +5,7 @@ mod check;
 mod configuration;
 mod create;
 mod journal;
+mod json;
 mod read;
 mod response;
 mod transport;
@@ -24,6 +25,9 @@ pub use transport::{TransportError, TransportErrorKind};
 use crate::{ConnectorId, ConnectorState, Warning};
 
 /// The error of an install, a wait, a read or a batch. Each variant says what is known about the connector.
+///
+/// Serializes as a JSON object: the variant as `error`, the whole chain as `message`, what to do next as `hint`, the
+/// state as `connectorState` and `connectorId`, `retryable`, and what is known of the last response and the attempts.
 ///
 /// `Display` writes one clause with the state of the connector. [`source`](std::error::Error::source) returns the
 /// cause, and [`help`](Self::help) what to do next.
@@ -123,6 +127,43 @@ impl Error {
                 _ => None,
             },
             Self::Configuration(_) | Self::Unreachable(_) | Self::CreatedIdUnknown(_) => None,
+        }
+    }
+
+    /// Returns the HTTP status of the last response, if there was a response: of a refusal, of another failure, or the
+    /// 2xx of a response that cannot be decoded.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        let malformed = || self.malformed().map(|response| response.status);
+        self.response().map(|response| response.status).or_else(malformed)
+    }
+
+    /// Returns the last response whose status was 2xx and whose body cannot be decoded, if that was the error.
+    pub(crate) fn malformed(&self) -> Option<&MalformedResponse> {
+        match self {
+            Self::CreatedIdUnknown(error) => Some(&error.response),
+            Self::NotReady(error) => error.last.as_ref().and_then(AttemptError::malformed),
+            Self::Read(error) => error.cause.malformed(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the same step can be repeated later, and may succeed then: the call, if no connector was
+    /// created, or the wait, if the connector exists.
+    ///
+    /// `false` if something has to be corrected first, and if a second call may create a second connector. Derived from
+    /// the rules by which the call itself retries: this call has stopped because it was out of time or of attempts.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Refused(error) => error.retryable,
+            Self::Unreachable(error) => error.retryable,
+            Self::NotReady(_) => true,
+            Self::Read(error) => error.retryable,
+            Self::Configuration(_)
+            | Self::OutcomeUnknown(_)
+            | Self::CreatedIdUnknown(_)
+            | Self::Journal(_) => false,
         }
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use bird_api::{BodyError, Response};
 use reqwest::header::{HeaderMap, LOCATION};
+use serde::Serialize;
 
 use crate::AccessKey;
 use crate::model::printable;
@@ -15,23 +16,30 @@ const EXCERPT: usize = 512;
 const DETAILS: usize = 32;
 
 /// A response of Bird, or of a proxy in front of Bird, whose status is not 2xx.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ErrorResponse {
     /// The HTTP status.
     pub status: u16,
     /// The id of the request, which Bird's support asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// Bird's error code, such as `InvalidPayload`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// Bird's error message.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The problems of each field, by the path of the field.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, Vec<String>>,
     /// The target of a redirect. Redirects are never followed, because the access key would be sent along.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
     /// The start of a body that is not Bird's JSON: at most 512 bytes and an ellipsis, with control characters
     /// replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub excerpt: Option<String>,
 }
 

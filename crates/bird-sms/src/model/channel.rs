@@ -1,6 +1,8 @@
 use std::fmt;
 
 use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 
 use crate::{AccessKey, ChannelId, Connector, ConnectorId, Warning, WorkspaceId};
 
@@ -45,6 +47,38 @@ impl SmsChannel {
     #[must_use]
     pub fn connector(&self) -> Option<Connector> {
         Connector::decode(&self.body, &self.key).ok()
+    }
+}
+
+/// Writes a JSON object with the ids, the warning, and what the response says about the name and the phone number.
+impl Serialize for SmsChannel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Json<'a> {
+            channel_id: ChannelId,
+            connector_id: ConnectorId,
+            workspace_id: WorkspaceId,
+            name: Option<&'a str>,
+            phone_number: Option<&'a str>,
+            platform: Option<&'a str>,
+            created_at: Option<Timestamp>,
+            warning: Option<Warning>,
+        }
+        let connector = self.connector();
+        let connector = connector.as_ref();
+        let number = connector.and_then(|connector| connector.number.as_ref());
+        Json {
+            channel_id: self.id,
+            connector_id: self.connector_id,
+            workspace_id: self.workspace_id,
+            name: connector.map(|connector| &*connector.name),
+            phone_number: number.and_then(|number| number.phone_number.as_deref()),
+            platform: connector.and_then(|connector| connector.platform.as_deref()),
+            created_at: connector.map(|connector| connector.created_at),
+            warning: self.warning,
+        }
+        .serialize(serializer)
     }
 }
 

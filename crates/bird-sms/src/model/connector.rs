@@ -2,6 +2,7 @@ use std::fmt;
 
 use bird_api::types::{self, Capabilities};
 use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::decode::decode;
@@ -72,6 +73,14 @@ impl Connector {
             updated_at: connector.updated_at,
             json: Json(json),
         })
+    }
+}
+
+/// Writes the JSON object as Bird sent it: see [`Connector::json`].
+impl Serialize for Connector {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let json: Value = serde_json::from_str(self.json()).map_err(serde::ser::Error::custom)?;
+        json.serialize(serializer)
     }
 }
 

@@ -32,6 +32,18 @@ impl ConnectorState {
         self != Self::NotCreated
     }
 
+    /// Returns the state as it is written in JSON, without the id: `not-created`, `unknown`, `exists-id-unknown` or
+    /// `exists`.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::NotCreated => "not-created",
+            Self::Unknown => "unknown",
+            Self::ExistsIdUnknown => "exists-id-unknown",
+            Self::Exists(_) => "exists",
+        }
+    }
+
     /// Returns the id of the connector, if it is known.
     #[must_use]
     pub fn connector_id(self) -> Option<ConnectorId> {

@@ -1,4 +1,5 @@
 use bird_api::types::{CreateConnectorReq, SmsArguments};
+use serde::{Deserialize, Serialize};
 
 use super::open_enum::open_enum;
 use crate::{AccessKey, ConfigurationError, PhoneNumberId, UseCaseId};
@@ -15,25 +16,30 @@ open_enum! {
     }
 }
 
-/// The request for an SMS connector of a phone number.
+/// The request for an SMS connector of a phone number. Serializes as a JSON object, for a queue or a table of jobs.
 ///
 /// ```
-/// use bird_sms::{ChannelMessageType, SmsConnectorRequest};
+/// use bird_sms::{ChannelMessageType, SmsConnectorRequest, UseCaseId};
 ///
 /// let request = SmsConnectorRequest::new("My SMS channel", "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?)
-///     .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse()?)
+///     .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse::<UseCaseId>()?)
 ///     .channel_message_type(ChannelMessageType::Promotional)
 ///     .conversational(true);
-/// # assert_eq!(request.name(), "My SMS channel");
-/// # Ok::<(), bird_sms::ParseIdError>(())
+/// let job = serde_json::to_string(&request)?;
+/// assert_eq!(serde_json::from_str::<SmsConnectorRequest>(&job)?, request);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[must_use]
 pub struct SmsConnectorRequest {
     name: String,
     phone_number_id: PhoneNumberId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     use_case_id: Option<UseCaseId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     channel_message_type: Option<ChannelMessageType>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     conversational: Option<bool>,
 }
 
@@ -51,20 +57,23 @@ impl SmsConnectorRequest {
 
     /// Sets the use case of the number. US 10DLC and North American toll-free numbers require a use case, and newer
     /// versions of the vendor's documentation expect a use case for every sender.
-    pub fn use_case_id(mut self, use_case_id: UseCaseId) -> Self {
-        self.use_case_id = Some(use_case_id);
+    pub fn use_case_id(mut self, use_case_id: impl Into<Option<UseCaseId>>) -> Self {
+        self.use_case_id = use_case_id.into();
         self
     }
 
     /// Sets the type of the messages. Default: none is sent.
-    pub fn channel_message_type(mut self, channel_message_type: ChannelMessageType) -> Self {
-        self.channel_message_type = Some(channel_message_type);
+    pub fn channel_message_type(
+        mut self,
+        channel_message_type: impl Into<Option<ChannelMessageType>>,
+    ) -> Self {
+        self.channel_message_type = channel_message_type.into();
         self
     }
 
     /// Sets whether an incoming message opens a conversation in the inbox. Default: the vendor's.
-    pub fn conversational(mut self, conversational: bool) -> Self {
-        self.conversational = Some(conversational);
+    pub fn conversational(mut self, conversational: impl Into<Option<bool>>) -> Self {
+        self.conversational = conversational.into();
         self
     }
 
@@ -78,6 +87,24 @@ impl SmsConnectorRequest {
     #[must_use]
     pub fn phone_number_id(&self) -> PhoneNumberId {
         self.phone_number_id
+    }
+
+    /// Returns the use case, if it is set.
+    #[must_use]
+    pub fn get_use_case_id(&self) -> Option<UseCaseId> {
+        self.use_case_id
+    }
+
+    /// Returns the type of the messages, if it is set.
+    #[must_use]
+    pub fn get_channel_message_type(&self) -> Option<&ChannelMessageType> {
+        self.channel_message_type.as_ref()
+    }
+
+    /// Returns whether an incoming message opens a conversation, if that is set.
+    #[must_use]
+    pub fn get_conversational(&self) -> Option<bool> {
+        self.conversational
     }
 
     /// Checks that the request can be sent. A creation and an install do the same before they send anything.
@@ -132,7 +159,7 @@ mod tests {
     #[test]
     fn the_body_is_that_of_the_vendors_documentation() {
         let request = SmsConnectorRequest::new("My SMS channel", NUMBER.parse().unwrap())
-            .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse().unwrap())
+            .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse::<UseCaseId>().unwrap())
             .conversational(true);
         assert_eq!(
             serde_json::to_value(request.body(None).unwrap()).unwrap(),
@@ -157,11 +184,29 @@ mod tests {
     }
 
     #[test]
+    fn a_request_serializes_without_what_is_not_set_and_reads_back() {
+        let request = SmsConnectorRequest::new("n", NUMBER.parse().unwrap());
+        let full = request
+            .clone()
+            .use_case_id(UseCaseId::from(uuid::Uuid::nil()))
+            .channel_message_type(ChannelMessageType::from("2fa"))
+            .conversational(false);
+        let json = serde_json::json!({ "name": "n", "phoneNumberId": NUMBER });
+        assert_eq!(serde_json::to_value(&request).unwrap(), json);
+        assert_eq!(serde_json::to_value(&full).unwrap()["channelMessageType"], "2fa");
+        for request in [request, full] {
+            let json = serde_json::to_string(&request).unwrap();
+            assert_eq!(serde_json::from_str::<SmsConnectorRequest>(&json).unwrap(), request);
+        }
+    }
+
+    #[test]
     fn an_empty_name_or_message_type_is_refused() {
         let number = NUMBER.parse().unwrap();
         let blank = SmsConnectorRequest::new(" ", number).body(None);
         assert!(matches!(blank, Err(ConfigurationError::EmptyName)));
-        let request = SmsConnectorRequest::new("n", number).channel_message_type("".into());
+        let empty = ChannelMessageType::from("");
+        let request = SmsConnectorRequest::new("n", number).channel_message_type(empty);
         assert!(matches!(request.body(None), Err(ConfigurationError::EmptyChannelMessageType)));
     }
 }

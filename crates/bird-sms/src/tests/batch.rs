@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bird_test_peer::{Peer, Reply, head_and_body};
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -18,8 +18,8 @@ fn number(n: u128) -> PhoneNumberId {
     Uuid::from_u128(n).into()
 }
 
-fn requests(count: u128) -> impl Stream<Item = SmsConnectorRequest> + Send {
-    stream::iter((1..=count).map(|n| SmsConnectorRequest::new("n", number(n))))
+fn requests(count: u128) -> impl Iterator<Item = SmsConnectorRequest> + Send {
+    (1..=count).map(|n| SmsConnectorRequest::new("n", number(n)))
 }
 
 /// A journal of the name of each step, and the number of POSTs and GETs that the peer had received by then.
@@ -136,7 +136,7 @@ async fn a_request_that_cannot_be_sent_is_an_outcome_and_no_intent() {
     let steps = Steps::new(&peer, "nowhere");
     let empty = SmsConnectorRequest::new(" ", number(1));
     let batch = workspace(hurried(&peer.base_url()).0)
-        .install_sms_channels(stream::iter([empty.clone()]))
+        .install_sms_channels([empty.clone()])
         .journal(Arc::clone(&steps));
     let outcomes: Vec<_> = batch.start().collect().await;
     let [outcome] = &outcomes[..] else { panic!("{outcomes:?}") };
@@ -151,7 +151,7 @@ async fn a_connector_that_exists_is_waited_for_and_not_created_again() {
     let peer = Peer::script([Reply::json(200, ready())]).await.unwrap();
     let workspace = workspace(hurried(&peer.base_url()).0);
     let items = stream::iter([BatchItem::resume(request(), connector_id())]);
-    let outcomes: Vec<_> = workspace.install_sms_channels(items).start().collect().await;
+    let outcomes: Vec<_> = workspace.install_sms_channel_stream(items).start().collect().await;
     assert_eq!(outcomes[0].result.as_ref().unwrap().id.to_string(), CHANNEL);
     assert_eq!((peer.posts(), peer.gets()), (0, 1));
 }
@@ -338,7 +338,7 @@ async fn an_abandoned_batch_reports_what_was_sent_and_nothing_else() {
     unknown.apply(&JournalEntry::Intent { name: "n".to_owned() }, None);
     let items = [resumed(1, connector_id().into()), resumed(2, unknown)];
     let fresh = (3..=100).map(|n| SmsConnectorRequest::new("n", number(n)).into());
-    let items = stream::iter(items.into_iter().chain(fresh));
+    let items = items.into_iter().chain(fresh);
     let batch = workspace(hurried(&peer.base_url()).0).install_sms_channels(items);
     let mut outcomes = batch.concurrency(5).start();
     while peer.posts() < 4 {
@@ -429,7 +429,7 @@ async fn a_row_whose_outcome_is_unknown_is_left_alone_unless_the_item_says_other
         let peer = Peer::script([Reply::json(201, ready())]).await.unwrap();
         let item = BatchItem::resume(request(), unknown).unknown_rows(rows);
         let workspace = workspace(hurried(&peer.base_url()).0);
-        let batch = workspace.install_sms_channels(stream::iter([item]));
+        let batch = workspace.install_sms_channels([item]);
         let outcomes: Vec<_> = batch.start().collect().await;
         assert_eq!((outcomes.len(), peer.posts()), (1, posts));
         assert_eq!(outcomes[0].result.is_ok(), posts == 1);

@@ -270,11 +270,7 @@ async fn a_redirect_that_the_callers_client_followed_is_not_a_creation() {
     let location = format!("location: {}/x", elsewhere.base_url());
     let peer = peer([Reply::with_headers(303, &[&location], "")]).await;
     let (builder, _) = hurried(&peer.base_url());
-    let http = reqwest::Client::builder()
-        .tls_backend_preconfigured(crate::transport::tls::config(Vec::new()).unwrap())
-        .build()
-        .unwrap();
-    let workspace = workspace(builder.http_client(http));
+    let workspace = workspace(builder.http_client(reqwest::Client::new()));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     assert!(error.chain().contains("followed a redirect"), "{error}");
     assert!(error.connector_may_exist());
@@ -327,13 +323,10 @@ async fn a_future_that_is_dropped_between_attempts_sends_nothing_more() {
 #[tokio::test]
 async fn a_proxy_that_refuses_the_request_created_nothing() {
     let via = |peer: &Peer, base_url: &str| {
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(crate::transport::tls::config(Vec::new()).unwrap())
-            .proxy(reqwest::Proxy::all(peer.base_url()).unwrap())
-            .build()
-            .unwrap();
+        let proxy = reqwest::Proxy::all(peer.base_url()).unwrap();
+        let builder = hurried(base_url).0.allow_http().configure_http(|http| http.proxy(proxy));
         let retry = RetryPolicy { max_attempts: 2, ..Default::default() };
-        workspace(hurried(base_url).0.allow_http().http_client(http).retry_policy(retry))
+        workspace(builder.retry_policy(retry))
     };
     let forward = peer([Reply::status(407)]).await;
     let workspace = via(&forward, "http://bird.example");

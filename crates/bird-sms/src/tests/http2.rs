@@ -57,17 +57,10 @@ impl Server {
     }
 
     fn workspace(&self) -> Workspace {
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(crate::transport::tls::config(Vec::new()).unwrap())
-            .http2_prior_knowledge()
-            .retry(reqwest::retry::never())
-            .build()
-            .unwrap();
         let (builder, _) = hurried(&format!("http://{}", self.address));
         let retry = RetryPolicy { max_attempts: 3, ..Default::default() };
-        workspace(
-            builder.http_client(http).retry_policy(retry).attempt_timeout(Duration::from_secs(5)),
-        )
+        let builder = builder.configure_http(reqwest::ClientBuilder::http2_prior_knowledge);
+        workspace(builder.retry_policy(retry).attempt_timeout(Duration::from_secs(5)))
     }
 
     fn processed(&self) -> usize {

@@ -8,8 +8,9 @@ mod create;
 mod create_again;
 mod hostile;
 mod http2;
+mod json;
 mod secrets;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "__rustls")]
 mod tls;
 mod wait;
 

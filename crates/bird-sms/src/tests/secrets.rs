@@ -6,6 +6,7 @@ use bird_test_peer::{Peer, Reply};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
+use crate::ChannelMessageType;
 use crate::model::redact::tests::ENCODERS;
 
 #[derive(Clone, Default)]
@@ -178,7 +179,9 @@ async fn the_key_is_refused_as_a_name_before_anything_is_sent() {
         assert!(matches!(error, Error::Configuration(_)), "{error:?}");
         assert!(!format!("{error:?} {}", error.chain()).contains(KEY));
     }
-    let install = workspace.install_sms_channel("n", number).channel_message_type(KEY.into());
+    let install = workspace
+        .install_sms_channel("n", number)
+        .channel_message_type(ChannelMessageType::from(KEY));
     assert!(matches!(install.await, Err(Error::Configuration(_))));
     assert_eq!(peer.connections(), 0);
 }

@@ -33,6 +33,35 @@ async fn a_server_of_a_trusted_authority_is_accepted() {
 }
 
 #[tokio::test]
+async fn a_server_that_requires_a_client_certificate_is_given_it() {
+    let ca = Ca::new();
+    for certificate in [Some(ca.client_pem()), None] {
+        let replies = [Reply::json(201, ready())];
+        let peer = Peer::tls(ca.server_of_clients("localhost"), replies).await.unwrap();
+        let mut builder = hurried(&peer.base_url()).0.root_certificates_pem(ca.pem());
+        let accepted = certificate.is_some();
+        if let Some(pem) = certificate {
+            builder = builder.client_certificate_pem(pem);
+        }
+        let created = workspace(builder).create_sms_connector(&request()).await;
+        assert_eq!((created.is_ok(), peer.posts()), (accepted, accepted.into()));
+    }
+}
+
+#[test]
+fn a_client_certificate_without_its_key_is_refused_and_not_shown() {
+    let ca = Ca::new();
+    let pem = ca.client_pem();
+    let (certificate, key) = pem.split_at(pem.find("-----BEGIN PRIVATE").unwrap());
+    for pem in ["", certificate, key, &key[..100]] {
+        let builder = hurried("https://bird.example").0.client_certificate_pem(pem);
+        let shown = format!("{builder:?}") + &builder.build().unwrap_err().to_string();
+        assert!(shown.contains("client certificate"), "{shown}");
+        assert!(!shown.contains(key.lines().nth(1).unwrap()), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_authority_is_refused_at_once_and_named() {
     let peer = Peer::tls(Ca::new().server("localhost"), []).await.unwrap();
     let error = refused(&peer, &Ca::new(), TransportErrorKind::Certificate).await;

@@ -4,48 +4,66 @@ use std::error::Error as StdError;
 
 use crate::TransportErrorKind;
 
-#[cfg(feature = "rustls")]
-pub(crate) use with_rustls::{config, no_trust, roots};
+#[cfg(feature = "__rustls")]
+pub(crate) use with_rustls::{config, no_trust};
 
 /// Returns `None`: without rustls, the HTTP client is the caller's, and its error types are not known.
-#[cfg(not(feature = "rustls"))]
+#[cfg(not(feature = "__rustls"))]
 pub(crate) fn no_trust(_error: &(dyn StdError + 'static)) -> Option<TransportErrorKind> {
     None
 }
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "__rustls")]
 mod with_rustls {
     use std::sync::{Arc, OnceLock};
 
     use super::{StdError, TransportErrorKind};
     use crate::ConfigurationError;
     use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+    #[cfg(feature = "aws-lc-rs")]
+    use rustls::crypto::aws_lc_rs::default_provider;
+    #[cfg(not(feature = "aws-lc-rs"))]
+    use rustls::crypto::ring::default_provider;
     use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
     use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
     use rustls::{
         CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
         SignatureScheme,
     };
+    use secrecy::{ExposeSecret, SecretSlice};
 
-    /// Builds the TLS configuration. The provider is explicit, because reqwest would use the default of the process,
-    /// which a library should not set.
+    /// Builds the TLS configuration from further root certificates and a client certificate with its key, both as PEM.
+    /// The provider is explicit, because reqwest would use the default of the process, which a library should not set.
     pub(crate) fn config(
-        extra_roots: Vec<CertificateDer<'static>>,
+        extra_roots: Option<&[u8]>,
+        client_certificate: Option<&SecretSlice<u8>>,
     ) -> Result<ClientConfig, ConfigurationError> {
-        let provider = provider()?;
+        let extra_roots = extra_roots.map(roots).transpose()?.unwrap_or_default();
+        let provider = Arc::new(default_provider());
         let verifier = LazyVerifier {
             provider: Arc::clone(&provider),
             extra_roots,
             verifier: OnceLock::new(),
         };
-        #[cfg_attr(not(feature = "http2"), expect(unused_mut, reason = "HTTP/1.1 needs no ALPN"))]
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| ConfigurationError::Tls(error.to_string()))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        #[cfg_attr(not(feature = "http2"), expect(unused_mut, reason = "HTTP/1.1 needs no ALPN"))]
+        let mut config = match client_certificate {
+            None => config.with_no_client_auth(),
+            Some(pem) => {
+                let pem = pem.expose_secret();
+                let key = PrivateKeyDer::from_pem_slice(pem).ok();
+                let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok();
+                chain
+                    .zip(key)
+                    .and_then(|(chain, key)| config.with_client_auth_cert(chain, key).ok())
+                    .ok_or_else(|| ConfigurationError::Tls(NO_CLIENT_CERTIFICATE.to_owned()))?
+            }
+        };
         #[cfg(feature = "http2")]
         {
             config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -53,16 +71,9 @@ mod with_rustls {
         Ok(config)
     }
 
-    fn provider() -> Result<Arc<CryptoProvider>, ConfigurationError> {
-        #[cfg(feature = "aws-lc-rs")]
-        let provider = Some(rustls::crypto::aws_lc_rs::default_provider());
-        #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
-        let provider = Some(rustls::crypto::ring::default_provider());
-        #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
-        let provider = None;
-        let missing = "bird-sms was built with neither ring nor aws-lc-rs";
-        provider.map(Arc::new).ok_or_else(|| ConfigurationError::Tls(missing.to_owned()))
-    }
+    /// Does not have the cause, which could show a part of the key.
+    const NO_CLIENT_CERTIFICATE: &str =
+        "the PEM text of the client certificate has no certificate, or not its private key";
 
     /// Builds a verifier that trusts Mozilla's root certificates and `extra_roots`.
     #[cfg(feature = "bundled-roots")]
@@ -97,7 +108,7 @@ mod with_rustls {
     }
 
     /// Parses the certificates of a PEM file.
-    pub(crate) fn roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ConfigurationError> {
+    fn roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ConfigurationError> {
         let roots: Vec<_> = CertificateDer::pem_slice_iter(pem)
             .collect::<Result<_, _>>()
             .map_err(|error| ConfigurationError::Tls(error.to_string()))?;

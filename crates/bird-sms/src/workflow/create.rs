@@ -166,7 +166,7 @@ fn created(
 /// because of an earlier attempt of this run, with the response `ambiguous`, or because of an `earlier_run` of
 /// another run.
 fn failed(
-    Exhausted { error, attempts, .. }: Exhausted,
+    Exhausted { error, attempts, retryable }: Exhausted,
     ambiguous: Option<ErrorResponse>,
     earlier_run: bool,
 ) -> Error {
@@ -180,10 +180,10 @@ fn failed(
         (_, ConnectorState::NotCreated) if earlier_run => UnknownReason::EarlierAttempt,
         (_, ConnectorState::NotCreated) => match error {
             AttemptError::Response(response) => {
-                return Error::Refused(Box::new(Refused { response, attempts }));
+                return Error::Refused(Box::new(Refused { response, attempts, retryable }));
             }
             AttemptError::Transport(cause) => {
-                return Error::Unreachable(Box::new(Unreachable { cause, attempts }));
+                return Error::Unreachable(Box::new(Unreachable { cause, attempts, retryable }));
             }
             _ => UnknownReason::NoResponse,
         },

@@ -18,7 +18,7 @@ impl Workspace {
     /// # async fn example(workspace: bird_sms::Workspace) -> Result<(), Box<dyn std::error::Error>> {
     /// let channel = workspace
     ///     .install_sms_channel("My SMS channel", "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?)
-    ///     .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse()?)
+    ///     .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse::<bird_sms::UseCaseId>()?)
     ///     .await?;
     /// println!("{}", channel.id);
     /// # Ok(())
@@ -29,17 +29,18 @@ impl Workspace {
         name: impl Into<String>,
         phone_number_id: PhoneNumberId,
     ) -> InstallSmsChannel {
-        InstallSmsChannel {
-            workspace: self.clone(),
-            request: SmsConnectorRequest::new(name, phone_number_id),
-            timeout: None,
-            events: EventSink::default(),
-        }
+        self.install(SmsConnectorRequest::new(name, phone_number_id))
+    }
+
+    /// Installs the SMS channel of a request, as [`install_sms_channel`](Self::install_sms_channel) does.
+    pub fn install(&self, request: SmsConnectorRequest) -> InstallSmsChannel {
+        let workspace = self.clone();
+        InstallSmsChannel { workspace, request, timeout: None, events: EventSink::default() }
     }
 }
 
 /// The install of one SMS channel: a builder that is also the future. Made by
-/// [`Workspace::install_sms_channel`].
+/// [`Workspace::install_sms_channel`] and [`Workspace::install`].
 ///
 /// # Errors
 ///
@@ -61,19 +62,22 @@ pub struct InstallSmsChannel {
 
 impl InstallSmsChannel {
     /// Sets the use case of the number; see [`SmsConnectorRequest::use_case_id`].
-    pub fn use_case_id(mut self, use_case_id: UseCaseId) -> Self {
+    pub fn use_case_id(mut self, use_case_id: impl Into<Option<UseCaseId>>) -> Self {
         self.request = self.request.use_case_id(use_case_id);
         self
     }
 
     /// Sets the type of the messages; see [`SmsConnectorRequest::channel_message_type`].
-    pub fn channel_message_type(mut self, channel_message_type: ChannelMessageType) -> Self {
+    pub fn channel_message_type(
+        mut self,
+        channel_message_type: impl Into<Option<ChannelMessageType>>,
+    ) -> Self {
         self.request = self.request.channel_message_type(channel_message_type);
         self
     }
 
     /// Sets whether an incoming message opens a conversation; see [`SmsConnectorRequest::conversational`].
-    pub fn conversational(mut self, conversational: bool) -> Self {
+    pub fn conversational(mut self, conversational: impl Into<Option<bool>>) -> Self {
         self.request = self.request.conversational(conversational);
         self
     }

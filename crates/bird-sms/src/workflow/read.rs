@@ -49,6 +49,7 @@ impl Workspace {
                 connector_id: id,
                 cause: exhausted.error,
                 attempts: exhausted.attempts,
+                retryable: exhausted.retryable,
                 warning: None,
             }))),
         }

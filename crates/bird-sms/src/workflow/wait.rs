@@ -183,15 +183,18 @@ impl PendingChannel {
         let workspace = self.workspace.clone();
         let runtime = workspace.client().runtime();
         let permit = workspace.state().gets.acquire(runtime, deadline.remaining(runtime.now()));
-        let result = match permit.await {
-            Some(permit) => self.attempt(&workspace, deadline).send(permit).await,
-            None => Err(AttemptError::Transport(TransportError::rate_limited()).into()),
+        let permit = permit.await;
+        let mut attempt = self.attempt(&workspace, deadline);
+        let result = match permit {
+            Some(permit) => attempt.send(permit).await.map_err(|failed| failed.error),
+            None => Err(AttemptError::Transport(TransportError::rate_limited())),
         };
         match result {
             Ok((status, response)) => Ok(self.channel(&status, &response)),
-            Err(failed) => {
-                let elapsed = deadline.elapsed(runtime.now());
-                Err(self.read_error(failed.error, Attempts { count: 1, elapsed }))
+            Err(error) => {
+                let retryable = attempt.is_retryable(&error);
+                let attempts = Attempts { count: 1, elapsed: deadline.elapsed(runtime.now()) };
+                Err(self.read_error(Exhausted { error, attempts, retryable }))
             }
         }
     }
@@ -250,9 +253,9 @@ impl PendingChannel {
                     self.events.emit(&Event::Polled { polls, waited: waited() });
                 }
                 PollResult::Failed(last) => return Err(self.not_ready(waited(), Some(last.error))),
-                PollResult::Fatal(Exhausted { error, attempts, .. }) => {
-                    let count = self.history.sent;
-                    return Err(self.read_error(error, Attempts { count, ..attempts }));
+                PollResult::Fatal(mut last) => {
+                    last.attempts.count = self.history.sent;
+                    return Err(self.read_error(last));
                 }
             }
         }
@@ -331,8 +334,8 @@ impl PendingChannel {
         }))
     }
 
-    fn read_error(&self, cause: AttemptError, attempts: Attempts) -> Error {
-        let connector_id = self.connector_id;
-        Error::Read(Box::new(ReadError { connector_id, cause, attempts, warning: self.warning }))
+    fn read_error(&self, Exhausted { error: cause, attempts, retryable }: Exhausted) -> Error {
+        let (connector_id, warning) = (self.connector_id, self.warning);
+        Error::Read(Box::new(ReadError { connector_id, cause, attempts, retryable, warning }))
     }
 }

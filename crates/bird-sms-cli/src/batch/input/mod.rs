@@ -125,7 +125,7 @@ impl<R: Read> Read for Tee<R> {
 
 #[cfg(test)]
 mod tests {
-    use bird_sms::SmsConnectorRequest;
+    use bird_sms::{ChannelMessageType, SmsConnectorRequest, UseCaseId};
 
     use super::*;
 
@@ -167,8 +167,8 @@ mod tests {
                    \"Sales, Rotterdam\",A,B,promotional,true\n other,B,,,\n";
         let expected = [
             SmsConnectorRequest::new("Sales, Rotterdam", A.parse().unwrap())
-                .use_case_id(B.parse().unwrap())
-                .channel_message_type("promotional".into())
+                .use_case_id(B.parse::<UseCaseId>().unwrap())
+                .channel_message_type(ChannelMessageType::Promotional)
                 .conversational(true),
             SmsConnectorRequest::new(" other", B.parse().unwrap()),
         ];

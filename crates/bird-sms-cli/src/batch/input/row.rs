@@ -1,6 +1,6 @@
 //! A row, in either format.
 
-use bird_sms::{PhoneNumberId, SmsConnectorRequest};
+use bird_sms::{ChannelMessageType, PhoneNumberId, SmsConnectorRequest, UseCaseId};
 use uuid::Uuid;
 
 use super::report::Problem;
@@ -33,18 +33,12 @@ pub(super) fn request(
     reasons.extend(number.as_ref().err().map(ToString::to_string));
     // The other values are checked also when this one is wrong.
     let number = number.unwrap_or_else(|_| Uuid::nil().into());
-    let mut request = SmsConnectorRequest::new(name.unwrap_or_default(), number);
-    match use_case_id.map(str::parse).transpose() {
-        Ok(None) => {}
-        Ok(Some(id)) => request = request.use_case_id(id),
-        Err(error) => reasons.push(error.to_string()),
-    }
-    if let Some(kind) = channel_message_type {
-        request = request.channel_message_type(kind.into());
-    }
-    if let Some(conversational) = conversational {
-        request = request.conversational(conversational);
-    }
+    let use_case_id = use_case_id.map(str::parse::<UseCaseId>).transpose();
+    reasons.extend(use_case_id.as_ref().err().map(ToString::to_string));
+    let request = SmsConnectorRequest::new(name.unwrap_or_default(), number)
+        .use_case_id(use_case_id.unwrap_or_default())
+        .channel_message_type(channel_message_type.map(ChannelMessageType::from))
+        .conversational(conversational);
     reasons.extend(request.check().err().map(|error| error.to_string()));
     if reasons.is_empty() { Ok(request) } else { Err(reasons.join("; ")) }
 }
