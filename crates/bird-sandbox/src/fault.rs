@@ -1,5 +1,6 @@
 //! Faults: failures that the sandbox injects.
 
+use std::fmt;
 use std::str::FromStr;
 
 use hyper::Method;
@@ -27,7 +28,10 @@ use hyper::Method;
 /// # Ok::<(), bird_sandbox::ParseFaultError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Fault(Plan);
+pub struct Fault {
+    text: String,
+    plan: Plan,
+}
 
 #[derive(Clone, Debug)]
 enum Plan {
@@ -66,7 +70,15 @@ impl FromStr for Fault {
     type Err = ParseFaultError;
 
     fn from_str(text: &str) -> Result<Self, ParseFaultError> {
-        parse(text).map(Self).ok_or(ParseFaultError)
+        let plan = parse(text).ok_or(ParseFaultError)?;
+        Ok(Self { text: text.to_owned(), plan })
+    }
+}
+
+/// The text that the fault was parsed from.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
@@ -98,7 +110,7 @@ fn parse(text: &str) -> Option<Plan> {
 impl Fault {
     /// Counts a request, which is the `nth` of its method, and returns the failure to inject, if any.
     pub(crate) fn next(&mut self, of: &Method, nth: u64) -> Option<Kind> {
-        match &mut self.0 {
+        match &mut self.plan {
             Plan::Counted { method, kind, times, after } => {
                 let due = *method == *of && *after <= nth && *times > 0;
                 due.then(|| {

@@ -49,7 +49,7 @@ mod state;
 mod tests;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,8 +72,10 @@ pub const CONTRACT: &str = include_str!("../openapi.json");
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The address is not a loopback address. The sandbox is not secured for other hosts.
-    #[error("the sandbox listens on loopback only, and {0} is not")]
+    /// The address is not a loopback address, and [`Builder::allow_remote`] was not called.
+    #[error(
+        "the sandbox listens on loopback unless other machines are allowed, and {0} is not loopback"
+    )]
     NotLoopback(SocketAddr),
     /// Binding the address failed.
     #[error("the sandbox cannot listen on {0}: {1}")]
@@ -85,12 +87,14 @@ pub enum StartError {
 #[must_use]
 pub struct Builder {
     listen: SocketAddr,
+    allow_remote: bool,
     provisioning_delay: Delay,
     access_key: Key,
     workspace_id: Uuid,
     get_limit: u32,
     post_limit: u32,
     faults: Vec<Fault>,
+    observer: Option<Observer>,
 }
 
 #[derive(Clone)]
@@ -102,24 +106,42 @@ impl fmt::Debug for Key {
     }
 }
 
+#[derive(Clone)]
+pub(crate) struct Observer(pub(crate) Arc<dyn Fn(&ReceivedRequest) + Send + Sync>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
 impl Default for Builder {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            allow_remote: false,
             provisioning_delay: Delay::from(Duration::from_secs(2)),
             access_key: Key(format!("sandbox-{}", Uuid::new_v4().simple())),
             workspace_id: Uuid::new_v4(),
             get_limit: 50,
             post_limit: 500,
             faults: Vec::new(),
+            observer: None,
         }
     }
 }
 
 impl Builder {
-    /// Sets the loopback address to listen on. Default: a free port of 127.0.0.1.
+    /// Sets the address to listen on. Default: a free port of 127.0.0.1.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
+        self
+    }
+
+    /// Allows an address that is not a loopback address, such as 0.0.0.0 in a container. Other machines that can
+    /// reach the address need the access key. The traffic, which has the key, is not encrypted.
+    pub fn allow_remote(mut self) -> Self {
+        self.allow_remote = true;
         self
     }
 
@@ -166,17 +188,25 @@ impl Builder {
         self
     }
 
+    /// Calls a function with each request, before the client has the response.
+    ///
+    /// The sandbox waits for the function, which may be called by several threads at a time.
+    pub fn observe(mut self, observer: impl Fn(&ReceivedRequest) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Observer(Arc::new(observer)));
+        self
+    }
+
     /// Starts the sandbox.
     ///
     /// # Errors
     ///
-    /// Fails when the address is not a loopback address, or cannot be bound.
+    /// Fails when the address is not allowed, or cannot be bound.
     ///
     /// # Panics
     ///
     /// Panics outside of a tokio runtime with I/O and time enabled.
     pub async fn start(self) -> Result<Sandbox, StartError> {
-        if !self.listen.ip().is_loopback() {
+        if !self.allow_remote && !self.listen.ip().is_loopback() {
             return Err(StartError::NotLoopback(self.listen));
         }
         let failed = |error| StartError::Listen(self.listen, error);
@@ -212,10 +242,17 @@ impl Sandbox {
         Builder::default()
     }
 
-    /// Returns the base URL, such as `http://127.0.0.1:40001`.
+    /// Returns the base URL, such as `http://127.0.0.1:40001`. A sandbox that listens on all addresses has that of
+    /// loopback.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        let mut address = self.address;
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        format!("http://{address}")
     }
 
     /// Returns the access key that requests need.

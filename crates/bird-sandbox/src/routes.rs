@@ -19,7 +19,7 @@ pub(crate) async fn handle(
 ) -> Result<Response<String>, Break> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Break::Close)?.to_bytes();
-    let fault = state.next_fault(&head.method);
+    let (fault, fault_text) = state.next_fault(&head.method).unzip();
     let response = match fault {
         Some(Kind::Reset | Kind::Hang) => None,
         Some(Kind::Status(status)) => Some(error(status, "Fault", "A fault of the sandbox")),
@@ -27,7 +27,7 @@ pub(crate) async fn handle(
     };
     let response = response.filter(|_| fault != Some(Kind::Lost));
     // The request is recorded before the client has the response, so that a test sees it.
-    state.record(&head, response.as_ref().map(Response::status), &body);
+    state.record(&head, response.as_ref().map(Response::status), fault_text, &body);
     let Some(response) = response else {
         return match fault {
             Some(Kind::Hang) => std::future::pending().await,

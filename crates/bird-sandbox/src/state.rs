@@ -8,18 +8,19 @@ use std::time::Duration;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::contract::Contract;
 use crate::fault::Kind;
-use crate::{Builder, Fault};
+use crate::{Builder, Fault, Observer};
 
 /// The number of requests that a sandbox keeps.
 const REQUESTS_KEPT: usize = 10_000;
-/// The number of bytes that a sandbox keeps of the body of a request.
-const BODY_KEPT: usize = 4096;
+/// The number of bytes that a sandbox keeps of the path and of the body of a request.
+const BYTES_KEPT: usize = 4096;
 
 /// A connector of the sandbox.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,25 +43,34 @@ pub struct StoredConnector {
 }
 
 /// A request that the sandbox received.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ReceivedRequest {
+    /// When the response was ready.
+    pub time: Timestamp,
     /// The method, such as `GET`.
     pub method: String,
-    /// The path, without the query.
+    /// The path, without the query: the first 4,096 bytes, without the access key.
     pub path: String,
     /// The status of the response, or `None` when a fault suppressed the response.
     pub status: Option<u16>,
-    /// The first 4,096 bytes of the body, as text. `Debug` omits them, because the request may hold secrets.
+    /// The fault that was injected, as it was written.
+    pub fault: Option<String>,
+    /// The first 4,096 bytes of the body, as text. `Debug` and `Serialize` omit them, because the request may hold
+    /// secrets.
+    #[serde(skip)]
     pub body: String,
 }
 
 impl fmt::Debug for ReceivedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReceivedRequest")
+            .field("time", &self.time)
             .field("method", &self.method)
             .field("path", &self.path)
             .field("status", &self.status)
+            .field("fault", &self.fault)
             .finish_non_exhaustive()
     }
 }
@@ -105,30 +115,56 @@ impl State {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request and returns the failure to inject, if any.
-    pub(crate) fn next_fault(&self, method: &Method) -> Option<Kind> {
+    /// Counts a request and returns the failure to inject, if any, and the text of its fault.
+    pub(crate) fn next_fault(&self, method: &Method) -> Option<(Kind, String)> {
         let inner = &mut *self.lock();
         let received = inner.received.entry(method.clone()).or_default();
         let nth = *received;
         *received += 1;
-        inner.faults.iter_mut().find_map(|fault| fault.next(method, nth))
+        inner
+            .faults
+            .iter_mut()
+            .find_map(|fault| Some((fault.next(method, nth)?, fault.to_string())))
     }
 
-    pub(crate) fn record(&self, head: &Parts, status: Option<StatusCode>, body: &[u8]) {
-        let mut inner = self.lock();
+    pub(crate) fn record(
+        &self,
+        head: &Parts,
+        status: Option<StatusCode>,
+        fault: Option<String>,
+        body: &[u8],
+    ) {
+        let kept =
+            |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(BYTES_KEPT)]).into();
         let status = status.map(|status| status.as_u16());
+        let request = ReceivedRequest {
+            time: Timestamp::now(),
+            method: head.method.to_string(),
+            path: self.redact(kept(head.uri.path().as_bytes())),
+            status,
+            fault,
+            body: kept(body),
+        };
+        if let Some(Observer(observe)) = &self.config.observer {
+            observe(&request);
+        }
+        let mut inner = self.lock();
         if let Some(status) = status {
             *inner.responses.entry(status).or_default() += 1;
         }
         if inner.requests.len() == REQUESTS_KEPT {
             inner.requests.pop_front();
         }
-        inner.requests.push_back(ReceivedRequest {
-            method: head.method.to_string(),
-            path: head.uri.path().to_owned(),
-            status,
-            body: String::from_utf8_lossy(&body[..body.len().min(BODY_KEPT)]).into_owned(),
-        });
+        inner.requests.push_back(request);
+    }
+
+    /// Removes the access key from a text.
+    pub(crate) fn redact(&self, text: String) -> String {
+        let key = self.access_key();
+        if key.is_empty() || !text.contains(key) {
+            return text;
+        }
+        text.replace(key, "[redacted]")
     }
 
     /// Counts a request and returns whether it is within the limit of its method.

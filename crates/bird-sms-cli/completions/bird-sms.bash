@@ -411,7 +411,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__sandbox)
-            opts="-v -h --listen --provisioning-delay --get-limit --post-limit --fault --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
+            opts="-v -h --listen --allow-remote --shell --provisioning-delay --get-limit --post-limit --fault --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -419,6 +419,10 @@ _bird__sms() {
             case "${prev}" in
                 --listen)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shell)
+                    COMPREPLY=($(compgen -W "sh fish powershell" -- "${cur}"))
                     return 0
                     ;;
                 --provisioning-delay)

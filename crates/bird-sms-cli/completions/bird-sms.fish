@@ -106,7 +106,10 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l json -d 
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -s v -l verbose -d 'Print a log to stderr; give the option twice for every detail. Without the option, `RUST_LOG` applies'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l sandbox -d 'Run against an embedded sandbox, without an account and without the network'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l listen -d 'Set the loopback address to listen at. Port 0 takes a free port' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l listen -d 'Set the address to listen at. Port 0 takes a free port' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l shell -d 'Set the shell for which the settings are printed. With --json the settings are one object' -r -f -a "sh\t'The POSIX shell, bash and zsh'
+fish\t'The fish shell'
+powershell\t'`PowerShell`'"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l provisioning-delay -d 'Set the time from a creation to the channel: 2s, 1s..5s (uniform) or ~2s (a long tail)' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l get-limit -d 'Set the number of GETs per second above which the response is 429' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l post-limit -d 'Set the number of POSTs per second above which the response is 429' -r
@@ -119,6 +122,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l poll-inter
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l retry-create -d 'Set the server errors after which a creation is sent again. A server error does not say whether a connector was created, so another attempt may create a second connector' -r -f -a "never\t'After no server error'
 vendor\t'After 500 and 503, which the vendor calls safe to retry'
 any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l allow-remote -d 'Allow an address that is not a loopback address, such as 0.0.0.0:8080 in a container. Other machines that can reach the address need the access key, which is not encrypted on its way'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l json -d 'Print the result or the error as one JSON object'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -s v -l verbose -d 'Print a log to stderr; give the option twice for every detail. Without the option, `RUST_LOG` applies'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l sandbox -d 'Run against an embedded sandbox, without an account and without the network'

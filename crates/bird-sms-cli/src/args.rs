@@ -230,9 +230,18 @@ fn parse_adoption(text: &str) -> Result<Adoption, String> {
 /// The arguments of `bird-sms sandbox`.
 #[derive(Debug, clap::Args)]
 pub struct SandboxArgs {
-    /// Set the loopback address to listen at. Port 0 takes a free port
+    /// Set the address to listen at. Port 0 takes a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
+
+    /// Allow an address that is not a loopback address, such as 0.0.0.0:8080 in a container. Other machines that can
+    /// reach the address need the access key, which is not encrypted on its way
+    #[arg(long)]
+    pub allow_remote: bool,
+
+    /// Set the shell for which the settings are printed. With --json the settings are one object
+    #[arg(long, value_enum, default_value_t = ExportShell::Sh)]
+    pub shell: ExportShell,
 
     /// Set the time from a creation to the channel: 2s, 1s..5s (uniform) or ~2s (a long tail)
     #[arg(long, value_name = "DELAY", default_value = "2s")]
@@ -249,6 +258,18 @@ pub struct SandboxArgs {
     /// Inject a fault, such as `post:503x2` or `get:reset`. May be given more than once
     #[arg(long = "fault", value_name = "FAULT")]
     pub faults: Vec<Fault>,
+}
+
+/// The shells whose syntax `bird-sms sandbox` knows.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum ExportShell {
+    /// The POSIX shell, bash and zsh
+    Sh,
+    /// The fish shell
+    Fish,
+    /// `PowerShell`
+    #[value(name = "powershell")]
+    PowerShell,
 }
 
 /// The arguments of `bird-sms completions`.

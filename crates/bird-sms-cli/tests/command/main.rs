@@ -10,6 +10,7 @@ mod install;
 mod journal_damage;
 mod readme;
 mod rows;
+mod sandbox;
 mod secrets;
 mod signals;
 mod terminal;
