@@ -38,8 +38,26 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # While it runs
+//!
+//! Faults and connectors can be added while the sandbox runs, for one phone number if need be: with the methods of
+//! [`Sandbox`], and from another process with the control API, whose bodies are JSON. Its requests need
+//! `Content-Type: application/json`, and are neither counted nor recorded.
+//!
+//! | request | | body |
+//! |---|---|---|
+//! | `GET /_sandbox/state` | the last 50 connectors and requests, newest first, and the faults; `?limit=N` up to 1,000 | |
+//! | `POST /_sandbox/faults` | adds a [`Fault`] | `{"fault": "post:503x2"}` |
+//! | `DELETE /_sandbox/faults/ID` | removes a fault; without `/ID`, all faults | |
+//! | `POST /_sandbox/connectors` | adds a connector as if it existed: a [`ConnectorSeed`] | `{"name": "…", "phoneNumberId": "…"}` |
+//!
+//! No response has the access key or the body of a request. A request without the access key is allowed from this
+//! machine alone, with a loopback address or `localhost` as its host; when it changes something, not from a web page
+//! of another origin. Other machines need the access key.
 
 mod contract;
+mod control;
 mod delay;
 mod fault;
 mod routes;
@@ -60,8 +78,8 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 pub use delay::{Delay, ParseDelayError};
-pub use fault::{Fault, ParseFaultError};
-pub use state::{ReceivedRequest, StoredConnector};
+pub use fault::{ActiveFault, Fault, ParseFaultError};
+pub use state::{AlreadyExists, ConnectorSeed, ReceivedRequest, StoredConnector};
 
 use crate::state::State;
 
@@ -265,6 +283,39 @@ impl Sandbox {
     #[must_use]
     pub fn workspace_id(&self) -> Uuid {
         self.state.workspace_id()
+    }
+
+    /// Adds a connector without a request, and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a connector has the phone number id or the connector id already.
+    pub fn seed_connector(&self, seed: &ConnectorSeed) -> Result<Uuid, AlreadyExists> {
+        self.state.seed(seed).map(|(id, _)| id)
+    }
+
+    /// Adds a fault, and returns its number. The requests that are received from now on count for the fault.
+    #[expect(clippy::must_use_candidate, reason = "a fault is seldom removed by its number")]
+    pub fn add_fault(&self, fault: Fault) -> u64 {
+        self.state.lock().add_fault(fault)
+    }
+
+    /// Removes a fault, and returns whether it was active.
+    #[expect(clippy::must_use_candidate, reason = "a fault that is gone needs no removal")]
+    pub fn remove_fault(&self, id: u64) -> bool {
+        self.state.lock().remove_fault(id)
+    }
+
+    /// Removes all faults.
+    pub fn clear_faults(&self) {
+        self.state.lock().faults.clear();
+    }
+
+    /// Returns the faults that may still fail a request. It is empty once each fault has been injected as often as it
+    /// says.
+    #[must_use]
+    pub fn faults(&self) -> Vec<ActiveFault> {
+        self.state.lock().active_faults()
     }
 
     /// Returns the connectors, in the order of their creation.

@@ -8,14 +8,15 @@ use std::time::Duration;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::contract::Contract;
 use crate::fault::Kind;
-use crate::{Builder, Fault, Observer};
+use crate::{ActiveFault, Builder, Delay, Fault, Observer};
 
 /// The number of requests that a sandbox keeps.
 const REQUESTS_KEPT: usize = 10_000;
@@ -36,10 +37,49 @@ pub struct StoredConnector {
     pub channel_id: Uuid,
     /// `None` when the delay exceeds the range of the clock.
     ready_at: Option<Instant>,
-    created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     updated_at: Timestamp,
     template: String,
     arguments: Value,
+}
+
+/// A connector that exists without a request, such as one of an earlier run of the program under test.
+///
+/// The connector is that of an SMS channel. As JSON, the fields are in camel case and the delay is a text.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ConnectorSeed {
+    /// The name of the connector.
+    pub name: String,
+    /// The phone number id.
+    pub phone_number_id: Uuid,
+    /// The connector id, or `None` for a random one.
+    pub id: Option<Uuid>,
+    /// The channel id, or `None` for a random one.
+    pub channel_id: Option<Uuid>,
+    /// The time until the connector has its channel, or `None` for a channel that exists as well.
+    #[serde(default, deserialize_with = "delay")]
+    pub provisioning_delay: Option<Delay>,
+}
+
+/// The error of adding a connector whose phone number id or connector id is taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a connector has this phone number id or this connector id already")]
+pub struct AlreadyExists;
+
+impl ConnectorSeed {
+    /// Returns the seed of a connector that has its channel, and random ids.
+    #[must_use]
+    pub fn new(name: impl Into<String>, phone_number_id: Uuid) -> Self {
+        let (id, channel_id, provisioning_delay) = (None, None, None);
+        Self { name: name.into(), phone_number_id, id, channel_id, provisioning_delay }
+    }
+}
+
+fn delay<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Delay>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse()).transpose().map_err(D::Error::custom)
 }
 
 /// A request that the sandbox received.
@@ -88,18 +128,26 @@ pub(crate) struct Inner {
     by_id: HashMap<Uuid, usize>,
     phone_numbers: HashSet<String>,
     pub(crate) requests: VecDeque<ReceivedRequest>,
+    /// The number of all requests that were recorded.
+    pub(crate) recorded: u64,
     /// The number of requests of each method.
     pub(crate) received: HashMap<Method, u64>,
     /// The number of responses with each status.
     pub(crate) responses: HashMap<u16, u64>,
     /// The start of the current second of each rate limit, and the number of requests since then.
     windows: HashMap<Method, (Instant, u32)>,
-    faults: Vec<Fault>,
+    /// Each fault that will fail more requests, with its number.
+    pub(crate) faults: Vec<(u64, Fault)>,
+    /// The number of faults that were ever added.
+    faults_added: u64,
 }
 
 impl State {
     pub(crate) fn new(config: Builder) -> Self {
-        let inner = Inner { faults: config.faults.clone(), ..Inner::default() };
+        let mut inner = Inner::default();
+        for fault in &config.faults {
+            inner.add_fault(fault.clone());
+        }
         Self { config, contract: Contract::new(), inner: Mutex::new(inner) }
     }
 
@@ -116,15 +164,21 @@ impl State {
     }
 
     /// Counts a request and returns the failure to inject, if any, and the text of its fault.
-    pub(crate) fn next_fault(&self, method: &Method) -> Option<(Kind, String)> {
+    pub(crate) fn next_fault(&self, head: &Parts, body: &[u8]) -> Option<(Kind, String)> {
         let inner = &mut *self.lock();
-        let received = inner.received.entry(method.clone()).or_default();
-        let nth = *received;
-        *received += 1;
-        inner
-            .faults
-            .iter_mut()
-            .find_map(|fault| Some((fault.next(method, nth)?, fault.to_string())))
+        *inner.received.entry(head.method.clone()).or_default() += 1;
+        let by_number = inner.faults.iter().any(|(_, fault)| fault.has_phone_number_id());
+        let number = by_number.then(|| inner.phone_number_id(head, body)).flatten();
+        let mut injected = None;
+        for (_, fault) in &mut inner.faults {
+            if let Some(kind) = fault.next(&head.method, number.as_deref(), injected.is_some()) {
+                injected = Some((kind, fault.to_string()));
+            }
+        }
+        if injected.is_some() {
+            inner.faults.retain(|(_, fault)| fault.remaining() != Some(0));
+        }
+        injected
     }
 
     pub(crate) fn record(
@@ -152,6 +206,7 @@ impl State {
         if let Some(status) = status {
             *inner.responses.entry(status).or_default() += 1;
         }
+        inner.recorded += 1;
         if inner.requests.len() == REQUESTS_KEPT {
             inner.requests.pop_front();
         }
@@ -186,6 +241,10 @@ impl State {
 
     /// Creates a connector from a valid body, or returns `None` when the phone number has one.
     pub(crate) fn create(&self, body: &Value) -> Option<Value> {
+        self.create_as(body, Uuid::new_v4(), Uuid::new_v4(), self.config.provisioning_delay)
+    }
+
+    fn create_as(&self, body: &Value, id: Uuid, channel_id: Uuid, delay: Delay) -> Option<Value> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let phone_number_id = text(&body["arguments"]["phoneNumberId"]).to_ascii_lowercase();
         let mut inner = self.lock();
@@ -193,13 +252,13 @@ impl State {
             return None;
         }
         let nth = inner.connectors.len();
-        let delay = self.config.provisioning_delay.for_connector(nth);
+        let delay = delay.for_connector(nth);
         let created_at = Timestamp::now();
         let connector = StoredConnector {
-            id: Uuid::new_v4(),
+            id,
             name: text(&body["name"]),
             phone_number_id,
-            channel_id: Uuid::new_v4(),
+            channel_id,
             ready_at: Instant::now().checked_add(delay),
             created_at,
             updated_at: created_at.checked_add(delay).unwrap_or(created_at),
@@ -213,6 +272,23 @@ impl State {
         Some(json)
     }
 
+    /// Creates a connector without a request.
+    pub(crate) fn seed(&self, seed: &ConnectorSeed) -> Result<(Uuid, Value), AlreadyExists> {
+        let id = seed.id.unwrap_or_else(Uuid::new_v4);
+        if self.lock().by_id.contains_key(&id) {
+            return Err(AlreadyExists);
+        }
+        let body = json!({
+            "name": seed.name,
+            "connectorTemplateRef": "sms-messagebird:1",
+            "arguments": { "phoneNumberId": seed.phone_number_id },
+        });
+        let channel_id = seed.channel_id.unwrap_or_else(Uuid::new_v4);
+        let delay = seed.provisioning_delay.unwrap_or(Duration::ZERO.into());
+        let connector = self.create_as(&body, id, channel_id, delay).ok_or(AlreadyExists)?;
+        Ok((id, connector))
+    }
+
     pub(crate) fn connector(&self, id: Uuid) -> Option<Value> {
         let inner = self.lock();
         let nth = *inner.by_id.get(&id)?;
@@ -220,9 +296,50 @@ impl State {
     }
 }
 
+impl Inner {
+    /// Adds a fault, and returns its number.
+    pub(crate) fn add_fault(&mut self, fault: Fault) -> u64 {
+        self.faults_added += 1;
+        if fault.remaining() != Some(0) {
+            self.faults.push((self.faults_added, fault));
+        }
+        self.faults_added
+    }
+
+    /// Removes a fault, and returns whether it was there.
+    pub(crate) fn remove_fault(&mut self, id: u64) -> bool {
+        let before = self.faults.len();
+        self.faults.retain(|(of, _)| *of != id);
+        self.faults.len() < before
+    }
+
+    pub(crate) fn active_faults(&self) -> Vec<ActiveFault> {
+        let active = self.faults.iter().map(|(id, fault)| ActiveFault {
+            id: *id,
+            fault: fault.to_string(),
+            remaining: fault.remaining(),
+        });
+        active.collect()
+    }
+
+    /// Returns the phone number id in the body of a POST, or that of the connector of a GET, in lower case.
+    fn phone_number_id(&self, head: &Parts, body: &[u8]) -> Option<String> {
+        if head.method == Method::POST {
+            let body: Value = serde_json::from_slice(body).ok()?;
+            return Some(body["arguments"]["phoneNumberId"].as_str()?.to_ascii_lowercase());
+        }
+        let id = head.uri.path().rsplit('/').next()?.parse().ok()?;
+        Some(self.connectors[*self.by_id.get(&id)?].phone_number_id.clone())
+    }
+}
+
 impl StoredConnector {
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready_at.is_some_and(|at| Instant::now() >= at)
+    }
+
     fn json(&self, workspace_id: Uuid) -> Value {
-        let ready = self.ready_at.is_some_and(|at| Instant::now() >= at);
+        let ready = self.is_ready();
         let updated_at = if ready { self.updated_at } else { self.created_at };
         let slug = self.template.split(':').next().unwrap_or_default();
         json!({

@@ -1,5 +1,7 @@
 //! The sandbox as a client sees it.
 
+mod control;
+
 use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -405,13 +407,13 @@ async fn a_fault_with_a_status_is_injected_as_often_as_it_says_and_nothing_is_cr
 
 #[tokio::test]
 async fn of_several_faults_that_apply_the_first_one_is_injected() {
-    let faults = ["post:503", "get:501", "get:502x2"].map(|fault| fault.parse().unwrap());
+    let faults = ["post:503", "get:501", "get:503x2"].map(|fault| fault.parse().unwrap());
     let api = Api::start(immediate().faults(faults)).await;
     let mut seen = Vec::new();
     for _ in 0..4 {
         seen.push(api.get("x").await.0);
     }
-    assert_eq!(seen, [501, 502, 502, 400]);
+    assert_eq!(seen, [501, 503, 503, 400]);
 }
 
 #[tokio::test]
