@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hyper::StatusCode;
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value, json};
@@ -14,6 +15,8 @@ pub(crate) struct Contract {
     create: Validator,
     /// The validators of the arguments, by the `connectorTemplateRef` that they belong to.
     templates: BTreeMap<String, Validator>,
+    /// The first example of each error that the contract documents, by the status.
+    errors: BTreeMap<u16, Value>,
 }
 
 impl Contract {
@@ -33,7 +36,16 @@ impl Contract {
                 Some((template.to_owned(), validator(&contract, name)))
             })
             .collect();
-        Self { create: validator(&contract, "CreateConnectorReq"), templates }
+        let create = validator(&contract, "CreateConnectorReq");
+        Self { create, templates, errors: errors(&contract) }
+    }
+
+    /// Returns the body of an error with a status: the contract's example, or a body of the same shape.
+    pub(crate) fn error(&self, status: StatusCode) -> Value {
+        self.errors.get(&status.as_u16()).cloned().unwrap_or_else(|| {
+            let message = status.canonical_reason().unwrap_or("Error");
+            json!({ "code": message.replace(' ', ""), "message": message })
+        })
     }
 
     /// Returns the problems of the body of a POST: none when it is valid.
@@ -54,6 +66,20 @@ impl Contract {
         }
         details
     }
+}
+
+/// Returns the first example of each error that the contract documents for a POST, which are those of a GET and more.
+fn errors(contract: &Value) -> BTreeMap<u16, Value> {
+    let post = &contract["paths"]["/workspaces/{workspaceId}/connectors"]["post"];
+    let responses = post["responses"].as_object().into_iter().flatten();
+    let errors = responses.filter_map(|(status, response)| {
+        let status = status.parse().ok().filter(|status| *status >= 400)?;
+        let to = response["$ref"].as_str().map(|to| to.trim_start_matches('#'));
+        let response = to.map_or(Some(response), |to| contract.pointer(to))?;
+        let examples = response.pointer("/content/application~1json/examples")?;
+        Some((status, examples.as_object()?.values().next()?["value"].clone()))
+    });
+    errors.collect()
 }
 
 /// Adds the problems of a value to `details`. `at` is the path of the value.

@@ -1,33 +1,61 @@
 //! Faults: failures that the sandbox injects.
 
+use std::fmt;
 use std::str::FromStr;
 
 use hyper::Method;
+use serde::Serialize;
+use uuid::Uuid;
 
-/// A failure to inject: `METHOD:KIND[xTIMES][@AFTER]` or `random:SEED:PERCENT`.
+/// A failure to inject: `METHOD:KIND[xTIMES][@AFTER][#PHONE_NUMBER_ID]` or `random:SEED:PERCENT[#PHONE_NUMBER_ID]`.
 ///
 /// | kind | the request is processed | response |
 /// |---|---|---|
-/// | `300` to `599` | no | this status |
+/// | `300` to `599` | no | this status, with the body that Bird or a gateway sends with it |
 /// | `reset` | no | none: the connection is reset |
 /// | `hang` | no | none: the connection stays open |
 /// | `lost` | **yes** | none: the connection is closed |
 /// | `garbage` | **yes** | a success with a body that is not JSON |
 ///
 /// `post:503x2` fails the first two POSTs with 503. `get:reset@3` passes three GETs and resets the connection
-/// of the fourth. After a `post:lost` the connector exists, but the client has no response that says so.
+/// of the fourth. After a `post:lost` the connector exists, but the client has no response that says so. Requests are
+/// counted from the moment when the fault is added, whatever happens to them.
+///
+/// `post:409#2cffb55c-120e-91a8-8f10-ed9d1b412d29` fails the first POST with this phone number id. With a phone number
+/// id, a fault concerns only POSTs whose body has the id, and GETs of the connector of that phone number.
 ///
 /// `random:SEED:PERCENT` fails this percentage of all requests with random kinds other than `hang`. The same
 /// seed and the same order of requests give the same failures.
 ///
 /// When several faults apply to a request, the one that was added first is injected.
 ///
+/// The bodies of the statuses in the contract are the contract's examples. 502, 504 and 520 to 530 are those of
+/// gateways, which send HTML.
+///
 /// ```
 /// let fault: bird_sandbox::Fault = "post:503x2".parse()?;
+/// assert_eq!(fault.to_string(), "post:503x2");
 /// # Ok::<(), bird_sandbox::ParseFaultError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Fault(Plan);
+pub struct Fault {
+    text: String,
+    /// The phone number id that a request has to concern, in lower case.
+    phone_number_id: Option<String>,
+    plan: Plan,
+}
+
+/// A fault of a running sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ActiveFault {
+    /// The number of the fault in its sandbox.
+    pub id: u64,
+    /// The fault, as it was written.
+    pub fault: String,
+    /// How many requests the fault will still fail, or `None` for a random fault.
+    pub remaining: Option<u32>,
+}
 
 #[derive(Clone, Debug)]
 enum Plan {
@@ -58,7 +86,7 @@ const RANDOM_KINDS: [Kind; 6] = [
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected METHOD:KIND[xTIMES][@AFTER] with the method get or post and the kind 300 to 599, reset, hang, \
-     lost or garbage, or random:SEED:PERCENT"
+     lost or garbage, or random:SEED:PERCENT; either may end with #PHONE_NUMBER_ID"
 )]
 pub struct ParseFaultError;
 
@@ -66,7 +94,20 @@ impl FromStr for Fault {
     type Err = ParseFaultError;
 
     fn from_str(text: &str) -> Result<Self, ParseFaultError> {
-        parse(text).map(Self).ok_or(ParseFaultError)
+        let (plan, id) = text.split_once('#').map_or((text, None), |(plan, id)| (plan, Some(id)));
+        let id = id.map(Uuid::try_parse).transpose().map_err(|_| ParseFaultError)?;
+        Ok(Self {
+            text: text.to_owned(),
+            phone_number_id: id.map(|id| id.to_string()),
+            plan: parse(plan).ok_or(ParseFaultError)?,
+        })
+    }
+}
+
+/// The text that the fault was parsed from.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
@@ -96,19 +137,43 @@ fn parse(text: &str) -> Option<Plan> {
 }
 
 impl Fault {
-    /// Counts a request, which is the `nth` of its method, and returns the failure to inject, if any.
-    pub(crate) fn next(&mut self, of: &Method, nth: u64) -> Option<Kind> {
-        match &mut self.0 {
-            Plan::Counted { method, kind, times, after } => {
-                let due = *method == *of && *after <= nth && *times > 0;
-                due.then(|| {
-                    *times -= 1;
-                    *kind
-                })
+    /// Returns whether the fault depends on the phone number id of a request.
+    pub(crate) fn has_phone_number_id(&self) -> bool {
+        self.phone_number_id.is_some()
+    }
+
+    /// Returns how many requests the fault will still fail, or `None` for a random fault.
+    pub(crate) fn remaining(&self) -> Option<u32> {
+        match self.plan {
+            Plan::Counted { times, .. } => Some(times),
+            Plan::Random { .. } => None,
+        }
+    }
+
+    /// Counts a request, and returns the failure to inject, if any: none when another fault has been injected.
+    pub(crate) fn next(
+        &mut self,
+        of: &Method,
+        phone_number_id: Option<&str>,
+        injected: bool,
+    ) -> Option<Kind> {
+        if self.phone_number_id.as_deref().is_some_and(|id| Some(id) != phone_number_id) {
+            return None;
+        }
+        match &mut self.plan {
+            Plan::Counted { method, .. } if method != of => None,
+            Plan::Counted { after, .. } if *after > 0 => {
+                *after -= 1;
+                None
             }
-            Plan::Random { rng, percent } => {
+            Plan::Counted { kind, times, .. } if !injected && *times > 0 => {
+                *times -= 1;
+                Some(*kind)
+            }
+            Plan::Random { rng, percent } if !injected => {
                 (rng.u8(0..100) < *percent).then(|| RANDOM_KINDS[rng.usize(..RANDOM_KINDS.len())])
             }
+            _ => None,
         }
     }
 }
@@ -127,17 +192,18 @@ mod tests {
             ("get:resetx2@1", [None, Some(Kind::Reset), Some(Kind::Reset)]),
             ("get:hangx0", [None; 3]),
             ("post:garbagex3", [None; 3]),
+            ("get:503#2cffb55c-120e-91a8-8f10-ed9d1b412d29", [None; 3]),
             ("random:7:0", [None; 3]),
         ] {
             let mut fault: Fault = text.parse().unwrap();
-            assert_eq!([0, 1, 2].map(|nth| fault.next(&Method::GET, nth)), expected, "{text}");
+            assert_eq!([(); 3].map(|()| fault.next(&Method::GET, None, false)), expected, "{text}");
         }
     }
 
     #[test]
     fn a_text_that_is_not_a_fault_is_refused() {
         let texts = "|post|put:503|post:200|post:600|post:503x|post:503@|post:503@1x2|post:what|post:\
-                     |random:1|random:1:101|random:x:1";
+                     |random:1|random:1:101|random:x:1|post:503#|post:503#x|post:503#x2";
         for text in texts.split('|') {
             assert!(text.parse::<Fault>().is_err(), "{text}");
         }
@@ -146,7 +212,7 @@ mod tests {
     #[test]
     fn random_faults_are_the_same_for_the_same_seed() {
         let fault: Fault = "random:7:20".parse().unwrap();
-        let kinds = |mut fault: Fault| [(); 1000].map(|()| fault.next(&Method::GET, 0));
+        let kinds = |mut fault: Fault| [(); 1000].map(|()| fault.next(&Method::GET, None, false));
         let first = kinds(fault.clone());
         assert_eq!(kinds(fault), first);
         let some = first.iter().flatten().count();

@@ -38,8 +38,26 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # While it runs
+//!
+//! Faults and connectors can be added while the sandbox runs, for one phone number if need be: with the methods of
+//! [`Sandbox`], and from another process with the control API, whose bodies are JSON. Its requests need
+//! `Content-Type: application/json`, and are neither counted nor recorded.
+//!
+//! | request | | body |
+//! |---|---|---|
+//! | `GET /_sandbox/state` | the last 50 connectors and requests, newest first, and the faults; `?limit=N` up to 1,000 | |
+//! | `POST /_sandbox/faults` | adds a [`Fault`] | `{"fault": "post:503x2"}` |
+//! | `DELETE /_sandbox/faults/ID` | removes a fault; without `/ID`, all faults | |
+//! | `POST /_sandbox/connectors` | adds a connector as if it existed: a [`ConnectorSeed`] | `{"name": "…", "phoneNumberId": "…"}` |
+//!
+//! No response has the access key or the body of a request. A request without the access key is allowed from this
+//! machine alone, with a loopback address or `localhost` as its host; when it changes something, not from a web page
+//! of another origin. Other machines need the access key.
 
 mod contract;
+mod control;
 mod delay;
 mod fault;
 mod routes;
@@ -49,7 +67,7 @@ mod state;
 mod tests;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,8 +78,8 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 pub use delay::{Delay, ParseDelayError};
-pub use fault::{Fault, ParseFaultError};
-pub use state::{ReceivedRequest, StoredConnector};
+pub use fault::{ActiveFault, Fault, ParseFaultError};
+pub use state::{AlreadyExists, ConnectorSeed, ReceivedRequest, StoredConnector};
 
 use crate::state::State;
 
@@ -72,8 +90,10 @@ pub const CONTRACT: &str = include_str!("../openapi.json");
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The address is not a loopback address. The sandbox is not secured for other hosts.
-    #[error("the sandbox listens on loopback only, and {0} is not")]
+    /// The address is not a loopback address, and [`Builder::allow_remote`] was not called.
+    #[error(
+        "the sandbox listens on loopback unless other machines are allowed, and {0} is not loopback"
+    )]
     NotLoopback(SocketAddr),
     /// Binding the address failed.
     #[error("the sandbox cannot listen on {0}: {1}")]
@@ -85,12 +105,14 @@ pub enum StartError {
 #[must_use]
 pub struct Builder {
     listen: SocketAddr,
+    allow_remote: bool,
     provisioning_delay: Delay,
     access_key: Key,
     workspace_id: Uuid,
     get_limit: u32,
     post_limit: u32,
     faults: Vec<Fault>,
+    observer: Option<Observer>,
 }
 
 #[derive(Clone)]
@@ -102,24 +124,42 @@ impl fmt::Debug for Key {
     }
 }
 
+#[derive(Clone)]
+pub(crate) struct Observer(pub(crate) Arc<dyn Fn(&ReceivedRequest) + Send + Sync>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
 impl Default for Builder {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            allow_remote: false,
             provisioning_delay: Delay::from(Duration::from_secs(2)),
             access_key: Key(format!("sandbox-{}", Uuid::new_v4().simple())),
             workspace_id: Uuid::new_v4(),
             get_limit: 50,
             post_limit: 500,
             faults: Vec::new(),
+            observer: None,
         }
     }
 }
 
 impl Builder {
-    /// Sets the loopback address to listen on. Default: a free port of 127.0.0.1.
+    /// Sets the address to listen on. Default: a free port of 127.0.0.1.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
+        self
+    }
+
+    /// Allows an address that is not a loopback address, such as 0.0.0.0 in a container. Other machines that can
+    /// reach the address need the access key. The traffic, which has the key, is not encrypted.
+    pub fn allow_remote(mut self) -> Self {
+        self.allow_remote = true;
         self
     }
 
@@ -166,17 +206,25 @@ impl Builder {
         self
     }
 
+    /// Calls a function with each request, before the client has the response.
+    ///
+    /// The sandbox waits for the function, which may be called by several threads at a time.
+    pub fn observe(mut self, observer: impl Fn(&ReceivedRequest) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Observer(Arc::new(observer)));
+        self
+    }
+
     /// Starts the sandbox.
     ///
     /// # Errors
     ///
-    /// Fails when the address is not a loopback address, or cannot be bound.
+    /// Fails when the address is not allowed, or cannot be bound.
     ///
     /// # Panics
     ///
     /// Panics outside of a tokio runtime with I/O and time enabled.
     pub async fn start(self) -> Result<Sandbox, StartError> {
-        if !self.listen.ip().is_loopback() {
+        if !self.allow_remote && !self.listen.ip().is_loopback() {
             return Err(StartError::NotLoopback(self.listen));
         }
         let failed = |error| StartError::Listen(self.listen, error);
@@ -212,10 +260,17 @@ impl Sandbox {
         Builder::default()
     }
 
-    /// Returns the base URL, such as `http://127.0.0.1:40001`.
+    /// Returns the base URL, such as `http://127.0.0.1:40001`. A sandbox that listens on all addresses has that of
+    /// loopback.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        let mut address = self.address;
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        format!("http://{address}")
     }
 
     /// Returns the access key that requests need.
@@ -228,6 +283,39 @@ impl Sandbox {
     #[must_use]
     pub fn workspace_id(&self) -> Uuid {
         self.state.workspace_id()
+    }
+
+    /// Adds a connector without a request, and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a connector has the phone number id or the connector id already.
+    pub fn seed_connector(&self, seed: &ConnectorSeed) -> Result<Uuid, AlreadyExists> {
+        self.state.seed(seed).map(|(id, _)| id)
+    }
+
+    /// Adds a fault, and returns its number. The requests that are received from now on count for the fault.
+    #[expect(clippy::must_use_candidate, reason = "a fault is seldom removed by its number")]
+    pub fn add_fault(&self, fault: Fault) -> u64 {
+        self.state.lock().add_fault(fault)
+    }
+
+    /// Removes a fault, and returns whether it was active.
+    #[expect(clippy::must_use_candidate, reason = "a fault that is gone needs no removal")]
+    pub fn remove_fault(&self, id: u64) -> bool {
+        self.state.lock().remove_fault(id)
+    }
+
+    /// Removes all faults.
+    pub fn clear_faults(&self) {
+        self.state.lock().faults.clear();
+    }
+
+    /// Returns the faults that may still fail a request. It is empty once each fault has been injected as often as it
+    /// says.
+    #[must_use]
+    pub fn faults(&self) -> Vec<ActiveFault> {
+        self.state.lock().active_faults()
     }
 
     /// Returns the connectors, in the order of their creation.

@@ -1,5 +1,7 @@
 //! The two endpoints.
 
+use std::net::IpAddr;
+
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
@@ -8,26 +10,32 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::control;
 use crate::fault::Kind;
 use crate::server::Break;
 use crate::state::State;
 
-/// Handles every request: injects the fault that is due, or else responds as the API does.
+/// Handles every request: injects the fault that is due, or else responds as the API does. Requests of the control API
+/// are not those of Bird's, and are neither counted nor recorded.
 pub(crate) async fn handle(
     state: &State,
+    peer: IpAddr,
     request: Request<Incoming>,
 ) -> Result<Response<String>, Break> {
+    if control::is_control(request.uri()) {
+        return control::handle(state, peer, request).await;
+    }
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Break::Close)?.to_bytes();
-    let fault = state.next_fault(&head.method);
+    let (fault, fault_text) = state.next_fault(&head, &body).unzip();
     let response = match fault {
         Some(Kind::Reset | Kind::Hang) => None,
-        Some(Kind::Status(status)) => Some(error(status, "Fault", "A fault of the sandbox")),
+        Some(Kind::Status(status)) => Some(with_status(state, status)),
         None | Some(Kind::Lost | Kind::Garbage) => Some(respond(state, &head, &body)),
     };
     let response = response.filter(|_| fault != Some(Kind::Lost));
     // The request is recorded before the client has the response, so that a test sees it.
-    state.record(&head, response.as_ref().map(Response::status), &body);
+    state.record(&head, response.as_ref().map(Response::status), fault_text, &body);
     let Some(response) = response else {
         return match fault {
             Some(Kind::Hang) => std::future::pending().await,
@@ -35,12 +43,18 @@ pub(crate) async fn handle(
             _ => Err(Break::Close),
         };
     };
-    let garbage = fault == Some(Kind::Garbage) && response.status().is_success();
-    let mut response =
-        response.map(|body| if garbage { "{\"garbage".to_owned() } else { body.to_string() });
     let status = response.status();
+    let mut content_type = "application/json";
+    let mut response = response.map(|body| match (fault, body) {
+        (Some(Kind::Garbage), _) if status.is_success() => "{\"garbage".to_owned(),
+        (Some(Kind::Status(_)), Value::String(html)) => {
+            content_type = "text/html";
+            html
+        }
+        (_, body) => body.to_string(),
+    });
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     let id = Uuid::new_v4().to_string();
     headers.insert("x-request-id", id.parse().expect("a UUID is a header value"));
     if status == StatusCode::TOO_MANY_REQUESTS {
@@ -50,13 +64,30 @@ pub(crate) async fn handle(
     Ok(response)
 }
 
-fn json_response(status: u16, body: Value) -> Response<Value> {
+/// Responds with a status as Bird does, or as a gateway does, whose response is HTML.
+fn with_status(state: &State, status: u16) -> Response<Value> {
+    let mut response = json_response(status, Value::Null);
+    *response.body_mut() = match status {
+        502 | 504 | 520..=530 => {
+            let title = response.status().to_string();
+            let title = title.replace("<unknown status code>", "Web server error");
+            Value::String(format!(
+                "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\
+                 </body>\r\n</html>\r\n"
+            ))
+        }
+        _ => state.contract.error(response.status()),
+    };
+    response
+}
+
+pub(crate) fn json_response(status: u16, body: Value) -> Response<Value> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
     response
 }
 
-fn error(status: u16, code: &str, message: &str) -> Response<Value> {
+pub(crate) fn error(status: u16, code: &str, message: &str) -> Response<Value> {
     json_response(status, json!({ "code": code, "message": message }))
 }
 
@@ -64,7 +95,7 @@ fn error(status: u16, code: &str, message: &str) -> Response<Value> {
 /// the path, the body.
 fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
     let not_found = |message| error(404, "NotFound", message);
-    if header(head, &AUTHORIZATION).strip_prefix("AccessKey ") != Some(state.access_key()) {
+    if !has_access_key(state, head) {
         return error(401, "Unauthorized", "Access key is missing or invalid");
     }
     if !state.within_limit(&head.method) {
@@ -99,8 +130,12 @@ fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
     }
 }
 
+pub(crate) fn has_access_key(state: &State, head: &Parts) -> bool {
+    header(head, &AUTHORIZATION).strip_prefix("AccessKey ") == Some(state.access_key())
+}
+
 /// Returns a header, or an empty text.
-fn header<'a>(head: &'a Parts, name: &HeaderName) -> &'a str {
+pub(crate) fn header<'a>(head: &'a Parts, name: &HeaderName) -> &'a str {
     head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 

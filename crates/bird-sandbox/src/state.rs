@@ -8,18 +8,20 @@ use std::time::Duration;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use jiff::Timestamp;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::contract::Contract;
 use crate::fault::Kind;
-use crate::{Builder, Fault};
+use crate::{ActiveFault, Builder, Delay, Fault, Observer};
 
 /// The number of requests that a sandbox keeps.
 const REQUESTS_KEPT: usize = 10_000;
-/// The number of bytes that a sandbox keeps of the body of a request.
-const BODY_KEPT: usize = 4096;
+/// The number of bytes that a sandbox keeps of the path and of the body of a request.
+const BYTES_KEPT: usize = 4096;
 
 /// A connector of the sandbox.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,32 +37,80 @@ pub struct StoredConnector {
     pub channel_id: Uuid,
     /// `None` when the delay exceeds the range of the clock.
     ready_at: Option<Instant>,
-    created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     updated_at: Timestamp,
     template: Option<String>,
     arguments: Value,
 }
 
+/// A connector that exists without a request, such as one of an earlier run of the program under test.
+///
+/// The connector is that of an SMS channel. As JSON, the fields are in camel case and the delay is a text.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ConnectorSeed {
+    /// The name of the connector.
+    pub name: String,
+    /// The phone number id.
+    pub phone_number_id: Uuid,
+    /// The connector id, or `None` for a random one.
+    pub id: Option<Uuid>,
+    /// The channel id, or `None` for a random one.
+    pub channel_id: Option<Uuid>,
+    /// The time until the connector has its channel, or `None` for a channel that exists as well.
+    #[serde(default, deserialize_with = "delay")]
+    pub provisioning_delay: Option<Delay>,
+}
+
+/// The error of adding a connector whose phone number id or connector id is taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a connector has this phone number id or this connector id already")]
+pub struct AlreadyExists;
+
+impl ConnectorSeed {
+    /// Returns the seed of a connector that has its channel, and random ids.
+    #[must_use]
+    pub fn new(name: impl Into<String>, phone_number_id: Uuid) -> Self {
+        let (id, channel_id, provisioning_delay) = (None, None, None);
+        Self { name: name.into(), phone_number_id, id, channel_id, provisioning_delay }
+    }
+}
+
+fn delay<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Delay>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse()).transpose().map_err(D::Error::custom)
+}
+
 /// A request that the sandbox received.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ReceivedRequest {
+    /// When the response was ready.
+    pub time: Timestamp,
     /// The method, such as `GET`.
     pub method: String,
-    /// The path, without the query.
+    /// The path, without the query: the first 4,096 bytes, without the access key.
     pub path: String,
     /// The status of the response, or `None` when a fault suppressed the response.
     pub status: Option<u16>,
-    /// The first 4,096 bytes of the body, as text. `Debug` omits them, because the request may hold secrets.
+    /// The fault that was injected, as it was written.
+    pub fault: Option<String>,
+    /// The first 4,096 bytes of the body, as text. `Debug` and `Serialize` omit them, because the request may hold
+    /// secrets.
+    #[serde(skip)]
     pub body: String,
 }
 
 impl fmt::Debug for ReceivedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReceivedRequest")
+            .field("time", &self.time)
             .field("method", &self.method)
             .field("path", &self.path)
             .field("status", &self.status)
+            .field("fault", &self.fault)
             .finish_non_exhaustive()
     }
 }
@@ -78,18 +128,26 @@ pub(crate) struct Inner {
     by_id: HashMap<Uuid, usize>,
     phone_numbers: HashSet<String>,
     pub(crate) requests: VecDeque<ReceivedRequest>,
+    /// The number of all requests that were recorded.
+    pub(crate) recorded: u64,
     /// The number of requests of each method.
     pub(crate) received: HashMap<Method, u64>,
     /// The number of responses with each status.
     pub(crate) responses: HashMap<u16, u64>,
     /// The start of the current second of each rate limit, and the number of requests since then.
     windows: HashMap<Method, (Instant, u32)>,
-    faults: Vec<Fault>,
+    /// Each fault that will fail more requests, with its number.
+    pub(crate) faults: Vec<(u64, Fault)>,
+    /// The number of faults that were ever added.
+    faults_added: u64,
 }
 
 impl State {
     pub(crate) fn new(config: Builder) -> Self {
-        let inner = Inner { faults: config.faults.clone(), ..Inner::default() };
+        let mut inner = Inner::default();
+        for fault in &config.faults {
+            inner.add_fault(fault.clone());
+        }
         Self { config, contract: Contract::new(), inner: Mutex::new(inner) }
     }
 
@@ -105,30 +163,63 @@ impl State {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request and returns the failure to inject, if any.
-    pub(crate) fn next_fault(&self, method: &Method) -> Option<Kind> {
+    /// Counts a request and returns the failure to inject, if any, and the text of its fault.
+    pub(crate) fn next_fault(&self, head: &Parts, body: &[u8]) -> Option<(Kind, String)> {
         let inner = &mut *self.lock();
-        let received = inner.received.entry(method.clone()).or_default();
-        let nth = *received;
-        *received += 1;
-        inner.faults.iter_mut().find_map(|fault| fault.next(method, nth))
+        *inner.received.entry(head.method.clone()).or_default() += 1;
+        let by_number = inner.faults.iter().any(|(_, fault)| fault.has_phone_number_id());
+        let number = by_number.then(|| inner.phone_number_id(head, body)).flatten();
+        let mut injected = None;
+        for (_, fault) in &mut inner.faults {
+            if let Some(kind) = fault.next(&head.method, number.as_deref(), injected.is_some()) {
+                injected = Some((kind, fault.to_string()));
+            }
+        }
+        if injected.is_some() {
+            inner.faults.retain(|(_, fault)| fault.remaining() != Some(0));
+        }
+        injected
     }
 
-    pub(crate) fn record(&self, head: &Parts, status: Option<StatusCode>, body: &[u8]) {
-        let mut inner = self.lock();
+    pub(crate) fn record(
+        &self,
+        head: &Parts,
+        status: Option<StatusCode>,
+        fault: Option<String>,
+        body: &[u8],
+    ) {
+        let kept =
+            |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(BYTES_KEPT)]).into();
         let status = status.map(|status| status.as_u16());
+        let request = ReceivedRequest {
+            time: Timestamp::now(),
+            method: head.method.to_string(),
+            path: self.redact(kept(head.uri.path().as_bytes())),
+            status,
+            fault,
+            body: kept(body),
+        };
+        if let Some(Observer(observe)) = &self.config.observer {
+            observe(&request);
+        }
+        let mut inner = self.lock();
         if let Some(status) = status {
             *inner.responses.entry(status).or_default() += 1;
         }
+        inner.recorded += 1;
         if inner.requests.len() == REQUESTS_KEPT {
             inner.requests.pop_front();
         }
-        inner.requests.push_back(ReceivedRequest {
-            method: head.method.to_string(),
-            path: head.uri.path().to_owned(),
-            status,
-            body: String::from_utf8_lossy(&body[..body.len().min(BODY_KEPT)]).into_owned(),
-        });
+        inner.requests.push_back(request);
+    }
+
+    /// Removes the access key from a text.
+    pub(crate) fn redact(&self, text: String) -> String {
+        let key = self.access_key();
+        if key.is_empty() || !text.contains(key) {
+            return text;
+        }
+        text.replace(key, "[redacted]")
     }
 
     /// Counts a request and returns whether it is within the limit of its method.
@@ -150,6 +241,10 @@ impl State {
 
     /// Creates a connector from a valid body, or returns `None` when the phone number has one.
     pub(crate) fn create(&self, body: &Value) -> Option<Value> {
+        self.create_as(body, Uuid::new_v4(), Uuid::new_v4(), self.config.provisioning_delay)
+    }
+
+    fn create_as(&self, body: &Value, id: Uuid, channel_id: Uuid, delay: Delay) -> Option<Value> {
         let template = body["connectorTemplateRef"].as_str();
         // Without a template the arguments have no meaning.
         let phone_number_id = template.and(body["arguments"]["phoneNumberId"].as_str());
@@ -159,13 +254,13 @@ impl State {
             return None;
         }
         let nth = inner.connectors.len();
-        let delay = self.config.provisioning_delay.for_connector(nth);
+        let delay = delay.for_connector(nth);
         let created_at = Timestamp::now();
         let connector = StoredConnector {
-            id: Uuid::new_v4(),
+            id,
             name: body["name"].as_str().unwrap_or_default().to_owned(),
             phone_number_id,
-            channel_id: Uuid::new_v4(),
+            channel_id,
             ready_at: Instant::now().checked_add(delay),
             created_at,
             updated_at: created_at.checked_add(delay).unwrap_or(created_at),
@@ -181,6 +276,23 @@ impl State {
         Some(json)
     }
 
+    /// Creates a connector without a request.
+    pub(crate) fn seed(&self, seed: &ConnectorSeed) -> Result<(Uuid, Value), AlreadyExists> {
+        let id = seed.id.unwrap_or_else(Uuid::new_v4);
+        if self.lock().by_id.contains_key(&id) {
+            return Err(AlreadyExists);
+        }
+        let body = json!({
+            "name": seed.name,
+            "connectorTemplateRef": "sms-messagebird:1",
+            "arguments": { "phoneNumberId": seed.phone_number_id },
+        });
+        let channel_id = seed.channel_id.unwrap_or_else(Uuid::new_v4);
+        let delay = seed.provisioning_delay.unwrap_or(Duration::ZERO.into());
+        let connector = self.create_as(&body, id, channel_id, delay).ok_or(AlreadyExists)?;
+        Ok((id, connector))
+    }
+
     pub(crate) fn connector(&self, id: Uuid) -> Option<Value> {
         let inner = self.lock();
         let nth = *inner.by_id.get(&id)?;
@@ -188,9 +300,50 @@ impl State {
     }
 }
 
+impl Inner {
+    /// Adds a fault, and returns its number.
+    pub(crate) fn add_fault(&mut self, fault: Fault) -> u64 {
+        self.faults_added += 1;
+        if fault.remaining() != Some(0) {
+            self.faults.push((self.faults_added, fault));
+        }
+        self.faults_added
+    }
+
+    /// Removes a fault, and returns whether it was there.
+    pub(crate) fn remove_fault(&mut self, id: u64) -> bool {
+        let before = self.faults.len();
+        self.faults.retain(|(of, _)| *of != id);
+        self.faults.len() < before
+    }
+
+    pub(crate) fn active_faults(&self) -> Vec<ActiveFault> {
+        let active = self.faults.iter().map(|(id, fault)| ActiveFault {
+            id: *id,
+            fault: fault.to_string(),
+            remaining: fault.remaining(),
+        });
+        active.collect()
+    }
+
+    /// Returns the phone number id in the body of a POST, or that of the connector of a GET, in lower case.
+    fn phone_number_id(&self, head: &Parts, body: &[u8]) -> Option<String> {
+        if head.method == Method::POST {
+            let body: Value = serde_json::from_slice(body).ok()?;
+            return Some(body["arguments"]["phoneNumberId"].as_str()?.to_ascii_lowercase());
+        }
+        let id = head.uri.path().rsplit('/').next()?.parse().ok()?;
+        Some(self.connectors[*self.by_id.get(&id)?].phone_number_id.clone())
+    }
+}
+
 impl StoredConnector {
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready_at.is_some_and(|at| Instant::now() >= at)
+    }
+
     fn json(&self, workspace_id: Uuid) -> Value {
-        let ready = self.ready_at.is_some_and(|at| Instant::now() >= at);
+        let ready = self.is_ready();
         let updated_at = if ready { self.updated_at } else { self.created_at };
         let mut connector = json!({
             "id": self.id,

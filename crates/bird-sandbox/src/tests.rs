@@ -1,7 +1,10 @@
 //! The sandbox as a client sees it.
 
+mod control;
+
 use std::io::ErrorKind;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
@@ -13,7 +16,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::contract::validator;
-use crate::{Builder, CONTRACT, Sandbox, StartError};
+use crate::{Builder, CONTRACT, ReceivedRequest, Sandbox, StartError};
 
 const MANY: &str = "/workspaces/{workspaceId}/connectors";
 const ONE: &str = "/workspaces/{workspaceId}/connectors/{connectorId}";
@@ -366,6 +369,25 @@ async fn received_requests_are_recorded() {
 }
 
 #[tokio::test]
+async fn an_observer_sees_each_request_and_the_fault_that_was_injected() {
+    let seen: Arc<Mutex<Vec<ReceivedRequest>>> = Arc::default();
+    let observed = Arc::clone(&seen);
+    let builder = immediate().fault("post:503".parse().unwrap());
+    let api =
+        Api::start(builder.observe(move |request| observed.lock().unwrap().push(request.clone())))
+            .await;
+    for _ in 0..2 {
+        api.post(&valid()).await;
+    }
+    send(api.request(Method::GET, &format!("/{}?query", api.sandbox.access_key()))).await;
+    assert_eq!(*seen.lock().unwrap(), api.sandbox.requests());
+    let json = serde_json::to_value(api.sandbox.requests()).unwrap();
+    assert_eq!((&json[0]["status"], &json[0]["fault"]), (&json!(503), &json!("post:503")));
+    assert_eq!((&json[1]["status"], &json[1]["fault"]), (&json!(201), &Value::Null));
+    assert_eq!((&json[2]["path"], &json[2]["body"]), (&json!("/[redacted]"), &Value::Null));
+}
+
+#[tokio::test]
 async fn the_key_and_the_workspace_can_be_configured_and_debug_omits_the_key_and_the_bodies() {
     let id = Uuid::new_v4();
     let builder = immediate().access_key("open-sesame").workspace_id(id);
@@ -381,9 +403,13 @@ async fn the_key_and_the_workspace_can_be_configured_and_debug_omits_the_key_and
 }
 
 #[tokio::test]
-async fn an_address_other_than_loopback_and_a_port_in_use_are_errors() {
-    let error = Sandbox::builder().listen(([0, 0, 0, 0], 0).into()).start().await.unwrap_err();
+async fn an_address_other_than_loopback_has_to_be_allowed_and_a_port_in_use_is_an_error() {
+    let everywhere = || immediate().listen(([0, 0, 0, 0], 0).into());
+    let error = everywhere().start().await.unwrap_err();
     assert!(matches!(error, StartError::NotLoopback(_)), "{error}");
+    let api = Api::start(everywhere().allow_remote()).await;
+    assert!(api.sandbox.base_url().starts_with("http://127.0.0.1:"));
+    assert_eq!(api.post(&valid()).await.0, 201);
     let address = immediate().start().await.unwrap();
     let error = Sandbox::builder().listen(address.address).start().await.unwrap_err();
     assert!(matches!(error, StartError::Listen(..)), "{error}");
@@ -420,13 +446,13 @@ async fn a_fault_with_a_status_is_injected_as_often_as_it_says_and_nothing_is_cr
 
 #[tokio::test]
 async fn of_several_faults_that_apply_the_first_one_is_injected() {
-    let faults = ["post:503", "get:501", "get:502x2"].map(|fault| fault.parse().unwrap());
+    let faults = ["post:503", "get:501", "get:503x2"].map(|fault| fault.parse().unwrap());
     let api = Api::start(immediate().faults(faults)).await;
     let mut seen = Vec::new();
     for _ in 0..4 {
         seen.push(api.get("x").await.0);
     }
-    assert_eq!(seen, [501, 502, 502, 400]);
+    assert_eq!(seen, [501, 503, 503, 400]);
 }
 
 #[tokio::test]

@@ -318,9 +318,23 @@ fn parse_adoption(text: &str) -> Result<Adoption, String> {
 /// The arguments of `bird-sms sandbox`.
 #[derive(Debug, clap::Args)]
 pub struct SandboxArgs {
-    /// Set the loopback address to listen at. Port 0 takes a free port
+    /// Set the address to listen at. Port 0 takes a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
+
+    /// Allow an address that is not a loopback address, such as 0.0.0.0:8080 in a container
+    ///
+    /// Other machines that can reach the address need the access key, which is not encrypted on its way.
+    #[arg(long)]
+    pub allow_remote: bool,
+
+    /// Set the shell for which the settings are printed
+    #[arg(long, value_enum, default_value_t = ExportShell::Sh)]
+    pub shell: ExportShell,
+
+    /// Print the settings as one JSON object, and each request as a JSON line
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
 
     /// Set the time from a creation to its channel: 2s, 1s..5s (uniform) or ~2s (a long tail)
     #[arg(long, value_name = "DELAY", default_value = "2s")]
@@ -334,14 +348,26 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub post_limit: u32,
 
-    /// Inject a fault: METHOD:KIND[xTIMES][@AFTER] or random:SEED:PERCENT
+    /// Inject a fault: METHOD:KIND[xTIMES][@AFTER][#PHONE_NUMBER_ID] or random:SEED:PERCENT
     ///
     /// METHOD is get or post. KIND is a status from 300 to 599, reset, hang, lost (processed, without a response) or
     /// garbage (processed, with a body that is not JSON). `post:503x2` fails the first two POSTs, `get:reset@3` the
-    /// fourth GET, and `random:7:20` a fifth of all requests, the same ones for the same seed. May be given more than
-    /// once.
+    /// fourth GET, and `random:7:20` a fifth of all requests, the same ones for the same seed. With a phone number id only
+    /// the requests of its connector count. May be given more than once.
     #[arg(long = "fault", value_name = "FAULT")]
     pub faults: Vec<Fault>,
+}
+
+/// The shells whose syntax `bird-sms sandbox` knows.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum ExportShell {
+    /// The POSIX shell, bash and zsh
+    Sh,
+    /// The fish shell
+    Fish,
+    /// `PowerShell`
+    #[value(name = "powershell")]
+    PowerShell,
 }
 
 /// The arguments of `bird-sms completions`.

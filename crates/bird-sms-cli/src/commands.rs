@@ -3,22 +3,21 @@
 use std::convert::identity;
 use std::io::{self, Write};
 use std::path::Path;
-use std::pin::pin;
 
 use bird_sms::{ChannelMessageType, ConnectorId, ConnectorState, UseCaseId};
 use clap::{CommandFactory, Parser, ValueEnum};
-use futures_util::future::poll_immediate;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::args::{Args, BatchArgs, Command, ConnectorArgs, InstallArgs, SandboxArgs, WaitArgs};
+use crate::args::{Args, BatchArgs, Command, ConnectorArgs, InstallArgs, WaitArgs};
 use crate::batch::BatchEnd;
 use crate::display::use_colors;
 use crate::error::CliError;
 use crate::exit::Code;
 use crate::output::{print, print_channel, print_connector, print_line};
 use crate::progress::Progress;
+use crate::sandbox;
 use crate::secret::Scrubber;
 use crate::signal::{aborted, interrupted};
 use crate::workspace::build_workspace;
@@ -116,7 +115,7 @@ async fn execute(args: &Args) -> Result<Code, CliError> {
         Command::Wait(args) => wait(args).await,
         Command::Connector(args) => show_connector(args).await,
         Command::Batch(args) => return batch(args).await,
-        Command::Sandbox(args) => serve_sandbox(args).await,
+        Command::Sandbox(args) => sandbox::serve(args).await,
         Command::Completions(args) => {
             let mut script = Vec::new();
             let mut command = Args::command();
@@ -194,28 +193,4 @@ async fn show_connector(args: &ConnectorArgs) -> Result<(), CliError> {
         code = interrupted() => return Err(aborted(code, ConnectorState::NotCreated)),
     };
     print_connector(&connector, args.shared.json)
-}
-
-async fn serve_sandbox(args: &SandboxArgs) -> Result<(), CliError> {
-    let sandbox = bird_sandbox::Sandbox::builder()
-        .listen(args.listen)
-        .provisioning_delay(args.provisioning_delay)
-        .get_limit(args.get_limit)
-        .post_limit(args.post_limit)
-        .faults(args.faults.iter().cloned())
-        .start()
-        .await
-        .map_err(|error| CliError::Usage(error.to_string()))?;
-    // The signals are handled before the exports are printed, which is when a script may send one.
-    let mut stop = pin!(interrupted());
-    let _ = poll_immediate(&mut stop).await;
-    print_line(&format!(
-        "export BIRD_API_URL={}\nexport BIRD_WORKSPACE_ID={}\nexport BIRD_ACCESS_KEY={}",
-        sandbox.base_url(),
-        sandbox.workspace_id(),
-        sandbox.access_key()
-    ))?;
-    stop.await;
-    sandbox.shutdown().await;
-    Ok(())
 }

@@ -15,6 +15,7 @@ mod json;
 mod output;
 mod progress;
 mod regular_file;
+mod sandbox;
 mod secret;
 mod signal;
 mod workspace;

@@ -58,28 +58,6 @@ async fn an_install_with_json_prints_one_object_and_the_new_connector_on_stderr(
 }
 
 #[tokio::test]
-async fn the_sandbox_prints_what_to_export_and_serves_until_it_is_interrupted() {
-    let mut server = bird_sms(&["sandbox", "--provisioning-delay", "0s"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
-    let mut exported = Vec::new();
-    for name in ["BIRD_API_URL", "BIRD_WORKSPACE_ID", "BIRD_ACCESS_KEY"] {
-        let line = lines.next_line().await.unwrap().unwrap();
-        let value = line.strip_prefix(&format!("export {name}=")).expect(&line);
-        exported.push((name, value.to_owned()));
-    }
-    let mut command = bird_sms(&install(&[]));
-    command.envs(exported);
-    let (code, stdout, stderr) = run(command).await;
-    assert_eq!((code, stdout.len()), (0, 37), "{stderr}");
-    signal(&server, "INT");
-    assert_eq!(server.wait().await.unwrap().code(), Some(0));
-    assert_eq!(lines.next_line().await.unwrap(), None);
-}
-
-#[tokio::test]
 async fn wait_and_connector_print_what_an_install_created() {
     let sandbox =
         Sandbox::builder().provisioning_delay(Duration::from_millis(50)).start().await.unwrap();

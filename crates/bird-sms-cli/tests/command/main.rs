@@ -11,6 +11,7 @@ mod install;
 mod journal_damage;
 mod readme;
 mod rows;
+mod sandbox;
 mod secrets;
 mod signals;
 mod terminal;

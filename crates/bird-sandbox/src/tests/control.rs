@@ -1,0 +1,251 @@
+//! Faults and connectors at run time: by the library, and by the control API.
+
+use std::time::Duration;
+
+use reqwest::header::{HOST, ORIGIN};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Api, assert_fits, immediate, valid, valid_but};
+use crate::{AlreadyExists, ConnectorSeed, Sandbox};
+
+/// Another phone number id than that of [`valid`].
+const OTHER: &str = "00000000-0000-4000-8000-00000000000A";
+
+/// Sends a control request without the access key, and returns the status and the body.
+async fn control(request: RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    let body = response.bytes().await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+impl Api {
+    fn control(&self, method: Method, path: &str) -> RequestBuilder {
+        self.without_key(method, &format!("/_sandbox/{path}"))
+    }
+
+    async fn state(&self) -> Value {
+        control(self.control(Method::GET, "state")).await.1
+    }
+
+    async fn add_fault(&self, fault: &str) -> (u16, Value) {
+        control(self.control(Method::POST, "faults").json(&json!({ "fault": fault }))).await
+    }
+
+    async fn seed(&self, seed: &Value) -> (u16, Value) {
+        control(self.control(Method::POST, "connectors").json(seed)).await
+    }
+}
+
+#[tokio::test]
+async fn a_fault_with_a_phone_number_concerns_the_requests_of_that_number_alone() {
+    let api = Api::start(immediate()).await;
+    let other = valid_but("/arguments/phoneNumberId", OTHER.into());
+    let (_, created) = api.post(&valid()).await;
+    for fault in [format!("post:500#{OTHER}"), format!("get:503x2@1#{OTHER}")] {
+        api.sandbox.add_fault(fault.parse().unwrap());
+    }
+    assert_eq!(api.post(&valid()).await.0, 409);
+    assert_eq!(api.post(&other).await.0, 500);
+    let (status, installed) = api.post(&other).await;
+    assert_eq!(status, 201);
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        assert_eq!(api.get(created["id"].as_str().unwrap()).await.0, 200);
+        seen.push(api.get(installed["id"].as_str().unwrap()).await.0);
+    }
+    assert_eq!(seen, [200, 503, 503, 200]);
+    assert!(api.sandbox.faults().is_empty());
+}
+
+#[tokio::test]
+async fn each_status_has_the_body_that_bird_or_a_gateway_sends_with_it() {
+    let api = Api::start(immediate()).await;
+    let inject = async |status: u16| {
+        api.sandbox.add_fault(format!("post:{status}").parse().unwrap());
+        let response = api.request(Method::POST, &api.connectors()).json(&valid()).send().await;
+        let response = response.unwrap();
+        assert_eq!(response.status(), status);
+        let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
+        (content_type, response.text().await.unwrap())
+    };
+    for (status, code) in [
+        (400, "BadRequest"),
+        (401, "Unauthorized"),
+        (403, "Forbidden"),
+        (404, "NotFound"),
+        (409, "AlreadyExists"),
+        (422, "InvalidPayload"),
+        (429, "TooManyRequests"),
+        (500, "InternalServerError"),
+        (503, "ServiceUnavailable"),
+        (599, "Error"),
+    ] {
+        let (content_type, body) = inject(status).await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_fits("ApiError", &body);
+        assert_eq!((body["code"].as_str(), &*content_type), (Some(code), "application/json"));
+        assert_eq!(body["details"].is_object(), status == 422);
+    }
+    for (status, title) in [(502, "502 Bad Gateway"), (504, "504 Gateway"), (522, "522 Web server")]
+    {
+        let (content_type, body) = inject(status).await;
+        assert!(body.starts_with("<html>") && body.contains(&format!("<h1>{title}")), "{body}");
+        assert_eq!(content_type, "text/html");
+    }
+    assert!(api.sandbox.connectors().is_empty());
+}
+
+#[tokio::test]
+async fn faults_are_added_counted_and_removed_while_the_sandbox_runs() {
+    let api = Api::with_fault("get:503x3").await;
+    assert_eq!(api.get("x").await.0, 503);
+    let (status, added) = api.add_fault("post:429@1").await;
+    assert_eq!((status, &added), (201, &json!({ "id": 2, "fault": "post:429@1" })));
+    let third = api.sandbox.add_fault("random:7:0".parse().unwrap());
+    let faults = json!([
+        { "id": 1, "fault": "get:503x3", "remaining": 2 },
+        { "id": 2, "fault": "post:429@1", "remaining": 1 },
+        { "id": third, "fault": "random:7:0", "remaining": null },
+    ]);
+    assert_eq!(api.state().await["faults"], faults);
+    assert_eq!(serde_json::to_value(api.sandbox.faults()).unwrap(), faults);
+
+    // A fault counts from the moment when it is added.
+    assert_eq!([api.post(&valid()).await.0, api.post(&valid()).await.0], [201, 429]);
+    let remove = |id: &str| control(api.control(Method::DELETE, &format!("faults{id}")));
+    assert_eq!([remove("/1").await.0, remove("/1").await.0, remove("/x").await.0], [204, 404, 404]);
+    assert_eq!(api.get("x").await.0, 400);
+    assert!(api.sandbox.remove_fault(third) && !api.sandbox.remove_fault(third));
+    api.add_fault("get:503").await;
+    assert_eq!(remove("").await.0, 204);
+    assert!(api.sandbox.faults().is_empty());
+    // What controls the sandbox is not a request of the API.
+    assert_eq!((api.sandbox.post_count(), api.sandbox.requests().len()), (2, 4));
+}
+
+#[tokio::test]
+async fn what_is_not_a_fault_or_a_connector_is_refused_with_the_reason() {
+    let api = Api::start(immediate()).await;
+    let faults = || api.control(Method::POST, "faults");
+    let long = json!({ "fault": "x".repeat(20_000) });
+    for (request, status, reason) in [
+        (faults().json(&json!({ "fault": "post:oops" })), 400, "expected METHOD:KIND"),
+        (faults().json(&json!({})), 400, "missing field `fault`"),
+        (faults().json(&json!({ "fault": "get:503", "x": 1 })), 400, "unknown field `x`"),
+        (faults().json(&long), 400, "too long"),
+        (faults().body("fault=post:503"), 400, "content type"),
+        (api.control(Method::POST, "connectors").json(&json!({})), 400, "missing field `name`"),
+        (api.control(Method::GET, "nothing"), 404, "Path not found"),
+        (api.control(Method::PUT, "faults"), 404, "Path not found"),
+    ] {
+        let (code, body) = control(request).await;
+        assert_eq!(code, status);
+        assert!(body["message"].as_str().unwrap().contains(reason), "{reason}: {body}");
+    }
+    assert!(api.sandbox.faults().is_empty());
+}
+
+#[tokio::test]
+async fn a_seeded_connector_is_one_that_an_earlier_run_created() {
+    let api = Api::start(Sandbox::builder().provisioning_delay(Duration::MAX)).await;
+    let (id, channel_id) = (Uuid::new_v4(), Uuid::new_v4());
+    let seed = json!({
+        "name": "earlier",
+        "phoneNumberId": valid()["arguments"]["phoneNumberId"],
+        "id": id,
+        "channelId": channel_id,
+    });
+    let (status, seeded) = api.seed(&seed).await;
+    assert_eq!((status, &seeded["channel"]["channelId"]), (201, &json!(channel_id)));
+    assert_fits("Connector", &seeded);
+    assert_eq!(api.get(&id.to_string()).await, (200, seeded));
+    assert_eq!(api.post(&valid()).await.0, 409);
+    assert_eq!(api.seed(&seed).await.0, 409);
+
+    let other = json!({ "name": "n", "phoneNumberId": OTHER, "provisioningDelay": "1h" });
+    let (status, pending) = api.seed(&other).await;
+    assert_eq!((status, &pending["channel"]), (201, &Value::Null));
+    let taken = ConnectorSeed { id: Some(id), ..ConnectorSeed::new("n", Uuid::new_v4()) };
+    assert_eq!(api.sandbox.seed_connector(&taken), Err(AlreadyExists));
+    let new = api.sandbox.seed_connector(&ConnectorSeed::new("n", Uuid::new_v4())).unwrap();
+    assert_eq!(api.sandbox.connectors()[2].id, new);
+    assert_eq!(api.sandbox.post_count(), 1);
+}
+
+#[tokio::test]
+async fn the_state_has_the_last_connectors_and_requests_and_neither_bodies_nor_the_key() {
+    let api = Api::start(immediate().access_key("open-sesame")).await;
+    let mut body = valid_but("/name", "open-sesame".into());
+    body["invitationToken"] = json!("rosebud");
+    api.post(&body).await;
+    api.get("open-sesame").await;
+    for _ in 0..2 {
+        let seed = ConnectorSeed::new("seeded", Uuid::new_v4());
+        api.sandbox.seed_connector(&seed).unwrap();
+    }
+    let text = api.state().await.to_string();
+    assert!(!text.contains("sesame") && !text.contains("rosebud"), "{text}");
+
+    let (_, state) = control(api.control(Method::GET, "state?limit=1")).await;
+    assert_eq!(state["workspaceId"], api.sandbox.workspace_id().to_string());
+    assert_eq!(
+        (&state["connectors"]["total"], &state["requests"]["total"]),
+        (&3.into(), &2.into())
+    );
+    let connectors = state["connectors"]["results"].as_array().unwrap();
+    let stored = &api.sandbox.connectors()[2];
+    assert_eq!((connectors.len(), &connectors[0]["id"]), (1, &json!(stored.id)));
+    assert_eq!(connectors[0]["channelId"], json!(stored.channel_id));
+    let requests = state["requests"]["results"].as_array().unwrap();
+    assert_eq!((requests.len(), &requests[0]["method"]), (1, &"GET".into()));
+}
+
+#[tokio::test]
+async fn only_local_requests_and_those_with_the_key_control_the_sandbox() {
+    let api = Api::start(immediate()).await;
+    let port = api.sandbox.base_url().rsplit(':').next().unwrap().to_owned();
+    let host = |host: &str| format!("{host}:{port}");
+    let read = |host: &str| api.control(Method::GET, "state").header(HOST, host);
+    let change = || api.control(Method::DELETE, "faults");
+    let own = api.sandbox.base_url();
+    let localhost = format!("http://localhost:{port}");
+    for (request, allowed) in [
+        (read(&host("localhost")), true),
+        (read(&host("LOCALHOST")), true),
+        (read(&host("[::1]")), true),
+        (read("127.0.0.2"), true),
+        // A name that was changed to resolve to a loopback address.
+        (read(&host("rebound.example")), false),
+        (read(&host("localhost.rebound.example")), false),
+        (read(&host("localhost@rebound.example")), false),
+        (read("192.0.2.1"), false),
+        (read("0.0.0.0"), false),
+        (read(""), false),
+        (read("localhost").header(HOST, "rebound.example"), false),
+        (read("rebound.example").header("authorization", api.key()), true),
+        (read("rebound.example").header("authorization", "AccessKey wrong"), false),
+        // Programs that are not browsers send neither header.
+        (change(), true),
+        (change().header(ORIGIN, &own).header("sec-fetch-site", "same-origin"), true),
+        (change().header(ORIGIN, &own), true),
+        // Pages of other sites, and those of other ports of this machine.
+        (change().header(ORIGIN, "https://attacker.example"), false),
+        (change().header(ORIGIN, "http://127.0.0.1:1"), false),
+        (change().header(ORIGIN, &localhost), false),
+        (change().header(ORIGIN, "null"), false),
+        (change().header("sec-fetch-site", "cross-site"), false),
+        (change().header("sec-fetch-site", "same-site"), false),
+        (change().header(ORIGIN, &own).header("sec-fetch-site", "cross-site"), false),
+        (change().header(HOST, &host("localhost")).header(ORIGIN, &localhost), true),
+        (change().header(HOST, "rebound.example").header(ORIGIN, "http://rebound.example"), false),
+    ] {
+        let shown = format!("{request:?}");
+        let (status, _) = control(request).await;
+        assert_eq!(status == 403, !allowed, "{status} {shown}");
+        assert!(status < 300 || status == 403, "{status} {shown}");
+    }
+}

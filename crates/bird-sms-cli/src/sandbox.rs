@@ -1,0 +1,84 @@
+//! `bird-sms sandbox`: prints the settings of a local sandbox, serves it, and prints a log of its requests.
+
+use std::io::{self, Write};
+use std::pin::pin;
+
+use bird_sandbox::{ReceivedRequest, Sandbox, StartError};
+use bird_sms::escape_controls;
+use futures_util::future::poll_immediate;
+use serde::Serialize;
+
+use crate::args::{ExportShell, SandboxArgs};
+use crate::error::CliError;
+use crate::json::to_json;
+use crate::output::print_line;
+use crate::signal::interrupted;
+
+/// The settings of the sandbox, with `--json`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonSettings<'a> {
+    api_url: String,
+    workspace_id: String,
+    access_key: &'a str,
+}
+
+pub(crate) async fn serve(args: &SandboxArgs) -> Result<(), CliError> {
+    let json = args.json;
+    let mut builder = Sandbox::builder()
+        .listen(args.listen)
+        .provisioning_delay(args.provisioning_delay)
+        .get_limit(args.get_limit)
+        .post_limit(args.post_limit)
+        .faults(args.faults.iter().cloned())
+        .observe(move |request| log(request, json));
+    if args.allow_remote {
+        builder = builder.allow_remote();
+    }
+    let sandbox = builder.start().await.map_err(|error| match error {
+        StartError::NotLoopback(_) => CliError::Usage(format!("{error}; give --allow-remote")),
+        error => CliError::Usage(error.to_string()),
+    })?;
+    // The signals are handled before the settings are printed, which is when a script may send one.
+    let mut stop = pin!(interrupted());
+    let _ = poll_immediate(&mut stop).await;
+    print_line(&settings(&sandbox, (!json).then_some(args.shell)))?;
+    stop.await;
+    sandbox.shutdown().await;
+    Ok(())
+}
+
+/// Returns the settings for a shell, or as one JSON object.
+fn settings(sandbox: &Sandbox, shell: Option<ExportShell>) -> String {
+    let (api_url, workspace_id) = (sandbox.base_url(), sandbox.workspace_id().to_string());
+    let access_key = sandbox.access_key();
+    let Some(shell) = shell else {
+        return to_json(&JsonSettings { api_url, workspace_id, access_key });
+    };
+    // No value has a character that a shell would interpret.
+    let variables = [
+        ("BIRD_API_URL", &*api_url),
+        ("BIRD_WORKSPACE_ID", &workspace_id),
+        ("BIRD_ACCESS_KEY", access_key),
+    ];
+    let lines = variables.map(|(name, value)| match shell {
+        ExportShell::Sh => format!("export {name}={value}"),
+        ExportShell::Fish => format!("set -gx {name} {value}"),
+        ExportShell::PowerShell => format!("$env:{name} = '{value}'"),
+    });
+    lines.join("\n")
+}
+
+/// Prints a request to stderr, as JSON lines with `--json`.
+fn log(request: &ReceivedRequest, json: bool) {
+    let line = if json { to_json(request) } else { describe(request) };
+    // Nothing is left to do when stderr is closed.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+fn describe(request: &ReceivedRequest) -> String {
+    let ReceivedRequest { time, method, path, status, fault, .. } = request;
+    let status = status.map_or("no response".to_owned(), |status| status.to_string());
+    let fault = fault.as_ref().map(|fault| format!(" (fault {fault})")).unwrap_or_default();
+    escape_controls(&format!("{time:.3} {method} {path} {status}{fault}")).into_owned()
+}

@@ -1,0 +1,110 @@
+//! `bird-sms sandbox`: the settings that it prints, and the log of its requests.
+
+use std::process::Stdio;
+
+use bird_test_peer::fixtures::PHONE_NUMBER_ID;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+
+use crate::{bird_sms, run, signal};
+
+const SETTINGS: [&str; 3] = ["BIRD_API_URL", "BIRD_WORKSPACE_ID", "BIRD_ACCESS_KEY"];
+
+/// A running sandbox, and the lines that it prints.
+struct Server {
+    process: Child,
+    stdout: Lines<BufReader<ChildStdout>>,
+    stderr: Lines<BufReader<ChildStderr>>,
+}
+
+impl Server {
+    fn start(more: &[&str]) -> Self {
+        let mut command = bird_sms(&["sandbox", "--provisioning-delay", "0s"]);
+        command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let stdout = BufReader::new(process.stdout.take().unwrap()).lines();
+        let stderr = BufReader::new(process.stderr.take().unwrap()).lines();
+        Self { process, stdout, stderr }
+    }
+
+    /// Reads the three settings, each a line with this text before and after the value.
+    async fn settings(&mut self, before: &str, after: &str) -> [(&'static str, String); 3] {
+        let mut settings = SETTINGS.map(|name| (name, String::new()));
+        for (name, value) in &mut settings {
+            let line = self.stdout.next_line().await.unwrap().unwrap();
+            let rest = line.strip_prefix(&before.replace("NAME", name));
+            value.push_str(rest.and_then(|rest| rest.strip_suffix(after)).expect(&line));
+        }
+        settings
+    }
+
+    async fn stop(mut self) {
+        signal(&self.process, "INT");
+        assert_eq!(self.process.wait().await.unwrap().code(), Some(0));
+        assert_eq!(self.stdout.next_line().await.unwrap(), None);
+    }
+}
+
+fn install(settings: &[(&str, String)]) -> Command {
+    let mut command = bird_sms(&["install", "--name", "n", "--phone-number-id", PHONE_NUMBER_ID]);
+    command.envs(settings.iter().map(|(name, value)| (name, value)));
+    command
+}
+
+#[tokio::test]
+async fn the_sandbox_prints_the_settings_for_each_shell_and_serves_until_it_is_interrupted() {
+    for (more, before, after) in [
+        (&[][..], "export NAME=", ""),
+        (&["--shell", "fish"], "set -gx NAME ", ""),
+        (&["--shell", "powershell"], "$env:NAME = '", "'"),
+    ] {
+        let mut server = Server::start(more);
+        let settings = server.settings(before, after).await;
+        let (code, stdout, stderr) = run(install(&settings)).await;
+        assert_eq!((code, stdout.len()), (0, 37), "{stderr}");
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn each_request_is_a_line_on_stderr_with_the_fault_that_was_injected() {
+    let mut server = Server::start(&["--fault", "post:503"]);
+    let settings = server.settings("export NAME=", "").await;
+    assert_eq!(run(install(&settings)).await.0, 0);
+    let path = format!("POST /workspaces/{}/connectors", settings[1].1);
+    for end in [" 503 (fault post:503)", " 201"] {
+        let line = server.stderr.next_line().await.unwrap().unwrap();
+        let (time, rest) = line.split_once(' ').unwrap();
+        assert!(time.parse::<jiff::Timestamp>().is_ok(), "{line}");
+        assert_eq!(rest, format!("{path}{end}"));
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn with_json_the_settings_are_an_object_and_each_request_is_a_json_line() {
+    let mut server = Server::start(&["--json", "--fault", "post:lost"]);
+    let line = server.stdout.next_line().await.unwrap().unwrap();
+    let object: Value = serde_json::from_str(&line).unwrap();
+    let values = ["apiUrl", "workspaceId", "accessKey"].map(|name| object[name].as_str().unwrap());
+    let settings = [0, 1, 2].map(|n| (SETTINGS[n], values[n].to_owned()));
+    assert_eq!(run(install(&settings)).await.0, 5);
+    let line = server.stderr.next_line().await.unwrap().unwrap();
+    let request: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&request["method"], &request["status"]), (&"POST".into(), &Value::Null));
+    assert_eq!(request["fault"], "post:lost");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_other_than_loopback_needs_a_flag_and_the_printed_url_is_that_of_loopback() {
+    let (code, _, stderr) = run(bird_sms(&["sandbox", "--listen", "0.0.0.0:0"])).await;
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("0.0.0.0:0 is not loopback; give --allow-remote"), "{stderr}");
+    let mut server = Server::start(&["--listen", "0.0.0.0:0", "--allow-remote"]);
+    let settings = server.settings("export NAME=", "").await;
+    assert!(settings[0].1.starts_with("http://127.0.0.1:"), "{settings:?}");
+    assert_eq!(run(install(&settings)).await.0, 0);
+    server.stop().await;
+}
