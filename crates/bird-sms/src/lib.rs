@@ -106,6 +106,8 @@ pub use batch::{
     JournalEntry, JournalFuture, JournalState, NextStep, RowState, UnknownRows,
 };
 pub use client::{Client, ClientBuilder, Workspace};
+#[cfg(feature = "list-connectors")]
+pub use error::SearchError;
 pub use error::{
     AttemptError, Attempts, ConfigurationError, CreatedIdUnknown, Error, ErrorResponse,
     JournalError, MalformedResponse, NotReady, OutcomeUnknown, ReadError, Refused, TransportError,
@@ -117,5 +119,9 @@ pub use model::{
     Number, NumberType, ParseIdError, PhoneNumberId, SmsChannel, SmsConnectorRequest, UseCaseId,
     Warning, WorkspaceId, escape_controls,
 };
+#[cfg(feature = "list-connectors")]
+pub use policy::SearchPolicy;
 pub use policy::{Backoff, PollPolicy, RateLimits, RetryCreate, RetryPolicy};
+#[cfg(feature = "list-connectors")]
+pub use workflow::SearchResult;
 pub use workflow::{InstallSmsChannel, PendingChannel};

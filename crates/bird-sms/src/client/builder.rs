@@ -6,6 +6,8 @@ use reqwest::header::HeaderValue;
 
 use super::http::{check_base_url, check_proxy_environment, http_client, is_loopback};
 use super::{Client, Inner};
+#[cfg(feature = "list-connectors")]
+use crate::SearchPolicy;
 use crate::transport::{Runtime, TokioRuntime};
 use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy};
 
@@ -22,6 +24,9 @@ pub(super) struct Settings {
     pub(super) retry: RetryPolicy,
     pub(super) poll: PollPolicy,
     pub(super) limits: RateLimits,
+    /// Set if an install searches for its connector when the outcome of its creation is unknown.
+    #[cfg(feature = "list-connectors")]
+    pub(super) search: Option<SearchPolicy>,
     pub(super) runtime: Arc<dyn Runtime>,
 }
 
@@ -58,6 +63,8 @@ impl Default for ClientBuilder {
                 retry: RetryPolicy::default(),
                 poll: PollPolicy::default(),
                 limits: RateLimits::default(),
+                #[cfg(feature = "list-connectors")]
+                search: None,
                 runtime: Arc::new(TokioRuntime),
             },
         }
@@ -146,6 +153,18 @@ impl ClientBuilder {
     /// Sets how many requests per second a workspace accepts. Each workspace has its own budget.
     pub fn rate_limits(mut self, limits: RateLimits) -> Self {
         self.settings.limits = limits;
+        self
+    }
+
+    /// Searches for the connector of an install when the outcome of its creation is unknown or a conflict, and continues
+    /// with the connector. A connector that certainly does not exist is created again. Default: no search, and the
+    /// install ends with [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown).
+    ///
+    /// Unproven: no response of the vendor's endpoint *List connectors* has been seen. If it cannot be used, the install
+    /// ends as without the search.
+    #[cfg(feature = "list-connectors")]
+    pub fn resolve_unknown(mut self, policy: SearchPolicy) -> Self {
+        self.settings.search = Some(policy);
         self
     }
 

@@ -20,6 +20,8 @@ pub(crate) use provisioning_estimate::Probe;
 pub use workspace::Workspace;
 use workspace_state::WorkspaceState;
 
+#[cfg(feature = "list-connectors")]
+use crate::SearchPolicy;
 use crate::transport::{Permit, Runtime};
 use crate::{
     AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy, TransportError, WorkspaceId,
@@ -119,6 +121,17 @@ impl Client {
 
     pub(crate) fn poll(&self) -> &PollPolicy {
         &self.inner.settings.poll
+    }
+
+    #[cfg(feature = "list-connectors")]
+    pub(crate) fn search_policy(&self) -> SearchPolicy {
+        self.inner.settings.search.unwrap_or_default()
+    }
+
+    /// Returns whether an install searches for its connector when the outcome of its creation is unknown.
+    #[cfg(feature = "list-connectors")]
+    pub(crate) fn resolves_unknown(&self) -> bool {
+        self.inner.settings.search.is_some()
     }
 
     pub(crate) fn runtime(&self) -> &dyn Runtime {

@@ -6,6 +6,8 @@ mod create;
 mod journal;
 mod read;
 mod response;
+#[cfg(feature = "list-connectors")]
+mod search;
 mod transport;
 
 use std::fmt;
@@ -17,6 +19,8 @@ pub use create::{CreatedIdUnknown, OutcomeUnknown, Refused, UnknownReason, Unrea
 pub use journal::JournalError;
 pub use read::{NotReady, ReadError};
 pub use response::{ErrorResponse, MalformedResponse};
+#[cfg(feature = "list-connectors")]
+pub use search::SearchError;
 pub use transport::{TransportError, TransportErrorKind};
 
 use crate::{ConnectorId, ConnectorState, Warning};

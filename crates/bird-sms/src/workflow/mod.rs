@@ -1,6 +1,8 @@
 //! The install of one channel: creating the connector, and waiting for its channel.
 
 mod create;
+#[cfg(feature = "list-connectors")]
+mod find;
 mod install;
 mod poll_schedule;
 mod read;
@@ -8,6 +10,10 @@ mod retry;
 mod wait;
 
 pub(crate) use create::{CreateStart, create};
+#[cfg(feature = "list-connectors")]
+pub use find::SearchResult;
+#[cfg(feature = "list-connectors")]
+pub(crate) use find::Searches;
 pub use install::InstallSmsChannel;
 pub(crate) use poll_schedule::PollSchedule;
 pub(crate) use retry::Cancellation;
