@@ -91,10 +91,9 @@ mod tests {
     fn the_contract_generates_the_checked_in_client_each_time() {
         let root = std::env::var("CARGO_MANIFEST_DIR").unwrap() + "/../..";
         let read = |path: &str| std::fs::read_to_string(format!("{root}/{path}")).unwrap();
-        for (contract, client) in [
-            ("openapi.yaml", "client.rs"),
-            ("contract/list-connectors.yaml", "list_connectors.rs"),
-        ] {
+        for (contract, client) in
+            [("openapi.yaml", "client.rs"), ("contract/list-connectors.yaml", "list_connectors.rs")]
+        {
             let (contract, client) =
                 (read(contract), read(&format!("crates/bird-api/generated/{client}")));
             for _ in 0..3 {

@@ -42,6 +42,7 @@
 mod contract;
 mod delay;
 mod fault;
+mod list;
 mod routes;
 mod server;
 mod state;
@@ -61,6 +62,7 @@ use uuid::Uuid;
 
 pub use delay::{Delay, ParseDelayError};
 pub use fault::{Fault, ParseFaultError};
+pub use list::ListEndpoint;
 pub use state::{ReceivedRequest, StoredConnector};
 
 use crate::state::State;
@@ -91,6 +93,8 @@ pub struct Builder {
     get_limit: u32,
     post_limit: u32,
     faults: Vec<Fault>,
+    list: ListEndpoint,
+    list_lag: Duration,
 }
 
 #[derive(Clone)]
@@ -112,6 +116,8 @@ impl Default for Builder {
             get_limit: 50,
             post_limit: 500,
             faults: Vec::new(),
+            list: ListEndpoint::default(),
+            list_lag: Duration::ZERO,
         }
     }
 }
@@ -163,6 +169,18 @@ impl Builder {
     /// Adds faults, in their order.
     pub fn faults(mut self, faults: impl IntoIterator<Item = Fault>) -> Self {
         self.faults.extend(faults);
+        self
+    }
+
+    /// Sets the response to a request for the list of connectors. Default: a page.
+    pub fn list(mut self, list: ListEndpoint) -> Self {
+        self.list = list;
+        self
+    }
+
+    /// Sets the time from the creation of a connector until the list shows it. Default: none.
+    pub fn list_lag(mut self, lag: Duration) -> Self {
+        self.list_lag = lag;
         self
     }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::fault::Kind;
+use crate::list::{ListEndpoint, list};
 use crate::server::Break;
 use crate::state::State;
 
@@ -50,13 +51,13 @@ pub(crate) async fn handle(
     Ok(response)
 }
 
-fn json_response(status: u16, body: Value) -> Response<Value> {
+pub(crate) fn json_response(status: u16, body: Value) -> Response<Value> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
     response
 }
 
-fn error(status: u16, code: &str, message: &str) -> Response<Value> {
+pub(crate) fn error(status: u16, code: &str, message: &str) -> Response<Value> {
     json_response(status, json!({ "code": code, "message": message }))
 }
 
@@ -76,7 +77,10 @@ fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
         _ => return not_found("Path not found"),
     };
     let allowed = if connector.is_some() { Method::GET } else { Method::POST };
-    if head.method != allowed {
+    let is_list = connector.is_none()
+        && head.method == Method::GET
+        && state.list_endpoint() != ListEndpoint::Absent;
+    if head.method != allowed && !is_list {
         let mut response = error(405, "MethodNotAllowed", "Method not allowed");
         let allowed = allowed.as_str().parse().expect("a method is a header value");
         response.headers_mut().insert(ALLOW, allowed);
@@ -91,6 +95,7 @@ fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
         return not_found("Workspace not found");
     }
     match connector {
+        None if is_list => list(state, head.uri.query().unwrap_or_default()),
         None => create(state, head, body),
         Some(id) => match state.connector(id) {
             Some(connector) => json_response(200, connector),
