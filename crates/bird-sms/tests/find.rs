@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use bird_sandbox::{Builder, ListEndpoint, Sandbox};
 use bird_sms::{
-    AccessKey, ChannelMessageType, Client, PhoneNumberId, SearchResult, SmsConnectorRequest,
-    Workspace,
+    AccessKey, BatchItem, ChannelMessageType, Client, ConnectorState, JournalEntry, PhoneNumberId,
+    RowState, SearchResult, SmsConnectorRequest, UnknownRows, Warning, Workspace,
 };
+use futures_util::{StreamExt, stream};
 use jiff::{Timestamp, ToSpan};
 use uuid::Uuid;
 
@@ -122,4 +123,71 @@ async fn a_list_that_is_refused_or_different_is_a_permanent_error() {
     let busy = "get:503x2".parse().unwrap();
     let (_sandbox, workspace) = start(Sandbox::builder().fault(busy)).await;
     assert_eq!(workspace.find_connectors(number(1)).await.unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_install_continues_with_the_connector_that_it_finds() {
+    let lost = "post:lost".parse().unwrap();
+    let (sandbox, workspace) = start(Sandbox::builder().fault(lost)).await;
+    let install = workspace.install_sms_channel("My SMS channel", number(1)).find_unknown();
+    let channel = install.await.unwrap();
+    assert_eq!(channel.connector_id, sandbox.connectors()[0].id.into());
+    assert_eq!(channel.warning, Some(Warning::Found));
+    assert_eq!(sandbox.post_count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_install_creates_again_what_certainly_does_not_exist() {
+    let reset = "post:reset".parse().unwrap();
+    let (sandbox, workspace) = start(Sandbox::builder().fault(reset)).await;
+    let install = workspace.install_sms_channel("My SMS channel", number(1)).find_unknown();
+    assert_eq!(install.await.unwrap().warning, None);
+    assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_install_whose_search_is_refused_ends_as_without_a_search() {
+    let lost = "post:lost".parse().unwrap();
+    let forbidden = Sandbox::builder().fault(lost).list(ListEndpoint::Forbidden);
+    let (_sandbox, workspace) = start(forbidden).await;
+    let install = workspace.install_sms_channel("My SMS channel", number(1)).find_unknown();
+    let error = install.await.unwrap_err();
+    assert_eq!(error.connector_state(), ConnectorState::Unknown);
+    assert!(error.to_string().contains("the connectors could not be listed"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_resolves_lost_responses_among_connectors_of_the_same_name() {
+    let lost = ["post:lostx20@120", "post:resetx20@160"].map(|fault| fault.parse().unwrap());
+    let (sandbox, workspace) =
+        start(Sandbox::builder().faults(lost).list_lag(Duration::from_secs(5))).await;
+    for n in 1001..=1050 {
+        let _ = workspace.create_sms_connector(&request(n)).await.unwrap();
+    }
+    // Row 1 is left over from a run whose process was killed.
+    let foreign = sandbox.connectors().len();
+    let _ = workspace.create_sms_connector(&request(1)).await.unwrap();
+    let mut killed = RowState::default();
+    let intent = JournalEntry::Intent { name: "My SMS channel".to_owned() };
+    killed.apply(&intent, Some(Timestamp::now()));
+    let items = (1..=200).map(|n| {
+        let state = if n == 1 { killed } else { RowState::default() };
+        BatchItem::resume(request(n), state).unknown_rows(UnknownRows::Find)
+    });
+    let items: Vec<_> = items.collect();
+    let outcomes: Vec<_> =
+        workspace.install_sms_channels(stream::iter(items)).start().collect().await;
+    let created: std::collections::HashMap<_, _> = sandbox.connectors()[foreign..]
+        .iter()
+        .map(|connector| (connector.phone_number_id.clone(), connector.id.into()))
+        .collect();
+    assert_eq!((outcomes.len(), created.len()), (200, 200));
+    let mut found = 0;
+    for outcome in outcomes {
+        let channel = outcome.result.unwrap();
+        assert_eq!(channel.connector_id, created[&outcome.request.phone_number_id().to_string()]);
+        found += usize::from(channel.warning == Some(Warning::Found));
+    }
+    assert_eq!(found, 21);
+    assert_eq!(sandbox.response_count(429), 0);
 }

@@ -24,9 +24,8 @@ pub(super) struct Settings {
     pub(super) retry: RetryPolicy,
     pub(super) poll: PollPolicy,
     pub(super) limits: RateLimits,
-    /// Set if an install searches for its connector when the outcome of its creation is unknown.
     #[cfg(feature = "list-connectors")]
-    pub(super) search: Option<SearchPolicy>,
+    pub(super) search: SearchPolicy,
     pub(super) runtime: Arc<dyn Runtime>,
 }
 
@@ -64,7 +63,7 @@ impl Default for ClientBuilder {
                 poll: PollPolicy::default(),
                 limits: RateLimits::default(),
                 #[cfg(feature = "list-connectors")]
-                search: None,
+                search: SearchPolicy::default(),
                 runtime: Arc::new(TokioRuntime),
             },
         }
@@ -156,15 +155,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Searches for the connector of an install when the outcome of its creation is unknown or a conflict, and continues
-    /// with the connector. A connector that certainly does not exist is created again. Default: no search, and the
-    /// install ends with [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown).
-    ///
-    /// Unproven: no response of the vendor's endpoint *List connectors* has been seen. If it cannot be used, the install
-    /// ends as without the search.
+    /// Sets when a search for a connector is conclusive.
     #[cfg(feature = "list-connectors")]
-    pub fn resolve_unknown(mut self, policy: SearchPolicy) -> Self {
-        self.settings.search = Some(policy);
+    pub fn search_policy(mut self, policy: SearchPolicy) -> Self {
+        self.settings.search = policy;
         self
     }
 

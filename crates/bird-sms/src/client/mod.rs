@@ -125,13 +125,7 @@ impl Client {
 
     #[cfg(feature = "list-connectors")]
     pub(crate) fn search_policy(&self) -> SearchPolicy {
-        self.inner.settings.search.unwrap_or_default()
-    }
-
-    /// Returns whether an install searches for its connector when the outcome of its creation is unknown.
-    #[cfg(feature = "list-connectors")]
-    pub(crate) fn resolves_unknown(&self) -> bool {
-        self.inner.settings.search.is_some()
+        self.inner.settings.search
     }
 
     pub(crate) fn runtime(&self) -> &dyn Runtime {

@@ -165,6 +165,15 @@ impl Error {
         chain(self)
     }
 
+    /// Adds why a search for the connector did not settle the outcome.
+    #[cfg(feature = "list-connectors")]
+    pub(crate) fn searched(mut self, reason: Option<String>) -> Self {
+        if let Self::OutcomeUnknown(error) = &mut self {
+            error.search = reason;
+        }
+        self
+    }
+
     /// Returns what to do next, as one sentence.
     #[must_use]
     pub fn help(&self) -> Option<&'static str> {

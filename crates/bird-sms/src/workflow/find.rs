@@ -24,12 +24,13 @@ use super::retry::{
     Attempt, Exhausted, FailedAttempt, LastAttempt, Retry, Tolerance, is_retryable_get, send,
 };
 use crate::client::Workspace;
+use crate::error::chain;
 use crate::event::EventSink;
 use crate::model::{SMS_TEMPLATE, decode};
 use crate::transport::{Deadline, Permit};
 use crate::{
-    AttemptError, ConnectorId, Error, MalformedResponse, PhoneNumberId, SearchError,
-    SmsConnectorRequest,
+    AttemptError, ConnectorId, ConnectorState, Error, Event, MalformedResponse, PendingChannel,
+    PhoneNumberId, SearchError, SmsConnectorRequest, Warning,
 };
 
 /// The number of connectors in a page: the maximum of the vendor's other lists.
@@ -101,11 +102,71 @@ impl Workspace {
     }
 }
 
+/// A search after a creation.
+pub(crate) struct Search<'a> {
+    pub(crate) searches: &'a Searches,
+    pub(crate) workspace: &'a Workspace,
+    pub(crate) request: &'a SmsConnectorRequest,
+    /// The time of the first POST whose outcome is unknown. Without it, a connector of any age matches.
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) deadline: Deadline,
+    pub(crate) events: &'a EventSink,
+}
+
+/// The result of a search after a creation.
+pub(crate) enum Searched {
+    Found(PendingChannel),
+    /// No attempt created a connector, so the request may be sent again.
+    Absent,
+    /// The search settled nothing: there was nothing to search for, or for this reason.
+    Unsettled(Option<String>),
+}
+
+impl Search<'_> {
+    /// Searches for the connector of a creation that ended with this error.
+    pub(crate) async fn run(&self, error: &Error) -> Searched {
+        let state = error.connector_state();
+        let conflict = error.response().is_some_and(|response| response.status == 409);
+        let exists = state == ConnectorState::ExistsIdUnknown || conflict;
+        if matches!(error, Error::Journal(_)) || !(exists || state == ConnectorState::Unknown) {
+            return Searched::Unsettled(None);
+        }
+        self.events.emit(&Event::Searching);
+        let Self { searches, workspace, request, since, deadline, events } = *self;
+        let reason = match searches.find(workspace, request, since, deadline).await {
+            Ok(SearchResult::Found(id)) => {
+                let warning = match error {
+                    Error::OutcomeUnknown(error) => error.earlier.as_ref().map(|response| {
+                        Warning::PossibleDuplicate { status: Some(response.status) }
+                    }),
+                    _ => None,
+                };
+                let warning = Some(warning.unwrap_or(Warning::Found));
+                events.emit(&Event::Created { connector_id: id, warning });
+                let pending = workspace.pending_channel(id).warning(warning);
+                return Searched::Found(pending.events(events.clone()));
+            }
+            Ok(SearchResult::NotFound { conclusive: true }) if !exists => return Searched::Absent,
+            Ok(SearchResult::NotFound { .. }) => {
+                "a search found no connector that certainly belongs to the request".to_owned()
+            }
+            Ok(SearchResult::Ambiguous(ids)) => {
+                let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+                format!("a search found more than one connector: {}", ids.join(", "))
+            }
+            Err(error) => chain(&error),
+        };
+        Searched::Unsettled(Some(reason))
+    }
+}
+
 /// The searches of a batch, which share their listings.
 #[derive(Debug, Default)]
 pub(crate) struct Searches {
     /// The connectors that belong to other requests. A batch knows them from its journal, and from its own creations.
     claimed: Mutex<HashSet<ConnectorId>>,
+    /// The error of a listing that every other listing would have.
+    permanent: OnceLock<SearchError>,
     /// The last listing. Weak, so that a listing is dropped with the last search that uses it.
     last: Mutex<Option<Scheduled<WeakShared<BoxFuture<'static, ListingResult>>>>>,
 }
@@ -130,8 +191,7 @@ impl Searches {
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Searches as [`Workspace::find_connector`] does. Without a time, a connector of any age matches. A connector that
-    /// is found is claimed.
+    /// Searches as [`Workspace::find_connector`] does. Without a time, a connector of any age matches.
     pub(crate) async fn find(
         &self,
         workspace: &Workspace,
@@ -164,10 +224,19 @@ impl Searches {
         since: Instant,
         deadline: Deadline,
     ) -> ListingResult {
+        if let Some(error) = self.permanent.get() {
+            return Err(error.clone());
+        }
         let listing = self.schedule(workspace, since);
         let runtime = workspace.client().runtime();
         let timeout = runtime.sleep(deadline.remaining(runtime.now()));
         match select(listing, timeout).await {
+            Either::Left((Err(error), _)) if error.is_permanent() => {
+                if self.permanent.set(error.clone()).is_ok() {
+                    tracing::warn!(error = chain(&error), "connectors cannot be searched");
+                }
+                Err(error)
+            }
             Either::Left((listing, _)) => listing,
             Either::Right(((), _)) => Err(SearchError::timed_out()),
         }

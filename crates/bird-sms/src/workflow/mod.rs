@@ -13,7 +13,7 @@ pub(crate) use create::{CreateStart, create};
 #[cfg(feature = "list-connectors")]
 pub use find::SearchResult;
 #[cfg(feature = "list-connectors")]
-pub(crate) use find::Searches;
+pub(crate) use find::{Search, Searched, Searches};
 pub use install::InstallSmsChannel;
 pub(crate) use poll_schedule::PollSchedule;
 pub(crate) use retry::Cancellation;
