@@ -12,17 +12,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     println!("cargo::rerun-if-changed=build.rs");
     let here = env::var("CARGO_MANIFEST_DIR")?;
-    // In the workspace the contract is the one at the top. A packaged crate has only its own copy, and
+    let here = Path::new(&here);
+    // In the workspace the contracts are those at the top. A packaged crate has only its own copies, and
     // what lies two folders above it is somebody else's: cargo leaves `Cargo.toml.orig` in a package.
-    let top = Path::new(&here).join("../../openapi.yaml");
-    let packaged = Path::new(&here).join("Cargo.toml.orig").exists();
-    let contract =
-        if !packaged && top.exists() { top } else { Path::new(&here).join("openapi.yaml") };
-    println!("cargo::rerun-if-changed={}", contract.display());
-
-    let yaml = fs::read_to_string(&contract)
-        .map_err(|error| format!("cannot read {}: {error}", contract.display()))?;
-    let client = bird_codegen::generate(&yaml).map_err(|error| format!("openapi.yaml: {error}"))?;
-    fs::write(Path::new(&env::var("OUT_DIR")?).join("client.rs"), client)?;
+    let packaged = here.join("Cargo.toml.orig").exists();
+    let generate =
+        |top: &str, copy: &str, client: &str| -> Result<(), Box<dyn std::error::Error>> {
+            let top = here.join("../..").join(top);
+            let contract = if !packaged && top.exists() { top } else { here.join(copy) };
+            println!("cargo::rerun-if-changed={}", contract.display());
+            let yaml = fs::read_to_string(&contract)
+                .map_err(|error| format!("cannot read {}: {error}", contract.display()))?;
+            let code = bird_codegen::generate(&yaml).map_err(|error| format!("{copy}: {error}"))?;
+            Ok(fs::write(Path::new(&env::var("OUT_DIR")?).join(client), code)?)
+        };
+    generate("openapi.yaml", "openapi.yaml", "client.rs")?;
+    #[cfg(feature = "list-connectors")]
+    generate("contract/list-connectors.yaml", "list-connectors.yaml", "list_connectors.rs")?;
     Ok(())
 }

@@ -78,7 +78,10 @@ mod tests {
     /// A folder with the files that others are derived from, and a README with an empty section.
     fn only_sources() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        fs::copy(root().join("openapi.yaml"), folder.path().join("openapi.yaml")).unwrap();
+        fs::create_dir(folder.path().join("contract")).unwrap();
+        for contract in ["openapi.yaml", "contract/list-connectors.yaml"] {
+            fs::copy(root().join(contract), folder.path().join(contract)).unwrap();
+        }
         let readme = "a\n<!-- derived: exit-codes -->\n<!-- /derived -->\nb\n";
         fs::write(folder.path().join("README.md"), readme).unwrap();
         folder

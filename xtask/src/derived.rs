@@ -24,7 +24,8 @@ pub(crate) struct Derived {
 pub(crate) fn derive(
     root: &Path,
 ) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Derived>> + '_> {
-    let contract = read(root, "openapi.yaml")?;
+    let (contract, list) =
+        (read(root, "openapi.yaml")?, read(root, "contract/list-connectors.yaml")?);
     let json = parse(&contract)
         .and_then(|contract| Ok(format!("{}\n", serde_json::to_string_pretty(&contract)?)));
     let from_contract = [
@@ -34,10 +35,15 @@ pub(crate) fn derive(
             "crates/bird-api/generated/client.rs",
             bird_codegen::generate(&contract).map_err(Into::into),
         ),
+        (
+            "crates/bird-api/generated/list_connectors.rs",
+            bird_codegen::generate(&list).map_err(Into::into),
+        ),
         // The sandbox reads the contract at run time, and has no parser for YAML.
         ("crates/bird-sandbox/openapi.json", json),
         // A package contains no files from outside its own folder.
         ("crates/bird-api/openapi.yaml", Ok(contract)),
+        ("crates/bird-api/list-connectors.yaml", Ok(list)),
     ];
     let from_contract = from_contract.into_iter().map(|(path, content)| {
         let content = content.with_context(|| format!("cannot derive {path}"))?;

@@ -19,9 +19,10 @@ pub(crate) struct Args {
     /// A recorded response, or a folder of them (*.json)
     #[arg(long, value_name = "FILE|FOLDER")]
     response: Option<PathBuf>,
-    /// Read this connector from the API: one GET, with `BIRD_ACCESS_KEY` and `BIRD_WORKSPACE_ID`
-    #[arg(long, value_name = "CONNECTOR_ID")]
-    live: Option<String>,
+    /// Read this connector, or without an id the first page of the list of connectors, from the API: one GET, with
+    /// `BIRD_ACCESS_KEY` and `BIRD_WORKSPACE_ID`
+    #[arg(long, value_name = "CONNECTOR_ID", num_args = 0..=1)]
+    live: Option<Option<String>>,
     /// The operation that the responses belong to
     #[arg(long, value_name = "ID", default_value = "getConnector")]
     operation: String,
@@ -36,10 +37,18 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// The operation of the contract of its own.
+const LIST: &str = "listConnectors";
+
 /// Prints the differences between responses and the contract, and returns whether there are none.
 pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
-    let contract = parse(&std::fs::read_to_string(root.join("openapi.yaml"))?)?;
-    let schema = ResponseSchema::new(&contract, &args.operation)?;
+    let operation = match &args.live {
+        Some(None) => LIST,
+        _ => &args.operation,
+    };
+    let contract = if operation == LIST { "contract/list-connectors.yaml" } else { "openapi.yaml" };
+    let contract = parse(&std::fs::read_to_string(root.join(contract))?)?;
+    let schema = ResponseSchema::new(&contract, operation)?;
     let mut all = BTreeMap::new();
     for (name, response) in responses(root, args)? {
         let response: Value =
@@ -47,7 +56,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
         all.insert(name, schema.findings(&response));
         if let Some(folder) = &args.record {
             let response = if args.redact { redact::redact(&response) } else { response };
-            let path = save(folder, &args.operation, &response)?;
+            let path = save(folder, operation, &response)?;
             eprintln!("recorded {}", path.display());
         }
     }
@@ -70,7 +79,8 @@ fn responses(root: &Path, args: &Args) -> anyhow::Result<BTreeMap<String, Vec<u8
     let Some(path) = &args.response else {
         let mut get = cargo();
         get.current_dir(root).args(["run", "--quiet", "--locked", "-p", "bird-sms"]);
-        get.args(["--example", "raw_response", "--"]).args(&args.live);
+        get.args(["--features", "list-connectors", "--example", "raw_response", "--"]);
+        get.args(args.live.iter().flatten());
         return Ok(BTreeMap::from([("the response".to_owned(), output(&mut get)?)]));
     };
     let files = if path.is_dir() {
@@ -160,6 +170,13 @@ mod tests {
         for (name, example) in contract["components"]["examples"].as_object().unwrap() {
             assert_eq!(schema.findings(&example["value"]), [], "{name}");
         }
+        let yaml =
+            std::fs::read_to_string(crate::root().unwrap().join("contract/list-connectors.yaml"));
+        let contract = parse(&yaml.unwrap()).unwrap();
+        let schema = ResponseSchema::new(&contract, LIST).unwrap();
+        let content = schema.at.rsplit_once('/').unwrap().0;
+        let example = contract.pointer(&format!("{content}/examples/lastPage/value")).unwrap();
+        assert_eq!(schema.findings(example), []);
     }
 
     #[test]

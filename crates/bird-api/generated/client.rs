@@ -1,4 +1,4 @@
-// @generated from openapi.yaml by `cargo xtask codegen`. Do not edit.
+// @generated from a contract by `cargo xtask codegen`. Do not edit.
 
 #[allow(unused_imports)]
 pub use progenitor_client::{ByteStream, ClientInfo, Error, ResponseValue};

@@ -5,11 +5,9 @@ use progenitor_client::{ClientHooks, ClientInfo, OperationInfo};
 use reqwest::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
 use reqwest::{Request, Response, ResponseBuilderExt};
 
-use crate::Client;
-
-/// The headers that every request of a [`Client`] carries, and the size limit of its response bodies.
+/// The headers that every request of a [`Client`](crate::Client) carries, and the size limit of its response bodies.
 ///
-/// The context belongs to the [`Client`] and not to its `reqwest::Client`, so that an application can pass
+/// The context belongs to the client and not to its `reqwest::Client`, so that an application can pass
 /// a `reqwest::Client` that does not hold the access key.
 #[derive(Clone)]
 pub struct RequestContext {
@@ -67,21 +65,34 @@ impl fmt::Debug for RequestContext {
     }
 }
 
-impl ClientHooks<RequestContext> for Client {
-    async fn pre<E>(
-        &self,
-        request: &mut Request,
-        _info: &OperationInfo,
-    ) -> Result<(), progenitor_client::Error<E>> {
-        self.inner().apply(request);
-        Ok(())
-    }
+/// Lets a generated client send the headers of its context, and limits the bodies of its responses.
+macro_rules! hooks {
+    ($client:ty) => {
+        impl ClientHooks<RequestContext> for $client {
+            async fn pre<E>(
+                &self,
+                request: &mut Request,
+                _info: &OperationInfo,
+            ) -> Result<(), progenitor_client::Error<E>> {
+                self.inner().apply(request);
+                Ok(())
+            }
 
-    async fn exec(&self, request: Request, _info: &OperationInfo) -> reqwest::Result<Response> {
-        let response = self.client().execute(request).await?;
-        Ok(limited(response, self.inner().limit()))
-    }
+            async fn exec(
+                &self,
+                request: Request,
+                _info: &OperationInfo,
+            ) -> reqwest::Result<Response> {
+                let response = self.client().execute(request).await?;
+                Ok(limited(response, self.inner().limit()))
+            }
+        }
+    };
 }
+
+hooks!(crate::Client);
+#[cfg(feature = "list-connectors")]
+hooks!(crate::list_connectors::Client);
 
 /// Returns the response with a body that fails beyond `limit` bytes.
 fn limited(response: Response, limit: usize) -> Response {

@@ -60,6 +60,7 @@ mod contract;
 mod control;
 mod delay;
 mod fault;
+mod list;
 mod routes;
 mod server;
 mod state;
@@ -79,6 +80,7 @@ use uuid::Uuid;
 
 pub use delay::{Delay, ParseDelayError};
 pub use fault::{ActiveFault, Fault, ParseFaultError};
+pub use list::ListEndpoint;
 pub use state::{AlreadyExists, ConnectorSeed, ReceivedRequest, StoredConnector};
 
 use crate::state::State;
@@ -113,6 +115,8 @@ pub struct Builder {
     post_limit: u32,
     faults: Vec<Fault>,
     observer: Option<Observer>,
+    list: ListEndpoint,
+    list_lag: Duration,
 }
 
 #[derive(Clone)]
@@ -145,6 +149,8 @@ impl Default for Builder {
             post_limit: 500,
             faults: Vec::new(),
             observer: None,
+            list: ListEndpoint::default(),
+            list_lag: Duration::ZERO,
         }
     }
 }
@@ -211,6 +217,18 @@ impl Builder {
     /// The sandbox waits for the function, which may be called by several threads at a time.
     pub fn observe(mut self, observer: impl Fn(&ReceivedRequest) + Send + Sync + 'static) -> Self {
         self.observer = Some(Observer(Arc::new(observer)));
+        self
+    }
+
+    /// Sets the response to a request for the list of connectors. Default: a page.
+    pub fn list(mut self, list: ListEndpoint) -> Self {
+        self.list = list;
+        self
+    }
+
+    /// Sets the time from the creation of a connector until the list shows it. Default: none.
+    pub fn list_lag(mut self, lag: Duration) -> Self {
+        self.list_lag = lag;
         self
     }
 

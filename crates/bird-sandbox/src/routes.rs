@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::control;
 use crate::fault::Kind;
+use crate::list::{ListEndpoint, list};
 use crate::server::Break;
 use crate::state::State;
 
@@ -107,7 +108,10 @@ fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
         _ => return not_found("Path not found"),
     };
     let allowed = if connector.is_some() { Method::GET } else { Method::POST };
-    if head.method != allowed {
+    let is_list = connector.is_none()
+        && head.method == Method::GET
+        && state.list_endpoint() != ListEndpoint::Absent;
+    if head.method != allowed && !is_list {
         let mut response = error(405, "MethodNotAllowed", "Method not allowed");
         let allowed = allowed.as_str().parse().expect("a method is a header value");
         response.headers_mut().insert(ALLOW, allowed);
@@ -122,6 +126,7 @@ fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
         return not_found("Workspace not found");
     }
     match connector {
+        None if is_list => list(state, head.uri.query().unwrap_or_default()),
         None => create(state, head, body),
         Some(id) => match state.connector(id) {
             Some(connector) => json_response(200, connector),

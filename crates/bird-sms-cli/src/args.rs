@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bird_sandbox::{Delay, Fault};
+use bird_sandbox::{Delay, Fault, ListEndpoint};
 use bird_sms::{ConnectorId, ParseIdError, PhoneNumberId, RetryCreate};
 use clap::{Parser, Subcommand};
 
@@ -193,6 +193,13 @@ pub struct InstallArgs {
     #[arg(long, value_name = "TYPE")]
     pub channel_message_type: Option<String>,
 
+    /// Search for the connector if the outcome of the creation is unknown, and continue with it
+    ///
+    /// A connector that certainly does not exist is created again. Unproven: no response of the real list of connectors
+    /// has been seen.
+    #[arg(long)]
+    pub resolve: bool,
+
     /// Set whether an incoming message opens a conversation in the inbox [default: the vendor's]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub conversational: Option<bool>,
@@ -261,8 +268,15 @@ pub struct BatchArgs {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Retry the rows whose outcome is unknown. Each retry may create a second connector
+    /// Search for the connectors of rows whose outcome is unknown
+    ///
+    /// A connector that is found in the list of connectors is waited for. A row whose connector certainly does not exist
+    /// is created again, and all others are left alone. Unproven: no response of the real list has been seen.
     #[arg(long)]
+    pub resolve: bool,
+
+    /// Retry the rows whose outcome is unknown. Each retry may create a second connector
+    #[arg(long, conflicts_with = "resolve")]
     pub retry_unknown: bool,
 
     /// Set the connector of a row whose outcome is unknown
@@ -348,6 +362,14 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub post_limit: u32,
 
+    /// Set the response to a request for the list of connectors: page, forbidden, absent or other-shape
+    #[arg(long, value_name = "RESPONSE", default_value = "page", hide_possible_values = true)]
+    pub list: ListArg,
+
+    /// Set the time from a creation until the list of connectors shows it
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub list_lag: Duration,
+
     /// Inject a fault: METHOD:KIND[xTIMES][@AFTER][#PHONE_NUMBER_ID] or random:SEED:PERCENT
     ///
     /// METHOD is get or post. KIND is a status from 300 to 599, reset, hang, lost (processed, without a response) or
@@ -356,6 +378,30 @@ pub struct SandboxArgs {
     /// the requests of its connector count. May be given more than once.
     #[arg(long = "fault", value_name = "FAULT")]
     pub faults: Vec<Fault>,
+}
+
+/// The values of `--list`.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum ListArg {
+    /// A page of connectors
+    Page,
+    /// 403
+    Forbidden,
+    /// 405, as if the API did not have the endpoint
+    Absent,
+    /// An object without `results`
+    OtherShape,
+}
+
+impl From<ListArg> for ListEndpoint {
+    fn from(arg: ListArg) -> Self {
+        match arg {
+            ListArg::Page => Self::Page,
+            ListArg::Forbidden => Self::Forbidden,
+            ListArg::Absent => Self::Absent,
+            ListArg::OtherShape => Self::OtherShape,
+        }
+    }
 }
 
 /// The shells whose syntax `bird-sms sandbox` knows.

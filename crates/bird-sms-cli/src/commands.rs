@@ -154,13 +154,16 @@ async fn install(args: &InstallArgs) -> Result<(), CliError> {
     let connected = build_workspace(shared, configure).await?;
     let progress = Progress::new(shared.json, args.poll.quiet);
     let observer = progress.clone();
-    let install = connected
+    let mut install = connected
         .workspace
         .install_sms_channel(&args.name, phone_number_id)
         .use_case_id(use_case_id)
         .channel_message_type(args.channel_message_type.as_deref().map(ChannelMessageType::from))
         .conversational(args.conversational)
         .observe(move |event| observer.observe(event));
+    if args.resolve {
+        install = install.find_unknown();
+    }
     let result = tokio::select! {
         result = install.into_future() => result.map_err(CliError::Install),
         code = interrupted() => Err(aborted(code, progress.state())),

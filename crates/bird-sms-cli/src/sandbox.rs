@@ -30,6 +30,8 @@ pub(crate) async fn serve(args: &SandboxArgs) -> Result<(), CliError> {
         .provisioning_delay(args.provisioning_delay)
         .get_limit(args.get_limit)
         .post_limit(args.post_limit)
+        .list(args.list.into())
+        .list_lag(args.list_lag)
         .faults(args.faults.iter().cloned())
         .observe(move |request| log(request, json));
     if args.allow_remote {

@@ -25,6 +25,9 @@ pub enum Event {
         /// Set when an earlier attempt may have created another connector.
         warning: Option<Warning>,
     },
+    /// The outcome of the creation is unknown, and the connector is searched in the list of connectors.
+    #[cfg(feature = "list-connectors")]
+    Searching,
     /// The connector was polled, and its channel is not ready yet.
     Polled {
         /// The number of GETs so far.
@@ -62,6 +65,8 @@ impl Event {
             Self::Creating { .. } => Some(ConnectorState::Unknown),
             Self::Created { connector_id, .. } => Some(ConnectorState::Exists(*connector_id)),
             Self::Polled { .. } | Self::Retrying { .. } | Self::Ready { .. } => None,
+            #[cfg(feature = "list-connectors")]
+            Self::Searching => None,
         }
     }
 }
@@ -88,6 +93,8 @@ impl EventSink {
                     tracing::warn!(%connector_id, "{warning}");
                 }
             }
+            #[cfg(feature = "list-connectors")]
+            Event::Searching => tracing::info!("searching for the connector"),
             Event::Polled { polls, waited } => {
                 tracing::debug!(polls, ?waited, "channel not ready yet");
             }

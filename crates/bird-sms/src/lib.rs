@@ -119,6 +119,8 @@ pub use batch::{
     JournalEntry, JournalFuture, JournalState, NextStep, RowState, UnknownRows,
 };
 pub use client::{Client, ClientBuilder, Workspace};
+#[cfg(feature = "list-connectors")]
+pub use error::SearchError;
 pub use error::{
     AttemptError, Attempts, CheckError, CheckProblem, ConfigurationError, CreatedIdUnknown, Error,
     ErrorResponse, JournalError, MalformedResponse, NotReady, OutcomeUnknown, ReadError, Refused,
@@ -130,7 +132,11 @@ pub use model::{
     Number, NumberType, ParseIdError, PhoneNumberId, SmsChannel, SmsConnectorRequest, UseCaseId,
     Warning, WorkspaceId, escape_controls,
 };
+#[cfg(feature = "list-connectors")]
+pub use policy::SearchPolicy;
 pub use policy::{Backoff, PollPolicy, RateLimits, RetryCreate, RetryPolicy};
+#[cfg(feature = "list-connectors")]
+pub use workflow::SearchResult;
 pub use workflow::{Access, InstallSmsChannel, PendingChannel};
 
 /// The example of the README, which is tested with those of the documentation.

@@ -129,6 +129,24 @@ impl Default for PollPolicy {
     }
 }
 
+/// The policy of a search for the connector of a request whose response was lost.
+#[cfg(feature = "list-connectors")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SearchPolicy {
+    /// The time after which a connector that exists is certainly listed. A connector that is not listed then does not
+    /// exist. Default: 10 s.
+    pub margin: Duration,
+    /// The largest difference between the clock of this machine and that of the server. Default: 1 minute.
+    pub clock_skew: Duration,
+}
+
+#[cfg(feature = "list-connectors")]
+impl Default for SearchPolicy {
+    fn default() -> Self {
+        Self { margin: Duration::from_secs(10), clock_skew: Duration::from_mins(1) }
+    }
+}
+
 /// The number of requests per second that a workspace accepts. The defaults are the vendor's limits.
 ///
 /// All installs of a [`Client`](crate::Client) and its clones in one workspace share one budget for POSTs and one for

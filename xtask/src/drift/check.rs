@@ -43,7 +43,7 @@ impl fmt::Display for Finding {
 pub(crate) struct ResponseSchema<'a> {
     contract: &'a Value,
     /// The position of the schema, as a JSON pointer.
-    at: String,
+    pub(crate) at: String,
     validator: Validator,
 }
 

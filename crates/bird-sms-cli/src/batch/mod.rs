@@ -105,7 +105,11 @@ fn dry_run(args: &BatchArgs, input: &Input, limits: RateLimits) -> Result<BatchE
 }
 
 fn plan(args: &BatchArgs, input: &Input, journal: JournalState) -> Result<Plan, CliError> {
-    let unknown = if args.retry_unknown { UnknownRows::Retry } else { UnknownRows::LeaveAlone };
+    let unknown = match (args.resolve, args.retry_unknown) {
+        (true, _) => UnknownRows::Find,
+        (false, true) => UnknownRows::Retry,
+        (false, false) => UnknownRows::LeaveAlone,
+    };
     let rows = input.rows().map_err(|error| read_error(&args.input, &error))?;
     Plan::new(rows.map(expect_valid_row), journal, unknown)
 }

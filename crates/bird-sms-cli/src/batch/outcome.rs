@@ -96,7 +96,7 @@ impl Outcome {
         let error = match outcome.status {
             Status::Unknown => Some(
                 "an earlier run does not know whether it created a connector; check the Bird dashboard, then give \
-                 --adopt or --retry-unknown",
+                 --resolve, --adopt or --retry-unknown",
             ),
             Status::Exists => Some(
                 "a connector exists, and its id is not known; find it in the Bird dashboard, then give --adopt",

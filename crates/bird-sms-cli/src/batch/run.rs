@@ -89,7 +89,7 @@ impl Run {
             let number = request.phone_number_id();
             let state = self.plan.row(number);
             match self.plan.next(number) {
-                NextStep::Create | NextStep::Wait(_) => {
+                NextStep::Create | NextStep::Wait(_) | NextStep::Find => {
                     if state.is_unfinished() {
                         self.unfinished.insert(number);
                     }
@@ -127,6 +127,7 @@ impl Run {
         let mut installs = workspace
             .install_sms_channels(items)
             .journal(Arc::clone(&self.journal))
+            .known_connectors(self.plan.known_connectors())
             .observe(move |_, event| created(event))
             .with_graceful_shutdown(async move {
                 // A sender that was dropped does not stop the batch.

@@ -91,7 +91,7 @@ impl Summary {
             (self.unreachable, "not sent, no connector created"),
             (
                 self.unknown,
-                "unknown: a connector may exist; check the Bird dashboard, then give --adopt or --retry-unknown",
+                "unknown: a connector may exist; check the Bird dashboard, then give --resolve, --adopt or --retry-unknown",
             ),
             (
                 self.exists,

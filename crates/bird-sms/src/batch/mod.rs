@@ -1,6 +1,8 @@
 //! Many installs: scheduled by the rate limits, written to a journal, resumed from it.
 
 mod adopt;
+#[cfg(feature = "list-connectors")]
+mod find;
 mod item;
 mod journal;
 mod outcomes;
@@ -22,6 +24,8 @@ pub use resume::{JournalState, NextStep, RowState, UnknownRows};
 use slot::Batch;
 
 use crate::client::Workspace;
+#[cfg(feature = "list-connectors")]
+use crate::{ConnectorId, workflow::Searches};
 use crate::{Event, SmsConnectorRequest};
 
 /// The longest wait for the permit of a GET, in seconds: the default concurrency is the number of GETs that the limit
@@ -94,6 +98,8 @@ pub struct InstallSmsChannels<S> {
     concurrency: usize,
     journal: Option<Arc<dyn Journal>>,
     observer: Option<Box<Observer>>,
+    #[cfg(feature = "list-connectors")]
+    searches: Searches,
     shutdown: BoxFuture<'static, ()>,
 }
 
@@ -108,7 +114,16 @@ where
             .saturating_mul(QUEUE_SECONDS)
             .min(10_000);
         let shutdown = std::future::pending().boxed();
-        Self { workspace, requests, concurrency, journal: None, observer: None, shutdown }
+        Self {
+            workspace,
+            requests,
+            concurrency,
+            journal: None,
+            observer: None,
+            #[cfg(feature = "list-connectors")]
+            searches: Searches::default(),
+            shutdown,
+        }
     }
 
     /// Sets the number of installs in progress at a time, at least 1. Default: 20 for each GET per second that the
@@ -124,6 +139,14 @@ where
     /// Writes each step to this journal before the next step is taken. Default: no journal.
     pub fn journal(mut self, journal: impl Journal + 'static) -> Self {
         self.journal = Some(Arc::new(journal));
+        self
+    }
+
+    /// Tells the searches of [`UnknownRows::Find`] which connectors belong to other rows, for example to all rows of a
+    /// journal. A search neither reads nor returns them.
+    #[cfg(feature = "list-connectors")]
+    pub fn known_connectors(self, ids: impl IntoIterator<Item = ConnectorId>) -> Self {
+        ids.into_iter().for_each(|id| self.searches.claim(id));
         self
     }
 
@@ -168,6 +191,8 @@ where
             observer: self.observer,
             cancellation: shutdown.clone(),
             refused: Mutex::new(Some(refused)),
+            #[cfg(feature = "list-connectors")]
+            searches: self.searches,
         };
         BatchOutcomes::new(batch, self.requests.take_until(shutdown), self.concurrency)
     }

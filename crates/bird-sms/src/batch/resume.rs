@@ -29,6 +29,8 @@ pub struct RowState {
     /// Whether an operator named the connector.
     adopted: bool,
     created_at: Option<Timestamp>,
+    /// When the first POST was sent whose outcome is unknown.
+    unknown_since: Option<Timestamp>,
 }
 
 /// What to do with rows whose outcome is unknown.
@@ -39,6 +41,10 @@ pub enum UnknownRows {
     LeaveAlone,
     /// The rows are created again.
     Retry,
+    /// The connectors are searched in the list of connectors. A row whose connector certainly does not exist is created
+    /// again; see [`Workspace::find_connector`](crate::Workspace::find_connector).
+    #[cfg(feature = "list-connectors")]
+    Find,
 }
 
 /// The next step of a row.
@@ -50,6 +56,9 @@ pub enum NextStep {
     Wait(ConnectorId),
     /// A connector exists or may exist, and its id is not known. An operator has to find the id.
     LeaveAlone,
+    /// A connector exists or may exist. Search for it.
+    #[cfg(feature = "list-connectors")]
+    Find,
     /// The channel is ready.
     Done,
 }
@@ -86,6 +95,12 @@ impl RowState {
         self.created_at
     }
 
+    /// Returns when the first POST was sent whose outcome is unknown, if the journal stores times.
+    #[cfg(feature = "list-connectors")]
+    pub(super) fn unknown_since(&self) -> Option<Timestamp> {
+        self.unknown_since
+    }
+
     /// Returns whether a connector exists or may exist whose channel is not ready.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
@@ -104,6 +119,12 @@ impl RowState {
         match (self.connector, self.channel_id) {
             (_, Some(_)) => NextStep::Done,
             (ConnectorState::Exists(id), None) => NextStep::Wait(id),
+            #[cfg(feature = "list-connectors")]
+            (ConnectorState::ExistsIdUnknown | ConnectorState::Unknown, None)
+                if unknown == UnknownRows::Find =>
+            {
+                NextStep::Find
+            }
             (ConnectorState::ExistsIdUnknown, None) => NextStep::LeaveAlone,
             (ConnectorState::Unknown, None) if unknown == UnknownRows::LeaveAlone => {
                 NextStep::LeaveAlone
@@ -118,14 +139,16 @@ impl RowState {
         match *entry {
             JournalEntry::Intent { .. } => {
                 self.earlier_attempt |= self.connector == ConnectorState::Unknown;
+                self.unknown_since = self.unknown_since.or(at);
                 self.grow(ConnectorState::Unknown);
             }
             JournalEntry::Refused { .. } | JournalEntry::Unreachable { .. } => {
                 // A refusal settles the last attempt, and not the attempts before it.
-                if self.connector == ConnectorState::Unknown && !self.earlier_attempt {
-                    self.connector = ConnectorState::NotCreated;
+                if !self.earlier_attempt {
+                    self.settle();
                 }
             }
+            JournalEntry::Absent => self.settle(),
             JournalEntry::Unknown { .. } => self.grow(ConnectorState::Unknown),
             JournalEntry::Exists { .. } => self.grow(ConnectorState::ExistsIdUnknown),
             JournalEntry::Created { connector_id, warning } => {
@@ -147,6 +170,15 @@ impl RowState {
                 self.channel_id = Some(channel_id);
                 self.warning = self.warning.or(warning);
             }
+        }
+    }
+
+    /// Settles the outcome of all attempts that are unknown: none created a connector.
+    fn settle(&mut self) {
+        if self.connector == ConnectorState::Unknown {
+            self.connector = ConnectorState::NotCreated;
+            self.earlier_attempt = false;
+            self.unknown_since = None;
         }
     }
 

@@ -14,9 +14,11 @@ use crate::event::EventSink;
 use crate::transport::Deadline;
 use crate::workflow::{Cancellation, CreateStart, PollSchedule, create};
 use crate::{
-    Attempts, ConnectorState, Error, JournalError, NotReady, OutcomeUnknown, PendingChannel,
-    SmsChannel, SmsConnectorRequest, UnknownReason,
+    ConnectorState, Error, JournalError, NotReady, OutcomeUnknown, PendingChannel, SmsChannel,
+    SmsConnectorRequest, UnknownReason,
 };
+#[cfg(feature = "list-connectors")]
+use crate::{batch::UnknownRows, workflow::Searches};
 
 /// The state that the installs of a batch share.
 pub(super) struct Batch {
@@ -26,6 +28,8 @@ pub(super) struct Batch {
     pub(super) cancellation: Cancellation,
     /// Shuts the batch down when the access key is refused, because every other request would be refused, too.
     pub(super) refused: Mutex<Option<oneshot::Sender<()>>>,
+    #[cfg(feature = "list-connectors")]
+    pub(super) searches: Searches,
 }
 
 /// An install in progress. The state of its connector is always up to date, so that an abandoned batch can return what
@@ -43,6 +47,11 @@ impl BatchSlot {
 
     pub(super) fn request(&self) -> &SmsConnectorRequest {
         &self.item.request
+    }
+
+    #[cfg(feature = "list-connectors")]
+    pub(super) fn unknown_rows(&self) -> UnknownRows {
+        self.item.unknown
     }
 
     fn connector(&self) -> ConnectorState {
@@ -74,6 +83,15 @@ impl BatchSlot {
         Some(self.outcome(state, Err(error)))
     }
 
+    /// Returns the error of a row that is left alone because of an earlier run.
+    #[cfg(feature = "list-connectors")]
+    fn left_alone(&self) -> Error {
+        unknown(match self.item.state.connector_state() {
+            ConnectorState::ExistsIdUnknown => UnknownReason::AlreadyExists,
+            _ => UnknownReason::EarlierAttempt,
+        })
+    }
+
     fn outcome(&self, state: RowState, result: Result<SmsChannel, Error>) -> BatchOutcome {
         let created = matches!(self.connector(), ConnectorState::Exists(_));
         BatchOutcome { request: self.item.request.clone(), result, state, created }
@@ -81,8 +99,7 @@ impl BatchSlot {
 }
 
 fn unknown(reason: UnknownReason) -> Error {
-    let attempts = Attempts::default();
-    Error::OutcomeUnknown(Box::new(OutcomeUnknown { reason, last: None, earlier: None, attempts }))
+    Error::OutcomeUnknown(Box::new(OutcomeUnknown::new(reason)))
 }
 
 impl Batch {
@@ -90,22 +107,33 @@ impl Batch {
     /// for the row.
     pub(super) async fn install(self: &Arc<Self>, slot: &Arc<BatchSlot>) -> Option<BatchOutcome> {
         let BatchItem { request, state, unknown } = &slot.item;
-        let pending = match state.next(*unknown) {
-            NextStep::Create => match self.create(slot).await {
-                Some(created) => created,
-                None => return slot.abandon(),
-            },
-            NextStep::Wait(id) => {
-                let mut pending = self.workspace.pending_channel(id).warning(state.warning());
-                if let Some(time) = state.created_at() {
-                    pending = pending.created_at(time);
+        let (mut state, deadline) = (*state, self.workspace.deadline());
+        let pending = loop {
+            let error = match state.next(*unknown) {
+                NextStep::Create => match self.create(slot, state).await {
+                    Some(Ok(created)) => break Ok(created),
+                    Some(Err(error)) => error,
+                    None => return slot.abandon(),
+                },
+                NextStep::Wait(id) => {
+                    let mut pending = self.workspace.pending_channel(id).warning(state.warning());
+                    if let Some(time) = state.created_at() {
+                        pending = pending.created_at(time);
+                    }
+                    break Ok((pending, deadline));
                 }
-                Ok((pending, self.workspace.deadline()))
-            }
-            NextStep::LeaveAlone => return slot.abandon(),
-            NextStep::Done => {
-                let channel = state.channel(&self.workspace)?;
-                return Some(slot.outcome(*state, Ok(channel)));
+                NextStep::LeaveAlone => return slot.abandon(),
+                #[cfg(feature = "list-connectors")]
+                NextStep::Find => slot.left_alone(),
+                NextStep::Done => {
+                    let channel = state.channel(&self.workspace)?;
+                    return Some(slot.outcome(state, Ok(channel)));
+                }
+            };
+            match Box::pin(self.find(slot, &mut state, deadline, error)).await {
+                Ok(Some(pending)) => break Ok((pending, self.workspace.deadline())),
+                Ok(None) => {}
+                Err(error) => break Err(error),
             }
         };
         let result = match pending {
@@ -134,7 +162,7 @@ impl Batch {
     }
 
     /// Returns the event sink of an install, which updates the state of the slot and calls the observer.
-    fn events(self: &Arc<Self>, slot: &Arc<BatchSlot>) -> EventSink {
+    pub(super) fn events(self: &Arc<Self>, slot: &Arc<BatchSlot>) -> EventSink {
         let (batch, slot) = (Arc::clone(self), Arc::clone(slot));
         EventSink::new(move |event| {
             if let Some(state) = event.connector_state() {
@@ -150,8 +178,9 @@ impl Batch {
     async fn create(
         self: &Arc<Self>,
         slot: &Arc<BatchSlot>,
+        state: RowState,
     ) -> Option<Result<(PendingChannel, Deadline), Error>> {
-        let BatchItem { request, state, .. } = &slot.item;
+        let request = slot.request();
         let body = match request.body(Some(self.workspace.client().key())) {
             Ok(body) => body,
             Err(error) => return Some(Err(error.into())),
@@ -199,7 +228,24 @@ impl Batch {
         Err(pending.not_ready(deadline.elapsed(stopped), None))
     }
 
-    async fn append(&self, request: &SmsConnectorRequest, entry: JournalEntry) -> io::Result<()> {
+    /// Settles nothing without the feature.
+    #[cfg(not(feature = "list-connectors"))]
+    #[expect(clippy::unused_self, reason = "the method of the feature uses it")]
+    fn find(
+        &self,
+        _slot: &BatchSlot,
+        _state: &mut RowState,
+        _deadline: Deadline,
+        error: Error,
+    ) -> std::future::Ready<Result<Option<PendingChannel>, Error>> {
+        std::future::ready(Err(error))
+    }
+
+    pub(super) async fn append(
+        &self,
+        request: &SmsConnectorRequest,
+        entry: JournalEntry,
+    ) -> io::Result<()> {
         match &self.journal {
             Some(journal) => journal.append(request, entry).await,
             None => Ok(()),
@@ -207,7 +253,7 @@ impl Batch {
     }
 }
 
-fn journal_error(
+pub(super) fn journal_error(
     state: ConnectorState,
     ended: Option<Result<SmsChannel, Error>>,
     source: io::Error,

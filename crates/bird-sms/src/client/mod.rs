@@ -20,6 +20,8 @@ pub(crate) use provisioning_estimate::Probe;
 pub use workspace::Workspace;
 use workspace_state::WorkspaceState;
 
+#[cfg(feature = "list-connectors")]
+use crate::SearchPolicy;
 use crate::transport::{Permit, Runtime};
 use crate::{
     AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy, TransportError, WorkspaceId,
@@ -129,6 +131,11 @@ impl Client {
 
     pub(crate) fn poll(&self) -> &PollPolicy {
         &self.inner.settings.poll
+    }
+
+    #[cfg(feature = "list-connectors")]
+    pub(crate) fn search_policy(&self) -> SearchPolicy {
+        self.inner.settings.search
     }
 
     pub(crate) fn runtime(&self) -> &dyn Runtime {

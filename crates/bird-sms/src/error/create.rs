@@ -65,9 +65,16 @@ pub struct OutcomeUnknown {
     pub earlier: Option<ErrorResponse>,
     /// The attempts that were made.
     pub attempts: Attempts,
+    /// Why a search for the connector did not settle the outcome, as one clause.
+    pub search: Option<String>,
 }
 
 impl OutcomeUnknown {
+    pub(crate) fn new(reason: UnknownReason) -> Self {
+        let attempts = Attempts::default();
+        Self { reason, last: None, earlier: None, attempts, search: None }
+    }
+
     /// Returns the response to the last attempt, or else the response to an earlier attempt.
     pub(super) fn response(&self) -> Option<&ErrorResponse> {
         self.last.as_ref().and_then(AttemptError::response).or(self.earlier.as_ref())
@@ -77,9 +84,13 @@ impl OutcomeUnknown {
 impl fmt::Display for OutcomeUnknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (after {}", self.reason, self.attempts)?;
-        match &self.earlier {
-            Some(earlier) => write!(f, ", an earlier response was {earlier})"),
-            None => f.write_str(")"),
+        if let Some(earlier) = &self.earlier {
+            write!(f, ", an earlier response was {earlier}")?;
+        }
+        f.write_str(")")?;
+        match &self.search {
+            Some(search) => write!(f, ", and {search}"),
+            None => Ok(()),
         }
     }
 }

@@ -8,6 +8,8 @@ mod journal;
 mod json;
 mod read;
 mod response;
+#[cfg(feature = "list-connectors")]
+mod search;
 mod transport;
 
 use std::fmt;
@@ -20,6 +22,8 @@ pub use create::{CreatedIdUnknown, OutcomeUnknown, Refused, UnknownReason, Unrea
 pub use journal::JournalError;
 pub use read::{NotReady, ReadError};
 pub use response::{ErrorResponse, MalformedResponse};
+#[cfg(feature = "list-connectors")]
+pub use search::SearchError;
 pub use transport::{TransportError, TransportErrorKind};
 
 use crate::{ConnectorId, ConnectorState, Warning};
@@ -202,6 +206,15 @@ impl Error {
     #[must_use]
     pub fn chain(&self) -> String {
         chain(self)
+    }
+
+    /// Adds why a search for the connector did not settle the outcome.
+    #[cfg(feature = "list-connectors")]
+    pub(crate) fn searched(mut self, reason: Option<String>) -> Self {
+        if let Self::OutcomeUnknown(error) = &mut self {
+            error.search = reason;
+        }
+        self
     }
 
     /// Returns what to do next, as one sentence.

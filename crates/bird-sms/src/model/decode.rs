@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::ConnectorId;
 
 /// Decodes a body, or returns the problem with the path of the field.
-pub(super) fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, String> {
+pub(crate) fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, String> {
     // UTF-8 is checked once for the whole text, while a slice would be checked string by string. Tracking the path is
     // even slower, and is done only after an error.
     let text = str::from_utf8(body).ok();

@@ -17,6 +17,8 @@ pub use channel::SmsChannel;
 pub use connector::{Connector, EndpointType, Number, NumberType};
 pub use connector_state::ConnectorState;
 pub(crate) use connector_status::{ConnectorStatus, DecodeConnector};
+#[cfg(feature = "list-connectors")]
+pub(crate) use decode::decode;
 pub(crate) use decode::salvage_id;
 pub use id::{ChannelId, ConnectorId, ParseIdError, PhoneNumberId, UseCaseId, WorkspaceId};
 pub use redact::escape_controls;

@@ -128,8 +128,6 @@ impl SmsConnectorRequest {
         if key.is_some_and(|key| key.is_in(&self.name)) {
             return Err(ConfigurationError::AccessKeyIn("name"));
         }
-        let mut arguments = SmsArguments::new(*self.phone_number_id.as_uuid());
-        arguments.use_case_id = self.use_case_id.map(|id| *id.as_uuid());
         if let Some(kind) = &self.channel_message_type {
             if kind.as_str().trim().is_empty() {
                 return Err(ConfigurationError::EmptyChannelMessageType);
@@ -137,9 +135,9 @@ impl SmsConnectorRequest {
             if key.is_some_and(|key| key.is_in(kind.as_str())) {
                 return Err(ConfigurationError::AccessKeyIn("channel message type"));
             }
-            arguments.channel_message_type = Some(kind.to_string());
         }
-        let Ok(serde_json::Value::Object(arguments)) = serde_json::to_value(arguments) else {
+        let Ok(serde_json::Value::Object(arguments)) = serde_json::to_value(self.arguments())
+        else {
             unreachable!("a struct of strings serializes as an object");
         };
         let mut body = CreateConnectorReq::new(self.name.clone());
@@ -147,6 +145,15 @@ impl SmsConnectorRequest {
         body.arguments = Some(arguments);
         body.channel_conversational_status_enabled = self.conversational;
         Ok(body)
+    }
+
+    /// Returns the arguments of the connector template.
+    pub(crate) fn arguments(&self) -> SmsArguments {
+        let mut arguments = SmsArguments::new(*self.phone_number_id.as_uuid());
+        arguments.use_case_id = self.use_case_id.map(|id| *id.as_uuid());
+        arguments.channel_message_type =
+            self.channel_message_type.as_ref().map(ToString::to_string);
+        arguments
     }
 }
 

@@ -14,6 +14,8 @@ pub enum Warning {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
     },
+    /// No response had the id of the connector, and a search of the list of connectors found it.
+    Found,
 }
 
 impl Warning {
@@ -22,6 +24,7 @@ impl Warning {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::PossibleDuplicate { .. } => "possible-duplicate",
+            Self::Found => "found",
         }
     }
 
@@ -31,6 +34,9 @@ impl Warning {
         match self {
             Self::PossibleDuplicate { .. } => {
                 "Check the Bird dashboard for a second connector of this phone number."
+            }
+            Self::Found => {
+                "Check in the Bird dashboard that the connector is the right one: the search is unproven."
             }
         }
     }
@@ -47,6 +53,9 @@ impl fmt::Display for Warning {
                 }
                 f.write_str("may have created another connector for this phone number")
             }
+            Self::Found => f.write_str(
+                "no response had the id of the connector, and it was found in the list of connectors",
+            ),
         }
     }
 }

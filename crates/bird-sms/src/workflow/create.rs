@@ -194,6 +194,11 @@ fn failed(
         },
         _ => UnknownReason::NoResponse,
     };
-    let unknown = OutcomeUnknown { reason, last: Some(error), earlier: ambiguous, attempts };
+    let unknown = OutcomeUnknown {
+        last: Some(error),
+        earlier: ambiguous,
+        attempts,
+        ..OutcomeUnknown::new(reason)
+    };
     Error::OutcomeUnknown(Box::new(unknown))
 }

@@ -1,9 +1,15 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use bird_api::types::CreateConnectorReq;
+#[cfg(feature = "list-connectors")]
+use jiff::Timestamp;
 use tracing::Instrument;
 
+use super::PendingChannel;
 use super::create::create;
+#[cfg(feature = "list-connectors")]
+use super::find::{Search, Searched, Searches};
 use crate::client::Workspace;
 use crate::event::EventSink;
 use crate::transport::Deadline;
@@ -34,8 +40,14 @@ impl Workspace {
 
     /// Installs the SMS channel of a request, as [`install_sms_channel`](Self::install_sms_channel) does.
     pub fn install(&self, request: SmsConnectorRequest) -> InstallSmsChannel {
-        let workspace = self.clone();
-        InstallSmsChannel { workspace, request, timeout: None, events: EventSink::default() }
+        InstallSmsChannel {
+            workspace: self.clone(),
+            request,
+            timeout: None,
+            events: EventSink::default(),
+            #[cfg(feature = "list-connectors")]
+            find_unknown: false,
+        }
     }
 }
 
@@ -58,6 +70,8 @@ pub struct InstallSmsChannel {
     request: SmsConnectorRequest,
     timeout: Option<Duration>,
     events: EventSink,
+    #[cfg(feature = "list-connectors")]
+    find_unknown: bool,
 }
 
 impl InstallSmsChannel {
@@ -94,12 +108,59 @@ impl InstallSmsChannel {
         self
     }
 
+    /// Searches for the connector if the outcome of the creation is unknown or a conflict, and continues with the
+    /// connector. If the connector certainly does not exist, the install creates it again. Default: no search, and the
+    /// install ends with [`Error::OutcomeUnknown`] or [`Error::Refused`].
+    ///
+    /// Unproven: no response of the vendor's endpoint *List connectors* has been seen. If the endpoint cannot be used,
+    /// the install ends as without the search. See [`Workspace::find_connector`].
+    #[cfg(feature = "list-connectors")]
+    pub fn find_unknown(mut self) -> Self {
+        self.find_unknown = true;
+        self
+    }
+
+    #[cfg(feature = "list-connectors")]
+    async fn create(
+        &self,
+        body: &CreateConnectorReq,
+        deadline: Deadline,
+    ) -> Result<PendingChannel, Error> {
+        let runtime = self.workspace.client().runtime();
+        let since = Timestamp::try_from(runtime.system_time()).ok();
+        let searches = Searches::default();
+        loop {
+            let created = create(&self.workspace, body, deadline, self.events.clone(), None).await;
+            let Err(error) = created else { return created };
+            if !self.find_unknown {
+                return Err(error);
+            }
+            let Self { workspace, request, events, .. } = self;
+            let search =
+                Search { searches: &searches, workspace, request, since, deadline, events };
+            match search.run(&error).await {
+                Searched::Found(pending) => return Ok(pending),
+                Searched::Absent => {}
+                Searched::Unsettled(reason) => return Err(error.searched(reason)),
+            }
+        }
+    }
+
+    #[cfg(not(feature = "list-connectors"))]
+    async fn create(
+        &self,
+        body: &CreateConnectorReq,
+        deadline: Deadline,
+    ) -> Result<PendingChannel, Error> {
+        create(&self.workspace, body, deadline, self.events.clone(), None).await
+    }
+
     async fn run(self) -> Result<SmsChannel, Error> {
         let client = self.workspace.client();
         let timeout = self.timeout.unwrap_or(client.install_timeout());
         let deadline = Deadline::start(client.runtime().now(), timeout);
         let body = self.request.body(Some(client.key()))?;
-        let mut pending = create(&self.workspace, &body, deadline, self.events, None).await?;
+        let mut pending = self.create(&body, deadline).await?;
         pending.wait_until(deadline).await
     }
 }

@@ -2,6 +2,8 @@
 
 mod check;
 mod create;
+#[cfg(feature = "list-connectors")]
+mod find;
 mod install;
 mod poll_schedule;
 mod read;
@@ -10,6 +12,10 @@ mod wait;
 
 pub use check::Access;
 pub(crate) use create::{CreateStart, create};
+#[cfg(feature = "list-connectors")]
+pub use find::SearchResult;
+#[cfg(feature = "list-connectors")]
+pub(crate) use find::{Search, Searched, Searches};
 pub use install::InstallSmsChannel;
 pub(crate) use poll_schedule::PollSchedule;
 pub(crate) use retry::Cancellation;
