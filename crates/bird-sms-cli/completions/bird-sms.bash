@@ -19,6 +19,9 @@ _bird__sms() {
             bird__sms,batch)
                 cmd="bird__sms__subcmd__batch"
                 ;;
+            bird__sms,check)
+                cmd="bird__sms__subcmd__check"
+                ;;
             bird__sms,completions)
                 cmd="bird__sms__subcmd__completions"
                 ;;
@@ -42,6 +45,9 @@ _bird__sms() {
                 ;;
             bird__sms__subcmd__help,batch)
                 cmd="bird__sms__subcmd__help__subcmd__batch"
+                ;;
+            bird__sms__subcmd__help,check)
+                cmd="bird__sms__subcmd__help__subcmd__check"
                 ;;
             bird__sms__subcmd__help,completions)
                 cmd="bird__sms__subcmd__help__subcmd__completions"
@@ -71,7 +77,7 @@ _bird__sms() {
 
     case "${cmd}" in
         bird__sms)
-            opts="-v -h -V --verbose --color --help --version install wait batch connector sandbox completions environment help"
+            opts="-v -h -V --verbose --color --help --version check install wait batch connector sandbox completions environment help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -127,6 +133,40 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --workspace-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --access-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bird__subcmd__sms__subcmd__check)
+            opts="-v -h --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --workspace-id)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -225,7 +265,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__help)
-            opts="install wait batch connector sandbox completions environment help"
+            opts="check install wait batch connector sandbox completions environment help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -239,6 +279,20 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__help__subcmd__batch)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bird__subcmd__sms__subcmd__help__subcmd__check)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -30,6 +30,7 @@ never\t''"
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -s v -l verbose -d 'Print a log to stderr'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -s V -l version -d 'Print version'
+complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "check" -d 'Check the access key, the workspace and the connection, and create nothing'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "install" -d 'Install an SMS channel and print its id'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "wait" -d 'Wait for the channel of a connector that exists, and print the id of the channel'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "batch" -d 'Install many SMS channels from a file, as fast as the rate limits allow'
@@ -38,6 +39,17 @@ complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "sandbox" -d 'Serv
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "environment" -d 'Describe the environment variables'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand check" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand check" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand check" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand check" -l timeout -d 'Set the longest time of an install, a wait or a read, such as 90s or 2m' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand check" -l color -d 'Set when to use colors: auto, always or never' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand check" -l sandbox -d 'Run against an embedded sandbox, without an account and without the network'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand check" -l json -d 'Print the result or the error as one JSON object'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand check" -s v -l verbose -d 'Print a log to stderr'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l name -d 'Set the name of the connector' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l phone-number-id -d 'Set the id of the phone number, a UUID' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l use-case-id -d 'Set the id of the use case, a UUID' -r
@@ -128,11 +140,12 @@ always\t''
 never\t''"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand environment" -s v -l verbose -d 'Print a log to stderr'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand environment" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions environment help" -f -a "install" -d 'Install an SMS channel and print its id'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions environment help" -f -a "wait" -d 'Wait for the channel of a connector that exists, and print the id of the channel'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions environment help" -f -a "batch" -d 'Install many SMS channels from a file, as fast as the rate limits allow'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions environment help" -f -a "connector" -d 'Print a connector'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions environment help" -f -a "sandbox" -d 'Serve a local sandbox of the API'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions environment help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions environment help" -f -a "environment" -d 'Describe the environment variables'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from install wait batch connector sandbox completions environment help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "check" -d 'Check the access key, the workspace and the connection, and create nothing'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "install" -d 'Install an SMS channel and print its id'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "wait" -d 'Wait for the channel of a connector that exists, and print the id of the channel'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "batch" -d 'Install many SMS channels from a file, as fast as the rate limits allow'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "connector" -d 'Print a connector'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "sandbox" -d 'Serve a local sandbox of the API'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "environment" -d 'Describe the environment variables'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

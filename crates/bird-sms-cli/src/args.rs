@@ -135,6 +135,9 @@ impl From<RetryCreateArg> for RetryCreate {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Check the access key, the workspace and the connection, and create nothing
+    #[command(long_about = help::CHECK, after_help = help::CHECK_EXAMPLES)]
+    Check(CheckArgs),
     /// Install an SMS channel and print its id
     #[command(long_about = help::INSTALL, after_help = help::INSTALL_EXAMPLES)]
     Install(InstallArgs),
@@ -163,6 +166,7 @@ impl Command {
     #[must_use]
     pub fn shared(&self) -> Option<&SharedArgs> {
         match self {
+            Self::Check(args) => Some(&args.shared),
             Self::Install(args) => Some(&args.shared),
             Self::Wait(args) => Some(&args.shared),
             Self::Batch(args) => Some(&args.shared),
@@ -170,6 +174,14 @@ impl Command {
             Self::Sandbox(_) | Self::Completions(_) | Self::Environment => None,
         }
     }
+}
+
+/// The arguments of `bird-sms check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// The options that other subcommands have, too.
+    #[command(flatten)]
+    pub shared: SharedArgs,
 }
 
 /// The arguments of `bird-sms install`.

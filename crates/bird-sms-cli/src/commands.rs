@@ -4,17 +4,19 @@ use std::convert::identity;
 use std::io::{self, Write};
 use std::path::Path;
 
-use bird_sms::{ChannelMessageType, ConnectorId, ConnectorState, UseCaseId};
+use bird_sms::{Access, ChannelMessageType, ConnectorId, ConnectorState, UseCaseId, WorkspaceId};
 use clap::{CommandFactory, Parser, ValueEnum};
+use serde::Serialize;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::args::{Args, BatchArgs, Command, ConnectorArgs, InstallArgs, WaitArgs};
+use crate::args::{Args, BatchArgs, CheckArgs, Command, ConnectorArgs, InstallArgs, WaitArgs};
 use crate::batch::BatchEnd;
 use crate::display::use_colors;
 use crate::error::CliError;
 use crate::exit::Code;
+use crate::json::to_json;
 use crate::output::{print, print_channel, print_connector, print_line};
 use crate::progress::Progress;
 use crate::sandbox;
@@ -111,6 +113,7 @@ fn start_tracing(verbose: u8) {
 
 async fn execute(args: &Args) -> Result<Code, CliError> {
     match &args.command {
+        Command::Check(args) => check(args).await,
         Command::Install(args) => install(args).await,
         Command::Wait(args) => wait(args).await,
         Command::Connector(args) => show_connector(args).await,
@@ -144,6 +147,41 @@ async fn batch(args: &BatchArgs) -> Result<Code, CliError> {
         error.print(shared.json, workspace);
     }
     Ok(code)
+}
+
+/// The result of a check, with `--json`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonCheck<'a> {
+    workspace_id: WorkspaceId,
+    api_url: &'a str,
+    access: Access,
+    may_view: bool,
+    /// Always null: only a POST shows it.
+    may_create: Option<bool>,
+}
+
+async fn check(args: &CheckArgs) -> Result<(), CliError> {
+    let connected = build_workspace(&args.shared, identity).await?;
+    let workspace = &connected.workspace;
+    let access = tokio::select! {
+        result = workspace.check() => result.map_err(CliError::Check)?,
+        code = interrupted() => return Err(aborted(code, ConnectorState::NotCreated)),
+    };
+    let (workspace_id, api_url) = (workspace.id(), workspace.client().base_url());
+    if args.shared.json {
+        let (may_view, may_create) = (true, None);
+        let result = JsonCheck { workspace_id, api_url, access, may_view, may_create };
+        return print_line(&to_json(&result));
+    }
+    let confirmed = match access {
+        Access::Confirmed => "The workspace exists.",
+        _ => "Not confirmed: the workspace id. The response does not say what was not found.",
+    };
+    print_line(&format!(
+        "The access key is accepted, and may view connectors of workspace {workspace_id} at {api_url}.\n{confirmed}\n\
+         Not checked: whether the key may create connectors. Only an install shows that."
+    ))
 }
 
 async fn install(args: &InstallArgs) -> Result<(), CliError> {

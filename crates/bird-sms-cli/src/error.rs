@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use bird_sms::{ConfigurationError, ConnectorId, ConnectorState, Error, ParseIdError, Warning};
+use bird_sms::{
+    CheckError, CheckProblem, ConfigurationError, ConnectorId, ConnectorState, Error, ParseIdError,
+    Warning,
+};
 use serde::Serialize;
 
 use crate::exit::Code;
@@ -19,6 +22,8 @@ pub(crate) enum CliError {
     Install(Error),
     /// A wait or a read failed.
     Read(Error),
+    /// A check failed.
+    Check(CheckError),
     /// The command ended before its install did, or before its result was written.
     Aborted(Aborted),
     /// Another error. No connector was created.
@@ -51,6 +56,7 @@ impl CliError {
             Self::Usage(_) => Code::Usage,
             Self::Install(error) => Code::of_install(error),
             Self::Read(error) => Code::of_read(error),
+            Self::Check(error) => Code::of_check(error),
             Self::Aborted(aborted) => aborted.code,
             Self::Unexpected(_) => Code::Unexpected,
         }
@@ -66,7 +72,7 @@ impl CliError {
     fn library_error(&self) -> Option<&Error> {
         match self {
             Self::Install(error) | Self::Read(error) => Some(error),
-            Self::Usage(_) | Self::Aborted(_) | Self::Unexpected(_) => None,
+            _ => None,
         }
     }
 
@@ -76,6 +82,7 @@ impl CliError {
             Self::Install(Error::Configuration(error))
             | Self::Read(Error::Configuration(error)) => error.to_string(),
             Self::Install(error) | Self::Read(error) => error.chain(),
+            Self::Check(error) => error.chain(),
             Self::Aborted(aborted) => aborted.message.clone(),
             Self::Usage(message) | Self::Unexpected(message) => message.clone(),
         }
@@ -85,7 +92,7 @@ impl CliError {
         match self {
             Self::Install(error) | Self::Read(error) => error.connector_state(),
             Self::Aborted(aborted) => aborted.state,
-            Self::Usage(_) | Self::Unexpected(_) => ConnectorState::NotCreated,
+            Self::Check(_) | Self::Usage(_) | Self::Unexpected(_) => ConnectorState::NotCreated,
         }
     }
 
@@ -109,6 +116,7 @@ impl CliError {
                 Some("Check the Bird dashboard for the connector before you retry.".to_owned())
             }
             (Self::Install(error) | Self::Read(error), _) => error.help().map(str::to_owned),
+            (Self::Check(error), _) => Some(error.help().to_owned()),
             _ => None,
         }
     }
@@ -124,7 +132,11 @@ impl CliError {
 
     fn json(&self) -> String {
         let error = self.library_error();
-        let response = error.and_then(Error::response);
+        let check = match self {
+            Self::Check(error) => Some(error),
+            _ => None,
+        };
+        let response = error.and_then(Error::response).or(check.and_then(CheckError::response));
         let malformed = match error {
             Some(Error::CreatedIdUnknown(error)) => Some(&error.response),
             _ => None,
@@ -133,6 +145,7 @@ impl CliError {
         to_json(&JsonError {
             error: self.code().name(),
             exit_code: self.code() as u8,
+            problem: check.map(|error| error.problem),
             message: self.message(),
             hint: self.hint(None),
             connector_may_exist: state.may_exist(),
@@ -156,6 +169,8 @@ impl CliError {
 struct JsonError<'a> {
     error: &'static str,
     exit_code: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<CheckProblem>,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use bird_sms::{ConnectorState, Error};
+use bird_sms::{CheckError, CheckProblem, ConnectorState, Error};
 
 /// The exit codes, and what each means for the connector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +105,16 @@ impl Code {
             (ConnectorState::NotCreated, Error::Refused(_)) => Self::Refused,
             (ConnectorState::NotCreated, Error::Unreachable(_)) => Self::Unreachable,
             (ConnectorState::NotCreated, _) => Self::Unexpected,
+        }
+    }
+
+    /// Returns the code of a check that failed. It creates nothing.
+    #[must_use]
+    pub fn of_check(error: &CheckError) -> Self {
+        match error.problem {
+            CheckProblem::Unreachable => Self::Unreachable,
+            CheckProblem::Unavailable => Self::ReadFailed,
+            _ => Self::Refused,
         }
     }
 

@@ -9,6 +9,7 @@ pub(crate) const ABOUT: &str =
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
+  bird-sms check
   bird-sms install --name \"My SMS channel\" --phone-number-id UUID --use-case-id UUID
   bird-sms install --sandbox --name Demo --phone-number-id UUID
 
@@ -26,6 +27,17 @@ pub(crate) fn long() -> String {
     );
     text
 }
+
+pub(crate) const CHECK: &str = "\
+Check the access key, the workspace and the connection, and create nothing
+
+One GET of a random connector id is sent. The response shows whether the key, its role, its policy for `view`, the \
+workspace id and the API URL are right. It does not show whether the key may create connectors.";
+
+pub(crate) const CHECK_EXAMPLES: &str = "\
+Examples:
+  bird-sms check
+  bird-sms check --json --access-key-file ~/.config/bird-key";
 
 pub(crate) const INSTALL: &str = "\
 Install an SMS channel and print its id

@@ -4,7 +4,8 @@ use bird_test_peer::fixtures::PHONE_NUMBER_ID;
 
 use crate::{bird_sms, run};
 
-const SUBCOMMANDS: [&str; 6] = ["install", "wait", "batch", "connector", "sandbox", "completions"];
+const SUBCOMMANDS: [&str; 7] =
+    ["check", "install", "wait", "batch", "connector", "sandbox", "completions"];
 
 /// Runs the command, which must succeed, and returns what it prints.
 async fn printed(args: &[&str]) -> String {
@@ -34,7 +35,7 @@ async fn an_option_that_does_nothing_for_a_subcommand_is_refused() {
         &["completions", "bash", "--timeout", "1s"][..],
         &["sandbox", "--retry-create", "any"],
         &["connector", "x", "--poll-interval", "1s"],
-        &["connector", "x", "--quiet"],
+        &["check", "--quiet"],
     ] {
         let (code, _, stderr) = run(bird_sms(args)).await;
         assert!(code == 2 && stderr.contains("unexpected argument"), "{args:?}: {stderr}");

@@ -1,6 +1,7 @@
 //! The command as a process.
 
 mod batch;
+mod check;
 mod crash;
 mod disk;
 #[cfg(unix)]
