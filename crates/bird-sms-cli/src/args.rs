@@ -150,6 +150,9 @@ pub enum Command {
     /// Print a connector
     #[command(after_help = help::CONNECTOR_EXAMPLES)]
     Connector(ConnectorArgs),
+    /// Find the connectors of a phone number in the list of connectors, and print their ids
+    #[command(long_about = help::FIND, after_help = help::FIND_EXAMPLES)]
+    Find(FindArgs),
     /// Serve a local sandbox of the API
     #[command(after_help = help::SANDBOX_EXAMPLES)]
     Sandbox(SandboxArgs),
@@ -167,6 +170,7 @@ impl Command {
     pub fn shared(&self) -> Option<&SharedArgs> {
         match self {
             Self::Check(args) => Some(&args.shared),
+            Self::Find(args) => Some(&args.shared),
             Self::Install(args) => Some(&args.shared),
             Self::Wait(args) => Some(&args.shared),
             Self::Batch(args) => Some(&args.shared),
@@ -179,6 +183,18 @@ impl Command {
 /// The arguments of `bird-sms check`.
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
+    /// The options that other subcommands have, too.
+    #[command(flatten)]
+    pub shared: SharedArgs,
+}
+
+/// The arguments of `bird-sms find`.
+#[derive(Debug, clap::Args)]
+pub struct FindArgs {
+    /// Set the id of the phone number, a UUID
+    #[arg(long, value_name = "UUID")]
+    pub phone_number_id: String,
+
     /// The options that other subcommands have, too.
     #[command(flatten)]
     pub shared: SharedArgs,

@@ -4,14 +4,18 @@ use std::convert::identity;
 use std::io::{self, Write};
 use std::path::Path;
 
-use bird_sms::{Access, ChannelMessageType, ConnectorId, ConnectorState, UseCaseId, WorkspaceId};
+use bird_sms::{
+    Access, ChannelMessageType, ConnectorId, ConnectorState, PhoneNumberId, UseCaseId, WorkspaceId,
+};
 use clap::{CommandFactory, Parser, ValueEnum};
 use serde::Serialize;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::args::{Args, BatchArgs, CheckArgs, Command, ConnectorArgs, InstallArgs, WaitArgs};
+use crate::args::{
+    Args, BatchArgs, CheckArgs, Command, ConnectorArgs, FindArgs, InstallArgs, WaitArgs,
+};
 use crate::batch::BatchEnd;
 use crate::display::use_colors;
 use crate::error::CliError;
@@ -114,6 +118,7 @@ fn start_tracing(verbose: u8) {
 async fn execute(args: &Args) -> Result<Code, CliError> {
     match &args.command {
         Command::Check(args) => check(args).await,
+        Command::Find(args) => find(args).await,
         Command::Install(args) => install(args).await,
         Command::Wait(args) => wait(args).await,
         Command::Connector(args) => show_connector(args).await,
@@ -182,6 +187,31 @@ async fn check(args: &CheckArgs) -> Result<(), CliError> {
         "The access key is accepted, and may view connectors of workspace {workspace_id} at {api_url}.\n{confirmed}\n\
          Not checked: whether the key may create connectors. Only an install shows that."
     ))
+}
+
+/// The result of `find` with `--json`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonFind {
+    phone_number_id: PhoneNumberId,
+    connector_ids: Vec<ConnectorId>,
+}
+
+async fn find(args: &FindArgs) -> Result<(), CliError> {
+    let phone_number_id = args.phone_number_id.parse()?;
+    let connected = build_workspace(&args.shared, identity).await?;
+    let connector_ids = tokio::select! {
+        result = connected.workspace.find_connectors(phone_number_id) => result.map_err(CliError::Find)?,
+        code = interrupted() => return Err(aborted(code, ConnectorState::NotCreated)),
+    };
+    if args.shared.json {
+        return print_line(&to_json(&JsonFind { phone_number_id, connector_ids }));
+    }
+    if connector_ids.is_empty() {
+        // Nothing is left to do when stderr is closed.
+        let _ = writeln!(io::stderr(), "The list shows no connector of this phone number");
+    }
+    connector_ids.iter().try_for_each(|id| print_line(&id.to_string()))
 }
 
 async fn install(args: &InstallArgs) -> Result<(), CliError> {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use bird_sms::{
     CheckError, CheckProblem, ConfigurationError, ConnectorId, ConnectorState, Error, ParseIdError,
-    Warning,
+    SearchError, Warning,
 };
 use serde::Serialize;
 
@@ -24,6 +24,8 @@ pub(crate) enum CliError {
     Read(Error),
     /// A check failed.
     Check(CheckError),
+    /// A search for connectors failed.
+    Find(SearchError),
     /// The command ended before its install did, or before its result was written.
     Aborted(Aborted),
     /// Another error. No connector was created.
@@ -57,6 +59,7 @@ impl CliError {
             Self::Install(error) => Code::of_install(error),
             Self::Read(error) => Code::of_read(error),
             Self::Check(error) => Code::of_check(error),
+            Self::Find(_) => Code::ReadFailed,
             Self::Aborted(aborted) => aborted.code,
             Self::Unexpected(_) => Code::Unexpected,
         }
@@ -83,6 +86,7 @@ impl CliError {
             | Self::Read(Error::Configuration(error)) => error.to_string(),
             Self::Install(error) | Self::Read(error) => error.chain(),
             Self::Check(error) => error.chain(),
+            Self::Find(error) => error.chain(),
             Self::Aborted(aborted) => aborted.message.clone(),
             Self::Usage(message) | Self::Unexpected(message) => message.clone(),
         }
@@ -92,7 +96,9 @@ impl CliError {
         match self {
             Self::Install(error) | Self::Read(error) => error.connector_state(),
             Self::Aborted(aborted) => aborted.state,
-            Self::Check(_) | Self::Usage(_) | Self::Unexpected(_) => ConnectorState::NotCreated,
+            Self::Check(_) | Self::Find(_) | Self::Usage(_) | Self::Unexpected(_) => {
+                ConnectorState::NotCreated
+            }
         }
     }
 
@@ -117,6 +123,7 @@ impl CliError {
             }
             (Self::Install(error) | Self::Read(error), _) => error.help().map(str::to_owned),
             (Self::Check(error), _) => Some(error.help().to_owned()),
+            (Self::Find(error), _) => Some(error.help().to_owned()),
             _ => None,
         }
     }

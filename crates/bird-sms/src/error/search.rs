@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::AttemptError;
+use super::{AttemptError, chain};
 
 /// The error of [`Workspace::find_connector`](crate::Workspace::find_connector). It says nothing about the connector.
 #[derive(Clone, Debug)]
@@ -45,6 +45,12 @@ impl SearchError {
             Problem::TimedOut => false,
             Problem::RepeatedPage => true,
         }
+    }
+
+    /// Returns the error and its causes on one line.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        chain(self)
     }
 
     /// Returns what to do next, as one sentence.
