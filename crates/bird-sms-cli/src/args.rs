@@ -109,6 +109,17 @@ pub struct CreateArgs {
     /// A server error does not say whether a connector was created, so another attempt may create a second connector.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = RetryCreateArg::Vendor)]
     pub retry_create: RetryCreateArg,
+
+    /// Search for a connector whose creation has an unknown outcome, and continue with it
+    ///
+    /// The search reads the list of connectors. A connector that certainly does not exist is created again. Unproven: no
+    /// response of the real list has been seen.
+    #[arg(long)]
+    pub resolve: bool,
+
+    /// Set the time after which a connector that exists is certainly in the list of connectors
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, requires = "resolve")]
+    pub list_margin: Duration,
 }
 
 /// The values of `--retry-create`.
@@ -221,13 +232,6 @@ pub struct InstallArgs {
     #[arg(long, value_name = "TYPE")]
     pub channel_message_type: Option<String>,
 
-    /// Search for the connector if the outcome of the creation is unknown, and continue with it
-    ///
-    /// A connector that certainly does not exist is created again. Unproven: no response of the real list of connectors
-    /// has been seen.
-    #[arg(long)]
-    pub resolve: bool,
-
     /// Set whether an incoming message opens a conversation in the inbox [default: the vendor's]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub conversational: Option<bool>,
@@ -295,13 +299,6 @@ pub struct BatchArgs {
     /// Check the rows and the journal, print what would be done, and send nothing
     #[arg(long)]
     pub dry_run: bool,
-
-    /// Search for the connectors of rows whose outcome is unknown
-    ///
-    /// A connector that is found in the list of connectors is waited for. A row whose connector certainly does not exist
-    /// is created again, and all others are left alone. Unproven: no response of the real list has been seen.
-    #[arg(long)]
-    pub resolve: bool,
 
     /// Retry the rows whose outcome is unknown. Each retry may create a second connector
     #[arg(long, conflicts_with = "resolve")]

@@ -229,7 +229,7 @@ async fn install(args: &InstallArgs) -> Result<(), CliError> {
         .channel_message_type(args.channel_message_type.as_deref().map(ChannelMessageType::from))
         .conversational(args.conversational)
         .observe(move |event| observer.observe(event));
-    if args.resolve {
+    if args.create.resolve {
         install = install.find_unknown();
     }
     let result = tokio::select! {

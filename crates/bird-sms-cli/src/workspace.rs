@@ -1,7 +1,9 @@
 //! The workspace of a command, from its arguments and the environment.
 
 use bird_sandbox::Sandbox;
-use bird_sms::{AccessKey, Client, ClientBuilder, PollPolicy, RetryPolicy, Workspace, WorkspaceId};
+use bird_sms::{
+    AccessKey, Client, ClientBuilder, PollPolicy, RetryPolicy, SearchPolicy, Workspace, WorkspaceId,
+};
 
 use crate::args::{CreateArgs, PollArgs, SharedArgs};
 use crate::error::CliError;
@@ -24,7 +26,10 @@ impl PollArgs {
 impl CreateArgs {
     pub(crate) fn configure(&self, client: ClientBuilder) -> ClientBuilder {
         let create = self.retry_create.into();
-        client.retry_policy(RetryPolicy { create, ..RetryPolicy::default() })
+        let margin = self.list_margin;
+        client
+            .retry_policy(RetryPolicy { create, ..RetryPolicy::default() })
+            .search_policy(SearchPolicy { margin, ..SearchPolicy::default() })
     }
 }
 

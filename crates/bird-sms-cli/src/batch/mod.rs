@@ -105,7 +105,7 @@ fn dry_run(args: &BatchArgs, input: &Input, limits: RateLimits) -> Result<BatchE
 }
 
 fn plan(args: &BatchArgs, input: &Input, journal: JournalState) -> Result<Plan, CliError> {
-    let unknown = match (args.resolve, args.retry_unknown) {
+    let unknown = match (args.create.resolve, args.retry_unknown) {
         (true, _) => UnknownRows::Find,
         (false, true) => UnknownRows::Retry,
         (false, false) => UnknownRows::LeaveAlone,
