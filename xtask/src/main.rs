@@ -11,6 +11,8 @@ mod documents;
 mod drift;
 mod openapi;
 #[cfg(test)]
+mod stories;
+#[cfg(test)]
 mod vendor_docs;
 
 use std::path::PathBuf;
