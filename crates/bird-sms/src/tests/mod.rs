@@ -11,6 +11,7 @@ mod json;
 mod secrets;
 #[cfg(feature = "__rustls")]
 mod tls;
+mod tracing_output;
 mod wait;
 
 use std::sync::{Arc, Mutex};

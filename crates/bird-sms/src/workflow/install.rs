@@ -1,7 +1,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::create::create;
 use crate::client::Workspace;
@@ -109,11 +109,17 @@ impl IntoFuture for InstallSmsChannel {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let span = tracing::info_span!(
-            "install_sms_channel",
-            workspace_id = %self.workspace.id(),
-            phone_number_id = %self.request.phone_number_id()
-        );
+        let span = install_span(&self.workspace, &self.request);
         Box::pin(self.run().instrument(span))
     }
+}
+
+/// Returns the span of an install. The id of the connector is recorded when it is known.
+pub(crate) fn install_span(workspace: &Workspace, request: &SmsConnectorRequest) -> Span {
+    tracing::info_span!(
+        "install_sms_channel",
+        workspace_id = %workspace.id(),
+        phone_number_id = %request.phone_number_id(),
+        connector_id = tracing::field::Empty
+    )
 }

@@ -9,6 +9,7 @@ mod wait;
 
 pub(crate) use create::{CreateStart, create};
 pub use install::InstallSmsChannel;
+pub(crate) use install::install_span;
 pub(crate) use poll_schedule::PollSchedule;
 pub(crate) use retry::Cancellation;
 pub use wait::PendingChannel;
