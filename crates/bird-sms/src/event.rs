@@ -88,6 +88,8 @@ impl EventSink {
         match event {
             Event::Creating { attempt } => tracing::debug!(attempt, "creating the connector"),
             Event::Created { connector_id, warning } => {
+                tracing::Span::current()
+                    .record("connector_id", tracing::field::display(connector_id));
                 tracing::info!(%connector_id, "connector created");
                 if let Some(warning) = warning {
                     tracing::warn!(%connector_id, "{warning}");

@@ -84,6 +84,14 @@
 //! `rustls::crypto::ring::default_provider().install_default()` at the start of `main`. Clients of this crate need no
 //! default provider.
 //!
+//! # Tracing
+//!
+//! Each call is a span of `tracing`: `install_sms_channel`, `create_sms_connector`, `wait_for_channel`, `poll_channel`,
+//! `read_connector`, and `install_sms_channels` around the installs of a batch. A span has `workspace_id`,
+//! `phone_number_id` and `connector_id`, as far as they are known. Each exchange is an event at the level `DEBUG`, with
+//! the names of OpenTelemetry: `http.request.method`, `url.template`, `http.response.status_code` or `error.type`,
+//! `http.client.request.duration` in seconds, and `attempt`. Neither has the access key or a body.
+//!
 //! # Testing
 //!
 //! The crate `bird-sandbox` serves Bird's API on loopback. The sandbox validates requests against the contract,

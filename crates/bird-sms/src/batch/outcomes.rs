@@ -8,11 +8,11 @@ use std::task::{Context, Poll, ready};
 use futures_util::stream::TakeUntil;
 use futures_util::{FutureExt, Stream};
 use tokio::task::{Id, JoinError, JoinSet};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::slot::{Batch, BatchSlot};
 use super::{BatchItem, BatchOutcome};
-use crate::workflow::Cancellation;
+use crate::workflow::{Cancellation, install_span};
 
 /// The outcomes of a batch, in the order in which the installs end. Made by
 /// [`InstallSmsChannels::start`](super::InstallSmsChannels::start).
@@ -25,6 +25,7 @@ pub struct BatchOutcomes<S: Stream> {
     /// The installs in progress, and those whose outcome was not taken yet.
     installs: JoinSet<Option<BatchOutcome>>,
     slots: HashMap<Id, Arc<BatchSlot>>,
+    span: Span,
 }
 
 type JoinResult = Result<(Id, Option<BatchOutcome>), JoinError>;
@@ -38,7 +39,9 @@ where
         requests: TakeUntil<S, Cancellation>,
         concurrency: usize,
     ) -> Self {
+        let workspace_id = batch.workspace.id();
         Self {
+            span: tracing::info_span!("install_sms_channels", %workspace_id),
             batch: Arc::new(batch),
             requests: Some(Box::pin(requests)),
             concurrency,
@@ -78,11 +81,7 @@ where
 
     fn start(&mut self, item: BatchItem) {
         let (batch, slot) = (Arc::clone(&self.batch), Arc::new(BatchSlot::new(item)));
-        let span = tracing::info_span!(
-            "install_sms_channel",
-            workspace_id = %batch.workspace.id(),
-            phone_number_id = %slot.request().phone_number_id()
-        );
+        let span = self.span.in_scope(|| install_span(&batch.workspace, slot.request()));
         let install = {
             let slot = Arc::clone(&slot);
             async move { batch.install(&slot).await }.instrument(span)

@@ -19,6 +19,7 @@ use builder::Settings;
 pub(crate) use provisioning_estimate::Probe;
 pub use workspace::Workspace;
 use workspace_state::WorkspaceState;
+pub(crate) use workspace_state::{CREATE_PATH, GET_PATH};
 
 #[cfg(feature = "list-connectors")]
 use crate::SearchPolicy;

@@ -6,6 +6,10 @@ use super::provisioning_estimate::ProvisioningEstimate;
 use crate::transport::{RateLimiter, ResponseTime};
 use crate::{ConnectorId, WorkspaceId};
 
+/// The paths of the requests, as the contract has them.
+pub(crate) const CREATE_PATH: &str = "/workspaces/{workspaceId}/connectors";
+pub(crate) const GET_PATH: &str = "/workspaces/{workspaceId}/connectors/{connectorId}";
+
 /// The state that all installs of a client in one workspace share.
 #[derive(Debug)]
 pub(crate) struct WorkspaceState {
@@ -61,4 +65,24 @@ impl WorkspaceState {
 
 fn copy(request: &Request) -> Request {
     request.try_clone().expect("a request without a body can be cloned")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AccessKey;
+
+    #[test]
+    fn the_paths_are_those_of_the_requests() {
+        let client = Client::builder().access_key(AccessKey::new("k").unwrap()).build().unwrap();
+        let id = uuid::Uuid::from_u128(1);
+        let state = WorkspaceState::new(&client, id.into());
+        let filled = |template: &str| {
+            let path = template.replace("{workspaceId}", &id.to_string());
+            path.replace("{connectorId}", &id.to_string())
+        };
+        let body = CreateConnectorReq::new("n".to_owned());
+        assert_eq!(state.create_request(&body).url().path(), filled(CREATE_PATH));
+        assert_eq!(state.get_request(id.into()).url().path(), filled(GET_PATH));
+    }
 }

@@ -12,6 +12,7 @@ mod json;
 mod secrets;
 #[cfg(feature = "__rustls")]
 mod tls;
+mod tracing_output;
 mod wait;
 
 use std::sync::{Arc, Mutex};

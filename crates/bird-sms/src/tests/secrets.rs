@@ -1,6 +1,7 @@
 //! No output contains the access key.
 
 use std::io;
+use std::sync::LazyLock;
 
 use bird_test_peer::{Peer, Reply};
 use tracing_subscriber::fmt::MakeWriter;
@@ -10,7 +11,7 @@ use crate::ChannelMessageType;
 use crate::model::redact::tests::ENCODERS;
 
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -28,6 +29,29 @@ impl MakeWriter<'_> for Log {
 
     fn make_writer(&self) -> Self {
         self.clone()
+    }
+}
+
+/// Returns what `tracing` logs from now on, also what other tests log.
+///
+/// Global, because a scoped subscriber misses what other threads registered before.
+pub(super) fn log() -> Log {
+    static LOG: LazyLock<Log> = LazyLock::new(|| {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+            .with_ansi(false)
+            .with_writer(log.clone())
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        log
+    });
+    LOG.clone()
+}
+
+impl Log {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
     }
 }
 
@@ -57,14 +81,8 @@ fn scripts() -> Vec<Vec<Reply>> {
 
 #[test]
 fn no_log_debug_output_error_or_event_has_the_key() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    // Global, because a scoped subscriber misses what other threads registered before. The other tests have the same
-    // key.
-    tracing::subscriber::set_global_default(subscriber).unwrap();
+    // The other tests have the same key.
+    let log = log();
     let shown = {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {

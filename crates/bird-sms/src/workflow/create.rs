@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bird_api::Response;
 use bird_api::types::CreateConnectorReq;
+use tracing::Instrument;
 
 use super::PendingChannel;
 use super::retry::{
@@ -49,8 +50,14 @@ impl Workspace {
         &self,
         request: &SmsConnectorRequest,
     ) -> Result<PendingChannel, Error> {
+        let span = tracing::info_span!(
+            "create_sms_connector",
+            workspace_id = %self.id(),
+            phone_number_id = %request.phone_number_id(),
+            connector_id = tracing::field::Empty
+        );
         let body = request.body(Some(self.client().key()))?;
-        create(self, &body, self.deadline(), EventSink::default(), None).await
+        create(self, &body, self.deadline(), EventSink::default(), None).instrument(span).await
     }
 }
 
@@ -115,12 +122,11 @@ struct CreateAttempt<'a> {
 impl Attempt for CreateAttempt<'_> {
     type Output = Response;
 
-    async fn send(&mut self, permit: Permit) -> Result<Response, FailedAttempt> {
-        let workspace = self.workspace;
-        self.count = self.count.saturating_add(1);
-        self.events.emit(&Event::Creating { attempt: self.count });
-        let request = workspace.create_request(self.body);
-        send(workspace, &workspace.state().posts, request, self.deadline, permit).await
+    async fn send(&mut self, number: u32, permit: Permit) -> Result<Response, FailedAttempt> {
+        self.count = number;
+        self.events.emit(&Event::Creating { attempt: number });
+        let request = self.workspace.create_request(self.body);
+        send(self.workspace, request, number, self.deadline, permit).await
     }
 
     fn is_retryable(&mut self, error: &AttemptError) -> bool {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use bird_api::types::CreateConnectorReq;
 #[cfg(feature = "list-connectors")]
 use jiff::Timestamp;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::PendingChannel;
 use super::create::create;
@@ -170,11 +170,17 @@ impl IntoFuture for InstallSmsChannel {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let span = tracing::info_span!(
-            "install_sms_channel",
-            workspace_id = %self.workspace.id(),
-            phone_number_id = %self.request.phone_number_id()
-        );
+        let span = install_span(&self.workspace, &self.request);
         Box::pin(self.run().instrument(span))
     }
+}
+
+/// Returns the span of an install. The id of the connector is recorded when it is known.
+pub(crate) fn install_span(workspace: &Workspace, request: &SmsConnectorRequest) -> Span {
+    tracing::info_span!(
+        "install_sms_channel",
+        workspace_id = %workspace.id(),
+        phone_number_id = %request.phone_number_id(),
+        connector_id = tracing::field::Empty
+    )
 }

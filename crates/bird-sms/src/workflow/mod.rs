@@ -17,6 +17,7 @@ pub use find::SearchResult;
 #[cfg(feature = "list-connectors")]
 pub(crate) use find::{Search, Searched, Searches};
 pub use install::InstallSmsChannel;
+pub(crate) use install::install_span;
 pub(crate) use poll_schedule::PollSchedule;
 pub(crate) use retry::Cancellation;
 pub use wait::PendingChannel;

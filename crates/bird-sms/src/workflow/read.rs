@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bird_api::Response;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::retry::{Attempt, FailedAttempt, LastAttempt, Retry, Tolerance, is_retryable_get, send};
 use crate::client::Workspace;
@@ -23,6 +24,15 @@ impl Workspace {
     ///
     /// Cancel safe: a GET changes nothing.
     pub async fn connector(&self, id: ConnectorId) -> Result<Connector, Error> {
+        let span = tracing::info_span!(
+            "read_connector",
+            workspace_id = %self.id(),
+            connector_id = %id
+        );
+        self.read_connector(id).instrument(span).await
+    }
+
+    async fn read_connector(&self, id: ConnectorId) -> Result<Connector, Error> {
         let (deadline, policy) = (self.deadline(), self.client().retry());
         let retry = Retry {
             client: self.client(),
@@ -131,12 +141,11 @@ impl<T: DecodeConnector> GetAttempt<'_, T> {
 impl<T: DecodeConnector> Attempt for GetAttempt<'_, T> {
     type Output = (T, Response);
 
-    async fn send(&mut self, permit: Permit) -> Result<Self::Output, FailedAttempt> {
+    async fn send(&mut self, number: u32, permit: Permit) -> Result<Self::Output, FailedAttempt> {
         let workspace = self.workspace;
         self.history.sent = self.history.sent.saturating_add(1);
         let request = workspace.get_request(self.id);
-        let limiter = &workspace.state().gets;
-        match send(workspace, limiter, request, self.deadline, permit).await {
+        match send(workspace, request, number, self.deadline, permit).await {
             Ok(response) => Ok((self.decode(&response)?, response)),
             Err(failed) => {
                 self.history.malformed = 0;

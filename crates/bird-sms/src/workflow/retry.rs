@@ -21,9 +21,9 @@ use std::time::Duration;
 
 use bird_api::Response;
 use futures_util::future::{BoxFuture, Either, Shared, select};
-use reqwest::{Request, StatusCode};
+use reqwest::{Method, Request, StatusCode};
 
-use crate::client::Workspace;
+use crate::client::{CREATE_PATH, GET_PATH, Workspace};
 use crate::error::chain;
 use crate::event::EventSink;
 use crate::transport::{Deadline, Permit, RateLimiter, retry_after};
@@ -92,22 +92,36 @@ impl From<AttemptError> for FailedAttempt {
     }
 }
 
-/// Sends a request once. A response with a status other than 2xx is a failure, and a 429 throttles the limiter.
+/// Sends a request once, as the attempt with this number, from 1. A response with a status other than 2xx is a failure,
+/// and a 429 throttles the limiter.
 pub(crate) async fn send(
     workspace: &Workspace,
-    limiter: &RateLimiter,
     request: Request,
+    attempt: u32,
     deadline: Deadline,
     permit: Permit,
 ) -> Result<Response, FailedAttempt> {
-    let client = workspace.client();
+    let (client, state) = (workspace.client(), workspace.state());
+    let (method, limiter, path) = match *request.method() {
+        Method::POST => ("POST", &state.posts, CREATE_PATH),
+        _ => ("GET", &state.gets, GET_PATH),
+    };
     let runtime = client.runtime();
     let sent = runtime.now();
-    let response = client
-        .exchange(request, deadline.remaining(sent), permit)
-        .await
-        .map_err(AttemptError::Transport)?;
-    workspace.state().response_time.record(runtime.now().saturating_duration_since(sent));
+    let result = client.exchange(request, deadline.remaining(sent), permit).await;
+    let duration = runtime.now().saturating_duration_since(sent);
+    // The names of OpenTelemetry's semantic conventions for HTTP clients.
+    tracing::debug!(
+        http.request.method = method,
+        url.template = path,
+        http.response.status_code = result.as_ref().ok().map(|response| response.status.as_u16()),
+        error.r#type = result.as_ref().err().map(|error| tracing::field::debug(error.kind())),
+        http.client.request.duration = duration.as_secs_f64(),
+        attempt,
+        "exchange"
+    );
+    let response = result.map_err(AttemptError::Transport)?;
+    state.response_time.record(duration);
     if response.status.is_success() {
         return Ok(response);
     }
@@ -124,8 +138,8 @@ pub(crate) async fn send(
 pub(crate) trait Attempt {
     type Output;
 
-    /// Makes one attempt.
-    async fn send(&mut self, permit: Permit) -> Result<Self::Output, FailedAttempt>;
+    /// Makes the attempt with this number, from 1.
+    async fn send(&mut self, number: u32, permit: Permit) -> Result<Self::Output, FailedAttempt>;
 
     /// Returns whether the attempt may be made again after this error.
     fn is_retryable(&mut self, error: &AttemptError) -> bool;
@@ -219,7 +233,7 @@ impl Retry<'_> {
         let mut count = 0_u32;
         loop {
             count = count.saturating_add(1);
-            let FailedAttempt { error, retry_after } = match attempt.send(permit).await {
+            let FailedAttempt { error, retry_after } = match attempt.send(count, permit).await {
                 Ok(output) => return Ok(output),
                 Err(failed) => failed,
             };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bird_api::Response;
 use jiff::Timestamp;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::poll_schedule::{PollSchedule, PollTimer};
 use super::read::{GetAttempt, GetHistory, Purpose};
@@ -176,6 +177,15 @@ impl PendingChannel {
     ///
     /// Cancel safe: a poll changes nothing.
     pub async fn poll(&mut self) -> Result<Option<SmsChannel>, Error> {
+        let span = tracing::info_span!(
+            "poll_channel",
+            workspace_id = %self.workspace.id(),
+            connector_id = %self.connector_id
+        );
+        self.poll_without_retry().instrument(span).await
+    }
+
+    async fn poll_without_retry(&mut self) -> Result<Option<SmsChannel>, Error> {
         if let Some(channel) = self.ready.take() {
             return Ok(Some(*channel));
         }
@@ -186,7 +196,7 @@ impl PendingChannel {
         let permit = permit.await;
         let mut attempt = self.attempt(&workspace, deadline);
         let result = match permit {
-            Some(permit) => attempt.send(permit).await.map_err(|failed| failed.error),
+            Some(permit) => attempt.send(1, permit).await.map_err(|failed| failed.error),
             None => Err(AttemptError::Transport(TransportError::rate_limited())),
         };
         match result {
@@ -211,8 +221,13 @@ impl PendingChannel {
     /// Cancel safe: a wait changes nothing. [`Workspace::pending_channel`] resumes it from
     /// [`connector_id`](Self::connector_id).
     pub async fn wait(mut self) -> Result<SmsChannel, Error> {
+        let span = tracing::info_span!(
+            "wait_for_channel",
+            workspace_id = %self.workspace.id(),
+            connector_id = %self.connector_id
+        );
         let deadline = self.deadline();
-        self.wait_until(deadline).await
+        self.wait_until(deadline).instrument(span).await
     }
 
     fn deadline(&self) -> Deadline {

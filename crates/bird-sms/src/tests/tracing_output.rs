@@ -1,0 +1,110 @@
+//! The spans and events of `tracing`.
+
+use bird_test_peer::{Peer, Reply};
+use uuid::Uuid;
+
+use super::secrets::log;
+use super::*;
+
+/// Returns a workspace that no other test uses, and the lines that were logged about it.
+fn traced(peer: &Peer) -> (Workspace, impl Fn() -> Vec<String>) {
+    let (log, id) = (log(), Uuid::from_u128(fastrand::u128(..)));
+    let workspace = hurried(&peer.base_url()).0.build().unwrap().workspace(id.into());
+    let lines = move || {
+        let about = format!("workspace_id={id}");
+        log.text().lines().filter(|line| line.contains(&about)).map(str::to_owned).collect()
+    };
+    (workspace, lines)
+}
+
+/// Returns the exchanges: the text from the name of the span on, without ids and durations.
+fn exchanges(lines: &[String]) -> Vec<String> {
+    let exchanges = lines.iter().filter(|line| line.contains(" exchange ")).map(|line| {
+        let (start, end) = line.split_once(" http.client.request.duration=").unwrap();
+        let (duration, attempt) = end.split_once(' ').unwrap();
+        assert!(duration.parse::<f64>().unwrap() >= 0.0, "{line}");
+        let (spans, fields) = start.split_once("bird_sms::workflow::retry: exchange ").unwrap();
+        let spans: Vec<_> =
+            spans.split([' ', '}']).filter_map(|part| part.split_once('{')).collect();
+        let spans: Vec<_> = spans.iter().map(|(name, _)| name.trim_start_matches(':')).collect();
+        format!("{} {fields} {attempt}", spans.join(":"))
+    });
+    exchanges.collect()
+}
+
+const POST: &str =
+    r#"http.request.method="POST" url.template="/workspaces/{workspaceId}/connectors""#;
+const GET: &str = r#"http.request.method="GET" url.template="/workspaces/{workspaceId}/connectors/{connectorId}""#;
+
+/// Bodies without the id of a workspace, because each test has its own.
+fn without_workspace(body: &str) -> String {
+    body.replace("workspaceId", "unknown")
+}
+
+#[tokio::test]
+async fn an_install_is_a_span_with_its_ids_and_an_event_for_each_exchange() {
+    let script = [
+        Reply::status(503),
+        Reply::json(201, without_workspace(&pending())),
+        Reply::Reset,
+        Reply::json(200, without_workspace(&ready())),
+    ];
+    let peer = Peer::script(script).await.unwrap();
+    let (workspace, lines) = traced(&peer);
+    workspace.install(request()).await.unwrap();
+    let lines = lines();
+    let (status, span) = ("http.response.status_code", "install_sms_channel");
+    assert_eq!(
+        exchanges(&lines),
+        [
+            format!("{span} {POST} {status}=503 attempt=1"),
+            format!("{span} {POST} {status}=201 attempt=2"),
+            format!("{span} {GET} error.type=Disconnected attempt=1"),
+            format!("{span} {GET} {status}=200 attempt=2"),
+        ]
+    );
+    let last = lines.last().unwrap();
+    for field in [format!("phone_number_id={NUMBER}"), format!("connector_id={CONNECTOR}")] {
+        assert!(last.contains(&field), "{last}");
+    }
+    let all = lines.join("\n");
+    assert!(!all.contains("My SMS channel") && !all.contains(KEY), "{all}");
+}
+
+#[tokio::test]
+async fn each_call_has_a_span_of_its_own() {
+    let script = [
+        Reply::json(201, without_workspace(&pending())),
+        Reply::json(200, without_workspace(&pending())),
+        Reply::json(200, without_workspace(&ready())),
+        Reply::json(200, without_workspace(&ready())),
+        Reply::json(201, without_workspace(&ready())),
+    ];
+    let peer = Peer::script(script).await.unwrap();
+    let (workspace, lines) = traced(&peer);
+    let mut pending = workspace.create_sms_connector(&request()).await.unwrap();
+    assert!(pending.poll().await.unwrap().is_none());
+    pending.wait().await.unwrap();
+    workspace.connector(connector_id()).await.unwrap();
+    let mut outcomes = workspace.install_sms_channels([request()]).start();
+    outcomes.next().await.unwrap().result.unwrap();
+    let lines = lines();
+    let spans: Vec<_> =
+        exchanges(&lines).iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(
+        spans,
+        [
+            "create_sms_connector",
+            "poll_channel",
+            "wait_for_channel",
+            "read_connector",
+            "install_sms_channels:install_sms_channel"
+        ]
+    );
+    // The spans of the creations have the id from then on.
+    let created =
+        lines.iter().filter_map(|line| line.split_once("}: bird_sms::event: connector created"));
+    let ids: Vec<_> =
+        created.map(|(span, _)| span.contains(&format!("connector_id={CONNECTOR}"))).collect();
+    assert_eq!(ids, [true, true], "{lines:#?}");
+}
