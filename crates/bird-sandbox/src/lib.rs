@@ -91,6 +91,7 @@ pub struct Builder {
     get_limit: u32,
     post_limit: u32,
     faults: Vec<Fault>,
+    use_case_required: Vec<Uuid>,
 }
 
 #[derive(Clone)]
@@ -112,6 +113,7 @@ impl Default for Builder {
             get_limit: 50,
             post_limit: 500,
             faults: Vec::new(),
+            use_case_required: Vec::new(),
         }
     }
 }
@@ -151,6 +153,13 @@ impl Builder {
     /// Sets the limit of POSTs per second; a POST beyond it gets a 429. Default: 500, Bird's limit.
     pub fn post_limit(mut self, per_second: u32) -> Self {
         self.post_limit = per_second;
+        self
+    }
+
+    /// Adds a phone number that needs a use case, as a US 10DLC number does: a POST for it without `useCaseId` gets a
+    /// 422 with `details`.
+    pub fn require_use_case(mut self, phone_number_id: Uuid) -> Self {
+        self.use_case_required.push(phone_number_id);
         self
     }
 

@@ -346,6 +346,10 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub post_limit: u32,
 
+    /// Require a use case for this phone number, as US 10DLC numbers do. May be given more than once
+    #[arg(long = "use-case-required", value_name = "PHONE_NUMBER_ID")]
+    pub use_case_required: Vec<PhoneNumberId>,
+
     /// Inject a fault: METHOD:KIND[xTIMES][@AFTER] or random:SEED:PERCENT
     ///
     /// METHOD is get or post. KIND is a status from 300 to 599, reset, hang, lost (processed, without a response) or

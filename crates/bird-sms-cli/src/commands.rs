@@ -243,7 +243,11 @@ async fn show_connector(args: &ConnectorArgs) -> Result<(), CliError> {
 }
 
 async fn serve_sandbox(args: &SandboxArgs) -> Result<(), CliError> {
-    let sandbox = bird_sandbox::Sandbox::builder()
+    let mut builder = bird_sandbox::Sandbox::builder();
+    for number in &args.use_case_required {
+        builder = builder.require_use_case(*number.as_uuid());
+    }
+    let sandbox = builder
         .listen(args.listen)
         .provisioning_delay(args.provisioning_delay)
         .get_limit(args.get_limit)

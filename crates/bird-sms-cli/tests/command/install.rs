@@ -6,7 +6,7 @@ use std::time::Duration;
 use bird_sandbox::Sandbox;
 use bird_test_peer::fixtures::{
     ACCESS_KEY as KEY, CHANNEL_ID as CHANNEL, CONNECTOR_ID as CONNECTOR, PHONE_NUMBER_ID as NUMBER,
-    WORKSPACE_ID as WORKSPACE, pending, ready,
+    USE_CASE_ID as USE_CASE, WORKSPACE_ID as WORKSPACE, pending, ready,
 };
 #[cfg(all(target_os = "linux", not(feature = "bundled-roots")))]
 use bird_test_peer::tls::Ca;
@@ -219,6 +219,26 @@ async fn refused_is_3_and_nothing_was_created() {
     assert_eq!(failure(&[redirect], 1).await.0, 3);
     let limited = Reply::with_headers(429, &["retry-after: 60"], "");
     assert_eq!(failure(&[limited], 1).await.0, 3);
+}
+
+#[tokio::test]
+async fn the_hint_of_a_422_about_an_id_leads_to_the_scenarios() {
+    let number = NUMBER.parse().unwrap();
+    let sandbox = Sandbox::builder().require_use_case(number).start().await.unwrap();
+    let (code, _, stderr) = run(in_sandbox(&sandbox, &install(&[]))).await;
+    assert_eq!(code, 3, "{stderr}");
+    assert!(
+        stderr.contains("(.arguments.useCaseId: property \"useCaseId\" is missing)"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("hint: Give the id of a use case. docs/scenarios.md says"), "{stderr}");
+    // The advice works.
+    let (code, _, stderr) = run(in_sandbox(&sandbox, &install(&["--use-case-id", USE_CASE]))).await;
+    assert_eq!(code, 0, "{stderr}");
+    let body =
+        r#"{"code": "InvalidPayload", "details": {".arguments.phoneNumberId": ["unknown"]}}"#;
+    let (_, error) = failure(&[Reply::json(422, body)], 1).await;
+    assert!(error["hint"].as_str().unwrap().starts_with("Check the phone number id."), "{error}");
 }
 
 #[tokio::test]
