@@ -90,6 +90,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
                 .map(|()| true)
         }
         Task::Contract => contract::run(&root),
+        Task::Consumers => consumers::run(&root).map(|()| true),
     }
 }
 

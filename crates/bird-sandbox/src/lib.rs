@@ -117,6 +117,7 @@ pub struct Builder {
     observer: Option<Observer>,
     list: ListEndpoint,
     list_lag: Duration,
+    use_case_required: Vec<Uuid>,
 }
 
 #[derive(Clone)]
@@ -151,6 +152,7 @@ impl Default for Builder {
             observer: None,
             list: ListEndpoint::default(),
             list_lag: Duration::ZERO,
+            use_case_required: Vec::new(),
         }
     }
 }
@@ -197,6 +199,13 @@ impl Builder {
     /// Sets the limit of POSTs per second; a POST beyond it gets a 429. Default: 500, Bird's limit.
     pub fn post_limit(mut self, per_second: u32) -> Self {
         self.post_limit = per_second;
+        self
+    }
+
+    /// Adds a phone number that needs a use case, as a US 10DLC number does: a POST for it without `useCaseId` gets a
+    /// 422 with `details`.
+    pub fn require_use_case(mut self, phone_number_id: Uuid) -> Self {
+        self.use_case_required.push(phone_number_id);
         self
     }
 

@@ -157,7 +157,11 @@ fn create(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
     let Ok(body) = serde_json::from_slice(body) else {
         return error(400, "BadRequest", "The body is not JSON");
     };
-    let details = state.contract.validate(&body);
+    let mut details = state.contract.validate(&body);
+    if state.lacks_use_case(&body) {
+        let problem = "property \"useCaseId\" is missing".to_owned();
+        details.insert(".arguments.useCaseId".to_owned(), vec![problem]);
+    }
     if !details.is_empty() {
         let message = "One or more fields provided in the request body are malformed";
         let mut response = error(422, "InvalidPayload", message);

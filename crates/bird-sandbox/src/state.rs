@@ -241,6 +241,14 @@ impl State {
         *used <= limit
     }
 
+    /// Returns whether a body has no use case for a phone number that needs one.
+    pub(crate) fn lacks_use_case(&self, body: &Value) -> bool {
+        let arguments = &body["arguments"];
+        let number = arguments["phoneNumberId"].as_str().and_then(|id| Uuid::try_parse(id).ok());
+        number.is_some_and(|number| self.config.use_case_required.contains(&number))
+            && arguments["useCaseId"].is_null()
+    }
+
     /// Creates a connector from a valid body, or returns `None` when the phone number has one.
     pub(crate) fn create(&self, body: &Value) -> Option<Value> {
         self.create_as(body, Uuid::new_v4(), Uuid::new_v4(), self.config.provisioning_delay)

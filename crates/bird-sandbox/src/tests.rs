@@ -530,3 +530,17 @@ async fn the_commands_of_the_vendors_documentation_work() {
     let shown = curl(with_headers(&[&one])).await.unwrap();
     assert_eq!(shown["channel"]["channelId"], api.sandbox.connectors()[0].channel_id.to_string());
 }
+
+#[tokio::test]
+async fn a_number_that_needs_a_use_case_is_refused_without_one() {
+    let mut body = valid();
+    let number = body["arguments"]["phoneNumberId"].as_str().unwrap().parse().unwrap();
+    let use_case = body["arguments"].as_object_mut().unwrap().remove("useCaseId").unwrap();
+    let api = Api::start(immediate().require_use_case(number)).await;
+    let (status, refused) = api.post(&body).await;
+    assert_eq!((status, &refused["code"]), (422, &json!("InvalidPayload")));
+    let problem = json!({".arguments.useCaseId": ["property \"useCaseId\" is missing"]});
+    assert_eq!(refused["details"], problem);
+    body["arguments"]["useCaseId"] = use_case;
+    assert_eq!(api.post(&body).await.0, 201);
+}

@@ -467,7 +467,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__sandbox)
-            opts="-v -h --listen --provisioning-delay --get-limit --post-limit --fault --verbose --color --help"
+            opts="-v -h --listen --provisioning-delay --get-limit --post-limit --use-case-required --fault --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -486,6 +486,10 @@ _bird__sms() {
                     return 0
                     ;;
                 --post-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --use-case-required)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -387,6 +387,10 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub post_limit: u32,
 
+    /// Require a use case for this phone number, as US 10DLC numbers do. May be given more than once
+    #[arg(long = "use-case-required", value_name = "PHONE_NUMBER_ID")]
+    pub use_case_required: Vec<PhoneNumberId>,
+
     /// Set the response to a request for the list of connectors: page, forbidden, absent or other-shape
     #[arg(long, value_name = "RESPONSE", default_value = "page", hide_possible_values = true)]
     pub list: ListArg,

@@ -34,6 +34,9 @@ pub(crate) async fn serve(args: &SandboxArgs) -> Result<(), CliError> {
         .list_lag(args.list_lag)
         .faults(args.faults.iter().cloned())
         .observe(move |request| log(request, json));
+    for number in &args.use_case_required {
+        builder = builder.require_use_case(*number.as_uuid());
+    }
     if args.allow_remote {
         builder = builder.allow_remote();
     }

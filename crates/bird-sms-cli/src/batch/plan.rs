@@ -107,8 +107,9 @@ impl Plan {
         } else {
             format!("{left_alone} are left alone because a connector may exist")
         };
+        let plural = if rows == 1 { "" } else { "s" };
         format!(
-            "{rows} rows, nothing sent: {create} would be installed, {wait} waited for, {done} are ready, \
+            "{rows} row{plural}, nothing sent: {create} would be installed, {wait} waited for, {done} are ready, \
              {unknown}. The run takes at least {at_least:.1} s by the \
              rate limits, and the time of one provisioning"
         )

@@ -140,6 +140,20 @@ async fn a_refusal_is_counted_by_its_code_and_sent_again_the_next_time() {
 
 // Fault 33.
 #[tokio::test]
+async fn a_refused_key_stops_the_batch_and_the_rows_that_were_not_begun_are_counted() {
+    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(5));
+    let mut command = batch.command(&sandbox, &["--concurrency", "1", "--out", "out.csv"]);
+    command.env("BIRD_ACCESS_KEY", "another-key");
+    let (code, stdout, stderr) = run(command).await;
+    assert_eq!((code, sandbox.post_count()), (3, 1), "{stderr}");
+    assert!(stdout.contains("\n1 refused") && stdout.ends_with("\n4 not begun\n"), "{stdout}");
+    assert!(stderr.starts_with("error: the access key is refused, and the batch was stopped"));
+    // Nothing is known of the rows that were not begun, so that the same command begins them.
+    assert_eq!(std::fs::read_to_string(batch.path("out.csv")).unwrap().lines().count(), 2);
+    assert_eq!(batch.run(&sandbox, &[]).await.0, 0);
+}
+
+#[tokio::test]
 async fn a_row_with_an_unknown_outcome_is_left_alone_until_it_is_retried_or_adopted() {
     let (sandbox, batch) = (failing("post:lost").await, Batch::new(3));
     for _ in 0..2 {

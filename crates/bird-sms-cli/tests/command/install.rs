@@ -6,7 +6,7 @@ use std::time::Duration;
 use bird_sandbox::Sandbox;
 use bird_test_peer::fixtures::{
     ACCESS_KEY as KEY, CHANNEL_ID as CHANNEL, CONNECTOR_ID as CONNECTOR, PHONE_NUMBER_ID as NUMBER,
-    WORKSPACE_ID as WORKSPACE, pending, ready,
+    USE_CASE_ID as USE_CASE, WORKSPACE_ID as WORKSPACE, pending, ready,
 };
 #[cfg(all(target_os = "linux", not(feature = "bundled-roots")))]
 use bird_test_peer::tls::Ca;
@@ -200,6 +200,26 @@ async fn refused_is_3_and_nothing_was_created() {
 }
 
 #[tokio::test]
+async fn the_hint_of_a_422_about_an_id_leads_to_the_scenarios() {
+    let number = NUMBER.parse().unwrap();
+    let sandbox = Sandbox::builder().require_use_case(number).start().await.unwrap();
+    let (code, _, stderr) = run(in_sandbox(&sandbox, &install(&[]))).await;
+    assert_eq!(code, 3, "{stderr}");
+    assert!(
+        stderr.contains("(.arguments.useCaseId: property \"useCaseId\" is missing)"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("hint: Give the id of a use case. docs/scenarios.md says"), "{stderr}");
+    // The advice works.
+    let (code, _, stderr) = run(in_sandbox(&sandbox, &install(&["--use-case-id", USE_CASE]))).await;
+    assert_eq!(code, 0, "{stderr}");
+    let body =
+        r#"{"code": "InvalidPayload", "details": {".arguments.phoneNumberId": ["unknown"]}}"#;
+    let (_, error) = failure(&[Reply::json(422, body)], 1).await;
+    assert!(error["hint"].as_str().unwrap().starts_with("Check the phone number id."), "{error}");
+}
+
+#[tokio::test]
 async fn unreachable_is_4_and_nothing_was_created() {
     let url = refused_url().await.unwrap();
     let args = install(&["--json", "--timeout", "1s"]);
@@ -222,17 +242,32 @@ async fn without_root_certificates_an_install_ends_at_once_and_the_hint_says_wha
 }
 
 #[tokio::test]
-async fn a_connector_that_cannot_be_read_is_7_and_the_hint_says_why() {
-    for (status, hint) in [
-        (503, "Retry later"),
-        (404, "Check the connector id"),
-        (403, "The access key's policy must allow `view`"),
-    ] {
-        let peer = Peer::with_handler(move |_| Reply::status(status)).await.unwrap();
-        let args = ["connector", CONNECTOR, "--timeout", "1s"];
-        let (code, _, stderr) = run(at(&peer.base_url(), &args)).await;
-        assert_eq!(code, 7, "{status}: {stderr}");
-        assert!(stderr.contains(&format!("hint: {hint}")), "{stderr}");
+async fn a_wait_and_a_read_that_fail_are_7_and_the_error_does_not_say_that_the_connector_exists() {
+    for subcommand in ["wait", "connector"] {
+        for (status, hint) in [
+            (503, "Retry later"),
+            (404, "Check the connector id"),
+            (403, "The access key's policy must allow `view`"),
+        ] {
+            let peer = Peer::with_handler(move |_| Reply::status(status)).await.unwrap();
+            let args = [subcommand, CONNECTOR, "--timeout", "1s", "--json"];
+            let (code, _, stderr) = run(at(&peer.base_url(), &args)).await;
+            let error = last_object(&stderr);
+            assert_eq!(
+                (code, &error["exitCode"], &error["status"]),
+                (7, &7.into(), &status.into())
+            );
+            assert_eq!(
+                (&error["error"], &error["connectorId"]),
+                (&"read-failed".into(), &CONNECTOR.into())
+            );
+            let text = |field: &str| error[field].as_str().unwrap();
+            assert!(text("message").contains("could not be read after"), "{stderr}");
+            assert!(text("hint").starts_with(hint), "{stderr}");
+        }
+        let args = [subcommand, CONNECTOR, "--timeout", "1s"];
+        let (code, _, stderr) = run(at(&refused_url().await.unwrap(), &args)).await;
+        assert!(code == 7 && stderr.contains("could not be read after"), "{stderr}");
     }
 }
 
@@ -296,18 +331,6 @@ async fn a_connector_without_its_channel_is_6_with_its_id() {
         assert_eq!(error["connectorId"], CONNECTOR);
         assert_eq!(error["connectorMayExist"], true);
     }
-}
-
-#[tokio::test]
-async fn a_wait_and_a_read_that_fail_are_7_because_this_run_created_nothing() {
-    let refusing = peer([Reply::status(404)]).await;
-    let (code, _, stderr) = run(at(&refusing.base_url(), &["connector", CONNECTOR])).await;
-    assert_eq!(code, 7, "{stderr}");
-    let args = ["connector", CONNECTOR, "--timeout", "1s"];
-    assert_eq!(run(at(&refused_url().await.unwrap(), &args)).await.0, 7);
-    let refusing = Peer::with_handler(|_| Reply::status(404)).await.unwrap();
-    let args = ["wait", CONNECTOR, "--timeout", "1s"];
-    assert_eq!(run(at(&refusing.base_url(), &args)).await.0, 7);
 }
 
 #[tokio::test]

@@ -143,7 +143,7 @@ async fn progress_is_cut_at_a_narrow_terminal_and_drawn_at_no_dumb_or_quiet_one(
     let rows = Rows::new(1);
     let folder = rows.folder().display();
     let install = format!("install --name x --phone-number-id {PHONE_NUMBER_ID}");
-    let batch = format!("batch {folder}/numbers.csv --journal {folder}/j");
+    let batch = format!("batch {folder}/numbers.csv --journal {folder}/j.jsonl");
     for (term, columns, more) in
         [("xterm", 20, ""), ("dumb", 100, ""), ("xterm", 100, "--json"), ("xterm", 100, "--quiet")]
     {
@@ -161,7 +161,7 @@ async fn progress_is_cut_at_a_narrow_terminal_and_drawn_at_no_dumb_or_quiet_one(
             assert_eq!(drawn.count() > 0, columns == 20, "{text:?}");
             assert_eq!(text.contains('\u{1b}'), columns == 20, "{text:?}");
         }
-        std::fs::remove_file(rows.path("j")).unwrap();
+        std::fs::remove_file(rows.path("j.jsonl")).unwrap();
     }
 }
 

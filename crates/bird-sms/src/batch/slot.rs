@@ -73,7 +73,7 @@ impl BatchSlot {
                 connector_id,
                 waited: Duration::ZERO,
                 polls: 0,
-                seen: false,
+                seen: true,
                 warning: state.warning(),
                 last: None,
             })),

@@ -33,6 +33,13 @@ impl Refused {
             409 => {
                 "A connector for this phone number exists already. The Bird dashboard shows its id."
             }
+            422 if self.response.is_about("useCaseId") => {
+                "Give the id of a use case. docs/scenarios.md says which senders need which, and where its id comes \
+                 from."
+            }
+            422 if self.response.is_about("phoneNumberId") => {
+                "Check the phone number id. docs/scenarios.md says where it comes from."
+            }
             429 => "The workspace is over its rate limit. Retry later.",
             _ => "Correct the request and retry.",
         }

@@ -231,9 +231,7 @@ impl Error {
             Self::CreatedIdUnknown(_) => {
                 Some("Find the connector in the Bird dashboard, and do not create it again.")
             }
-            Self::NotReady(_) => {
-                Some("Continue to wait for the connector; do not create it again.")
-            }
+            Self::NotReady(error) => Some(error.help()),
             Self::Read(error) => Some(error.help()),
             Self::Journal(error) => Some(error.help()),
         }

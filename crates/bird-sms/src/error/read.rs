@@ -16,7 +16,8 @@ pub struct NotReady {
     pub waited: Duration,
     /// The number of GETs that were sent.
     pub polls: u32,
-    /// Whether a response contained the connector.
+    /// Whether a response contained the connector, such as that to its creation. Without one, a wait that was resumed
+    /// from an id does not show that the connector exists.
     pub seen: bool,
     /// Set when an earlier attempt may have created another connector.
     pub warning: Option<Warning>,
@@ -28,10 +29,18 @@ impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (id, seconds, polls) = (self.connector_id, self.waited.as_secs_f64(), self.polls);
         let plural = if polls == 1 { "" } else { "s" };
-        write!(
-            f,
-            "connector {id} exists, and its channel is not ready after {seconds:.1} s and {polls} poll{plural}"
-        )
+        let what =
+            if self.seen { "exists, and its channel is not ready" } else { "could not be read" };
+        write!(f, "connector {id} {what} after {seconds:.1} s and {polls} poll{plural}")
+    }
+}
+
+impl NotReady {
+    pub(super) fn help(&self) -> &'static str {
+        match &self.last {
+            Some(last) if !self.seen => help_of_read(last),
+            _ => "Continue to wait for the connector; do not create it again.",
+        }
     }
 }
 
@@ -61,24 +70,28 @@ pub struct ReadError {
 
 impl ReadError {
     pub(super) fn help(&self) -> &'static str {
-        match &self.cause {
-            AttemptError::Response(response) => match response.status {
-                401 => "Check the access key, and that its role may use the API.",
-                403 => {
-                    "The access key's policy must allow `view` on \
-                     /workspaces/{workspaceId}/connectors/{connectorId}."
-                }
-                404 => "Check the connector id and the workspace id.",
-                407 => "Check the URL of the proxy: it requires a user name and a password.",
-                300..=399 => "Check the API URL. Redirects are not followed.",
-                _ => "Retry later; do not create the connector again.",
-            },
-            AttemptError::Transport(error) => error.help(),
-            AttemptError::Malformed(_)
-            | AttemptError::OtherConnector(_)
-            | AttemptError::OtherWorkspace(_) => {
-                "Check that the API URL is Bird's; do not create the connector again."
+        help_of_read(&self.cause)
+    }
+}
+
+/// Returns what to do after a GET that failed.
+fn help_of_read(cause: &AttemptError) -> &'static str {
+    match cause {
+        AttemptError::Response(response) => match response.status {
+            401 => "Check the access key, and that its role may use the API.",
+            403 => {
+                "The access key's policy must allow `view` on /workspaces/{workspaceId}/connectors/{connectorId}."
             }
+            404 => "Check the connector id and the workspace id.",
+            407 => "Check the URL of the proxy: it requires a user name and a password.",
+            300..=399 => "Check the API URL. Redirects are not followed.",
+            _ => "Retry later; do not create the connector again.",
+        },
+        AttemptError::Transport(error) => error.help(),
+        AttemptError::Malformed(_)
+        | AttemptError::OtherConnector(_)
+        | AttemptError::OtherWorkspace(_) => {
+            "Check that the API URL is Bird's; do not create the connector again."
         }
     }
 }

@@ -68,6 +68,14 @@ impl ErrorResponse {
             excerpt,
         }
     }
+
+    /// Returns whether the response is about a field of the request, by its code, its message or its details.
+    pub(super) fn is_about(&self, field: &str) -> bool {
+        let details =
+            self.details.iter().flat_map(|(path, problems)| [path].into_iter().chain(problems));
+        let mut texts = self.code.iter().chain(&self.message).chain(details);
+        texts.any(|text| text.contains(field))
+    }
 }
 
 fn details(body: &serde_json::Value, key: &AccessKey) -> BTreeMap<String, Vec<String>> {

@@ -55,8 +55,9 @@ impl SmsConnectorRequest {
         }
     }
 
-    /// Sets the use case of the number. US 10DLC and North American toll-free numbers require a use case, and newer
-    /// versions of the vendor's documentation expect a use case for every sender.
+    /// Sets the use case of the number. US 10DLC and North American toll-free numbers need that of their registration;
+    /// newer versions of the vendor's documentation expect one for every sender, a generic one if none was registered.
+    /// `docs/scenarios.md` has the details.
     pub fn use_case_id(mut self, use_case_id: impl Into<Option<UseCaseId>>) -> Self {
         self.use_case_id = use_case_id.into();
         self

@@ -43,11 +43,12 @@ impl Workspace {
     /// Cancel safe: a GET changes nothing.
     pub async fn check(&self) -> Result<Access, CheckError> {
         let (client, deadline) = (self.client(), self.deadline());
-        let (limiter, runtime) = (&self.state().gets, client.runtime());
+        let runtime = client.runtime();
         let random = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
         let request = self.get_request(random.into());
-        let sent = match limiter.acquire(runtime, deadline.remaining(runtime.now())).await {
-            Some(permit) => send(self, limiter, request, deadline, permit).await,
+        let sent = match self.state().gets.acquire(runtime, deadline.remaining(runtime.now())).await
+        {
+            Some(permit) => send(self, request, 1, deadline, permit).await,
             None => Err(AttemptError::Transport(TransportError::rate_limited()).into()),
         };
         let cause = match sent {

@@ -422,7 +422,7 @@ struct ListAttempt<'a> {
 impl Attempt for ListAttempt<'_> {
     type Output = ConnectorPage;
 
-    async fn send(&mut self, permit: Permit) -> Result<ConnectorPage, FailedAttempt> {
+    async fn send(&mut self, number: u32, permit: Permit) -> Result<ConnectorPage, FailedAttempt> {
         let workspace = self.workspace;
         let raw = workspace.client().raw();
         let client =
@@ -435,8 +435,7 @@ impl Attempt for ListAttempt<'_> {
                 Some(SMS_TEMPLATE),
             )
             .expect("the base URL was checked when the client was built");
-        let limiter = &workspace.state().gets;
-        let response = send(workspace, limiter, request, self.deadline, permit).await?;
+        let response = send(workspace, request, number, self.deadline, permit).await?;
         decode(&response.body).map_err(|problem| {
             let key = workspace.client().key();
             AttemptError::Malformed(MalformedResponse::new(&response, &problem, key)).into()

@@ -104,6 +104,8 @@ pub(crate) async fn send(
     let (client, state) = (workspace.client(), workspace.state());
     let (method, limiter, path) = match *request.method() {
         Method::POST => ("POST", &state.posts, CREATE_PATH),
+        // A page of the list.
+        _ if request.url().path().ends_with("/connectors") => ("GET", &state.gets, CREATE_PATH),
         _ => ("GET", &state.gets, GET_PATH),
     };
     let runtime = client.runtime();

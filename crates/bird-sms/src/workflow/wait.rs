@@ -343,7 +343,7 @@ impl PendingChannel {
             connector_id,
             waited,
             polls,
-            seen,
+            seen: seen || self.created.is_some(),
             warning: self.warning,
             last,
         }))

@@ -13,6 +13,9 @@ use super::row::{self, COLUMNS, REQUIRED, ROW_LIMIT, TOO_LONG, unknown};
 /// The capacity of the reader's buffer, in bytes.
 const BUFFER: usize = 8 * 1024;
 
+/// What is wrong with text in the encoding of an older spreadsheet, and how to correct it.
+const NOT_UTF8: &str = "is not UTF-8; save the file as `CSV UTF-8`";
+
 type Reader<R> = csv::Reader<Take<R>>;
 
 /// Returns the separator that the header line has most of, outside quotes: a comma, unless semicolons or
@@ -61,17 +64,21 @@ fn read<R: Read>(reader: &mut Reader<R>, record: &mut ByteRecord) -> Result<bool
 
 /// Finds which of [`COLUMNS`] each column of the file is.
 fn columns(header: &ByteRecord) -> Result<Vec<usize>, String> {
-    let mut columns = Vec::new();
+    let (mut columns, mut problems) = (Vec::new(), Vec::new());
     for name in header {
-        let name = str::from_utf8(name).map_err(|_| "the header is not UTF-8")?;
-        let known = COLUMNS.iter().position(|column| *column == name.trim());
-        let Some(column) = known else {
-            return Err(format!("the header has the {}", unknown("column", name)));
-        };
-        if columns.contains(&column) {
-            return Err(format!("the header has the column {} twice", COLUMNS[column]));
+        let name = str::from_utf8(name).map_err(|_| format!("the header {NOT_UTF8}"))?;
+        match COLUMNS.iter().position(|column| *column == name.trim()) {
+            None => problems.push(format!("the header has the {}", unknown("column", name))),
+            Some(column) if columns.contains(&column) => {
+                problems.push(format!("the header has the column {} twice", COLUMNS[column]));
+            }
+            Some(column) => columns.push(column),
         }
-        columns.push(column);
+    }
+    if !problems.is_empty() {
+        // A file without a header may have any number of columns.
+        problems.truncate(COLUMNS.len());
+        return Err(problems.join("; "));
     }
     match (0..REQUIRED).find(|column| !columns.contains(column)) {
         Some(column) => Err(format!("the header does not have the column {}", COLUMNS[column])),
@@ -87,7 +94,7 @@ fn request(columns: &[usize], record: &ByteRecord) -> Result<SmsConnectorRequest
     let mut fields = [None; COLUMNS.len()];
     for (field, column) in record.iter().zip(columns) {
         let text = str::from_utf8(field)
-            .map_err(|_| format!("the column {} is not UTF-8", COLUMNS[*column]))?;
+            .map_err(|_| format!("the column {} {NOT_UTF8}", COLUMNS[*column]))?;
         // The name is the only text in which spaces count.
         let text = if *column == 0 { text } else { text.trim() };
         fields[*column] = (!text.is_empty()).then_some(text);
@@ -136,8 +143,9 @@ mod tests {
         for (header, reason) in [
             (
                 "name|phone_number_id",
-                "unknown column \"name|phone_number_id\"; the columns are name,",
+                "unknown column \"name|phone_number_id\"; separate the columns by `,`, `;` or tab",
             ),
+            ("Name;Phone Number Id", "\"Name\"; did you mean name?; the header has the unknown"),
             ("name,phone_number_id,name", "the column name twice"),
             ("phone_number_id", "does not have the column name"),
             ("name", "does not have the column phone_number_id"),
@@ -166,6 +174,9 @@ mod tests {
     fn what_is_not_utf8_is_a_bad_row() {
         let report = report_of_bytes(b"name,phone_number_id\n\xff,x\nok,y\n");
         assert_contains_all(&report, &["2 rows of 2", "line 2: the column name is not UTF-8"]);
-        assert_contains_all(&report_of_bytes(b"\xff\n"), &["line 1: the header is not UTF-8"]);
+        assert_contains_all(
+            &report_of_bytes(b"\xff\n"),
+            &["line 1: the header is not UTF-8; save the file as"],
+        );
     }
 }

@@ -44,12 +44,15 @@ pub(super) fn request(
 }
 
 /// Describes an unknown column or field, and suggests the known name that differs from it only in case, spaces,
-/// hyphens and underscores. The name is not shown when it may be a secret.
+/// hyphens and underscores, or another separator. The name is not shown when it may be a secret.
 pub(super) fn unknown(kind: &str, name: &str) -> String {
     let name = name.trim();
     let letters = |name: &str| name.to_lowercase().replace([' ', '-', '_'], "");
     let hint = match COLUMNS.into_iter().find(|column| letters(column) == letters(name)) {
         Some(column) => format!("did you mean {column}?"),
+        None if kind == "column" && name.contains(COLUMNS[1]) => {
+            "separate the columns by `,`, `;` or tab".to_owned()
+        }
         None => format!("the {kind}s are {}", COLUMNS.join(",")),
     };
     if name.split_whitespace().any(may_be_secret) {
