@@ -51,10 +51,9 @@ pub(crate) async fn handle(
             Err(_) => error(400, "BadRequest", "The body is too long or incomplete"),
         },
     };
-    // The key may be in a name or in the text of a fault.
     let mut response = response.map(|body| match body {
         Value::Null => String::new(),
-        body => state.redact(body.to_string()),
+        body => body.to_string(),
     });
     add_headers(&mut response, "application/json");
     Ok(response)
@@ -166,20 +165,24 @@ fn overview(state: &State, limit: usize) -> Value {
     let connectors = inner.connectors.iter().rev().take(limit).map(|connector| {
         json!({
             "id": connector.id,
-            "name": connector.name,
+            "name": state.redact(connector.name.clone()),
             "phoneNumberId": connector.phone_number_id,
             "channelId": connector.is_ready().then_some(connector.channel_id),
             "createdAt": connector.created_at,
         })
     });
-    let requests: Vec<_> = inner.requests.iter().rev().take(limit).collect();
+    let requests = inner.requests.iter().rev().take(limit).map(|request| {
+        let mut shown = json!(request);
+        shown["path"] = state.redact(request.path.clone()).into();
+        shown
+    });
     json!({
         "workspaceId": state.workspace_id(),
         "connectors": {
             "total": inner.connectors.len(),
             "results": connectors.collect::<Vec<_>>(),
         },
-        "requests": { "total": inner.recorded, "results": requests },
+        "requests": { "total": inner.recorded, "results": requests.collect::<Vec<_>>() },
         "faults": inner.active_faults(),
     })
 }

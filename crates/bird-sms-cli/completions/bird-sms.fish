@@ -113,7 +113,7 @@ powershell\t'`PowerShell`'"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l provisioning-delay -d 'Set the time from a creation to the channel: 2s, 1s..5s (uniform) or ~2s (a long tail)' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l get-limit -d 'Set the number of GETs per second above which the response is 429' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l post-limit -d 'Set the number of POSTs per second above which the response is 429' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l fault -d 'Inject a fault, such as `post:503x2` or `get:reset`. May be given more than once' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l fault -d 'Inject a fault, such as `post:503x2`, `get:reset` or `post:409#PHONE_NUMBER_ID`. May be given more than once' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F

@@ -255,7 +255,7 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub post_limit: u32,
 
-    /// Inject a fault, such as `post:503x2` or `get:reset`. May be given more than once
+    /// Inject a fault, such as `post:503x2`, `get:reset` or `post:409#PHONE_NUMBER_ID`. May be given more than once
     #[arg(long = "fault", value_name = "FAULT")]
     pub faults: Vec<Fault>,
 }
