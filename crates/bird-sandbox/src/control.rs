@@ -4,12 +4,16 @@ use std::net::IpAddr;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION,
+    ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, Uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::routes::{error, has_access_key, header, json_response};
 use crate::server::Break;
@@ -17,6 +21,8 @@ use crate::state::State;
 use crate::{ConnectorSeed, Fault, ParseFaultError};
 
 const PREFIX: &str = "/_sandbox";
+/// The path of the page, to which its requests are relative.
+pub(crate) const INSPECTOR: &str = "/_sandbox/";
 /// The largest body of a control request, in bytes.
 const MAX_BODY: usize = 16 * 1024;
 /// The numbers of connectors and of requests in a response: without a `limit`, and the largest.
@@ -37,21 +43,48 @@ pub(crate) async fn handle(
     let (head, body) = request.into_parts();
     let response = match refusal(state, peer, &head) {
         Some(reason) => error(403, "Forbidden", reason),
+        None if head.method == Method::GET && head.uri.path() == INSPECTOR => {
+            return Ok(inspector());
+        }
         None => match Limited::new(body, MAX_BODY).collect().await {
             Ok(body) => respond(state, &head, &body.to_bytes()),
             Err(_) => error(400, "BadRequest", "The body is too long or incomplete"),
         },
     };
-    // The key may be in a name or in the text of a fault.
     let mut response = response.map(|body| match body {
         Value::Null => String::new(),
-        body => state.redact(body.to_string()),
+        body => body.to_string(),
     });
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    add_headers(&mut response, "application/json");
     Ok(response)
+}
+
+/// Responds with the page that shows the state. It loads nothing, cannot be framed, and runs no script but its own,
+/// which cannot turn a text into HTML.
+fn inspector() -> Response<String> {
+    let nonce = Uuid::new_v4().simple().to_string();
+    let mut response = Response::new(include_str!("inspector.html").replace("{nonce}", &nonce));
+    add_headers(&mut response, "text/html; charset=utf-8");
+    let policy = format!(
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
+         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'; trusted-types 'none'"
+    );
+    let policy = policy.parse().expect("a policy is a header value");
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+fn add_headers(response: &mut Response<String>, content_type: &'static str) {
+    for (name, value) in [
+        (CONTENT_TYPE, content_type),
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
 }
 
 /// Returns why a request is refused, or `None` when it is allowed.
@@ -99,6 +132,11 @@ fn respond(state: &State, head: &Parts, body: &Bytes) -> Response<Value> {
     let parts: Vec<_> = path.split('/').skip(1).collect();
     let no_content = || json_response(204, Value::Null);
     let response = match (head.method.as_str(), &*parts) {
+        ("GET", []) => {
+            let mut to_page = json_response(308, Value::Null);
+            to_page.headers_mut().insert(LOCATION, HeaderValue::from_static(INSPECTOR));
+            Ok(to_page)
+        }
         ("GET", ["state"]) => Ok(json_response(200, overview(state, limit(&head.uri)))),
         ("POST", ["connectors"]) => parse(head, body).map(|seed| add_connector(state, &seed)),
         ("POST", ["faults"]) => parse(head, body).and_then(|new| add_fault(state, &new)),
@@ -127,20 +165,24 @@ fn overview(state: &State, limit: usize) -> Value {
     let connectors = inner.connectors.iter().rev().take(limit).map(|connector| {
         json!({
             "id": connector.id,
-            "name": connector.name,
+            "name": state.redact(connector.name.clone()),
             "phoneNumberId": connector.phone_number_id,
             "channelId": connector.is_ready().then_some(connector.channel_id),
             "createdAt": connector.created_at,
         })
     });
-    let requests: Vec<_> = inner.requests.iter().rev().take(limit).collect();
+    let requests = inner.requests.iter().rev().take(limit).map(|request| {
+        let mut shown = json!(request);
+        shown["path"] = state.redact(request.path.clone()).into();
+        shown
+    });
     json!({
         "workspaceId": state.workspace_id(),
         "connectors": {
             "total": inner.connectors.len(),
             "results": connectors.collect::<Vec<_>>(),
         },
-        "requests": { "total": inner.recorded, "results": requests },
+        "requests": { "total": inner.recorded, "results": requests.collect::<Vec<_>>() },
         "faults": inner.active_faults(),
     })
 }

@@ -47,6 +47,7 @@
 //!
 //! | request | | body |
 //! |---|---|---|
+//! | `GET /_sandbox/` | the inspector: a page that shows the state and adds faults | |
 //! | `GET /_sandbox/state` | the last 50 connectors and requests, newest first, and the faults; `?limit=N` up to 1,000 | |
 //! | `POST /_sandbox/faults` | adds a [`Fault`] | `{"fault": "post:503x2"}` |
 //! | `DELETE /_sandbox/faults/ID` | removes a fault; without `/ID`, all faults | |
@@ -298,6 +299,12 @@ impl Sandbox {
             _ => {}
         }
         format!("http://{address}")
+    }
+
+    /// Returns the URL of a page that shows the connectors, the requests and the faults, for a browser on this machine.
+    #[must_use]
+    pub fn inspector_url(&self) -> String {
+        format!("{}{}", self.base_url(), control::INSPECTOR)
     }
 
     /// Returns the access key that requests need.

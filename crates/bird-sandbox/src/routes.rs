@@ -24,7 +24,8 @@ pub(crate) async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<String>, Break> {
     if control::is_control(request.uri()) {
-        return control::handle(state, peer, request).await;
+        // In a box, because it would enlarge the future of every request.
+        return Box::pin(control::handle(state, peer, request)).await;
     }
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Break::Close)?.to_bytes();

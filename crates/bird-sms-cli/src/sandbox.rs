@@ -21,6 +21,7 @@ struct JsonSettings<'a> {
     api_url: String,
     workspace_id: String,
     access_key: &'a str,
+    inspector_url: String,
 }
 
 pub(crate) async fn serve(args: &SandboxArgs) -> Result<(), CliError> {
@@ -48,6 +49,9 @@ pub(crate) async fn serve(args: &SandboxArgs) -> Result<(), CliError> {
     let mut stop = pin!(interrupted());
     let _ = poll_immediate(&mut stop).await;
     print_line(&settings(&sandbox, (!json).then_some(args.shell)))?;
+    if !json {
+        let _ = writeln!(io::stderr(), "Inspector: {}", sandbox.inspector_url());
+    }
     stop.await;
     sandbox.shutdown().await;
     Ok(())
@@ -58,7 +62,8 @@ fn settings(sandbox: &Sandbox, shell: Option<ExportShell>) -> String {
     let (api_url, workspace_id) = (sandbox.base_url(), sandbox.workspace_id().to_string());
     let access_key = sandbox.access_key();
     let Some(shell) = shell else {
-        return to_json(&JsonSettings { api_url, workspace_id, access_key });
+        let inspector_url = sandbox.inspector_url();
+        return to_json(&JsonSettings { api_url, workspace_id, access_key, inspector_url });
     };
     // No value has a character that a shell would interpret.
     let variables = [

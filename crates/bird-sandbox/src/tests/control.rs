@@ -249,3 +249,27 @@ async fn only_local_requests_and_those_with_the_key_control_the_sandbox() {
         assert!(status < 300 || status == 403, "{status} {shown}");
     }
 }
+
+#[tokio::test]
+async fn the_inspector_is_a_local_page_that_loads_nothing_and_cannot_be_framed() {
+    let api = Api::start(immediate()).await;
+    let get = async |path: &str| api.without_key(Method::GET, path).send().await.unwrap();
+    assert_eq!(api.sandbox.inspector_url(), format!("{}/_sandbox/", api.sandbox.base_url()));
+    let page = get("/_sandbox").await;
+    assert_eq!((page.url().path(), page.status().as_u16()), ("/_sandbox/", 200));
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    for part in ["default-src 'none'", "frame-ancestors 'none'", "trusted-types 'none'"] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    let nonce = policy.split("'nonce-").nth(1).unwrap().split('\'').next().unwrap();
+    let html = page.text().await.unwrap();
+    assert_eq!(html.matches(&format!(" nonce=\"{nonce}\"")).count(), 2);
+    assert!(!html.contains("://") && !html.contains(api.sandbox.access_key()));
+    assert!(!get("/_sandbox/").await.text().await.unwrap().contains(nonce));
+
+    let rebound = api.control(Method::GET, "").header(HOST, "rebound.example");
+    assert_eq!(control(rebound).await.0, 403);
+    assert_eq!(get("/_sandboxes").await.status(), 401);
+    assert_eq!(api.sandbox.requests().len(), 1);
+}

@@ -72,6 +72,8 @@ async fn each_request_is_a_line_on_stderr_with_the_fault_that_was_injected() {
     let mut server = Server::start(&["--fault", "post:503"]);
     let settings = server.settings("export NAME=", "").await;
     assert_eq!(run(install(&settings)).await.0, 0);
+    let line = server.stderr.next_line().await.unwrap().unwrap();
+    assert_eq!(line, format!("Inspector: {}/_sandbox/", settings[0].1));
     let path = format!("POST /workspaces/{}/connectors", settings[1].1);
     for end in [" 503 (fault post:503)", " 201"] {
         let line = server.stderr.next_line().await.unwrap().unwrap();
@@ -89,6 +91,7 @@ async fn with_json_the_settings_are_an_object_and_each_request_is_a_json_line() 
     let object: Value = serde_json::from_str(&line).unwrap();
     let values = ["apiUrl", "workspaceId", "accessKey"].map(|name| object[name].as_str().unwrap());
     let settings = [0, 1, 2].map(|n| (SETTINGS[n], values[n].to_owned()));
+    assert_eq!(object["inspectorUrl"], format!("{}/_sandbox/", values[0]));
     assert_eq!(run(install(&settings)).await.0, 5);
     let line = server.stderr.next_line().await.unwrap().unwrap();
     let request: Value = serde_json::from_str(&line).unwrap();
