@@ -639,6 +639,8 @@ pub struct Client {
     pub(crate) inner: crate::RequestContext,
 }
 impl Client {
+    /// The URL of the first server of the contract.
+    pub const DEFAULT_BASE_URL: &'static str = "https://api.bird.com";
     /// Construct a new client with an existing `reqwest::Client`,
     /// allowing more control over its configuration.
     ///
