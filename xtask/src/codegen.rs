@@ -4,14 +4,15 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use similar::TextDiff;
 
 use crate::derived::{Derived, derive};
 
-/// Rewrites every stale file. A file that cannot be derived does not keep the others from being written.
+/// Rewrites every stale file. When the command does not compile with the contract, what is derived from the contract
+/// alone is written.
 pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
-    let problems = each_stale(root, |derived, _| {
+    each_stale(root, |derived, _| {
         let path = root.join(&derived.path);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
@@ -20,51 +21,42 @@ pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
             .with_context(|| format!("cannot write {}", path.display()))?;
         println!("wrote {}", derived.path);
         Ok(())
-    })?;
-    ensure!(problems.is_empty(), "{}", problems.join("\nerror: "));
-    Ok(())
+    })
 }
 
 /// Prints what is stale, and returns whether nothing is.
 pub(crate) fn check(root: &Path) -> anyhow::Result<bool> {
-    let report = stale(root)?;
+    let (report, result) = stale(root);
     print!("{report}");
-    Ok(report.is_empty())
+    result.map(|()| report.is_empty())
 }
 
-/// Returns a unified diff of every stale file with the command that updates it, and why other files cannot
-/// be derived.
-fn stale(root: &Path) -> anyhow::Result<String> {
+/// Returns a unified diff of every stale file with the command that updates it, and why other files cannot be derived.
+fn stale(root: &Path) -> (String, anyhow::Result<()>) {
     let mut report = String::new();
-    let problems = each_stale(root, |Derived { path, content }, old| {
+    let result = each_stale(root, |Derived { path, content }, old| {
         let diff = TextDiff::from_lines(old, content);
         let (from, to) = (format!("a/{path}"), format!("b/{path}"));
         report.push_str(&diff.unified_diff().header(&from, &to).to_string());
         Ok(writeln!(report, "{path} is stale; run `cargo xtask codegen`")?)
-    })?;
-    report.extend(problems.iter().map(|problem| format!("error: {problem}\n")));
-    Ok(report)
+    });
+    (report, result)
 }
 
-/// Visits the stale files with their old content, and returns why other files cannot be derived.
+/// Visits the stale files with their old content, until a file cannot be derived.
 fn each_stale(
     root: &Path,
     mut visit: impl FnMut(&Derived, &str) -> anyhow::Result<()>,
-) -> anyhow::Result<Vec<String>> {
-    let mut problems = Vec::new();
+) -> anyhow::Result<()> {
     for derived in derive(root)? {
-        match derived {
-            Ok(derived) => {
-                // A missing file is like an empty one.
-                let old = fs::read_to_string(root.join(&derived.path)).unwrap_or_default();
-                if old != derived.content {
-                    visit(&derived, &old)?;
-                }
-            }
-            Err(error) => problems.push(format!("{error:#}")),
+        let derived = derived?;
+        // A missing file is like an empty one.
+        let old = fs::read_to_string(root.join(&derived.path)).unwrap_or_default();
+        if old != derived.content {
+            visit(&derived, &old)?;
         }
     }
-    Ok(problems)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -78,9 +70,14 @@ mod tests {
     /// A folder with the files that others are derived from, and a README with an empty section.
     fn only_sources() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("contract")).unwrap();
-        for contract in ["openapi.yaml", "contract/list-connectors.yaml"] {
-            fs::copy(root().join(contract), folder.path().join(contract)).unwrap();
+        for file in [
+            "openapi.yaml",
+            "contract/list-connectors.yaml",
+            "crates/bird-api/tests/generator/contract.yaml",
+        ] {
+            let copy = folder.path().join(file);
+            fs::create_dir_all(copy.parent().unwrap()).unwrap();
+            fs::copy(root().join(file), copy).unwrap();
         }
         let readme = "a\n<!-- derived: exit-codes -->\n<!-- /derived -->\nb\n";
         fs::write(folder.path().join("README.md"), readme).unwrap();
@@ -89,7 +86,9 @@ mod tests {
 
     #[test]
     fn derived_files_are_up_to_date() {
-        assert_eq!(stale(&root()).unwrap(), "");
+        let (report, result) = stale(&root());
+        result.unwrap();
+        assert_eq!(report, "");
     }
 
     #[test]
@@ -107,7 +106,7 @@ mod tests {
     #[test]
     fn a_missing_or_old_file_is_stale_until_it_is_written() {
         let folder = only_sources();
-        let report = stale(folder.path()).unwrap();
+        let (report, _) = stale(folder.path());
         for derived in derive(&root()).unwrap() {
             let path = derived.unwrap().path;
             let line = format!("\n{path} is stale; run `cargo xtask codegen`\n");
@@ -116,7 +115,7 @@ mod tests {
             assert_eq!(exists, path == "README.md", "a check writes nothing");
         }
         write(folder.path()).unwrap();
-        assert_eq!(stale(folder.path()).unwrap(), "");
+        assert_eq!(stale(folder.path()).0, "");
         let readme = fs::read_to_string(folder.path().join("README.md")).unwrap();
         assert!(readme.starts_with("a\n") && readme.contains("| exit code |"), "{readme}");
     }
@@ -131,22 +130,21 @@ mod tests {
         let region = "        region:\n          type: string\n";
         let color = "        color:\n          type: string\n          description: New.\n";
         fs::write(&path, contract.replacen(region, &format!("{color}{region}"), 1)).unwrap();
-        let report = stale(folder.path()).unwrap();
+        let (report, _) = stale(folder.path());
         assert!(report.contains("--- a/crates/bird-api/generated/client.rs"), "{report}");
         let field = "+        pub color: ::std::option::Option<::std::string::String>,";
         assert!(report.contains(field), "{report}");
     }
 
     #[test]
-    fn a_file_that_cannot_be_derived_is_reported_and_the_others_are_written() {
+    fn a_problem_of_the_contract_is_reported_once_and_nothing_is_written() {
         let folder = only_sources();
-        fs::write(folder.path().join("openapi.yaml"), "paths: [").unwrap();
-        let error = write(folder.path()).unwrap_err().to_string();
-        for path in ["crates/bird-api/generated/client.rs", "crates/bird-sandbox/openapi.json"] {
-            assert!(error.contains(&format!("cannot derive {path}: ")), "{error}");
-            assert!(!folder.path().join(path).exists());
-        }
-        assert!(folder.path().join("docs/cli.md").exists());
-        assert!(stale(folder.path()).unwrap().contains(error.lines().next().unwrap()));
+        fs::write(folder.path().join("openapi.yaml"), "openapi: 3.0.3\npths: {}\n").unwrap();
+        let error = format!("{:#}", write(folder.path()).unwrap_err());
+        let problem = "the generator supports no keyword `pths` in this contract";
+        assert_eq!(error, format!("openapi.yaml:2: {problem} (at #/pths)"));
+        assert!(!folder.path().join("crates/bird-api/generated").exists());
+        let (report, result) = stale(folder.path());
+        assert_eq!((report.as_str(), format!("{:#}", result.unwrap_err())), ("", error));
     }
 }

@@ -21,41 +21,41 @@ pub(crate) struct Derived {
 ///
 /// What needs the command to build comes last: the command may build only after the files that are derived
 /// from the contract have been written.
+///
+/// # Errors
+///
+/// Fails if the contract has a problem.
 pub(crate) fn derive(
     root: &Path,
 ) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Derived>> + '_> {
-    let (contract, list) =
-        (read(root, "openapi.yaml")?, read(root, "contract/list-connectors.yaml")?);
-    let json = parse(&contract)
-        .and_then(|contract| Ok(format!("{}\n", serde_json::to_string_pretty(&contract)?)));
+    let contract = read(root, "openapi.yaml")?;
+    let client = bird_codegen::generate("openapi.yaml", &contract)?;
+    let list_file = "contract/list-connectors.yaml";
+    let list = read(root, list_file)?;
+    let parts_file = "crates/bird-api/tests/generator/contract.yaml";
+    let parts = read(root, parts_file)?;
+    let json = format!("{}\n", serde_json::to_string_pretty(&parse(&contract)?)?);
     let from_contract = [
         // Reviewers see a change of the contract as a change of Rust code; also the client of builds
         // without the feature `codegen`.
-        (
-            "crates/bird-api/generated/client.rs",
-            bird_codegen::generate(&contract).map_err(Into::into),
-        ),
-        (
-            "crates/bird-api/generated/list_connectors.rs",
-            bird_codegen::generate(&list).map_err(Into::into),
-        ),
+        ("crates/bird-api/generated/client.rs", client),
+        ("crates/bird-api/generated/list_connectors.rs", bird_codegen::generate(list_file, &list)?),
+        // Shows what the generator does with parts of OpenAPI that the contract does not use.
+        ("crates/bird-api/tests/generator/client.rs", bird_codegen::generate(parts_file, &parts)?),
         // The sandbox reads the contract at run time, and has no parser for YAML.
         ("crates/bird-sandbox/openapi.json", json),
         // A package contains no files from outside its own folder.
-        ("crates/bird-api/openapi.yaml", Ok(contract)),
-        ("crates/bird-api/list-connectors.yaml", Ok(list)),
+        ("crates/bird-api/openapi.yaml", contract),
+        ("crates/bird-api/list-connectors.yaml", list),
     ];
-    let from_contract = from_contract.into_iter().map(|(path, content)| {
-        let content = content.with_context(|| format!("cannot derive {path}"))?;
-        Ok(Derived { path: path.to_owned(), content })
-    });
+    let from_contract = from_contract.map(|(path, content)| Derived { path: path.into(), content });
     let from_command = std::iter::once_with(|| match from_command(root) {
         Ok(files) => files.into_iter().map(Ok).collect(),
         Err(error) => {
-            vec![Err(error.context("cannot derive README.md, the manual and the completions"))]
+            vec![Err(error.context("the command does not build, from which the README, the manual and the completions are derived"))]
         }
     });
-    Ok(from_contract.chain(from_command.flatten()))
+    Ok(from_contract.into_iter().map(Ok).chain(from_command.flatten()))
 }
 
 /// Derives the files that the command prints, and the README, which quotes the command and the examples.

@@ -85,3 +85,32 @@ fn what_the_vendor_does_not_document_has_a_source() {
         }
     }
 }
+
+#[test]
+fn each_status_limit_header_and_error_code_has_a_source() {
+    let root = crate::root().unwrap();
+    let contract = parse(&std::fs::read_to_string(root.join("openapi.yaml")).unwrap()).unwrap();
+    let mut unsourced = Vec::new();
+    collect_unsourced(&contract["paths"], "paths", &mut unsourced);
+    collect_unsourced(&contract["components"], "components", &mut unsourced);
+    assert!(unsourced.is_empty(), "without x-source: {unsourced:#?}");
+}
+
+/// Collects the names of the parts that no documentation of the vendor shows and that have no `x-source`.
+fn collect_unsourced(value: &Value, path: &str, unsourced: &mut Vec<String>) {
+    const LIMITS: &str =
+        "minLength maxLength pattern minimum maximum minItems maxItems uniqueItems multipleOf";
+    for (name, part) in value.as_object().into_iter().flatten() {
+        let path = format!("{path}/{name}");
+        let parent = path.rsplit('/').nth(1).unwrap_or_default();
+        let is_fact = match parent {
+            "responses" | "headers" => part["$ref"].is_null(),
+            "examples" => !part["value"]["code"].is_null(),
+            _ => LIMITS.split(' ').any(|limit| !part[limit].is_null()),
+        };
+        if is_fact && !part["x-source"].is_string() {
+            unsourced.push(path.clone());
+        }
+        collect_unsourced(part, &path, unsourced);
+    }
+}

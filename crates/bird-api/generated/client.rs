@@ -1,4 +1,4 @@
-// @generated from a contract by `cargo xtask codegen`. Do not edit.
+// @generated from openapi.yaml by `cargo xtask codegen`. Do not edit.
 
 #[allow(unused_imports)]
 pub use progenitor_client::{ByteStream, ClientInfo, Error, ResponseValue};
@@ -94,14 +94,14 @@ is being provisioned.
         ///When the connector was created.
         #[serde(rename = "createdAt")]
         pub created_at: ::jiff::Timestamp,
-        ///Where the connector captures data.
+        ///The data capture of the connector.
         #[serde(
             rename = "dataCapture",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub data_capture: ::std::option::Option<DataCapture>,
-        /**What the connector fetches, and how far it got. A value of another shape than
-described counts as absent.
+        /**The configuration and state of the connector's data synchronisation. A value of
+another shape than described counts as absent.
 */
         #[serde(
             rename = "dataFetching",
@@ -109,7 +109,7 @@ described counts as absent.
         )]
         #[serde(default, deserialize_with = "lenient")]
         pub data_fetching: ::std::option::Option<DataFetching>,
-        ///What the connector is for.
+        ///The description of the connector.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub description: ::std::option::Option<::std::string::String>,
         ///The id of the connector.
@@ -122,7 +122,7 @@ described counts as absent.
         ///The region that the connector was installed in.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub region: ::std::option::Option<::std::string::String>,
-        ///The key that messages are routed by.
+        ///The routing key of the connector.
         #[serde(
             rename = "routingKey",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -195,11 +195,11 @@ are secrets. SMS needs none.
             >,
         >,
     }
-    ///Where a connector captures data.
+    ///The data capture of a connector.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct DataCapture {
-        ///The endpoint that data is sent to.
+        ///The vendor's documentation shows an example alone.
         #[serde(
             rename = "captureEndpoint",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -210,60 +210,60 @@ are secrets. SMS needs none.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct DataFetching {
-        ///When the connector fetches.
+        ///The vendor's documentation shows an example alone.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub schedule: ::std::option::Option<::std::string::String>,
-        ///The streams that the connector fetches.
+        ///The streams of the synchronisation.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub streams: ::std::option::Option<::std::vec::Vec<DataStream>>,
     }
-    ///A stream of data that a connector fetches.
+    ///A stream of a connector's data synchronisation.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct DataStream {
-        ///The field that tells how far the stream has been fetched.
+        ///The vendor's documentation shows an example alone.
         #[serde(
             rename = "cursorField",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub cursor_field: ::std::option::Option<::std::string::String>,
-        ///How many items the filter of duplicates remembers.
+        ///The vendor's documentation shows an example alone.
         #[serde(
             rename = "duplicatesFilterCapacity",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub duplicates_filter_capacity: ::std::option::Option<i64>,
-        ///Where a fetch ends.
+        ///The vendor's documentation shows an example alone.
         #[serde(
             rename = "endCondition",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub end_condition: ::std::option::Option<::std::string::String>,
-        ///The name of the event that an item becomes.
+        ///The vendor's documentation shows an example alone.
         #[serde(
             rename = "eventName",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub event_name: ::std::option::Option<::std::string::String>,
-        ///The name of the stream of events.
+        ///The vendor's documentation shows an example alone.
         #[serde(
             rename = "eventStreamName",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub event_stream_name: ::std::option::Option<::std::string::String>,
-        ///Which items are fetched.
+        ///The vendor's documentation shows an example alone.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub filter: ::std::option::Option<::std::string::String>,
-        ///Whether a fetch goes on where the one before it ended.
+        ///The vendor's documentation shows an example alone.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub incremental: ::std::option::Option<bool>,
-        ///Where the first fetch starts.
+        ///The vendor's documentation shows an example alone.
         #[serde(
             rename = "initialState",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub initial_state: ::std::option::Option<::std::string::String>,
-        ///The name of the stream.
+        ///The vendor's documentation shows an example alone.
         #[serde(
             rename = "streamName",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -318,6 +318,12 @@ are secrets. SMS needs none.
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub profile_id: ::std::option::Option<::uuid::Uuid>,
+        ///The variables of the number. A value of another shape counts as absent.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, deserialize_with = "lenient")]
+        pub variables: ::std::option::Option<
+            ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+        >,
     }
     ///A profile that is attached to a number for one capability.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
@@ -639,6 +645,8 @@ pub struct Client {
     pub(crate) inner: crate::RequestContext,
 }
 impl Client {
+    /// The URL of the first server of the contract.
+    pub const DEFAULT_BASE_URL: &'static str = "https://api.bird.com";
     /// Construct a new client with an existing `reqwest::Client`,
     /// allowing more control over its configuration.
     ///

@@ -1,4 +1,4 @@
-// @generated from a contract by `cargo xtask codegen`. Do not edit.
+// @generated from contract/list-connectors.yaml by `cargo xtask codegen`. Do not edit.
 
 #[allow(unused_imports)]
 pub use progenitor_client::{ByteStream, ClientInfo, Error, ResponseValue};
@@ -152,6 +152,8 @@ pub struct Client {
     pub(crate) inner: crate::RequestContext,
 }
 impl Client {
+    /// The URL of the first server of the contract.
+    pub const DEFAULT_BASE_URL: &'static str = "https://api.bird.com";
     /// Construct a new client with an existing `reqwest::Client`,
     /// allowing more control over its configuration.
     ///

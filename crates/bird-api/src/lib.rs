@@ -7,7 +7,7 @@
 //! use bird_api::{Client, RequestContext, types::CreateConnectorReq};
 //!
 //! # async fn example(http: reqwest::Client, key: reqwest::header::HeaderValue) -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::new_with_client("https://api.bird.com", http, RequestContext::new(key));
+//! let client = Client::new_with_client(Client::DEFAULT_BASE_URL, http, RequestContext::new(key));
 //! let workspace_id = "a1405560-c8d3-4b1a-877d-3f449ad95352".parse()?;
 //! let connector = client.create_connector(&workspace_id, &CreateConnectorReq::new("My channel".into())).await?;
 //! println!("{}", connector.id);

@@ -118,18 +118,13 @@ fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
         response.headers_mut().insert(ALLOW, allowed);
         return response;
     }
-    let (Some(workspace), Ok(connector)) =
-        (id(workspace), connector.map(|text| id(text).ok_or(())).transpose())
-    else {
-        return error(400, "BadRequest", "An id in the path is not a UUID");
-    };
-    if workspace != state.workspace_id() {
+    if id(workspace) != Some(state.workspace_id()) {
         return not_found("Workspace not found");
     }
     match connector {
         None if is_list => list(state, head.uri.query().unwrap_or_default()),
         None => create(state, head, body),
-        Some(id) => match state.connector(id) {
+        Some(text) => match id(text).and_then(|id| state.connector(id)) {
             Some(connector) => json_response(200, connector),
             None => not_found("Connector not found"),
         },

@@ -241,9 +241,8 @@ async fn each_reason_to_refuse_a_request_has_its_status_and_its_place_in_the_ord
         ),
     ];
     for id in &invalid_ids {
-        let message = "An id in the path is not a UUID";
-        cases.push((api.request(Method::POST, &elsewhere(id)), 400, message));
-        cases.push((get(&format!("{many}/{id}")), 400, message));
+        cases.push((api.request(Method::POST, &elsewhere(id)), 404, "Workspace not found"));
+        cases.push((get(&format!("{many}/{id}")), 404, "Connector not found"));
     }
     // The key comes before all else.
     for key in ["", "AccessKey wrong", "Bearer jwt"] {
@@ -349,7 +348,7 @@ async fn beyond_the_limit_of_its_method_a_request_gets_a_429_with_retry_after() 
     let (status, headers, _) = send_for_headers(request).await;
     assert_eq!((status, &headers["retry-after"]), (429, &"1".parse().unwrap()));
     assert!(api.sandbox.connectors().is_empty());
-    assert_eq!([api.get("x").await.0, api.get("x").await.0], [400, 429]);
+    assert_eq!([api.get("x").await.0, api.get("x").await.0], [404, 429]);
 }
 
 #[tokio::test]
@@ -358,12 +357,12 @@ async fn received_requests_are_recorded() {
     api.post(&valid()).await;
     api.get("nothing").await;
     assert_eq!((api.sandbox.post_count(), api.sandbox.get_count()), (1, 1));
-    assert_eq!([201, 400, 404].map(|status| api.sandbox.response_count(status)), [1, 1, 0]);
+    assert_eq!([201, 400, 404].map(|status| api.sandbox.response_count(status)), [1, 0, 1]);
     let requests = api.sandbox.requests();
     assert_eq!((&*requests[0].method, &requests[0].path), ("POST", &api.connectors()));
     assert_eq!(requests[0].status, Some(201));
     assert_eq!(requests[0].body.parse::<Value>().unwrap(), valid());
-    assert_eq!((&*requests[1].method, requests[1].status), ("GET", Some(400)));
+    assert_eq!((&*requests[1].method, requests[1].status), ("GET", Some(404)));
     send(api.request(Method::POST, &api.connectors()).body(vec![b'x'; 10_000])).await;
     assert_eq!(api.sandbox.requests()[2].body.len(), 4096);
 }
@@ -452,7 +451,7 @@ async fn of_several_faults_that_apply_the_first_one_is_injected() {
     for _ in 0..4 {
         seen.push(api.get("x").await.0);
     }
-    assert_eq!(seen, [501, 503, 503, 400]);
+    assert_eq!(seen, [501, 503, 503, 404]);
 }
 
 #[tokio::test]

@@ -60,8 +60,14 @@ pub struct SharedArgs {
     #[arg(long, value_name = "UUID", env = "BIRD_WORKSPACE_ID", hide_env_values = true)]
     pub workspace_id: Option<String>,
 
-    /// Set the base URL of the API [default: `https://api.bird.com`]
-    #[arg(long, value_name = "URL", env = "BIRD_API_URL", hide_env_values = true)]
+    /// The base URL of the API.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "BIRD_API_URL",
+        hide_env_values = true,
+        help = format!("Set the base URL of the API [default: `{}`]", bird_sms::Client::DEFAULT_BASE_URL)
+    )]
     pub api_url: Option<String>,
 
     /// Read the access key from this file instead of `BIRD_ACCESS_KEY`

@@ -56,7 +56,7 @@ pub(super) fn compare(old_text: &str, new_text: &str) -> anyhow::Result<Vec<Chan
     };
     let mut changes = Vec::new();
     let mut rust = rust::compare(old_text, new_text).unwrap_or_else(|error| {
-        let what = format!("no client can be generated: {error}");
+        let what = format!("no client can be generated from {error:#}");
         changes.push(change(Unknown, "", what, "what breaks in Rust is not known", Vec::new()));
         Vec::new()
     });
@@ -112,7 +112,7 @@ pub(super) fn compare(old_text: &str, new_text: &str) -> anyhow::Result<Vec<Chan
 fn kind(path: &str, old: &Tree, new: &Tree) -> (&'static str, String) {
     let (above, last) = path.rsplit_once('/').unwrap_or_default();
     let (_, parent) = above.rsplit_once('/').unwrap_or_default();
-    let name = match last.trim_start_matches([':', '=']) {
+    let name = match last.trim_start_matches(':') {
         name if name != last && parent == "properties" => name.to_owned(),
         name => format!("{}/{name}", parent.trim_start_matches(':')),
     };

@@ -118,10 +118,8 @@ impl Tree {
                         self.set(&below, &pointer, &Value::Null, user);
                     }
                     for (at, item) in items {
-                        let name = item
-                            .as_str()
-                            .map_or(format!("={item}"), |name| format!(":{}", escape(name)));
-                        self.set(&format!("{below}/{name}"), &at, &Value::Null, user);
+                        let name = item.as_str().map_or_else(|| item.to_string(), escape);
+                        self.set(&format!("{below}/:{name}"), &at, &Value::Null, user);
                     }
                 }
                 ("content", _) if let Some(operation) = success => {

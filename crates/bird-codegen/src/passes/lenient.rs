@@ -1,22 +1,16 @@
 //! `x-lenient`: fields whose value may have a shape that the contract does not describe.
 
-use syn::{ItemMod, parse_quote};
+use syn::{Field, ItemMod, parse_quote};
 
-use super::{each_marked_field, items};
-use crate::Error;
-use crate::contract::Marked;
+use super::items;
 
-/// Makes the fields that are marked `x-lenient` decode a value of another shape as absent.
-pub(super) fn decode_other_shapes_as_absent(
-    module: &mut ItemMod,
-    marked: &Marked,
-) -> Result<(), Error> {
-    if marked.lenient.is_empty() {
-        return Ok(());
-    }
-    each_marked_field(module, &marked.lenient, |field| {
-        field.attrs.push(parse_quote!(#[serde(default, deserialize_with = "lenient")]));
-    })?;
+/// Makes a field decode a value of another shape as absent.
+pub(super) fn decode_other_shapes_as_absent(field: &mut Field) {
+    field.attrs.push(parse_quote!(#[serde(default, deserialize_with = "lenient")]));
+}
+
+/// Adds the function that the fields decode with.
+pub(super) fn add_function(module: &mut ItemMod) {
     items(module).push(parse_quote! {
         /// Decodes a value of another shape as absent.
         fn lenient<'de, D, T>(
@@ -40,5 +34,4 @@ pub(super) fn decode_other_shapes_as_absent(
             )
         }
     });
-    Ok(())
 }

@@ -8,27 +8,31 @@ mod secret;
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use syn::{
-    Attribute, Field, Fields, File, Item, ItemImpl, ItemMod, ItemStruct, LitStr, parse_quote,
+    Attribute, Expr, ExprLit, Field, File, Item, ItemImpl, ItemMod, Lit, LitStr, Meta, parse_quote,
 };
 
 use crate::Error;
-use crate::contract::Marked;
+use crate::contract::MARK;
 
 /// Runs every pass. The order matters: the passes over the fields run before the structs get the
 /// constructors that list those fields.
-pub(crate) fn run(file: &mut File, marked: &Marked) -> Result<(), Error> {
+pub(crate) fn run(
+    file: &mut File,
+    contract: &Value,
+    marks: &BTreeSet<String>,
+) -> Result<(), Error> {
     for item in &mut file.items {
         match item {
             Item::Mod(module) if module.ident == "types" => {
-                lenient::decode_other_shapes_as_absent(module, marked)?;
-                secret::redact_in_debug(module, marked)?;
+                obey_marks(module, marks)?;
                 open_enum::open_string_enums(module)?;
                 document_variants(module);
                 non_exhaustive::mark_and_add_constructors(module);
             }
             Item::Impl(block) if block.trait_.is_none() => {
-                operation::remove_default_constructor(block);
+                operation::replace_default_constructor(block, contract);
                 operation::split_operations(block)?;
             }
             _ => {}
@@ -39,6 +43,94 @@ pub(crate) fn run(file: &mut File, marked: &Marked) -> Result<(), Error> {
     Ok(())
 }
 
+/// Runs the passes that the marks of fields ask for.
+///
+/// # Errors
+///
+/// Fails when a mark is on no field, because a mark without an effect would go unnoticed.
+fn obey_marks(module: &mut ItemMod, marks: &BTreeSet<String>) -> Result<(), Error> {
+    let mut found = BTreeSet::new();
+    let mut debugs = Vec::new();
+    let mut names = BTreeSet::new();
+    let mut use_name = |name: String| {
+        let problem = format!("two types or fields have the Rust name `{name}`");
+        if names.insert(name) { Ok(()) } else { Err(Error::at("", problem)) }
+    };
+    for item in items(module) {
+        match item {
+            Item::Struct(item) => {
+                take_marks(&mut item.attrs);
+                use_name(item.ident.to_string())?;
+                let mut secret = Vec::new();
+                for field in &mut item.fields {
+                    if let Some(field) = &field.ident {
+                        use_name(format!("{}.{field}", item.ident))?;
+                    }
+                    for mark in take_marks(&mut field.attrs) {
+                        match mark.split_once(' ') {
+                            Some(("x-secret", _)) => secret.extend(field.ident.clone()),
+                            Some((_, _)) if is_optional(field) => {
+                                lenient::decode_other_shapes_as_absent(field);
+                            }
+                            other => {
+                                let pointer = other.unwrap_or_default().1;
+                                let problem =
+                                    "a required field cannot be absent, and so not lenient";
+                                return Err(Error::at(pointer, problem.to_owned()));
+                            }
+                        }
+                        found.insert(mark);
+                    }
+                }
+                if !secret.is_empty() {
+                    debugs.push(secret::redact_in_debug(item, &secret)?);
+                }
+            }
+            Item::Enum(item) => {
+                take_marks(&mut item.attrs);
+                use_name(item.ident.to_string())?;
+            }
+            _ => {}
+        }
+    }
+    if let Some((name, pointer)) = marks.difference(&found).find_map(|mark| mark.split_once(' ')) {
+        let problem = format!("`{name}` has no effect, because no struct has this field");
+        return Err(Error::at(pointer, problem));
+    }
+    if found.iter().any(|mark| mark.starts_with("x-lenient")) {
+        lenient::add_function(module);
+    }
+    items(module).extend(debugs);
+    Ok(())
+}
+
+/// Takes the marks out of doc comments.
+fn take_marks(attrs: &mut Vec<Attribute>) -> Vec<String> {
+    let mut marks = Vec::new();
+    attrs.retain_mut(|attr| {
+        let Meta::NameValue(doc) = &mut attr.meta else { return true };
+        let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &mut doc.value else { return true };
+        let mut rest = text.value();
+        let is_marked = rest.contains(MARK.0);
+        while let Some((before, (mark, after))) = rest
+            .split_once(MARK.0)
+            .and_then(|(before, rest)| Some((before, rest.split_once(MARK.1)?)))
+        {
+            marks.push(mark.to_owned());
+            rest = format!("{before}{after}");
+        }
+        *text = LitStr::new(&rest, text.span());
+        !is_marked || !rest.is_empty()
+    });
+    marks
+}
+
+/// Returns whether the type of a field is an `Option`.
+fn is_optional(field: &Field) -> bool {
+    let syn::Type::Path(path) = &field.ty else { return false };
+    path.path.segments.last().is_some_and(|segment| segment.ident == "Option")
+}
+
 fn is_empty_hooks(item: &Item) -> bool {
     let Item::Impl(ItemImpl { trait_: Some((path, _)), .. }) = item else { return false };
     path.segments.last().is_some_and(|segment| segment.ident == "ClientHooks")
@@ -46,13 +138,6 @@ fn is_empty_hooks(item: &Item) -> bool {
 
 fn items(module: &mut ItemMod) -> &mut Vec<Item> {
     &mut module.content.get_or_insert_with(Default::default).1
-}
-
-fn structs(module: &mut ItemMod) -> impl Iterator<Item = &mut ItemStruct> {
-    items(module).iter_mut().filter_map(|item| match item {
-        Item::Struct(item) if matches!(item.fields, Fields::Named(_)) => Some(item),
-        _ => None,
-    })
 }
 
 /// Returns the value of `key = "..."` in the `#[serde(...)]` attributes.
@@ -72,41 +157,6 @@ fn serde_value(attrs: &[Attribute], key: &str) -> syn::Result<Option<String>> {
     Ok(found)
 }
 
-/// Returns the name of a field in JSON.
-fn wire_name(field: &Field) -> syn::Result<String> {
-    let own = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
-    Ok(serde_value(&field.attrs, "rename")?.unwrap_or(own))
-}
-
-/// Calls `pass` with each marked field of the generated code.
-///
-/// # Errors
-///
-/// Fails when a marked field does not exist, because a mark without an effect would go unnoticed.
-fn each_marked_field(
-    module: &mut ItemMod,
-    marked: &BTreeSet<(String, String)>,
-    mut pass: impl FnMut(&mut Field),
-) -> Result<(), Error> {
-    for (schema, property) in marked {
-        let mut found = false;
-        for item in structs(module).filter(|item| item.ident == schema) {
-            for field in &mut item.fields {
-                if wire_name(field)? == *property {
-                    pass(field);
-                    found = true;
-                }
-            }
-        }
-        if !found {
-            return Err(Error::Unsupported(format!(
-                "`{schema}.{property}` is marked in the contract but is not a field of the generated code"
-            )));
-        }
-    }
-    Ok(())
-}
-
 /// Documents the variants of `oneOf` enums, which typify leaves without a doc comment.
 fn document_variants(module: &mut ItemMod) {
     for item in items(module) {
@@ -117,18 +167,5 @@ fn document_variants(module: &mut ItemMod) {
                 variant.attrs.push(parse_quote!(#[doc = #doc]));
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mark_on_a_field_that_does_not_exist_is_refused() {
-        let mut types = syn::parse_str("mod types { struct S { a: Option<T> } }").unwrap();
-        let marked = [("S".to_owned(), "gone".to_owned())].into();
-        let error = each_marked_field(&mut types, &marked, |_| {}).unwrap_err();
-        assert!(matches!(error, Error::Unsupported(_)), "{error}");
     }
 }

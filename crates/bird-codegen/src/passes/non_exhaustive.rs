@@ -4,7 +4,7 @@
 use quote::quote;
 use syn::{Field, Fields, Item, ItemMod, ItemStruct, parse_quote};
 
-use super::items;
+use super::{is_optional, items};
 
 /// Marks every struct and enum as `#[non_exhaustive]`, and adds a `new` to each struct with required fields.
 pub(super) fn mark_and_add_constructors(module: &mut ItemMod) {
@@ -24,10 +24,7 @@ pub(super) fn mark_and_add_constructors(module: &mut ItemMod) {
 
 /// Returns the constructor of a struct, or `None` when `Default` is one.
 fn constructor(item: &ItemStruct) -> Option<Item> {
-    let optional = |field: &&Field| {
-        let syn::Type::Path(path) = &field.ty else { return false };
-        path.path.segments.last().is_some_and(|segment| segment.ident == "Option")
-    };
+    let optional = |field: &&Field| is_optional(field);
     let required: Vec<&Field> = item.fields.iter().filter(|field| !optional(field)).collect();
     if required.is_empty() {
         return None;

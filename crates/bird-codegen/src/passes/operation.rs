@@ -1,14 +1,29 @@
 //! The operations of the client: request and call as two functions, and no default HTTP client.
 
 use quote::{ToTokens, format_ident};
-use syn::{Attribute, Expr, ImplItem, ImplItemFn, ItemImpl, Local, Stmt, parse_quote};
+use serde_json::Value;
+use syn::{
+    Attribute, Block, Expr, ExprIf, Ident, ImplItem, ImplItemFn, ItemImpl, Local, Pat, Stmt,
+    parse_quote,
+};
 
 use crate::Error;
 
-/// Removes `Client::new`: the HTTP client that it builds follows redirects with the access key and panics
-/// when TLS cannot be set up. `Client::new_with_client` takes an HTTP client from the caller.
-pub(super) fn remove_default_constructor(block: &mut ItemImpl) {
-    block.items.retain(|item| !matches!(item, ImplItem::Fn(item) if item.sig.ident == "new"));
+/// Replaces `Client::new`, whose HTTP client follows redirects with the access key and panics when TLS cannot be set
+/// up, by the URL of the first server of the contract. `Client::new_with_client` takes an HTTP client from the caller.
+pub(super) fn replace_default_constructor(block: &mut ItemImpl, contract: &Value) {
+    let is_new = |item: &ImplItem| matches!(item, ImplItem::Fn(item) if item.sig.ident == "new");
+    let Some(index) = block.items.iter().position(is_new) else { return };
+    block.items.remove(index);
+    if let Some(url) = contract["servers"][0]["url"].as_str().map(|url| url.trim_end_matches('/')) {
+        block.items.insert(
+            index,
+            parse_quote! {
+                /// The URL of the first server of the contract.
+                pub const DEFAULT_BASE_URL: &'static str = #url;
+            },
+        );
+    }
 }
 
 /// Splits each operation `op` in two: `op_request` builds the request, and `op` sends the request and
@@ -34,27 +49,19 @@ pub(super) fn split_operations(block: &mut ItemImpl) -> Result<(), Error> {
 fn split_operation(mut operation: ImplItemFn) -> Result<[ImplItemFn; 2], Error> {
     let name = operation.sig.ident.clone();
     let unsupported =
-        |what: &str| Error::Unsupported(format!("the generated operation `{name}` {what}"));
+        |what: &str| Error::at("", format!("the generated operation `{name}` {what}"));
 
     let mut before = std::mem::take(&mut operation.block.stmts);
-    let at = before
-        .iter()
-        .position(|stmt| local_name(stmt).is_some_and(|ident| ident == "request"))
-        .ok_or_else(|| unsupported("does not build a `request`"))?;
-    let after = before.split_off(at + 1);
-    let Some(Stmt::Local(Local { init: Some(init), .. })) = before.pop() else {
-        return Err(unsupported("does not build a `request`"));
-    };
-    let Expr::Try(build) = *init.expr else {
-        return Err(unsupported("does not end its request with `build()?`"));
-    };
+    let found =
+        before.iter().enumerate().find_map(|(at, stmt)| Some((at, request_variable(stmt)?)));
+    let (at, (variable, build)) = found.ok_or_else(|| unsupported("builds no request"))?;
+    let after = before.split_off(at).split_off(1);
 
-    let headers = before.iter().filter(|stmt| mentions(stmt, "header_map")).count();
-    if headers != 2 {
-        return Err(unsupported("has header parameters, which are not supported"));
-    }
+    // The first two make a map with the header `api-version`.
+    let headers: Vec<Stmt> =
+        before.iter().filter(|stmt| mentions(stmt, "header_map")).skip(2).cloned().collect();
     before.retain(|stmt| !mentions(stmt, "header_map"));
-    let build = without_call(*build.expr, "headers");
+    let build = without_call(build, "headers");
 
     let request_name = format_ident!("{name}_request");
     let mut request = operation.clone();
@@ -72,14 +79,24 @@ fn split_operation(mut operation: ImplItemFn) -> Result<[ImplItemFn; 2], Error> 
         /// Fails when the base URL is not a URL or the body cannot be serialized.
     };
     request.block.stmts = before;
-    request.block.stmts.push(Stmt::Expr(build, None));
+    if headers.is_empty() {
+        request.block.stmts.push(Stmt::Expr(build, None));
+    } else {
+        let builder = without_call(build, "build");
+        request.block.stmts.push(parse_quote!(let mut #variable = #builder;));
+        let headers =
+            headers.into_iter().map(|stmt| add_header(&variable, stmt)).collect::<Option<Vec<_>>>();
+        let headers = headers.ok_or_else(|| unsupported("sets its headers in another way"))?;
+        request.block.stmts.extend(headers);
+        request.block.stmts.push(Stmt::Expr(parse_quote!(#variable.build()), None));
+    }
 
     let args = operation.sig.inputs.iter().filter_map(|arg| match arg {
         syn::FnArg::Typed(arg) => Some(&arg.pat),
         syn::FnArg::Receiver(_) => None,
     });
     operation.block.stmts = vec![parse_quote! {
-        let mut request = self.#request_name(#(#args),*)?;
+        let mut #variable = self.#request_name(#(#args),*)?;
     }];
     operation.block.stmts.extend(after);
     let errors: Vec<Attribute> = parse_quote! {
@@ -92,10 +109,34 @@ fn split_operation(mut operation: ImplItemFn) -> Result<[ImplItemFn; 2], Error> 
     Ok([request, operation])
 }
 
-/// Returns the variable that a `let` statement binds.
-fn local_name(stmt: &Stmt) -> Option<&syn::Ident> {
+/// Turns `header_map.append(name, value.try_into()?);`, perhaps in an `if`, into a statement that adds the header to
+/// the builder, whose `build` fails when the value is not one of a header.
+fn add_header(builder: &Ident, stmt: Stmt) -> Option<Stmt> {
     match stmt {
-        Stmt::Local(Local { pat: syn::Pat::Ident(pat), .. }) => Some(&pat.ident),
+        Stmt::Expr(Expr::MethodCall(call), _) => match call.args.iter().collect::<Vec<_>>()[..] {
+            [name, Expr::Try(value)] => {
+                let value = without_call((*value.expr).clone(), "try_into");
+                Some(parse_quote!(#builder = #builder.header(#name, #value);))
+            }
+            _ => None,
+        },
+        Stmt::Expr(Expr::If(optional), _) => {
+            let stmts = optional.then_branch.stmts.into_iter();
+            let stmts = stmts.map(|stmt| add_header(builder, stmt)).collect::<Option<_>>()?;
+            let then_branch = Block { stmts, ..optional.then_branch };
+            Some(Stmt::Expr(Expr::If(ExprIf { then_branch, ..optional }), None))
+        }
+        _ => None,
+    }
+}
+
+/// Returns the variable of `let mut request = ….build()?;` and the value without the `?`.
+fn request_variable(stmt: &Stmt) -> Option<(Ident, Expr)> {
+    let Stmt::Local(Local { pat: Pat::Ident(pat), init: Some(init), .. }) = stmt else {
+        return None;
+    };
+    match &*init.expr {
+        Expr::Try(build) => Some((pat.ident.clone(), (*build.expr).clone())),
         _ => None,
     }
 }

@@ -56,8 +56,8 @@ struct Inner {
 }
 
 impl Client {
-    /// The base URL of the vendor's API.
-    pub const DEFAULT_BASE_URL: &str = "https://api.bird.com";
+    /// The base URL of the vendor's API, from the contract.
+    pub const DEFAULT_BASE_URL: &str = bird_api::Client::DEFAULT_BASE_URL;
 
     /// Creates a client with the access key of `BIRD_ACCESS_KEY` and, if it is set, the base URL of
     /// `BIRD_API_URL`.

@@ -1,12 +1,11 @@
 use std::fmt;
 
-use bird_api::types::{self, Capabilities};
+use bird_api::types::{self, Capabilities, EndpointType, NumberType};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::decode::decode;
-use super::open_enum::open_enum;
 use crate::{AccessKey, ChannelId, ConnectorId, PhoneNumberId, WorkspaceId};
 
 /// A connector as Bird returns it.
@@ -142,30 +141,6 @@ pub struct Number {
     pub endpoint_type: Option<EndpointType>,
     /// The capabilities of the number, such as `sms-outbound`.
     pub capabilities: Vec<String>,
-}
-
-open_enum! {
-    /// The type of a phone number.
-    pub enum NumberType {
-        /// `mobile`
-        Mobile = "mobile",
-        /// `local`
-        Local = "local",
-        /// `toll-free`
-        TollFree = "toll-free",
-        /// `national`
-        National = "national",
-    }
-}
-
-open_enum! {
-    /// The type of the endpoint behind a phone number.
-    pub enum EndpointType {
-        /// `alpha-number`: the name of a sender.
-        AlphaNumber = "alpha-number",
-        /// `long-code-number`
-        LongCodeNumber = "long-code-number",
-    }
 }
 
 impl Number {

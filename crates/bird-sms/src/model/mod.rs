@@ -14,7 +14,9 @@ mod warning;
 
 pub use access_key::AccessKey;
 pub use channel::SmsChannel;
-pub use connector::{Connector, EndpointType, Number, NumberType};
+// The values are those of the contract, so that there is no second list to keep.
+pub use bird_api::types::{EndpointType, NumberType};
+pub use connector::{Connector, Number};
 pub use connector_state::ConnectorState;
 pub(crate) use connector_status::{ConnectorStatus, DecodeConnector};
 #[cfg(feature = "list-connectors")]

@@ -1,0 +1,102 @@
+//! What the generator makes of parts of `OpenAPI` that Bird's contract does not use.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use bird_api::RequestContext;
+use client::types::{Item, ItemColor, NewItem, NewItemLogin};
+use reqwest::header::HeaderValue;
+use serde_json::json;
+
+#[expect(dead_code, reason = "it is the whole client")]
+mod client {
+    include!("generator/client.rs");
+}
+
+impl progenitor_client::ClientHooks<RequestContext> for client::Client {}
+
+fn http_client() -> reqwest::Client {
+    // When bird-sms is built too, reqwest has TLS without a provider and needs one even for HTTP.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
+fn context() -> RequestContext {
+    RequestContext::new(HeaderValue::from_static("AccessKey hidden"))
+}
+
+fn put(base: &str, key: Option<&str>) -> reqwest::Result<reqwest::Request> {
+    let client = client::Client::new_with_client(base, http_client(), context());
+    let item = NewItem::new("n".into(), "p".into());
+    client.put_item_request(7, key, &uuid::Uuid::nil(), &item)
+}
+
+#[test]
+fn header_parameters_are_headers_of_the_request() {
+    let request = put(client::Client::DEFAULT_BASE_URL, Some("one")).unwrap();
+    assert_eq!(request.url().as_str(), "https://one.example/items/7");
+    assert_eq!(request.headers()["Idempotency-Key"], "one");
+    assert_eq!(request.headers()["X-Trace"], "00000000-0000-0000-0000-000000000000");
+    let request = put(client::Client::DEFAULT_BASE_URL, None).unwrap();
+    assert!(!request.headers().contains_key("Idempotency-Key"));
+    let error = put(client::Client::DEFAULT_BASE_URL, Some("two\nlines")).unwrap_err();
+    assert!(error.is_builder());
+}
+
+#[test]
+fn an_exchange_sends_header_parameters() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let mut request = Vec::new();
+        // The body is the end of the request.
+        while !request.ends_with(b"}") {
+            let mut bytes = [0; 1024];
+            let length = stream.read(&mut bytes).unwrap();
+            assert!(length > 0);
+            request.extend_from_slice(&bytes[..length]);
+        }
+        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let response = runtime.block_on(async {
+        let client = bird_api::Client::new_with_client(&base, http_client(), context());
+        client.exchange(put(&base, Some("one")).unwrap(), Duration::from_secs(60)).await
+    });
+    assert_eq!(response.unwrap().status, 204);
+    let request = server.join().unwrap();
+    for header in ["idempotency-key: one\r\n", "authorization: AccessKey hidden\r\n"] {
+        assert!(request.contains(header), "{request}");
+    }
+}
+
+#[test]
+fn a_default_is_left_to_the_server() {
+    let item = NewItem::new("n".into(), "p".into());
+    assert_eq!(serde_json::to_value(&item).unwrap(), json!({"name": "n", "password": "p"}));
+}
+
+#[test]
+fn a_secret_of_any_part_of_the_contract_is_redacted() {
+    let mut item = NewItem::new("visible".into(), "hidden".into());
+    item.note = Some("hidden".into());
+    let login = json!({"token": "hidden"});
+    item.login = Some(serde_json::from_value::<NewItemLogin>(login).unwrap());
+    let shown = format!("{item:?}");
+    assert!(shown.contains("visible") && !shown.contains("hidden"), "{shown}");
+}
+
+#[test]
+fn a_response_decodes_beyond_the_values_and_limits_of_the_contract() {
+    let item =
+        json!({"parent": null, "level": 3, "color": "blue", "day": "soon", "tags": ["a", "b"]});
+    let item: Item = serde_json::from_value(item).unwrap();
+    assert_eq!((item.parent, item.level), (None, 3));
+    assert_eq!(item.color, Some(ItemColor::Unknown("blue".into())));
+    let item = json!({"parent": {"id": "a"}, "level": 1, "color": null, "tags": null});
+    let item: Item = serde_json::from_value(item).unwrap();
+    assert_eq!((item.color, item.tags), (None, None));
+}

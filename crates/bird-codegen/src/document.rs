@@ -1,0 +1,271 @@
+//! The contract as a document: the keywords that the generator knows, references, and positions in the file.
+
+use std::collections::BTreeSet;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use crate::Error;
+
+/// The kinds of objects with their keywords, each with the kind of its value. `!` means required, `[…]` a list,
+/// and `{…}` a map with names as keys.
+///
+/// A keyword of `OpenAPI` 3.0 that is missing here would be ignored by the passes, by progenitor or by typify,
+/// and the client would not do what the contract says.
+const KINDS: &str = "
+contract openapi!:text info!:info servers:[server] paths!:{path} components:components security:any tags:any
+    externalDocs:any;
+info title!:text version!:text description:text termsOfService:text contact:any license:any;
+server url!:text description:text;
+path summary:text description:text parameters:[parameter] get:operation put:operation post:operation
+    delete:operation patch:operation;
+operation operationId!:text tags:any summary:text description:text externalDocs:any parameters:[parameter]
+    requestBody:body responses!:{response} deprecated:flag security:any;
+parameter name!:text in!:place description:text required:flag deprecated:flag schema!:schema example:any
+    examples:{example};
+body description:text content!:{media} required:flag;
+media schema:schema example:any examples:{example};
+response description!:text headers:{header} content:{media} links:any;
+header description:text required:flag deprecated:flag schema:schema example:any examples:{example};
+example summary:text description:text value:any externalValue:text;
+components schemas:{schema} responses:{response} parameters:{parameter} requestBodies:{body} headers:{header}
+    examples:{example} links:any securitySchemes:any;
+schema title:text description:text type:type format:text enum:list nullable:flag deprecated:flag default:any
+    example:any externalDocs:any properties:{schema} required:list additionalProperties:values items:schema
+    allOf:[schema] anyOf:[schema] oneOf:[schema] minLength:number maxLength:number pattern:text minimum:number
+    maximum:number exclusiveMinimum:flag exclusiveMaximum:flag multipleOf:number minItems:number maxItems:number
+    uniqueItems:flag minProperties:number maxProperties:number";
+
+/// Returns a kind with its keywords.
+fn keywords(kind: &str) -> Option<(&'static str, impl Iterator<Item = &'static str> + Clone)> {
+    KINDS.split(';').find_map(|words| {
+        let mut words = words.split_whitespace();
+        let name = words.next().filter(|name| *name == kind)?;
+        Some((name, words))
+    })
+}
+
+/// Returns the section of the components that has the objects of a kind.
+fn section(kind: &str) -> Option<&'static str> {
+    let (_, mut sections) = keywords("components")?;
+    sections.find_map(|words| words.strip_suffix(&format!(":{{{kind}}}")))
+}
+
+/// Extensions that a pass reads; each is `true` or `false` on a property.
+pub(crate) const MARKS: [&str; 2] = ["x-lenient", "x-secret"];
+/// Extensions that only document.
+const PROSE: [&str; 3] = ["x-source", "x-unproven", "x-connector-template"];
+
+/// An object of the contract.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Part {
+    pub(crate) kind: &'static str,
+    pub(crate) pointer: String,
+}
+
+/// Returns all objects of a contract, an object before those in it.
+///
+/// # Errors
+///
+/// Fails at the first keyword that the generator does not know, value of another type, and reference that leads
+/// nowhere.
+pub(crate) fn parts(root: &Value) -> Result<Vec<Part>, Error> {
+    let mut parts = Vec::new();
+    add(root, "contract", String::new(), root, &mut parts)?;
+    Ok(parts)
+}
+
+fn add(
+    root: &Value,
+    kind: &'static str,
+    pointer: String,
+    value: &Value,
+    parts: &mut Vec<Part>,
+) -> Result<(), Error> {
+    let is = |fits: bool, what: &str| {
+        let problem = || Error::at(&pointer, format!("{value} is not {what}"));
+        if fits { Ok(()) } else { Err(problem()) }
+    };
+    if let Some(kind) = kind.strip_prefix('[').and_then(|kind| kind.strip_suffix(']')) {
+        is(value.is_array(), "a list")?;
+        let items = value.as_array().into_iter().flatten().enumerate();
+        return items
+            .into_iter()
+            .try_for_each(|(nth, item)| add(root, kind, format!("{pointer}/{nth}"), item, parts));
+    }
+    if let Some(kind) = kind.strip_prefix('{').and_then(|kind| kind.strip_suffix('}')) {
+        is(value.is_object(), "a map")?;
+        let mut items = value.as_object().into_iter().flatten();
+        return items.try_for_each(|(name, item)| {
+            add(root, kind, format!("{pointer}/{}", escape(name)), item, parts)
+        });
+    }
+    let one_of =
+        |words: &str| value.as_str().is_some_and(|it| words.split(' ').any(|word| word == it));
+    match kind {
+        "any" => return Ok(()),
+        "text" => return is(value.is_string(), "a text"),
+        "flag" => return is(value.is_boolean(), "true or false"),
+        "number" => return is(value.is_number(), "a number"),
+        "list" => return is(value.is_array(), "a list"),
+        "type" => {
+            let types = "string number integer boolean array object";
+            return is(one_of(types), "string, number, integer, boolean, array or object");
+        }
+        "place" => return is(one_of("path query header"), "path, query or header"),
+        "values" if value.is_boolean() => return Ok(()),
+        _ => {}
+    }
+    let kind = if kind == "values" { "schema" } else { kind };
+    let Some((kind, mut keywords)) = keywords(kind) else { return Ok(()) };
+    is(value.is_object(), "a map")?;
+    parts.push(Part { kind, pointer: pointer.clone() });
+    if let Some(target) = value.get("$ref") {
+        return check_reference(root, kind, &pointer, value, target);
+    }
+    for (keyword, value) in value.as_object().into_iter().flatten() {
+        let below = format!("{pointer}/{}", escape(keyword));
+        if keyword.starts_with("x-") {
+            check_extension(&below, keyword, value)?;
+            continue;
+        }
+        let known = keywords.clone().find_map(|words| {
+            let (name, kind) = words.split_once(':')?;
+            (name.trim_end_matches('!') == keyword).then_some(kind)
+        });
+        let unknown = || format!("the generator supports no keyword `{keyword}` in this {kind}");
+        let kind_of_value = known.ok_or_else(|| Error::at(&below, unknown()))?;
+        add(root, kind_of_value, below, value, parts)?;
+    }
+    let missing = keywords.find_map(|words| {
+        let (keyword, _) = words.split_once("!:")?;
+        value.get(keyword).is_none().then_some(keyword)
+    });
+    let problem = |keyword| Error::at(&pointer, format!("this {kind} has no `{keyword}`"));
+    missing.map_or(Ok(()), |keyword| Err(problem(keyword)))
+}
+
+fn check_reference(
+    root: &Value,
+    kind: &str,
+    pointer: &str,
+    value: &Value,
+    target: &Value,
+) -> Result<(), Error> {
+    let prefix = format!("#/components/{}/", section(kind).unwrap_or_default());
+    let mut next = Some(target);
+    let mut seen = BTreeSet::new();
+    // A reference may lead to another.
+    while let Some(target) = next {
+        let name = target.as_str().and_then(|target| target.strip_prefix(&prefix));
+        let found = name.filter(|name| !name.contains('/')).and_then(|_| resolve(root, target));
+        let Some(found) = found.filter(|_| seen.insert(target.to_string())) else {
+            let problem = format!("{target} leads to no {kind} in {prefix}");
+            return Err(Error::at(&format!("{pointer}/$ref"), problem));
+        };
+        next = found.get("$ref");
+    }
+    let mut keywords = value.as_object().into_iter().flat_map(|object| object.keys());
+    keywords.find(|keyword| *keyword != "$ref").map_or(Ok(()), |keyword| {
+        let problem =
+            format!("`{keyword}` has no effect beside `$ref`; put the reference into `allOf`");
+        Err(Error::at(&format!("{pointer}/{}", escape(keyword)), problem))
+    })
+}
+
+fn check_extension(pointer: &str, name: &str, value: &Value) -> Result<(), Error> {
+    if PROSE.contains(&name) || MARKS.contains(&name) && value.is_boolean() {
+        return Ok(());
+    }
+    Err(Error::at(pointer, format!("no pass reads `{name}: {value}`")))
+}
+
+/// Returns what a reference leads to.
+pub(crate) fn resolve<'a>(root: &'a Value, reference: &Value) -> Option<&'a Value> {
+    root.pointer(reference.as_str()?.strip_prefix('#')?)
+}
+
+/// Returns the object at a place, or the one that the reference there leads to.
+pub(crate) fn follow<'a>(root: &'a Value, value: &'a Value) -> &'a Value {
+    match value.get("$ref").and_then(|reference| resolve(root, reference)) {
+        Some(target) => follow(root, target),
+        None => value,
+    }
+}
+
+/// Returns a name as a segment of a JSON pointer.
+pub(crate) fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// Returns the line of the part at a JSON pointer, or of the innermost part around it that the file has.
+pub(crate) fn line(yaml: &str, pointer: &str) -> usize {
+    let names = pointer.split('/').skip(1);
+    let names: Vec<_> = names.map(|name| name.replace("~1", "/").replace("~0", "~")).collect();
+    // The seed always ends with an error, because the parser tells where an error is.
+    let error = Seek(&names).deserialize(yaml_serde::Deserializer::from_str(yaml)).err();
+    error.and_then(|error| error.location()).map_or(1, |location| location.line())
+}
+
+/// Follows the names of a JSON pointer, and fails at the part that they lead to.
+struct Seek<'a>(&'a [String]);
+
+/// Reads a key, and fails at the last of the names.
+struct Key<'a>(&'a [String]);
+
+impl<'de> DeserializeSeed<'de> for Seek<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seek<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("this part")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(found) = map.next_key_seed(Key(self.0))? {
+            match self.0 {
+                [_, rest @ ..] if found => return map.next_value_seed(Seek(rest)),
+                _ => map.next_value::<IgnoredAny>().map(|_| ())?,
+            }
+        }
+        Err(serde::de::Error::custom("here"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        if let [index, rest @ ..] = self.0 {
+            for _ in 0..index.parse().unwrap_or(0) {
+                list.next_element::<IgnoredAny>()?;
+            }
+            list.next_element_seed(Seek(rest))?;
+        }
+        Err(serde::de::Error::custom("here"))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = bool;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<bool, E> {
+        match self.0 {
+            [last] if last == key => Err(E::custom("here")),
+            names => Ok(names.first().is_some_and(|name| name == key)),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+use crate::Error;
+
+/// Returns a contract with an operation that has more keywords, and more schemas.
+fn contract(operation: &str, schemas: &str) -> String {
+    format!(
+        "openapi: 3.0.3
+info: {{title: t, version: v1}}
+paths:
+  /a/{{id}}:
+    post:
+      operationId: create
+      {operation}
+components:
+  schemas:
+    {schemas}
+"
+    )
+}
+
+const ID: &str =
+    "parameters: [{name: id, in: path, required: true, schema: {type: string}}]\n      ";
+const OK: &str = "responses: {'200': {description: d, content: {application/json: {schema: {$ref: '#/components/schemas/S'}}}}}";
+const S: &str = "S: {type: object, properties: {a: {type: string}}}";
+
+fn operation(keywords: &str) -> String {
+    contract(&format!("{ID}{keywords}"), S)
+}
+
+fn schema(keywords: &str) -> String {
+    contract(&format!("{ID}{OK}"), &format!("{S}\n    T: {{{keywords}}}"))
+}
+
+fn generate(yaml: &str) -> Result<String, Error> {
+    crate::generate("openapi.yaml", yaml)
+}
+
+fn property(keywords: &str) -> String {
+    schema(&format!("type: object, properties: {{a: {{{keywords}}}}}"))
+}
+
+/// The checked-in client shows what each pass does.
+#[test]
+fn the_contract_generates_the_checked_in_client_each_time() {
+    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap() + "/../..";
+    let read = |path: &str| std::fs::read_to_string(format!("{root}/{path}")).unwrap();
+    for (contract, client) in
+        [("openapi.yaml", "client.rs"), ("contract/list-connectors.yaml", "list_connectors.rs")]
+    {
+        let (yaml, client) = (read(contract), read(&format!("crates/bird-api/generated/{client}")));
+        for _ in 0..3 {
+            let same = crate::generate(contract, &yaml).unwrap() == client;
+            assert!(same, "`cargo xtask codegen` changes the client; review the difference");
+        }
+    }
+}
+
+#[test]
+fn the_first_problem_is_named_with_its_line_and_pointer() {
+    let json = "content: {application/json: {schema: {type: string}}";
+    let two = |more: &str| format!("responses: {{'201': {{description: d, {json}}}}}, {more}}}");
+    for (contract, expected) in [
+        // What is not YAML or has a value twice.
+        ("a: [".to_owned(), "openapi.yaml:2: not YAML"),
+        ("a: 1\na: 2".to_owned(), "openapi.yaml:1: not YAML"),
+        (
+            "a: 1".to_owned(),
+            "openapi.yaml:1: the generator supports no keyword `a` in this contract",
+        ),
+        // Keywords and values.
+        (
+            property("tpye: string"),
+            ":12: the generator supports no keyword `tpye` in this schema (at #/components/schemas/T/properties/a/tpye)",
+        ),
+        (property("type: strng"), ":12: \"strng\" is not string, number"),
+        (property("required: true"), ":12: true is not a list"),
+        (property("not: {type: string}"), "no keyword `not`"),
+        (
+            schema("oneOf: [{$ref: '#/components/schemas/S'}], discriminator: {propertyName: a}"),
+            "no keyword `discriminator`",
+        ),
+        (
+            schema("type: object, required: [b], properties: {a: {type: string}}"),
+            "\"b\" is not a property (at #/components/schemas/T/required)",
+        ),
+        (
+            operation(OK).replace("operationId: create", "summary: s"),
+            ":5: this operation has no `operationId`",
+        ),
+        (
+            operation(&format!("{OK}\n      callbacks: {{}}")),
+            ":9: the generator supports no keyword `callbacks`",
+        ),
+        // References.
+        (
+            property("$ref: '#/components/schemas/Gone'"),
+            ":12: \"#/components/schemas/Gone\" leads to no schema",
+        ),
+        (property("$ref: '#/components/schemas/S/properties/a'"), "leads to no schema"),
+        (
+            property("$ref: '#/components/schemas/S', nullable: true"),
+            "`nullable` has no effect beside `$ref`",
+        ),
+        (schema("$ref: '#/components/schemas/T'"), "leads to no schema"),
+        (schema("allOf: [{$ref: '#/components/schemas/T'}, {type: object}]"), "contains itself"),
+        // Extensions.
+        (property("type: string, x-odd: true"), ":12: no pass reads `x-odd: true`"),
+        (property("type: string, x-secret: yes"), "no pass reads `x-secret: \"yes\"`"),
+        (schema("type: string, x-secret: true"), "`x-secret` has an effect on a property alone"),
+        (property("type: array, items: {type: string, x-secret: true}"), "on a property alone"),
+        (
+            schema(
+                "oneOf: [{type: object, properties: {a: {type: string, x-secret: true}}}, {type: string}]",
+            ),
+            "`x-secret` has no effect, because no struct has this field (at #/components/schemas/T/oneOf/0/properties/a)",
+        ),
+        (
+            schema("type: object, required: [a], properties: {a: {type: string, x-lenient: true}}"),
+            "a required field cannot be absent",
+        ),
+        // Parts of `allOf` that exclude each other.
+        (
+            schema("allOf: [{$ref: '#/components/schemas/S'}, {properties: {a: {type: integer}}}]"),
+            "`type` is \"string\" in one part of an `allOf` and \"integer\" in another (at #/components/schemas/T/allOf/1/properties/a)",
+        ),
+        // Statuses and media types.
+        (
+            operation(&two("'202': {description: d}")),
+            ":8: the body of 202 differs from that of 201",
+        ),
+        (operation(&two("'2O2': {description: d}")), "`2O2` is not a status"),
+        (operation("responses: {default: {description: d}}"), "there is no response for 2xx"),
+        (
+            operation(
+                &two("").replace("string}}", "string}}, application/xml: {schema: {type: string}}"),
+            ),
+            "`application/xml` is a second media type",
+        ),
+        (
+            operation(&format!(
+                "{OK}\n      requestBody: {{{}, text/csv: {{schema: {{type: string}}}}}}}}",
+                json.trim_end_matches('}').to_owned() + "}}"
+            )),
+            ":9: `text/csv` is a second media type",
+        ),
+        // Parameters.
+        (contract(OK, S), "the path parameter \"id\" is not in `parameters`"),
+        (
+            operation(OK).replace(
+                "parameters: [",
+                "parameters: [{name: id, in: query, schema: {type: string}}, ",
+            ),
+            "two parameters have the name \"id\"",
+        ),
+        (
+            operation(OK).replace(
+                "parameters: [",
+                "parameters: [{name: Accept, in: header, schema: {type: string}}, ",
+            ),
+            "OpenAPI ignores the header parameter \"Accept\"",
+        ),
+        (
+            operation(OK).replace(
+                "parameters: [",
+                "parameters: [{name: c, in: cookie, schema: {type: string}}, ",
+            ),
+            "\"cookie\" is not path",
+        ),
+        // What only progenitor or the passes over its output find.
+        (
+            operation(&format!(
+                "{OK}\n      requestBody: {{content: {{multipart/form-data: {{schema: {{type: string}}}}}}}}"
+            )),
+            ":5: progenitor does not support it: ",
+        ),
+        (
+            schema("type: string, enum: [a, unknown]"),
+            ":12: the enum `T` has a value whose Rust name is `Unknown`",
+        ),
+        (
+            schema("type: object, properties: {aB: {type: string}, a_b: {type: string}}"),
+            "the Rust name `T.a_b` (at #/components/schemas/T)",
+        ),
+        (
+            property("type: object, title: S, properties: {b: {type: string}}"),
+            ":12: `S` is the name of another schema, too (at #/components/schemas/T/properties/a/title)",
+        ),
+    ] {
+        let error = generate(&contract).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error}\n{expected}\n{contract}");
+    }
+}
+
+#[test]
+fn what_the_contract_says_in_another_way_generates_the_same() {
+    let r#ref = "{$ref: '#/components/schemas/S'}";
+    let nullable = |s: &str, a: &str| {
+        let t = format!("T: {{type: object, required: [a], properties: {{a: {{{a}}}}}}}");
+        let no_content = format!("{ID}responses: {{'204': {{description: d}}}}");
+        contract(&no_content, &format!("{s}\n    {t}"))
+    };
+    for (one, other) in [
+        // Limits, defaults and formats without a Rust type do not change the type.
+        (property("type: string"), property("type: string, minLength: 1, maxLength: 2, pattern: x, format: date, default: a")),
+        (property("type: integer"), property("type: integer, minimum: 1, exclusiveMaximum: true, maximum: 9, enum: [1, 2], default: 1")),
+        (property("type: boolean"), property("type: boolean, default: true, nullable: true, enum: [true]")),
+        (property("type: array, items: {type: string}"), property("type: array, nullable: true, minItems: 2, maxItems: 2, uniqueItems: true, items: {type: string}")),
+        (property("type: string, enum: [a]"), property("nullable: true, enum: [a, null]")),
+        // Any object replaces its alternatives.
+        (property("type: object, additionalProperties: true"), property(&format!("type: object, nullable: true, anyOf: [{ref}, {{type: object, additionalProperties: true}}]"))),
+        // A reference with annotations is a reference.
+        (property("$ref: '#/components/schemas/S'"), property(&format!("type: object, nullable: true, allOf: [{ref}]"))),
+        // The parts of `allOf` are one schema.
+        (
+            schema("type: object, required: [a, b], properties: {a: {type: string, x-secret: true}, b: {type: integer, description: B.}}"),
+            schema(&format!("required: [b], properties: {{b: {{description: B.}}}}, allOf: [{ref}, {{allOf: [{{type: object, required: [a], properties: {{a: {{x-secret: true}}, b: {{type: integer, description: C.}}}}}}]}}]")),
+        ),
+        (property("type: string, x-secret: true"), property("allOf: [{type: string, x-secret: true}]")),
+        // The place of null is the reference.
+        (
+            nullable("S: {type: object}", "nullable: true, allOf: [{$ref: '#/components/schemas/S'}]"),
+            nullable("S: {type: object, nullable: true}", "$ref: '#/components/schemas/S'"),
+        ),
+        // Errors and links are not part of the client.
+        (operation(OK), operation(&OK.replace("responses: {", "responses: {'404': {description: e}, default: {description: f}, 5XX: {description: g}, "))),
+        (operation(OK), operation(&OK.replace("'200'", "201").replace("d, content", "d, links: {get: {operationId: create}}, content"))),
+    ] {
+        let one = generate(&one).unwrap();
+        let other = generate(&other).unwrap_or_else(|error| panic!("{error}\n{other}"));
+        let diff = one.lines().zip(other.lines()).find(|(one, other)| one != other);
+        assert!(one == other, "{diff:?}");
+    }
+}
+
+#[test]
+fn deprecation_is_documented() {
+    let rust = generate(&property("type: string, description: A., deprecated: true")).unwrap();
+    assert!(rust.contains("A.\n\nDeprecated."), "{rust}");
+}
