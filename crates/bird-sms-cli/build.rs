@@ -14,7 +14,7 @@ fn main() {
     println!("cargo:rustc-env=BIRD_SMS_VERSION={version}");
     println!("cargo:rerun-if-changed=build.rs");
     // Changes with every commit and checkout.
-    let log = git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|_| tracked);
+    let log = git(&["rev-parse", "--git-path", "logs/HEAD"]);
     if let Some(log) = log.filter(|log| std::path::Path::new(log).exists()) {
         println!("cargo:rerun-if-changed={log}");
     }

@@ -44,7 +44,7 @@ impl Contract {
     pub(crate) fn error(&self, status: StatusCode) -> Value {
         self.errors.get(&status.as_u16()).cloned().unwrap_or_else(|| {
             let message = status.canonical_reason().unwrap_or("Error");
-            json!({ "code": message.replace(' ', ""), "message": message })
+            json!({ "message": message })
         })
     }
 

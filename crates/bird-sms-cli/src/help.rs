@@ -32,7 +32,10 @@ pub(crate) const CHECK: &str = "\
 Check the access key, the workspace and the connection, and create nothing
 
 One GET of a random connector id is sent. The response shows whether the key, its role, its policy for `view`, the \
-workspace id and the API URL are right. It does not show whether the key may create connectors.";
+workspace id and the API URL are right. It does not show whether the key may create connectors.
+
+The exit code is 3 if Bird refuses a setting, 4 if Bird was not reached, and 7 if the response says nothing about the \
+settings, such as a 503.";
 
 pub(crate) const CHECK_EXAMPLES: &str = "\
 Examples:

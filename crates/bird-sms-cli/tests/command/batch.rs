@@ -1,16 +1,18 @@
 //! `bird-sms batch` as a process: its input, its journal, its output.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use bird_sandbox::{Builder, Sandbox};
+use bird_test_peer::fixtures::nth_id;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
+use crate::rows::lines;
 use crate::{in_sandbox, run, signal};
 
 /// A folder with the rows of a batch and its journal.
@@ -19,10 +21,10 @@ struct Batch {
 }
 
 impl Batch {
-    fn new(rows: u32) -> Self {
+    fn new(rows: usize) -> Self {
         let mut csv = "name,phone_number_id\n".to_owned();
         for n in 1..=rows {
-            let _ = writeln!(csv, "SMS {n},{}", number(n));
+            let _ = writeln!(csv, "SMS {n},{}", nth_id(n));
         }
         Self::of(csv)
     }
@@ -53,15 +55,6 @@ impl Batch {
     fn events(&self) -> Vec<Value> {
         lines(&self.path("j.jsonl")).split_off(1)
     }
-}
-
-fn lines(path: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(path).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn number(n: u32) -> String {
-    format!("00000000-0000-4000-8000-{n:012}")
 }
 
 fn fast() -> Builder {
@@ -191,7 +184,7 @@ async fn a_row_with_an_unknown_outcome_is_left_alone_until_it_is_retried_or_adop
 #[tokio::test]
 async fn only_a_row_with_an_unknown_outcome_can_be_adopted() {
     let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
-    let adopt = format!("{}={}", number(1), number(2));
+    let adopt = format!("{}={}", nth_id(1), nth_id(2));
     for more in [vec!["--adopt", &adopt], vec!["--adopt", &adopt, "--dry-run"]] {
         let (code, _, stderr) = batch.run(&sandbox, &more).await;
         assert_eq!(code, 2, "{stderr}");
@@ -233,7 +226,7 @@ async fn a_dry_run_prints_what_would_be_done_and_changes_nothing() {
 #[tokio::test]
 async fn bad_rows_are_reported_together_and_nothing_is_sent() {
     let sandbox = fast().start().await.unwrap();
-    let batch = Batch::of(format!("name,phone_number_id\n,{}\nx,y\n", number(1)));
+    let batch = Batch::of(format!("name,phone_number_id\n,{}\nx,y\n", nth_id(1)));
     let (code, stdout, stderr) = batch.run(&sandbox, &[]).await;
     assert_eq!((code, &*stdout), (2, ""));
     assert!(stderr.contains("numbers.csv: 2 rows of 2 cannot be used"), "{stderr}");
@@ -250,7 +243,7 @@ async fn rows_are_read_from_standard_input_and_written_to_standard_output() {
     let mut command = in_sandbox(&sandbox, &args);
     command.current_dir(batch.folder.path()).stdin(Stdio::piped());
     let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let row = format!("{{\"name\":\"x\",\"phone_number_id\":\"{}\"}}\n", number(1));
+    let row = format!("{{\"name\":\"x\",\"phone_number_id\":\"{}\"}}\n", nth_id(1));
     let mut stdin = process.stdin.take().unwrap();
     stdin.write_all(row.as_bytes()).await.unwrap();
     drop(stdin);
