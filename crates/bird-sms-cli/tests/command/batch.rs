@@ -121,7 +121,7 @@ async fn a_refusal_is_counted_by_its_code_and_sent_again_the_next_time() {
     let (sandbox, batch) = (failing("post:422x2").await, Batch::new(5));
     let (code, stdout, stderr) = batch.run(&sandbox, &[]).await;
     assert_eq!(code, 3, "{stdout}");
-    assert!(stdout.contains("2 refused, no connector created (422 Fault: 2)"), "{stdout}");
+    assert!(stdout.contains("2 refused, no connector created (422 InvalidPayload: 2)"), "{stdout}");
     assert!(
         stderr.contains(": the request was refused, and no connector was created: HTTP 422"),
         "{stderr}"
