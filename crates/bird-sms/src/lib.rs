@@ -94,12 +94,27 @@
 //! # Testing
 //!
 //! The crate `bird-sandbox` serves Bird's API on loopback. The sandbox validates requests against the contract,
-//! provisions channels after a delay, and fails on demand.
+//! provisions channels after a delay, and fails on demand. With Tokio's paused clock, a test of a minute takes
+//! milliseconds.
+//!
+//! # Examples
+//!
+//! Each runs against a sandbox in the same process, without an account: `cargo run -p bird-sms --example NAME`.
+//!
+//! | example | |
+//! |---|---|
+//! | `one_call` | an install with its events and its error |
+//! | `two_steps` | the id is stored in between, and another process resumes |
+//! | `axum_service` | a service that installs in the background |
+//! | `batch_with_journal` | a batch that is stopped and resumed |
+//! | `testing` | a test of a service, with faults and a paused clock |
+//! | `blocking` | a program without `async` |
 //!
 //! # Runtime and MSRV
 //!
-//! The futures need a Tokio runtime with time and I/O enabled, and panic outside of one. Built and tested with
-//! Rust 1.95.
+//! The futures need a Tokio runtime with time and I/O enabled. They panic where they are polled outside of one.
+//!
+//! The crate builds with Rust 1.88. A newer minimum is a new minor version.
 
 mod batch;
 mod client;

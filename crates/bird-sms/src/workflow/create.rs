@@ -42,6 +42,10 @@ impl Workspace {
     ///
     /// See [`Error`]: [`Error::connector_state`] says what exists.
     ///
+    /// # Panics
+    ///
+    /// Panics when polled outside of a Tokio runtime with time and I/O enabled.
+    ///
     /// # Cancel safety
     ///
     /// Not cancel safe while the request is in flight: dropping the future then may leave a connector whose id is not

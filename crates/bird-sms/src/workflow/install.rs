@@ -46,6 +46,10 @@ impl Workspace {
 ///
 /// See [`Error`]: [`Error::connector_state`] says what exists.
 ///
+/// # Panics
+///
+/// Panics when polled outside of a Tokio runtime with time and I/O enabled.
+///
 /// # Cancel safety
 ///
 /// Dropping the future before it is polled sends nothing. Dropping the future while the POST is in flight leaves the

@@ -20,6 +20,10 @@ impl Workspace {
     ///
     /// Fails with [`Error::Read`].
     ///
+    /// # Panics
+    ///
+    /// Panics when polled outside of a Tokio runtime with time and I/O enabled.
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe: a GET changes nothing.

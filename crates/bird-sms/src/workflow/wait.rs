@@ -173,6 +173,10 @@ impl PendingChannel {
     /// Fails with [`Error::Read`], also after a failure that [`wait`](Self::wait) would have retried, such as a rate
     /// limit.
     ///
+    /// # Panics
+    ///
+    /// Panics when polled outside of a Tokio runtime with time and I/O enabled.
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe: a poll changes nothing.
@@ -215,6 +219,10 @@ impl PendingChannel {
     ///
     /// Fails with [`Error::NotReady`] at the deadline, and with [`Error::Read`] if no later poll can succeed. Both
     /// errors have the id of the connector.
+    ///
+    /// # Panics
+    ///
+    /// Panics when polled outside of a Tokio runtime with time and I/O enabled.
     ///
     /// # Cancel safety
     ///
