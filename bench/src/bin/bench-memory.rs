@@ -12,7 +12,7 @@ const INSTALLS: u32 = 1000;
 fn main() -> anyhow::Result<()> {
     let url = std::env::args().nth(1).context("no URL")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let hour = Duration::from_hours(1);
+    let hour = Duration::from_secs(3600);
     let backoff = Backoff { initial: hour, multiplier: 1.0, max: hour, jitter: 0.0 };
     let client = Client::builder()
         .base_url(url)

@@ -143,7 +143,8 @@ impl Client {
         async move {
             let now = Instant::now();
             // A timeout that overflows the clock is as good as a year.
-            let end = now.checked_add(timeout).unwrap_or(now + Duration::from_hours(24 * 365));
+            let end =
+                now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 3600));
             let mut partial = None;
             let result = timeout_at(end, read(head, limit, &mut partial)).await;
             let fail = |kind, source: Option<reqwest::Error>| {

@@ -92,7 +92,7 @@ impl Default for RetryPolicy {
                 max: Duration::from_secs(8),
                 jitter: 1.0,
             },
-            retry_after_cap: Duration::from_mins(1),
+            retry_after_cap: Duration::from_secs(60),
             create: RetryCreate::default(),
         }
     }

@@ -117,7 +117,7 @@ pub(crate) async fn end_of(process: Child) -> (i32, String, String) {
 }
 
 async fn within_a_minute<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_mins(1), future).await.expect("takes over a minute")
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("takes over a minute")
 }
 
 /// Waits until something has happened, which must be within a minute.

@@ -65,7 +65,7 @@ impl Default for ClientBuilder {
             http_client: None,
             settings: Settings {
                 attempt_timeout: Duration::from_secs(30),
-                install_timeout: Duration::from_mins(2),
+                install_timeout: Duration::from_secs(120),
                 min_timeout: MIN_TIMEOUT,
                 retry: RetryPolicy::default(),
                 poll: PollPolicy::default(),

@@ -44,9 +44,13 @@ impl AccessKey {
 /// Returns the start of a text from the network: at most `limit` bytes and an ellipsis, on one line, without
 /// characters that control a terminal or are not visible, and `[redacted]` when it reveals the key.
 pub(crate) fn printable(text: &str, key: &AccessKey, limit: usize) -> String {
+    // `str::floor_char_boundary` of Rust 1.91.
+    let floor = |text: &str, end: usize| {
+        (0..=end.min(text.len())).rfind(|end| text.is_char_boundary(*end)).unwrap_or_default()
+    };
     // The margin finds a key that is cut by the limit; what follows is not shown, and so not examined.
-    let text = key.redact(&text[..text.floor_char_boundary(2 * limit)]);
-    let end = text.floor_char_boundary(limit);
+    let text = key.redact(&text[..floor(text, 2 * limit)]);
+    let end = floor(&text, limit);
     let start = text[..end].replace(is_unprintable, " ");
     format!("{start}{}", if end < text.len() { "…" } else { "" }).trim().to_owned()
 }
@@ -365,9 +369,8 @@ pub(crate) mod tests {
     fn a_key_is_found_in_each_encoding_and_each_two_of_them() {
         for secret in [SHORT, LONG] {
             let key = key(secret);
-            for (inner, outer) in
-                ENCODERS[..35].iter().flat_map(|f| ENCODERS.iter().map(move |g| (f, g)))
-            {
+            let pairs = ENCODERS[..35].iter().flat_map(|f| ENCODERS.iter().map(move |g| (f, g)));
+            for (inner, outer) in pairs {
                 let encoded = outer(&inner(secret));
                 let sentence = format!("the key {encoded} is not valid.");
                 assert_eq!(key.redact(&sentence), REDACTED, "{sentence}");
@@ -380,9 +383,8 @@ pub(crate) mod tests {
     #[test]
     fn a_third_of_a_key_is_found_and_less_is_not() {
         let key = key(LONG);
-        for part in
-            [&LONG[..13], &LONG[14..27], &LONG[..39], &BASE64.encode(&LONG.as_bytes()[9..27])]
-        {
+        let encoded = BASE64.encode(&LONG.as_bytes()[9..27]);
+        for part in [&LONG[..13], &LONG[14..27], &LONG[..39], &encoded] {
             assert!(key.reveals(&format!("key={part}...")), "{part}");
         }
         assert!(!key.reveals(&format!("{}...{}", &LONG[..12], &LONG[36..])));
@@ -394,10 +396,8 @@ pub(crate) mod tests {
             [("k9", "a %6B9"), ("!?!?!?!?!?!?", "a !?!?!?!?"), ("secret", "SeCrEt")]
         {
             assert!(key(secret).reveals(text), "{text}");
-            assert!(
-                !key(secret).reveals("the connector cannot be found; c2VjcmV0, azk="),
-                "{secret}"
-            );
+            let other = "the connector cannot be found; c2VjcmV0, azk=";
+            assert!(!key(secret).reveals(other), "{secret}");
         }
     }
 

@@ -164,7 +164,7 @@ impl RateLimiter {
         }
         let pause = retry_after.unwrap_or_default().max(state.interval(self.interval, now));
         // A pause that overflows the clock becomes a year, which is longer than any deadline.
-        let resumed = now.checked_add(pause).unwrap_or(now + Duration::from_hours(24 * 365));
+        let resumed = now.checked_add(pause).unwrap_or(now + Duration::from_secs(365 * 24 * 3600));
         state.next = state.next.max(resumed);
     }
 }

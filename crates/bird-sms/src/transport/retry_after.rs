@@ -29,7 +29,7 @@ mod tests {
     use super::*;
     use reqwest::header::HeaderValue;
 
-    const CAP: Duration = Duration::from_mins(1);
+    const CAP: Duration = Duration::from_secs(60);
 
     fn parse(values: &[&[u8]]) -> Option<Duration> {
         let mut headers = HeaderMap::new();
