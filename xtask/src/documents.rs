@@ -5,13 +5,14 @@ use std::process::Command;
 use crate::command::output;
 
 #[test]
-fn the_tests_in_the_fault_table_exist() {
+fn the_tests_that_documents_name_exist() {
     let root = crate::root().unwrap();
-    let table = std::fs::read_to_string(root.join("docs/reliability.md")).unwrap();
+    let read = |path| std::fs::read_to_string(root.join(path)).unwrap();
+    let documents = ["docs/reliability.md", "COMPARE.md"].map(read);
     let mut grep = Command::new("git");
-    grep.current_dir(root).args(["grep", "--untracked", "-h", "fn ", "--", "crates/*.rs"]);
+    grep.current_dir(&root).args(["grep", "--untracked", "-h", "fn ", "--", "crates/*.rs"]);
     let functions = String::from_utf8(output(&mut grep).unwrap()).unwrap();
-    let quoted = table.split('`').skip(1).step_by(2);
+    let quoted = documents.iter().flat_map(|text| text.split('`').skip(1).step_by(2));
     let names = quoted.map(|name| name.rsplit("::").next().unwrap());
     let tests: Vec<_> =
         names.filter(|name| name.matches('_').count() >= 2 && !name.contains(' ')).collect();

@@ -83,7 +83,7 @@ async fn channel(
 }
 
 #[tokio::main(flavor = "current_thread")]
-pub async fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     let (_sandbox, workspace) = sandbox::start(&[]).await?;
     let app = Router::new()
         .route("/channels", post(install))

@@ -89,7 +89,7 @@ async fn run(workspace: &Workspace, path: &Path, limit: usize) -> io::Result<usi
 }
 
 #[tokio::main(flavor = "current_thread")]
-pub async fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     let (sandbox, workspace) = sandbox::start(&[]).await?;
     let path =
         std::env::temp_dir().join(format!("journal-{}.jsonl", Uuid::from_u128(fastrand::u128(..))));

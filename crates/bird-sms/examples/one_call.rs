@@ -6,7 +6,7 @@ use std::time::Duration;
 mod sandbox;
 
 #[tokio::main(flavor = "current_thread")]
-pub async fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     let (_sandbox, workspace) = sandbox::start(&["post:503"]).await?;
     let installed = workspace
         .install_sms_channel("My SMS channel", "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?)

@@ -4,19 +4,15 @@
 
 use std::sync::Mutex;
 
-use bird_sms::{
-    ConnectorId, Journal, PhoneNumberId, SmsConnectorRequest, UseCaseId, Workspace, WorkspaceId,
-};
+use bird_sms::{ConnectorId, Journal, PhoneNumberId, SmsConnectorRequest, UseCaseId, Workspace};
 
 async fn install(
-    workspace_id: WorkspaceId,
     phone_number_id: PhoneNumberId,
     use_case_id: UseCaseId,
 ) -> Result<(), Box<dyn std::error::Error>> {
     // [install]
-    let client = bird_sms::Client::from_env()?; // BIRD_ACCESS_KEY
-    let channel = client
-        .workspace(workspace_id)
+    let workspace = bird_sms::Workspace::from_env()?; // BIRD_ACCESS_KEY and BIRD_WORKSPACE_ID
+    let channel = workspace
         .install_sms_channel("My SMS channel", phone_number_id)
         .use_case_id(use_case_id)
         .await?;

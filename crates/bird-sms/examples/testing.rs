@@ -23,7 +23,7 @@ async fn onboard(workspace: &Workspace, number: PhoneNumberId) -> Result<Channel
 // In a test: `#[tokio::test(start_paused = true)]`. With a paused clock, a minute passes as soon as nothing else is to
 // do.
 #[tokio::main(flavor = "current_thread", start_paused = true)]
-pub async fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     for (fault, expected) in [
         (None, None),
         // Bird's own error, after which a retry is safe.

@@ -8,7 +8,7 @@ use bird_sms::{ConnectorId, SmsConnectorRequest};
 mod sandbox;
 
 #[tokio::main(flavor = "current_thread")]
-pub async fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     let (_sandbox, workspace) = sandbox::start(&[]).await?;
     let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
     // A request can come from a queue: it is JSON.

@@ -4,9 +4,8 @@
 //! use bird_sms::{ChannelMessageType, UseCaseId};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = bird_sms::Client::from_env()?; // BIRD_ACCESS_KEY
-//! let channel = client
-//!     .workspace("a1405560-c8d3-4b1a-877d-3f449ad95352".parse()?)
+//! let workspace = bird_sms::Workspace::from_env()?; // BIRD_ACCESS_KEY and BIRD_WORKSPACE_ID
+//! let channel = workspace
 //!     .install_sms_channel("My SMS channel", "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?)
 //!     .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse::<UseCaseId>()?)
 //!     .channel_message_type(ChannelMessageType::Promotional)
@@ -58,7 +57,7 @@
 //!
 //! | task | |
 //! |---|---|
-//! | configure | [`Client`], [`ClientBuilder`], [`RetryPolicy`], [`PollPolicy`], [`RateLimits`] |
+//! | configure; use many workspaces | [`Client`], [`ClientBuilder`], [`RetryPolicy`], [`PollPolicy`], [`RateLimits`] |
 //! | check key, workspace and connection | [`Workspace::check`] |
 //! | install one channel | [`Workspace::install_sms_channel`] |
 //! | store the id before the wait | [`Workspace::create_sms_connector`], [`PendingChannel`] |
@@ -77,7 +76,7 @@
 //! | `bundled-roots` | | trusts Mozilla's root certificates instead of the platform's |
 //! | `http2` | | HTTP/2 where the server offers it |
 //!
-//! Without `aws-lc-rs` and `ring`, TLS is that of the program's own [`reqwest`], if its features have one.
+//! Without `aws-lc-rs` and `ring`, TLS is that of the program's own reqwest, if its features have one.
 //!
 //! With `ring` and without `aws-lc-rs`, `reqwest::Client::new()` panics everywhere in the program, unless the program
 //! has a default provider or depends on reqwest with its feature `rustls`. To set one, call

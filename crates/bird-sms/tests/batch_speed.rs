@@ -68,7 +68,7 @@ async fn simulate_in<S: Stream<Item = bool>>(
         .base_url(sandbox.base_url())
         .access_key(AccessKey::new(sandbox.access_key()).unwrap())
         .rate_limits(limits)
-        .install_timeout(Duration::from_mins(10))
+        .install_timeout(Duration::from_secs(600))
         .build()
         .unwrap();
     let ticking = tokio::spawn(tick());

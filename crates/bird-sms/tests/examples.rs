@@ -1,5 +1,7 @@
 //! Runs the examples. Each serves its workspace itself, with a sandbox in the same process.
 
+#![expect(clippy::duplicate_mod, reason = "each example has the module of the sandbox")]
+
 #[path = "../examples/axum_service.rs"]
 mod axum_service;
 #[path = "../examples/batch_with_journal.rs"]

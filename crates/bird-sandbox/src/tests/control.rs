@@ -72,22 +72,12 @@ async fn each_status_has_the_body_that_bird_or_a_gateway_sends_with_it() {
         let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
         (content_type, response.text().await.unwrap())
     };
-    for (status, code) in [
-        (400, "BadRequest"),
-        (401, "Unauthorized"),
-        (403, "Forbidden"),
-        (404, "NotFound"),
-        (409, "AlreadyExists"),
-        (422, "InvalidPayload"),
-        (429, "TooManyRequests"),
-        (500, "InternalServerError"),
-        (503, "ServiceUnavailable"),
-        (599, "Error"),
-    ] {
+    for status in [400, 401, 403, 404, 409, 422, 429, 500, 503, 599] {
         let (content_type, body) = inject(status).await;
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_fits("ApiError", &body);
-        assert_eq!((body["code"].as_str(), &*content_type), (Some(code), "application/json"));
+        let code = (status == 422).then_some("InvalidPayload");
+        assert_eq!((body["code"].as_str(), &*content_type), (code, "application/json"));
         assert_eq!(body["details"].is_object(), status == 422);
     }
     for (status, title) in [(502, "502 Bad Gateway"), (504, "504 Gateway"), (522, "522 Web server")]
@@ -118,7 +108,7 @@ async fn faults_are_added_counted_and_removed_while_the_sandbox_runs() {
     assert_eq!([api.post(&valid()).await.0, api.post(&valid()).await.0], [201, 429]);
     let remove = |id: &str| control(api.control(Method::DELETE, &format!("faults{id}")));
     assert_eq!([remove("/1").await.0, remove("/1").await.0, remove("/x").await.0], [204, 404, 404]);
-    assert_eq!(api.get("x").await.0, 400);
+    assert_eq!(api.get("x").await.0, 404);
     assert!(api.sandbox.remove_fault(third) && !api.sandbox.remove_fault(third));
     api.add_fault("get:503").await;
     assert_eq!(remove("").await.0, 204);
