@@ -1,5 +1,6 @@
-//! Faults and connectors at run time: by the library, and by the control API.
+//! What a program sees and changes while the sandbox runs: by the library, and by the control API.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::header::{HOST, ORIGIN};
@@ -7,8 +8,8 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Api, assert_fits, immediate, valid, valid_but};
-use crate::{AlreadyExists, ConnectorSeed, Sandbox};
+use super::{Api, assert_fits, immediate, send, valid, valid_but};
+use crate::{AlreadyExists, ConnectorSeed, ReceivedRequest, Sandbox};
 
 /// Another phone number id than that of [`valid`].
 const OTHER: &str = "00000000-0000-4000-8000-00000000000A";
@@ -262,4 +263,23 @@ async fn the_inspector_is_a_local_page_that_loads_nothing_and_cannot_be_framed()
     assert_eq!(control(rebound).await.0, 403);
     assert_eq!(get("/_sandboxes").await.status(), 401);
     assert_eq!(api.sandbox.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_observer_sees_each_request_and_the_fault_that_was_injected() {
+    let seen: Arc<Mutex<Vec<ReceivedRequest>>> = Arc::default();
+    let observed = Arc::clone(&seen);
+    let builder = immediate().fault("post:503".parse().unwrap());
+    let api =
+        Api::start(builder.observe(move |request| observed.lock().unwrap().push(request.clone())))
+            .await;
+    for _ in 0..2 {
+        api.post(&valid()).await;
+    }
+    send(api.request(Method::GET, &format!("/{}?query", api.sandbox.access_key()))).await;
+    assert_eq!(*seen.lock().unwrap(), api.sandbox.requests());
+    let json = serde_json::to_value(api.sandbox.requests()).unwrap();
+    assert_eq!((&json[0]["status"], &json[0]["fault"]), (&json!(503), &json!("post:503")));
+    assert_eq!((&json[1]["status"], &json[1]["fault"]), (&json!(201), &Value::Null));
+    assert_eq!((&json[2]["path"], &json[2]["body"]), (&json!("/[redacted]"), &Value::Null));
 }
