@@ -9,10 +9,11 @@ mod workspace_state;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bird_api::Response;
+use bird_api::{ExchangeError, Response};
 
 pub use builder::ClientBuilder;
 use builder::Settings;
@@ -24,9 +25,7 @@ pub(crate) use workspace_state::{CREATE_PATH, GET_PATH};
 #[cfg(feature = "list-connectors")]
 use crate::SearchPolicy;
 use crate::transport::{Permit, Runtime};
-use crate::{
-    AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy, TransportError, WorkspaceId,
-};
+use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy, WorkspaceId};
 
 /// The number of workspace states at which unused states are dropped.
 const KNOWN_WORKSPACES: usize = 1024;
@@ -153,16 +152,16 @@ impl Client {
 
     /// Sends one request and reads its response, within the attempt timeout and the remaining time. Consumes the
     /// permit.
-    pub(crate) async fn exchange(
+    pub(crate) fn exchange(
         &self,
         request: reqwest::Request,
         remaining: Duration,
         _permit: Permit,
-    ) -> Result<Response, TransportError> {
+    ) -> Pin<Box<impl Future<Output = Result<Response, ExchangeError>> + Send + use<>>> {
         let timeout = self.inner.settings.attempt_timeout.min(remaining);
         // Boxed, because the exchange is by far the largest part of the future of an install, and an install mostly
         // waits without an exchange.
-        Ok(Box::pin(self.inner.raw.exchange(request, timeout)).await?)
+        Box::pin(self.inner.raw.exchange(request, timeout))
     }
 }
 

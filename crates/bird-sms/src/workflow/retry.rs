@@ -94,13 +94,13 @@ impl From<AttemptError> for FailedAttempt {
 
 /// Sends a request once, as the attempt with this number, from 1. A response with a status other than 2xx is a failure,
 /// and a 429 throttles the limiter.
-pub(crate) async fn send(
+pub(crate) fn send(
     workspace: &Workspace,
     request: Request,
     attempt: u32,
     deadline: Deadline,
     permit: Permit,
-) -> Result<Response, FailedAttempt> {
+) -> impl Future<Output = Result<Response, FailedAttempt>> + Send {
     let (client, state) = (workspace.client(), workspace.state());
     let (method, limiter, path) = match *request.method() {
         Method::POST => ("POST", &state.posts, CREATE_PATH),
@@ -108,32 +108,37 @@ pub(crate) async fn send(
         _ if request.url().path().ends_with("/connectors") => ("GET", &state.gets, CREATE_PATH),
         _ => ("GET", &state.gets, GET_PATH),
     };
-    let runtime = client.runtime();
-    let sent = runtime.now();
-    let result = client.exchange(request, deadline.remaining(sent), permit).await;
-    let duration = runtime.now().saturating_duration_since(sent);
-    // The names of OpenTelemetry's semantic conventions for HTTP clients.
-    tracing::debug!(
-        http.request.method = method,
-        url.template = path,
-        http.response.status_code = result.as_ref().ok().map(|response| response.status.as_u16()),
-        error.r#type = result.as_ref().err().map(|error| tracing::field::debug(error.kind())),
-        http.client.request.duration = duration.as_secs_f64(),
-        attempt,
-        "exchange"
-    );
-    let response = result.map_err(AttemptError::Transport)?;
-    state.response_time.record(duration);
-    if response.status.is_success() {
-        return Ok(response);
+    let sent = client.runtime().now();
+    // An `async fn` would keep a place for the request while an install waits.
+    let exchange = client.exchange(request, deadline.remaining(sent), permit);
+    async move {
+        let result = exchange.await.map_err(TransportError::from);
+        let runtime = client.runtime();
+        let duration = runtime.now().saturating_duration_since(sent);
+        // The names of OpenTelemetry's semantic conventions for HTTP clients.
+        tracing::debug!(
+            http.request.method = method,
+            url.template = path,
+            http.response.status_code =
+                result.as_ref().ok().map(|response| response.status.as_u16()),
+            error.r#type = result.as_ref().err().map(|error| tracing::field::debug(error.kind())),
+            http.client.request.duration = duration.as_secs_f64(),
+            attempt,
+            "exchange"
+        );
+        let response = result.map_err(AttemptError::Transport)?;
+        state.response_time.record(duration);
+        if response.status.is_success() {
+            return Ok(response);
+        }
+        let cap = client.retry().retry_after_cap;
+        let retry_after = retry_after(&response.headers, runtime.system_time(), cap);
+        if response.status == StatusCode::TOO_MANY_REQUESTS {
+            limiter.throttle(runtime.now(), retry_after);
+        }
+        let error = AttemptError::Response(ErrorResponse::new(&response, client.key()));
+        Err(FailedAttempt { error, retry_after })
     }
-    let cap = client.retry().retry_after_cap;
-    let retry_after = retry_after(&response.headers, runtime.system_time(), cap);
-    if response.status == StatusCode::TOO_MANY_REQUESTS {
-        limiter.throttle(runtime.now(), retry_after);
-    }
-    let error = AttemptError::Response(ErrorResponse::new(&response, client.key()));
-    Err(FailedAttempt { error, retry_after })
 }
 
 /// An operation that the retry loop repeats: a creation, a read or a poll.
