@@ -125,7 +125,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l provisioni
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l get-limit -d 'Set the number of GETs per second above which the response is 429' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l post-limit -d 'Set the number of POSTs per second above which the response is 429' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l use-case-required -d 'Require a use case for this phone number, as US 10DLC numbers do. May be given more than once' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l fault -d 'Inject a fault: METHOD:KIND[xTIMES][@AFTER] or random:SEED:PERCENT' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l fault -d 'Inject a fault: `METHOD:KIND[xTIMES][@AFTER]` or `random:SEED:PERCENT`' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l color -d 'Set when to use colors: auto, always or never' -r -f -a "auto\t''
 always\t''
 never\t''"

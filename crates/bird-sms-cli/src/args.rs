@@ -350,7 +350,7 @@ pub struct SandboxArgs {
     #[arg(long = "use-case-required", value_name = "PHONE_NUMBER_ID")]
     pub use_case_required: Vec<PhoneNumberId>,
 
-    /// Inject a fault: METHOD:KIND[xTIMES][@AFTER] or random:SEED:PERCENT
+    /// Inject a fault: `METHOD:KIND[xTIMES][@AFTER]` or `random:SEED:PERCENT`
     ///
     /// METHOD is get or post. KIND is a status from 300 to 599, reset, hang, lost (processed, without a response) or
     /// garbage (processed, with a body that is not JSON). `post:503x2` fails the first two POSTs, `get:reset@3` the
