@@ -405,7 +405,8 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
     pub list_lag: Duration,
 
-    /// Inject a fault: METHOD:KIND[xTIMES][@AFTER][#PHONE_NUMBER_ID] or random:SEED:PERCENT
+    /// Inject a fault: `METHOD:KIND[xTIMES][@AFTER][#PHONE_NUMBER_ID]` or
+    /// `random:SEED:PERCENT`
     ///
     /// METHOD is get or post. KIND is a status from 300 to 599, reset, hang, lost (processed, without a response) or
     /// garbage (processed, with a body that is not JSON). `post:503x2` fails the first two POSTs, `get:reset@3` the

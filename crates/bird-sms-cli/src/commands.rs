@@ -49,9 +49,9 @@ pub fn parse() -> Result<Args, clap::Error> {
 /// Finds `--color` in arguments that may have errors, because the errors are printed in color.
 fn color_choice(args: impl Iterator<Item = String>) -> Option<clap::ColorChoice> {
     let mut args = args.take_while(|arg| arg != "--");
-    let value = args.find_map(|arg| Some(arg.strip_prefix("--color")?.to_owned()))?;
-    let value = match value.strip_prefix('=') {
-        Some(value) => value.to_owned(),
+    let option = args.find(|arg| arg == "--color" || arg.starts_with("--color="))?;
+    let value = match option.split_once('=') {
+        Some((_, value)) => value.to_owned(),
         None => args.next()?,
     };
     clap::ColorChoice::from_str(&value, true).ok()

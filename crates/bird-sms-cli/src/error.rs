@@ -121,7 +121,12 @@ impl CliError {
             (Self::Aborted(_), ConnectorState::Unknown | ConnectorState::ExistsIdUnknown) => {
                 Some("Check the Bird dashboard for the connector before you retry.".to_owned())
             }
-            (Self::Install(error) | Self::Read(error), _) => error.help().map(str::to_owned),
+            (Self::Install(error) | Self::Read(error), _) => {
+                let help = error.help()?;
+                let more =
+                    if error.is_access_refused() { " `bird-sms check` says more." } else { "" };
+                Some(format!("{help}{more}"))
+            }
             (Self::Check(error), _) => Some(error.help().to_owned()),
             (Self::Find(error), _) => Some(error.help().to_owned()),
             _ => None,

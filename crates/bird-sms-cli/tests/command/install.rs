@@ -235,7 +235,7 @@ async fn a_wait_and_a_read_that_fail_are_7_and_the_error_does_not_say_that_the_c
         for (status, hint) in [
             (503, "Retry later"),
             (404, "Check the connector id"),
-            (403, "The access key's policy must allow `view`"),
+            (403, "The access key's policy must allow `view` on /workspaces/"),
         ] {
             let peer = Peer::with_handler(move |_| Reply::status(status)).await.unwrap();
             let args = [subcommand, CONNECTOR, "--timeout", "1s", "--json"];

@@ -71,7 +71,7 @@ async fn an_error_is_a_json_object_without_the_access_key() {
             "error": "refused",
             "message": "the request was refused, and no connector was created: \
                         HTTP 422 InvalidPayload: [redacted] (.name: bad) [request abc]",
-            "hint": "Correct the request and try again.",
+            "hint": "Correct the request and retry.",
             "connectorState": "not-created",
             "connectorId": null,
             "retryable": false,
