@@ -143,7 +143,7 @@ pub struct SearchPolicy {
 #[cfg(feature = "list-connectors")]
 impl Default for SearchPolicy {
     fn default() -> Self {
-        Self { margin: Duration::from_secs(10), clock_skew: Duration::from_mins(1) }
+        Self { margin: Duration::from_secs(10), clock_skew: Duration::from_secs(60) }
     }
 }
 

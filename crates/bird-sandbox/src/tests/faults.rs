@@ -1,0 +1,70 @@
+//! Faults, as a client meets them.
+
+use super::*;
+
+#[tokio::test]
+async fn a_fault_with_a_status_is_injected_as_often_as_it_says_and_nothing_is_created() {
+    let api = Api::with_fault("post:503x2").await;
+    for expected in [503, 503, 201] {
+        assert!(api.sandbox.connectors().is_empty());
+        assert_eq!(api.post(&valid()).await.0, expected);
+    }
+    assert_eq!(api.sandbox.post_count(), 3);
+}
+
+#[tokio::test]
+async fn of_several_faults_that_apply_the_first_one_is_injected() {
+    let faults = ["post:503", "get:501", "get:503x2"].map(|fault| fault.parse().unwrap());
+    let api = Api::start(immediate().faults(faults)).await;
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        seen.push(api.get("x").await.0);
+    }
+    assert_eq!(seen, [501, 503, 503, 404]);
+}
+
+#[tokio::test]
+async fn a_reset_resets_the_connection_and_creates_nothing() {
+    let api = Api::with_fault("post:reset").await;
+    assert_eq!(api.raw_post().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert!(api.sandbox.connectors().is_empty());
+    assert_eq!(api.sandbox.requests()[0].status, None);
+    assert!(api.raw_post().await.unwrap().starts_with(b"HTTP/1.1 201 "));
+}
+
+#[tokio::test]
+async fn a_lost_response_ends_the_connection_and_the_connector_exists() {
+    let api = Api::with_fault("post:lost").await;
+    assert_eq!(api.raw_post().await.unwrap(), b"");
+    assert_eq!(api.sandbox.connectors().len(), 1);
+    assert_eq!(api.sandbox.requests()[0].status, None);
+    assert!(api.raw_post().await.unwrap().starts_with(b"HTTP/1.1 409 "));
+}
+
+#[tokio::test]
+async fn garbage_is_a_success_with_a_body_that_is_not_json() {
+    let api = Api::with_fault("post:garbage").await;
+    let response = String::from_utf8(api.raw_post().await.unwrap()).unwrap();
+    assert!(
+        response.starts_with("HTTP/1.1 201 ") && response.ends_with("{\"garbage"),
+        "{response}"
+    );
+    assert_eq!(api.sandbox.connectors().len(), 1);
+}
+
+#[tokio::test]
+async fn a_hang_sends_no_response_and_does_not_block_a_shutdown() {
+    let api = Api::with_fault("post:hang").await;
+    timeout(Duration::from_millis(50), api.raw_post()).await.unwrap_err();
+    assert!(api.sandbox.connectors().is_empty());
+    assert_eq!((api.sandbox.post_count(), api.sandbox.requests()[0].status), (1, None));
+
+    let api = Api::with_fault("post:hang").await;
+    let request = api.request(Method::POST, &api.connectors());
+    let hanging = tokio::spawn(request.json(&valid()).send());
+    while api.sandbox.post_count() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    timeout(Duration::from_secs(10), api.sandbox.shutdown()).await.unwrap();
+    hanging.await.unwrap().unwrap_err();
+}
