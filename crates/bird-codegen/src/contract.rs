@@ -158,7 +158,7 @@ fn keep_success(root: &mut Value, operation: &str) -> Result<(), Error> {
 }
 
 /// Sets a keyword, or replaces what is at a pointer.
-fn set(root: &mut Value, pointer: &str, value: Value) {
+pub(crate) fn set(root: &mut Value, pointer: &str, value: Value) {
     let (above, keyword) = pointer.rsplit_once('/').unwrap_or_default();
     if let Some(place) = root.pointer_mut(pointer) {
         *place = value;
@@ -232,12 +232,9 @@ fn merge(
     pointer: &str,
 ) -> Result<(), Error> {
     for (keyword, value) in part {
-        let old = match schema.get_mut(&keyword) {
-            None => {
-                schema.insert(keyword, value);
-                continue;
-            }
-            Some(old) => old,
+        let Some(old) = schema.get_mut(&keyword) else {
+            schema.insert(keyword, value);
+            continue;
         };
         match (keyword.as_str(), old, value) {
             (_, old, value) if *old == value => {}
@@ -253,10 +250,10 @@ fn merge(
             ("additionalProperties", Value::Bool(_), _)
             | ("additionalProperties", _, Value::Bool(_)) => {}
             ("enum", Value::Array(old), Value::Array(values)) => {
-                old.retain(|it| values.contains(it))
+                old.retain(|it| values.contains(it));
             }
             (mark, old, value) if MARKS.contains(&mark) => {
-                *old = (*old == true || value == true).into()
+                *old = (*old == true || value == true).into();
             }
             (other, _, _)
                 if has(ANNOTATIONS, other) || has(LIMITS, other) || other.starts_with("x-") => {}
