@@ -27,7 +27,12 @@ pub(crate) fn prepare(root: &mut Value) -> Result<BTreeSet<String>, Error> {
         if part.kind == "operation" {
             check_parameters(root, &part.pointer)?;
             let body = format!("{}/requestBody", part.pointer);
-            content(root, at(root, &body), &body)?;
+            if let Some((form @ "application/x-www-form-urlencoded", _)) =
+                content(root, at(root, &body), &body)?
+            {
+                let pointer = format!("{body}/content/{}", escape(form));
+                return Err(Error::at(&pointer, format!("the client does not send `{form}`")));
+            }
             keep_success(root, &part.pointer)?;
             document_deprecation(root, &part.pointer);
         }
@@ -403,7 +408,8 @@ fn simplify(schema: &mut Map<String, Value>) {
     if schema.contains_key("allOf") {
         schema.remove("type");
     }
-    schema.retain(|keyword, _| !has(LIMITS, keyword));
+    // An extension would keep typify from finding the Rust type of a format.
+    schema.retain(|keyword, _| !has(LIMITS, keyword) && !keyword.starts_with("x-"));
     if let Some(Value::Array(values)) = schema.get_mut("enum") {
         values.retain(|value| !value.is_null());
         // Enums are open, and typify has an enum for texts alone.
