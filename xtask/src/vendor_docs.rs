@@ -77,11 +77,17 @@ fn what_the_vendor_does_not_document_has_a_source() {
         for (field, property) in schema["properties"].as_object().into_iter().flatten() {
             let documented = fields.is_some_and(|fields| fields.contains_key(field));
             let sourced = property["x-source"].is_string();
-            assert!(documented || sourced, "{name}.{field} has no x-source");
+            assert!(
+                documented || sourced,
+                "{name}.{field} is not in contract/vendor_docs.json and has no x-source in openapi.yaml"
+            );
         }
         for value in schema["enum"].as_array().into_iter().flatten() {
             let documented = docs.enums.get(name).is_some_and(|values| values.contains(value));
-            assert!(documented, "{name} {value} has no x-source");
+            assert!(
+                documented,
+                "{name} {value} is not in contract/vendor_docs.json, and {name} has no x-source"
+            );
         }
     }
 }
@@ -93,7 +99,7 @@ fn each_status_limit_header_and_error_code_has_a_source() {
     let mut unsourced = Vec::new();
     collect_unsourced(&contract["paths"], "paths", &mut unsourced);
     collect_unsourced(&contract["components"], "components", &mut unsourced);
-    assert!(unsourced.is_empty(), "without x-source: {unsourced:#?}");
+    assert!(unsourced.is_empty(), "without x-source in openapi.yaml: {unsourced:#?}");
 }
 
 /// Collects the names of the parts that no documentation of the vendor shows and that have no `x-source`.

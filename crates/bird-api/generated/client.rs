@@ -485,6 +485,13 @@ numbers; newer copies of the vendor's documentation expect it for every sender.
             }
         }
     }
+    /// Never fails.
+    impl ::std::str::FromStr for EndpointType {
+        type Err = ::std::convert::Infallible;
+        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+            ::std::result::Result::Ok(Self::from(value))
+        }
+    }
     impl ::std::fmt::Display for EndpointType {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
             f.write_str(self.as_str())
@@ -548,6 +555,13 @@ numbers; newer copies of the vendor's documentation expect it for every sender.
                 "national" => Self::National,
                 other => Self::Unknown(other.to_owned()),
             }
+        }
+    }
+    /// Never fails.
+    impl ::std::str::FromStr for NumberType {
+        type Err = ::std::convert::Infallible;
+        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+            ::std::result::Result::Ok(Self::from(value))
         }
     }
     impl ::std::fmt::Display for NumberType {

@@ -96,7 +96,9 @@ fn a_response_decodes_beyond_the_values_and_limits_of_the_contract() {
     let item: Item = serde_json::from_value(item).unwrap();
     assert_eq!((item.parent, item.level), (None, 3));
     assert_eq!(item.color, Some(ItemColor::Unknown("blue".into())));
-    let item = json!({"parent": {"id": "a"}, "level": 1, "color": null, "tags": null});
+    let item =
+        json!({"parent": {"id": "a"}, "level": 1, "color": null, "tags": null, "size": "tiny"});
     let item: Item = serde_json::from_value(item).unwrap();
-    assert_eq!((item.color, item.tags), (None, None));
+    assert_eq!((item.color, item.tags, item.since), (None, None, None::<jiff::Timestamp>));
+    assert_eq!(item.size.unwrap().to_string(), "tiny");
 }

@@ -27,7 +27,12 @@ pub(crate) fn prepare(root: &mut Value) -> Result<BTreeSet<String>, Error> {
         if part.kind == "operation" {
             check_parameters(root, &part.pointer)?;
             let body = format!("{}/requestBody", part.pointer);
-            content(root, at(root, &body), &body)?;
+            if let Some((form @ "application/x-www-form-urlencoded", _)) =
+                content(root, at(root, &body), &body)?
+            {
+                let pointer = format!("{body}/content/{}", escape(form));
+                return Err(Error::at(&pointer, format!("the client does not send `{form}`")));
+            }
             keep_success(root, &part.pointer)?;
             document_deprecation(root, &part.pointer);
         }
@@ -158,7 +163,7 @@ fn keep_success(root: &mut Value, operation: &str) -> Result<(), Error> {
 }
 
 /// Sets a keyword, or replaces what is at a pointer.
-fn set(root: &mut Value, pointer: &str, value: Value) {
+pub(crate) fn set(root: &mut Value, pointer: &str, value: Value) {
     let (above, keyword) = pointer.rsplit_once('/').unwrap_or_default();
     if let Some(place) = root.pointer_mut(pointer) {
         *place = value;
@@ -232,12 +237,9 @@ fn merge(
     pointer: &str,
 ) -> Result<(), Error> {
     for (keyword, value) in part {
-        let old = match schema.get_mut(&keyword) {
-            None => {
-                schema.insert(keyword, value);
-                continue;
-            }
-            Some(old) => old,
+        let Some(old) = schema.get_mut(&keyword) else {
+            schema.insert(keyword, value);
+            continue;
         };
         match (keyword.as_str(), old, value) {
             (_, old, value) if *old == value => {}
@@ -253,10 +255,10 @@ fn merge(
             ("additionalProperties", Value::Bool(_), _)
             | ("additionalProperties", _, Value::Bool(_)) => {}
             ("enum", Value::Array(old), Value::Array(values)) => {
-                old.retain(|it| values.contains(it))
+                old.retain(|it| values.contains(it));
             }
             (mark, old, value) if MARKS.contains(&mark) => {
-                *old = (*old == true || value == true).into()
+                *old = (*old == true || value == true).into();
             }
             (other, _, _)
                 if has(ANNOTATIONS, other) || has(LIMITS, other) || other.starts_with("x-") => {}
@@ -406,7 +408,8 @@ fn simplify(schema: &mut Map<String, Value>) {
     if schema.contains_key("allOf") {
         schema.remove("type");
     }
-    schema.retain(|keyword, _| !has(LIMITS, keyword));
+    // An extension would keep typify from finding the Rust type of a format.
+    schema.retain(|keyword, _| !has(LIMITS, keyword) && !keyword.starts_with("x-"));
     if let Some(Value::Array(values)) = schema.get_mut("enum") {
         values.retain(|value| !value.is_null());
         // Enums are open, and typify has an enum for texts alone.

@@ -71,19 +71,19 @@ pub(crate) struct Part {
 /// nowhere.
 pub(crate) fn parts(root: &Value) -> Result<Vec<Part>, Error> {
     let mut parts = Vec::new();
-    add(root, "contract", String::new(), root, &mut parts)?;
+    add(root, "contract", "", root, &mut parts)?;
     Ok(parts)
 }
 
 fn add(
     root: &Value,
     kind: &'static str,
-    pointer: String,
+    pointer: &str,
     value: &Value,
     parts: &mut Vec<Part>,
 ) -> Result<(), Error> {
     let is = |fits: bool, what: &str| {
-        let problem = || Error::at(&pointer, format!("{value} is not {what}"));
+        let problem = || Error::at(pointer, format!("{value} is not {what}"));
         if fits { Ok(()) } else { Err(problem()) }
     };
     if let Some(kind) = kind.strip_prefix('[').and_then(|kind| kind.strip_suffix(']')) {
@@ -91,13 +91,13 @@ fn add(
         let items = value.as_array().into_iter().flatten().enumerate();
         return items
             .into_iter()
-            .try_for_each(|(nth, item)| add(root, kind, format!("{pointer}/{nth}"), item, parts));
+            .try_for_each(|(nth, item)| add(root, kind, &format!("{pointer}/{nth}"), item, parts));
     }
     if let Some(kind) = kind.strip_prefix('{').and_then(|kind| kind.strip_suffix('}')) {
         is(value.is_object(), "a map")?;
         let mut items = value.as_object().into_iter().flatten();
         return items.try_for_each(|(name, item)| {
-            add(root, kind, format!("{pointer}/{}", escape(name)), item, parts)
+            add(root, kind, &format!("{pointer}/{}", escape(name)), item, parts)
         });
     }
     let one_of =
@@ -119,9 +119,9 @@ fn add(
     let kind = if kind == "values" { "schema" } else { kind };
     let Some((kind, mut keywords)) = keywords(kind) else { return Ok(()) };
     is(value.is_object(), "a map")?;
-    parts.push(Part { kind, pointer: pointer.clone() });
+    parts.push(Part { kind, pointer: pointer.to_owned() });
     if let Some(target) = value.get("$ref") {
-        return check_reference(root, kind, &pointer, value, target);
+        return check_reference(root, kind, pointer, value, target);
     }
     for (keyword, value) in value.as_object().into_iter().flatten() {
         let below = format!("{pointer}/{}", escape(keyword));
@@ -135,13 +135,13 @@ fn add(
         });
         let unknown = || format!("the generator supports no keyword `{keyword}` in this {kind}");
         let kind_of_value = known.ok_or_else(|| Error::at(&below, unknown()))?;
-        add(root, kind_of_value, below, value, parts)?;
+        add(root, kind_of_value, &below, value, parts)?;
     }
     let missing = keywords.find_map(|words| {
         let (keyword, _) = words.split_once("!:")?;
         value.get(keyword).is_none().then_some(keyword)
     });
-    let problem = |keyword| Error::at(&pointer, format!("this {kind} has no `{keyword}`"));
+    let problem = |keyword| Error::at(pointer, format!("this {kind} has no `{keyword}`"));
     missing.map_or(Ok(()), |keyword| Err(problem(keyword)))
 }
 

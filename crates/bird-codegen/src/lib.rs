@@ -52,12 +52,6 @@ impl Error {
     fn locate(self, yaml: &str) -> Self {
         Self { line: document::line(yaml, &self.pointer), ..self }
     }
-
-    /// Returns the JSON pointer of the part of the contract that has the problem.
-    #[must_use]
-    pub fn pointer(&self) -> &str {
-        &self.pointer
-    }
 }
 
 impl From<syn::Error> for Error {
@@ -124,9 +118,7 @@ fn culprit(contract: &Value) -> Option<String> {
             Some(Value::Object(item)) if above.starts_with("/paths/") && name != "schema" => {
                 item.remove(name);
             }
-            _ => {
-                without.pointer_mut(pointer).map(|schema| *schema = json!({}));
-            }
+            _ => contract::set(&mut without, pointer, json!({})),
         }
         render(&without, &BTreeSet::new()).is_ok()
     })

@@ -142,6 +142,12 @@ fn the_first_problem_is_named_with_its_line_and_pointer() {
             )),
             ":9: `text/csv` is a second media type",
         ),
+        (
+            operation(&format!(
+                "{OK}\n      requestBody: {{content: {{application/x-www-form-urlencoded: {{schema: {{type: object}}}}}}}}"
+            )),
+            ":9: the client does not send `application/x-www-form-urlencoded`",
+        ),
         // Parameters.
         (contract(OK, S), "the path parameter \"id\" is not in `parameters`"),
         (

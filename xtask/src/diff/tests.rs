@@ -94,7 +94,7 @@ fn the_next_version_follows_the_rules_of_cargo() {
 fn another_way_to_write_the_same_yaml_changes_nothing() {
     let label = "label: {$ref: '#/components/schemas/Label'}";
     let (first, second) = BASE.split_once(label).unwrap();
-    let anchored = label.replace("{", "&label {");
+    let anchored = label.replace('{', "&label {");
     let anchors = format!("{first}{anchored}{}", second.replace(label, "label: *label"));
     assert_eq!(anchors.matches("*label").count(), 1);
     assert_eq!(compare(BASE, &anchors).unwrap(), []);

@@ -27,6 +27,10 @@ pub mod types {
         #[serde(deserialize_with = "::std::option::Option::deserialize")]
         pub parent: ::std::option::Option<Parent>,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub since: ::std::option::Option<::jiff::Timestamp>,
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub size: ::std::option::Option<SizeOfItem>,
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub tags: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
     }
     ///`NewItem`
@@ -55,6 +59,44 @@ pub mod types {
     pub struct Parent {
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub id: ::std::option::Option<::std::string::String>,
+    }
+    ///`SizeOfItem`
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    #[serde(transparent)]
+    pub struct SizeOfItem(pub Size);
+    impl ::std::ops::Deref for SizeOfItem {
+        type Target = Size;
+        fn deref(&self) -> &Size {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<Size> for SizeOfItem {
+        fn from(value: Size) -> Self {
+            Self(value)
+        }
+    }
+    impl ::std::fmt::Display for SizeOfItem {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+    impl ::std::str::FromStr for SizeOfItem {
+        type Err = <Size as ::std::str::FromStr>::Err;
+        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+            Ok(Self(value.parse()?))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SizeOfItem {
+        type Error = <Size as ::std::str::FromStr>::Err;
+        fn try_from(value: &str) -> ::std::result::Result<Self, Self::Error> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<String> for SizeOfItem {
+        type Error = <Size as ::std::str::FromStr>::Err;
+        fn try_from(value: String) -> ::std::result::Result<Self, Self::Error> {
+            value.parse()
+        }
     }
     /// Error types.
     pub mod error {
@@ -146,6 +188,13 @@ pub mod types {
             }
         }
     }
+    /// Never fails.
+    impl ::std::str::FromStr for ItemColor {
+        type Err = ::std::convert::Infallible;
+        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+            ::std::result::Result::Ok(Self::from(value))
+        }
+    }
     impl ::std::fmt::Display for ItemColor {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
             f.write_str(self.as_str())
@@ -160,6 +209,70 @@ pub mod types {
         }
     }
     impl<'de> ::serde::Deserialize<'de> for ItemColor {
+        fn deserialize<D: ::serde::Deserializer<'de>>(
+            deserializer: D,
+        ) -> ::std::result::Result<Self, D::Error> {
+            let value = <::std::borrow::Cow<
+                'de,
+                str,
+            > as ::serde::Deserialize>::deserialize(deserializer)?;
+            ::std::result::Result::Ok(Self::from(&*value))
+        }
+    }
+    ///`Size`
+    ///
+    /// Open: a value that this version does not know decodes as `Unknown`, which keeps its text.
+    #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[non_exhaustive]
+    pub enum Size {
+        /// `small`
+        Small,
+        /// `large`
+        Large,
+        /// A value that this version does not know.
+        Unknown(::std::string::String),
+    }
+    impl Size {
+        /// Returns the value as it is written in JSON.
+        #[must_use]
+        pub fn as_str(&self) -> &str {
+            match self {
+                Self::Small => "small",
+                Self::Large => "large",
+                Self::Unknown(value) => value,
+            }
+        }
+    }
+    impl ::std::convert::From<&str> for Size {
+        fn from(value: &str) -> Self {
+            match value {
+                "small" => Self::Small,
+                "large" => Self::Large,
+                other => Self::Unknown(other.to_owned()),
+            }
+        }
+    }
+    /// Never fails.
+    impl ::std::str::FromStr for Size {
+        type Err = ::std::convert::Infallible;
+        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+            ::std::result::Result::Ok(Self::from(value))
+        }
+    }
+    impl ::std::fmt::Display for Size {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            f.write_str(self.as_str())
+        }
+    }
+    impl ::serde::Serialize for Size {
+        fn serialize<S: ::serde::Serializer>(
+            &self,
+            serializer: S,
+        ) -> ::std::result::Result<S::Ok, S::Error> {
+            serializer.serialize_str(self.as_str())
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for Size {
         fn deserialize<D: ::serde::Deserializer<'de>>(
             deserializer: D,
         ) -> ::std::result::Result<Self, D::Error> {
@@ -189,6 +302,8 @@ pub mod types {
                 color: ::std::option::Option::None,
                 day: ::std::option::Option::None,
                 parent: ::std::option::Option::None,
+                since: ::std::option::Option::None,
+                size: ::std::option::Option::None,
                 tags: ::std::option::Option::None,
             }
         }

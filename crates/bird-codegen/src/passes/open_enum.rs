@@ -49,6 +49,7 @@ fn open_enum(item: &ItemEnum) -> Result<Vec<Item>, Error> {
         wires.push(wire);
         idents.push(&variant.ident);
     }
+    // typify's type for a reference to a reference needs `FromStr`.
     let file: File = syn::parse2(quote! {
         #(#docs)*
         ///
@@ -75,6 +76,13 @@ fn open_enum(item: &ItemEnum) -> Result<Vec<Item>, Error> {
                     #(#wires => Self::#idents,)*
                     other => Self::Unknown(other.to_owned()),
                 }
+            }
+        }
+        /// Never fails.
+        impl ::std::str::FromStr for #name {
+            type Err = ::std::convert::Infallible;
+            fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+                ::std::result::Result::Ok(Self::from(value))
             }
         }
         impl ::std::fmt::Display for #name {
