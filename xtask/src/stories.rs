@@ -72,9 +72,10 @@ fn run(root: &Path, url: &str, target: &Path, block: &str) {
 #[ignore = "takes minutes; the gate runs it"]
 fn the_stories_of_contributing_are_true() {
     let root = crate::root().unwrap();
-    // Programs that are built elsewhere each time would fill the target folder.
-    let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
-    let clone = target.join("stories");
+    // The clone has a target folder of its own, which stays for the next run: in that of the checkout, cargo would
+    // take the programs of the clone for those of the checkout.
+    let folder = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("stories");
+    let (clone, target) = (folder.join("clone"), folder.join("target"));
     let _ = fs::remove_dir_all(&clone);
     let git = |folder: &Path, args: &[&str]| {
         crate::command::succeed(Command::new("git").current_dir(folder).args(args)).unwrap();
