@@ -14,15 +14,17 @@ use crate::openapi::parse;
 use check::ResponseSchema;
 
 #[derive(clap::Args)]
-#[command(group = clap::ArgGroup::new("source").required(true).args(["response", "live"]))]
+#[command(group = clap::ArgGroup::new("source").required(true).args(["response", "live", "live_list"]))]
 pub(crate) struct Args {
     /// A recorded response, or a folder of them (*.json)
     #[arg(long, value_name = "FILE|FOLDER")]
     response: Option<PathBuf>,
-    /// Read this connector, or without an id the first page of the list of connectors, from the API: one GET, with
-    /// `BIRD_ACCESS_KEY` and `BIRD_WORKSPACE_ID`
-    #[arg(long, value_name = "CONNECTOR_ID", num_args = 0..=1)]
-    live: Option<Option<String>>,
+    /// Read this connector from the API: one GET, with `BIRD_ACCESS_KEY` and `BIRD_WORKSPACE_ID`
+    #[arg(long, value_name = "CONNECTOR_ID")]
+    live: Option<String>,
+    /// Read the first page of the list of connectors from the API, and compare it with contract/list-connectors.yaml
+    #[arg(long)]
+    live_list: bool,
     /// The operation that the responses belong to
     #[arg(long, value_name = "ID", default_value = "getConnector")]
     operation: String,
@@ -42,10 +44,7 @@ const LIST: &str = "listConnectors";
 
 /// Prints the differences between responses and the contract, and returns whether there are none.
 pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
-    let operation = match &args.live {
-        Some(None) => LIST,
-        _ => &args.operation,
-    };
+    let operation = if args.live_list { LIST } else { &args.operation };
     let contract = if operation == LIST { "contract/list-connectors.yaml" } else { "openapi.yaml" };
     let contract = parse(&std::fs::read_to_string(root.join(contract))?)?;
     let schema = ResponseSchema::new(&contract, operation)?;
@@ -80,7 +79,7 @@ fn responses(root: &Path, args: &Args) -> anyhow::Result<BTreeMap<String, Vec<u8
         let mut get = cargo();
         get.current_dir(root).args(["run", "--quiet", "--locked", "-p", "bird-sms"]);
         get.args(["--features", "list-connectors", "--example", "raw_response", "--"]);
-        get.args(args.live.iter().flatten());
+        get.args(&args.live);
         return Ok(BTreeMap::from([("the response".to_owned(), output(&mut get)?)]));
     };
     let files = if path.is_dir() {
@@ -133,7 +132,15 @@ mod tests {
 
     fn args(response: PathBuf, record: Option<PathBuf>) -> Args {
         let operation = "getConnector".to_owned();
-        Args { response: Some(response), live: None, operation, record, redact: true, json: false }
+        Args {
+            response: Some(response),
+            live: None,
+            live_list: false,
+            operation,
+            record,
+            redact: true,
+            json: false,
+        }
     }
 
     #[test]

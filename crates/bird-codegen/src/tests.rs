@@ -55,6 +55,7 @@ fn the_contract_generates_the_checked_in_client_each_time() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the table of all problems")]
 fn the_first_problem_is_named_with_its_line_and_pointer() {
     let json = "content: {application/json: {schema: {type: string}}";
     let two = |more: &str| format!("responses: {{'201': {{description: d, {json}}}}}, {more}}}");
