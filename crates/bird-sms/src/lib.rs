@@ -63,6 +63,7 @@
 //! | store the id before the wait | [`Workspace::create_sms_connector`], [`PendingChannel`] |
 //! | install many | [`Workspace::install_sms_channels`], [`BatchOutcome`] |
 //! | survive a crash | [`Journal`], [`RowState`], [`BatchItem::resume`] |
+//! | find out what may exist | `Workspace::find_connector`, with the feature `list-connectors` |
 //! | follow the progress | [`Event`]; `tracing` has the same events |
 //! | handle errors | [`Error`] |
 //!
@@ -75,6 +76,7 @@
 //! | `ring` | | TLS by rustls with ring, which compiles faster and is smaller |
 //! | `bundled-roots` | | trusts Mozilla's root certificates instead of the platform's |
 //! | `http2` | | HTTP/2 where the server offers it |
+//! | `list-connectors` | | searches for connectors whose outcome is unknown; unproven, because no response of the vendor's list has been seen |
 //!
 //! Without `aws-lc-rs` and `ring`, TLS is that of the program's own reqwest, if its features have one.
 //!
