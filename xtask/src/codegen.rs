@@ -144,12 +144,12 @@ mod tests {
         build.current_dir(root()).args(["build", "--quiet", "--locked", "--workspace"]);
         let messages = output(build.args(["--example", "manual", "--message-format", "json"]));
         let messages = String::from_utf8(messages.unwrap()).unwrap();
-        let messages = messages.lines().map(|line| parse(line).unwrap());
+        let mut messages = messages.lines().map(|line| parse(line).unwrap());
         let of_script = |it: &Value| {
             let source = it["target"]["src_path"].as_str().unwrap_or_default();
             source.ends_with("crates/bird-api/build.rs") && it["filenames"].is_array()
         };
-        let script = messages.filter(of_script).last().unwrap();
+        let script = messages.find(of_script).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let package = folder.path().join("crates/bird-api");
         fs::create_dir_all(&package).unwrap();
