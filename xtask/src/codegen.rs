@@ -61,7 +61,13 @@ fn each_stale(
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
+    use serde_json::Value;
+
     use super::*;
+    use crate::command::{cargo, output};
+    use crate::openapi::parse;
 
     fn root() -> std::path::PathBuf {
         crate::root().unwrap()
@@ -134,6 +140,34 @@ mod tests {
         assert!(report.contains("--- a/crates/bird-api/generated/client.rs"), "{report}");
         let field = "+        pub color: ::std::option::Option<::std::string::String>,";
         assert!(report.contains(field), "{report}");
+    }
+
+    #[test]
+    fn a_build_in_the_workspace_needs_its_contract_and_a_package_has_its_own() {
+        let mut build = cargo();
+        build.current_dir(root()).args(["build", "--quiet", "--locked", "--workspace"]);
+        let messages = output(build.args(["--example", "manual", "--message-format", "json"]));
+        let messages = String::from_utf8(messages.unwrap()).unwrap();
+        let mut messages = messages.lines().map(|line| parse(line).unwrap());
+        let of_script = |it: &Value| {
+            let source = it["target"]["src_path"].as_str().unwrap_or_default();
+            source.ends_with("crates/bird-api/build.rs") && it["filenames"].is_array()
+        };
+        let script = messages.find(of_script).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let package = folder.path().join("crates/bird-api");
+        fs::create_dir_all(&package).unwrap();
+        fs::copy(root().join("openapi.yaml"), package.join("openapi.yaml")).unwrap();
+        let run = || {
+            let mut script = Command::new(script["filenames"][0].as_str().unwrap());
+            script.env("CARGO_MANIFEST_DIR", &package).env("OUT_DIR", folder.path());
+            String::from_utf8(output(&mut script).unwrap()).unwrap()
+        };
+        assert!(run().contains("cargo::error=cannot read "), "{}", run());
+        assert!(!folder.path().join("client.rs").exists());
+        fs::write(package.join("Cargo.toml.orig"), "").unwrap();
+        assert!(!run().contains("cargo::error"), "{}", run());
+        assert!(folder.path().join("client.rs").exists());
     }
 
     #[test]

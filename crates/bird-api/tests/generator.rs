@@ -9,7 +9,7 @@ use client::types::{Item, ItemColor, NewItem, NewItemLogin};
 use reqwest::header::HeaderValue;
 use serde_json::json;
 
-#[expect(dead_code, reason = "it is the whole client")]
+#[expect(clippy::struct_field_names, dead_code, reason = "it is a whole client of progenitor")]
 mod client {
     include!("generator/client.rs");
 }
@@ -64,7 +64,7 @@ fn an_exchange_sends_header_parameters() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let response = runtime.block_on(async {
         let client = bird_api::Client::new_with_client(&base, http_client(), context());
-        client.exchange(put(&base, Some("one")).unwrap(), Duration::from_secs(60)).await
+        client.exchange(put(&base, Some("one")).unwrap(), Duration::from_mins(1)).await
     });
     assert_eq!(response.unwrap().status, 204);
     let request = server.join().unwrap();

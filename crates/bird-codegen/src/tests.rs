@@ -54,12 +54,17 @@ fn the_contract_generates_the_checked_in_client_each_time() {
     }
 }
 
+/// Asserts that each contract has a problem, and what is said about it.
+fn assert_problems(cases: &[(String, &str)]) {
+    for (contract, expected) in cases {
+        let error = generate(contract).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error}\n{expected}\n{contract}");
+    }
+}
+
 #[test]
-#[expect(clippy::too_many_lines, reason = "the table of all problems")]
-fn the_first_problem_is_named_with_its_line_and_pointer() {
-    let json = "content: {application/json: {schema: {type: string}}";
-    let two = |more: &str| format!("responses: {{'201': {{description: d, {json}}}}}, {more}}}");
-    for (contract, expected) in [
+fn the_first_problem_of_a_schema_is_named_with_its_line_and_pointer() {
+    assert_problems(&[
         // What is not YAML or has a value twice.
         ("a: [".to_owned(), "openapi.yaml:2: not YAML"),
         ("a: 1\na: 2".to_owned(), "openapi.yaml:1: not YAML"),
@@ -123,6 +128,14 @@ fn the_first_problem_is_named_with_its_line_and_pointer() {
             schema("allOf: [{$ref: '#/components/schemas/S'}, {properties: {a: {type: integer}}}]"),
             "`type` is \"string\" in one part of an `allOf` and \"integer\" in another (at #/components/schemas/T/allOf/1/properties/a)",
         ),
+    ]);
+}
+
+#[test]
+fn the_first_problem_of_an_operation_is_named_with_its_line_and_pointer() {
+    let json = "content: {application/json: {schema: {type: string}}";
+    let two = |more: &str| format!("responses: {{'201': {{description: d, {json}}}}}, {more}}}");
+    assert_problems(&[
         // Statuses and media types.
         (
             operation(&two("'202': {description: d}")),
@@ -191,10 +204,7 @@ fn the_first_problem_is_named_with_its_line_and_pointer() {
             property("type: object, title: S, properties: {b: {type: string}}"),
             ":12: `S` is the name of another schema, too (at #/components/schemas/T/properties/a/title)",
         ),
-    ] {
-        let error = generate(&contract).expect_err(expected).to_string();
-        assert!(error.contains(expected), "{error}\n{expected}\n{contract}");
-    }
+    ]);
 }
 
 #[test]

@@ -326,7 +326,7 @@ pub mod types {
     }
 }
 #[derive(Clone, Debug)]
-/**Client for Parts of OpenAPI
+/**Client for Items
 
 Version: v1*/
 pub struct Client {
