@@ -124,22 +124,23 @@ impl Judge {
             return Ok(());
         }
         fs::create_dir_all(folder)?;
-        let install = |program: &str, args: &[&str], packages: &[String]| {
+        let install = |program: &str, args: &str, packages: &[String]| {
             let mut command = Command::new(program);
-            let output = command.current_dir(folder).args(args).args(packages).output();
+            let output = command.current_dir(folder).args(args.split(' ')).args(packages).output();
             let output = output.with_context(|| format!("cannot run {program}"))?;
             let errors = String::from_utf8_lossy(&output.stderr);
-            let reason = errors.lines().find(|line| !line.is_empty()).unwrap_or_default();
+            let warning = |line: &str| line.starts_with("WARNING") || line.starts_with("npm warn");
+            let reason = errors.lines().find(|line| !warning(line)).unwrap_or_default();
             ensure!(output.status.success(), "{program}: {reason}");
             Ok(())
         };
         if !self.npm.is_empty() {
-            let npm = ["install", "--prefix=.", "--no-audit", "--no-fund", "--ignore-scripts"];
-            install("npm", &npm, &self.npm)?;
+            let npm = "install --prefix=. --no-audit --no-fund --ignore-scripts --fetch-retry-mintimeout=1000";
+            install("npm", npm, &self.npm)?;
         }
         if !self.pip.is_empty() {
-            install("python3", &["-m", "venv", "venv"], &[])?;
-            install("venv/bin/pip", &["install", "--quiet"], &self.pip)?;
+            install("python3", "-m venv venv", &[])?;
+            install("venv/bin/pip", "install --quiet --quiet --retries 2", &self.pip)?;
         }
         Ok(fs::write(stamp, packages)?)
     }
