@@ -65,7 +65,7 @@ _bird__sms() {
 
     case "${cmd}" in
         bird__sms)
-            opts="-v -h -V --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help --version install wait batch connector sandbox completions help"
+            opts="-v -h -V --workspace-id --api-url --access-key-file --timeout --poll-price --poll-interval --retry-create --json --verbose --sandbox --help --version install wait batch connector sandbox completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -87,6 +87,10 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --poll-price)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --poll-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -103,7 +107,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__batch)
-            opts="-v -h --journal --out --dry-run --retry-unknown --adopt --posts-per-second --gets-per-second --concurrency --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
+            opts="-v -h --journal --out --dry-run --retry-unknown --adopt --posts-per-second --gets-per-second --concurrency --workspace-id --api-url --access-key-file --timeout --poll-price --poll-interval --retry-create --json --verbose --sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -149,6 +153,10 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --poll-price)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --poll-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -165,7 +173,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__completions)
-            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help bash elvish fish powershell zsh"
+            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-price --poll-interval --retry-create --json --verbose --sandbox --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -184,6 +192,10 @@ _bird__sms() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --poll-price)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -203,7 +215,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__connector)
-            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
+            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-price --poll-interval --retry-create --json --verbose --sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -222,6 +234,10 @@ _bird__sms() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --poll-price)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -353,7 +369,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__install)
-            opts="-v -h --name --phone-number-id --use-case-id --channel-message-type --conversational --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
+            opts="-v -h --name --phone-number-id --use-case-id --channel-message-type --conversational --workspace-id --api-url --access-key-file --timeout --poll-price --poll-interval --retry-create --json --verbose --sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -395,6 +411,10 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --poll-price)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --poll-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -411,7 +431,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__sandbox)
-            opts="-v -h --listen --provisioning-delay --get-limit --post-limit --fault --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
+            opts="-v -h --listen --provisioning-delay --get-limit --post-limit --fault --workspace-id --api-url --access-key-file --timeout --poll-price --poll-interval --retry-create --json --verbose --sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -453,6 +473,10 @@ _bird__sms() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --poll-price)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --poll-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -469,7 +493,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__wait)
-            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-interval --retry-create --json --verbose --sandbox --help"
+            opts="-v -h --workspace-id --api-url --access-key-file --timeout --poll-price --poll-interval --retry-create --json --verbose --sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -488,6 +512,10 @@ _bird__sms() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --poll-price)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_bird_sms_global_optspecs
-    string join \n workspace-id= api-url= access-key-file= timeout= poll-interval= retry-create= json v/verbose sandbox h/help V/version
+    string join \n workspace-id= api-url= access-key-file= timeout= poll-price= poll-interval= retry-create= json v/verbose sandbox h/help V/version
 end
 
 function __fish_bird_sms_needs_command
@@ -28,7 +28,8 @@ complete -c bird-sms -n "__fish_bird_sms_needs_command" -l workspace-id -d 'Set 
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
-complete -c bird-sms -n "__fish_bird_sms_needs_command" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
+complete -c bird-sms -n "__fish_bird_sms_needs_command" -l poll-price -d 'Set what a poll is worth, in time that a channel is ready and not reported yet: less polls more often' -r
+complete -c bird-sms -n "__fish_bird_sms_needs_command" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -l retry-create -d 'Set the server errors after which a creation is sent again. A server error does not say whether a connector was created, so another attempt may create a second connector' -r -f -a "never\t'After no server error'
 vendor\t'After 500 and 503, which the vendor calls safe to retry'
 any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
@@ -54,7 +55,8 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l workspace-
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-price -d 'Set what a poll is worth, in time that a channel is ready and not reported yet: less polls more often' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l retry-create -d 'Set the server errors after which a creation is sent again. A server error does not say whether a connector was created, so another attempt may create a second connector' -r -f -a "never\t'After no server error'
 vendor\t'After 500 and 503, which the vendor calls safe to retry'
 any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
@@ -66,7 +68,8 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l workspace-id 
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l poll-price -d 'Set what a poll is worth, in time that a channel is ready and not reported yet: less polls more often' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l retry-create -d 'Set the server errors after which a creation is sent again. A server error does not say whether a connector was created, so another attempt may create a second connector' -r -f -a "never\t'After no server error'
 vendor\t'After 500 and 503, which the vendor calls safe to retry'
 any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
@@ -84,7 +87,8 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l workspace-id
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-price -d 'Set what a poll is worth, in time that a channel is ready and not reported yet: less polls more often' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l retry-create -d 'Set the server errors after which a creation is sent again. A server error does not say whether a connector was created, so another attempt may create a second connector' -r -f -a "never\t'After no server error'
 vendor\t'After 500 and 503, which the vendor calls safe to retry'
 any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
@@ -98,7 +102,8 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l workspac
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l poll-price -d 'Set what a poll is worth, in time that a channel is ready and not reported yet: less polls more often' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l retry-create -d 'Set the server errors after which a creation is sent again. A server error does not say whether a connector was created, so another attempt may create a second connector' -r -f -a "never\t'After no server error'
 vendor\t'After 500 and 503, which the vendor calls safe to retry'
 any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
@@ -115,7 +120,8 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l workspace-
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l poll-price -d 'Set what a poll is worth, in time that a channel is ready and not reported yet: less polls more often' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l retry-create -d 'Set the server errors after which a creation is sent again. A server error does not say whether a connector was created, so another attempt may create a second connector' -r -f -a "never\t'After no server error'
 vendor\t'After 500 and 503, which the vendor calls safe to retry'
 any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
@@ -127,7 +133,8 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l worksp
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l timeout -d 'Set how long an install, a wait or a read may take, such as 90s or 2m; at least 1s' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l poll-interval -d 'Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l poll-price -d 'Set what a poll is worth, in time that a channel is ready and not reported yet: less polls more often' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand completions" -l retry-create -d 'Set the server errors after which a creation is sent again. A server error does not say whether a connector was created, so another attempt may create a second connector' -r -f -a "never\t'After no server error'
 vendor\t'After 500 and 503, which the vendor calls safe to retry'
 any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"

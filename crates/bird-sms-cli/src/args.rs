@@ -64,9 +64,13 @@ pub struct SharedArgs {
     #[arg(long, global = true, value_name = "DURATION", default_value = "2m", value_parser = timeout)]
     pub timeout: Duration,
 
-    /// Set the delay before the first poll of a connector, such as 250ms or 1s; later delays grow to 5s
-    #[arg(long, global = true, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
-    pub poll_interval: Duration,
+    /// Set what a poll is worth, in time that a channel is ready and not reported yet: less polls more often
+    #[arg(long, global = true, value_name = "DURATION", default_value = "45ms", value_parser = duration)]
+    pub poll_price: Duration,
+
+    /// Poll at this interval, whatever is known about provisioning, such as 1s
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
+    pub poll_interval: Option<Duration>,
 
     /// Set the server errors after which a creation is sent again. A server error does not say whether a connector was
     /// created, so another attempt may create a second connector

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use bird_sandbox::Sandbox;
 use bird_sms::{
-    AccessKey, Client, ClientBuilder, ConfigurationError, PollPolicy, RetryPolicy, Workspace,
-    WorkspaceId,
+    AccessKey, Backoff, Client, ClientBuilder, ConfigurationError, PollInterval, PollPolicy,
+    PollPrice, RetryPolicy, Workspace, WorkspaceId,
 };
 
 use crate::args::SharedArgs;
@@ -23,8 +23,16 @@ pub(crate) async fn build_workspace(
     configure: impl FnOnce(ClientBuilder) -> ClientBuilder,
 ) -> Result<Connected, CliError> {
     let id = shared.workspace_id.as_deref().map(str::parse::<WorkspaceId>).transpose()?;
-    let mut poll = PollPolicy::default();
-    poll.backoff.initial = shared.poll_interval;
+    let interval = match shared.poll_interval {
+        Some(delay) => PollInterval::Backoff(Backoff {
+            initial: delay,
+            multiplier: 1.0,
+            max: delay,
+            jitter: 0.0,
+        }),
+        None => PollInterval::Price(PollPrice { price: shared.poll_price, ..Default::default() }),
+    };
+    let poll = PollPolicy { interval, ..PollPolicy::default() };
     let retry = RetryPolicy { create: shared.retry_create.into(), ..RetryPolicy::default() };
     let builder =
         Client::builder().install_timeout(shared.timeout).poll_policy(poll).retry_policy(retry);

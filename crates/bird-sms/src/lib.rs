@@ -117,5 +117,8 @@ pub use model::{
     Number, NumberType, ParseIdError, PhoneNumberId, SmsChannel, SmsConnectorRequest, UseCaseId,
     Warning, WorkspaceId, escape_controls,
 };
-pub use policy::{Backoff, PollPolicy, RateLimits, RetryCreate, RetryPolicy};
+pub use policy::{
+    Backoff, PollInterval, PollPolicy, PollPrice, ProvisioningTime, RateLimits, RetryCreate,
+    RetryPolicy,
+};
 pub use workflow::{InstallSmsChannel, PendingChannel};

@@ -9,6 +9,7 @@ mod wait;
 
 pub(crate) use create::{CreateStart, create};
 pub use install::InstallSmsChannel;
-pub(crate) use poll_schedule::PollSchedule;
-pub(crate) use retry::Cancellation;
+pub(crate) use poll_schedule::{PAUSE, poll_delay};
+pub(crate) use read::GetHistory;
+pub(crate) use retry::{Cancellation, LastAttempt};
 pub use wait::PendingChannel;
