@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use bird_api::types::{CreateConnectorReq, SmsArguments};
-use bird_sms::{AccessKey, Backoff, PollPolicy, RateLimits, Workspace};
+use bird_sms::{AccessKey, Backoff, PollInterval, PollPolicy, RateLimits, Workspace};
 use memchr::memmem;
 use reqwest::header::HeaderValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -137,7 +137,10 @@ impl Contender for BirdSms {
         let client = bird_sms::Client::builder()
             .access_key(AccessKey::new("secret")?)
             .base_url(url)
-            .poll_policy(PollPolicy { backoff, ..Default::default() })
+            .poll_policy(PollPolicy {
+                interval: PollInterval::Backoff(backoff),
+                ..Default::default()
+            })
             .rate_limits(RateLimits { posts_per_second: u32::MAX, gets_per_second: u32::MAX })
             .build()?;
         Ok(Self(client.workspace(WORKSPACE.parse()?)))

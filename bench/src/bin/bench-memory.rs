@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use bird_bench::server::{NAME, NUMBER, WORKSPACE};
-use bird_sms::{AccessKey, Backoff, Client, Event, PollPolicy, RateLimits};
+use bird_sms::{AccessKey, Backoff, Client, Event, PollInterval, PollPolicy, RateLimits};
 use tokio::task::JoinSet;
 
 const INSTALLS: u32 = 1000;
@@ -17,7 +17,7 @@ fn main() -> anyhow::Result<()> {
     let client = Client::builder()
         .base_url(url)
         .access_key(AccessKey::new("secret")?)
-        .poll_policy(PollPolicy { backoff, ..Default::default() })
+        .poll_policy(PollPolicy { interval: PollInterval::Backoff(backoff), ..Default::default() })
         .rate_limits(RateLimits { posts_per_second: u32::MAX, gets_per_second: u32::MAX })
         .install_timeout(2 * hour)
         .build()?;

@@ -101,7 +101,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__batch)
-            opts="-q -v -h --journal --out --dry-run --retry-unknown --adopt --posts-per-second --gets-per-second --concurrency --retry-create --resolve --list-margin --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
+            opts="-q -v -h --journal --out --dry-run --retry-unknown --adopt --posts-per-second --gets-per-second --concurrency --retry-create --resolve --list-margin --poll-price --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -136,6 +136,10 @@ _bird__sms() {
                     return 0
                     ;;
                 --list-margin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --poll-price)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -467,7 +471,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__install)
-            opts="-q -v -h --name --phone-number-id --use-case-id --channel-message-type --conversational --retry-create --resolve --list-margin --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
+            opts="-q -v -h --name --phone-number-id --use-case-id --channel-message-type --conversational --retry-create --resolve --list-margin --poll-price --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -498,6 +502,10 @@ _bird__sms() {
                     return 0
                     ;;
                 --list-margin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --poll-price)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -587,12 +595,16 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__wait)
-            opts="-q -v -h --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
+            opts="-q -v -h --poll-price --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --poll-price)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --poll-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

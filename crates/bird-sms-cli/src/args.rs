@@ -94,11 +94,15 @@ const OUTPUT: &str = "Output options";
 /// The options of the subcommands that wait for a channel.
 #[derive(Debug, clap::Args)]
 pub struct PollArgs {
-    /// Set the delay before the first poll of a connector, such as 250ms or 1s
+    /// Set what a poll is worth, in time that a channel is ready and not reported yet
     ///
-    /// Later delays grow to 5s.
-    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
-    pub poll_interval: Duration,
+    /// With less, connectors are polled more often.
+    #[arg(long, value_name = "DURATION", default_value = "45ms", value_parser = duration)]
+    pub poll_price: Duration,
+
+    /// Poll at this interval, whatever is known about provisioning, such as 1s
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub poll_interval: Option<Duration>,
 
     /// Print no progress
     ///

@@ -2,7 +2,8 @@
 
 use bird_sandbox::Sandbox;
 use bird_sms::{
-    AccessKey, Client, ClientBuilder, PollPolicy, RetryPolicy, SearchPolicy, Workspace, WorkspaceId,
+    AccessKey, Backoff, Client, ClientBuilder, PollInterval, PollPolicy, PollPrice, RetryPolicy,
+    SearchPolicy, Workspace, WorkspaceId,
 };
 
 use crate::args::{CreateArgs, PollArgs, SharedArgs};
@@ -17,9 +18,16 @@ pub(crate) struct Connected {
 
 impl PollArgs {
     pub(crate) fn configure(&self, client: ClientBuilder) -> ClientBuilder {
-        let mut poll = PollPolicy::default();
-        poll.backoff.initial = self.poll_interval;
-        client.poll_policy(poll)
+        let interval = match self.poll_interval {
+            Some(delay) => PollInterval::Backoff(Backoff {
+                initial: delay,
+                multiplier: 1.0,
+                max: delay,
+                jitter: 0.0,
+            }),
+            None => PollInterval::Price(PollPrice { price: self.poll_price, ..Default::default() }),
+        };
+        client.poll_policy(PollPolicy { interval, ..PollPolicy::default() })
     }
 }
 

@@ -158,7 +158,10 @@ pub use model::{
 };
 #[cfg(feature = "list-connectors")]
 pub use policy::SearchPolicy;
-pub use policy::{Backoff, PollPolicy, RateLimits, RetryCreate, RetryPolicy};
+pub use policy::{
+    Backoff, PollInterval, PollPolicy, PollPrice, ProvisioningTime, RateLimits, RetryCreate,
+    RetryPolicy,
+};
 #[cfg(feature = "list-connectors")]
 pub use workflow::SearchResult;
 pub use workflow::{Access, InstallSmsChannel, PendingChannel};

@@ -33,10 +33,11 @@ impl Backoff {
     }
 }
 
-/// The retry policy of the POST, and of the GET of [`Workspace::connector`](crate::Workspace::connector).
+/// The retry policy of the POST and of the GET.
 ///
-/// The polls of a wait follow the [`PollPolicy`], and only `retry_after_cap` of this policy. No policy allows a retry
-/// that the [table of the crate](crate#what-is-sent-again) rules out.
+/// The polls of a wait follow the [`PollPolicy`], and a poll that failed is retried with the `backoff` and the
+/// `retry_after_cap` of this policy until the deadline. No policy allows a retry that the
+/// [table of the crate](crate#what-is-sent-again) rules out.
 ///
 /// ```
 /// let policy = bird_sms::RetryPolicy { max_attempts: 3, ..Default::default() };
@@ -99,14 +100,10 @@ impl Default for RetryPolicy {
 }
 
 /// The policy by which a connector is polled until its channel is ready.
-///
-/// The connectors of a batch are polled later and less often than this: see
-/// [`InstallSmsChannels`](crate::InstallSmsChannels).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PollPolicy {
-    /// The delay between polls, and between the attempts of a poll that failed. Default: 0.5 s growing by half to
-    /// 5 s, with a jitter of a quarter.
-    pub backoff: Backoff,
+    /// The delays between polls. Default: by the price of a poll.
+    pub interval: PollInterval,
     /// The time after the creation during which a 404 is retried, because a new connector may not be visible to reads
     /// yet. Default: 10 s.
     pub not_found_grace: Duration,
@@ -117,12 +114,7 @@ pub struct PollPolicy {
 impl Default for PollPolicy {
     fn default() -> Self {
         Self {
-            backoff: Backoff {
-                initial: Duration::from_millis(500),
-                multiplier: 1.5,
-                max: Duration::from_secs(5),
-                jitter: 0.25,
-            },
+            interval: PollInterval::default(),
             not_found_grace: Duration::from_secs(10),
             max_malformed: 3,
         }
@@ -144,6 +136,110 @@ pub struct SearchPolicy {
 impl Default for SearchPolicy {
     fn default() -> Self {
         Self { margin: Duration::from_secs(10), clock_skew: Duration::from_secs(60) }
+    }
+}
+
+impl PollPolicy {
+    /// Returns the durations that must not be zero, with their names.
+    pub(crate) fn durations(&self) -> [(&'static str, Duration); 2] {
+        match &self.interval {
+            PollInterval::Price(PollPrice { price, max, .. }) => {
+                [("the price of a poll", *price), ("the maximum poll interval", *max)]
+            }
+            PollInterval::Backoff(Backoff { initial, max, .. }) => {
+                [("the initial poll interval", *initial), ("the maximum poll interval", *max)]
+            }
+        }
+    }
+}
+
+/// The delays between the polls of a connector.
+///
+/// ```
+/// use std::time::Duration;
+/// use bird_sms::{PollInterval, PollPolicy, PollPrice};
+///
+/// // A channel is reported earlier, and costs more GETs.
+/// let price = PollPrice { price: Duration::from_millis(10), ..PollPrice::default() };
+/// let policy = PollPolicy { interval: PollInterval::Price(price), ..PollPolicy::default() };
+/// # let _ = policy;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PollInterval {
+    /// By the price of a poll, and by the provisioning times of earlier installs once 20 of them are known.
+    Price(PollPrice),
+    /// By the number of polls, whatever is known about provisioning.
+    Backoff(Backoff),
+}
+
+impl Default for PollInterval {
+    fn default() -> Self {
+        Self::Price(PollPrice::default())
+    }
+}
+
+/// What a poll is worth, in time that a channel is ready and not reported yet.
+///
+/// A schedule costs its lag, which is the time from the moment when the channel is ready to the poll that finds it, and
+/// the price of each poll. If the channel becomes ready at age t and polls are g apart, the mean lag is g/2, and the
+/// polls cost c·t/g. The sum is lowest for g = √(2·c·t), and is √(2·c·t) then. So while nothing is known, a connector
+/// of age t is polled again after **√(2·c·t)**: as if it became ready now. All gaps before were shorter, and there are
+/// twice as many polls, √(2·t/c): the cost is 1.5·√(2·c·t), and with the longest lag 2·√(2·c·t), which is at most twice
+/// the cost of the best fixed interval for a time that is known. Delays that grow by a factor have no such bound: their
+/// lag grows with t itself.
+///
+/// Once the times of 20 installs are known, polls are made where a channel is most likely to have become ready: where
+/// the hazard is h, √(h/2c) times per second (Keller 1974, <https://doi.org/10.1287/mnsc.21.3.256>). The rule for
+/// unknown times is the same with the hazard 1/t.
+///
+/// The price rises with the number of polls that wait for the [rate limit](RateLimits), because each poll delays them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PollPrice {
+    /// The price of a poll, c. Default: 45 ms, which makes 20 polls in the first 10 s, and reports a channel after 10 s
+    /// half a second late.
+    pub price: Duration,
+    /// The shortest gap while nothing is known about provisioning. Default: 0.2 s.
+    pub min: Duration,
+    /// The longest gap while nothing is known, and no other poll waits for the rate limit. Default: 1.5 s.
+    pub max: Duration,
+}
+
+impl Default for PollPrice {
+    fn default() -> Self {
+        Self {
+            price: Duration::from_millis(45),
+            min: Duration::from_millis(200),
+            max: Duration::from_millis(1500),
+        }
+    }
+}
+
+impl PollPrice {
+    /// Returns the gap after age `age` while nothing is known, at a price of `price` seconds instead of
+    /// [`price`](Self::price), with `random` in `0..1`.
+    ///
+    /// Gaps vary by an eighth, so that programs that start together do not poll together.
+    pub(crate) fn gap(&self, age: f64, price: f64, random: f64) -> f64 {
+        let own = self.price.as_secs_f64();
+        let (min, max) = (self.min.as_secs_f64(), self.max.as_secs_f64());
+        let gap = (2.0 * own * age).sqrt().min(max).max(min) * (price / own).sqrt();
+        gap * (1.125 - 0.25 * random)
+    }
+}
+
+/// What a poll, a caller or a journal says about how long a provisioning took, from the creation of the connector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProvisioningTime {
+    /// The age of the connector when its channel was last not ready.
+    pub pending: Duration,
+    /// The age of the connector when its channel was first known to be ready.
+    pub ready: Duration,
+}
+
+/// Creates an exact time.
+impl From<Duration> for ProvisioningTime {
+    fn from(time: Duration) -> Self {
+        Self { pending: time, ready: time }
     }
 }
 

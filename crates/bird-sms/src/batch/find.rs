@@ -24,7 +24,7 @@ impl Batch {
         deadline: Deadline,
         error: Error,
     ) -> Result<Option<PendingChannel>, Error> {
-        if slot.unknown_rows() != UnknownRows::Find {
+        if slot.item().unknown != UnknownRows::Find {
             return Err(error);
         }
         let (request, workspace) = (slot.request(), &self.workspace);

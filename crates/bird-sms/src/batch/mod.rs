@@ -8,13 +8,14 @@ mod journal;
 mod outcomes;
 mod resume;
 mod slot;
+mod waiting;
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::{BoxFuture, FutureExt, select};
 use futures_util::{Stream, StreamExt, stream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 pub use adopt::AdoptionError;
 pub use item::{BatchItem, BatchOutcome};
@@ -22,15 +23,16 @@ pub use journal::{Journal, JournalEntry, JournalFuture};
 pub use outcomes::BatchOutcomes;
 pub use resume::{JournalState, NextStep, RowState, UnknownRows};
 use slot::Batch;
+use waiting::Rows;
 
 use crate::client::Workspace;
 #[cfg(feature = "list-connectors")]
 use crate::{ConnectorId, workflow::Searches};
 use crate::{Event, SmsConnectorRequest};
 
-/// The longest wait for the permit of a GET, in seconds: the default concurrency is the number of GETs that the limit
-/// allows in this time.
-const QUEUE_SECONDS: usize = 20;
+/// The default concurrency is the number of GETs that the limit allows in this time, in seconds. Connectors that are
+/// slower than this would be created too late.
+const QUEUE_SECONDS: usize = 400;
 
 type Observer = dyn Fn(&SmsConnectorRequest, &Event) + Send + Sync;
 
@@ -74,11 +76,15 @@ impl Workspace {
 /// [`Workspace::install_sms_channel_stream`].
 ///
 /// A batch is as fast as the [`RateLimits`](crate::RateLimits) of the workspace allow, which all installs of a
-/// client share. GETs are the scarce part: the batch learns how long provisioning takes, and polls each connector
-/// first when it is likely to be ready.
+/// client share. GETs are the scarce part: connectors are created as fast as POSTs are allowed, the batch learns how
+/// long provisioning takes, and each connector is polled when that is worth its [price](crate::PollPrice), which rises
+/// with the number of connectors whose poll is due.
+///
+/// The install timeout does not include the time for which the rate limit delays a poll: a connector is always polled
+/// once more before its install ends with [`Error::NotReady`](crate::Error::NotReady).
 ///
 /// Requests are taken from the stream as installs end, and outcomes are returned as they come, so that memory does not
-/// grow with the batch.
+/// grow with the batch beyond the [`concurrency`](Self::concurrency).
 ///
 /// # Errors
 ///
@@ -112,7 +118,7 @@ where
         let concurrency = usize::try_from(gets_per_second)
             .unwrap_or(usize::MAX)
             .saturating_mul(QUEUE_SECONDS)
-            .min(10_000);
+            .min(100_000);
         let shutdown = std::future::pending().boxed();
         Self {
             workspace,
@@ -126,11 +132,11 @@ where
         }
     }
 
-    /// Sets the number of installs in progress at a time, at least 1. Default: 20 for each GET per second that the
-    /// workspace accepts, at most 10,000.
+    /// Sets the number of installs in progress at a time, at least 1. Default: 400 for each GET per second that the
+    /// workspace accepts, at most 100,000.
     ///
-    /// If GETs are the limit, Little's law gives GETs per second × seconds of provisioning. With more installs,
-    /// connectors only wait longer for their permits.
+    /// Most of them are connectors that wait for a poll, each of which takes about 200 bytes and its request. With
+    /// fewer installs, slow connectors are created later.
     pub fn concurrency(mut self, installs: usize) -> Self {
         self.concurrency = installs.max(1);
         self
@@ -185,16 +191,18 @@ where
             }
         };
         let shutdown = select(self.shutdown, is_refused.boxed()).map(drop).boxed().shared();
+        let (outcomes, receiver) = mpsc::unbounded_channel();
         let batch = Batch {
             workspace: self.workspace,
             journal: self.journal,
             observer: self.observer,
             cancellation: shutdown.clone(),
+            rows: Rows::new(outcomes),
             refused: Mutex::new(Some(refused)),
             #[cfg(feature = "list-connectors")]
             searches: self.searches,
         };
-        BatchOutcomes::new(batch, self.requests.take_until(shutdown), self.concurrency)
+        BatchOutcomes::new(batch, self.requests.take_until(shutdown), self.concurrency, receiver)
     }
 }
 

@@ -1,18 +1,21 @@
-use std::collections::HashMap;
 use std::fmt;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_util::stream::TakeUntil;
 use futures_util::{FutureExt, Stream};
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tracing::{Instrument, Span};
 
-use super::slot::{Batch, BatchSlot};
+use super::slot::Batch;
 use super::{BatchItem, BatchOutcome};
 use crate::workflow::{Cancellation, install_span};
+
+/// The number of requests in progress at which no install is started. Connectors that wait for a poll do not count.
+const REQUESTS: usize = 1000;
 
 /// The outcomes of a batch, in the order in which the installs end. Made by
 /// [`InstallSmsChannels::start`](super::InstallSmsChannels::start).
@@ -22,13 +25,13 @@ pub struct BatchOutcomes<S: Stream> {
     /// `None` when all requests were taken, or the batch was shut down.
     requests: Option<Pin<Box<TakeUntil<S, Cancellation>>>>,
     concurrency: usize,
-    /// The installs in progress, and those whose outcome was not taken yet.
-    installs: JoinSet<Option<BatchOutcome>>,
-    slots: HashMap<Id, Arc<BatchSlot>>,
+    /// The installs that were started, and whose outcome was not taken yet.
+    unfinished: usize,
+    outcomes: mpsc::UnboundedReceiver<Option<BatchOutcome>>,
+    /// The creations, and the task that polls the connectors that wait.
+    tasks: JoinSet<()>,
     span: Span,
 }
-
-type JoinResult = Result<(Id, Option<BatchOutcome>), JoinError>;
 
 impl<S> BatchOutcomes<S>
 where
@@ -38,6 +41,7 @@ where
         batch: Batch,
         requests: TakeUntil<S, Cancellation>,
         concurrency: usize,
+        outcomes: mpsc::UnboundedReceiver<Option<BatchOutcome>>,
     ) -> Self {
         let workspace_id = batch.workspace.id();
         Self {
@@ -45,8 +49,9 @@ where
             batch: Arc::new(batch),
             requests: Some(Box::pin(requests)),
             concurrency,
-            installs: JoinSet::new(),
-            slots: HashMap::new(),
+            unfinished: 0,
+            outcomes,
+            tasks: JoinSet::new(),
         }
     }
 
@@ -67,47 +72,30 @@ where
     #[must_use]
     pub fn abandon(&mut self) -> Vec<BatchOutcome> {
         self.requests = None;
-        self.installs.abort_all();
+        self.unfinished = 0;
+        self.tasks = JoinSet::new();
+        // An install that ends at this moment is in one of the two.
+        let abandoned = self.batch.rows.abandon(&self.batch.workspace);
         let mut outcomes = Vec::new();
-        while let Some(joined) = self.installs.try_join_next_with_id() {
-            if joined.is_ok() {
-                outcomes.extend(self.take(joined));
-            }
+        while let Ok(outcome) = self.outcomes.try_recv() {
+            outcomes.extend(outcome);
         }
-        outcomes.extend(self.slots.drain().filter_map(|(_, slot)| slot.abandon()));
-        self.installs = JoinSet::new();
+        outcomes.extend(abandoned);
         outcomes
     }
 
     fn start(&mut self, item: BatchItem) {
-        let (batch, slot) = (Arc::clone(&self.batch), Arc::new(BatchSlot::new(item)));
+        let batch = Arc::clone(&self.batch);
+        if self.tasks.is_empty() {
+            let polls = Arc::clone(&batch).poll_waiting().instrument(self.span.clone());
+            self.tasks.spawn(polls.boxed());
+        }
+        let slot = batch.rows.begin(item);
         let span = self.span.in_scope(|| install_span(&batch.workspace, slot.request()));
-        let install = {
-            let slot = Arc::clone(&slot);
-            async move { batch.install(&slot).await }.instrument(span)
-        };
         // Tokio aligns tasks to 128 bytes, and glibc before 2.38 hardly reuses memory of that alignment. Boxing the
         // install keeps the task small.
-        let task = self.installs.spawn(install.boxed());
-        self.slots.insert(task.id(), slot);
-    }
-
-    /// Returns the outcome of an install that ended, if a request was sent for it. Panics if the install panicked.
-    fn take(&mut self, joined: JoinResult) -> Option<BatchOutcome> {
-        match joined {
-            Ok((id, outcome)) => {
-                self.slots.remove(&id);
-                outcome
-            }
-            Err(error) => {
-                let slot = self.slots.remove(&error.id());
-                match error.try_into_panic() {
-                    Ok(panic) => resume_unwind(panic),
-                    // The Tokio runtime is shutting down.
-                    Err(_) => slot?.abandon(),
-                }
-            }
-        }
+        self.tasks.spawn(batch.install(slot).instrument(span).boxed());
+        self.unfinished += 1;
     }
 }
 
@@ -119,7 +107,8 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<BatchOutcome>> {
         loop {
-            while self.installs.len() < self.concurrency
+            while self.unfinished < self.concurrency
+                && self.batch.rows.active() < REQUESTS
                 && let Some(requests) = &mut self.requests
                 && let Poll::Ready(item) = requests.as_mut().poll_next(cx)
             {
@@ -128,14 +117,30 @@ where
                     None => self.requests = None,
                 }
             }
-            match ready!(self.installs.poll_join_next_with_id(cx)) {
-                Some(joined) => {
-                    if let Some(outcome) = self.take(joined) {
+            // An install that ended makes room for another.
+            if let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
+                if let Err(error) = ended
+                    && let Ok(panic) = error.try_into_panic()
+                {
+                    resume_unwind(panic);
+                }
+                continue;
+            }
+            if self.unfinished == 0 {
+                if self.requests.is_some() {
+                    return Poll::Pending;
+                }
+                self.tasks.abort_all();
+                return Poll::Ready(None);
+            }
+            match self.outcomes.poll_recv(cx) {
+                Poll::Ready(outcome) => {
+                    self.unfinished -= 1;
+                    if let Some(outcome) = outcome.flatten() {
                         return Poll::Ready(Some(outcome));
                     }
                 }
-                None if self.requests.is_none() => return Poll::Ready(None),
-                None => return Poll::Pending,
+                Poll::Pending => return Poll::Pending,
             }
         }
     }
@@ -144,7 +149,7 @@ where
 impl<S: Stream> fmt::Debug for BatchOutcomes<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchOutcomes")
-            .field("installs", &self.installs.len())
+            .field("unfinished", &self.unfinished)
             .finish_non_exhaustive()
     }
 }

@@ -1,24 +1,33 @@
-//! One install of a batch, from its item to its outcome.
+//! One install of a batch, from its item to its outcome, and the task that polls those that wait.
 
 use std::io;
+use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
-use tokio::sync::oneshot;
+use futures_util::future::{Either, FutureExt, select};
+use futures_util::{StreamExt, stream};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::{JoinError, JoinSet};
 
+use super::waiting::{Polls, Rows};
 use super::{BatchItem, BatchOutcome, Journal, JournalEntry, NextStep, Observer, RowState};
 use crate::client::Workspace;
 use crate::event::EventSink;
-use crate::transport::Deadline;
-use crate::workflow::{Cancellation, CreateStart, PollSchedule, create};
+use crate::transport::{Deadline, Permit};
+#[cfg(feature = "list-connectors")]
+use crate::workflow::Searches;
+use crate::workflow::{Cancellation, CreateStart, PAUSE, create};
 use crate::{
     ConnectorState, Error, JournalError, NotReady, OutcomeUnknown, PendingChannel, SmsChannel,
     SmsConnectorRequest, UnknownReason,
 };
-#[cfg(feature = "list-connectors")]
-use crate::{batch::UnknownRows, workflow::Searches};
+
+/// The time that a poll may take which the rate limit delayed beyond the deadline.
+const LATE_POLL: Duration = Duration::from_secs(10);
+/// The number of installs that end at a time when the batch is shut down.
+const ENDING: usize = 256;
 
 /// The state that the installs of a batch share.
 pub(super) struct Batch {
@@ -26,6 +35,7 @@ pub(super) struct Batch {
     pub(super) journal: Option<Arc<dyn Journal>>,
     pub(super) observer: Option<Box<Observer>>,
     pub(super) cancellation: Cancellation,
+    pub(super) rows: Rows,
     /// Shuts the batch down when the access key is refused, because every other request would be refused, too.
     pub(super) refused: Mutex<Option<oneshot::Sender<()>>>,
     #[cfg(feature = "list-connectors")]
@@ -34,6 +44,7 @@ pub(super) struct Batch {
 
 /// An install in progress. The state of its connector is always up to date, so that an abandoned batch can return what
 /// exists.
+#[derive(Debug)]
 pub(super) struct BatchSlot {
     item: BatchItem,
     /// What this run knows about the connector.
@@ -41,17 +52,18 @@ pub(super) struct BatchSlot {
 }
 
 impl BatchSlot {
-    pub(super) fn new(item: BatchItem) -> Self {
-        Self { item, connector: Mutex::default() }
+    /// `created` is whether this run created the connector that the item waits for.
+    pub(super) fn new(item: BatchItem, created: bool) -> Self {
+        let state = if created { item.state.connector_state() } else { ConnectorState::default() };
+        Self { item, connector: Mutex::new(state) }
+    }
+
+    pub(super) fn item(&self) -> &BatchItem {
+        &self.item
     }
 
     pub(super) fn request(&self) -> &SmsConnectorRequest {
         &self.item.request
-    }
-
-    #[cfg(feature = "list-connectors")]
-    pub(super) fn unknown_rows(&self) -> UnknownRows {
-        self.item.unknown
     }
 
     fn connector(&self) -> ConnectorState {
@@ -103,43 +115,195 @@ fn unknown(reason: UnknownReason) -> Error {
 }
 
 impl Batch {
-    /// Takes the next step of the item, to its end. Returns `None` if the batch was shut down before a request was sent
-    /// for the row.
-    pub(super) async fn install(self: &Arc<Self>, slot: &Arc<BatchSlot>) -> Option<BatchOutcome> {
-        let BatchItem { request, state, unknown } = &slot.item;
-        let (mut state, deadline) = (*state, self.workspace.deadline());
-        let pending = loop {
-            let error = match state.next(*unknown) {
-                NextStep::Create => match self.create(slot, state).await {
-                    Some(Ok(created)) => break Ok(created),
+    /// Takes the next step of the item. Connectors that exist wait for their polls afterwards.
+    pub(super) async fn install(self: Arc<Self>, mut slot: Arc<BatchSlot>) {
+        let deadline = self.workspace.deadline();
+        loop {
+            let BatchItem { mut state, unknown, .. } = slot.item;
+            let error = match state.next(unknown) {
+                NextStep::Create => match self.create(&slot).await {
+                    Some(Ok(pending)) => return self.wait_for(&slot, pending).await,
                     Some(Err(error)) => error,
-                    None => return slot.abandon(),
+                    None => return self.rows.end(&slot, slot.abandon()),
                 },
-                NextStep::Wait(id) => {
-                    let mut pending = self.workspace.pending_channel(id).warning(state.warning());
-                    if let Some(time) = state.created_at() {
-                        pending = pending.created_at(time);
-                    }
-                    break Ok((pending, deadline));
+                NextStep::Wait(_) => {
+                    let polls = Polls::new(self.workspace.client().runtime().now(), false);
+                    return self.wait(&slot, slot.item.clone(), polls).await;
                 }
-                NextStep::LeaveAlone => return slot.abandon(),
+                NextStep::LeaveAlone => return self.rows.end(&slot, slot.abandon()),
                 #[cfg(feature = "list-connectors")]
                 NextStep::Find => slot.left_alone(),
                 NextStep::Done => {
-                    let channel = state.channel(&self.workspace)?;
-                    return Some(slot.outcome(state, Ok(channel)));
+                    let channel = state.channel(&self.workspace);
+                    let outcome = channel.map(|channel| slot.outcome(state, Ok(channel)));
+                    return self.rows.end(&slot, outcome);
                 }
             };
-            match Box::pin(self.find(slot, &mut state, deadline, error)).await {
-                Ok(Some(pending)) => break Ok((pending, self.workspace.deadline())),
-                Ok(None) => {}
-                Err(error) => break Err(error),
+            match Box::pin(self.find(&slot, &mut state, deadline, error)).await {
+                Ok(Some(pending)) => return self.wait_for(&slot, pending).await,
+                Ok(None) => slot = self.rows.replace(&slot, state),
+                Err(error) => return self.finish(&slot, Err(error)).await,
+            }
+        }
+    }
+
+    /// Lets the row of a connector wait for its first poll, unless its channel is ready.
+    async fn wait_for(self: &Arc<Self>, slot: &Arc<BatchSlot>, mut pending: PendingChannel) {
+        if let Some(channel) = pending.take_ready() {
+            return self.finish(slot, Ok(channel)).await;
+        }
+        let mut item = slot.item.clone();
+        let (connector_id, warning) = (pending.connector_id(), pending.creation_warning());
+        item.state.apply(&JournalEntry::Created { connector_id, warning }, None);
+        let created = pending.created_since();
+        let now = self.workspace.client().runtime().now();
+        let polls = Polls::new(created.unwrap_or(now), created.is_some());
+        self.wait(slot, item, polls).await;
+    }
+
+    /// Lets a row wait for its next poll, or ends it if the deadline leaves no time for one.
+    async fn wait(self: &Arc<Self>, slot: &Arc<BatchSlot>, item: BatchItem, polls: Polls) {
+        if let Some(at) = polls.next(&self.workspace) {
+            self.rows.wait(slot, item, polls, at);
+        } else {
+            let error = self.not_ready(slot, polls);
+            self.finish(slot, error).await;
+        }
+    }
+
+    /// Polls the connectors that wait, each when its poll is due and the rate limit allows it. After a shutdown, ends
+    /// their installs.
+    pub(super) async fn poll_waiting(self: Arc<Self>) {
+        let runtime = self.workspace.client().runtime();
+        let mut polls = JoinSet::new();
+        // What was found pending before this time may have become ready while the process was stopped.
+        let mut stopped = None;
+        loop {
+            while let Some(joined) = polls.try_join_next() {
+                rethrow(joined);
+            }
+            let now = runtime.now();
+            let next = self.rows.next(&self.workspace, now);
+            if self.cancellation.peek().is_some() {
+                let waiting = stream::iter(self.rows.take_waiting(&self.workspace));
+                let end = |(slot, polls)| {
+                    let batch = Arc::clone(&self);
+                    async move {
+                        let error = batch.not_ready(&slot, polls);
+                        batch.finish(&slot, error).await;
+                    }
+                };
+                waiting.for_each_concurrent(ENDING, end).await;
+                self.rows.changed.notified().await;
+            } else if next.is_some_and(|at| at <= now) {
+                let due = Mutex::new(None);
+                let is_due = || {
+                    let taken = self.rows.take_due(&self.workspace, runtime.now());
+                    let found = taken.is_some();
+                    *due.lock().unwrap_or_else(PoisonError::into_inner) = taken;
+                    found
+                };
+                let gets = &self.workspace.state().gets;
+                let permit = pin!(gets.acquire_if(runtime, Duration::MAX, is_due));
+                let permit = select(permit, self.cancellation.clone()).await;
+                if let Either::Left((Some(permit), _)) = permit
+                    && let Some((slot, connector)) =
+                        due.lock().unwrap_or_else(PoisonError::into_inner).take()
+                {
+                    let certain = stopped.is_none_or(|stopped| connector.last() >= stopped);
+                    let poll = Arc::clone(&self).poll(slot, connector, permit, certain);
+                    // Boxed for the reason that the installs are.
+                    polls.spawn(poll.boxed());
+                }
+            } else {
+                let sleep = match next {
+                    Some(at) => runtime.sleep(at - now),
+                    None => Box::pin(std::future::pending()),
+                };
+                let changed = pin!(self.rows.changed.notified());
+                select(select(changed, sleep), self.cancellation.clone()).await;
+                let now = runtime.now();
+                if next.is_some_and(|at| now.saturating_duration_since(at) > PAUSE) {
+                    stopped = Some(now);
+                }
+            }
+        }
+    }
+
+    /// Polls a connector, and ends its install or lets it wait again.
+    async fn poll(
+        self: Arc<Self>,
+        slot: Arc<BatchSlot>,
+        mut polls: Polls,
+        permit: Permit,
+        certain: bool,
+    ) {
+        // Wakes the task that polls, also if this one panics.
+        let _ended = Ended(&self.rows.changed);
+        let runtime = self.workspace.client().runtime();
+        let Some(mut pending) = self.pending(&slot, polls) else {
+            return self.rows.end(&slot, slot.abandon());
+        };
+        // The time in which the rate limit delayed the poll does not count.
+        let deadline = polls.deadline(&self.workspace);
+        let late =
+            deadline.remaining(runtime.now()) < self.workspace.state().response_time.reserve();
+        let deadline = if late { Deadline::start(runtime.now(), LATE_POLL) } else { deadline };
+        let result = {
+            let poll = pin!(pending.poll_until(Some(permit), deadline, polls.since));
+            // The poll comes first, so that a channel that is ready is not lost to the shutdown.
+            match select(poll, self.cancellation.clone()).await {
+                Either::Left((result, _)) => Some(result),
+                Either::Right(((), _)) => None,
             }
         };
-        let result = match pending {
-            Ok((pending, deadline)) => self.wait(pending.events(self.events(slot)), deadline).await,
-            Err(error) => Err(error),
-        };
+        let history = pending.history();
+        match result {
+            Some(Ok(None)) => {
+                polls.observe(&self.workspace, history, certain, false);
+                drop(pending);
+                let item = slot.item.clone();
+                self.wait(&slot, item, polls).await;
+            }
+            Some(Ok(Some(channel))) => {
+                polls.observe(&self.workspace, history, certain, true);
+                self.finish(&slot, Ok(channel)).await;
+            }
+            Some(Err(error)) => self.finish(&slot, Err(error)).await,
+            None => {
+                let error =
+                    pending.not_ready(polls.deadline(&self.workspace).elapsed(runtime.now()), None);
+                self.finish(&slot, Err(error)).await;
+            }
+        }
+    }
+
+    /// Returns the pending channel of a row that waits.
+    fn pending(self: &Arc<Self>, slot: &Arc<BatchSlot>, polls: Polls) -> Option<PendingChannel> {
+        let state = slot.item.state;
+        let id = state.connector_state().connector_id()?;
+        let created = polls.created.then_some(polls.since);
+        let pending = self.workspace.pending_channel(id).warning(state.warning());
+        let pending = pending.continued(created, polls.history()).events(self.events(slot));
+        Some(match state.created_at() {
+            Some(time) if !polls.created => pending.created_at(time),
+            _ => pending,
+        })
+    }
+
+    fn not_ready(
+        self: &Arc<Self>,
+        slot: &Arc<BatchSlot>,
+        polls: Polls,
+    ) -> Result<SmsChannel, Error> {
+        let waited =
+            polls.deadline(&self.workspace).elapsed(self.workspace.client().runtime().now());
+        let error = self.pending(slot, polls).map(|pending| pending.not_ready(waited, None));
+        Err(error.unwrap_or_else(|| unknown(UnknownReason::Abandoned)))
+    }
+
+    /// Ends an install: writes the result to the journal, and returns it as an outcome.
+    async fn finish(&self, slot: &Arc<BatchSlot>, result: Result<SmsChannel, Error>) {
         if result.as_ref().is_err_and(Error::is_access_refused)
             && let Some(shut_down) =
                 self.refused.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -147,18 +311,18 @@ impl Batch {
             // The receiver is gone when nothing is left to shut down.
             let _ = shut_down.send(());
         }
-        let state = state.after(result.as_ref());
+        let state = slot.item.state.after(result.as_ref());
         // Nothing more is appended after a journal error, which says what exists.
         let result = if matches!(result, Err(Error::Journal(_))) {
             result
         } else {
             let entry = JournalEntry::ended(result.as_ref(), state);
-            match self.append(request, entry).await {
+            match self.append(&slot.item.request, entry).await {
                 Ok(()) => result,
                 Err(source) => Err(journal_error(state.connector_state(), Some(result), source)),
             }
         };
-        Some(slot.outcome(state, result))
+        self.rows.end(slot, Some(slot.outcome(state, result)));
     }
 
     /// Returns the event sink of an install, which updates the state of the slot and calls the observer.
@@ -178,9 +342,8 @@ impl Batch {
     async fn create(
         self: &Arc<Self>,
         slot: &Arc<BatchSlot>,
-        state: RowState,
-    ) -> Option<Result<(PendingChannel, Deadline), Error>> {
-        let request = slot.request();
+    ) -> Option<Result<PendingChannel, Error>> {
+        let BatchItem { request, state, .. } = &slot.item;
         let body = match request.body(Some(self.workspace.client().key())) {
             Ok(body) => body,
             Err(error) => return Some(Err(error.into())),
@@ -212,20 +375,7 @@ impl Batch {
                 return Some(Err(journal_error(state, None, source)));
             }
         }
-        Some(created.map(|pending| (pending, deadline)))
-    }
-
-    async fn wait(&self, pending: PendingChannel, deadline: Deadline) -> Result<SmsChannel, Error> {
-        let mut pending = pending.schedule(PollSchedule::Estimate);
-        let stopped = {
-            let wait = pin!(pending.wait_until(deadline));
-            // The wait is polled first, so that a channel that is ready is not lost to the shutdown.
-            match select(wait, self.cancellation.clone()).await {
-                Either::Left((result, _)) => return result,
-                Either::Right(((), _)) => self.workspace.client().runtime().now(),
-            }
-        };
-        Err(pending.not_ready(deadline.elapsed(stopped), None))
+        Some(created)
     }
 
     /// Settles nothing without the feature.
@@ -250,6 +400,23 @@ impl Batch {
             Some(journal) => journal.append(request, entry).await,
             None => Ok(()),
         }
+    }
+}
+
+/// Notifies when it is dropped.
+struct Ended<'a>(&'a Notify);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+fn rethrow(joined: Result<(), JoinError>) {
+    if let Err(error) = joined
+        && let Ok(panic) = error.try_into_panic()
+    {
+        resume_unwind(panic);
     }
 }
 

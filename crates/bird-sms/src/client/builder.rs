@@ -252,9 +252,10 @@ impl ClientBuilder {
             ("the install timeout", self.settings.install_timeout),
             ("the initial delay between attempts", self.settings.retry.backoff.initial),
             ("the maximum delay between attempts", self.settings.retry.backoff.max),
-            ("the initial poll interval", self.settings.poll.backoff.initial),
-            ("the maximum poll interval", self.settings.poll.backoff.max),
-        ] {
+        ]
+        .into_iter()
+        .chain(self.settings.poll.durations())
+        {
             if duration.is_zero() {
                 return Err(ConfigurationError::ZeroDuration(what));
             }
@@ -314,6 +315,7 @@ mod tests {
     use bird_test_peer::{Peer, Reply};
 
     use super::*;
+    use crate::{PollInterval, PollPrice};
 
     fn builder() -> ClientBuilder {
         Client::builder().access_key(AccessKey::new("secret").unwrap())
@@ -368,7 +370,8 @@ mod tests {
     fn a_duration_of_zero_is_refused_and_the_longest_is_accepted() {
         let zero = Duration::ZERO;
         let mut poll = PollPolicy::default();
-        poll.backoff.initial = zero;
+        let price = PollPrice { price: zero, ..Default::default() };
+        poll.interval = PollInterval::Price(price);
         let mut retry = RetryPolicy::default();
         retry.backoff.max = zero;
         for builder in [

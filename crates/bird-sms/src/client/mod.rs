@@ -1,8 +1,9 @@
 //! The client: the access key, the connection pool, the settings, and the state that installs of a workspace share.
 
 mod builder;
+mod distribution;
 mod http;
-mod provisioning_estimate;
+mod provisioning_times;
 mod workspace;
 mod workspace_state;
 
@@ -17,7 +18,7 @@ use bird_api::{ExchangeError, Response};
 
 pub use builder::ClientBuilder;
 use builder::Settings;
-pub(crate) use provisioning_estimate::Probe;
+pub(crate) use provisioning_times::TimeId;
 pub use workspace::Workspace;
 use workspace_state::WorkspaceState;
 pub(crate) use workspace_state::{CREATE_PATH, GET_PATH};

@@ -5,8 +5,10 @@ use reqwest::Request;
 
 use super::Client;
 use super::workspace_state::WorkspaceState;
+#[cfg(doc)]
+use crate::PollPrice;
 use crate::transport::Deadline;
-use crate::{ConfigurationError, ConnectorId, WorkspaceId};
+use crate::{ConfigurationError, ConnectorId, ProvisioningTime, WorkspaceId};
 
 /// A workspace: where connectors and channels are created.
 ///
@@ -50,6 +52,28 @@ impl Workspace {
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Adds provisioning times that were observed elsewhere, such as by an earlier process: [`PollPrice`] says how polls
+    /// follow them. The last 64 times count.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # fn example(workspace: bird_sms::Workspace, stored: Vec<Duration>) {
+    /// workspace.add_provisioning_times(stored);
+    /// # }
+    /// ```
+    pub fn add_provisioning_times(
+        &self,
+        times: impl IntoIterator<Item = impl Into<ProvisioningTime>>,
+    ) {
+        times.into_iter().for_each(|time| self.state.provisioning.add(time.into()));
+    }
+
+    /// Returns the last provisioning times that are known, at most 64, oldest first.
+    #[must_use]
+    pub fn provisioning_times(&self) -> Vec<ProvisioningTime> {
+        self.state.provisioning.times()
     }
 
     pub(crate) fn state(&self) -> &WorkspaceState {

@@ -1,8 +1,11 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
 use bird_api::types::CreateConnectorReq;
 use reqwest::Request;
 
 use super::Client;
-use super::provisioning_estimate::ProvisioningEstimate;
+use super::provisioning_times::ProvisioningTimes;
 use crate::transport::{RateLimiter, ResponseTime};
 use crate::{ConnectorId, WorkspaceId};
 
@@ -15,8 +18,10 @@ pub(crate) const GET_PATH: &str = "/workspaces/{workspaceId}/connectors/{connect
 pub(crate) struct WorkspaceState {
     pub(crate) posts: RateLimiter,
     pub(crate) gets: RateLimiter,
-    pub(crate) provisioning: ProvisioningEstimate,
+    pub(crate) provisioning: ProvisioningTimes,
     pub(crate) response_time: ResponseTime,
+    /// The number of connectors of batches whose next poll is due, and waits for a permit.
+    pub(crate) due: AtomicU32,
     /// The POST without its body.
     create: Request,
     /// The GET with the nil UUID as the id of the connector.
@@ -36,11 +41,17 @@ impl WorkspaceState {
         Self {
             posts: RateLimiter::new(limits.posts_per_second, now),
             gets: RateLimiter::new(limits.gets_per_second, now),
-            provisioning: ProvisioningEstimate::default(),
+            provisioning: ProvisioningTimes::default(),
             response_time: ResponseTime::default(),
+            due: AtomicU32::new(0),
             create,
             get: get.expect(checked),
         }
+    }
+
+    /// Returns how long the GETs take that wait for the rate limit: another GET delays them by as much in sum.
+    pub(crate) fn gets_backlog(&self) -> Duration {
+        self.gets.backlog(self.due.load(Ordering::Relaxed))
     }
 
     /// Returns the POST with this body.

@@ -27,8 +27,8 @@ use tokio::time::Instant;
 
 use crate::transport::{Runtime, Sleep};
 use crate::{
-    AccessKey, Backoff, Client, ClientBuilder, ConnectorId, Error, PendingChannel, PollPolicy,
-    RetryPolicy, SmsChannel, SmsConnectorRequest, Workspace, WorkspaceId,
+    AccessKey, Backoff, Client, ClientBuilder, ConnectorId, Error, PendingChannel, PollInterval,
+    PollPolicy, RetryPolicy, SmsChannel, SmsConnectorRequest, Workspace, WorkspaceId,
 };
 
 /// A runtime whose sleeps return at once and advance its clock, and whose random numbers give the longest delay.
@@ -82,7 +82,7 @@ fn patient(peer: &Peer) -> Workspace {
         .base_url(peer.base_url())
         .install_timeout(10 * hour)
         .retry_policy(RetryPolicy { backoff, ..Default::default() })
-        .poll_policy(PollPolicy { backoff, ..Default::default() });
+        .poll_policy(PollPolicy { interval: PollInterval::Backoff(backoff), ..Default::default() });
     workspace(builder)
 }
 

@@ -60,12 +60,32 @@ async fn a_channel_that_comes_with_the_creation_needs_no_poll() {
     assert_eq!(peer.gets(), 0);
 }
 
-#[tokio::test]
-async fn the_delays_between_polls_grow_up_to_the_maximum() {
-    let peer = peer((0..8).map(|_| still_pending()).chain([done()])).await;
+/// Returns the delays before the polls of a connector, with a jitter that makes each as long as possible.
+async fn delays(poll: PollPolicy, polls: usize) -> Vec<u128> {
+    let peer = peer((0..polls).map(|_| still_pending()).chain([done()])).await;
     let (builder, runtime) = hurried(&peer.base_url());
-    workspace(builder).pending_channel(connector_id()).wait().await.unwrap();
-    let delays: Vec<_> = runtime.slept().iter().map(Duration::as_millis).collect();
+    workspace(builder.poll_policy(poll)).pending_channel(connector_id()).wait().await.unwrap();
+    runtime.slept().iter().map(Duration::as_millis).collect()
+}
+
+#[tokio::test]
+async fn the_delays_between_polls_grow_with_the_root_of_the_age_up_to_the_maximum() {
+    let delays = delays(PollPolicy::default(), 40).await;
+    // 1.125 · √(2 · 45 ms · age), where the age is the sum of the delays before.
+    let mut age = 0.0_f64;
+    for delay in delays.iter().map(|delay| f64::from(u32::try_from(*delay).unwrap()) / 1e3) {
+        let expected = 1.125 * (2.0 * 0.045 * age).sqrt().clamp(0.2, 1.5);
+        assert!((delay - expected).abs() < 0.02, "{delay} instead of {expected} at {age}");
+        age += delay;
+    }
+    assert_eq!(delays[39], 1687);
+}
+
+#[tokio::test]
+async fn the_delays_of_a_backoff_grow_up_to_its_maximum() {
+    let (initial, max) = (Duration::from_millis(500), Duration::from_secs(5));
+    let interval = PollInterval::Backoff(Backoff { initial, multiplier: 1.5, max, jitter: 0.25 });
+    let delays = delays(PollPolicy { interval, ..Default::default() }, 8).await;
     assert_eq!(delays, [500, 750, 1125, 1687, 2531, 3796, 5000, 5000]);
 }
 

@@ -5,6 +5,7 @@
 //! does both: governor has GCRA, but its quota is fixed, and governor cannot hold all waiters back until a
 //! `Retry-After` is over.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ const ONE_DECREASE: Duration = Duration::from_secs(1);
 pub(crate) struct RateLimiter {
     /// The time between two permits at the full rate.
     interval: Duration,
+    /// The number of [`Waiter`]s.
+    waiters: AtomicU32,
     state: Mutex<State>,
 }
 
@@ -42,8 +45,6 @@ pub(crate) struct RateLimiter {
 struct State {
     /// The earliest time of the next permit.
     next: Instant,
-    /// The number of [`Waiter`]s.
-    waiters: u32,
     /// The time at which the last waiter tries again, plus one interval.
     queue_end: Instant,
     /// The fraction of the full rate directly after the last decrease.
@@ -62,14 +63,14 @@ struct Waiter<'a>(&'a RateLimiter);
 
 impl<'a> Waiter<'a> {
     fn new(limiter: &'a RateLimiter) -> Self {
-        limiter.lock().waiters += 1;
+        limiter.waiters.fetch_add(1, Ordering::Relaxed);
         Self(limiter)
     }
 }
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.0.lock().waiters -= 1;
+        self.0.waiters.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -93,9 +94,9 @@ impl RateLimiter {
     pub(crate) fn new(per_second: u32, now: Instant) -> Self {
         Self {
             interval: Duration::from_secs(1).div_f64(f64::from(per_second) * UTILISATION),
+            waiters: AtomicU32::new(0),
             state: Mutex::new(State {
                 next: now,
-                waiters: 0,
                 queue_end: now,
                 rate_factor: 1.0,
                 throttled_at: None,
@@ -126,7 +127,9 @@ impl RateLimiter {
             }
             let wait = {
                 let mut state = self.lock();
-                if state.next <= now && (waiter.is_some() || state.waiters == 0) {
+                if state.next <= now
+                    && (waiter.is_some() || self.waiters.load(Ordering::Relaxed) == 0)
+                {
                     return wanted().then(|| {
                         let earliest = now.checked_sub(CATCH_UP).unwrap_or(now);
                         state.next = state.next.max(earliest) + state.interval(self.interval, now);
@@ -134,7 +137,11 @@ impl RateLimiter {
                     });
                 }
                 // Dropped waiters may leave the end of the queue in the future although nothing waits.
-                let behind = if state.waiters == 0 { state.next } else { state.queue_end };
+                let behind = if self.waiters.load(Ordering::Relaxed) == 0 {
+                    state.next
+                } else {
+                    state.queue_end
+                };
                 let at = behind.max(state.next);
                 let wait = at.saturating_duration_since(now);
                 if wait >= remaining {
@@ -152,6 +159,11 @@ impl RateLimiter {
     /// Waits for a permit up to `timeout`. Cancel safe.
     pub(crate) async fn acquire(&self, runtime: &dyn Runtime, timeout: Duration) -> Option<Permit> {
         self.acquire_if(runtime, timeout, || true).await
+    }
+
+    /// Returns how long the permits take of the waiters, and of `more` that are not waiting yet.
+    pub(crate) fn backlog(&self, more: u32) -> Duration {
+        self.interval.saturating_mul(self.waiters.load(Ordering::Relaxed).saturating_add(more))
     }
 
     /// Holds all permits back after a 429, until its `Retry-After` is over, and decreases the rate.

@@ -5,190 +5,110 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::retry::LastAttempt;
-use crate::client::{Probe, Workspace};
-use crate::transport::{Deadline, Permit};
+use crate::PollInterval;
+use crate::client::Workspace;
+use crate::transport::Deadline;
 
-/// A sleep that overruns by more than this means that the process was paused. A poll after a pause says nothing about
-/// how long provisioning takes.
-const PAUSE: Duration = Duration::from_millis(500);
+/// A sleep that overruns by more than this means that the process was stopped. What the next poll finds may have been
+/// so for as long, and says nothing about how long provisioning takes.
+pub(crate) const PAUSE: Duration = Duration::from_millis(500);
+/// The number of provisioning times with which an install polls by them.
+const ENOUGH_TIMES: usize = 20;
+/// One install in this many makes one more poll, at a random time before all others, to notice a provisioning that
+/// became faster.
+const EXPLORE: f64 = 64.0;
 
-/// The longest time between two checks of the estimate, while an install of a batch waits for its first poll.
-const ESTIMATE_CHECK: Duration = Duration::from_millis(250);
-
-/// The delays between the polls of a connector.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum PollSchedule {
-    /// By the backoff of the [`PollPolicy`](crate::PollPolicy): for one install, which should end early.
-    #[default]
-    Backoff,
-    /// First at the age at which nearly all connectors of the workspace are ready, and rarely after that: for
-    /// many installs, whose polls compete for the rate limit.
-    Estimate,
-}
-
-/// A poll that is due.
-pub(super) struct Due {
-    /// The permit, if the schedule acquired it.
-    pub(super) permit: Option<Permit>,
-    /// The age of the connector, if the time of the creation is known.
-    age: Option<Duration>,
-    /// Whether the connector is expected to be ready.
-    expected: bool,
-    /// Whether the process was paused before this poll.
-    paused: bool,
+/// Returns the delay between a poll of a connector and the next one.
+///
+/// `age` is the time since the creation, or since the start of the wait if the creation is not known, `polls` the
+/// number of polls so far, and `enough` the number of provisioning times that are used if as many are known.
+pub(crate) fn poll_delay(
+    workspace: &Workspace,
+    age: Duration,
+    polls: u32,
+    enough: usize,
+) -> Duration {
+    let (client, state) = (workspace.client(), workspace.state());
+    let random = client.runtime().random();
+    let policy = match client.poll().interval {
+        PollInterval::Backoff(backoff) => return backoff.delay(polls, random),
+        PollInterval::Price(policy) => policy,
+    };
+    let own = policy.price.as_secs_f64();
+    let price = own + state.gets_backlog().as_secs_f64();
+    let age = age.as_secs_f64();
+    let delay = match state.provisioning.next_poll(age, price, enough) {
+        Some(next) if polls == 0 && price < 2.0 * own && random > 1.0 - 1.0 / EXPLORE => {
+            // The random number is uniform in the last part of its range.
+            (next - age) * (1.0 - (1.0 - random) * EXPLORE)
+        }
+        Some(next) => next - age,
+        None => policy.gap(age, price, random),
+    };
+    Duration::try_from_secs_f64(delay).unwrap_or(Duration::MAX)
 }
 
 /// A timer for the polls of one connector.
 pub(super) struct PollTimer<'a> {
     workspace: &'a Workspace,
-    schedule: PollSchedule,
+    /// When the connector was created, as far as it is known.
     created: Option<Instant>,
     deadline: Deadline,
-    /// The number of delays so far, with which the backoff grows.
-    delays: u32,
-    first: bool,
-    /// Whether the process was paused since the last poll.
-    paused: bool,
-    probe: Option<Probe<'a>>,
+    polls: u32,
+    /// Whether the next poll is made at once.
+    at_once: bool,
+    /// Whether the observation is certain: this process created the connector, and was not stopped since the last poll.
+    certain: bool,
+    resumed: bool,
+    /// The age of the connector at the last poll that found its channel pending.
+    pending: Duration,
 }
 
 impl<'a> PollTimer<'a> {
+    /// The response to the creation already showed the connector. A resumed connector is polled at once.
     pub(super) fn new(
         workspace: &'a Workspace,
-        schedule: PollSchedule,
         created: Option<Instant>,
+        resumed: bool,
         deadline: Deadline,
     ) -> Self {
-        Self {
-            workspace,
-            schedule,
-            created,
-            deadline,
-            delays: 0,
-            first: true,
-            paused: false,
-            probe: None,
+        let (polls, at_once, certain, pending) = (0, resumed, !resumed, Duration::ZERO);
+        Self { workspace, created, deadline, polls, at_once, certain, resumed, pending }
+    }
+
+    /// Waits until the next poll is due. Returns whether the deadline leaves time for it.
+    pub(super) async fn next(&mut self) -> bool {
+        if std::mem::take(&mut self.at_once) {
+            return true;
         }
-    }
-
-    /// Waits until the next poll is due. Returns `None` if the deadline leaves no time for a poll.
-    pub(super) async fn next(&mut self) -> Option<Due> {
-        let mut permit = None;
-        if std::mem::take(&mut self.first) {
-            // The response to the creation already showed the connector. A resumed connector is polled at once.
-            if let Some(created) = self.created {
-                if self.schedule == PollSchedule::Estimate {
-                    permit = self.likely_ready(created).await;
-                }
-                if permit.is_none() {
-                    let delay = self.next_delay().unwrap_or_default();
-                    self.sleep_before_poll(delay).await;
-                }
-            }
-        } else {
-            let delay = self.next_delay()?;
-            self.sleep_before_poll(delay).await;
-            // The probe is not needed once another install has set the estimate.
-            if self.estimate().is_some() {
-                self.probe = None;
-            }
-        }
-        let paused = std::mem::take(&mut self.paused);
-        Some(Due { expected: permit.is_some(), permit, age: self.age(), paused })
-    }
-
-    /// Updates the estimate with the result of a poll. `on_time` is whether the poll was sent when it was due.
-    pub(super) fn observe(&self, due: &Due, on_time: bool, ready: bool) {
-        let provisioning = &self.workspace.state().provisioning;
-        let observed = self.schedule == PollSchedule::Estimate && on_time && !due.paused;
-        match due.age.filter(|_| observed) {
-            Some(age) if due.expected => provisioning.observe(age, ready),
-            Some(age) if ready => provisioning.seed(age),
-            _ => {}
-        }
-    }
-
-    fn age(&self) -> Option<Duration> {
-        let now = self.workspace.client().runtime().now();
-        Some(now.saturating_duration_since(self.created?))
-    }
-
-    fn estimate(&self) -> Option<Duration> {
-        self.workspace.state().provisioning.expected()
-    }
-
-    fn remaining(&self) -> Duration {
-        self.deadline.remaining(self.workspace.client().runtime().now())
-    }
-
-    fn next_delay(&mut self) -> Option<Duration> {
-        let client = self.workspace.client();
-        let mut delay = client.poll().backoff.delay(self.delays, client.runtime().random());
-        self.delays = self.delays.saturating_add(1);
-        if self.schedule == PollSchedule::Estimate
-            && let (Some(age), Some(expected)) = (self.age(), self.estimate())
-        {
-            // The delay grows with the age, because a slow connector may take as long again.
-            delay = delay.max(expected.saturating_sub(age)).max(age / 3);
-        }
-        let last_poll = LastAttempt::At(self.workspace.state().response_time.reserve());
-        last_poll.fit(delay, None, self.remaining())
-    }
-
-    /// Sleeps, and notices a sleep that took so long that the process was stopped.
-    async fn sleep(&mut self, delay: Duration) {
         let runtime = self.workspace.client().runtime();
-        let began = runtime.now();
-        runtime.sleep(delay).await;
-        self.paused |= runtime.now().saturating_duration_since(began) > delay + PAUSE;
-    }
-
-    /// Sleeps before a poll. Tokio's timers have a resolution of a millisecond and round up, so that a delay of less
-    /// than half a millisecond is none.
-    async fn sleep_before_poll(&mut self, delay: Duration) {
-        if delay >= Duration::from_micros(500) {
-            self.sleep(delay).await;
-        }
-    }
-
-    /// Waits until the connector is likely to be ready, and for the permit of its poll.
-    ///
-    /// Returns `None` at the deadline. While there is no estimate, also returns `None` for a few connectors, which
-    /// become probes and are polled by the backoff.
-    async fn likely_ready(&mut self, created: Instant) -> Option<Permit> {
-        let workspace = self.workspace;
-        let runtime = workspace.client().runtime();
-        let state = workspace.state();
-        // The time until the connector has the age at which it is expected to be ready.
-        let missing = || {
-            let age = runtime.now().saturating_duration_since(created);
-            Some(state.provisioning.expected()?.saturating_sub(age))
+        let now = runtime.now();
+        let delay = poll_delay(self.workspace, self.age(now), self.polls, ENOUGH_TIMES);
+        self.polls = self.polls.saturating_add(1);
+        let last_poll = LastAttempt::At(self.workspace.state().response_time.reserve());
+        let Some(delay) = last_poll.fit(delay, None, self.deadline.remaining(now)) else {
+            return false;
         };
-        loop {
-            let available = self.remaining().saturating_sub(state.response_time.reserve());
-            if available.is_zero() {
-                return None;
-            }
-            let wait = match missing() {
-                Some(Duration::ZERO) => {
-                    // Polls before this permit may raise the estimate.
-                    let likely = || missing().is_none_or(|missing| missing.is_zero());
-                    match state.gets.acquire_if(runtime, self.remaining(), likely).await {
-                        Some(permit) => return Some(permit),
-                        None if likely() => return None,
-                        None => missing().unwrap_or_default(),
-                    }
-                }
-                Some(missing) => missing,
-                None => match state.provisioning.probe() {
-                    Some(probe) => {
-                        self.probe = Some(probe);
-                        return None;
-                    }
-                    None => ESTIMATE_CHECK,
-                },
-            };
-            self.sleep(wait.min(ESTIMATE_CHECK).min(available)).await;
+        // Tokio's timers have a resolution of a millisecond and round up, so that a delay of less than half a
+        // millisecond is none.
+        if delay >= Duration::from_micros(500) {
+            runtime.sleep(delay).await;
+            self.certain &= runtime.now().saturating_duration_since(now) <= delay + PAUSE;
         }
+        true
+    }
+
+    /// Learns from a poll that was sent at this time.
+    pub(super) fn observe(&mut self, sent: Instant, ready: bool) {
+        let age = self.age(sent);
+        if !ready {
+            (self.pending, self.certain) = (age, !self.resumed);
+        } else if self.certain {
+            self.workspace.state().provisioning.observe(None, self.pending, Some(age));
+        }
+    }
+
+    fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.created.unwrap_or(self.deadline.started()))
     }
 }

@@ -72,13 +72,15 @@ impl Workspace {
 
 /// The history of the GETs of one connector.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct GetHistory {
+pub(crate) struct GetHistory {
     /// The number of GETs that were sent.
-    pub(super) sent: u32,
+    pub(crate) sent: u32,
+    /// When the last GET was sent.
+    pub(crate) last_sent: Option<Instant>,
     /// Whether a response contained the connector.
-    pub(super) seen: bool,
+    pub(crate) seen: bool,
     /// The number of consecutive malformed responses.
-    pub(super) malformed: u32,
+    pub(crate) malformed: u32,
 }
 
 /// The operation that a GET belongs to.
@@ -148,6 +150,7 @@ impl<T: DecodeConnector> Attempt for GetAttempt<'_, T> {
     async fn send(&mut self, number: u32, permit: Permit) -> Result<Self::Output, FailedAttempt> {
         let workspace = self.workspace;
         self.history.sent = self.history.sent.saturating_add(1);
+        self.history.last_sent = Some(workspace.client().runtime().now());
         let request = workspace.get_request(self.id);
         match send(workspace, request, number, self.deadline, permit).await {
             Ok(response) => Ok((self.decode(&response)?, response)),

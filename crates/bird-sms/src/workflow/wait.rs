@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::poll_schedule::{PollSchedule, PollTimer};
+use super::poll_schedule::PollTimer;
 use super::read::{GetAttempt, GetHistory, Purpose};
 use super::retry::{Attempt, Exhausted, LastAttempt, Retry};
 use crate::client::Workspace;
@@ -44,16 +44,15 @@ impl Workspace {
 pub struct PendingChannel {
     workspace: Workspace,
     connector_id: ConnectorId,
-    /// When the connector was created, if this process created it.
+    /// When the connector was created, as far as it is known.
     created: Option<Instant>,
-    /// The start of the grace period of a 404: the creation of the connector, as far as it is known.
-    not_found_since: Option<Instant>,
+    /// Whether another call created the connector.
+    resumed: bool,
     /// The channel, if the response to the creation contained its id.
     ready: Option<Box<SmsChannel>>,
     warning: Option<Warning>,
     events: EventSink,
     timeout: Option<Duration>,
-    schedule: PollSchedule,
     history: GetHistory,
 }
 
@@ -73,12 +72,11 @@ impl PendingChannel {
             workspace,
             connector_id,
             created: None,
-            not_found_since: None,
+            resumed: true,
             ready: None,
             warning: None,
             events: EventSink::default(),
             timeout: None,
-            schedule: PollSchedule::default(),
             history: GetHistory::default(),
         }
     }
@@ -103,7 +101,7 @@ impl PendingChannel {
         });
         Self {
             created: Some(now),
-            not_found_since: Some(now),
+            resumed: false,
             ready,
             events,
             ..Self::resume(workspace, status.id)
@@ -123,7 +121,8 @@ impl PendingChannel {
         self
     }
 
-    /// Sets when the connector was created, if an earlier process stored the time.
+    /// Sets when the connector was created, if an earlier process stored the time. The older a connector is, the longer
+    /// are the delays between polls.
     ///
     /// A new connector may not be visible to reads yet: a 404 is retried for
     /// [`PollPolicy::not_found_grace`](crate::PollPolicy::not_found_grace) from this time on. Default: the start of the
@@ -133,7 +132,7 @@ impl PendingChannel {
         let age = client.runtime().system_time().duration_since(time.into()).unwrap_or_default();
         // If the monotonic clock does not reach back that far, the grace period is certainly over.
         let since = |age| client.runtime().now().checked_sub(age);
-        self.not_found_since = since(age).or_else(|| since(client.poll().not_found_grace));
+        self.created = since(age).or_else(|| since(client.poll().not_found_grace));
         self
     }
 
@@ -155,9 +154,26 @@ impl PendingChannel {
         self
     }
 
-    pub(crate) fn schedule(mut self, schedule: PollSchedule) -> Self {
-        self.schedule = schedule;
+    /// Returns the channel, if the response to the creation contained its id.
+    pub(crate) fn take_ready(&mut self) -> Option<SmsChannel> {
+        let channel = *self.ready.take()?;
+        self.events.emit(&Event::Ready { channel_id: channel.id });
+        Some(channel)
+    }
+
+    /// Returns when the connector was created, as far as it is known.
+    pub(crate) fn created_since(&self) -> Option<Instant> {
+        self.created
+    }
+
+    /// Sets when the connector was created, and what earlier polls found.
+    pub(crate) fn continued(mut self, created: Option<Instant>, history: GetHistory) -> Self {
+        (self.created, self.history) = (created, history);
         self
+    }
+
+    pub(crate) fn history(&self) -> GetHistory {
+        self.history
     }
 
     pub(crate) fn events(mut self, events: EventSink) -> Self {
@@ -245,44 +261,57 @@ impl PendingChannel {
     }
 
     pub(crate) async fn wait_until(&mut self, deadline: Deadline) -> Result<SmsChannel, Error> {
-        if let Some(channel) = self.ready.take() {
-            self.events.emit(&Event::Ready { channel_id: channel.id });
-            return Ok(*channel);
+        if let Some(channel) = self.take_ready() {
+            return Ok(channel);
         }
         if deadline.timeout().is_zero() {
             // A configuration error would not have the id of the connector.
             return Err(self.not_ready(Duration::ZERO, None));
         }
         let workspace = self.workspace.clone();
-        let runtime = workspace.client().runtime();
-        let began = runtime.now();
-        let waited = || runtime.now().saturating_duration_since(began);
-        let mut timer = PollTimer::new(&workspace, self.schedule, self.created, deadline);
-        while let Some(mut due) = timer.next().await {
-            let polls = self.history.sent;
-            let permit = due.permit.take();
-            let result = self.poll_once(&workspace, permit, deadline).await;
-            // A retried poll came later than it was due, and says nothing about the estimate.
-            let first_attempt = self.history.sent == polls.saturating_add(1);
-            match result {
-                PollResult::Ready(channel) => {
-                    timer.observe(&due, first_attempt, true);
-                    self.events.emit(&Event::Ready { channel_id: channel.id });
-                    return Ok(*channel);
-                }
-                PollResult::Pending => {
-                    timer.observe(&due, first_attempt, false);
-                    let polls = self.history.sent;
-                    self.events.emit(&Event::Polled { polls, waited: waited() });
-                }
-                PollResult::Failed(last) => return Err(self.not_ready(waited(), Some(last.error))),
-                PollResult::Fatal(mut last) => {
-                    last.attempts.count = self.history.sent;
-                    return Err(self.read_error(last));
-                }
+        let began = workspace.client().runtime().now();
+        let mut timer = PollTimer::new(&workspace, self.created, self.resumed, deadline);
+        while timer.next().await {
+            let result = self.poll_until(None, deadline, began).await;
+            timer.observe(
+                self.history.last_sent.unwrap_or(began),
+                result.as_ref().is_ok_and(Option::is_some),
+            );
+            if let Some(channel) = result? {
+                return Ok(channel);
             }
         }
-        Err(self.not_ready(waited(), None))
+        let waited = workspace.client().runtime().now().saturating_duration_since(began);
+        Err(self.not_ready(waited, None))
+    }
+
+    /// Polls a connector whose wait began at this time, and retries a failed poll until the deadline. Returns `None`
+    /// while the channel is being provisioned.
+    pub(crate) async fn poll_until(
+        &mut self,
+        permit: Option<Permit>,
+        deadline: Deadline,
+        began: Instant,
+    ) -> Result<Option<SmsChannel>, Error> {
+        let workspace = self.workspace.clone();
+        let runtime = workspace.client().runtime();
+        let waited = || runtime.now().saturating_duration_since(began);
+        match self.poll_once(&workspace, permit, deadline).await {
+            PollResult::Ready(channel) => {
+                self.events.emit(&Event::Ready { channel_id: channel.id });
+                Ok(Some(*channel))
+            }
+            PollResult::Pending => {
+                let polls = self.history.sent;
+                self.events.emit(&Event::Polled { polls, waited: waited() });
+                Ok(None)
+            }
+            PollResult::Failed(last) => Err(self.not_ready(waited(), Some(last.error))),
+            PollResult::Fatal(mut last) => {
+                last.attempts.count = self.history.sent;
+                Err(self.read_error(last))
+            }
+        }
     }
 
     /// Polls, and retries a failed poll until the deadline.
@@ -299,7 +328,7 @@ impl PendingChannel {
             limiter: &workspace.state().gets,
             events: &events,
             deadline,
-            backoff: client.poll().backoff,
+            backoff: client.retry().backoff,
             max_attempts: u32::MAX,
             last_attempt: LastAttempt::At(workspace.state().response_time.reserve()),
             cancellation: None,
@@ -326,9 +355,7 @@ impl PendingChannel {
             deadline,
             history: &mut self.history,
             decode: |body, _| ConnectorStatus::decode(body),
-            purpose: Purpose::Poll {
-                not_found_since: self.not_found_since.unwrap_or(deadline.started()),
-            },
+            purpose: Purpose::Poll { not_found_since: self.created.unwrap_or(deadline.started()) },
         }
     }
 

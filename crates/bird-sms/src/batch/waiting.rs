@@ -1,0 +1,315 @@
+//! The rows of a batch that are not finished: those with a request in progress, and those that wait for their next
+//! poll.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+use super::slot::BatchSlot;
+use super::{BatchItem, BatchOutcome, RowState};
+use crate::PollInterval;
+use crate::client::{TimeId, Workspace};
+use crate::transport::Deadline;
+use crate::workflow::{GetHistory, LastAttempt, poll_delay};
+
+/// The number of connectors that are polled while nothing is known about provisioning.
+const PROBES: u32 = 4;
+/// The time between two checks whether something is known.
+const CHECK: Duration = Duration::from_millis(100);
+
+/// A connector that waits for its next poll. There may be many of them, so that each is small.
+#[derive(Debug)]
+struct Waiting {
+    /// The state of the row has the id of the connector.
+    item: BatchItem,
+    polls: Polls,
+}
+
+/// What is known from the polls of a connector.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Polls {
+    /// When the connector was created, or the wait for it began.
+    pub(super) since: Instant,
+    /// The age at the last poll that found the channel pending, in seconds.
+    pending: f32,
+    sent: u32,
+    time: Option<TimeId>,
+    malformed: u8,
+    seen: bool,
+    /// Whether this run created the connector.
+    pub(super) created: bool,
+    /// Whether the connector is polled although nothing is known about provisioning.
+    probe: bool,
+}
+
+impl Polls {
+    pub(super) fn new(since: Instant, created: bool) -> Self {
+        let (pending, sent, time, malformed, seen, probe) = (0.0, 0, None, 0, false, false);
+        Self { since, pending, sent, time, malformed, seen, created, probe }
+    }
+
+    pub(super) fn history(&self) -> GetHistory {
+        let (sent, seen, malformed) = (self.sent, self.seen, self.malformed.into());
+        GetHistory { sent, seen, malformed, last_sent: None }
+    }
+
+    pub(super) fn deadline(&self, workspace: &Workspace) -> Deadline {
+        Deadline::start(self.since, workspace.client().install_timeout())
+    }
+
+    /// Returns when the last poll was made, or the connector was created.
+    pub(super) fn last(&self) -> Instant {
+        self.since + Duration::from_secs_f32(self.pending)
+    }
+
+    /// Returns when the connector is polled next, or `None` if the deadline leaves no time for it.
+    pub(super) fn next(&self, workspace: &Workspace) -> Option<Instant> {
+        if self.sent == 0 && !self.created {
+            // A resumed connector is polled at once.
+            return Some(self.since);
+        }
+        let last = self.last();
+        let age = last.saturating_duration_since(self.since);
+        let delay = poll_delay(workspace, age, self.sent, 1);
+        let reserve = workspace.state().response_time.reserve();
+        let remaining = self.deadline(workspace).remaining(last);
+        LastAttempt::At(reserve).fit(delay, None, remaining).map(|delay| last + delay)
+    }
+
+    /// Learns from a poll. `certain` is whether the process was not stopped since the last one.
+    pub(super) fn observe(
+        &mut self,
+        workspace: &Workspace,
+        history: GetHistory,
+        certain: bool,
+        ready: bool,
+    ) {
+        let times = &workspace.state().provisioning;
+        let sent = history.last_sent.unwrap_or(self.since);
+        let age = sent.saturating_duration_since(self.since);
+        if ready {
+            if certain && self.created {
+                let pending = Duration::from_secs_f32(self.pending);
+                times.observe(self.time, pending, Some(age));
+            }
+            return;
+        }
+        (self.sent, self.seen, self.pending) = (history.sent, history.seen, age.as_secs_f32());
+        self.malformed = u8::try_from(history.malformed).unwrap_or(u8::MAX);
+        if self.created {
+            self.time = times.observe(self.time, age, None);
+        }
+    }
+}
+
+/// The rows that are not finished.
+#[derive(Debug)]
+pub(super) struct Rows {
+    inner: Mutex<Inner>,
+    /// Notified when a row begins to wait, and when a request ends.
+    pub(super) changed: Notify,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// The rows with a request in progress, by their address.
+    active: HashMap<usize, Arc<BatchSlot>>,
+    /// The rows that wait, by the time of their next poll.
+    later: BinaryHeap<Reverse<Later>>,
+    /// The rows whose next poll is due, in this order.
+    due: VecDeque<Box<Waiting>>,
+    /// The number of rows that began to wait.
+    count: u64,
+    probes: u32,
+    /// `None` for a row for which nothing was sent.
+    outcomes: mpsc::UnboundedSender<Option<BatchOutcome>>,
+}
+
+/// A row that waits until a time. The number tells rows with the same time apart.
+#[derive(Debug)]
+struct Later {
+    at: Instant,
+    nth: u64,
+    waiting: Box<Waiting>,
+}
+
+impl PartialEq for Later {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Later {}
+
+impl PartialOrd for Later {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Later {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.nth).cmp(&(other.at, other.nth))
+    }
+}
+
+fn address(slot: &Arc<BatchSlot>) -> usize {
+    Arc::as_ptr(slot).addr()
+}
+
+impl Rows {
+    pub(super) fn new(outcomes: mpsc::UnboundedSender<Option<BatchOutcome>>) -> Self {
+        let inner = Inner {
+            active: HashMap::new(),
+            later: BinaryHeap::new(),
+            due: VecDeque::new(),
+            count: 0,
+            probes: 0,
+            outcomes,
+        };
+        Self { inner: Mutex::new(inner), changed: Notify::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the number of rows with a request in progress.
+    pub(super) fn active(&self) -> usize {
+        self.lock().active.len()
+    }
+
+    /// Adds a row with a request in progress.
+    pub(super) fn begin(&self, item: BatchItem) -> Arc<BatchSlot> {
+        let slot = Arc::new(BatchSlot::new(item, false));
+        self.lock().active.insert(address(&slot), Arc::clone(&slot));
+        slot
+    }
+
+    /// Replaces the state of a row with a request in progress.
+    pub(super) fn replace(&self, slot: &Arc<BatchSlot>, state: RowState) -> Arc<BatchSlot> {
+        let item = BatchItem { state, ..slot.item().clone() };
+        let replaced = Arc::new(BatchSlot::new(item, false));
+        let mut inner = self.lock();
+        inner.active.remove(&address(slot));
+        inner.active.insert(address(&replaced), Arc::clone(&replaced));
+        replaced
+    }
+
+    /// Removes a row with its outcome.
+    pub(super) fn end(&self, slot: &Arc<BatchSlot>, outcome: Option<BatchOutcome>) {
+        let mut inner = self.lock();
+        inner.active.remove(&address(slot));
+        // The receiver is gone when the batch was dropped.
+        let _ = inner.outcomes.send(outcome);
+    }
+
+    /// Lets a row wait until a time.
+    pub(super) fn wait(&self, slot: &Arc<BatchSlot>, item: BatchItem, polls: Polls, at: Instant) {
+        let mut inner = self.lock();
+        inner.active.remove(&address(slot));
+        inner.push(Box::new(Waiting { item, polls }), at);
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// Returns the time of the next poll, and counts those that are due.
+    pub(super) fn next(&self, workspace: &Workspace, now: Instant) -> Option<Instant> {
+        let inner = &mut *self.lock();
+        while inner.later.peek().is_some_and(|Reverse(later)| later.at <= now)
+            && let Some(Reverse(later)) = inner.later.pop()
+        {
+            inner.due.push_back(later.waiting);
+            workspace.state().due.fetch_add(1, Ordering::Relaxed);
+        }
+        let later = || inner.later.peek().map(|Reverse(later)| later.at);
+        inner.due.front().map(|_| now).or_else(later)
+    }
+
+    /// Returns the first row whose poll is still due by what is known now, with a request in progress from here on.
+    /// The others wait again.
+    pub(super) fn take_due(
+        &self,
+        workspace: &Workspace,
+        now: Instant,
+    ) -> Option<(Arc<BatchSlot>, Polls)> {
+        let mut inner = self.lock();
+        let by_price = matches!(workspace.client().poll().interval, PollInterval::Price(_));
+        while let Some(mut waiting) = inner.due.pop_front() {
+            workspace.state().due.fetch_sub(1, Ordering::Relaxed);
+            let polls = &mut waiting.polls;
+            if by_price
+                && polls.created
+                && !polls.probe
+                && !workspace.state().provisioning.is_known()
+            {
+                if inner.probes == PROBES {
+                    inner.push(waiting, now + CHECK);
+                    continue;
+                }
+                inner.probes += 1;
+                polls.probe = true;
+            }
+            if by_price && let Some(at) = polls.next(workspace).filter(|at| *at > now) {
+                inner.push(waiting, at);
+                continue;
+            }
+            let slot = Arc::new(BatchSlot::new(waiting.item, waiting.polls.created));
+            inner.active.insert(address(&slot), Arc::clone(&slot));
+            return Some((slot, waiting.polls));
+        }
+        None
+    }
+
+    /// Returns all rows that wait, with a request in progress from here on.
+    pub(super) fn take_waiting(&self, workspace: &Workspace) -> Vec<(Arc<BatchSlot>, Polls)> {
+        let inner = &mut *self.lock();
+        let waiting = inner.take_waiting(workspace);
+        let begin = |waiting: Waiting| {
+            let slot = Arc::new(BatchSlot::new(waiting.item, waiting.polls.created));
+            inner.active.insert(address(&slot), Arc::clone(&slot));
+            (slot, waiting.polls)
+        };
+        waiting.into_iter().map(begin).collect()
+    }
+
+    /// Removes all rows, and returns the outcomes of those for which a request was sent.
+    pub(super) fn abandon(&self, workspace: &Workspace) -> Vec<BatchOutcome> {
+        let mut inner = self.lock();
+        let waiting = inner.take_waiting(workspace);
+        let waiting = waiting.into_iter().map(|row| BatchSlot::new(row.item, row.polls.created));
+        let active = inner.active.drain().filter_map(|(_, slot)| slot.abandon());
+        active.chain(waiting.filter_map(|slot| slot.abandon())).collect()
+    }
+}
+
+impl Inner {
+    fn push(&mut self, waiting: Box<Waiting>, at: Instant) {
+        self.count += 1;
+        let nth = self.count;
+        self.later.push(Reverse(Later { at, nth, waiting }));
+    }
+
+    fn take_waiting(&mut self, workspace: &Workspace) -> Vec<Waiting> {
+        let due = std::mem::take(&mut self.due);
+        let count = u32::try_from(due.len()).unwrap_or(u32::MAX);
+        workspace.state().due.fetch_sub(count, Ordering::Relaxed);
+        let later = std::mem::take(&mut self.later).into_iter();
+        due.into_iter().chain(later.map(|Reverse(later)| later.waiting)).map(|row| *row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connector_that_waits_takes_two_hundred_bytes() {
+        assert!(size_of::<Waiting>() <= 200, "{}", size_of::<Waiting>());
+    }
+}

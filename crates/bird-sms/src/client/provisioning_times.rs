@@ -1,0 +1,279 @@
+//! How long provisioning takes, learned from polls, and the ages at which it pays to poll.
+//!
+//! A poll says only whether the channel was ready, so that the time lies between the last poll that found it pending
+//! and the first that found it ready. Sketches of quantiles need the times themselves; no crate estimates a
+//! distribution from such intervals.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::distribution::{Distribution, Interval, POINT};
+use crate::ProvisioningTime;
+
+/// The number of times that are kept, so that a change of the distribution is followed within as many installs.
+const KEPT: usize = 64;
+
+/// The provisioning times that were observed in a workspace.
+#[derive(Debug, Default)]
+pub(crate) struct ProvisioningTimes {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    times: VecDeque<Interval>,
+    /// The number of times before the first one that is kept.
+    forgotten: u32,
+    /// The schedule, its price, and the number of changes since it was made.
+    schedule: Option<(f64, Arc<[f64]>)>,
+    changes: usize,
+}
+
+/// Identifies the time of one connector, to replace what is known about it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimeId(u32);
+
+impl ProvisioningTimes {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a time.
+    pub(crate) fn add(&self, time: ProvisioningTime) {
+        let ProvisioningTime { pending, ready } = time;
+        self.lock().observe(None, pending.as_secs_f64(), ready.as_secs_f64());
+    }
+
+    /// Updates what is known about the time of a connector: it was found pending at one age, and ready at the other.
+    pub(crate) fn observe(
+        &self,
+        id: Option<TimeId>,
+        pending: Duration,
+        ready: Option<Duration>,
+    ) -> Option<TimeId> {
+        let ready = ready.map_or(f64::INFINITY, |ready| ready.as_secs_f64());
+        self.lock().observe(id, pending.as_secs_f64(), ready)
+    }
+
+    /// Returns whether the time of a connector is known.
+    pub(crate) fn is_known(&self) -> bool {
+        self.lock().times.iter().any(|time| time.ready.is_finite())
+    }
+
+    /// Returns the times that are kept, oldest first.
+    pub(crate) fn times(&self) -> Vec<ProvisioningTime> {
+        let known = |time: &Interval| {
+            let ready = Duration::try_from_secs_f64(time.ready).ok()?;
+            Some(ProvisioningTime { pending: Duration::from_secs_f64(time.pending), ready })
+        };
+        self.lock().times.iter().filter_map(known).collect()
+    }
+
+    /// Returns the age at which a connector of this age is polled next, for a price in seconds. Returns `None` if
+    /// fewer than `needed` times are known, or if nearly all of them are shorter than the age.
+    pub(crate) fn next_poll(&self, age: f64, price: f64, needed: usize) -> Option<f64> {
+        let mut inner = self.lock();
+        let known = inner.times.iter().filter(|time| time.ready.is_finite()).count();
+        if known == 0 || known < needed {
+            return None;
+        }
+        // A price that differs little changes the schedule little.
+        let price = (price.log2() * 2.0).round() / 2.0;
+        let changed = inner.changes > inner.times.len() / 40;
+        let schedule = match &inner.schedule {
+            Some((of, schedule)) if !changed && (of - price).abs() < 0.1 => Arc::clone(schedule),
+            _ => {
+                let distribution = Distribution::of(inner.times.make_contiguous(), price.exp2());
+                let schedule: Arc<[f64]> = distribution.schedule(price.exp2()).into();
+                inner.changes = 0;
+                inner.schedule = Some((price, Arc::clone(&schedule)));
+                schedule
+            }
+        };
+        schedule.get(schedule.partition_point(|poll| *poll <= age)).copied()
+    }
+}
+
+impl Inner {
+    fn observe(&mut self, id: Option<TimeId>, pending: f64, ready: f64) -> Option<TimeId> {
+        // An exact time is an interval that is not empty.
+        let mut time = Interval { pending: pending.min(ready - 1e-9), ready };
+        let kept = id.and_then(|TimeId(id)| {
+            let index = usize::try_from(id.checked_sub(self.forgotten)?).ok()?;
+            self.times.get_mut(index)
+        });
+        if let Some(kept) = kept {
+            *kept = time;
+            self.changes += 1;
+            return id;
+        }
+        // A first poll that finds a channel ready does not say since when. Such times are spread like the others that
+        // are shorter.
+        if time.pending <= 0.0
+            && let Some(other) = self.times.iter().find(|other| other.pending < ready)
+        {
+            time = Interval { pending: other.pending, ready: time.ready.min(other.ready) };
+        }
+        let contains =
+            |other: &Interval| time.pending <= other.pending && other.ready <= time.ready;
+        if !self.times.is_empty()
+            && time.ready - time.pending > POINT
+            && self.times.iter().all(contains)
+        {
+            // An interval that contains all others says nothing, and would only displace what is known.
+            return None;
+        }
+        if self.times.len() == KEPT {
+            self.times.pop_front();
+            self.forgotten = self.forgotten.wrapping_add(1);
+        }
+        self.times.push_back(time);
+        self.changes += 1;
+        let kept = u32::try_from(self.times.len()).unwrap_or(u32::MAX);
+        Some(TimeId(self.forgotten.wrapping_add(kept - 1)))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "the counts are small")]
+mod tests {
+    use super::*;
+    use crate::PollPrice;
+
+    /// Returns a provisioning time of a distribution, in seconds.
+    type Times = fn(&mut fastrand::Rng) -> f64;
+
+    const PRICE: f64 = 0.045;
+
+    fn normal(rng: &mut fastrand::Rng) -> f64 {
+        (-2.0 * (1.0 - rng.f64()).ln()).sqrt() * (std::f64::consts::TAU * rng.f64()).cos()
+    }
+
+    const DISTRIBUTIONS: [(&str, Times); 4] = [
+        ("2 s", |_| 2.0),
+        ("1..5 s", |rng| 1.0 + 4.0 * rng.f64()),
+        ("lognormal 20 s", |rng| 20.0 * (0.6 * normal(rng)).exp()),
+        ("2..3 s, a tenth 30..40 s", |rng| {
+            if rng.f64() < 0.9 { 2.0 + rng.f64() } else { 30.0 + 10.0 * rng.f64() }
+        }),
+    ];
+
+    /// Polls a connector until its channel is ready, and returns the cost.
+    fn install(times: &ProvisioningTimes, time: f64, rng: &mut fastrand::Rng) -> f64 {
+        let (mut age, mut pending, mut polls) = (0.0, 0.0, 0.0);
+        while age < time {
+            pending = age;
+            let unknown = || age + PollPrice::default().gap(age, PRICE, rng.f64());
+            age = times.next_poll(age, PRICE, 20).unwrap_or_else(unknown);
+            polls += 1.0;
+        }
+        times.lock().observe(None, pending, age);
+        age - time + PRICE * polls
+    }
+
+    /// Returns the lowest cost of any schedule that knows the distribution: dynamic programming over a grid of ages.
+    fn optimum(times: Times, rng: &mut fastrand::Rng) -> f64 {
+        const SAMPLES: usize = 20_000;
+        const CELLS: usize = 3_000;
+        let mut sorted: Vec<f64> = (0..SAMPLES).map(|_| times(rng)).collect();
+        sorted.sort_by(f64::total_cmp);
+        let longest = sorted[SAMPLES - 1];
+        // The grid has the quantiles, so that a single point of mass is on it.
+        let mut grid: Vec<f64> = (0..CELLS)
+            .flat_map(|i| [sorted[i * SAMPLES / CELLS], longest * i as f64 / CELLS as f64])
+            .chain([0.0, longest])
+            .collect();
+        grid.sort_by(f64::total_cmp);
+        grid.dedup();
+        let ready: Vec<f64> = grid
+            .iter()
+            .map(|age| sorted.partition_point(|time| time <= age) as f64 / SAMPLES as f64)
+            .collect();
+        let mut lag = vec![0.0; grid.len()];
+        let (mut next, mut sum) = (0, 0.0);
+        for (i, age) in grid.iter().enumerate() {
+            while next < SAMPLES && sorted[next] <= *age {
+                sum += sorted[next];
+                next += 1;
+            }
+            lag[i] = (age * next as f64 - sum) / SAMPLES as f64;
+        }
+        let mut best = vec![0.0; grid.len()];
+        for a in (0..grid.len() - 1).rev() {
+            best[a] = (a + 1..grid.len())
+                .map(|b| {
+                    let late = lag[b] - lag[a] - (grid[b] - grid[a]) * ready[a];
+                    PRICE * (1.0 - ready[a]) + late + best[b]
+                })
+                .fold(f64::INFINITY, f64::min);
+        }
+        best[0]
+    }
+
+    /// Returns the mean cost of 200 installs after 50 others, over the optimum: the mean of some seeds, and the worst.
+    fn ratio(of: Times, exact: bool, seeds: u32) -> (f64, f64) {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let optimum = optimum(of, &mut rng);
+        let ratios = (0..seeds).map(|_| {
+            let times = ProvisioningTimes::default();
+            for _ in 0..50 {
+                let time = of(&mut rng);
+                if exact {
+                    times.add(Duration::from_secs_f64(time).into());
+                } else {
+                    install(&times, time, &mut rng);
+                }
+            }
+            let cost: f64 = (0..200).map(|_| install(&times, of(&mut rng), &mut rng)).sum();
+            cost / 200.0 / optimum
+        });
+        let ratios: Vec<_> = ratios.collect();
+        (ratios.iter().sum::<f64>() / f64::from(seeds), ratios.iter().copied().fold(0.0, f64::max))
+    }
+
+    /// `cargo xtask bench` runs this one.
+    #[test]
+    #[ignore = "prints figures"]
+    fn figures_of_the_cost_after_fifty_installs() {
+        println!(
+            "| provisioning | 50 times known by | cost over the optimum, 20 seeds | worst seed |"
+        );
+        println!("|---|---|---|---|");
+        for (name, of) in DISTRIBUTIONS {
+            for (exact, by) in [(true, "the caller"), (false, "own polls")] {
+                let (mean, worst) = ratio(of, exact, 20);
+                println!("| {name} | {by} | {mean:.3} | {worst:.3} |");
+            }
+        }
+    }
+
+    #[test]
+    fn after_fifty_installs_polls_cost_little_more_than_with_the_distribution_known() {
+        for ((name, of), limit) in DISTRIBUTIONS.into_iter().zip([1.15, 1.3, 1.3, 1.7]) {
+            let (mean, _) = ratio(of, false, 3);
+            assert!(mean <= limit, "{name}: {mean}");
+        }
+    }
+
+    #[test]
+    fn polls_follow_a_provisioning_that_becomes_slower() {
+        let mut rng = fastrand::Rng::with_seed(2);
+        let times = ProvisioningTimes::default();
+        for time in [2.0, 9.0] {
+            let _cost: f64 = (0..100).map(|_| install(&times, time, &mut rng)).sum();
+            let cost: f64 = (0..20).map(|_| install(&times, time, &mut rng)).sum();
+            assert!(cost / 20.0 < 2.0 * PRICE, "{time}: {}", cost / 20.0);
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_before_enough_times_are_known_and_after_all_of_them() {
+        let times = ProvisioningTimes::default();
+        (0..19).for_each(|_| times.add(Duration::from_secs(2).into()));
+        assert_eq!(times.next_poll(0.0, PRICE, 20), None);
+        times.add(Duration::from_secs(2).into());
+        assert_eq!(times.next_poll(0.0, PRICE, 20), Some(2.0));
+        assert_eq!(times.next_poll(2.0, PRICE, 20), None);
+    }
+}
