@@ -157,7 +157,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let package = folder.path().join("crates/bird-api");
         fs::create_dir_all(&package).unwrap();
-        fs::copy(root().join("openapi.yaml"), package.join("openapi.yaml")).unwrap();
+        for contract in ["openapi.yaml", "contract/list-connectors.yaml"] {
+            let copy = package.join(contract.trim_start_matches("contract/"));
+            fs::copy(root().join(contract), copy).unwrap();
+        }
         let run = || {
             let mut script = Command::new(script["filenames"][0].as_str().unwrap());
             script.env("CARGO_MANIFEST_DIR", &package).env("OUT_DIR", folder.path());

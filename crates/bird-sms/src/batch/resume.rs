@@ -28,9 +28,9 @@ pub struct RowState {
     warning: Option<Warning>,
     /// Whether an operator named the connector.
     adopted: bool,
-    created_at: Option<Timestamp>,
-    /// When the first POST was sent whose outcome is unknown.
-    unknown_since: Option<Timestamp>,
+    /// When the connector was created, or else when the first POST was sent whose outcome is unknown. One field for
+    /// both keeps a row small.
+    since: Option<Timestamp>,
 }
 
 /// What to do with rows whose outcome is unknown.
@@ -92,13 +92,13 @@ impl RowState {
     /// Returns when the connector was created, if the journal stores times.
     #[must_use]
     pub fn created_at(&self) -> Option<Timestamp> {
-        self.created_at
+        self.since.filter(|_| self.connector.connector_id().is_some())
     }
 
     /// Returns when the first POST was sent whose outcome is unknown, if the journal stores times.
     #[cfg(feature = "list-connectors")]
     pub(super) fn unknown_since(&self) -> Option<Timestamp> {
-        self.unknown_since
+        self.since
     }
 
     /// Returns whether a connector exists or may exist whose channel is not ready.
@@ -139,7 +139,7 @@ impl RowState {
         match *entry {
             JournalEntry::Intent { .. } => {
                 self.earlier_attempt |= self.connector == ConnectorState::Unknown;
-                self.unknown_since = self.unknown_since.or(at);
+                self.since = self.since.or(at);
                 self.grow(ConnectorState::Unknown);
             }
             JournalEntry::Refused { .. } | JournalEntry::Unreachable { .. } => {
@@ -154,13 +154,14 @@ impl RowState {
             JournalEntry::Created { connector_id, warning } => {
                 self.grow(ConnectorState::Exists(connector_id));
                 self.warning = self.warning.or(warning);
-                self.created_at = at;
+                self.since = at;
             }
             JournalEntry::Adopted { connector_id } => {
                 // The last adoption counts, because an earlier adoption may have named a wrong connector.
                 self.connector = ConnectorState::Exists(connector_id);
                 self.channel_id = None;
                 self.adopted = true;
+                self.since = None;
             }
             JournalEntry::NotReady { connector_id, .. } => {
                 self.grow(ConnectorState::Exists(connector_id));
@@ -178,7 +179,7 @@ impl RowState {
         if self.connector == ConnectorState::Unknown {
             self.connector = ConnectorState::NotCreated;
             self.earlier_attempt = false;
-            self.unknown_since = None;
+            self.since = None;
         }
     }
 
