@@ -10,6 +10,7 @@ use futures_util::future::{Either, FutureExt, select};
 use futures_util::{StreamExt, stream};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{JoinError, JoinSet};
+use tracing::Instrument;
 
 use super::waiting::{Polls, Rows};
 use super::{BatchItem, BatchOutcome, Journal, JournalEntry, NextStep, Observer, RowState};
@@ -18,7 +19,7 @@ use crate::event::EventSink;
 use crate::transport::{Deadline, Permit};
 #[cfg(feature = "list-connectors")]
 use crate::workflow::Searches;
-use crate::workflow::{Cancellation, CreateStart, PAUSE, create};
+use crate::workflow::{Cancellation, CreateStart, PAUSE, create, install_span};
 use crate::{
     ConnectorState, Error, JournalError, NotReady, OutcomeUnknown, PendingChannel, SmsChannel,
     SmsConnectorRequest, UnknownReason,
@@ -211,9 +212,13 @@ impl Batch {
                         due.lock().unwrap_or_else(PoisonError::into_inner).take()
                 {
                     let certain = stopped.is_none_or(|stopped| connector.last() >= stopped);
+                    let span = install_span(&self.workspace, slot.request());
+                    if let Some(id) = slot.item.state.connector_state().connector_id() {
+                        span.record("connector_id", tracing::field::display(id));
+                    }
                     let poll = Arc::clone(&self).poll(slot, connector, permit, certain);
                     // Boxed for the reason that the installs are.
-                    polls.spawn(poll.boxed());
+                    polls.spawn(poll.instrument(span).boxed());
                 }
             } else {
                 let sleep = match next {

@@ -98,6 +98,7 @@ impl ProvisioningTimes {
 impl Inner {
     fn observe(&mut self, id: Option<TimeId>, pending: f64, ready: f64) -> Option<TimeId> {
         // An exact time is an interval that is not empty.
+        let ready = ready.max(POINT);
         let mut time = Interval { pending: pending.min(ready - 1e-9), ready };
         let kept = id.and_then(|TimeId(id)| {
             let index = usize::try_from(id.checked_sub(self.forgotten)?).ok()?;
@@ -265,6 +266,19 @@ mod tests {
             let cost: f64 = (0..20).map(|_| install(&times, time, &mut rng)).sum();
             assert!(cost / 20.0 < 2.0 * PRICE, "{time}: {}", cost / 20.0);
         }
+    }
+
+    #[test]
+    fn times_of_any_length_are_accepted() {
+        let times = ProvisioningTimes::default();
+        for (pending, ready) in [(0, 0), (0, u64::MAX), (u64::MAX, 0), (5, 5), (0, 1)] {
+            let [pending, ready] = [pending, ready].map(Duration::from_secs);
+            times.add(ProvisioningTime { pending, ready });
+            for age in [0.0, 1.0, 1e20] {
+                assert!(times.next_poll(age, PRICE, 1).is_none_or(|next| next > age));
+            }
+        }
+        assert!(!times.times().is_empty());
     }
 
     #[test]
