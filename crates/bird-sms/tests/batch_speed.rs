@@ -117,6 +117,20 @@ async fn batch(count: u32, delay: &str) -> Figures {
     .await
 }
 
+#[cfg(feature = "list-connectors")]
+async fn batch_by_list(count: u32, delay: &str) -> Figures {
+    simulate(count, delay, RateLimits::default(), |workspace| {
+        let outcomes = workspace.install_sms_channels(requests(count)).wait_by_list().start();
+        outcomes.map(|outcome| {
+            outcome.result.inspect_err(|error| eprintln!("{error}")).ok()?;
+            let number = outcome.request.phone_number_id().as_uuid().as_u128();
+            // A page does not say when the channel was ready.
+            Some((u32::try_from(number).ok()?, 0.0))
+        })
+    })
+    .await
+}
+
 /// Measures a naive batch: as many installs at a time, each polling every second, also after a 429.
 async fn fixed_interval(count: u32, delay: &str) -> Figures {
     let none = RateLimits { posts_per_second: u32::MAX, gets_per_second: u32::MAX };
@@ -189,6 +203,31 @@ async fn figures_of_a_thousand_installs() {
 #[ignore = "prints figures, and takes minutes"]
 async fn figures_of_ten_thousand_installs() {
     print_figures(10_000).await;
+}
+
+#[cfg(feature = "list-connectors")]
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_waits_by_list_needs_few_gets() {
+    let figures = batch_by_list(1000, "2s").await;
+    assert_eq!((figures.ready, figures.too_many), (1000, 0), "{figures:?}");
+    assert!(figures.gets_per_install() <= 0.3, "{figures:?}");
+    assert!(figures.seconds <= 10.0, "{figures:?}");
+}
+
+/// `cargo test --profile dependent -p bird-sms --features list-connectors --test batch_speed -- --ignored --nocapture by_list`
+#[cfg(feature = "list-connectors")]
+#[tokio::test(start_paused = true)]
+#[ignore = "prints figures, and takes minutes"]
+async fn figures_of_ten_thousand_installs_by_list() {
+    for delay in DELAYS {
+        let figures = batch_by_list(10_000, delay).await;
+        println!(
+            "| {delay} | by list | {:.1} | {:.3} | {} |",
+            figures.seconds,
+            figures.gets_per_install(),
+            figures.too_many
+        );
+    }
 }
 
 async fn print_figures(installs: u32) {

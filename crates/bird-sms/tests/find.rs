@@ -190,3 +190,26 @@ async fn a_batch_resolves_lost_responses_among_connectors_of_the_same_name() {
     assert_eq!(found, 21);
     assert_eq!(sandbox.response_count(429), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_whose_list_cannot_be_used_polls_each_connector() {
+    for list in [ListEndpoint::Forbidden, ListEndpoint::Absent, ListEndpoint::OtherShape] {
+        let (sandbox, workspace) = start(Sandbox::builder().list(list)).await;
+        let items = (1..=100)
+            .map(|n| BatchItem::from(request(n)).unknown_rows(UnknownRows::Find))
+            .collect::<Vec<_>>();
+        let outcomes = workspace.install_sms_channels(items).wait_by_list().start();
+        let ready = outcomes.filter(|outcome| std::future::ready(outcome.result.is_ok()));
+        assert_eq!(ready.count().await, 100, "{list:?}");
+        assert_eq!((sandbox.connectors().len(), sandbox.response_count(429)), (100, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connector_that_the_list_does_not_show_is_polled_by_a_get() {
+    let lag = Duration::from_secs(3600);
+    let (_sandbox, workspace) = start(Sandbox::builder().list_lag(lag)).await;
+    let outcomes = workspace.install_sms_channels((1..=100).map(request)).wait_by_list().start();
+    let ready = outcomes.filter(|outcome| std::future::ready(outcome.result.is_ok()));
+    assert_eq!(ready.count().await, 100);
+}

@@ -20,7 +20,7 @@ use super::plan::Plan;
 use super::progress::Progress;
 use super::summary::Summary;
 use super::{expect_valid_row, read_error};
-use crate::args::BatchArgs;
+use crate::args::{BatchArgs, WaitBy};
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
 use crate::json::to_json;
@@ -135,6 +135,9 @@ impl Run {
                     std::future::pending::<()>().await;
                 }
             });
+        if args.wait_by == WaitBy::List {
+            installs = installs.wait_by_list();
+        }
         if let Some(concurrency) = args.concurrency {
             installs = installs.concurrency(concurrency);
         }

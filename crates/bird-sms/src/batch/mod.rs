@@ -5,6 +5,8 @@ mod adopt;
 mod find;
 mod item;
 mod journal;
+#[cfg(feature = "list-connectors")]
+mod list_polls;
 mod outcomes;
 mod resume;
 mod slot;
@@ -106,6 +108,8 @@ pub struct InstallSmsChannels<S> {
     observer: Option<Box<Observer>>,
     #[cfg(feature = "list-connectors")]
     searches: Searches,
+    #[cfg(feature = "list-connectors")]
+    wait_by_list: bool,
     shutdown: BoxFuture<'static, ()>,
 }
 
@@ -128,6 +132,8 @@ where
             observer: None,
             #[cfg(feature = "list-connectors")]
             searches: Searches::default(),
+            #[cfg(feature = "list-connectors")]
+            wait_by_list: false,
             shutdown,
         }
     }
@@ -145,6 +151,17 @@ where
     /// Writes each step to this journal before the next step is taken. Default: no journal.
     pub fn journal(mut self, journal: impl Journal + 'static) -> Self {
         self.journal = Some(Arc::new(journal));
+        self
+    }
+
+    /// Waits by the list of connectors, of which one page stands for up to 99 GETs. Default: connectors are polled one by
+    /// one.
+    ///
+    /// Unproven: no response of the vendor's endpoint *List connectors* has been seen. If the list cannot be used, or does
+    /// not show a connector, the connector is polled by a GET of its own.
+    #[cfg(feature = "list-connectors")]
+    pub fn wait_by_list(mut self) -> Self {
+        self.wait_by_list = true;
         self
     }
 
@@ -201,6 +218,10 @@ where
             refused: Mutex::new(Some(refused)),
             #[cfg(feature = "list-connectors")]
             searches: self.searches,
+            #[cfg(feature = "list-connectors")]
+            list_pages: usize::from(self.wait_by_list).into(),
+            #[cfg(feature = "list-connectors")]
+            unlisted: 0.into(),
         };
         BatchOutcomes::new(batch, self.requests.take_until(shutdown), self.concurrency, receiver)
     }

@@ -3,6 +3,8 @@
 use std::io;
 use std::panic::resume_unwind;
 use std::pin::pin;
+#[cfg(feature = "list-connectors")]
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +43,12 @@ pub(super) struct Batch {
     pub(super) refused: Mutex<Option<oneshot::Sender<()>>>,
     #[cfg(feature = "list-connectors")]
     pub(super) searches: Searches,
+    /// The number of pages that the last listing read, or 0 if connectors are polled one by one.
+    #[cfg(feature = "list-connectors")]
+    pub(super) list_pages: AtomicUsize,
+    /// The number of polls that are made before the next listing.
+    #[cfg(feature = "list-connectors")]
+    pub(super) unlisted: AtomicUsize,
 }
 
 /// An install in progress. The state of its connector is always up to date, so that an abandoned batch can return what
@@ -163,7 +171,12 @@ impl Batch {
     }
 
     /// Lets a row wait for its next poll, or ends it if the deadline leaves no time for one.
-    async fn wait(self: &Arc<Self>, slot: &Arc<BatchSlot>, item: BatchItem, polls: Polls) {
+    pub(super) async fn wait(
+        self: &Arc<Self>,
+        slot: &Arc<BatchSlot>,
+        item: BatchItem,
+        polls: Polls,
+    ) {
         if let Some(at) = polls.next(&self.workspace) {
             self.rows.wait(slot, item, polls, at);
         } else {
@@ -196,6 +209,7 @@ impl Batch {
                 };
                 waiting.for_each_concurrent(ENDING, end).await;
                 self.rows.changed.notified().await;
+            } else if self.poll_by_list(&mut polls, stopped.is_none()).await {
             } else if next.is_some_and(|at| at <= now) {
                 let due = Mutex::new(None);
                 let is_due = || {
@@ -308,7 +322,7 @@ impl Batch {
     }
 
     /// Ends an install: writes the result to the journal, and returns it as an outcome.
-    async fn finish(&self, slot: &Arc<BatchSlot>, result: Result<SmsChannel, Error>) {
+    pub(super) async fn finish(&self, slot: &Arc<BatchSlot>, result: Result<SmsChannel, Error>) {
         if result.as_ref().is_err_and(Error::is_access_refused)
             && let Some(shut_down) =
                 self.refused.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -381,6 +395,13 @@ impl Batch {
             }
         }
         Some(created)
+    }
+
+    /// Lists nothing without the feature.
+    #[cfg(not(feature = "list-connectors"))]
+    #[expect(clippy::unused_self, reason = "the method of the feature uses it")]
+    fn poll_by_list(&self, _ended: &mut JoinSet<()>, _certain: bool) -> std::future::Ready<bool> {
+        std::future::ready(false)
     }
 
     /// Settles nothing without the feature.

@@ -184,6 +184,12 @@ impl Rows {
         self.lock().active.len()
     }
 
+    /// Returns the number of rows whose poll is due.
+    #[cfg(feature = "list-connectors")]
+    pub(super) fn due(&self) -> usize {
+        self.lock().due.len()
+    }
+
     /// Adds a row with a request in progress.
     pub(super) fn begin(&self, item: BatchItem) -> Arc<BatchSlot> {
         let slot = Arc::new(BatchSlot::new(item, false));

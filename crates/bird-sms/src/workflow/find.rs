@@ -392,7 +392,8 @@ async fn read_candidate(
     }))
 }
 
-async fn read_page(
+/// Reads one page of the list.
+pub(crate) async fn read_page(
     workspace: &Workspace,
     deadline: Deadline,
     page_token: Option<&str>,

@@ -15,7 +15,7 @@ pub(crate) use create::{CreateStart, create};
 #[cfg(feature = "list-connectors")]
 pub use find::SearchResult;
 #[cfg(feature = "list-connectors")]
-pub(crate) use find::{Search, Searched, Searches};
+pub(crate) use find::{Search, Searched, Searches, read_page};
 pub use install::InstallSmsChannel;
 pub(crate) use install::install_span;
 pub(crate) use poll_schedule::{PAUSE, poll_delay};

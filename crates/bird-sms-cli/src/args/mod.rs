@@ -1,14 +1,16 @@
 //! The arguments of the command.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bird_sandbox::{Delay, Fault, ListEndpoint};
 use bird_sms::{ConnectorId, ParseIdError, PhoneNumberId, RetryCreate};
 use clap::{Parser, Subcommand};
 
 use crate::help;
+
+mod sandbox;
+
+pub use sandbox::{ExportShell, SandboxArgs};
 
 /// The arguments of `bird-sms`.
 #[derive(Debug, Parser)]
@@ -310,6 +312,13 @@ pub struct BatchArgs {
     #[arg(long)]
     pub dry_run: bool,
 
+    /// Set how to wait: by a GET for each connector, or by pages of the list of connectors
+    ///
+    /// A page stands for up to 99 GETs. What the list does not show is polled by a GET. Unproven: no response of the real
+    /// list has been seen.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = WaitBy::Get)]
+    pub wait_by: WaitBy,
+
     /// Retry the rows whose outcome is unknown. Each retry may create a second connector
     #[arg(long, conflicts_with = "resolve")]
     pub retry_unknown: bool,
@@ -345,6 +354,15 @@ pub struct BatchArgs {
     pub shared: SharedArgs,
 }
 
+/// The values of `--wait-by`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum WaitBy {
+    /// A GET for each connector
+    Get,
+    /// Pages of the list of connectors
+    List,
+}
+
 /// A connector that an operator names for a phone number.
 #[derive(Clone, Copy, Debug)]
 pub struct Adoption {
@@ -362,98 +380,6 @@ fn parse_adoption(text: &str) -> Result<Adoption, String> {
         phone_number_id: number.parse().map_err(problem)?,
         connector_id: connector.parse().map_err(problem)?,
     })
-}
-
-/// The arguments of `bird-sms sandbox`.
-#[derive(Debug, clap::Args)]
-pub struct SandboxArgs {
-    /// Set the address to listen at. Port 0 takes a free port
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    pub listen: SocketAddr,
-
-    /// Allow an address that is not a loopback address, such as 0.0.0.0:8080 in a container
-    ///
-    /// Other machines that can reach the address need the access key, which is not encrypted on its way.
-    #[arg(long)]
-    pub allow_remote: bool,
-
-    /// Set the shell for which the settings are printed
-    #[arg(long, value_enum, default_value_t = ExportShell::Sh)]
-    pub shell: ExportShell,
-
-    /// Print the settings as one JSON object, and each request as a JSON line
-    #[arg(long, help_heading = OUTPUT)]
-    pub json: bool,
-
-    /// Set the time from a creation to its channel: 2s, 1s..5s (uniform) or ~2s (a long tail)
-    #[arg(long, value_name = "DELAY", default_value = "2s")]
-    pub provisioning_delay: Delay,
-
-    /// Set the number of GETs per second above which the response is 429
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub get_limit: u32,
-
-    /// Set the number of POSTs per second above which the response is 429
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    pub post_limit: u32,
-
-    /// Require a use case for this phone number, as US 10DLC numbers do. May be given more than once
-    #[arg(long = "use-case-required", value_name = "PHONE_NUMBER_ID")]
-    pub use_case_required: Vec<PhoneNumberId>,
-
-    /// Set the response to a request for the list of connectors: page, forbidden, absent or other-shape
-    #[arg(long, value_name = "RESPONSE", default_value = "page", hide_possible_values = true)]
-    pub list: ListArg,
-
-    /// Set the time from a creation until the list of connectors shows it
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
-    pub list_lag: Duration,
-
-    /// Inject a fault: `METHOD:KIND[xTIMES][@AFTER][#PHONE_NUMBER_ID]` or
-    /// `random:SEED:PERCENT`
-    ///
-    /// METHOD is get or post. KIND is a status from 300 to 599, reset, hang, lost (processed, without a response) or
-    /// garbage (processed, with a body that is not JSON). `post:503x2` fails the first two POSTs, `get:reset@3` the
-    /// fourth GET, and `random:7:20` a fifth of all requests, the same ones for the same seed. With a phone number id only
-    /// the requests of its connector count. May be given more than once.
-    #[arg(long = "fault", value_name = "FAULT")]
-    pub faults: Vec<Fault>,
-}
-
-/// The values of `--list`.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub enum ListArg {
-    /// A page of connectors
-    Page,
-    /// 403
-    Forbidden,
-    /// 405, as if the API did not have the endpoint
-    Absent,
-    /// An object without `results`
-    OtherShape,
-}
-
-impl From<ListArg> for ListEndpoint {
-    fn from(arg: ListArg) -> Self {
-        match arg {
-            ListArg::Page => Self::Page,
-            ListArg::Forbidden => Self::Forbidden,
-            ListArg::Absent => Self::Absent,
-            ListArg::OtherShape => Self::OtherShape,
-        }
-    }
-}
-
-/// The shells whose syntax `bird-sms sandbox` knows.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub enum ExportShell {
-    /// The POSIX shell, bash and zsh
-    Sh,
-    /// The fish shell
-    Fish,
-    /// `PowerShell`
-    #[value(name = "powershell")]
-    PowerShell,
 }
 
 /// The arguments of `bird-sms completions`.
