@@ -101,7 +101,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__batch)
-            opts="-q -v -h --journal --out --dry-run --retry-unknown --adopt --posts-per-second --gets-per-second --concurrency --retry-create --resolve --list-margin --poll-price --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
+            opts="-q -v -h --journal --out --dry-run --wait-by --retry-unknown --adopt --posts-per-second --gets-per-second --concurrency --retry-create --resolve --list-margin --poll-price --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -113,6 +113,10 @@ _bird__sms() {
                     ;;
                 --out)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait-by)
+                    COMPREPLY=($(compgen -W "get list" -- "${cur}"))
                     return 0
                     ;;
                 --adopt)

@@ -92,6 +92,8 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -s v -l verbose 
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l journal -d 'Write each step to this file before the next step is taken' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l out -d 'Write the outcome of each row to this file, or to standard output for `-`' -r -F
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l wait-by -d 'Set how to wait: by a GET for each connector, or by pages of the list of connectors' -r -f -a "get\t'A GET for each connector'
+list\t'Pages of the list of connectors'"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l adopt -d 'Set the connector of a row whose outcome is unknown' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l posts-per-second -d 'Set the number of POSTs per second' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l gets-per-second -d 'Set the number of GETs per second' -r
