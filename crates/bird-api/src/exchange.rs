@@ -25,14 +25,14 @@ pub struct Response {
     /// The body, at most as long as the limit of the [`RequestContext`](crate::RequestContext), in bytes.
     pub body: Bytes,
     /// Why the body ended early, if it did; `body` is the part before that.
-    pub cut: Option<BodyError>,
+    pub body_error: Option<BodyError>,
 }
 
 impl Response {
     /// Makes a whole response, for tests of code that reads one.
     #[must_use]
     pub fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
-        Self { status, headers, body, cut: None }
+        Self { status, headers, body, body_error: None }
     }
 }
 
@@ -153,8 +153,8 @@ impl Client {
                 let sent = kind != ExchangeErrorKind::Connect && taken && processed;
                 Err(ExchangeError { kind, sent, source: source.map(reqwest::Error::without_url) })
             };
-            let cut = match (result, &partial) {
-                (Ok(Ok(cut)), _) => cut,
+            let body_error = match (result, &partial) {
+                (Ok(Ok(body_error)), _) => body_error,
                 (Err(_), Some(_)) => Some(BodyError::TimedOut),
                 (Err(_), None) => return fail(ExchangeErrorKind::TimedOut, None),
                 (Ok(Err(error)), _) if error.is_connect() => {
@@ -166,7 +166,7 @@ impl Client {
                 (Ok(Err(error)), _) => return fail(ExchangeErrorKind::Disconnected, Some(error)),
             };
             match partial {
-                Some(partial) if *partial.response.url() == url => Ok(partial.response(cut)),
+                Some(partial) if *partial.response.url() == url => Ok(partial.response(body_error)),
                 Some(_) => fail(ExchangeErrorKind::Redirected, None),
                 None => fail(ExchangeErrorKind::Disconnected, None),
             }
@@ -225,9 +225,9 @@ struct Partial {
 }
 
 impl Partial {
-    fn response(mut self, cut: Option<BodyError>) -> Response {
+    fn response(mut self, body_error: Option<BodyError>) -> Response {
         let headers = std::mem::take(self.response.headers_mut());
-        Response { status: self.response.status(), headers, body: self.body.whole(), cut }
+        Response { status: self.response.status(), headers, body: self.body.whole(), body_error }
     }
 }
 

@@ -40,11 +40,11 @@ pub(super) struct Run {
     client: Client,
     /// The rows whose connector exists or may exist, and that have no outcome yet.
     unfinished: HashSet<PhoneNumberId>,
-    unwritten: Option<io::Error>,
+    output_error: Option<io::Error>,
     /// The response that refused the access key.
     refused: Option<String>,
     /// The error of the journal, and the state of a connector that the journal does not have.
-    unrecorded: Option<(String, ConnectorState)>,
+    journal_error: Option<(String, ConnectorState)>,
 }
 
 /// A row that could not be written to the journal, as it is printed with `--json`.
@@ -76,9 +76,9 @@ impl Run {
             json: args.shared.json,
             client: workspace.client().clone(),
             unfinished: HashSet::new(),
-            unwritten: None,
+            output_error: None,
             refused: None,
-            unrecorded: None,
+            journal_error: None,
         })
     }
 
@@ -166,7 +166,7 @@ impl Run {
             };
             let Some(outcome) = outcome else { break };
             self.take(&outcome, signal.is_some());
-            if self.unrecorded.is_some() || self.unwritten.is_some() {
+            if self.journal_error.is_some() || self.output_error.is_some() {
                 self.stop(&mut stop);
             }
         }
@@ -182,7 +182,7 @@ impl Run {
         self.progress.display.finish();
         self.report_unfinished(input);
         if let Err(error) = self.out.flush() {
-            self.unwritten = Some(error);
+            self.output_error = Some(error);
         }
         self.summary.finish(began.elapsed());
         Ok(self.end(signal))
@@ -205,8 +205,8 @@ impl Run {
         let row = Outcome::of_install(outcome);
         if let Err(Error::Journal(error)) = &outcome.result {
             self.print_unrecorded(&row, outcome.connector_state());
-            if self.unrecorded.is_none() || error.state.may_exist() {
-                self.unrecorded = Some((error.source.to_string(), error.state));
+            if self.journal_error.is_none() || error.state.may_exist() {
+                self.journal_error = Some((error.source.to_string(), error.state));
             }
         } else if let Err(error) = &outcome.result
             && error.is_access_refused()
@@ -221,7 +221,7 @@ impl Run {
             self.print_warning(&row, warning);
         }
         if let Err(error) = self.report(row) {
-            self.unwritten = Some(error);
+            self.output_error = Some(error);
             self.out = OutcomeWriter::Nowhere;
         }
         self.progress.advance(&self.summary);
@@ -266,7 +266,7 @@ impl Run {
             if self.unfinished.remove(&request.phone_number_id()) {
                 let row = self.plan.row(request.phone_number_id());
                 if let Err(error) = self.report(Outcome::skipped(&request, row)) {
-                    self.unwritten = Some(error);
+                    self.output_error = Some(error);
                     self.out = OutcomeWriter::Nowhere;
                 }
             }
@@ -287,12 +287,12 @@ impl Run {
             (None, Code::Done | Code::Unreachable) => Code::Unexpected,
             (None, code) => code,
         };
-        if let Some((message, state)) = self.unrecorded.take() {
+        if let Some((message, state)) = self.journal_error.take() {
             let message =
                 format!("the journal could not be written, and the batch was stopped: {message}");
             return Some(CliError::Aborted(Aborted { code, message, state }));
         }
-        if let Some(error) = self.unwritten.take() {
+        if let Some(error) = self.output_error.take() {
             let message = format!(
                 "the output could not be written, and the batch was stopped: {error}. The journal has what was done; \
                  the same command continues"

@@ -23,8 +23,8 @@ use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsCha
 pub struct RowState {
     connector: ConnectorState,
     channel_id: Option<ChannelId>,
-    /// Whether an attempt before the last one may have created a connector.
-    earlier_attempt: bool,
+    /// Whether a run before the last one may have created a connector.
+    earlier_run: bool,
     warning: Option<Warning>,
     /// Whether an operator named the connector.
     adopted: bool,
@@ -138,13 +138,13 @@ impl RowState {
     pub fn apply(&mut self, entry: &JournalEntry, at: Option<Timestamp>) {
         match *entry {
             JournalEntry::Intent { .. } => {
-                self.earlier_attempt |= self.connector == ConnectorState::Unknown;
+                self.earlier_run |= self.connector == ConnectorState::Unknown;
                 self.since = self.since.or(at);
                 self.grow(ConnectorState::Unknown);
             }
             JournalEntry::Refused { .. } | JournalEntry::Unreachable { .. } => {
                 // A refusal settles the last attempt, and not the attempts before it.
-                if !self.earlier_attempt {
+                if !self.earlier_run {
                     self.settle();
                 }
             }
@@ -178,7 +178,7 @@ impl RowState {
     fn settle(&mut self) {
         if self.connector == ConnectorState::Unknown {
             self.connector = ConnectorState::NotCreated;
-            self.earlier_attempt = false;
+            self.earlier_run = false;
             self.since = None;
         }
     }

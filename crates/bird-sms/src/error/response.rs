@@ -139,13 +139,13 @@ pub struct MalformedResponse {
     /// The start of the body: at most 512 bytes and an ellipsis, with control characters replaced.
     pub excerpt: Option<String>,
     /// Whether the body is incomplete because the connection was lost or the attempt timed out.
-    pub cut: bool,
+    pub truncated: bool,
 }
 
 impl MalformedResponse {
     pub(crate) fn new(response: &Response, problem: &str, key: &AccessKey) -> Self {
-        let problem = match &response.cut {
-            Some(cut) => cut.to_string(),
+        let problem = match &response.body_error {
+            Some(error) => error.to_string(),
             None if response.body.is_empty() => "the body is empty".to_owned(),
             None => printable(problem, key, EXCERPT),
         };
@@ -155,7 +155,10 @@ impl MalformedResponse {
             problem,
             excerpt: (!response.body.is_empty())
                 .then(|| printable(&String::from_utf8_lossy(&response.body), key, EXCERPT)),
-            cut: matches!(response.cut, Some(BodyError::Disconnected(_) | BodyError::TimedOut)),
+            truncated: matches!(
+                response.body_error,
+                Some(BodyError::Disconnected(_) | BodyError::TimedOut)
+            ),
         }
     }
 }

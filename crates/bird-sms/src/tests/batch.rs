@@ -62,7 +62,7 @@ async fn install_one(
 ) -> (Outcome, Arc<Steps>) {
     let peer = Arc::new(Peer::script(script).await.unwrap());
     let steps = Steps::new(&peer, fails_at);
-    let workspace = workspace(hurried(&peer.base_url()).0);
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
     let batch = workspace.install_sms_channels(requests(1)).journal(Arc::clone(&steps));
     let mut outcomes: Vec<_> = batch.start().collect().await;
     assert_eq!(outcomes.len(), 1);
@@ -135,7 +135,7 @@ async fn a_request_that_cannot_be_sent_is_an_outcome_and_no_intent() {
     let peer = Arc::new(Peer::script([]).await.unwrap());
     let steps = Steps::new(&peer, "nowhere");
     let empty = SmsConnectorRequest::new(" ", number(1));
-    let batch = workspace(hurried(&peer.base_url()).0)
+    let batch = workspace(without_sleep(&peer.base_url()).0)
         .install_sms_channels([empty.clone()])
         .journal(Arc::clone(&steps));
     let outcomes: Vec<_> = batch.start().collect().await;
@@ -149,7 +149,7 @@ async fn a_request_that_cannot_be_sent_is_an_outcome_and_no_intent() {
 #[tokio::test]
 async fn a_connector_that_exists_is_waited_for_and_not_created_again() {
     let peer = Peer::script([Reply::json(200, ready())]).await.unwrap();
-    let workspace = workspace(hurried(&peer.base_url()).0);
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
     let items = stream::iter([BatchItem::resume(request(), connector_id())]);
     let outcomes: Vec<_> = workspace.install_sms_channel_stream(items).start().collect().await;
     assert_eq!(outcomes[0].result.as_ref().unwrap().id.to_string(), CHANNEL);
@@ -159,7 +159,7 @@ async fn a_connector_that_exists_is_waited_for_and_not_created_again() {
 #[tokio::test]
 async fn requests_are_taken_only_as_installs_end() {
     let peer = Peer::with_handler(|_| Reply::json(201, ready())).await.unwrap();
-    let workspace = workspace(hurried(&peer.base_url()).0);
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
     let taken = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&taken);
     let requests = requests(1000).inspect(move |_| {
@@ -188,7 +188,7 @@ async fn a_shutdown_waits_for_requests_in_flight_and_starts_nothing_more() {
     let signal = Arc::clone(&shutdown);
     // Only the first permit is available at once.
     let limits = RateLimits { posts_per_second: 1, ..Default::default() };
-    let batch = workspace(hurried(&peer.base_url()).0.rate_limits(limits))
+    let batch = workspace(without_sleep(&peer.base_url()).0.rate_limits(limits))
         .install_sms_channels(requests(100))
         .concurrency(1)
         .journal(Arc::clone(&steps))
@@ -216,7 +216,7 @@ async fn a_channel_that_is_ready_is_not_lost_to_a_shutdown() {
         Reply::Drip(head_and_body(201, &[], &ready()), Duration::from_millis(1))
     });
     let peer = peer.await.unwrap();
-    let batch = workspace(hurried(&peer.base_url()).0)
+    let batch = workspace(without_sleep(&peer.base_url()).0)
         .install_sms_channels(requests(1))
         .with_graceful_shutdown(async move { posted.notified().await });
     let outcomes: Vec<_> = batch.start().collect().await;
@@ -234,7 +234,7 @@ async fn a_shutdown_ends_the_wait_for_another_attempt_with_the_error_of_the_last
         });
         let peer = peer.await.unwrap();
         let signal = Arc::clone(&shutdown);
-        let batch = patient(&peer)
+        let batch = with_long_sleeps(&peer)
             .install_sms_channels(requests(1))
             .with_graceful_shutdown(async move { signal.notified().await });
         let outcomes = async {
@@ -258,7 +258,7 @@ async fn installs_continue_while_an_outcome_is_processed() {
     });
     let peer = peer.await.unwrap();
     let limits = RateLimits { gets_per_second: 1, ..Default::default() };
-    let workspace = workspace(hurried(&peer.base_url()).0.rate_limits(limits));
+    let workspace = workspace(without_sleep(&peer.base_url()).0.rate_limits(limits));
     let mut outcomes = workspace.install_sms_channels(requests(8)).start();
     outcomes.next().await.unwrap().result.unwrap();
     // No outcome is taken, and all installs end. A GET in between gets a permit.
@@ -282,7 +282,7 @@ async fn a_panic_of_the_journal_is_not_swallowed() {
         }
     }
     let peer = Peer::script([]).await.unwrap();
-    let batch = workspace(hurried(&peer.base_url()).0).install_sms_channels(requests(1));
+    let batch = workspace(without_sleep(&peer.base_url()).0).install_sms_channels(requests(1));
     batch.journal(Panics).start().next().await;
 }
 
@@ -290,7 +290,7 @@ async fn a_panic_of_the_journal_is_not_swallowed() {
 async fn a_dropped_batch_leaves_the_intent_in_the_journal() {
     let peer = Arc::new(Peer::script([Reply::Silence]).await.unwrap());
     let steps = Steps::new(&peer, "nowhere");
-    let batch = workspace(hurried(&peer.base_url()).0)
+    let batch = workspace(without_sleep(&peer.base_url()).0)
         .install_sms_channels(requests(1))
         .journal(Arc::clone(&steps));
     let mut outcomes = Box::pin(batch.start());
@@ -307,7 +307,8 @@ async fn a_dropped_batch_leaves_the_intent_in_the_journal() {
 async fn a_batch_stops_when_the_access_key_is_refused() {
     for status in [401, 403] {
         let peer = Peer::with_handler(move |_| Reply::status(status)).await.unwrap();
-        let batch = workspace(hurried(&peer.base_url()).0).install_sms_channels(requests(100));
+        let batch =
+            workspace(without_sleep(&peer.base_url()).0).install_sms_channels(requests(100));
         let outcomes: Vec<_> = batch.concurrency(1).start().collect().await;
         assert_eq!((outcomes.len(), peer.posts()), (1, 1), "{status}");
         assert!(matches!(outcomes[0].result, Err(Error::Refused(_))));
@@ -318,11 +319,11 @@ async fn a_batch_stops_when_the_access_key_is_refused() {
     let peer = Peer::with_handler(|_| Reply::status(401)).await.unwrap();
     let items = requests(100)
         .map(move |request| BatchItem::resume(request, unknown).unknown_rows(UnknownRows::Retry));
-    let batch = workspace(hurried(&peer.base_url()).0).install_sms_channels(items);
+    let batch = workspace(without_sleep(&peer.base_url()).0).install_sms_channels(items);
     let outcomes: Vec<_> = batch.concurrency(1).start().collect().await;
     assert_eq!((outcomes.len(), peer.posts()), (1, 1));
     let peer = Peer::with_handler(|_| Reply::status(422)).await.unwrap();
-    let batch = workspace(hurried(&peer.base_url()).0).install_sms_channels(requests(10));
+    let batch = workspace(without_sleep(&peer.base_url()).0).install_sms_channels(requests(10));
     assert_eq!(batch.concurrency(1).start().count().await, 10);
 }
 
@@ -339,7 +340,7 @@ async fn an_abandoned_batch_reports_what_was_sent_and_nothing_else() {
     let items = [resumed(1, connector_id().into()), resumed(2, unknown)];
     let fresh = (3..=100).map(|n| SmsConnectorRequest::new("n", number(n)).into());
     let items = items.into_iter().chain(fresh);
-    let batch = workspace(hurried(&peer.base_url()).0).install_sms_channels(items);
+    let batch = workspace(without_sleep(&peer.base_url()).0).install_sms_channels(items);
     let mut outcomes = batch.concurrency(5).start();
     while peer.posts() < 4 {
         assert!(futures_util::future::poll_immediate(outcomes.next()).await.is_none());
@@ -367,7 +368,7 @@ async fn an_abandoned_batch_reports_what_was_sent_and_nothing_else() {
 async fn a_pause_of_the_process_says_nothing_about_provisioning() {
     /// A process that is paused for three seconds in each sleep.
     #[derive(Debug)]
-    struct Paused(Arc<Hurried>);
+    struct Paused(Arc<NoSleep>);
     impl Runtime for Paused {
         fn now(&self) -> Instant {
             self.0.now()
@@ -385,7 +386,7 @@ async fn a_pause_of_the_process_says_nothing_about_provisioning() {
     for paused in [true, false] {
         let script = [Reply::json(201, pending()), Reply::json(200, ready())];
         let peer = Peer::script(script).await.unwrap();
-        let (builder, runtime) = hurried(&peer.base_url());
+        let (builder, runtime) = without_sleep(&peer.base_url());
         let builder = if paused { builder.runtime(Arc::new(Paused(runtime))) } else { builder };
         let workspace = workspace(builder);
         let outcomes: Vec<_> = workspace.install_sms_channels(requests(1)).start().collect().await;
@@ -401,7 +402,7 @@ async fn a_connector_is_adopted_only_if_its_template_and_its_phone_number_agree(
     let with = |field: &str| Reply::json(200, ready().replacen('{', &format!("{{{field},"), 1));
     let adopt = async |reply| {
         let peer = Peer::script([reply]).await.unwrap();
-        let workspace = workspace(hurried(&peer.base_url()).0);
+        let workspace = workspace(without_sleep(&peer.base_url()).0);
         workspace.read_adoption(number(1), connector_id()).await
     };
     let ours = format!(
@@ -428,7 +429,7 @@ async fn a_row_whose_outcome_is_unknown_is_left_alone_unless_the_item_says_other
     for (rows, posts) in [(UnknownRows::LeaveAlone, 0), (UnknownRows::Retry, 1)] {
         let peer = Peer::script([Reply::json(201, ready())]).await.unwrap();
         let item = BatchItem::resume(request(), unknown).unknown_rows(rows);
-        let workspace = workspace(hurried(&peer.base_url()).0);
+        let workspace = workspace(without_sleep(&peer.base_url()).0);
         let batch = workspace.install_sms_channels([item]);
         let outcomes: Vec<_> = batch.start().collect().await;
         assert_eq!((outcomes.len(), peer.posts()), (1, posts));

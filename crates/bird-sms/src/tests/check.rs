@@ -8,7 +8,7 @@ use crate::{Access, CheckError, CheckProblem, TransportErrorKind};
 /// Checks with this key, and asserts that the check was one GET.
 async fn check_with(key: &str, reply: Reply) -> Result<Access, CheckError> {
     let peer = Peer::script([reply]).await.unwrap();
-    let builder = hurried(&peer.base_url()).0.access_key(AccessKey::new(key).unwrap());
+    let builder = without_sleep(&peer.base_url()).0.access_key(AccessKey::new(key).unwrap());
     let result = workspace(builder).check().await;
     assert_eq!((peer.gets(), peer.requests().len()), (1, 1));
     result
@@ -77,7 +77,7 @@ async fn a_failure_that_says_nothing_about_the_settings_is_not_retried() {
 }
 
 async fn kind_without_response(base_url: &str) -> TransportErrorKind {
-    let (builder, runtime) = hurried(base_url);
+    let (builder, runtime) = without_sleep(base_url);
     let error = workspace(builder.allow_http()).check().await.unwrap_err();
     assert_eq!(error.problem, CheckProblem::Unreachable);
     assert!(runtime.slept().is_empty(), "is not retried");

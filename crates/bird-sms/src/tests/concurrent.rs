@@ -140,7 +140,7 @@ async fn an_install_that_fails_does_not_affect_others_and_connections_are_shared
     })
     .await
     .unwrap();
-    let workspace = workspace(hurried(&peer.base_url()).0);
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
     for round in 1..=3 {
         let mut installs = JoinSet::new();
         for number in 0..64 {

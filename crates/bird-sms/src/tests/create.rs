@@ -54,7 +54,7 @@ async fn a_creation_returns_the_id_and_sends_the_documented_request() {
 // Fault 1.
 #[tokio::test]
 async fn refused_connections_are_retried_until_the_deadline_and_nothing_was_created() {
-    let (builder, runtime) = hurried(&refused_url().await.unwrap());
+    let (builder, runtime) = without_sleep(&refused_url().await.unwrap());
     let error = workspace(builder).create_sms_connector(&request()).await.unwrap_err();
     let Error::Unreachable(unreachable) = &error else { panic!("{error:?}") };
     assert_eq!(unreachable.cause.kind(), TransportErrorKind::Connect);
@@ -83,7 +83,7 @@ async fn a_request_whose_connection_timed_out_was_never_sent() {
     }
     // Either timeout ends the attempt.
     for (connect, attempt) in [(30, 5000), (5000, 30)] {
-        let (builder, _) = hurried(&format!("http://{address}"));
+        let (builder, _) = without_sleep(&format!("http://{address}"));
         let retry = RetryPolicy { max_attempts: 2, ..Default::default() };
         let builder = builder
             .connect_timeout(Duration::from_millis(connect))
@@ -124,7 +124,7 @@ async fn a_pooled_connection_that_went_stale_does_not_double_the_post() {
     for _ in 0..20 {
         let stale = Reply::BytesThenClose(head_and_body(200, &[], &pending()));
         let peer = peer([stale, created()]).await;
-        let workspace = workspace(hurried(&peer.base_url()).0);
+        let workspace = workspace(without_sleep(&peer.base_url()).0);
         workspace.connector(connector_id()).await.unwrap();
         match workspace.create_sms_connector(&request()).await {
             Ok(_) => assert_eq!(peer.posts(), 1),
@@ -178,7 +178,7 @@ async fn a_truncated_error_is_classified_by_its_status() {
 #[tokio::test]
 async fn silence_past_the_timeout_of_an_attempt_is_unknown() {
     let peer = peer([Reply::Silence, created()]).await;
-    let (builder, _) = hurried(&peer.base_url());
+    let (builder, _) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.attempt_timeout(Duration::from_millis(50)));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     assert_eq!((reason(&error), peer.posts()), (UnknownReason::NoResponse, 1));
@@ -190,7 +190,7 @@ async fn silence_past_the_timeout_of_an_attempt_is_unknown() {
 async fn the_deadline_ends_a_body_that_drips() {
     let drip = Reply::Drip(head_and_body(201, &[], &pending()), Duration::from_millis(5));
     let peer = peer([drip]).await;
-    let (builder, _) = hurried(&peer.base_url());
+    let (builder, _) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_millis(100)));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     assert!(error.connector_may_exist(), "{error:?}");
@@ -201,7 +201,7 @@ async fn the_deadline_ends_a_body_that_drips() {
 #[tokio::test]
 async fn a_timeout_of_zero_is_refused_before_anything_is_sent_and_the_longest_holds() {
     let peer = peer([Reply::json(201, ready())]).await;
-    let workspace = workspace(hurried(&peer.base_url()).0);
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
     let install = || workspace.install_sms_channel("n", NUMBER.parse().unwrap());
     let error = install().timeout(Duration::ZERO).await.unwrap_err();
     assert!(matches!(error, Error::Configuration(_)), "{error:?}");
@@ -269,7 +269,7 @@ async fn a_redirect_that_the_callers_client_followed_is_not_a_creation() {
     let elsewhere = peer([Reply::json(200, ready())]).await;
     let location = format!("location: {}/x", elsewhere.base_url());
     let peer = peer([Reply::with_headers(303, &[&location], "")]).await;
-    let (builder, _) = hurried(&peer.base_url());
+    let (builder, _) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.http_client(reqwest::Client::new()));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     assert!(error.chain().contains("followed a redirect"), "{error}");
@@ -280,7 +280,7 @@ async fn a_redirect_that_the_callers_client_followed_is_not_a_creation() {
 #[tokio::test]
 async fn a_future_that_is_dropped_before_it_is_polled_sends_nothing() {
     let peer = peer([created()]).await;
-    let workspace = workspace(hurried(&peer.base_url()).0);
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
     drop(workspace.install_sms_channel("n", NUMBER.parse().unwrap()).into_future());
     assert_eq!(peer.connections(), 0);
 }
@@ -289,7 +289,7 @@ async fn a_future_that_is_dropped_before_it_is_polled_sends_nothing() {
 #[tokio::test]
 async fn a_future_that_is_dropped_in_flight_sent_one_post_and_the_client_stays_usable() {
     let peer = peer([Reply::Silence, created()]).await;
-    let workspace = workspace(hurried(&peer.base_url()).0);
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
     let request = request();
     let creation = workspace.create_sms_connector(&request);
     assert!(tokio::time::timeout(Duration::from_millis(50), creation).await.is_err());
@@ -301,7 +301,7 @@ async fn a_future_that_is_dropped_in_flight_sent_one_post_and_the_client_stays_u
 #[tokio::test]
 async fn a_future_that_is_dropped_between_attempts_sends_nothing_more() {
     let peer = peer([Reply::status(503), created()]).await;
-    let workspace = patient(&peer);
+    let workspace = with_long_sleeps(&peer);
     let retrying = Arc::new(tokio::sync::Notify::new());
     let on_retry = Arc::clone(&retrying);
     let install =
@@ -324,7 +324,8 @@ async fn a_future_that_is_dropped_between_attempts_sends_nothing_more() {
 async fn a_proxy_that_refuses_the_request_created_nothing() {
     let via = |peer: &Peer, base_url: &str| {
         let proxy = reqwest::Proxy::all(peer.base_url()).unwrap();
-        let builder = hurried(base_url).0.allow_http().configure_http(|http| http.proxy(proxy));
+        let builder =
+            without_sleep(base_url).0.allow_http().configure_http(|http| http.proxy(proxy));
         let retry = RetryPolicy { max_attempts: 2, ..Default::default() };
         workspace(builder.retry_policy(retry))
     };

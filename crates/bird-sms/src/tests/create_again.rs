@@ -14,7 +14,7 @@ use crate::{Error, Event, RetryCreate, RetryPolicy, TransportErrorKind, UnknownR
 async fn a_rate_limit_is_waited_out() {
     let limited = Reply::with_headers(429, &["retry-after: 3"], "");
     let peer = peer([limited, Reply::status(429), created()]).await;
-    let (builder, runtime) = hurried(&peer.base_url());
+    let (builder, runtime) = without_sleep(&peer.base_url());
     let _ = workspace(builder).create_sms_connector(&request()).await.unwrap();
     assert_eq!(runtime.slept(), [Duration::from_secs(3), Duration::from_secs(1)]);
     assert_eq!(peer.posts(), 3);
@@ -25,7 +25,7 @@ async fn a_rate_limit_is_waited_out() {
 async fn a_retry_after_beyond_the_deadline_ends_it_without_a_sleep() {
     let limited = Reply::with_headers(429, &["retry-after: 99999999999999999999"], "");
     let peer = peer([limited]).await;
-    let (builder, runtime) = hurried(&peer.base_url());
+    let (builder, runtime) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_secs(30)));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     let Error::Refused(refused) = &error else { panic!("{error:?}") };
@@ -38,7 +38,7 @@ async fn a_retry_after_beyond_the_deadline_ends_it_without_a_sleep() {
 async fn a_retry_that_would_have_no_time_for_a_response_is_not_made() {
     let limited = Reply::with_headers(429, &["retry-after: 29"], "");
     let peer = peer([limited, Reply::Silence]).await;
-    let (builder, runtime) = hurried(&peer.base_url());
+    let (builder, runtime) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_millis(29_900)));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     assert!(matches!(error, Error::Refused(_)), "{error:?}");
@@ -51,7 +51,7 @@ async fn a_retry_that_would_have_no_time_for_a_response_is_not_made() {
 async fn nothing_is_sent_when_the_rate_limiter_is_paused_beyond_the_deadline() {
     let limited = Reply::with_headers(429, &["retry-after: 50"], "");
     let peer = peer([limited]).await;
-    let (builder, runtime) = hurried(&peer.base_url());
+    let (builder, runtime) = without_sleep(&peer.base_url());
     let workspace = workspace(builder);
     let install = || workspace.install_sms_channel("n", NUMBER.parse().unwrap());
     let error = install().timeout(Duration::from_secs(20)).await.unwrap_err();
@@ -96,7 +96,7 @@ async fn the_policy_says_after_which_server_errors_the_post_is_sent_again() {
         for status in [429, 500, 501, 502, 503, 504, 505, 511, 520, 530, 599] {
             let peer = peer([Reply::status(status), created()]).await;
             let retry = RetryPolicy { create: policy, ..Default::default() };
-            let workspace = workspace(hurried(&peer.base_url()).0.retry_policy(retry));
+            let workspace = workspace(without_sleep(&peer.base_url()).0.retry_policy(retry));
             let result = workspace.create_sms_connector(&request()).await;
             assert_eq!(result.is_ok(), again.contains(&status), "{policy:?} {status}");
             assert_eq!(peer.posts(), 1 + usize::from(again.contains(&status)));
@@ -111,7 +111,7 @@ async fn a_success_after_an_ambiguous_attempt_warns_in_the_result_the_event_and_
     let events = Arc::new(Mutex::new(Vec::new()));
     let observer = Arc::clone(&events);
     let peer1 = peer([Reply::status(500), created(), Reply::json(200, ready())]).await;
-    let channel = workspace(hurried(&peer1.base_url()).0)
+    let channel = workspace(without_sleep(&peer1.base_url()).0)
         .install_sms_channel("n", NUMBER.parse().unwrap())
         .observe(move |event| observer.lock().unwrap().push(event.clone()))
         .await
@@ -141,7 +141,7 @@ async fn server_errors_up_to_the_deadline_leave_the_outcome_unknown() {
 async fn server_errors_are_not_retried_when_the_policy_forbids_it() {
     let peer = peer([Reply::status(503), created()]).await;
     let retry = RetryPolicy { create: RetryCreate::Never, ..Default::default() };
-    let (builder, _) = hurried(&peer.base_url());
+    let (builder, _) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.retry_policy(retry));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     assert_eq!((reason(&error), peer.posts()), (UnknownReason::ServerError, 1));
@@ -231,7 +231,7 @@ proptest! {
         runtime.block_on(async {
             let peer = peer(outcomes.iter().map(|outcome| outcome.response())).await;
             let retry = RetryPolicy { max_attempts: u32::try_from(outcomes.len()).unwrap(), ..Default::default() };
-            let workspace = workspace(hurried(&peer.base_url()).0.retry_policy(retry));
+            let workspace = workspace(without_sleep(&peer.base_url()).0.retry_policy(retry));
             let result = workspace.create_sms_connector(&request()).await;
             let again =
                 outcomes.iter().take_while(|outcome| outcome.may_be_followed_by_another_post()).count();

@@ -10,7 +10,7 @@ use crate::{ConnectorState, Error};
 
 async fn create(response: Reply) -> Error {
     let peer = Peer::script([response]).await.unwrap();
-    let (builder, _) = hurried(&peer.base_url());
+    let (builder, _) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.attempt_timeout(Duration::from_secs(10)));
     workspace.create_sms_connector(&request()).await.unwrap_err()
 }
@@ -85,7 +85,7 @@ async fn the_body_limit_can_be_set_and_is_enforced() {
     let padded = format!("{}{}", " ".repeat(20_000), pending());
     for (limit, fits) in [(10_000, false), (30_000, true)] {
         let peer = Peer::script([Reply::json(201, &padded)]).await.unwrap();
-        let workspace = workspace(hurried(&peer.base_url()).0.body_limit(limit));
+        let workspace = workspace(without_sleep(&peer.base_url()).0.body_limit(limit));
         let result = workspace.create_sms_connector(&request()).await;
         assert_eq!(result.is_ok(), fits, "{result:?}");
     }
@@ -162,7 +162,7 @@ proptest! {
         runtime.block_on(async {
             let text = body.to_string();
             let peer = Peer::with_handler(move |_| Reply::json(status, &text)).await.unwrap();
-            let (builder, _) = hurried(&peer.base_url());
+            let (builder, _) = without_sleep(&peer.base_url());
             let workspace = workspace(builder.install_timeout(Duration::from_secs(3)));
             match workspace.install_sms_channel("n", NUMBER.parse().unwrap()).await {
                 Ok(channel) => assert_eq!(channel.connector_id, connector_id()),

@@ -57,7 +57,7 @@ impl Server {
     }
 
     fn workspace(&self) -> Workspace {
-        let (builder, _) = hurried(&format!("http://{}", self.address));
+        let (builder, _) = without_sleep(&format!("http://{}", self.address));
         let retry = RetryPolicy { max_attempts: 3, ..Default::default() };
         let builder = builder.configure_http(reqwest::ClientBuilder::http2_prior_knowledge);
         workspace(builder.retry_policy(retry).attempt_timeout(Duration::from_secs(5)))

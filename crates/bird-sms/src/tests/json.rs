@@ -14,7 +14,7 @@ fn to_json(value: &impl serde::Serialize) -> Value {
 async fn error_of(reply: Reply, attempts: u32) -> Error {
     let peer = Peer::with_handler(move |_| reply.clone()).await.unwrap();
     let retry = RetryPolicy { max_attempts: attempts, ..Default::default() };
-    let workspace = workspace(hurried(&peer.base_url()).0.retry_policy(retry));
+    let workspace = workspace(without_sleep(&peer.base_url()).0.retry_policy(retry));
     workspace.install(request()).await.unwrap_err()
 }
 
@@ -38,7 +38,7 @@ async fn an_error_is_retryable_if_the_rules_of_the_retry_loop_say_so() {
         assert_eq!((error.status(), error.is_retryable()), (status, retryable), "{shown} {error}");
     }
     let nobody = bird_test_peer::refused_url().await.unwrap();
-    let workspace = workspace(hurried(&nobody).0);
+    let workspace = workspace(without_sleep(&nobody).0);
     assert!(workspace.install(request()).await.unwrap_err().is_retryable());
     let error = workspace.install_sms_channel("", NUMBER.parse().unwrap()).await.unwrap_err();
     assert!(!error.is_retryable(), "{error}");
@@ -50,7 +50,7 @@ async fn a_read_is_retryable_unless_something_has_to_be_corrected() {
     {
         let peer = Peer::with_handler(move |_| Reply::status(status)).await.unwrap();
         let retry = RetryPolicy { max_attempts: 2, ..Default::default() };
-        let workspace = workspace(hurried(&peer.base_url()).0.retry_policy(retry));
+        let workspace = workspace(without_sleep(&peer.base_url()).0.retry_policy(retry));
         let read = workspace.connector(connector_id()).await.unwrap_err();
         assert_eq!((read.status(), read.is_retryable()), (Some(status), retryable), "{read}");
         let poll = workspace.pending_channel(connector_id()).poll().await.unwrap_err();
@@ -95,7 +95,7 @@ async fn a_channel_and_a_connector_are_json_objects_without_the_access_key() {
     body["number"] = json!({ "phoneNumber": "+31612345678" });
     body["new"] = json!([1]);
     let peer = Peer::with_handler(move |_| Reply::json(200, body.to_string())).await.unwrap();
-    let workspace = workspace(hurried(&peer.base_url()).0);
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
     let mut channel = to_json(&workspace.install(request()).await.unwrap());
     assert!(channel["createdAt"].take().is_string());
     channel["platform"].take();

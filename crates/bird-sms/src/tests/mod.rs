@@ -33,17 +33,17 @@ use crate::{
 
 /// A runtime whose sleeps return at once and advance its clock, and whose random numbers give the longest delay.
 #[derive(Debug, Default)]
-struct Hurried {
+struct NoSleep {
     slept: Mutex<Vec<Duration>>,
 }
 
-impl Hurried {
+impl NoSleep {
     fn slept(&self) -> Vec<Duration> {
         self.slept.lock().unwrap().clone()
     }
 }
 
-impl Runtime for Hurried {
+impl Runtime for NoSleep {
     fn now(&self) -> Instant {
         Instant::now() + self.slept().iter().sum()
     }
@@ -63,8 +63,8 @@ impl Runtime for Hurried {
 }
 
 /// Returns the builder of a client that does not really sleep, and its runtime.
-fn hurried(base_url: &str) -> (ClientBuilder, Arc<Hurried>) {
-    let runtime = Arc::new(Hurried::default());
+fn without_sleep(base_url: &str) -> (ClientBuilder, Arc<NoSleep>) {
+    let runtime = Arc::new(NoSleep::default());
     let builder = Client::builder()
         .access_key(AccessKey::new(KEY).unwrap())
         .base_url(base_url)
@@ -74,7 +74,7 @@ fn hurried(base_url: &str) -> (ClientBuilder, Arc<Hurried>) {
 }
 
 /// Returns a workspace whose client really sleeps, for an hour before each retry and each poll.
-fn patient(peer: &Peer) -> Workspace {
+fn with_long_sleeps(peer: &Peer) -> Workspace {
     let hour = Duration::from_hours(1);
     let backoff = Backoff { initial: hour, multiplier: 1.0, max: hour, jitter: 0.0 };
     let builder = Client::builder()
@@ -103,14 +103,14 @@ fn request() -> SmsConnectorRequest {
 }
 
 async fn create_at(peer: &Peer) -> Result<PendingChannel, Error> {
-    workspace(hurried(&peer.base_url()).0).create_sms_connector(&request()).await
+    workspace(without_sleep(&peer.base_url()).0).create_sms_connector(&request()).await
 }
 
 async fn install_at(peer: &Peer) -> Result<SmsChannel, Error> {
-    let workspace = workspace(hurried(&peer.base_url()).0);
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
     workspace.install_sms_channel("My SMS channel", NUMBER.parse().unwrap()).await
 }
 
 async fn wait_at(peer: &Peer) -> Result<SmsChannel, Error> {
-    workspace(hurried(&peer.base_url()).0).pending_channel(connector_id()).wait().await
+    workspace(without_sleep(&peer.base_url()).0).pending_channel(connector_id()).wait().await
 }

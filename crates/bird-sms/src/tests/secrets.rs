@@ -89,7 +89,7 @@ fn no_log_debug_output_error_or_event_has_the_key() {
             let mut shown = Vec::new();
             for script in scripts() {
                 let peer = Peer::script(script).await.unwrap();
-                let (builder, _) = hurried(&peer.base_url());
+                let (builder, _) = without_sleep(&peer.base_url());
                 shown.push(format!("{builder:?}"));
                 let workspace = workspace(builder);
                 let events = Arc::new(Mutex::new(Vec::new()));
@@ -190,7 +190,7 @@ async fn no_field_header_or_error_shows_the_key_in_any_encoding() {
 #[tokio::test]
 async fn the_key_is_refused_as_a_name_before_anything_is_sent() {
     let peer = Peer::script([]).await.unwrap();
-    let workspace = workspace(hurried(&peer.base_url()).0);
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
     let number = NUMBER.parse().unwrap();
     for name in [KEY.to_owned(), format!("my {KEY} channel")] {
         let error = workspace.install_sms_channel(&name, number).await.unwrap_err();

@@ -8,7 +8,7 @@ use crate::{ConfigurationError, Error, TransportErrorKind};
 
 /// Returns the error of a creation at a peer whose certificate must be refused, after checking that of a wait, too.
 async fn refused(peer: &Peer, trusted: &Ca, kind: TransportErrorKind) -> String {
-    let (builder, runtime) = hurried(&peer.base_url());
+    let (builder, runtime) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.root_certificates_pem(trusted.pem()));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     let Error::Unreachable(unreachable) = &error else { panic!("{error:?}") };
@@ -25,7 +25,7 @@ async fn refused(peer: &Peer, trusted: &Ca, kind: TransportErrorKind) -> String 
 async fn a_server_of_a_trusted_authority_is_accepted() {
     let ca = Ca::new();
     let peer = Peer::tls(ca.server("localhost"), [Reply::json(201, ready())]).await.unwrap();
-    let (builder, _) = hurried(&peer.base_url());
+    let (builder, _) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.root_certificates_pem(ca.pem()));
     assert!(peer.base_url().starts_with("https://"));
     let _ = workspace.create_sms_connector(&request()).await.unwrap();
@@ -38,7 +38,7 @@ async fn a_server_that_requires_a_client_certificate_is_given_it() {
     for certificate in [Some(ca.client_pem()), None] {
         let replies = [Reply::json(201, ready())];
         let peer = Peer::tls(ca.server_of_clients("localhost"), replies).await.unwrap();
-        let mut builder = hurried(&peer.base_url()).0.root_certificates_pem(ca.pem());
+        let mut builder = without_sleep(&peer.base_url()).0.root_certificates_pem(ca.pem());
         let accepted = certificate.is_some();
         if let Some(pem) = certificate {
             builder = builder.client_certificate_pem(pem);
@@ -54,7 +54,7 @@ fn a_client_certificate_without_its_key_is_refused_and_not_shown() {
     let pem = ca.client_pem();
     let (certificate, key) = pem.split_at(pem.find("-----BEGIN PRIVATE").unwrap());
     for pem in ["", certificate, key, &key[..100]] {
-        let builder = hurried("https://bird.example").0.client_certificate_pem(pem);
+        let builder = without_sleep("https://bird.example").0.client_certificate_pem(pem);
         let shown = format!("{builder:?}") + &builder.build().unwrap_err().to_string();
         assert!(shown.contains("client certificate"), "{shown}");
         assert!(!shown.contains(key.lines().nth(1).unwrap()), "{shown}");
@@ -91,7 +91,7 @@ async fn an_expired_certificate_is_refused_at_once_and_named() {
 fn text_that_is_not_a_certificate_is_refused_before_anything_is_sent() {
     let no_certificate = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
     for pem in ["", "hello", no_certificate] {
-        let error = hurried("https://bird.example").0.root_certificates_pem(pem).build();
+        let error = without_sleep("https://bird.example").0.root_certificates_pem(pem).build();
         assert!(matches!(error, Err(ConfigurationError::Tls(_))), "{pem}: {error:?}");
     }
 }
@@ -99,7 +99,7 @@ fn text_that_is_not_a_certificate_is_refused_before_anything_is_sent() {
 #[tokio::test]
 async fn nothing_is_sent_to_a_server_that_does_not_speak_tls() {
     let peer = Peer::script([]).await.unwrap();
-    let (builder, _) = hurried(&peer.base_url().replace("http://", "https://"));
+    let (builder, _) = without_sleep(&peer.base_url().replace("http://", "https://"));
     let error = workspace(builder).create_sms_connector(&request()).await.unwrap_err();
     assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
     assert!(peer.requests().is_empty());

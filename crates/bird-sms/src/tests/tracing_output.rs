@@ -9,7 +9,7 @@ use super::*;
 /// Returns a workspace that no other test uses, and the lines that were logged about it.
 fn traced(peer: &Peer) -> (Workspace, impl Fn() -> Vec<String>) {
     let (log, id) = (log(), Uuid::from_u128(fastrand::u128(..)));
-    let workspace = hurried(&peer.base_url()).0.build().unwrap().workspace(id.into());
+    let workspace = without_sleep(&peer.base_url()).0.build().unwrap().workspace(id.into());
     let lines = move || {
         let about = format!("workspace_id={id}");
         log.text().lines().filter(|line| line.contains(&about)).map(str::to_owned).collect()

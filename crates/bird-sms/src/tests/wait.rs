@@ -63,7 +63,7 @@ async fn a_channel_that_comes_with_the_creation_needs_no_poll() {
 /// Returns the delays before the polls of a connector, with a jitter that makes each as long as possible.
 async fn delays(poll: PollPolicy, polls: usize) -> Vec<u128> {
     let peer = peer((0..polls).map(|_| still_pending()).chain([done()])).await;
-    let (builder, runtime) = hurried(&peer.base_url());
+    let (builder, runtime) = without_sleep(&peer.base_url());
     workspace(builder.poll_policy(poll)).pending_channel(connector_id()).wait().await.unwrap();
     runtime.slept().iter().map(Duration::as_millis).collect()
 }
@@ -95,7 +95,7 @@ async fn an_observer_receives_the_events_in_order() {
     let peer = peer.await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let observer = Arc::clone(&seen);
-    workspace(hurried(&peer.base_url()).0)
+    workspace(without_sleep(&peer.base_url()).0)
         .install_sms_channel("n", NUMBER.parse().unwrap())
         .observe(move |event| observer.lock().unwrap().push(event.clone()))
         .await
@@ -118,7 +118,7 @@ async fn an_observer_receives_the_events_in_order() {
 #[tokio::test]
 async fn a_manual_poll_sends_one_get() {
     let peer = peer([still_pending(), Reply::status(503), done()]).await;
-    let mut pending = workspace(hurried(&peer.base_url()).0).pending_channel(connector_id());
+    let mut pending = workspace(without_sleep(&peer.base_url()).0).pending_channel(connector_id());
     assert_eq!(pending.poll().await.unwrap(), None);
     assert!(matches!(pending.poll().await, Err(Error::Read(_))));
     assert_eq!(pending.poll().await.unwrap().unwrap().id.to_string(), CHANNEL);
@@ -128,7 +128,7 @@ async fn a_manual_poll_sends_one_get() {
 #[tokio::test]
 async fn a_wait_that_times_out_reports_the_id_the_time_and_the_polls() {
     let peer = Peer::with_handler(|_| still_pending()).await.unwrap();
-    let (builder, runtime) = hurried(&peer.base_url());
+    let (builder, runtime) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_secs(20)));
     let error = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
     let Error::NotReady(not_ready) = &error else { panic!("{error:?}") };
@@ -144,7 +144,7 @@ async fn a_wait_that_times_out_reports_the_id_the_time_and_the_polls() {
 // Fault 1.
 #[tokio::test]
 async fn refused_connections_are_retried_until_the_deadline() {
-    let (builder, _) = hurried(&refused_url().await.unwrap());
+    let (builder, _) = without_sleep(&refused_url().await.unwrap());
     let error = workspace(builder).pending_channel(connector_id()).wait().await.unwrap_err();
     let Error::NotReady(not_ready) = &error else { panic!("{error:?}") };
     let Some(AttemptError::Transport(last)) = &not_ready.last else { panic!("{error:?}") };
@@ -187,7 +187,7 @@ async fn a_body_that_is_truncated_repeatedly_is_not_malformed() {
     assert!(result.is_ok(), "{result:?}");
     assert_eq!(gets, 11);
     let peer = peer([cut(), done()]).await;
-    let workspace = workspace(hurried(&peer.base_url()).0);
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
     workspace.connector(connector_id()).await.unwrap();
 }
 
@@ -195,7 +195,7 @@ async fn a_body_that_is_truncated_repeatedly_is_not_malformed() {
 #[tokio::test]
 async fn a_wait_with_a_timeout_of_zero_reports_the_id_of_the_connector() {
     let peer = peer([Reply::json(201, pending())]).await;
-    let workspace = workspace(hurried(&peer.base_url()).0);
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
     let pending = workspace.create_sms_connector(&request()).await.unwrap();
     let error = pending.timeout(Duration::ZERO).wait().await.unwrap_err();
     assert!(matches!(error, Error::NotReady(_)), "{error:?}");
@@ -207,7 +207,7 @@ async fn a_wait_with_a_timeout_of_zero_reports_the_id_of_the_connector() {
 #[tokio::test]
 async fn a_poll_without_a_response_is_retried_after_the_attempt_timeout() {
     let peer = peer([Reply::Silence, done()]).await;
-    let (builder, _) = hurried(&peer.base_url());
+    let (builder, _) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.attempt_timeout(Duration::from_millis(50)));
     workspace.pending_channel(connector_id()).wait().await.unwrap();
     assert_eq!(peer.gets(), 2);
@@ -218,7 +218,7 @@ async fn a_poll_without_a_response_is_retried_after_the_attempt_timeout() {
 async fn the_deadline_ends_a_body_that_drips_and_the_id_is_kept() {
     let drip = Reply::Drip(head_and_body(200, &[], &ready()), Duration::from_millis(5));
     let peer = peer([drip]).await;
-    let (builder, _) = hurried(&peer.base_url());
+    let (builder, _) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_millis(100)));
     let error = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
     assert!(matches!(error, Error::NotReady(_)), "{error:?}");
@@ -261,7 +261,7 @@ async fn a_404_right_after_the_creation_is_retried() {
 async fn a_rate_limited_poll_waits_for_its_retry_after() {
     let limited = Reply::with_headers(429, &["retry-after: 7"], "");
     let peer = peer([limited, done()]).await;
-    let (builder, runtime) = hurried(&peer.base_url());
+    let (builder, runtime) = without_sleep(&peer.base_url());
     workspace(builder).pending_channel(connector_id()).wait().await.unwrap();
     assert_eq!(runtime.slept(), [Duration::from_secs(7)]);
 }
@@ -271,7 +271,7 @@ async fn a_rate_limited_poll_waits_for_its_retry_after() {
 async fn a_retry_after_beyond_the_deadline_ends_the_wait_without_a_sleep() {
     let limited = Reply::with_headers(429, &["retry-after: 99999999999999999999"], "");
     let peer = peer([limited]).await;
-    let (builder, runtime) = hurried(&peer.base_url());
+    let (builder, runtime) = without_sleep(&peer.base_url());
     let retry = RetryPolicy { retry_after_cap: Duration::MAX, ..Default::default() };
     let workspace = workspace(builder.retry_policy(retry));
     let error = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
@@ -345,7 +345,7 @@ async fn a_response_about_another_connector_or_workspace_ends_the_wait() {
 #[tokio::test]
 async fn a_wait_that_is_dropped_is_resumed_from_the_id() {
     let peer = peer([Reply::json(201, pending()), Reply::Silence, done()]).await;
-    let workspace = workspace(hurried(&peer.base_url()).0);
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
     let pending = workspace.create_sms_connector(&request()).await.unwrap();
     let id = pending.connector_id();
     assert!(tokio::time::timeout(Duration::from_millis(50), pending.wait()).await.is_err());
@@ -360,7 +360,7 @@ async fn a_wait_that_is_dropped_between_polls_is_resumed_from_the_id() {
     let peer = peer([still_pending(), done()]).await;
     let polled = Arc::new(tokio::sync::Notify::new());
     let on_poll = Arc::clone(&polled);
-    let waiting = patient(&peer).pending_channel(connector_id()).observe(move |event| {
+    let waiting = with_long_sleeps(&peer).pending_channel(connector_id()).observe(move |event| {
         if matches!(event, Event::Polled { .. }) {
             on_poll.notify_one();
         }
@@ -378,7 +378,7 @@ async fn a_wait_that_is_dropped_between_polls_is_resumed_from_the_id() {
 async fn a_read_is_retried_and_keeps_the_whole_response() {
     let body = ready().replacen('{', r#"{"addedTomorrow": 1, "#, 1);
     let peer = peer([Reply::status(503), Reply::json(200, body)]).await;
-    let workspace = workspace(hurried(&peer.base_url()).0);
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
     let connector = workspace.connector(connector_id()).await.unwrap();
     assert_eq!(connector.channel_id.unwrap().to_string(), CHANNEL);
     assert!(connector.json().contains("addedTomorrow"));
@@ -390,7 +390,7 @@ async fn the_grace_period_of_a_404_counts_from_the_creation_or_else_from_the_sta
     let not_found = || Peer::with_handler(|_| Reply::status(404));
     for (age, gets) in [(None, 4..12), (Some(1), 4..12), (Some(9), 2..5), (Some(60), 1..2)] {
         let peer = not_found().await.unwrap();
-        let workspace = workspace(hurried(&peer.base_url()).0);
+        let workspace = workspace(without_sleep(&peer.base_url()).0);
         let mut pending = workspace.pending_channel(connector_id());
         if let Some(seconds) = age {
             // The system time of the tests is the epoch.
@@ -408,7 +408,7 @@ async fn the_grace_period_of_a_404_counts_from_the_creation_or_else_from_the_sta
 async fn the_grace_period_of_a_404_can_be_set() {
     let poll = PollPolicy { not_found_grace: Duration::ZERO, ..Default::default() };
     let peer = peer([Reply::json(201, pending()), Reply::status(404)]).await;
-    let workspace = workspace(hurried(&peer.base_url()).0.poll_policy(poll));
+    let workspace = workspace(without_sleep(&peer.base_url()).0.poll_policy(poll));
     let pending = workspace.create_sms_connector(&request()).await.unwrap();
     assert_eq!(cause(pending.wait().await).response().unwrap().status, 404);
 }

@@ -127,7 +127,7 @@ impl<T: DecodeConnector> GetAttempt<'_, T> {
             AttemptError::Malformed(MalformedResponse::new(response, &problem, key))
         });
         match &decoded {
-            Err(AttemptError::Malformed(response)) if response.cut => {}
+            Err(AttemptError::Malformed(response)) if response.truncated => {}
             Err(_) => self.history.malformed += 1,
             Ok(_) => self.history.malformed = 0,
         }

@@ -14,7 +14,7 @@
 //! | other 5xx | `Unknown` | not retried | retried |
 //! | 404 | `NotCreated` | not retried | retried during the grace period after the creation |
 //! | 3xx, other 4xx | `NotCreated` | not retried | not retried |
-//! | 2xx, malformed | exists, see `create` | not retried | a poll: retried a few times; a read: only if the body was cut off |
+//! | 2xx, malformed | exists, see `create` | not retried | a poll: retried a few times; a read: only if the body is truncated |
 
 use std::pin::pin;
 use std::time::Duration;
@@ -63,7 +63,7 @@ pub(crate) fn is_retryable_get(error: &AttemptError, tolerance: Tolerance) -> bo
             _ => false,
         },
         AttemptError::Transport(error) => !error.kind().is_final(),
-        AttemptError::Malformed(response) => response.cut || tolerance.malformed,
+        AttemptError::Malformed(response) => response.truncated || tolerance.malformed,
         AttemptError::OtherConnector(_) | AttemptError::OtherWorkspace(_) => false,
     }
 }
@@ -173,16 +173,16 @@ pub(crate) struct Retry<'a> {
 /// The rule for a delay that would end at the deadline or after it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum LastAttempt {
-    /// No attempt starts later than this before the deadline.
+    /// No attempt starts in this time before the deadline.
     Reserve(Duration),
-    /// The delay is cut, so that the last attempt starts this long before the deadline.
+    /// The delay is shortened, so that the last attempt starts this long before the deadline.
     At(Duration),
 }
 
 impl LastAttempt {
     /// Returns the delay before the next attempt, or `None` if no time is left for an attempt.
     ///
-    /// A delay that the server asked for is never cut.
+    /// A delay that the server asked for is never shortened.
     pub(crate) fn fit(
         self,
         delay: Duration,
