@@ -99,5 +99,5 @@ fn the_stories_of_contributing_are_true() {
         git(&clone, &["checkout", "--quiet", "."]);
         git(&clone, &["clean", "--quiet", "--force", "-d"]);
     }
-    assert!(blocks >= 9, "{blocks} blocks");
+    assert!(blocks >= 8, "{blocks} blocks");
 }

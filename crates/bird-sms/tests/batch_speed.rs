@@ -248,3 +248,18 @@ async fn print_figures(installs: u32) {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_ends_although_the_first_connectors_that_it_polls_teach_nothing() {
+    // The wait for a connector ends after a 501.
+    let sandbox = Sandbox::builder().fault("get:501x4".parse().unwrap());
+    let sandbox = sandbox.provisioning_delay(Duration::from_secs(2));
+    let figures = simulate_in(sandbox, 50, RateLimits::default(), |workspace| {
+        let outcomes = workspace.install_sms_channels(requests(50)).start();
+        outcomes.map(|outcome| ready(&outcome.request, &outcome.result.ok()?))
+    });
+    let figures = tokio::time::timeout(Duration::from_secs(60), figures).await;
+    let figures = figures.expect("the other installs end");
+    assert_eq!(figures.ready, 46, "{figures:?}");
+    assert!(figures.seconds < 15.0, "{figures:?}");
+}

@@ -17,8 +17,9 @@ use crate::client::{TimeId, Workspace};
 use crate::transport::Deadline;
 use crate::workflow::{GetHistory, LastAttempt, poll_delay};
 
-/// The number of connectors that are polled while nothing is known about provisioning.
-const PROBES: u32 = 4;
+/// The number of connectors that are polled while nothing is known about provisioning. Each second adds one, because
+/// the first ones may end without a channel, or take longer than all others.
+const PROBES: u64 = 4;
 /// The time between two checks whether something is known.
 const CHECK: Duration = Duration::from_millis(100);
 
@@ -81,6 +82,12 @@ impl Polls {
         LastAttempt::At(reserve).fit(delay, None, remaining).map(|delay| last + delay)
     }
 
+    /// Returns whether a poll now is the last one that the deadline leaves time for.
+    fn is_last(&self, workspace: &Workspace, now: Instant) -> bool {
+        let reserve = workspace.state().response_time.reserve();
+        self.deadline(workspace).remaining(now) <= reserve + CHECK
+    }
+
     /// Learns from a poll. `certain` is whether the process was not stopped since the last one.
     pub(super) fn observe(
         &mut self,
@@ -125,7 +132,9 @@ struct Inner {
     due: VecDeque<Box<Waiting>>,
     /// The number of rows that began to wait.
     count: u64,
-    probes: u32,
+    probes: u64,
+    /// When the first probe was made.
+    first_probe: Option<Instant>,
     /// `None` for a row for which nothing was sent.
     outcomes: mpsc::UnboundedSender<Option<BatchOutcome>>,
 }
@@ -170,6 +179,7 @@ impl Rows {
             due: VecDeque::new(),
             count: 0,
             probes: 0,
+            first_probe: None,
             outcomes,
         };
         Self { inner: Mutex::new(inner), changed: Notify::new() }
@@ -254,7 +264,9 @@ impl Rows {
                 && !polls.probe
                 && !workspace.state().provisioning.is_known()
             {
-                if inner.probes == PROBES {
+                let first = *inner.first_probe.get_or_insert(now);
+                let allowed = PROBES + now.saturating_duration_since(first).as_secs();
+                if inner.probes >= allowed && !polls.is_last(workspace, now) {
                     inner.push(waiting, now + CHECK);
                     continue;
                 }
