@@ -11,7 +11,7 @@ async fn onboard(workspace: &Workspace, number: PhoneNumberId) -> Result<Channel
     match workspace.install_sms_channel("Onboarding", number).await {
         Ok(channel) => Ok(channel.id),
         Err(error) => Err(match error.connector_state() {
-            ConnectorState::NotCreated => "try again".to_owned(),
+            ConnectorState::NotCreated => "retry".to_owned(),
             ConnectorState::Exists(id) => format!("continue with {id}"),
             ConnectorState::Unknown | ConnectorState::ExistsIdUnknown => {
                 "ask an operator".to_owned()

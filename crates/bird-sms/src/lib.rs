@@ -48,7 +48,7 @@
 //! | other 5xx | unknown | not sent again | sent again |
 //! | no response, 408 | unknown, unless the request provably did not leave | not sent again, unless it provably did not leave | sent again |
 //! | 3xx, other 4xx | not created | not sent again | not sent again; 404: [`PollPolicy::not_found_grace`] |
-//! | 2xx, malformed | exists; the id may be salvaged | not sent again | sent again: [`PollPolicy::max_malformed`] |
+//! | 2xx, malformed | exists; the id may be salvaged | not sent again | a poll is sent again: [`PollPolicy::max_malformed`]; a read only if the body is truncated |
 //!
 //! A success after an attempt whose outcome is unknown has a [`Warning`]: that attempt may have created another
 //! connector.
@@ -88,7 +88,7 @@
 //! # Tracing
 //!
 //! Each call is a span of `tracing`: `install_sms_channel`, `create_sms_connector`, `wait_for_channel`, `poll_channel`,
-//! `read_connector`, and `install_sms_channels` around the installs of a batch. A span has `workspace_id`,
+//! `read_connector`, `check`, `find_connector`, and `install_sms_channels` around the installs of a batch. A span has `workspace_id`,
 //! `phone_number_id` and `connector_id`, as far as they are known. Each exchange is an event at the level `DEBUG`, with
 //! the names of OpenTelemetry: `http.request.method`, `url.template`, `http.response.status_code` or `error.type`,
 //! `http.client.request.duration` in seconds, and `attempt`. Neither has the access key or a body.
@@ -111,6 +111,7 @@
 //! | `batch_with_journal` | a batch that is stopped and resumed |
 //! | `testing` | a test of a service, with faults and a paused clock |
 //! | `blocking` | a program without `async` |
+//! | `raw_response` | the bytes of a response, from the API itself |
 //!
 //! # Runtime and MSRV
 //!

@@ -105,7 +105,7 @@ pub struct PollPolicy {
     /// The delays between polls. Default: by the price of a poll.
     pub interval: PollInterval,
     /// The time after the creation during which a 404 is retried, because a new connector may not be visible to reads
-    /// yet. Default: 10 s.
+    /// yet. A 404 after a response that showed the connector is not retried. Default: 10 s.
     pub not_found_grace: Duration,
     /// The number of consecutive malformed responses that ends the wait. Default: 3.
     pub max_malformed: u32,
@@ -166,7 +166,8 @@ impl PollPolicy {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PollInterval {
-    /// By the price of a poll, and by the provisioning times of earlier installs once 20 of them are known.
+    /// By the price of a poll, and by the provisioning times of earlier installs once 20 of them are known; in a batch,
+    /// once one is known.
     Price(PollPrice),
     /// By the number of polls, whatever is known about provisioning.
     Backoff(Backoff),
@@ -178,7 +179,7 @@ impl Default for PollInterval {
     }
 }
 
-/// What a poll is worth, in time that a channel is ready and not reported yet.
+/// The price of a poll: the time for which a ready channel may stay unreported to save one poll.
 ///
 /// A schedule costs its lag, which is the time from the moment when the channel is ready to the poll that finds it, and
 /// the price of each poll. If the channel becomes ready at age t and polls are g apart, the mean lag is g/2, and the
@@ -188,7 +189,7 @@ impl Default for PollInterval {
 /// the cost of the best fixed interval for a time that is known. Delays that grow by a factor have no such bound: their
 /// lag grows with t itself.
 ///
-/// Once the times of 20 installs are known, polls are made where a channel is most likely to have become ready: where
+/// Once the times of 20 installs are known (in a batch, of one), polls are made where a channel is most likely to have become ready: where
 /// the hazard is h, √(h/2c) times per second (Keller 1974, <https://doi.org/10.1287/mnsc.21.3.256>). The rule for
 /// unknown times is the same with the hazard 1/t.
 ///

@@ -96,9 +96,9 @@ const OUTPUT: &str = "Output options";
 /// The options of the subcommands that wait for a channel.
 #[derive(Debug, clap::Args)]
 pub struct PollArgs {
-    /// Set what a poll is worth, in time that a channel is ready and not reported yet
+    /// Set the price of a poll: how long a ready channel may stay unreported to save one poll
     ///
-    /// With less, connectors are polled more often.
+    /// With a lower price, connectors are polled more often.
     #[arg(long, value_name = "DURATION", default_value = "45ms", value_parser = duration)]
     pub poll_price: Duration,
 

@@ -90,9 +90,9 @@ impl Workspace {
 ///
 /// # Errors
 ///
-/// The stream does not fail: each outcome has its own [`Error`](crate::Error). After a creation is refused with 401 or
+/// The stream does not fail: each outcome has its own [`Error`](crate::Error). After a request is refused with 401 or
 /// 403, the batch shuts down as with [`with_graceful_shutdown`](Self::with_graceful_shutdown), because every other
-/// creation would be refused as well.
+/// request would be refused as well.
 ///
 /// # Cancel safety
 ///

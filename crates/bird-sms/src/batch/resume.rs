@@ -39,7 +39,7 @@ pub enum UnknownRows {
     /// The rows are skipped, because a second request may create a second connector.
     #[default]
     LeaveAlone,
-    /// The rows are created again.
+    /// The rows are created again, except those whose connector exists with an unknown id.
     Retry,
     /// The connectors are searched in the list of connectors. A row whose connector certainly does not exist is created
     /// again; see [`Workspace::find_connector`](crate::Workspace::find_connector).

@@ -30,7 +30,7 @@ const ONE_DECREASE: Duration = Duration::from_secs(1);
 /// A budget of requests per second.
 ///
 /// Waiters hold no lock while they sleep, because a future may never be polled again. Each waiter sleeps until the
-/// waiters before it should have their permits, and then tries again. The slot of a dropped waiter expires unused,
+/// waiters before it should have their permits, and then asks for a permit again. The slot of a dropped waiter expires unused,
 /// unless it was the last slot.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
@@ -45,7 +45,7 @@ pub(crate) struct RateLimiter {
 struct State {
     /// The earliest time of the next permit.
     next: Instant,
-    /// The time at which the last waiter tries again, plus one interval.
+    /// The time at which the last waiter asks for a permit again, plus one interval.
     queue_end: Instant,
     /// The fraction of the full rate directly after the last decrease.
     rate_factor: f64,

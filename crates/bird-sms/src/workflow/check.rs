@@ -1,5 +1,7 @@
 //! The check of the settings, which creates nothing.
 
+use tracing::Instrument;
+
 use super::retry::send;
 use crate::client::Workspace;
 use crate::{
@@ -42,6 +44,11 @@ impl Workspace {
     ///
     /// Cancel safe: a GET changes nothing.
     pub async fn check(&self) -> Result<Access, CheckError> {
+        let span = tracing::info_span!("check", workspace_id = %self.id());
+        self.read_random_connector().instrument(span).await
+    }
+
+    async fn read_random_connector(&self) -> Result<Access, CheckError> {
         let (client, deadline) = (self.client(), self.deadline());
         let runtime = client.runtime();
         let random = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();

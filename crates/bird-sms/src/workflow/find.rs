@@ -19,6 +19,7 @@ use futures_util::future::{BoxFuture, Either, FutureExt, Shared, WeakShared, sel
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::retry::{
     Attempt, Exhausted, FailedAttempt, LastAttempt, Retry, Tolerance, is_retryable_get, send,
@@ -78,7 +79,13 @@ impl Workspace {
         request: &SmsConnectorRequest,
         since: Timestamp,
     ) -> Result<SearchResult, SearchError> {
-        Searches::default().find(self, request, Some(since), self.deadline()).await
+        let span = tracing::info_span!(
+            "find_connector",
+            workspace_id = %self.id(),
+            phone_number_id = %request.phone_number_id()
+        );
+        let searches = Searches::default();
+        searches.find(self, request, Some(since), self.deadline()).instrument(span).await
     }
 
     /// Returns the connectors of a phone number, oldest first.
@@ -94,8 +101,11 @@ impl Workspace {
         &self,
         phone_number_id: PhoneNumberId,
     ) -> Result<Vec<ConnectorId>, SearchError> {
+        let span =
+            tracing::info_span!("find_connectors", workspace_id = %self.id(), %phone_number_id);
         let now = self.client().runtime().now();
-        let listing = Searches::default().listing(self, now, self.deadline()).await?;
+        let searches = Searches::default();
+        let listing = searches.listing(self, now, self.deadline()).instrument(span).await?;
         let mut connectors: Vec<_> = listing.of(phone_number_id).collect();
         connectors.sort_by_key(|connector| connector.created_at);
         Ok(connectors.iter().map(|connector| connector.id).collect())
