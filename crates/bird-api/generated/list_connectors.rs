@@ -141,7 +141,7 @@ pub mod types {
 #[derive(Clone, Debug)]
 /**Client for List connectors
 
-The connectors of a workspace, in pages. It answers what a lost response leaves
+The connectors of a workspace, in pages. They show what a lost response leaves
 open: whether a connector exists.
 
 

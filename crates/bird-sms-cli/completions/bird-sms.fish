@@ -61,7 +61,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l retry-crea
 vendor\t'After 500 and 503, which the vendor calls safe to retry'
 any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l list-margin -d 'Set the time after which a connector that exists is certainly in the list of connectors' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-price -d 'Set what a poll is worth, in time that a channel is ready and not reported yet' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-price -d 'Set the price of a poll: how long a ready channel may stay unreported to save one poll' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
@@ -76,7 +76,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l sandbox -d
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l json -d 'Print the result or the error as one JSON object'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -s v -l verbose -d 'Print a log to stderr'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l poll-price -d 'Set what a poll is worth, in time that a channel is ready and not reported yet' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l poll-price -d 'Set the price of a poll: how long a ready channel may stay unreported to save one poll' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
@@ -102,7 +102,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l retry-create
 vendor\t'After 500 and 503, which the vendor calls safe to retry'
 any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l list-margin -d 'Set the time after which a connector that exists is certainly in the list of connectors' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-price -d 'Set what a poll is worth, in time that a channel is ready and not reported yet' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-price -d 'Set the price of a poll: how long a ready channel may stay unreported to save one poll' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
