@@ -120,3 +120,18 @@ fn collect_unsourced(value: &Value, path: &str, unsourced: &mut Vec<String>) {
         collect_unsourced(part, &path, unsourced);
     }
 }
+
+#[test]
+fn the_contract_has_the_two_endpoints_of_an_install_and_no_others() {
+    let yaml = std::fs::read_to_string(crate::root().unwrap().join("openapi.yaml")).unwrap();
+    let contract = parse(&yaml).unwrap();
+    let paths = contract["paths"].as_object().unwrap();
+    let operations = paths.iter().flat_map(|(path, item)| {
+        item.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
+    });
+    let mut operations: Vec<_> = operations.collect();
+    operations.sort();
+    let connectors = "/workspaces/{workspaceId}/connectors";
+    let expected = [format!("get {connectors}/{{connectorId}}"), format!("post {connectors}")];
+    assert_eq!(operations, expected);
+}
