@@ -1,11 +1,15 @@
 use std::fmt;
+use std::sync::Arc;
 
 use http_body_util::Limited;
 use progenitor_client::{ClientHooks, ClientInfo, OperationInfo};
 use reqwest::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
 use reqwest::{Request, Response, ResponseBuilderExt};
 
-/// The headers that every request of a [`Client`](crate::Client) carries, and the size limit of its response bodies.
+use crate::transport::Transport;
+
+/// The headers that every request of a [`Client`](crate::Client) carries, the size limit of its response bodies, and
+/// its transport.
 ///
 /// The context belongs to the client and not to its `reqwest::Client`, so that an application can pass
 /// a `reqwest::Client` that does not hold the access key.
@@ -14,6 +18,7 @@ pub struct RequestContext {
     authorization: HeaderValue,
     user_agent: Option<HeaderValue>,
     body_limit: usize,
+    transport: Option<Arc<dyn Transport>>,
 }
 
 impl RequestContext {
@@ -25,7 +30,8 @@ impl RequestContext {
     #[must_use]
     pub fn new(mut authorization: HeaderValue) -> Self {
         authorization.set_sensitive(true);
-        Self { authorization, user_agent: None, body_limit: Self::DEFAULT_BODY_LIMIT }
+        let body_limit = Self::DEFAULT_BODY_LIMIT;
+        Self { authorization, user_agent: None, body_limit, transport: None }
     }
 
     /// Sets the `User-Agent` header. Default: none.
@@ -42,8 +48,20 @@ impl RequestContext {
         self
     }
 
+    /// Sends the requests of [`Client::exchange`](crate::Client::exchange) with this transport instead of the
+    /// `reqwest::Client`. The limit of the body is then the transport's to keep.
+    #[must_use]
+    pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
     pub(crate) fn limit(&self) -> usize {
         self.body_limit
+    }
+
+    pub(crate) fn own_transport(&self) -> Option<&dyn Transport> {
+        self.transport.as_deref()
     }
 
     pub(crate) fn apply(&self, request: &mut Request) {
@@ -61,6 +79,7 @@ impl fmt::Debug for RequestContext {
         f.debug_struct("RequestContext")
             .field("user_agent", &self.user_agent)
             .field("body_limit", &self.body_limit)
+            .field("transport", &self.transport)
             .finish_non_exhaustive()
     }
 }

@@ -45,7 +45,7 @@ pub enum BodyError {
     /// The timeout passed before the end of the body.
     TimedOut,
     /// The connection was lost before the end of the body.
-    Disconnected(reqwest::Error),
+    Disconnected(Box<dyn StdError + Send + Sync>),
 }
 
 impl fmt::Display for BodyError {
@@ -63,7 +63,7 @@ impl fmt::Display for BodyError {
 pub struct ExchangeError {
     kind: ExchangeErrorKind,
     sent: bool,
-    source: Option<reqwest::Error>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 /// The kinds of [`ExchangeError`].
@@ -81,6 +81,13 @@ pub enum ExchangeErrorKind {
 }
 
 impl ExchangeError {
+    /// Makes the error of a [`Transport`](crate::transport::Transport). `may_have_been_sent` is `false` only if the
+    /// server certainly did not and will not act on the request.
+    #[must_use]
+    pub fn new(kind: ExchangeErrorKind, may_have_been_sent: bool) -> Self {
+        Self { kind, sent: may_have_been_sent, source: None }
+    }
+
     /// Returns what kind of failure this is.
     #[must_use]
     pub fn kind(&self) -> ExchangeErrorKind {
@@ -108,7 +115,7 @@ impl fmt::Display for ExchangeError {
 
 impl StdError for ExchangeError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_ref().map(|source| source as _)
+        self.source.as_deref().map(|source| source as _)
     }
 }
 
@@ -134,42 +141,61 @@ impl Client {
         timeout: Duration,
     ) -> impl Future<Output = Result<Response, ExchangeError>> + Send + use<> {
         self.inner().apply(&mut request);
-        let body = track_body(&mut request);
-        let url = request.url().clone();
-        let limit = self.inner().limit();
-        // Nothing is sent before this future is polled. If it held the request as well, it would be three times as large,
+        let own = self.inner().own_transport();
+        // Nothing is sent before the future is polled. If it held the request as well, it would be three times as large,
         // and there is one for each install.
-        let head = self.client().execute(request);
+        let exchange = match own {
+            Some(transport) => Err(transport.exchange(request, timeout)),
+            None => Ok(exchange(self.client(), request, timeout, self.inner().limit())),
+        };
         async move {
-            let now = Instant::now();
-            // A timeout that overflows the clock is as good as a year.
-            let end =
-                now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 3600));
-            let mut partial = None;
-            let result = timeout_at(end, read(head, limit, &mut partial)).await;
-            let fail = |kind, source: Option<reqwest::Error>| {
-                let taken = body.as_ref().is_none_or(|body| !body.revoke());
-                let processed = source.as_ref().is_none_or(|error| !is_unprocessed(error));
-                let sent = kind != ExchangeErrorKind::Connect && taken && processed;
-                Err(ExchangeError { kind, sent, source: source.map(reqwest::Error::without_url) })
-            };
-            let body_error = match (result, &partial) {
-                (Ok(Ok(body_error)), _) => body_error,
-                (Err(_), Some(_)) => Some(BodyError::TimedOut),
-                (Err(_), None) => return fail(ExchangeErrorKind::TimedOut, None),
-                (Ok(Err(error)), _) if error.is_connect() => {
-                    return fail(ExchangeErrorKind::Connect, Some(error));
-                }
-                (Ok(Err(error)), _) if error.is_timeout() => {
-                    return fail(ExchangeErrorKind::TimedOut, Some(error));
-                }
-                (Ok(Err(error)), _) => return fail(ExchangeErrorKind::Disconnected, Some(error)),
-            };
-            match partial {
-                Some(partial) if *partial.response.url() == url => Ok(partial.response(body_error)),
-                Some(_) => fail(ExchangeErrorKind::Redirected, None),
-                None => fail(ExchangeErrorKind::Disconnected, None),
+            match exchange {
+                Ok(exchange) => exchange.await,
+                Err(exchange) => exchange.await,
             }
+        }
+    }
+}
+
+/// Sends a request with the `reqwest::Client`, as [`Client::exchange`] says.
+fn exchange(
+    http: &reqwest::Client,
+    mut request: Request,
+    timeout: Duration,
+    limit: usize,
+) -> impl Future<Output = Result<Response, ExchangeError>> + Send + use<> {
+    let body = track_body(&mut request);
+    let url = request.url().clone();
+    let head = http.execute(request);
+    async move {
+        let now = Instant::now();
+        // A timeout that overflows the clock is as good as a year.
+        let end = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 3600));
+        let mut partial = None;
+        let result = timeout_at(end, read(head, limit, &mut partial)).await;
+        let fail = |kind, source: Option<reqwest::Error>| {
+            let taken = body.as_ref().is_none_or(|body| !body.revoke());
+            let processed = source.as_ref().is_none_or(|error| !is_unprocessed(error));
+            let sent = kind != ExchangeErrorKind::Connect && taken && processed;
+            let source = source.map(|error| error.without_url().into());
+            Err(ExchangeError { kind, sent, source })
+        };
+        let body_error = match (result, &partial) {
+            (Ok(Ok(body_error)), _) => body_error,
+            (Err(_), Some(_)) => Some(BodyError::TimedOut),
+            (Err(_), None) => return fail(ExchangeErrorKind::TimedOut, None),
+            (Ok(Err(error)), _) if error.is_connect() => {
+                return fail(ExchangeErrorKind::Connect, Some(error));
+            }
+            (Ok(Err(error)), _) if error.is_timeout() => {
+                return fail(ExchangeErrorKind::TimedOut, Some(error));
+            }
+            (Ok(Err(error)), _) => return fail(ExchangeErrorKind::Disconnected, Some(error)),
+        };
+        match partial {
+            Some(partial) if *partial.response.url() == url => Ok(partial.response(body_error)),
+            Some(_) => fail(ExchangeErrorKind::Redirected, None),
+            None => fail(ExchangeErrorKind::Disconnected, None),
         }
     }
 }
@@ -213,7 +239,7 @@ async fn read(
             }
             Ok(Some(chunk)) => partial.body.push(chunk),
             Err(error) if error.is_timeout() => return Ok(Some(BodyError::TimedOut)),
-            Err(error) => return Ok(Some(BodyError::Disconnected(error.without_url()))),
+            Err(error) => return Ok(Some(BodyError::Disconnected(error.without_url().into()))),
         }
     }
 }

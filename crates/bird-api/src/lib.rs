@@ -21,6 +21,7 @@
 //! | [`types`] | the schemas of the operations |
 //! | [`RequestContext`] | the headers and the body limit of every request |
 //! | [`Client::exchange`] | one request, and its [`Response`] as status, headers and bytes; errors say whether the request was sent |
+//! | [`transport`] | what takes the place of the HTTP client, for tests |
 //!
 //! With the feature `codegen` (on by default), the build script generates the client. Without the feature, the build
 //! uses a prebuilt copy of the same code and is faster.
@@ -29,6 +30,7 @@
 
 mod context;
 mod exchange;
+pub mod transport;
 
 #[expect(clippy::struct_field_names, reason = "progenitor chose the names")]
 mod client {

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bird_api::RequestContext;
+use bird_api::transport::Transport;
 use reqwest::header::HeaderValue;
 
 use super::http::{HttpSettings, check_base_url, check_proxy_environment, is_loopback};
@@ -54,6 +55,7 @@ pub struct ClientBuilder {
     body_limit: usize,
     http: HttpSettings,
     http_client: Option<reqwest::Client>,
+    transport: Option<Arc<dyn Transport>>,
     settings: Settings,
 }
 
@@ -67,6 +69,7 @@ impl Default for ClientBuilder {
             body_limit: RequestContext::DEFAULT_BODY_LIMIT,
             http: HttpSettings::default(),
             http_client: None,
+            transport: None,
             settings: Settings {
                 attempt_timeout: Duration::from_secs(30),
                 install_timeout: Duration::from_secs(120),
@@ -225,6 +228,15 @@ impl ClientBuilder {
         self
     }
 
+    /// Sends every request with this transport, and none with an HTTP client: for tests, and to record or to fail
+    /// requests. The timeouts of connecting, the proxies and the certificates of this builder then have no effect.
+    ///
+    /// With a transport in memory, a test whose clock is paused (`#[tokio::test(start_paused = true)]`) takes no time.
+    pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
     #[cfg(test)]
     pub(crate) fn min_timeout(mut self, timeout: Duration) -> Self {
         self.settings.min_timeout = timeout;
@@ -277,9 +289,12 @@ impl ClientBuilder {
             .filter(|user_agent| user_agent.is_ascii())
             .and_then(|user_agent| HeaderValue::try_from(user_agent).ok())
             .ok_or(ConfigurationError::UserAgent)?;
-        let context = RequestContext::new(key.authorization()?)
+        let mut context = RequestContext::new(key.authorization()?)
             .user_agent(user_agent)
             .body_limit(self.body_limit);
+        if let Some(transport) = self.transport {
+            context = context.transport(transport);
+        }
         let http = if let Some(http) = self.http_client {
             http
         } else {

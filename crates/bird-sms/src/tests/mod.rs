@@ -13,6 +13,7 @@ mod secrets;
 #[cfg(feature = "__rustls")]
 mod tls;
 mod tracing_output;
+mod transport;
 mod wait;
 
 use std::sync::{Arc, Mutex};
