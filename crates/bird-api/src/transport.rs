@@ -53,6 +53,6 @@ pub type Exchange = Pin<Box<dyn Future<Output = Result<Response, ExchangeError>>
 /// Sends as [`Client::exchange`] does.
 impl Transport for Client {
     fn exchange(&self, request: Request, timeout: Duration) -> Exchange {
-        Box::pin(self.exchange(request, timeout))
+        self.exchange(request, timeout)
     }
 }
