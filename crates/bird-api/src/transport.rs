@@ -12,7 +12,7 @@ use crate::{Client, ExchangeError, Response};
 
 /// Sends the requests of a [`Client`] and returns their responses, instead of the `reqwest::Client`.
 ///
-/// A transport that answers from memory makes a test of a service fast and repeatable. A transport that sends to the
+/// A transport that responds from memory makes a test of a service fast and repeatable. A transport that sends to the
 /// server, such as a [`Client`] without one, can be wrapped to record the requests or to fail some of them.
 ///
 /// ```
