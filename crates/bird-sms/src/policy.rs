@@ -69,7 +69,7 @@ pub enum RetryCreate {
     VendorErrors,
     /// Also 502, 504 and 520–530, which a gateway or a CDN sends. A gateway may have forwarded the request before it
     /// responded with an error, so each retry may create another connector.
-    AnyServerError,
+    GatewayErrors,
 }
 
 impl RetryCreate {
@@ -77,7 +77,7 @@ impl RetryCreate {
     pub(crate) fn allows(self, status: u16) -> bool {
         match status {
             500 | 503 => self != Self::Never,
-            502 | 504 | 520..=530 => self == Self::AnyServerError,
+            502 | 504 | 520..=530 => self == Self::GatewayErrors,
             _ => false,
         }
     }
