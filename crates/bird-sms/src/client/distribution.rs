@@ -73,8 +73,8 @@ impl Distribution {
                 Part { from: middle, to: part.to, mass },
             ]
         };
-        let halved: Vec<_> = parts.into_iter().flat_map(halves).collect();
-        let mut parts = smooth(&halved, times, one);
+        let parts: Vec<_> = parts.into_iter().flat_map(halves).collect();
+        let mut parts = smooth(&parts, times, one);
         // Nothing is known of times beyond all polls but their age: the longer, the longer still. The hazard at age t
         // is 1/t.
         let last =
