@@ -17,7 +17,7 @@ use bird_api::transport::Exchange;
 
 pub use builder::ClientBuilder;
 use builder::Settings;
-pub(crate) use provisioning_times::TimeId;
+pub(crate) use provisioning_times::{KEPT_TIMES, TimeId};
 pub use workspace::Workspace;
 use workspace_state::WorkspaceState;
 pub(crate) use workspace_state::{CREATE_PATH, GET_PATH};
