@@ -57,12 +57,14 @@
 //! machine alone, with a loopback address or `localhost` as its host; when it changes something, not from a web page
 //! of another origin. Other machines need the access key.
 
+mod body;
 mod contract;
 mod control;
 mod delay;
 mod fault;
 mod list;
 mod routes;
+mod seed;
 mod server;
 mod state;
 #[cfg(test)]
@@ -110,8 +112,10 @@ pub struct Builder {
     listen: SocketAddr,
     allow_remote: bool,
     provisioning_delay: Delay,
-    access_key: Key,
-    workspace_id: Uuid,
+    response_delay: Delay,
+    seed: Option<u64>,
+    access_key: Option<Key>,
+    workspace_id: Option<Uuid>,
     get_limit: u32,
     post_limit: u32,
     faults: Vec<Fault>,
@@ -145,8 +149,10 @@ impl Default for Builder {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             allow_remote: false,
             provisioning_delay: Delay::from(Duration::from_secs(2)),
-            access_key: Key(format!("sandbox-{}", Uuid::new_v4().simple())),
-            workspace_id: Uuid::new_v4(),
+            response_delay: Delay::from(Duration::ZERO),
+            seed: None,
+            access_key: None,
+            workspace_id: None,
             get_limit: 50,
             post_limit: 500,
             faults: Vec::new(),
@@ -179,15 +185,28 @@ impl Builder {
         self
     }
 
+    /// Sets the time from a request, which is processed at once, to its response. Default: none.
+    pub fn response_delay(mut self, delay: impl Into<Delay>) -> Self {
+        self.response_delay = delay.into();
+        self
+    }
+
+    /// Makes the sandbox repeatable: the access key, all ids and the random delays depend on the seed, and the times in
+    /// responses and requests are those of tokio's clock, from 2100-01-01 on. Default: random ids and the system time.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Sets the access key that requests need. Default: a random key.
     pub fn access_key(mut self, key: impl Into<String>) -> Self {
-        self.access_key = Key(key.into());
+        self.access_key = Some(Key(key.into()));
         self
     }
 
     /// Sets the id of the one workspace. Default: a random id.
     pub fn workspace_id(mut self, id: Uuid) -> Self {
-        self.workspace_id = id;
+        self.workspace_id = Some(id);
         self
     }
 
