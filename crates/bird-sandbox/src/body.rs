@@ -32,6 +32,11 @@ impl ResponseBody {
         let bytes = Bytes::from(text);
         Self { bytes: bytes.slice(..bytes.len() / 2), end: End::Flush }
     }
+
+    #[cfg(feature = "transport")]
+    pub(crate) fn is_cut(&self) -> bool {
+        self.end != End::Regular
+    }
 }
 
 impl Body for ResponseBody {

@@ -1,4 +1,4 @@
-//! A local server of Bird's connectors API, in memory, for tests and demos.
+//! A local Bird for tests and demos: a server of its connectors API on loopback, or a transport without a socket.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -39,6 +39,13 @@
 //! # }
 //! ```
 //!
+//! # In memory
+//!
+//! With the feature `transport`, `Builder::in_memory` makes a sandbox without a socket, and `Sandbox::transport` returns
+//! the transport for the `ClientBuilder` of bird-sms. Everything happens as over a socket, on tokio's clock: in a
+//! `#[tokio::test(start_paused = true)]` an hour takes no time, and two runs see the same. [The chapter on
+//! testing](https://github.com/bird-sms/bird-sms/blob/main/docs/testing.md) has examples.
+//!
 //! # While it runs
 //!
 //! Faults and connectors can be added while the sandbox runs, for one phone number if need be: with the methods of
@@ -57,6 +64,8 @@
 //! machine alone, with a loopback address or `localhost` as its host; when it changes something, not from a web page
 //! of another origin. Other machines need the access key.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod body;
 mod contract;
 mod control;
@@ -69,6 +78,8 @@ mod server;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "transport")]
+mod transport;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -191,8 +202,9 @@ impl Builder {
         self
     }
 
-    /// Makes the sandbox repeatable: the access key, all ids and the random delays depend on the seed, and the times in
-    /// responses and requests are those of tokio's clock, from 2100-01-01 on. Default: random ids and the system time.
+    /// Makes the sandbox repeatable: the access key, all ids and the random delays depend on the seed alone, and the
+    /// times in responses and requests are those of tokio's clock, from 2100-01-01 on. Whoever knows the seed knows the
+    /// key. Default: random ids and the system time, but 0 in memory.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -279,23 +291,40 @@ impl Builder {
         let address = listener.local_addr().map_err(failed)?;
         let (stop, stopped) = oneshot::channel();
         let state = Arc::new(State::new(self));
-        let server = tokio::spawn(server::serve(listener, Arc::clone(&state), stopped));
-        Ok(Sandbox { address, state, stop, server })
+        let task = tokio::spawn(server::serve(listener, Arc::clone(&state), stopped));
+        Ok(Sandbox { state, server: Some(Server { address, stop, task }) })
+    }
+
+    /// Makes a sandbox without a socket, whose requests come by its [`transport`](Sandbox::transport).
+    ///
+    /// The address to listen on has no effect. The [seed](Self::seed) is 0 unless it is set, so that two runs of a test
+    /// see the same.
+    #[cfg(feature = "transport")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
+    #[must_use]
+    pub fn in_memory(mut self) -> Sandbox {
+        self.seed.get_or_insert_default();
+        Sandbox { state: Arc::new(State::new(self)), server: None }
     }
 }
 
 /// A running sandbox. Dropping it closes its port and its connections.
 pub struct Sandbox {
-    address: SocketAddr,
     state: Arc<State>,
+    /// `None` in memory.
+    server: Option<Server>,
+}
+
+struct Server {
+    address: SocketAddr,
     stop: oneshot::Sender<()>,
-    server: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sandbox")
-            .field("address", &self.address)
+            .field("base_url", &self.base_url())
             .field("workspace_id", &self.workspace_id())
             .finish_non_exhaustive()
     }
@@ -307,11 +336,29 @@ impl Sandbox {
         Builder::default()
     }
 
+    /// Returns the transport that gives requests to this sandbox, for `ClientBuilder::transport` of bird-sms and
+    /// `RequestContext::transport` of bird-api.
+    ///
+    /// Each request is handled as over a socket, with the same faults, delays and limits, on tokio's clock. The host of
+    /// the request and the client's limit of the body have no effect.
+    ///
+    /// # Panics
+    ///
+    /// The exchanges panic outside of a tokio runtime with time enabled.
+    #[cfg(feature = "transport")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
+    #[must_use]
+    pub fn transport(&self) -> Arc<dyn bird_api::transport::Transport> {
+        Arc::new(transport::InMemory(Arc::clone(&self.state)))
+    }
+
     /// Returns the base URL, such as `http://127.0.0.1:40001`. A sandbox that listens on all addresses has that of
-    /// loopback.
+    /// loopback. In memory it is `https://sandbox.invalid`, a host that does not exist.
     #[must_use]
     pub fn base_url(&self) -> String {
-        let mut address = self.address;
+        let Some(Server { mut address, .. }) = self.server else {
+            return "https://sandbox.invalid".to_owned();
+        };
         match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
             IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
@@ -321,6 +368,7 @@ impl Sandbox {
     }
 
     /// Returns the URL of a page that shows the connectors, the requests and the faults, for a browser on this machine.
+    /// In memory there is no such page.
     #[must_use]
     pub fn inspector_url(&self) -> String {
         format!("{}{}", self.base_url(), control::INSPECTOR)
@@ -407,9 +455,10 @@ impl Sandbox {
 
     /// Stops the sandbox, and returns when the port is free and every connection has ended.
     pub async fn shutdown(self) {
-        drop(self.stop);
+        let Some(server) = self.server else { return };
+        drop(server.stop);
         // The task panics only when a connection does.
-        let _ = self.server.await;
+        let _ = server.task.await;
     }
 }
 
