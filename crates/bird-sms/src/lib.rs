@@ -77,6 +77,7 @@
 //! | `bundled-roots` | | trusts Mozilla's root certificates instead of the platform's |
 //! | `http2` | | HTTP/2 where the server offers it |
 //! | `list-connectors` | | searches for connectors whose outcome is unknown; unproven, because no response of the vendor's list has been seen |
+//! | `test-util` | | results and errors for the tests of a program: `test_util` |
 //!
 //! Without `aws-lc-rs` and `ring`, TLS is that of the program's own reqwest, if its features have one.
 //!
@@ -129,6 +130,8 @@ mod event;
 pub mod fuzzing;
 mod model;
 mod policy;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 #[cfg(test)]
 mod tests;
 mod transport;
