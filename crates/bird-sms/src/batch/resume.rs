@@ -200,7 +200,7 @@ impl RowState {
     }
 
     /// Returns the state after an install that started in this state.
-    pub(super) fn after(mut self, result: Result<&SmsChannel, &Error>) -> Self {
+    pub(crate) fn after(mut self, result: Result<&SmsChannel, &Error>) -> Self {
         match result {
             Ok(channel) => {
                 self.connector = ConnectorState::Exists(channel.connector_id);

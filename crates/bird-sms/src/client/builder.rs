@@ -245,7 +245,7 @@ impl ClientBuilder {
         self
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-util"))]
     pub(crate) fn runtime(mut self, runtime: Arc<dyn Runtime>) -> Self {
         self.settings.runtime = runtime;
         self
