@@ -432,16 +432,30 @@ async fn a_connector_of_an_earlier_run_teaches_nothing_and_is_polled_by_its_age(
     let mut row = RowState::default();
     let created = JournalEntry::Created { connector_id: connector_id(), warning: None };
     // The system time of the tests is the epoch.
-    row.apply(&created, Some(jiff::Timestamp::from_second(-18).unwrap()));
+    row.apply(&created, Some(jiff::Timestamp::from_second(-19).unwrap()));
     let items = requests(1).map(move |request| BatchItem::resume(request, row));
     let journal = Arc::new(Lines::default());
     let batch = workspace.install_sms_channels(items).journal(Arc::clone(&journal));
     let outcomes: Vec<_> = batch.start().collect().await;
     assert!(outcomes[0].result.is_ok());
     let slept: Duration = runtime.slept().iter().sum();
-    assert!((1_900..=2_100).contains(&slept.as_millis()), "{slept:?}");
+    assert!((900..=1_100).contains(&slept.as_millis()), "{slept:?}");
     assert_eq!(workspace.provisioning_times().len(), 1);
     assert_eq!(journal.0.lock().unwrap().provisioning_times().count(), 0);
+}
+
+#[tokio::test]
+async fn a_batch_leaves_no_longer_gap_than_the_longest_after_the_first_poll() {
+    let script =
+        [Reply::json(201, pending()), Reply::json(200, pending()), Reply::json(200, ready())];
+    let peer = Peer::script(script).await.unwrap();
+    let (builder, runtime) = without_sleep(&peer.base_url());
+    let workspace = workspace(builder);
+    workspace.add_provisioning_times([2, 300].map(Duration::from_secs));
+    let outcomes: Vec<_> = workspace.install_sms_channels(requests(1)).start().collect().await;
+    assert!(outcomes[0].result.is_ok());
+    let slept: Duration = runtime.slept().iter().sum();
+    assert!((3_000..=3_600).contains(&slept.as_millis()), "{slept:?}");
 }
 
 // Fault 39.
