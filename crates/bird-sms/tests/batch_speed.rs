@@ -1,5 +1,5 @@
-//! The duration of a batch and its number of GETs, in simulated time: Tokio's clock is paused, and the sandbox applies
-//! its limits by that clock. The sockets are real.
+//! The duration of a batch and its number of GETs, in simulated time: Tokio's clock is paused, and the sandbox is in
+//! memory and applies its limits by that clock.
 
 use std::time::Duration;
 
@@ -10,17 +10,6 @@ use bird_sms::{
 use futures_util::{Stream, StreamExt, stream};
 use tokio::time::Instant;
 use uuid::Uuid;
-
-/// Advances the paused clock in steps of a millisecond, between which bytes in transit arrive. Without these steps, the
-/// clock would jump to the next timer whenever no task can run, even while bytes are in transit.
-async fn tick() {
-    loop {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        for _ in 0..32 {
-            tokio::task::yield_now().await;
-        }
-    }
-}
 
 /// The measurements of a batch.
 #[derive(Debug)]
@@ -103,21 +92,20 @@ async fn simulate_in<S: Stream<Item = Ready>>(
     limits: RateLimits,
     batch: impl FnOnce(Workspace) -> S,
 ) -> Figures {
-    let sandbox = sandbox.start().await.unwrap();
+    let sandbox = sandbox.response_delay(Duration::from_millis(1)).in_memory();
     let client = Client::builder()
-        .base_url(sandbox.base_url())
+        .transport(sandbox.transport())
+        .seed(0)
         .access_key(AccessKey::new(sandbox.access_key()).unwrap())
         .rate_limits(limits)
         .install_timeout(Duration::from_secs(600))
         .build()
         .unwrap();
-    let ticking = tokio::spawn(tick());
     let began = Instant::now();
     let outcomes = batch(client.workspace(sandbox.workspace_id().into()));
     let reported = |times: Ready| Some(Times { reported: began.elapsed().as_secs_f64(), ..times? });
     let outcomes: Vec<_> = outcomes.map(reported).collect().await;
     let seconds = began.elapsed().as_secs_f64();
-    ticking.abort();
     assert_eq!(sandbox.connectors().len(), count as usize);
     assert_eq!(outcomes.len(), count as usize);
     let times: Vec<_> = outcomes.into_iter().flatten().collect();
@@ -232,7 +220,7 @@ async fn figures_of_a_thousand_installs() {
     print_figures(1_000).await;
 }
 
-/// `cargo test --profile dependent -p bird-sms --test batch_speed -- --ignored --nocapture ten_thousand`
+/// `cargo test -p bird-sms --test batch_speed -- --ignored --nocapture ten_thousand`
 #[tokio::test(start_paused = true)]
 #[ignore = "prints figures, and takes minutes"]
 async fn figures_of_ten_thousand_installs() {
@@ -248,7 +236,7 @@ async fn a_batch_that_waits_by_list_needs_few_gets() {
     assert!(figures.seconds <= 10.0, "{figures:?}");
 }
 
-/// `cargo test --profile dependent -p bird-sms --features list-connectors --test batch_speed -- --ignored --nocapture by_list`
+/// `cargo test -p bird-sms --features list-connectors --test batch_speed -- --ignored --nocapture by_list`
 #[cfg(feature = "list-connectors")]
 #[tokio::test(start_paused = true)]
 #[ignore = "prints figures, and takes minutes"]

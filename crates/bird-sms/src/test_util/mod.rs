@@ -31,9 +31,9 @@
 //! assert_eq!(alert(&test_util::create_error(refused)), None);
 //! ```
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
-use std::{fmt, io};
 
 use bird_api::{ExchangeError, ExchangeErrorKind};
 use bytes::Bytes;
@@ -193,13 +193,8 @@ impl ClientBuilder {
 }
 
 /// Tokio's clock and timers, and random numbers from a seed.
+#[derive(Debug)]
 struct Seeded(Mutex<fastrand::Rng>);
-
-impl fmt::Debug for Seeded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Seeded")
-    }
-}
 
 impl Runtime for Seeded {
     fn now(&self) -> Instant {
