@@ -192,11 +192,13 @@ mod tests {
     const LONG: Duration = Duration::from_hours(1);
 
     /// Returns the times at which `count` permits were acquired, in milliseconds.
+    const RUNTIME: TokioRuntime = TokioRuntime(std::time::SystemTime::now);
+
     async fn permits(limiter: &RateLimiter, count: usize) -> Vec<u128> {
         let began = Instant::now();
         let mut permits = Vec::new();
         for _ in 0..count {
-            let _permit = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
+            let _permit = limiter.acquire(&RUNTIME, LONG).await.unwrap();
             permits.push(began.elapsed().as_millis());
         }
         permits
@@ -227,12 +229,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn permits_are_given_in_order_and_a_dropped_waiter_delays_no_other() {
         let limiter = RateLimiter::new(1, Instant::now());
-        let _first = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
+        let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         let order = Mutex::new(Vec::new());
         let acquire = |name| {
             let (limiter, order) = (&limiter, &order);
             async move {
-                let _permit = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
+                let _permit = limiter.acquire(&RUNTIME, LONG).await.unwrap();
                 order.lock().unwrap().push(name);
             }
         };
@@ -249,20 +251,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waiters_that_are_not_polled_or_are_dropped_hold_up_no_other() {
         let limiter = RateLimiter::new(1, Instant::now());
-        let _first = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
+        let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         let mut waits: Vec<_> =
-            (0..3).map(|_| Box::pin(limiter.acquire(&TokioRuntime, LONG))).collect();
+            (0..3).map(|_| Box::pin(limiter.acquire(&RUNTIME, LONG))).collect();
         for wait in &mut waits {
             assert!(poll_immediate(wait).await.is_none());
         }
         // The waiters exist, and are not polled.
         let began = Instant::now();
         for seconds in [5, 6] {
-            let _permit = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
+            let _permit = limiter.acquire(&RUNTIME, LONG).await.unwrap();
             assert!(began.elapsed() < Duration::from_secs(seconds), "{:?}", began.elapsed());
         }
         drop(waits);
-        let _permit = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
+        let _permit = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
     }
 
@@ -270,7 +272,7 @@ mod tests {
     async fn waiters_that_wake_together_are_not_released_together() {
         let limiter = RateLimiter::new(50, Instant::now());
         let mut waits: Vec<_> =
-            (0..50).map(|_| Box::pin(limiter.acquire(&TokioRuntime, LONG))).collect();
+            (0..50).map(|_| Box::pin(limiter.acquire(&RUNTIME, LONG))).collect();
         let mut released = 0;
         for wait in &mut waits {
             released += usize::from(poll_immediate(wait).await.is_some());
@@ -291,15 +293,15 @@ mod tests {
     async fn a_pause_of_any_length_does_not_overflow() {
         let limiter = RateLimiter::new(1, Instant::now());
         limiter.throttle(Instant::now(), Some(Duration::MAX));
-        assert!(limiter.acquire(&TokioRuntime, LONG).await.is_none());
+        assert!(limiter.acquire(&RUNTIME, LONG).await.is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_permit_that_comes_too_late_is_not_waited_for() {
         let limiter = RateLimiter::new(1, Instant::now());
-        let _first = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
+        let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         let began = Instant::now();
-        assert!(limiter.acquire(&TokioRuntime, Duration::from_millis(100)).await.is_none());
+        assert!(limiter.acquire(&RUNTIME, Duration::from_millis(100)).await.is_none());
         assert!(began.elapsed() <= Duration::from_millis(100));
     }
 
@@ -326,6 +328,6 @@ mod tests {
             limiter.throttle(Instant::now() + Duration::from_secs(2 * second), None);
         }
         tokio::time::sleep(Duration::from_secs(200)).await;
-        assert!(limiter.acquire(&TokioRuntime, Duration::from_secs(5)).await.is_some());
+        assert!(limiter.acquire(&RUNTIME, Duration::from_secs(5)).await.is_some());
     }
 }
