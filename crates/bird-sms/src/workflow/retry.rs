@@ -220,7 +220,8 @@ pub(crate) struct Exhausted {
 impl Retry<'_> {
     /// Makes attempts until an attempt succeeds or fails permanently, or the deadline leaves no time for an attempt.
     ///
-    /// The first attempt uses `permit`, or waits for one until the deadline.
+    /// The first attempt uses `permit`, or waits for one until the deadline. It is not made if the cancellation comes
+    /// before a permit that has to be renewed.
     pub(crate) async fn run<A: Attempt>(
         &self,
         permit: Option<Permit>,
@@ -231,7 +232,17 @@ impl Retry<'_> {
         let attempts = |count| Attempts { count, elapsed: self.deadline.elapsed(runtime.now()) };
         let permit = match permit {
             None => self.limiter.acquire(runtime, remaining()).await,
-            first => first,
+            Some(first) => {
+                let timeout = self.last_attempt.permit_timeout(remaining());
+                let permit = pin!(self.limiter.renew(runtime, first, timeout));
+                match self.cancellation {
+                    None => permit.await,
+                    Some(cancellation) => match select(permit, cancellation.clone()).await {
+                        Either::Left((permit, _)) => permit,
+                        Either::Right(((), _)) => None,
+                    },
+                }
+            }
         };
         let Some(mut permit) = permit else {
             let error = AttemptError::Transport(TransportError::rate_limited());
