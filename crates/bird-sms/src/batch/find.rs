@@ -56,7 +56,7 @@ impl Batch {
         state.apply(&entry, None);
         match self.append(request, entry).await {
             Ok(()) => Ok(pending),
-            Err(source) => Err(journal_error(state.connector_state(), None, source)),
+            Err(source) => Err(journal_error(*state, None, source)),
         }
     }
 }

@@ -184,6 +184,7 @@ impl Error {
         match self {
             Self::NotReady(error) => error.warning,
             Self::Read(error) => error.warning,
+            Self::Journal(error) => error.warning,
             _ => None,
         }
     }
