@@ -128,6 +128,7 @@ mod event;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod model;
+mod planted;
 mod policy;
 #[cfg(test)]
 mod tests;
@@ -157,6 +158,9 @@ pub use model::{
     Number, NumberType, ParseIdError, PhoneNumberId, SmsChannel, SmsConnectorRequest, UseCaseId,
     Warning, WorkspaceId, escape_controls,
 };
+#[cfg(planted_bug)]
+#[doc(hidden)]
+pub use planted::plant;
 #[cfg(feature = "list-connectors")]
 pub use policy::SearchPolicy;
 pub use policy::{

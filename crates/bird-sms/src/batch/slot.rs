@@ -18,6 +18,7 @@ use super::waiting::{Polls, Rows};
 use super::{BatchItem, BatchOutcome, Journal, JournalEntry, NextStep, Observer, RowState};
 use crate::client::Workspace;
 use crate::event::EventSink;
+use crate::planted::planted;
 use crate::transport::{Deadline, Permit};
 #[cfg(feature = "list-connectors")]
 use crate::workflow::Searches;
@@ -382,8 +383,10 @@ impl Batch {
         else {
             return None;
         };
-        let intent = JournalEntry::Intent { name: request.name().to_owned() };
-        if let Err(source) = self.append(request, intent).await {
+        let intent = || JournalEntry::Intent { name: request.name().to_owned() };
+        if !planted("the intent is written after the POST")
+            && let Err(source) = self.append(request, intent()).await
+        {
             return Some(Err(journal_error(*state, None, source)));
         }
         let deadline = self.workspace.deadline();
@@ -394,6 +397,9 @@ impl Batch {
         };
         let created =
             create(&self.workspace, &body, deadline, self.events(slot), Some(start)).await;
+        if planted("the intent is written after the POST") {
+            let _ = self.append(request, intent()).await;
+        }
         if let Ok(pending) = &created {
             let connector_id = pending.connector_id();
             let warning = pending.creation_warning();
@@ -433,6 +439,7 @@ impl Batch {
         entry: JournalEntry,
     ) -> io::Result<()> {
         match &self.journal {
+            Some(_) if planted("an entry is not awaited") => Ok(()),
             Some(journal) => journal.append(request, entry).await,
             None => Ok(()),
         }
