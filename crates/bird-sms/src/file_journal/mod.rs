@@ -1,175 +1,270 @@
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+//! A journal in a file: JSON Lines, which are only ever appended to. The first line has the id of the workspace. `line`
+//! has the format of a line, `read` folds the lines, and `storage` has the file.
+
+mod error;
+mod line;
+mod read;
+mod storage;
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use bird_sms::{
-    ConnectorId, Journal, JournalEntry, JournalFuture, PhoneNumberId, SmsConnectorRequest,
-    WorkspaceId,
+use tokio::sync::{mpsc, oneshot};
+
+pub use self::error::FileJournalError;
+use self::line::{EntryLine, Header, VERSION, encode};
+pub use self::read::JournalContent;
+use self::storage::LockedFile;
+pub use self::storage::{JournalStorage, open_regular_file};
+use crate::{
+    Journal, JournalEntry, JournalFuture, PhoneNumberId, SmsConnectorRequest, WorkspaceId,
 };
-use same_file::Handle;
-use tokio::sync::oneshot;
 
-use super::line::{EntryLine, Header, VERSION, encode};
-use super::{JournalContent, JournalFileError};
-use crate::regular_file::open_regular_file;
-
-/// A journal file that only this process writes.
+/// A [`Journal`] in a file of JSON Lines, that of `bird-sms batch`. Needs the feature `file-journal`, and with it Rust
+/// 1.89.
+///
+/// A service installs a batch, and after a crash installs what is left of it, by the same ten lines:
+///
+/// ```no_run
+/// use bird_sms::{BatchItem, FileJournal, SmsConnectorRequest, Workspace};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// # let requests: Vec<SmsConnectorRequest> = Vec::new();
+/// let workspace = Workspace::from_env()?;
+/// let (journal, content) = FileJournal::open("channels.jsonl", workspace.id())?;
+/// workspace.add_provisioning_times(content.rows.provisioning_times());
+/// let items = requests.into_iter().map(|request| {
+///     let row = content.rows.row(request.phone_number_id());
+///     BatchItem::resume(request, row)
+/// });
+/// let mut outcomes = workspace.install_sms_channels(items).journal(journal).start();
+/// while let Some(outcome) = outcomes.next().await {
+///     println!("{}: {:?}", outcome.request.phone_number_id(), outcome.result);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The example `batch_with_journal` runs this against a sandbox.
+///
+/// The entries that are appended while others are synced share the next sync. After a write or a sync that failed, the
+/// end of the file is not known: every further entry fails with the same error, and [`open`](Self::open) repairs the
+/// file. The journal fails, too, if its file is moved or replaced while it is open.
+///
+/// # Cancel safety
+///
+/// An entry whose future was polled and dropped is appended nevertheless.
 #[derive(Debug)]
-pub(in crate::batch) struct JournalFile {
-    lines: mpsc::Sender<Pending>,
-    version: u32,
-    /// Holds the lock of the workspace.
-    _lock: Option<File>,
+pub struct FileJournal {
+    entries: mpsc::UnboundedSender<Pending>,
+    /// Dropped after `entries`.
+    _thread: Option<WriterThread>,
 }
 
-/// A line, and the future that waits until it is on disk.
+/// Waits, when it is dropped, until the thread that writes has closed the file, so that it can be opened again.
+#[derive(Debug)]
+struct WriterThread(Mutex<std::sync::mpsc::Receiver<()>>);
+
+/// A disk that hangs must not keep the program from ending.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Drop for WriterThread {
+    fn drop(&mut self) {
+        if let Ok(closed) = self.0.get_mut() {
+            let _ = closed.recv_timeout(CLOSE_TIMEOUT);
+        }
+    }
+}
+
+/// An entry, and the future that waits until the entry survives a crash. Without an entry, the future waits for those
+/// before it.
 #[derive(Debug)]
 struct Pending {
-    line: Vec<u8>,
+    entry: Option<(PhoneNumberId, JournalEntry)>,
     stored: oneshot::Sender<io::Result<()>>,
 }
 
-impl JournalFile {
-    /// Opens or creates a journal for this workspace, and locks it until it is dropped. Also locks the workspace if
-    /// `lock_workspace` is set.
-    pub(in crate::batch) fn open(
+impl FileJournal {
+    /// Opens or creates a journal for this workspace, and returns it with what it has. Blocks while the file is read.
+    ///
+    /// The file is locked until the journal is dropped, and so is the workspace for other journals in the same folder,
+    /// by a file `.bird-sms-WORKSPACE.lock`, which stays. The rest of a line that a crash tore off is removed, because
+    /// no step followed it. A thread writes the file; dropping the journal waits until the thread has written what was
+    /// appended, for at most a second.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be used, is locked, is not a journal of this workspace, or is damaged.
+    pub fn open(
+        path: impl AsRef<Path>,
+        workspace_id: WorkspaceId,
+    ) -> Result<(Self, JournalContent), FileJournalError> {
+        Self::start(
+            LockedFile::open(path.as_ref(), Some(workspace_id))?,
+            path.as_ref(),
+            workspace_id,
+        )
+    }
+
+    /// Opens a journal as [`open`](Self::open) does, and does not lock the workspace: for a workspace that no other
+    /// process knows, such as that of a sandbox.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`open`](Self::open) does.
+    pub fn open_without_workspace_lock(
+        path: impl AsRef<Path>,
+        workspace_id: WorkspaceId,
+    ) -> Result<(Self, JournalContent), FileJournalError> {
+        Self::start(LockedFile::open(path.as_ref(), None)?, path.as_ref(), workspace_id)
+    }
+
+    fn start(
+        file: LockedFile,
         path: &Path,
         workspace_id: WorkspaceId,
-        lock_workspace: bool,
-    ) -> Result<(Self, JournalContent), JournalFileError> {
-        let failed = |error| JournalFileError::Io(path.to_owned(), error);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let mut file = open_regular_file(path, &options).map_err(failed)?;
-        file.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => JournalFileError::InUse(path.to_owned()),
-            TryLockError::Error(error) => failed(error),
-        })?;
-        let lock = lock_workspace.then(|| lock_folder(path, workspace_id)).transpose()?;
-        let content = JournalContent::of(&file, path, Some(workspace_id))?;
-        let path_of_file = Handle::from_path(path).map_err(failed)?;
-        // The rest of a line that a crash tore off is removed. No step followed it.
-        file.set_len(content.end).map_err(failed)?;
-        file.seek(SeekFrom::Start(content.end)).map_err(failed)?;
-        let version = if content.version == 0 { VERSION } else { content.version };
-        if content.end == 0 {
-            file.write_all(&encode(&Header::new(workspace_id), version))
-                .and_then(|()| file.sync_all())
-                .map_err(failed)?;
-            sync_folder(path).map_err(failed)?;
-        } else if content.unterminated {
-            file.write_all(b"\n").map_err(failed)?;
-        }
-        let (lines, pending) = mpsc::channel();
+    ) -> Result<(Self, JournalContent), FileJournalError> {
+        let (writer, content) = Writer::open(file, path, workspace_id)?;
+        let (entries, mut pending) = mpsc::unbounded_channel();
+        let (close, closed) = std::sync::mpsc::channel();
         thread::Builder::new()
             .name("journal".to_owned())
-            .spawn({
-                let target = Target { file, handle: path_of_file, path: path.to_owned() };
-                move || target.write_lines(&pending)
+            .spawn(move || {
+                // Dropped last.
+                let _close: std::sync::mpsc::Sender<()> = close;
+                let mut writer = writer;
+                while let Some(first) = pending.blocking_recv() {
+                    writer.store(first, &mut pending);
+                }
             })
-            .map_err(failed)?;
-        Ok((Self { lines, version, _lock: lock }, content))
+            .map_err(|source| FileJournalError::Io { path: path.to_owned(), source })?;
+        Ok((Self { entries, _thread: Some(WriterThread(Mutex::new(closed))) }, content))
     }
 
-    /// Appends that an operator named the connector of a row.
-    pub(in crate::batch) async fn adopt(
+    /// Opens a journal in a storage of the caller, which errors call `path`. Nothing is locked, and no thread is
+    /// started: the future that is returned writes, and nothing is stored unless it is polled, for example by a task.
+    /// It ends when the journal is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the storage fails, is not a journal of this workspace, or is damaged.
+    pub fn with_storage(
+        storage: impl JournalStorage,
+        path: impl AsRef<Path>,
+        workspace_id: WorkspaceId,
+    ) -> Result<(Self, JournalContent, impl Future<Output = ()> + Send), FileJournalError> {
+        let (mut writer, content) = Writer::open(storage, path.as_ref(), workspace_id)?;
+        let (entries, mut pending) = mpsc::unbounded_channel();
+        let write = async move {
+            while let Some(first) = pending.recv().await {
+                writer.store(first, &mut pending);
+            }
+        };
+        Ok((Self { entries, _thread: None }, content, write))
+    }
+
+    /// Appends an entry for a phone number, such as [`JournalEntry::Adopted`]. When the future completes, the entry
+    /// survives a crash.
+    ///
+    /// # Errors
+    ///
+    /// Fails if this or an earlier entry could not be written. The entry may be in the file nevertheless.
+    pub async fn append_entry(
         &self,
         phone_number_id: PhoneNumberId,
-        connector_id: ConnectorId,
+        entry: JournalEntry,
     ) -> io::Result<()> {
-        let entry = JournalEntry::Adopted { connector_id };
-        self.store(encode(&EntryLine::new(phone_number_id, entry), self.version)).await
+        self.store(Some((phone_number_id, entry))).await
     }
 
-    /// Waits until all entries that were appended are on disk. Returns whether they are, by the timeout.
-    pub(in crate::batch) async fn drain(&self, timeout: Duration) -> bool {
-        // Lines are stored in order, so that an empty one is stored after all others.
-        let drained = tokio::time::timeout(timeout, self.store(Vec::new())).await;
-        matches!(drained, Ok(Ok(())))
+    /// Waits until all entries that were appended survive a crash.
+    ///
+    /// # Errors
+    ///
+    /// Fails if one of them could not be written.
+    pub async fn drain(&self) -> io::Result<()> {
+        self.store(None).await
     }
 
-    async fn store(&self, line: Vec<u8>) -> io::Result<()> {
-        let gone = || io::Error::other("the thread that writes the journal ended");
+    async fn store(&self, entry: Option<(PhoneNumberId, JournalEntry)>) -> io::Result<()> {
+        let gone = || io::Error::other("the writer of the journal ended");
         let (stored, wait) = oneshot::channel();
-        self.lines.send(Pending { line, stored }).map_err(|_| gone())?;
+        self.entries.send(Pending { entry, stored }).map_err(|_| gone())?;
         wait.await.map_err(|_| gone())?
     }
 }
 
-impl Journal for JournalFile {
+impl Journal for FileJournal {
     fn append<'a>(
         &'a self,
         request: &'a SmsConnectorRequest,
         entry: JournalEntry,
     ) -> JournalFuture<'a> {
-        let line = EntryLine::new(request.phone_number_id(), entry);
-        Box::pin(self.store(encode(&line, self.version)))
+        Box::pin(self.append_entry(request.phone_number_id(), entry))
     }
 }
 
-/// Locks the workspace for the journals in this folder. Without the lock, another run could start a new journal after
-/// the journal in use was moved, and would create every connector again.
-fn lock_folder(journal: &Path, workspace_id: WorkspaceId) -> Result<File, JournalFileError> {
-    let path = journal.with_file_name(format!(".bird-sms-{workspace_id}.lock"));
-    let failed = |error| JournalFileError::Io(path.clone(), error);
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    let file = open_regular_file(&path, &options).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(JournalFileError::WorkspaceInUse(workspace_id)),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
+/// Writes lines to the end of a journal.
+struct Writer<S> {
+    storage: S,
+    version: u32,
+    failed: Option<(ErrorKind, String)>,
+}
+
+impl<S: JournalStorage> Writer<S> {
+    /// Reads a journal of this workspace, and writes its first line if there is none.
+    fn open(
+        mut storage: S,
+        path: &Path,
+        workspace_id: WorkspaceId,
+    ) -> Result<(Self, JournalContent), FileJournalError> {
+        let failed = |source| FileJournalError::Io { path: path.to_owned(), source };
+        let content = JournalContent::of(&mut storage, path, Some(workspace_id))?;
+        storage.truncate(content.end).map_err(failed)?;
+        let version = if content.version == 0 { VERSION } else { content.version };
+        if content.end == 0 {
+            let header = encode(&Header::new(storage.now(), workspace_id), version);
+            storage
+                .write_all(&header)
+                .and_then(|()| storage.sync_data())
+                .and_then(|()| storage.sync_folder())
+                .map_err(failed)?;
+        } else if content.unterminated {
+            storage.write_all(b"\n").map_err(failed)?;
+        }
+        Ok((Self { storage, version, failed: None }, content))
     }
-}
 
-/// The file to which lines are written.
-struct Target {
-    file: File,
-    handle: Handle,
-    path: PathBuf,
-}
-
-impl Target {
-    /// Writes lines as they come, with one sync for all lines that came during the sync before.
-    fn write_lines(mut self, pending: &mpsc::Receiver<Pending>) {
-        let mut failed: Option<(ErrorKind, String)> = None;
-        while let Ok(first) = pending.recv() {
-            let together: Vec<_> = std::iter::once(first).chain(pending.try_iter()).collect();
-            if failed.is_none() {
-                // After a failure the end of the file is not known, so that nothing more is written to it.
-                failed = self.write(&together).err().map(|error| (error.kind(), error.to_string()));
-            }
-            for Pending { stored, .. } in together {
-                let result = match &failed {
-                    None => Ok(()),
-                    Some((kind, text)) => Err(io::Error::new(*kind, text.clone())),
-                };
-                // The install may have been dropped in the meantime.
-                let _ = stored.send(result);
-            }
+    /// Stores an entry and those that wait behind it, with one sync.
+    fn store(&mut self, first: Pending, more: &mut mpsc::UnboundedReceiver<Pending>) {
+        let mut together = vec![first];
+        together.extend(std::iter::from_fn(|| more.try_recv().ok()));
+        if self.failed.is_none() {
+            // After a failure the end of the file is not known, so that nothing more is written to it.
+            self.failed =
+                self.write(&together).err().map(|error| (error.kind(), error.to_string()));
+        }
+        for Pending { stored, .. } in together {
+            let result = match &self.failed {
+                None => Ok(()),
+                Some((kind, text)) => Err(io::Error::new(*kind, text.clone())),
+            };
+            // The install may have been dropped in the meantime.
+            let _ = stored.send(result);
         }
     }
 
-    fn write(&mut self, pending: &[Pending]) -> io::Result<()> {
-        if Handle::from_path(&self.path).ok().as_ref() != Some(&self.handle) {
-            let path = self.path.display();
-            return Err(io::Error::other(format!("{path} was moved or replaced while in use")));
-        }
-        let lines: Vec<u8> =
-            pending.iter().flat_map(|pending| pending.line.iter().copied()).collect();
-        self.file.write_all(&lines)?;
-        self.file.sync_data()
+    fn write(&mut self, together: &[Pending]) -> io::Result<()> {
+        self.storage.ensure_in_place()?;
+        let at = self.storage.now();
+        let entries = together.iter().filter_map(|pending| pending.entry.as_ref());
+        let lines: Vec<u8> = entries
+            .flat_map(|(number, entry)| encode(&EntryLine::new(at, *number, entry), self.version))
+            .collect();
+        self.storage.write_all(&lines)?;
+        self.storage.sync_data()
     }
-}
-
-/// Syncs the folder of a new file, without which the file may be gone after a crash.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
