@@ -1,67 +1,58 @@
-//! The journal: a file of JSON lines on a disk that fills up, and loses what was not synced when the process is killed.
+//! The disk with the journal: it fills up, writes less than it was given, and loses what was not synced when the process
+//! is killed.
 
-use std::io;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, Read, Write};
+use std::pin::pin;
+use std::task::ready;
 use std::time::Duration;
 
 use bird_sms::jiff::Timestamp;
-use bird_sms::uuid::Uuid;
-use bird_sms::{Journal, JournalEntry, JournalFuture, JournalState, SmsConnectorRequest};
-use serde_json::json;
+use bird_sms::{
+    FileJournal, Journal, JournalEntry, JournalFuture, JournalState, JournalStorage,
+    SmsConnectorRequest,
+};
 
 use crate::clock;
-use crate::server::{number_of, row_of};
-use crate::world::{KEY, Shared, World, hold};
+use crate::server::{number_of, row_of, workspace_id};
+use crate::world::{Shared, World, hold};
 
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     file: Vec<u8>,
     /// The length of the part that survives a crash.
     synced: usize,
-    /// Whether a write failed in this life. Nothing more is written then.
-    failed: bool,
-}
-
-impl Disk {
-    /// Writes a line, or the part for which the disk has room.
-    fn write(&mut self, line: &[u8], room: Option<usize>) -> io::Result<usize> {
-        let room = room.map_or(line.len(), |size| size.saturating_sub(self.file.len()));
-        if !self.failed {
-            self.file.extend_from_slice(&line[..room.min(line.len())]);
-            self.failed = room < line.len();
-        }
-        if self.failed {
-            return Err(io::Error::new(io::ErrorKind::StorageFull, "the disk is full"));
-        }
-        Ok(self.file.len())
-    }
+    /// Whether the name of the file survives a crash.
+    named: bool,
 }
 
 impl World {
-    /// Loses what was not synced, or keeps it, or a part of it.
+    /// Loses what was not synced, or keeps it or a part of it, with or without zeros in place of the rest.
     pub(crate) fn crash_disk(&mut self) {
-        let unsynced = self.disk.file.len() - self.disk.synced;
+        let Disk { file, synced, named } = &mut self.disk;
+        let length = file.len();
         let kept = match self.rng.u8(..3) {
-            0 => 0,
-            1 => unsynced,
-            _ => self.rng.usize(..=unsynced),
+            0 => *synced,
+            1 => length,
+            _ => self.rng.usize(*synced..=length),
         };
-        self.disk.file.truncate(self.disk.synced + kept);
+        file.truncate(kept);
+        if self.rng.u8(..8) == 0 {
+            file.resize(length, 0);
+        }
+        if !*named && self.rng.bool() {
+            file.clear();
+        }
+        (*synced, *named) = (file.len(), !file.is_empty());
     }
 
-    /// Reads the journal, without a line that was torn.
-    pub(crate) fn open_journal(&mut self) -> JournalState {
-        let mut journal = JournalState::default();
-        let end = self.disk.file.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        self.disk.file.truncate(end);
-        (self.disk.synced, self.disk.failed) = (end, false);
-        for line in self.disk.file.split_inclusive(|byte| *byte == b'\n') {
-            let mut line: serde_json::Value =
-                serde_json::from_slice(line).expect("a whole line is JSON");
-            let number: Uuid = serde_json::from_value(line["number"].take()).expect("a number");
-            let at: Timestamp = serde_json::from_value(line["at"].take()).expect("a time");
-            let entry = serde_json::from_value(line["entry"].take()).expect("an entry");
-            journal.apply(number.into(), &entry, Some(at));
-        }
+    fn sync_time(&mut self) -> Duration {
+        let longest = u64::try_from(self.scenario.sync.as_millis()).unwrap_or(u64::MAX);
+        Duration::from_millis(self.rng.u64(..=longest))
+    }
+
+    /// Takes what the process read from the journal.
+    fn resume(&mut self, journal: &JournalState) {
         for row in 0..self.rows.len() {
             let state = journal.row(number_of(row));
             hold!(self, knowledge_only_grows(row, &self.rows[row].promised, &state));
@@ -69,12 +60,10 @@ impl World {
             hold!(self, what_is_on_disk_is_final(row, &state));
             (self.rows[row].promised, self.rows[row].resumed) = (state, state);
         }
-        journal
     }
 
-    /// Takes an entry that is on disk.
-    fn keep(&mut self, row: usize, entry: &JournalEntry, at: Timestamp, end: usize) {
-        self.disk.synced = self.disk.synced.max(end);
+    /// Takes an entry that the journal promised to keep.
+    fn promise(&mut self, row: usize, entry: &JournalEntry) {
         let now = clock::now();
         let book = &mut self.rows[row];
         match *entry {
@@ -90,10 +79,9 @@ impl World {
             }
             _ => {}
         }
-        let before = self.rows[row].promised;
-        let mut state = before;
-        state.apply(entry, Some(at));
-        self.rows[row].promised = state;
+        let before = book.promised;
+        book.promised.apply(entry, None);
+        let state = book.promised;
         hold!(self, knowledge_only_grows(row, &before, &state));
         hold!(self, state_is_true(row, state.connector_state(), state.channel_id()));
         hold!(self, what_is_on_disk_is_final(row, &state));
@@ -101,31 +89,124 @@ impl World {
     }
 }
 
+/// The file of the journal, as one life of the process has it open.
+struct SimFile {
+    world: Shared,
+    position: usize,
+}
+
+impl SimFile {
+    /// Takes a step of the process, and then another one after what is done to the disk.
+    fn act<T>(&self, act: impl FnOnce(&mut World) -> io::Result<T>) -> io::Result<T> {
+        let world = &mut *self.world.lock();
+        let dead = || io::Error::other("the process is dead");
+        if !world.step() {
+            return Err(dead());
+        }
+        let result = act(world);
+        if world.step() { result } else { Err(dead()) }
+    }
+}
+
+impl Read for SimFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = (&self.world.lock().disk.file[self.position..]).read(buffer)?;
+        self.position += read;
+        Ok(read)
+    }
+}
+
+impl Write for SimFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.act(|world| {
+            let room = world.plan.disk.unwrap_or(usize::MAX).saturating_sub(world.disk.file.len());
+            let all = world.calm || world.rng.u8(..8) > 0;
+            let written = if all { bytes.len() } else { world.rng.usize(1..=bytes.len()) };
+            let written = written.min(room);
+            world.disk.file.extend_from_slice(&bytes[..written]);
+            hold!(world, the_key_is_not_shown("the journal", &String::from_utf8_lossy(bytes)));
+            if written == 0 { Err(ErrorKind::StorageFull.into()) } else { Ok(written) }
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl JournalStorage for SimFile {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        self.act(|world| {
+            world.disk.file.truncate(length);
+            world.disk.synced = world.disk.synced.min(length);
+            Ok(())
+        })
+    }
+
+    fn sync_data(&mut self) -> io::Result<()> {
+        self.act(|world| {
+            world.disk.synced = world.disk.file.len();
+            Ok(())
+        })
+    }
+
+    fn sync_folder(&mut self) -> io::Result<()> {
+        self.act(|world| {
+            world.disk.named = true;
+            Ok(())
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::try_from(clock::system_time()).expect("a time of this century")
+    }
+}
+
 /// The journal of one life of the process.
-pub(crate) struct SimJournal(pub(crate) Shared);
+pub(crate) struct SimJournal {
+    world: Shared,
+    file: FileJournal,
+}
 
 impl SimJournal {
+    /// Opens the journal, and starts the task that writes it. Fails if the disk is full.
+    pub(crate) fn open(world: &Shared) -> Option<(Self, JournalState)> {
+        let file = SimFile { world: world.clone(), position: 0 };
+        let opened = FileJournal::with_storage(file, "journal.jsonl", workspace_id());
+        let mut locked = world.lock();
+        hold!(locked, a_journal_can_be_opened(&opened.as_ref().map(drop)));
+        let (file, content, write) = opened.ok()?;
+        locked.resume(&content.rows);
+        drop(locked);
+        let world = world.clone();
+        let slow = world.clone();
+        tokio::spawn(async move {
+            let (mut write, mut sync) = (pin!(write), None);
+            // What is appended meanwhile is written together.
+            poll_fn(|cx| {
+                let slow = || Box::pin(tokio::time::sleep(slow.lock().sync_time()));
+                ready!(sync.get_or_insert_with(slow).as_mut().poll(cx));
+                sync = None;
+                write.as_mut().poll(cx)
+            })
+            .await;
+        });
+        Some((Self { world, file }, content.rows))
+    }
+
     pub(crate) async fn store(&self, row: usize, entry: JournalEntry) -> io::Result<()> {
-        self.0.step().await;
-        let at = Timestamp::try_from(clock::system_time()).expect("a time of this century");
-        let line = json!({ "at": at, "number": number_of(row), "entry": entry }).to_string() + "\n";
-        let (end, sync) = {
-            let world = &mut *self.0.lock();
-            hold!(world, the_key_is_not_shown("the journal", &line));
-            let end = world.disk.write(line.as_bytes(), world.plan.disk);
-            let longest = u64::try_from(world.scenario.sync.as_millis()).unwrap_or(u64::MAX);
-            (end, Duration::from_millis(world.rng.u64(..=longest)))
-        };
-        if let Err(error) = &end {
-            self.0.lock().note(|_| format!("row {row}: not written: {entry:?}: {error}"));
+        self.world.step().await;
+        let stored = self.file.append_entry(number_of(row), entry.clone()).await;
+        self.world.step().await;
+        match &stored {
+            Ok(()) => self.world.lock().promise(row, &entry),
+            Err(error) => {
+                self.world.lock().note(|_| format!("row {row}: not written: {entry:?}: {error}"));
+            }
         }
-        let end = end?;
-        self.0.step().await;
-        tokio::time::sleep(sync).await;
-        self.0.step().await;
-        self.0.lock().keep(row, &entry, at, end);
-        self.0.step().await;
-        Ok(())
+        self.world.step().await;
+        stored
     }
 }
 
@@ -135,7 +216,6 @@ impl Journal for SimJournal {
         request: &'a SmsConnectorRequest,
         entry: JournalEntry,
     ) -> JournalFuture<'a> {
-        debug_assert!(!request.name().contains(KEY));
         Box::pin(self.store(row_of(request.phone_number_id()), entry))
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bird_sms::{
-    ChannelId, ConnectorState, Error, NotReady, RetryCreate, RowState, SmsChannel,
-    TransportErrorKind, UnknownRows, Warning,
+    ChannelId, ConnectorState, Error, FileJournalError, NotReady, RetryCreate, RowState,
+    SmsChannel, TransportErrorKind, UnknownRows, Warning,
 };
 
 use crate::clock;
@@ -48,7 +48,7 @@ pub(crate) fn no_post_after_one_that_may_have_arrived(world: &World, row: usize)
             }
             Told::Status(500 | 503) => world.scenario.retry_create != RetryCreate::Never,
             Told::Status(502 | 504 | 520..=530) => {
-                world.scenario.retry_create == RetryCreate::AnyServerError
+                world.scenario.retry_create == RetryCreate::GatewayErrors
             }
             _ => false,
         };
@@ -190,6 +190,18 @@ pub(crate) fn state_is_true(
         });
         ensure!(ready, "row {row} has the channel {channel}, which is not ready");
     }
+    Ok(())
+}
+
+/// A crash never leaves a journal that cannot be opened. Only a full disk may.
+pub(crate) fn a_journal_can_be_opened(
+    world: &World,
+    opened: &std::result::Result<(), &FileJournalError>,
+) -> Result {
+    let full = world.plan.disk.is_some();
+    let failed =
+        opened.err().filter(|error| !full || !matches!(error, FileJournalError::Io { .. }));
+    ensure!(failed.is_none(), "the journal cannot be opened: {failed:?}");
     Ok(())
 }
 

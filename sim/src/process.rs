@@ -1,6 +1,6 @@
 //! One life of the process: it resumes from the journal, installs the rows, and ends, or is killed.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bird_sms::{
@@ -35,18 +35,15 @@ pub(crate) fn live(world: &Shared, plan: Life, calm: bool, at: Duration) {
     let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime without I/O");
     runtime.block_on(async {
         clock::begin_life(at);
-        let (journal, death, bound) = {
+        let (death, bound) = {
             let world = &mut *world.lock();
             world.begin_life(plan, calm);
-            (world.open_journal(), world.death.clone(), bound(&world.scenario, calm))
+            (world.death.clone(), bound(&world.scenario, calm))
         };
         tokio::select! {
             biased;
             () = death.notified() => {}
-            () = work(world, &journal, plan) => {
-                let world = &mut *world.lock();
-                hold!(world, rows_in_are_outcomes_out());
-            }
+            () = work(world, plan) => {}
             () = sleep(bound) => {
                 let world = &mut *world.lock();
                 hold!(world, every_row_ends_within_a_bound());
@@ -86,7 +83,7 @@ fn workspace(world: &Shared) -> Workspace {
     Client::builder()
         .access_key(AccessKey::new(KEY).expect("visible ASCII"))
         .http_client(HTTP.get_or_init(reqwest::Client::new).clone())
-        .transport(std::sync::Arc::new(Network(world.clone())))
+        .transport(Arc::new(Network(world.clone())))
         .system_time(clock::system_time)
         .install_timeout(install_timeout)
         .attempt_timeout(attempt_timeout)
@@ -103,35 +100,42 @@ fn request(row: usize) -> SmsConnectorRequest {
     SmsConnectorRequest::new(name_of(row), number_of(row))
 }
 
-async fn work(world: &Shared, journal: &JournalState, plan: Life) {
-    let workspace = workspace(world);
+async fn work(world: &Shared, plan: Life) {
+    let Some((journal, state)) = SimJournal::open(world) else { return };
+    let (workspace, journal) = (workspace(world), Arc::new(journal));
     let Scenario { rows, single, concurrency, .. } = world.lock().scenario.clone();
     if single {
         let services = (0..rows).map(|row| {
-            let state = journal.row(number_of(row));
-            serve(world.clone(), workspace.clone(), row, state)
+            let (journal, row_state) = (Arc::clone(&journal), state.row(number_of(row)));
+            serve(world.clone(), workspace.clone(), journal, row, row_state)
         });
         stream::iter(services).buffer_unordered(concurrency).collect::<()>().await;
     } else {
-        batch(world, &workspace, journal, plan).await;
+        batch(world, &workspace, journal, &state, plan).await;
     }
+    let world = &mut *world.lock();
+    hold!(world, rows_in_are_outcomes_out());
 }
 
 /// Installs all rows by a batch, as the command does: a signal and an error of the journal shut the batch down.
-async fn batch(world: &Shared, workspace: &Workspace, journal: &JournalState, plan: Life) {
+async fn batch(
+    world: &Shared,
+    workspace: &Workspace,
+    journal: Arc<SimJournal>,
+    state: &JournalState,
+    plan: Life,
+) {
     let Scenario { rows, unknown, concurrency, .. } = world.lock().scenario.clone();
     let items: Vec<_> = (0..rows)
-        .map(|row| {
-            BatchItem::resume(request(row), journal.row(number_of(row))).unknown_rows(unknown)
-        })
+        .map(|row| BatchItem::resume(request(row), state.row(number_of(row))).unknown_rows(unknown))
         .collect();
     let (stop, stopped) = oneshot::channel::<()>();
     let mut stop = Some(stop);
     let observer = world.clone();
-    let known = journal.rows().filter_map(|(_, row)| row.connector_state().connector_id());
+    let known = state.rows().filter_map(|(_, row)| row.connector_state().connector_id());
     let mut outcomes = workspace
         .install_sms_channels(items)
-        .journal(SimJournal(world.clone()))
+        .journal(journal)
         .known_connectors(known)
         .observe(move |request, event| observe(&observer, row_of(request.phone_number_id()), event))
         .concurrency(concurrency)
@@ -182,8 +186,13 @@ fn shut_down(world: &Shared, stop: oneshot::Sender<()>) {
 }
 
 /// Installs one row by calls of its own, with a journal, as a service does.
-async fn serve(world: Shared, workspace: Workspace, row: usize, mut state: RowState) {
-    let journal = SimJournal(world.clone());
+async fn serve(
+    world: Shared,
+    workspace: Workspace,
+    journal: Arc<SimJournal>,
+    row: usize,
+    mut state: RowState,
+) {
     let unknown = world.lock().scenario.unknown;
     let observer = world.clone();
     let pending = match state.next(unknown) {
@@ -251,7 +260,12 @@ fn entry(result: &Result<SmsChannel, Error>) -> JournalEntry {
     let error = match result {
         Ok(SmsChannel { connector_id, id, warning, .. }) => {
             let (connector_id, channel_id) = (*connector_id, *id);
-            return JournalEntry::Ready { connector_id, channel_id, warning: *warning };
+            return JournalEntry::Ready {
+                connector_id,
+                channel_id,
+                warning: *warning,
+                provisioning_time: None,
+            };
         }
         Err(error) => error,
     };

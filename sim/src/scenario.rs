@@ -156,7 +156,7 @@ impl Scenario {
             single,
             unknown,
             retry_create: pick(
-                [RetryCreate::Never, RetryCreate::VendorErrors, RetryCreate::AnyServerError],
+                [RetryCreate::Never, RetryCreate::VendorErrors, RetryCreate::GatewayErrors],
                 rng,
             ),
             max_attempts: pick([2, u32::MAX, u32::MAX], rng),

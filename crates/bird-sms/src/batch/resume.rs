@@ -1,14 +1,17 @@
 //! The state of each row by its journal, and the next step of the row.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{AdoptionError, JournalEntry};
-use crate::client::Workspace;
+use crate::client::{KEPT_TIMES, Workspace};
 use crate::planted::planted;
-use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsChannel, Warning};
+use crate::{
+    ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, ProvisioningTime, SmsChannel,
+    Warning,
+};
 
 /// What is known about one row: the fold of its journal entries.
 ///
@@ -169,7 +172,7 @@ impl RowState {
             JournalEntry::NotReady { connector_id, .. } => {
                 self.grow(ConnectorState::Exists(connector_id));
             }
-            JournalEntry::Ready { connector_id, channel_id, warning } => {
+            JournalEntry::Ready { connector_id, channel_id, warning, .. } => {
                 self.grow(ConnectorState::Exists(connector_id));
                 self.channel_id = Some(channel_id).filter(|_| !planted("ready is not final"));
                 self.warning = self.warning.or(warning);
@@ -200,7 +203,7 @@ impl RowState {
     }
 
     /// Returns the state after an install that started in this state.
-    pub(super) fn after(mut self, result: Result<&SmsChannel, &Error>) -> Self {
+    pub(crate) fn after(mut self, result: Result<&SmsChannel, &Error>) -> Self {
         match result {
             Ok(channel) => {
                 self.connector = ConnectorState::Exists(channel.connector_id);
@@ -233,6 +236,7 @@ impl RowState {
 #[derive(Clone, Debug, Default)]
 pub struct JournalState {
     rows: HashMap<PhoneNumberId, RowState>,
+    times: VecDeque<ProvisioningTime>,
 }
 
 impl JournalState {
@@ -244,6 +248,16 @@ impl JournalState {
         at: Option<Timestamp>,
     ) {
         self.rows.entry(phone_number_id).or_default().apply(entry, at);
+        if let JournalEntry::Ready { provisioning_time: Some(time), .. } = *entry {
+            self.times.truncate(KEPT_TIMES - 1);
+            self.times.push_front(time);
+        }
+    }
+
+    /// Returns the last provisioning times that earlier runs observed, at most 64, oldest first:
+    /// [`Workspace::add_provisioning_times`] takes them, so that a batch need not learn them again.
+    pub fn provisioning_times(&self) -> impl Iterator<Item = ProvisioningTime> {
+        self.times.iter().rev().copied()
     }
 
     /// Returns the state of a row. A row without entries was not created.
@@ -316,7 +330,12 @@ mod tests {
     fn an_entry_with_less_information_replaces_nothing() {
         let (connector_id, channel_id) = (ID.parse().unwrap(), ID.parse().unwrap());
         let created = JournalEntry::Created { connector_id, warning: None };
-        let ready = JournalEntry::Ready { connector_id, channel_id, warning: None };
+        let ready = JournalEntry::Ready {
+            connector_id,
+            channel_id,
+            warning: None,
+            provisioning_time: None,
+        };
         let unknown = JournalEntry::Unknown { message: String::new() };
         for less in [intent(), refused(), unknown] {
             let row = fold(&[intent(), created.clone(), less.clone()]);
@@ -341,6 +360,7 @@ mod tests {
             connector_id: wrong,
             channel_id: ID.parse().unwrap(),
             warning: None,
+            provisioning_time: None,
         };
         journal.apply(number, &ready, None);
         assert_eq!(journal.row(number).next(UnknownRows::LeaveAlone), NextStep::Done);

@@ -147,6 +147,8 @@ impl ClientBuilder {
     }
 
     /// Sets how long an install, a wait or a read may take with all its attempts. Default: 2 minutes; at least 1 s.
+    ///
+    /// The last poll is made as late as the response times seen allow, 50 ms to 1 s before the end.
     pub fn install_timeout(mut self, timeout: Duration) -> Self {
         self.settings.install_timeout = timeout;
         self
@@ -247,6 +249,15 @@ impl ClientBuilder {
     #[cfg(test)]
     pub(crate) fn min_timeout(mut self, timeout: Duration) -> Self {
         self.settings.min_timeout = timeout;
+        self
+    }
+
+    #[cfg(feature = "test-util")]
+    pub(crate) fn replace_runtime(
+        mut self,
+        replace: impl FnOnce(Arc<dyn Runtime>) -> Arc<dyn Runtime>,
+    ) -> Self {
+        self.settings.runtime = replace(self.settings.runtime);
         self
     }
 
