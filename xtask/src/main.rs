@@ -11,6 +11,7 @@ mod diff;
 mod documents;
 mod drift;
 mod openapi;
+mod sim;
 #[cfg(test)]
 mod stories;
 #[cfg(test)]
@@ -57,11 +58,20 @@ enum Task {
     Diff(diff::Args),
     /// Print the differences between responses of the API and openapi.yaml, and exit with 1 if there are any
     Drift(drift::Args),
+    /// Simulate the install workflow with faults and crashes; `cargo xtask sim --help` has the options
+    #[command(disable_help_flag = true)]
+    Sim {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Have independent programs judge openapi.yaml, the sandbox and the command; needs npm and python3
     Contract,
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = sim::compile() {
+        return code;
+    }
     match run(Args::parse().task) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -89,6 +99,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
             command::succeed(command::cargo().current_dir(root).args(test.split(' ')))
                 .map(|()| true)
         }
+        Task::Sim { args } => sim::run(&root, &args),
         Task::Contract => contract::run(&root),
         Task::Consumers => consumers::run(&root).map(|()| true),
     }

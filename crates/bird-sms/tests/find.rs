@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bird_sandbox::{Builder, ListEndpoint, Sandbox};
 use bird_sms::{
-    AccessKey, BatchItem, ChannelMessageType, Client, ConnectorState, JournalEntry, PhoneNumberId,
-    RowState, SearchResult, SmsConnectorRequest, UnknownRows, Warning, Workspace,
+    AccessKey, BatchItem, ChannelMessageType, Client, ConnectorState, Journal, JournalEntry,
+    JournalFuture, PhoneNumberId, RowState, SearchResult, SmsConnectorRequest, UnknownRows,
+    Warning, Workspace,
 };
 use futures_util::StreamExt;
 use jiff::{Timestamp, ToSpan};
@@ -180,6 +181,25 @@ async fn a_batch_resolves_lost_responses_among_connectors_of_the_same_name() {
     }
     assert_eq!(found, 21);
     assert_eq!(sandbox.response_count(429), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_absence_that_the_journal_does_not_have_settles_nothing() {
+    struct Full;
+    impl Journal for Full {
+        fn append<'a>(&'a self, _: &SmsConnectorRequest, _: JournalEntry) -> JournalFuture<'a> {
+            Box::pin(async { Err(std::io::Error::other("disk full")) })
+        }
+    }
+    let (_sandbox, workspace) = start(Sandbox::builder()).await;
+    let mut unknown = RowState::default();
+    unknown.apply(&JournalEntry::Intent { name: "My SMS channel".to_owned() }, None);
+    let item = BatchItem::resume(request(1), unknown).unknown_rows(UnknownRows::Find);
+    let outcome = workspace.install_sms_channels([item]).journal(Full).start().next().await;
+    let outcome = outcome.unwrap();
+    assert_eq!(outcome.connector_state(), ConnectorState::Unknown);
+    let error = outcome.result.unwrap_err();
+    assert_eq!(error.connector_state(), ConnectorState::Unknown, "{error}");
 }
 
 #[tokio::test(start_paused = true)]
