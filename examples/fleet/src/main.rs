@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use bird_sms::WorkspaceId;
+use bird_sms::{RateLimits, WorkspaceId};
 use clap::{Parser, Subcommand};
 use fleet::{SCHEMA, Worker, connect, enqueue};
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,6 +35,12 @@ enum Command {
         /// The number of workspaces to work in at a time
         #[arg(long, default_value_t = 4)]
         concurrency: usize,
+        /// The number of POSTs per second that a workspace accepts
+        #[arg(long, default_value_t = 500)]
+        posts_per_second: u32,
+        /// The number of GETs per second that a workspace accepts
+        #[arg(long, default_value_t = 50)]
+        gets_per_second: u32,
     },
     /// Print the number of jobs of each workspace
     Status,
@@ -52,9 +58,9 @@ async fn main() -> anyhow::Result<()> {
                 requests.push(request.with_context(|| format!("line {number}"))?);
             }
             let added = enqueue(&connect(&database).await?, workspace_id, &requests).await?;
-            println!("{added} jobs");
+            println!("{added} added");
         }
-        Command::Work { credentials, concurrency } => {
+        Command::Work { credentials, concurrency, posts_per_second, gets_per_second } => {
             let text = std::fs::read(&credentials)
                 .with_context(|| format!("cannot read {}", credentials.display()))?;
             let credentials = serde_json::from_slice(&text).context("the credentials")?;
@@ -68,7 +74,8 @@ async fn main() -> anyhow::Result<()> {
                 }
                 stop.send_replace(true);
             });
-            Worker { database, credentials }.run(concurrency, stopped).await;
+            let limits = RateLimits { posts_per_second, gets_per_second };
+            Worker { database, credentials, limits }.run(concurrency, stopped).await;
         }
         Command::Status => {
             let counts =

@@ -23,8 +23,6 @@ const IDLE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_secs(60);
 /// The time over which the vendor counts requests.
 const RATE_WINDOW: Duration = Duration::from_secs(1);
-/// A tenth below the vendor's limits: a machine that is busy sends some requests late, and then more at once.
-const LIMITS: RateLimits = RateLimits { posts_per_second: 450, gets_per_second: 45 };
 /// The longest time of a request.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time after which the list of connectors shows what the owner before has created: the request that the owner had
@@ -41,11 +39,11 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    fn workspace(&self, id: WorkspaceId) -> anyhow::Result<Workspace> {
+    fn workspace(&self, id: WorkspaceId, limits: RateLimits) -> anyhow::Result<Workspace> {
         let mut client = Client::builder()
             .access_key(AccessKey::new(&self.access_key)?)
             .attempt_timeout(ATTEMPT_TIMEOUT)
-            .rate_limits(LIMITS)
+            .rate_limits(limits)
             .search_policy(SearchPolicy { margin: LIST_MARGIN, ..SearchPolicy::default() });
         if let Some(url) = &self.api_url {
             client = client.base_url(url);
@@ -60,6 +58,8 @@ pub struct Worker {
     pub database: Config,
     /// The credentials of each workspace.
     pub credentials: HashMap<WorkspaceId, Credentials>,
+    /// The limits of each workspace.
+    pub limits: RateLimits,
 }
 
 impl Worker {
@@ -109,13 +109,17 @@ impl Worker {
 
     async fn install(&self, lease: &Lease, stop: &watch::Receiver<bool>) -> anyhow::Result<()> {
         let id = lease.workspace_id();
-        let workspace = self.credentials[&id].workspace(id)?;
-        // The last requests of the owner before count against the limits, too.
-        sleep(RATE_WINDOW).await;
+        let workspace = self.credentials[&id].workspace(id, self.limits)?;
         let (jobs, journal) = (lease.due_jobs().await?, lease.read_journal().await?);
+        if jobs.is_empty() {
+            // The owner before was faster.
+            return Ok(());
+        }
         let connectors: Vec<_> =
             journal.rows().filter_map(|(_, row)| row.connector_state().connector_id()).collect();
-        println!("{id}: {} jobs, {} connectors exist", jobs.len(), connectors.len());
+        println!("{id}: {} jobs are due, {} connectors exist", jobs.len(), connectors.len());
+        // The last requests of the owner before count against the limits, too.
+        sleep(RATE_WINDOW).await;
         let items = jobs.into_iter().map(|request| {
             let state = journal.row(request.phone_number_id());
             BatchItem::resume(request, state).unknown_rows(UnknownRows::Find)
@@ -135,8 +139,11 @@ impl Worker {
         while let Some(outcome) = outcomes.next().await {
             match &outcome.result {
                 Err(Error::Journal(error)) => bail!("the journal has failed: {}", error.source),
-                // The batch has shut down. Another access key may be needed, and other jobs would fail as well.
-                Err(error) if error.is_access_refused() => lease.postpone(PAUSE).await?,
+                // The batch has shut down. Every other job would be refused, too.
+                Err(error) if error.is_access_refused() => {
+                    eprintln!("warning: {id}: {}", error.chain());
+                    lease.postpone(PAUSE).await?;
+                }
                 _ => {}
             }
             let pause = if *stop.borrow() { Duration::ZERO } else { PAUSE };

@@ -23,8 +23,11 @@ const KILLS: u32 = 10;
 const LOST_SESSIONS: u32 = 5;
 const SEED: u64 = 13;
 
-/// The limits of a workspace, in requests per second.
-const LIMITS: [(&str, usize); 2] = [("POST", 500), ("GET", 50)];
+/// The limits of a sandbox, in requests per second.
+const LIMITS: [(&str, usize); 2] = [("POST", 100), ("GET", 50)];
+/// What the workers use of the limits. The sandboxes, PostgreSQL and the workers share one machine, which receives some
+/// requests late, and then more in a second than were sent in one.
+const USED: &str = "--posts-per-second 70 --gets-per-second 35";
 
 struct Fleet {
     postgres: Postgres,
@@ -58,6 +61,7 @@ impl Fleet {
     /// Starts a worker. What it prints is not the test's.
     fn work(&self, credentials: &str) -> Child {
         self.command(&["work", "--credentials", credentials])
+            .args(USED.split(' '))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -71,7 +75,8 @@ async fn a_fleet_whose_workers_are_killed_installs_each_row_once_and_keeps_the_l
     let Some(postgres) = Postgres::start().await else { return };
     let mut sandboxes = Vec::new();
     for _ in 0..WORKSPACES {
-        let sandbox = Sandbox::builder().provisioning_delay(Duration::from_millis(500));
+        let sandbox =
+            Sandbox::builder().post_limit(100).provisioning_delay(Duration::from_millis(500));
         sandboxes.push(sandbox.start().await.unwrap());
     }
     let fleet = Fleet { postgres, sandboxes };
