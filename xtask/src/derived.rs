@@ -49,13 +49,22 @@ pub(crate) fn derive(
         ("crates/bird-api/list-connectors.yaml", list),
     ];
     let from_contract = from_contract.map(|(path, content)| Derived { path: path.into(), content });
+    // The chapter on testing quotes tests.
+    let chapter = std::iter::once_with(|| {
+        let path = "docs/testing.md";
+        let content = fill_sections(&read(root, path)?, |name| {
+            let (file, part) = name.split_once(' ').context("a section has no part")?;
+            quote(root, file, part)
+        })?;
+        Ok(Derived { path: path.into(), content })
+    });
     let from_command = std::iter::once_with(|| match from_command(root) {
         Ok(files) => files.into_iter().map(Ok).collect(),
         Err(error) => {
             vec![Err(error.context("the command does not build, from which the README, the manual and the completions are derived"))]
         }
     });
-    Ok(from_contract.into_iter().map(Ok).chain(from_command.flatten()))
+    Ok(from_contract.into_iter().map(Ok).chain(chapter).chain(from_command.flatten()))
 }
 
 /// Derives the files that the command prints, and the README, which quotes the command and the examples.

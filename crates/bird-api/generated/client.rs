@@ -751,8 +751,9 @@ Starts the installation of a connector and responds at once; its channel is
 provisioned in the background. Read the connector until it has a
 `channel.channelId`.
 
-Not idempotent: the response to a second request for a phone number is a 409,
-without the id of the existing connector.
+Not idempotent: the vendor documents no idempotency key, and a 409 where a
+connector exists already. That the 409 is the response to a second request for a
+phone number, and does not have the id of the connector, has not been observed.
 
 
 Sends a `POST` request to `/workspaces/{workspaceId}/connectors`

@@ -13,6 +13,7 @@ use reqwest::{Request, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use crate::Client;
+use crate::transport::Exchange;
 
 /// A response of the server: whole, or the part that arrived.
 #[derive(Debug)]
@@ -135,24 +136,11 @@ impl Client {
     /// the connection, and the server may have acted on the request.
     ///
     /// [`RequestContext`]: crate::RequestContext
-    pub fn exchange(
-        &self,
-        mut request: Request,
-        timeout: Duration,
-    ) -> impl Future<Output = Result<Response, ExchangeError>> + Send + use<> {
+    pub fn exchange(&self, mut request: Request, timeout: Duration) -> Exchange {
         self.inner().apply(&mut request);
-        let own = self.inner().own_transport();
-        // Nothing is sent before the future is polled. If it held the request as well, it would be three times as large,
-        // and there is one for each install.
-        let exchange = match own {
-            Some(transport) => Err(transport.exchange(request, timeout)),
-            None => Ok(exchange(self.client(), request, timeout, self.inner().limit())),
-        };
-        async move {
-            match exchange {
-                Ok(exchange) => exchange.await,
-                Err(exchange) => exchange.await,
-            }
+        match self.inner().own_transport() {
+            Some(transport) => transport.exchange(request, timeout),
+            None => Box::pin(exchange(self.client(), request, timeout, self.inner().limit())),
         }
     }
 }
@@ -166,6 +154,7 @@ fn exchange(
 ) -> impl Future<Output = Result<Response, ExchangeError>> + Send + use<> {
     let body = track_body(&mut request);
     let url = request.url().clone();
+    // Nothing is sent before the future is polled. If it held the request as well, it would be three times as large.
     let head = http.execute(request);
     async move {
         let now = Instant::now();

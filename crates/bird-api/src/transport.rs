@@ -12,7 +12,7 @@ use crate::{Client, ExchangeError, Response};
 
 /// Sends the requests of a [`Client`] and returns their responses, instead of the `reqwest::Client`.
 ///
-/// A transport that answers from memory makes a test of a service fast and repeatable. A transport that sends to the
+/// A transport that responds from memory makes a test of a service fast and repeatable. A transport that sends to the
 /// server, such as a [`Client`] without one, can be wrapped to record the requests or to fail some of them.
 ///
 /// ```
@@ -53,6 +53,6 @@ pub type Exchange = Pin<Box<dyn Future<Output = Result<Response, ExchangeError>>
 /// Sends as [`Client::exchange`] does.
 impl Transport for Client {
     fn exchange(&self, request: Request, timeout: Duration) -> Exchange {
-        Box::pin(self.exchange(request, timeout))
+        self.exchange(request, timeout)
     }
 }

@@ -1,9 +1,10 @@
 //! The control API: `/_sandbox/…`.
 
+use std::error::Error;
 use std::net::IpAddr;
 
 use http_body_util::{BodyExt, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes};
 use hyper::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION,
     ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -16,7 +17,6 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::routes::{error, has_access_key, header, json_response};
-use crate::server::Break;
 use crate::state::State;
 use crate::{ConnectorSeed, Fault, ParseFaultError};
 
@@ -35,16 +35,15 @@ pub(crate) fn is_control(uri: &Uri) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-pub(crate) async fn handle(
-    state: &State,
-    peer: IpAddr,
-    request: Request<Incoming>,
-) -> Result<Response<String>, Break> {
+pub(crate) async fn handle<B>(state: &State, peer: IpAddr, request: Request<B>) -> Response<String>
+where
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
+{
     let (head, body) = request.into_parts();
     let response = match refusal(state, peer, &head) {
         Some(reason) => error(403, "Forbidden", reason),
         None if head.method == Method::GET && head.uri.path() == INSPECTOR => {
-            return Ok(inspector());
+            return inspector();
         }
         None => match Limited::new(body, MAX_BODY).collect().await {
             Ok(body) => respond(state, &head, &body.to_bytes()),
@@ -56,7 +55,7 @@ pub(crate) async fn handle(
         body => body.to_string(),
     });
     add_headers(&mut response, "application/json");
-    Ok(response)
+    response
 }
 
 /// Responds with the page that shows the state. It loads nothing, cannot be framed, and runs no script but its own,

@@ -1,19 +1,20 @@
-//! The time that provisioning takes.
+//! The time that provisioning and responses take.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// The time from the creation of a connector to its channel.
+/// A time that may be random: from the creation of a connector to its channel, or from a request to its response.
 ///
 /// | text | delay |
 /// |---|---|
-/// | `2s` | two seconds for every connector |
+/// | `2s` | always two seconds |
 /// | `1s..5s` | uniform between one and five seconds |
 /// | `~2s` | long-tailed: the median is two seconds, and one in twenty takes more than five times as long |
 ///
-/// The random delays depend only on the order of the creations, so that every sandbox repeats them.
+/// The random delays depend only on the order of the creations or requests and on the [seed](crate::Builder::seed), so
+/// that every sandbox repeats them.
 ///
 /// ```
 /// let delay: bird_sandbox::Delay = "1s..5s".parse()?;
@@ -36,9 +37,9 @@ enum Distribution {
 pub struct ParseDelayError;
 
 impl Delay {
-    /// Returns the delay of the `nth` connector.
-    pub(crate) fn for_connector(&self, nth: usize) -> Duration {
-        let mut rng = fastrand::Rng::with_seed(nth as u64);
+    /// Returns the `nth` delay.
+    pub(crate) fn nth(&self, seed: u64, nth: u64) -> Duration {
+        let mut rng = fastrand::Rng::with_seed(seed.rotate_left(32) ^ nth);
         // For neighbouring seeds the first numbers of the generator are similar.
         let random = (0..4).fold(0.0, |_, _| rng.f64());
         match self.0 {
@@ -92,8 +93,7 @@ mod tests {
             ("~2s", 0.0..=120.0, 1.8..=2.2, 10.0..=120.0),
         ] {
             let delay: Delay = text.parse().unwrap();
-            let mut delays: Vec<_> =
-                (0..1000).map(|nth| delay.for_connector(nth).as_secs_f64()).collect();
+            let mut delays: Vec<_> = (0..1000).map(|nth| delay.nth(0, nth).as_secs_f64()).collect();
             delays.sort_by(f64::total_cmp);
             assert!(range.contains(&delays[0]) && range.contains(&delays[999]), "{text}");
             assert!(medians.contains(&delays[500]), "{text}: {}", delays[500]);

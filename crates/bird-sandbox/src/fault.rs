@@ -16,6 +16,7 @@ use uuid::Uuid;
 /// | `hang` | no | none: the connection stays open |
 /// | `lost` | **yes** | none: the connection is closed |
 /// | `garbage` | **yes** | a success with a body that is not JSON |
+/// | `cut` | **yes** | the first half of the body, and then the connection is closed |
 ///
 /// `post:503x2` fails the first two POSTs with 503. `get:reset@3` passes three GETs and resets the connection
 /// of the fourth. After a `post:lost` the connector exists, but the client has no response that says so. Requests are
@@ -71,6 +72,7 @@ pub(crate) enum Kind {
     Hang,
     Lost,
     Garbage,
+    Cut,
 }
 
 const RANDOM_KINDS: [Kind; 6] = [
@@ -86,7 +88,7 @@ const RANDOM_KINDS: [Kind; 6] = [
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected METHOD:KIND[xTIMES][@AFTER] with the method get or post and the kind 300 to 599, reset, hang, \
-     lost or garbage, or random:SEED:PERCENT; either may end with #PHONE_NUMBER_ID"
+     lost, garbage or cut, or random:SEED:PERCENT; either may end with #PHONE_NUMBER_ID"
 )]
 pub struct ParseFaultError;
 
@@ -131,6 +133,7 @@ fn parse(text: &str) -> Option<Plan> {
         "hang" => Kind::Hang,
         "lost" => Kind::Lost,
         "garbage" => Kind::Garbage,
+        "cut" => Kind::Cut,
         status => Kind::Status(status.parse().ok().filter(|status| (300..=599).contains(status))?),
     };
     Some(Plan::Counted { method, kind, times: times.parse().ok()?, after: after.parse().ok()? })

@@ -1,4 +1,4 @@
-//! A local server of Bird's connectors API, in memory, for tests and demos.
+//! A local Bird for tests and demos: a server of its connectors API on loopback, or a transport without a socket.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -39,6 +39,13 @@
 //! # }
 //! ```
 //!
+//! # In memory
+//!
+//! With the feature `transport`, `Builder::in_memory` makes a sandbox without a socket, and `Sandbox::transport` returns
+//! the transport for the `ClientBuilder` of bird-sms. Everything happens as over a socket, on tokio's clock: in a
+//! `#[tokio::test(start_paused = true)]` an hour takes no time, and two runs see the same. [The chapter on
+//! testing](https://github.com/bird-sms/bird-sms/blob/main/docs/testing.md) has examples.
+//!
 //! # While it runs
 //!
 //! Faults and connectors can be added while the sandbox runs, for one phone number if need be: with the methods of
@@ -57,16 +64,22 @@
 //! machine alone, with a loopback address or `localhost` as its host; when it changes something, not from a web page
 //! of another origin. Other machines need the access key.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod body;
 mod contract;
 mod control;
 mod delay;
 mod fault;
 mod list;
 mod routes;
+mod seed;
 mod server;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "transport")]
+mod transport;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -110,8 +123,10 @@ pub struct Builder {
     listen: SocketAddr,
     allow_remote: bool,
     provisioning_delay: Delay,
-    access_key: Key,
-    workspace_id: Uuid,
+    response_delay: Delay,
+    seed: Option<u64>,
+    access_key: Option<Key>,
+    workspace_id: Option<Uuid>,
     get_limit: u32,
     post_limit: u32,
     faults: Vec<Fault>,
@@ -145,8 +160,10 @@ impl Default for Builder {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             allow_remote: false,
             provisioning_delay: Delay::from(Duration::from_secs(2)),
-            access_key: Key(format!("sandbox-{}", Uuid::new_v4().simple())),
-            workspace_id: Uuid::new_v4(),
+            response_delay: Delay::from(Duration::ZERO),
+            seed: None,
+            access_key: None,
+            workspace_id: None,
             get_limit: 50,
             post_limit: 500,
             faults: Vec::new(),
@@ -179,15 +196,29 @@ impl Builder {
         self
     }
 
+    /// Sets the time from a request, which is processed at once, to its response. Default: none.
+    pub fn response_delay(mut self, delay: impl Into<Delay>) -> Self {
+        self.response_delay = delay.into();
+        self
+    }
+
+    /// Makes the sandbox repeatable: the access key, all ids and the random delays depend on the seed alone, and the
+    /// times in responses and requests are those of tokio's clock, from 2100-01-01 on. Whoever knows the seed knows the
+    /// key. Default: random ids and the system time, but 0 in memory.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Sets the access key that requests need. Default: a random key.
     pub fn access_key(mut self, key: impl Into<String>) -> Self {
-        self.access_key = Key(key.into());
+        self.access_key = Some(Key(key.into()));
         self
     }
 
     /// Sets the id of the one workspace. Default: a random id.
     pub fn workspace_id(mut self, id: Uuid) -> Self {
-        self.workspace_id = id;
+        self.workspace_id = Some(id);
         self
     }
 
@@ -260,23 +291,40 @@ impl Builder {
         let address = listener.local_addr().map_err(failed)?;
         let (stop, stopped) = oneshot::channel();
         let state = Arc::new(State::new(self));
-        let server = tokio::spawn(server::serve(listener, Arc::clone(&state), stopped));
-        Ok(Sandbox { address, state, stop, server })
+        let task = tokio::spawn(server::serve(listener, Arc::clone(&state), stopped));
+        Ok(Sandbox { state, server: Some(Server { address, stop, task }) })
+    }
+
+    /// Makes a sandbox without a socket, whose requests come by its [`transport`](Sandbox::transport).
+    ///
+    /// The address to listen on has no effect. The [seed](Self::seed) is 0 unless it is set, so that two runs of a test
+    /// see the same.
+    #[cfg(feature = "transport")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
+    #[must_use]
+    pub fn in_memory(mut self) -> Sandbox {
+        self.seed.get_or_insert_default();
+        Sandbox { state: Arc::new(State::new(self)), server: None }
     }
 }
 
 /// A running sandbox. Dropping it closes its port and its connections.
 pub struct Sandbox {
-    address: SocketAddr,
     state: Arc<State>,
+    /// `None` in memory.
+    server: Option<Server>,
+}
+
+struct Server {
+    address: SocketAddr,
     stop: oneshot::Sender<()>,
-    server: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sandbox")
-            .field("address", &self.address)
+            .field("base_url", &self.base_url())
             .field("workspace_id", &self.workspace_id())
             .finish_non_exhaustive()
     }
@@ -288,11 +336,29 @@ impl Sandbox {
         Builder::default()
     }
 
+    /// Returns the transport that gives requests to this sandbox, for `ClientBuilder::transport` of bird-sms and
+    /// `RequestContext::transport` of bird-api.
+    ///
+    /// Each request is handled as over a socket, with the same faults, delays and limits, on tokio's clock. The host of
+    /// the request and the client's limit of the body have no effect.
+    ///
+    /// # Panics
+    ///
+    /// The exchanges panic outside of a tokio runtime with time enabled.
+    #[cfg(feature = "transport")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
+    #[must_use]
+    pub fn transport(&self) -> Arc<dyn bird_api::transport::Transport> {
+        Arc::new(transport::InMemory(Arc::clone(&self.state)))
+    }
+
     /// Returns the base URL, such as `http://127.0.0.1:40001`. A sandbox that listens on all addresses has that of
-    /// loopback.
+    /// loopback. In memory it is `https://sandbox.invalid`, a host that does not exist.
     #[must_use]
     pub fn base_url(&self) -> String {
-        let mut address = self.address;
+        let Some(Server { mut address, .. }) = self.server else {
+            return "https://sandbox.invalid".to_owned();
+        };
         match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
             IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
@@ -302,6 +368,7 @@ impl Sandbox {
     }
 
     /// Returns the URL of a page that shows the connectors, the requests and the faults, for a browser on this machine.
+    /// In memory there is no such page.
     #[must_use]
     pub fn inspector_url(&self) -> String {
         format!("{}{}", self.base_url(), control::INSPECTOR)
@@ -388,9 +455,10 @@ impl Sandbox {
 
     /// Stops the sandbox, and returns when the port is free and every connection has ended.
     pub async fn shutdown(self) {
-        drop(self.stop);
+        let Some(server) = self.server else { return };
+        drop(server.stop);
         // The task panics only when a connection does.
-        let _ = self.server.await;
+        let _ = server.task.await;
     }
 }
 

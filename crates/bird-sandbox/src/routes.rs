@@ -1,15 +1,17 @@
 //! The two endpoints.
 
+use std::error::Error;
 use std::net::IpAddr;
 
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::Body;
 use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::body::ResponseBody;
 use crate::control;
 use crate::fault::Kind;
 use crate::list::{ListEndpoint, list};
@@ -18,14 +20,17 @@ use crate::state::State;
 
 /// Handles every request: injects the fault that is due, or else responds as the API does. Requests of the control API
 /// are not those of Bird's, and are neither counted nor recorded.
-pub(crate) async fn handle(
+pub(crate) async fn handle<B>(
     state: &State,
     peer: IpAddr,
-    request: Request<Incoming>,
-) -> Result<Response<String>, Break> {
+    request: Request<B>,
+) -> Result<Response<ResponseBody>, Break>
+where
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
+{
     if control::is_control(request.uri()) {
         // In a box, because it would enlarge the future of every request.
-        return Box::pin(control::handle(state, peer, request)).await;
+        return Ok(Box::pin(control::handle(state, peer, request)).await.map(ResponseBody::whole));
     }
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Break::Close)?.to_bytes();
@@ -33,11 +38,14 @@ pub(crate) async fn handle(
     let response = match fault {
         Some(Kind::Reset | Kind::Hang) => None,
         Some(Kind::Status(status)) => Some(with_status(state, status)),
-        None | Some(Kind::Lost | Kind::Garbage) => Some(respond(state, &head, &body)),
+        None | Some(Kind::Lost | Kind::Garbage | Kind::Cut) => Some(respond(state, &head, &body)),
     };
     let response = response.filter(|_| fault != Some(Kind::Lost));
     // The request is recorded before the client has the response, so that a test sees it.
-    state.record(&head, response.as_ref().map(Response::status), fault_text, &body);
+    let delay = state.record(&head, response.as_ref().map(Response::status), fault_text, &body);
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
     let Some(response) = response else {
         return match fault {
             Some(Kind::Hang) => std::future::pending().await,
@@ -57,13 +65,16 @@ pub(crate) async fn handle(
     });
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    let id = Uuid::new_v4().to_string();
+    let id = state.new_id().to_string();
     headers.insert("x-request-id", id.parse().expect("a UUID is a header value"));
     if status == StatusCode::TOO_MANY_REQUESTS {
         // The windows of the rate limit are one second long.
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    Ok(response)
+    Ok(response.map(match fault {
+        Some(Kind::Cut) => ResponseBody::cut,
+        _ => ResponseBody::whole,
+    }))
 }
 
 /// Responds with a status as Bird does, or as a gateway does, whose response is HTML.

@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 use crate::contract::Contract;
 use crate::fault::Kind;
-use crate::{ActiveFault, Builder, Delay, Fault, ListEndpoint, Observer};
+use crate::seed::Seed;
+use crate::{ActiveFault, Builder, Delay, Fault, Key, ListEndpoint, Observer};
 
 /// The number of requests that a sandbox keeps.
 const REQUESTS_KEPT: usize = 10_000;
@@ -121,6 +122,9 @@ impl fmt::Debug for ReceivedRequest {
 
 pub(crate) struct State {
     config: Builder,
+    seed: Seed,
+    access_key: Key,
+    workspace_id: Uuid,
     pub(crate) contract: Contract,
     inner: Mutex<Inner>,
 }
@@ -152,15 +156,28 @@ impl State {
         for fault in &config.faults {
             inner.add_fault(fault.clone());
         }
-        Self { config, contract: Contract::new(), inner: Mutex::new(inner) }
+        let seed = Seed::new(config.seed);
+        let random_key = || Key(format!("sandbox-{}", seed.new_id().simple()));
+        Self {
+            access_key: config.access_key.clone().unwrap_or_else(random_key),
+            workspace_id: config.workspace_id.unwrap_or_else(|| seed.new_id()),
+            contract: Contract::new(),
+            inner: Mutex::new(inner),
+            config,
+            seed,
+        }
     }
 
     pub(crate) fn access_key(&self) -> &str {
-        &self.config.access_key.0
+        &self.access_key.0
     }
 
     pub(crate) fn workspace_id(&self) -> Uuid {
-        self.config.workspace_id
+        self.workspace_id
+    }
+
+    pub(crate) fn new_id(&self) -> Uuid {
+        self.seed.new_id()
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -185,18 +202,19 @@ impl State {
         injected
     }
 
+    /// Records a request, and returns the time until its response is sent.
     pub(crate) fn record(
         &self,
         head: &Parts,
         status: Option<StatusCode>,
         fault: Option<String>,
         body: &[u8],
-    ) {
+    ) -> Duration {
         let kept =
             |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(BYTES_KEPT)]).into();
         let status = status.map(|status| status.as_u16());
         let mut request = ReceivedRequest {
-            time: Timestamp::now(),
+            time: self.seed.now(),
             method: head.method.to_string(),
             path: kept(head.uri.path().as_bytes()),
             status,
@@ -211,11 +229,13 @@ impl State {
         if let Some(status) = status {
             *inner.responses.entry(status).or_default() += 1;
         }
+        let delay = self.config.response_delay.nth(self.seed.number(), inner.recorded);
         inner.recorded += 1;
         if inner.requests.len() == REQUESTS_KEPT {
             inner.requests.pop_front();
         }
         inner.requests.push_back(request);
+        delay
     }
 
     /// Removes the access key from a text.
@@ -254,7 +274,7 @@ impl State {
 
     /// Creates a connector from a valid body, or returns `None` when the phone number has one.
     pub(crate) fn create(&self, body: &Value) -> Option<Value> {
-        self.create_as(body, Uuid::new_v4(), Uuid::new_v4(), self.config.provisioning_delay)
+        self.create_as(body, self.new_id(), self.new_id(), self.config.provisioning_delay)
     }
 
     fn create_as(&self, body: &Value, id: Uuid, channel_id: Uuid, delay: Delay) -> Option<Value> {
@@ -267,8 +287,8 @@ impl State {
             return None;
         }
         let nth = inner.connectors.len();
-        let delay = delay.for_connector(nth);
-        let created_at = Timestamp::now();
+        let delay = delay.nth(self.seed.number(), nth as u64);
+        let created_at = self.seed.now();
         let connector = StoredConnector {
             id,
             name: body["name"].as_str().unwrap_or_default().to_owned(),
@@ -292,7 +312,7 @@ impl State {
 
     /// Creates a connector without a request.
     pub(crate) fn seed(&self, seed: &ConnectorSeed) -> Result<(Uuid, Value), AlreadyExists> {
-        let id = seed.id.unwrap_or_else(Uuid::new_v4);
+        let id = seed.id.unwrap_or_else(|| self.new_id());
         if self.lock().by_id.contains_key(&id) {
             return Err(AlreadyExists);
         }
@@ -301,7 +321,7 @@ impl State {
             "connectorTemplateRef": "sms-messagebird:1",
             "arguments": { "phoneNumberId": seed.phone_number_id },
         });
-        let channel_id = seed.channel_id.unwrap_or_else(Uuid::new_v4);
+        let channel_id = seed.channel_id.unwrap_or_else(|| self.new_id());
         let delay = seed.provisioning_delay.unwrap_or(Duration::ZERO.into());
         let connector = self.create_as(&body, id, channel_id, delay).ok_or(AlreadyExists)?;
         Ok((id, connector))

@@ -5,6 +5,7 @@ mod faults;
 mod list;
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -71,7 +72,7 @@ impl Api {
 
     /// Sends a valid POST over a new connection and reads to its end.
     async fn raw_post(&self) -> std::io::Result<Vec<u8>> {
-        let (body, address) = (valid().to_string(), self.sandbox.address);
+        let (body, address) = (valid().to_string(), address(&self.sandbox));
         let request = format!(
             "POST {} HTTP/1.1\r\nhost: {address}\r\nauthorization: {}\r\nconnection: close\r\n\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
@@ -85,6 +86,10 @@ impl Api {
         stream.read_to_end(&mut response).await?;
         Ok(response)
     }
+}
+
+fn address(sandbox: &Sandbox) -> SocketAddr {
+    sandbox.base_url().trim_start_matches("http://").parse().unwrap()
 }
 
 fn contract() -> Value {
@@ -391,8 +396,8 @@ async fn an_address_other_than_loopback_has_to_be_allowed_and_a_port_in_use_is_a
     let api = Api::start(everywhere().allow_remote()).await;
     assert!(api.sandbox.base_url().starts_with("http://127.0.0.1:"));
     assert_eq!(api.post(&valid()).await.0, 201);
-    let address = immediate().start().await.unwrap();
-    let error = Sandbox::builder().listen(address.address).start().await.unwrap_err();
+    let other = immediate().start().await.unwrap();
+    let error = Sandbox::builder().listen(address(&other)).start().await.unwrap_err();
     assert!(matches!(error, StartError::Listen(..)), "{error}");
 }
 
@@ -409,7 +414,7 @@ async fn after_a_shutdown_no_connection_is_served() {
 #[tokio::test]
 async fn dropping_the_sandbox_ends_its_connections() {
     let sandbox = immediate().start().await.unwrap();
-    let mut idle = TcpStream::connect(sandbox.address).await.unwrap();
+    let mut idle = TcpStream::connect(address(&sandbox)).await.unwrap();
     drop(sandbox);
     let end = timeout(Duration::from_secs(10), idle.read(&mut [0])).await.unwrap();
     assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");

@@ -136,7 +136,7 @@ _bird__sms() {
                     return 0
                     ;;
                 --retry-create)
-                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "never vendor gateway" -- "${cur}"))
                     return 0
                     ;;
                 --list-margin)
@@ -502,7 +502,7 @@ _bird__sms() {
                     return 0
                     ;;
                 --retry-create)
-                    COMPREPLY=($(compgen -W "never vendor any" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "never vendor gateway" -- "${cur}"))
                     return 0
                     ;;
                 --list-margin)

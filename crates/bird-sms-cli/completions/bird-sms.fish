@@ -59,7 +59,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l conversati
 false\t''"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l retry-create -d 'Set the server errors after which a creation is sent again' -r -f -a "never\t'After no server error'
 vendor\t'After 500 and 503, which the vendor calls safe to retry'
-any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
+gateway\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l list-margin -d 'Set the time after which a connector that exists is certainly in the list of connectors' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-price -d 'Set the price of a poll: how long a ready channel may stay unreported to save one poll' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r
@@ -100,7 +100,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l gets-per-sec
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l concurrency -d 'Set the number of installs in progress at a time [default: 20 for each GET per second, at most 10000]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l retry-create -d 'Set the server errors after which a creation is sent again' -r -f -a "never\t'After no server error'
 vendor\t'After 500 and 503, which the vendor calls safe to retry'
-any\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
+gateway\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l list-margin -d 'Set the time after which a connector that exists is certainly in the list of connectors' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-price -d 'Set the price of a poll: how long a ready channel may stay unreported to save one poll' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r

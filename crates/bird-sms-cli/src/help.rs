@@ -68,7 +68,11 @@ The columns are name, phone_number_id and, if they are needed, use_case_id, chan
 
 The journal is JSON Lines. After an interruption, a crash or a failure, run the same command again. Rows that are \
 ready are skipped, connectors that exist are waited for, and refused rows are sent again. Rows whose outcome is \
-unknown are reported and left alone, because a second request may create a second connector.";
+unknown are reported and left alone, because a second request may create a second connector.
+
+With --json, stderr has a line for each of these events: `warning` if another connector may exist for the \
+phoneNumberId, and `unrecorded` if the journal could not be written, with connectorMayExist, connectorId, channelId \
+and error of the row.";
 
 pub(crate) const BATCH_EXAMPLES: &str = "\
 Examples:

@@ -57,6 +57,7 @@ fn read(path: &Path) -> io::Result<JournalState> {
 async fn run(workspace: &Workspace, path: &Path, limit: usize) -> io::Result<usize> {
     let file = File::options().create(true).append(true).open(path)?;
     let state = read(path)?;
+    workspace.add_provisioning_times(state.provisioning_times());
     let items = (1..=10).map(move |n| {
         let number = Uuid::from_u128(n).into();
         let request = SmsConnectorRequest::new(format!("SMS {n}"), number);

@@ -2,8 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use crate::policy::seconds;
 use crate::{ChannelId, ConnectorId, ConnectorState, Warning};
 
 /// A step of an install. Events are emitted in the order of the steps.
@@ -33,13 +34,13 @@ pub enum Event {
         /// The number of GETs so far.
         polls: u32,
         /// The time since the wait began.
-        #[serde(rename = "waitedSeconds", serialize_with = "seconds")]
+        #[serde(rename = "waitedSeconds", serialize_with = "seconds::serialize")]
         waited: Duration,
     },
     /// An attempt failed and will be retried.
     Retrying {
         /// The delay before the next attempt.
-        #[serde(rename = "afterSeconds", serialize_with = "seconds")]
+        #[serde(rename = "afterSeconds", serialize_with = "seconds::serialize")]
         after: Duration,
         /// The error and its causes, on one line.
         reason: String,
@@ -49,10 +50,6 @@ pub enum Event {
         /// The id of the channel.
         channel_id: ChannelId,
     },
-}
-
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 impl Event {

@@ -77,6 +77,7 @@
 //! | `bundled-roots` | | trusts Mozilla's root certificates instead of the platform's |
 //! | `http2` | | HTTP/2 where the server offers it |
 //! | `list-connectors` | | searches for connectors whose outcome is unknown; unproven, because no response of the vendor's list has been seen |
+//! | `test-util` | | results and errors for the tests of a program: `test_util` |
 //!
 //! Without `aws-lc-rs` and `ring`, TLS is that of the program's own reqwest, if its features have one.
 //!
@@ -95,9 +96,30 @@
 //!
 //! # Testing
 //!
-//! The crate `bird-sandbox` serves Bird's API on loopback. The sandbox validates requests against the contract,
-//! provisions channels after a delay, and fails on demand. With Tokio's paused clock, a test of a minute takes
-//! milliseconds.
+//! The crate `bird-sandbox` is a local Bird, which validates requests against the contract, provisions channels after a
+//! delay, and fails on demand. In memory and with Tokio's paused clock, a test of an hour takes milliseconds:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use bird_sms::{AccessKey, Client};
+//!
+//! let sandbox = bird_sandbox::Sandbox::builder().fault("post:503".parse()?).in_memory();
+//! let client = Client::builder()
+//!     .access_key(AccessKey::new(sandbox.access_key())?)
+//!     .transport(sandbox.transport())
+//!     .build()?;
+//! let workspace = client.workspace(sandbox.workspace_id().into());
+//! let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
+//! let channel = workspace.install_sms_channel("My SMS channel", number).await?;
+//! assert_eq!(channel.id, sandbox.connectors()[0].channel_id.into());
+//! assert_eq!(sandbox.post_count(), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [The chapter on testing](https://github.com/bird-sms/bird-sms/blob/main/docs/testing.md) has more: time, errors
+//! without a request, faults by phone number, and runs that repeat.
 //!
 //! # Examples
 //!
@@ -109,7 +131,6 @@
 //! | `two_steps` | the id is stored in between, and another process resumes |
 //! | `axum_service` | a service that installs in the background |
 //! | `batch_with_journal` | a batch that is stopped and resumed |
-//! | `testing` | a test of a service, with faults and a paused clock |
 //! | `blocking` | a program without `async` |
 //! | `raw_response` | the bytes of a response, from the API itself |
 //!
@@ -129,6 +150,8 @@ mod event;
 pub mod fuzzing;
 mod model;
 mod policy;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 #[cfg(test)]
 mod tests;
 mod transport;

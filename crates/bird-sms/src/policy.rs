@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// The delay before the next attempt: exponential, with a maximum and jitter.
 ///
 /// Jitter spreads the retries of clients that failed at the same time
@@ -69,7 +71,7 @@ pub enum RetryCreate {
     VendorErrors,
     /// Also 502, 504 and 520–530, which a gateway or a CDN sends. A gateway may have forwarded the request before it
     /// responded with an error, so each retry may create another connector.
-    AnyServerError,
+    GatewayErrors,
 }
 
 impl RetryCreate {
@@ -77,7 +79,7 @@ impl RetryCreate {
     pub(crate) fn allows(self, status: u16) -> bool {
         match status {
             500 | 503 => self != Self::Never,
-            502 | 504 | 520..=530 => self == Self::AnyServerError,
+            502 | 504 | 520..=530 => self == Self::GatewayErrors,
             _ => false,
         }
     }
@@ -189,9 +191,9 @@ impl Default for PollInterval {
 /// the cost of the best fixed interval for a time that is known. Delays that grow by a factor have no such bound: their
 /// lag grows with t itself.
 ///
-/// Once the times of 20 installs are known (in a batch, of one), polls are made where a channel is most likely to have become ready: where
-/// the hazard is h, √(h/2c) times per second (Keller 1974, <https://doi.org/10.1287/mnsc.21.3.256>). The rule for
-/// unknown times is the same with the hazard 1/t.
+/// Once the times of 20 installs are known (in a batch, of one), polls are made where a channel is most likely to have
+/// become ready: where the hazard is h, √(h/2c) times per second (Keller 1974,
+/// <https://doi.org/10.1287/mnsc.21.3.256>). The rule for unknown times is the same with the hazard 1/t.
 ///
 /// The price rises with the number of polls that wait for the [rate limit](RateLimits), because each poll delays them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,12 +231,31 @@ impl PollPrice {
 }
 
 /// What a poll, a caller or a journal says about how long a provisioning took, from the creation of the connector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Serializes in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProvisioningTime {
     /// The age of the connector when its channel was last not ready.
+    #[serde(rename = "pendingSeconds", with = "seconds")]
     pub pending: Duration,
     /// The age of the connector when its channel was first known to be ready.
+    #[serde(rename = "readySeconds", with = "seconds")]
     pub ready: Duration,
+}
+
+/// Durations in JSON, in seconds.
+pub(crate) mod seconds {
+    use std::time::Duration;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(time.as_secs_f64())
+    }
+
+    pub(crate) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(D::Error::custom)
+    }
 }
 
 /// Creates an exact time.

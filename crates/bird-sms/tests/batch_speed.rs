@@ -8,6 +8,7 @@ use bird_sms::{
     AccessKey, Client, PhoneNumberId, RateLimits, SmsChannel, SmsConnectorRequest, Workspace,
 };
 use futures_util::{Stream, StreamExt, stream};
+use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -32,6 +33,10 @@ struct Figures {
     too_many: u64,
     /// The shortest possible duration for a batch that knows when each channel is ready, in seconds.
     bound: f64,
+    /// The shortest expected duration for a batch that knows the distribution alone, in seconds.
+    bound_unknown: f64,
+    /// The mean time until the batch reports a channel that is ready when most GETs are idle, in seconds.
+    straggler_lag: f64,
 }
 
 impl Figures {
@@ -42,12 +47,20 @@ impl Figures {
 
 /// Returns the shortest possible duration under the limits of 500 POST/s and 50 GET/s: with the sorted times r at which
 /// the channels are ready, the maximum of r(i) + (N − i + 1)/50.
-fn bound(delays: &[(u32, f64)]) -> f64 {
-    let mut ready: Vec<_> =
-        delays.iter().map(|(nth, delay)| f64::from(*nth) / 500.0 + delay).collect();
+fn bound(times: &[Times]) -> f64 {
+    let mut ready: Vec<_> = times.iter().map(|times| times.nth / 500.0 + times.delay).collect();
     ready.sort_by(f64::total_cmp);
     let left = (1..=u32::try_from(ready.len()).unwrap()).rev();
     ready.iter().zip(left).map(|(at, left)| at + f64::from(left) / 50.0).fold(0.0, f64::max)
+}
+
+/// Returns the shortest expected duration for a batch that does not know which channels are ready, and whose last one
+/// is ready before. Until time t, no
+/// connector is older than t, so that a GET finds a channel with the probability F(t) at most. With N installs, the sum
+/// over all GETs up to the end T is N = 50·∫F, and the integral is T minus the mean provisioning time.
+fn bound_by_gets(times: &[Times]) -> f64 {
+    let count = f64::from(u32::try_from(times.len()).unwrap());
+    count / 50.0 + times.iter().map(|times| times.delay).sum::<f64>() / count
 }
 
 fn requests(count: u32) -> impl Iterator<Item = SmsConnectorRequest> {
@@ -55,13 +68,28 @@ fn requests(count: u32) -> impl Iterator<Item = SmsConnectorRequest> {
         .map(|n| SmsConnectorRequest::new("n", PhoneNumberId::from(Uuid::from_u128(n.into()))))
 }
 
-/// The number of a request whose channel is ready, and its provisioning time in seconds.
-type Ready = Option<(u32, f64)>;
+/// The times of a request whose channel is ready, in seconds.
+#[derive(Debug, Default)]
+struct Times {
+    /// The number of the request.
+    nth: f64,
+    /// How long provisioning took.
+    delay: f64,
+    /// When the channel was ready, by the clock of the sandbox.
+    ready: f64,
+    /// When the batch reported it, from the start of the batch.
+    reported: f64,
+}
+
+type Ready = Option<Times>;
 
 fn ready(request: &SmsConnectorRequest, channel: &SmsChannel) -> Ready {
     let nth = u32::try_from(request.phone_number_id().as_uuid().as_u128()).ok()?;
     let connector = channel.connector()?;
-    Some((nth, connector.updated_at?.duration_since(connector.created_at).as_secs_f64()))
+    let ready = connector.updated_at?;
+    let delay = ready.duration_since(connector.created_at).as_secs_f64();
+    let ready = ready.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64();
+    Some(Times { nth: nth.into(), delay, ready, reported: 0.0 })
 }
 
 async fn simulate<S: Stream<Item = Ready>>(
@@ -90,17 +118,28 @@ async fn simulate_in<S: Stream<Item = Ready>>(
         .unwrap();
     let ticking = tokio::spawn(tick());
     let began = Instant::now();
-    let outcomes: Vec<Ready> =
-        batch(client.workspace(sandbox.workspace_id().into())).collect().await;
+    let outcomes = batch(client.workspace(sandbox.workspace_id().into()));
+    let reported = |times: Ready| Some(Times { reported: began.elapsed().as_secs_f64(), ..times? });
+    let outcomes: Vec<_> = outcomes.map(reported).collect().await;
     let seconds = began.elapsed().as_secs_f64();
     ticking.abort();
     assert_eq!(sandbox.connectors().len(), count as usize);
     assert_eq!(outcomes.len(), count as usize);
+    let times: Vec<_> = outcomes.into_iter().flatten().collect();
+    // From here on, most GETs are idle.
+    let idle = 1.1 * bound_by_gets(&times);
+    // The first connector is created at once.
+    let first = times.iter().map(|times| times.ready - times.delay).fold(f64::INFINITY, f64::min);
+    let lags =
+        times.iter().map(|times| (times.ready - first, times.reported + first - times.ready));
+    let late: Vec<_> = lags.filter(|(ready, _)| *ready > idle).map(|(_, lag)| lag).collect();
     Figures {
         installs: count,
-        ready: outcomes.iter().flatten().count(),
+        ready: times.len(),
         seconds,
-        bound: bound(&outcomes.into_iter().flatten().collect::<Vec<_>>()),
+        bound: bound(&times),
+        bound_unknown: bound(&times).max(bound_by_gets(&times)),
+        straggler_lag: late.iter().sum::<f64>() / f64::from(u32::try_from(late.len()).unwrap()),
         gets: sandbox.get_count(),
         too_many: sandbox.response_count(429),
     }
@@ -125,7 +164,7 @@ async fn batch_by_list(count: u32, delay: &str) -> Figures {
             outcome.result.inspect_err(|error| eprintln!("{error}")).ok()?;
             let number = outcome.request.phone_number_id().as_uuid().as_u128();
             // A page does not say when the channel was ready.
-            Some((u32::try_from(number).ok()?, 0.0))
+            Some(Times { nth: u32::try_from(number).ok()?.into(), ..Times::default() })
         })
     })
     .await
@@ -231,19 +270,24 @@ async fn figures_of_ten_thousand_installs_by_list() {
 }
 
 async fn print_figures(installs: u32) {
-    println!("| provisioning | | simulated s | of the bound | GETs per install | 429 |");
-    println!("|---|---|---|---|---|---|");
+    println!(
+        "| provisioning | | simulated s | of the bound | of the bound without knowing what is ready | GETs per install \
+         | 429 | lag of stragglers, s |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
     for delay in DELAYS {
         for (name, figures) in [
             ("bird-sms batch", batch(installs, delay).await),
             ("a poll every second", fixed_interval(installs, delay).await),
         ] {
             println!(
-                "| {delay} | {name} | {:.1} | {:.3} | {:.3} | {} |",
+                "| {delay} | {name} | {:.1} | {:.3} | {:.3} | {:.3} | {} | {:.2} |",
                 figures.seconds,
                 figures.seconds / figures.bound,
+                figures.seconds / figures.bound_unknown,
                 figures.gets_per_install(),
                 figures.too_many,
+                figures.straggler_lag,
             );
         }
     }

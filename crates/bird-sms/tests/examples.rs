@@ -10,8 +10,6 @@ mod batch_with_journal;
 mod blocking;
 #[path = "../examples/one_call.rs"]
 mod one_call;
-#[path = "../examples/testing.rs"]
-mod testing;
 #[path = "../examples/two_steps.rs"]
 mod two_steps;
 
@@ -33,11 +31,6 @@ fn the_service_ends_without_an_error() {
 #[test]
 fn the_batch_with_a_journal_ends_without_an_error() {
     batch_with_journal::main().unwrap();
-}
-
-#[test]
-fn the_test_with_a_paused_clock_ends_without_an_error() {
-    testing::main().unwrap();
 }
 
 #[test]

@@ -53,6 +53,24 @@ async fn garbage_is_a_success_with_a_body_that_is_not_json() {
 }
 
 #[tokio::test]
+async fn a_cut_response_has_half_of_its_body_and_the_connector_exists() {
+    let api = Api::with_fault("post:cut").await;
+    let response = String::from_utf8(api.raw_post().await.unwrap()).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 201 ") && body.contains("{\"arguments"), "{response}");
+    // A whole body would end with an empty chunk.
+    assert!(!body.ends_with("0\r\n\r\n"), "{response}");
+    assert_eq!(api.sandbox.connectors().len(), 1);
+}
+
+#[tokio::test]
+async fn a_response_that_is_delayed_comes_after_its_request_was_processed() {
+    let api = Api::start(immediate().response_delay(Duration::from_hours(1))).await;
+    timeout(Duration::from_millis(50), api.raw_post()).await.unwrap_err();
+    assert_eq!(api.sandbox.connectors().len(), 1);
+}
+
+#[tokio::test]
 async fn a_hang_sends_no_response_and_does_not_block_a_shutdown() {
     let api = Api::with_fault("post:hang").await;
     timeout(Duration::from_millis(50), api.raw_post()).await.unwrap_err();

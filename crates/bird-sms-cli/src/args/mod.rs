@@ -142,7 +142,7 @@ pub enum RetryCreateArg {
     /// After 500 and 503, which the vendor calls safe to retry
     Vendor,
     /// Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation
-    Any,
+    Gateway,
 }
 
 impl From<RetryCreateArg> for RetryCreate {
@@ -150,7 +150,7 @@ impl From<RetryCreateArg> for RetryCreate {
         match arg {
             RetryCreateArg::Never => Self::Never,
             RetryCreateArg::Vendor => Self::VendorErrors,
-            RetryCreateArg::Any => Self::AnyServerError,
+            RetryCreateArg::Gateway => Self::GatewayErrors,
         }
     }
 }
@@ -337,7 +337,7 @@ pub struct BatchArgs {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub gets_per_second: u32,
 
-    /// Set the number of installs in progress at a time [default: 20 for each GET per second, at most 10000]
+    /// Set the number of installs in progress at a time [default: 400 for each GET per second, at most 100000]
     #[arg(long, value_name = "N")]
     pub concurrency: Option<usize>,
 

@@ -54,10 +54,10 @@ pub struct SandboxArgs {
     /// Inject a fault: `METHOD:KIND[xTIMES][@AFTER][#PHONE_NUMBER_ID]` or
     /// `random:SEED:PERCENT`
     ///
-    /// METHOD is get or post. KIND is a status from 300 to 599, reset, hang, lost (processed, without a response) or
-    /// garbage (processed, with a body that is not JSON). `post:503x2` fails the first two POSTs, `get:reset@3` the
-    /// fourth GET, and `random:7:20` a fifth of all requests, the same ones for the same seed. With a phone number id only
-    /// the requests of its connector count. May be given more than once.
+    /// METHOD is get or post. KIND is a status from 300 to 599, reset, hang, lost (processed, without a response),
+    /// garbage (processed, with a body that is not JSON) or cut (processed, with half of the body). `post:503x2` fails
+    /// the first two POSTs, `get:reset@3` the fourth GET, and `random:7:20` a fifth of all requests, the same ones for the
+    /// same seed. With a phone number id only the requests of its connector count. May be given more than once.
     #[arg(long = "fault", value_name = "FAULT")]
     pub faults: Vec<Fault>,
 }

@@ -221,11 +221,11 @@ async fn run_batch(kind: Kind, count: usize, disturbed: bool) -> Option<String> 
     Some(format!("{kind:?}, {count} rows: {posts} POSTs, {connectors} connectors; {summary}"))
 }
 
-/// With `--retry-create any` a phone number may get two connectors, and then every result says so.
+/// With `--retry-create gateway` a phone number may get two connectors, and then every result says so.
 async fn run_batch_that_sends_again(kind: Kind) {
     let (backend, rows) = (backend().await, Rows::new(60));
     let Some(gateway) = Gateway::start(kind, &backend) else { return };
-    let (code, _, stderr) = run(rows.command(&gateway.url(), &["--retry-create", "any"])).await;
+    let (code, _, stderr) = run(rows.command(&gateway.url(), &["--retry-create", "gateway"])).await;
     assert_eq!(code, 0, "{stderr}");
     let connectors = settled(&backend).await;
     let twice: Vec<_> = connectors.iter().filter(|(_, ids)| ids.len() > 1).collect();
@@ -259,7 +259,7 @@ async fn run_install(kind: Kind) {
 
     let backend = self::backend().await;
     let Some(gateway) = Gateway::start(kind, &backend) else { return };
-    let args = [&INSTALL[..], &["--retry-create", "any"]].concat();
+    let args = [&INSTALL[..], &["--retry-create", "gateway"]].concat();
     let (code, stdout, stderr) = run(at(&gateway.url(), &args)).await;
     assert_eq!((code, backend.peer().posts()), (0, 2), "{stderr}");
     let result: Value = serde_json::from_str(&stdout).unwrap();

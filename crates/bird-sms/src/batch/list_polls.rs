@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use futures_util::future::{Either, FutureExt, select};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::slot::{Batch, BatchSlot};
 use super::waiting::Polls;
@@ -28,7 +29,7 @@ impl Batch {
     pub(super) async fn poll_by_list(
         self: &Arc<Self>,
         ended: &mut JoinSet<()>,
-        certain: bool,
+        stopped: Option<Instant>,
     ) -> bool {
         let (pages, due) = (self.list_pages.load(Ordering::Relaxed), self.rows.due());
         // After a listing that showed no due connector, they are polled one by one before the next listing.
@@ -72,17 +73,17 @@ impl Batch {
                 let history = GetHistory { sent: history.sent.saturating_add(1), ..history };
                 let channel = listed.channel.and_then(|channel| channel.channel_id);
                 let channel = channel.filter(|id| !id.is_nil());
-                let certain = certain && polls.last() <= sent;
-                polls.observe(workspace, history, certain, channel.is_some());
+                let time = polls.observe(workspace, history, stopped, channel.is_some());
                 let channel = channel.map(|id| {
                     let key = workspace.client().key();
-                    let channel = SmsChannel::new(
+                    let mut channel = SmsChannel::new(
                         id.into(),
                         listed.id.into(),
                         workspace.id(),
                         &Bytes::new(),
                         key,
                     );
+                    channel.provisioning_time = time;
                     channel.warning(slot.item().state.warning())
                 });
                 ended.spawn(Arc::clone(self).take_listed(slot, polls, channel));

@@ -1,13 +1,16 @@
 //! The state of each row by its journal, and the next step of the row.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{AdoptionError, JournalEntry};
-use crate::client::Workspace;
-use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsChannel, Warning};
+use crate::client::{KEPT_TIMES, Workspace};
+use crate::{
+    ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, ProvisioningTime, SmsChannel,
+    Warning,
+};
 
 /// What is known about one row: the fold of its journal entries.
 ///
@@ -166,7 +169,7 @@ impl RowState {
             JournalEntry::NotReady { connector_id, .. } => {
                 self.grow(ConnectorState::Exists(connector_id));
             }
-            JournalEntry::Ready { connector_id, channel_id, warning } => {
+            JournalEntry::Ready { connector_id, channel_id, warning, .. } => {
                 self.grow(ConnectorState::Exists(connector_id));
                 self.channel_id = Some(channel_id);
                 self.warning = self.warning.or(warning);
@@ -197,7 +200,7 @@ impl RowState {
     }
 
     /// Returns the state after an install that started in this state.
-    pub(super) fn after(mut self, result: Result<&SmsChannel, &Error>) -> Self {
+    pub(crate) fn after(mut self, result: Result<&SmsChannel, &Error>) -> Self {
         match result {
             Ok(channel) => {
                 self.connector = ConnectorState::Exists(channel.connector_id);
@@ -230,6 +233,7 @@ impl RowState {
 #[derive(Clone, Debug, Default)]
 pub struct JournalState {
     rows: HashMap<PhoneNumberId, RowState>,
+    times: VecDeque<ProvisioningTime>,
 }
 
 impl JournalState {
@@ -241,6 +245,16 @@ impl JournalState {
         at: Option<Timestamp>,
     ) {
         self.rows.entry(phone_number_id).or_default().apply(entry, at);
+        if let JournalEntry::Ready { provisioning_time: Some(time), .. } = *entry {
+            self.times.truncate(KEPT_TIMES - 1);
+            self.times.push_front(time);
+        }
+    }
+
+    /// Returns the last provisioning times that earlier runs observed, at most 64, oldest first:
+    /// [`Workspace::add_provisioning_times`] takes them, so that a batch need not learn them again.
+    pub fn provisioning_times(&self) -> impl Iterator<Item = ProvisioningTime> {
+        self.times.iter().rev().copied()
     }
 
     /// Returns the state of a row. A row without entries was not created.
@@ -313,7 +327,12 @@ mod tests {
     fn an_entry_with_less_information_replaces_nothing() {
         let (connector_id, channel_id) = (ID.parse().unwrap(), ID.parse().unwrap());
         let created = JournalEntry::Created { connector_id, warning: None };
-        let ready = JournalEntry::Ready { connector_id, channel_id, warning: None };
+        let ready = JournalEntry::Ready {
+            connector_id,
+            channel_id,
+            warning: None,
+            provisioning_time: None,
+        };
         let unknown = JournalEntry::Unknown { message: String::new() };
         for less in [intent(), refused(), unknown] {
             let row = fold(&[intent(), created.clone(), less.clone()]);
@@ -338,6 +357,7 @@ mod tests {
             connector_id: wrong,
             channel_id: ID.parse().unwrap(),
             warning: None,
+            provisioning_time: None,
         };
         journal.apply(number, &ready, None);
         assert_eq!(journal.row(number).next(UnknownRows::LeaveAlone), NextStep::Done);

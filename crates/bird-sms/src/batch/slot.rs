@@ -12,6 +12,7 @@ use futures_util::future::{Either, FutureExt, select};
 use futures_util::{StreamExt, stream};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::waiting::{Polls, Rows};
@@ -136,7 +137,8 @@ impl Batch {
                     None => return self.rows.end(&slot, slot.abandon()),
                 },
                 NextStep::Wait(_) => {
-                    let polls = Polls::new(self.workspace.client().runtime().now(), false);
+                    let runtime = self.workspace.client().runtime();
+                    let polls = Polls::resume(runtime, state.created_at());
                     return self.wait(&slot, slot.item.clone(), polls).await;
                 }
                 NextStep::LeaveAlone => return self.rows.end(&slot, slot.abandon()),
@@ -190,7 +192,7 @@ impl Batch {
     pub(super) async fn poll_waiting(self: Arc<Self>) {
         let runtime = self.workspace.client().runtime();
         let mut polls = JoinSet::new();
-        // What was found pending before this time may have become ready while the process was stopped.
+        // When the process was last stopped.
         let mut stopped = None;
         loop {
             while let Some(joined) = polls.try_join_next() {
@@ -209,7 +211,7 @@ impl Batch {
                 };
                 waiting.for_each_concurrent(ENDING, end).await;
                 self.rows.changed.notified().await;
-            } else if self.poll_by_list(&mut polls, stopped.is_none()).await {
+            } else if self.poll_by_list(&mut polls, stopped).await {
             } else if next.is_some_and(|at| at <= now) {
                 let due = Mutex::new(None);
                 let is_due = || {
@@ -225,12 +227,11 @@ impl Batch {
                     && let Some((slot, connector)) =
                         due.lock().unwrap_or_else(PoisonError::into_inner).take()
                 {
-                    let certain = stopped.is_none_or(|stopped| connector.last() >= stopped);
                     let span = install_span(&self.workspace, slot.request());
                     if let Some(id) = slot.item.state.connector_state().connector_id() {
                         span.record("connector_id", tracing::field::display(id));
                     }
-                    let poll = Arc::clone(&self).poll(slot, connector, permit, certain);
+                    let poll = Arc::clone(&self).poll(slot, connector, permit, stopped);
                     // Boxed for the reason that the installs are.
                     polls.spawn(poll.instrument(span).boxed());
                 }
@@ -255,7 +256,7 @@ impl Batch {
         slot: Arc<BatchSlot>,
         mut polls: Polls,
         permit: Permit,
-        certain: bool,
+        stopped: Option<Instant>,
     ) {
         // Wakes the task that polls, also if this one panics.
         let _ended = Ended(&self.rows.changed);
@@ -279,13 +280,13 @@ impl Batch {
         let history = pending.history();
         match result {
             Some(Ok(None)) => {
-                polls.observe(&self.workspace, history, certain, false);
+                polls.observe(&self.workspace, history, stopped, false);
                 drop(pending);
                 let item = slot.item.clone();
                 self.wait(&slot, item, polls).await;
             }
-            Some(Ok(Some(channel))) => {
-                polls.observe(&self.workspace, history, certain, true);
+            Some(Ok(Some(mut channel))) => {
+                channel.provisioning_time = polls.observe(&self.workspace, history, stopped, true);
                 self.finish(&slot, Ok(channel)).await;
             }
             Some(Err(error)) => self.finish(&slot, Err(error)).await,
@@ -400,7 +401,11 @@ impl Batch {
     /// Lists nothing without the feature.
     #[cfg(not(feature = "list-connectors"))]
     #[expect(clippy::unused_self, reason = "the method of the feature uses it")]
-    fn poll_by_list(&self, _ended: &mut JoinSet<()>, _certain: bool) -> std::future::Ready<bool> {
+    fn poll_by_list(
+        &self,
+        _ended: &mut JoinSet<()>,
+        _stopped: Option<Instant>,
+    ) -> std::future::Ready<bool> {
         std::future::ready(false)
     }
 

@@ -7,18 +7,19 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::slot::BatchSlot;
 use super::{BatchItem, BatchOutcome, RowState};
-use crate::PollInterval;
 use crate::client::{TimeId, Workspace};
-use crate::transport::Deadline;
+use crate::transport::{Deadline, Runtime};
 use crate::workflow::{GetHistory, LastAttempt, poll_delay};
+use crate::{PollInterval, ProvisioningTime};
 
-/// The number of connectors that are polled while nothing is known about provisioning. Each second adds one, because
-/// the first ones may end without a channel, or take longer than all others.
+/// The number of probes: connectors that are polled while nothing is known about provisioning. Each second adds one,
+/// because the first ones may end without a channel, or take longer than all others.
 const PROBES: u64 = 4;
 /// The time between two checks whether something is known.
 const CHECK: Duration = Duration::from_millis(100);
@@ -36,7 +37,9 @@ struct Waiting {
 pub(super) struct Polls {
     /// When the connector was created, or the wait for it began.
     pub(super) since: Instant,
-    /// The age at the last poll that found the channel pending, in seconds.
+    /// How long before that an earlier run created the connector, in seconds.
+    before: f32,
+    /// The time from `since` to the last poll that found the channel pending, in seconds.
     pending: f32,
     sent: u32,
     time: Option<TimeId>,
@@ -44,14 +47,23 @@ pub(super) struct Polls {
     seen: bool,
     /// Whether this run created the connector.
     pub(super) created: bool,
-    /// Whether the connector is polled although nothing is known about provisioning.
+    /// Whether the connector is one of the probes.
     probe: bool,
 }
 
 impl Polls {
     pub(super) fn new(since: Instant, created: bool) -> Self {
-        let (pending, sent, time, malformed, seen, probe) = (0.0, 0, None, 0, false, false);
-        Self { since, pending, sent, time, malformed, seen, created, probe }
+        let (before, pending, sent) = (0.0, 0.0, 0);
+        let (time, malformed, seen, probe) = (None, 0, false, false);
+        Self { since, before, pending, sent, time, malformed, seen, created, probe }
+    }
+
+    /// Starts the wait for a connector that an earlier run created, at this time by the system clock if it is known.
+    pub(super) fn resume(runtime: &dyn Runtime, created_at: Option<Timestamp>) -> Self {
+        let before = created_at
+            .and_then(|time| runtime.system_time().duration_since(time.into()).ok())
+            .unwrap_or_default();
+        Self { before: before.as_secs_f32(), ..Self::new(runtime.now(), false) }
     }
 
     pub(super) fn history(&self) -> GetHistory {
@@ -75,7 +87,7 @@ impl Polls {
             return Some(self.since);
         }
         let last = self.last();
-        let age = last.saturating_duration_since(self.since);
+        let age = Duration::from_secs_f32(self.before + self.pending);
         let delay = poll_delay(workspace, age, self.sent, 1);
         let reserve = workspace.state().response_time.reserve();
         let remaining = self.deadline(workspace).remaining(last);
@@ -88,29 +100,32 @@ impl Polls {
         self.deadline(workspace).remaining(now) <= reserve + CHECK
     }
 
-    /// Learns from a poll. `certain` is whether the process was not stopped since the last one.
+    /// Learns from a poll, and returns the provisioning time if it is known. `stopped` is when the process was last
+    /// stopped: a channel that was pending before may have been ready for as long.
     pub(super) fn observe(
         &mut self,
         workspace: &Workspace,
         history: GetHistory,
-        certain: bool,
+        stopped: Option<Instant>,
         ready: bool,
-    ) {
+    ) -> Option<ProvisioningTime> {
         let times = &workspace.state().provisioning;
         let sent = history.last_sent.unwrap_or(self.since);
         let age = sent.saturating_duration_since(self.since);
         if ready {
-            if certain && self.created {
-                let pending = Duration::from_secs_f32(self.pending);
+            let pending = Duration::from_secs_f32(self.pending);
+            let is_known = self.created && stopped.is_none_or(|stopped| self.last() >= stopped);
+            return is_known.then(|| {
                 times.observe(self.time, pending, Some(age));
-            }
-            return;
+                ProvisioningTime { pending, ready: age }
+            });
         }
         (self.sent, self.seen, self.pending) = (history.sent, history.seen, age.as_secs_f32());
         self.malformed = u8::try_from(history.malformed).unwrap_or(u8::MAX);
         if self.created {
             self.time = times.observe(self.time, age, None);
         }
+        None
     }
 }
 
@@ -128,7 +143,7 @@ struct Inner {
     active: HashMap<usize, Arc<BatchSlot>>,
     /// The rows that wait, by the time of their next poll.
     later: BinaryHeap<Reverse<Later>>,
-    /// The rows whose next poll is due, in this order.
+    /// The rows whose next poll is due, in this order: its time has come, and it waits for a permit.
     due: VecDeque<Box<Waiting>>,
     /// The number of rows that began to wait.
     count: u64,
@@ -234,7 +249,7 @@ impl Rows {
         self.changed.notify_one();
     }
 
-    /// Returns the time of the next poll, and counts those that are due.
+    /// Returns the time of the next poll, which is `now` if a row is due.
     pub(super) fn next(&self, workspace: &Workspace, now: Instant) -> Option<Instant> {
         let inner = &mut *self.lock();
         while inner.later.peek().is_some_and(|Reverse(later)| later.at <= now)

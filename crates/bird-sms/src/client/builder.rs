@@ -147,6 +147,8 @@ impl ClientBuilder {
     }
 
     /// Sets how long an install, a wait or a read may take with all its attempts. Default: 2 minutes; at least 1 s.
+    ///
+    /// The last poll is made as late as the response times seen allow, 50 ms to 1 s before the end.
     pub fn install_timeout(mut self, timeout: Duration) -> Self {
         self.settings.install_timeout = timeout;
         self
@@ -243,7 +245,7 @@ impl ClientBuilder {
         self
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-util"))]
     pub(crate) fn runtime(mut self, runtime: Arc<dyn Runtime>) -> Self {
         self.settings.runtime = runtime;
         self

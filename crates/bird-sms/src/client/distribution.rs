@@ -9,14 +9,16 @@
 
 /// The number of iterations of the estimate, after which it hardly changes.
 const ITERATIONS: usize = 30;
-/// The number of times that each part of the distribution is smoothed over, to either side.
-const NEIGHBOURS: f64 = 6.0;
+/// The number of times that are spread together over the ages at which they were seen. With fewer, the schedule follows
+/// the chance of the sample; with more, it misses the shape of the distribution.
+const SPREAD: f64 = 15.0;
 /// The mass that is assumed in the second half of an interval.
 const SECOND_HALF: f64 = 0.05;
 /// The longest gap between polls, as a multiple of the gap while nothing is known.
-const MAX_GAP: f64 = 8.0;
-/// A gap between groups of times is longer than this multiple of the length of as many neighbours.
-const GAP: f64 = 3.0;
+const MAX_GAP: f64 = 10.0;
+/// Times belong to different groups if the ages between them are longer than this multiple of the ages over which
+/// [`SPREAD`] times on either side are spread.
+const GROUP_GAP: f64 = 3.0;
 /// A part that is shorter than this is a point, in seconds.
 pub(super) const POINT: f64 = 1e-6;
 
@@ -37,11 +39,7 @@ struct Part {
 
 /// A distribution function F that is linear between its knots.
 #[derive(Debug)]
-pub(super) struct Distribution {
-    knots: Vec<Knot>,
-    /// The age after which so little is known that a schedule ends.
-    end: f64,
-}
+pub(super) struct Distribution(Vec<Knot>);
 
 /// An age at which a poll may be made.
 #[derive(Clone, Copy, Debug)]
@@ -62,48 +60,21 @@ impl Distribution {
     /// assumed, so that the next poll halves it, until that is worth less than a fraction of the price.
     pub(super) fn of(times: &[Interval], price: f64) -> Self {
         let one = 1.0 / times.len() as f64;
-        // An interval that is much longer than the gap between polls is the result of a schedule that was wrong. Its
-        // mass must not go to the times that made it so.
-        let is_long = |time: &&Interval| {
-            time.ready.is_finite()
-                && time.ready - time.pending > 2.0 * (2.0 * price * time.ready).sqrt()
-        };
-        let close: Vec<_> = times.iter().filter(|time| !is_long(time)).copied().collect();
-        let (mut parts, mut beyond) = most_likely(&close);
-        let share = close.len() as f64 * one;
-        for part in &mut parts {
-            part.mass *= share;
-        }
-        beyond *= share;
+        let (mut parts, beyond) = most_likely(times);
         parts.retain(|part| part.mass > 0.01 * one);
-        for part in &mut parts {
-            if part.to - part.from < price / 16.0 {
-                part.from = part.to;
-            }
-        }
-        // The age after which less than two times are left.
-        let mut left = beyond;
-        let later = |part: &&Part| {
-            left += part.mass;
-            left > 1.5 * one
+        let halves = |part: Part| {
+            // An interval that is not worth another poll is a point at its end.
+            let is_short = part.to - part.from < price / 16.0;
+            let from = if is_short { part.to } else { part.from };
+            let middle = f64::midpoint(from, part.to);
+            let mass = part.mass * SECOND_HALF;
+            [
+                Part { from, to: middle, mass: part.mass - mass },
+                Part { from: middle, to: part.to, mass },
+            ]
         };
-        let end = if beyond > 0.0 {
-            f64::INFINITY
-        } else {
-            parts.iter().rev().find(later).map_or(0.0, |part| part.to)
-        };
-        let halves = |part: &Part| {
-            let middle = f64::midpoint(part.from, part.to);
-            let first = Part { to: middle, mass: part.mass * (1.0 - SECOND_HALF), ..*part };
-            [first, Part { from: middle, mass: part.mass * SECOND_HALF, ..*part }]
-        };
-        let parts: Vec<_> = parts.iter().flat_map(halves).collect();
-        let mut parts = smooth(&parts, &close, one);
-        for Interval { pending, ready } in times.iter().filter(is_long) {
-            let (quarter, mass) = ((ready - pending) / 4.0, one / 2.0);
-            parts.push(Part { from: *pending, to: pending + quarter, mass });
-            parts.push(Part { from: ready - quarter, to: *ready, mass });
-        }
+        let parts: Vec<_> = parts.into_iter().flat_map(halves).collect();
+        let mut parts = smooth(&parts, times, one);
         // Nothing is known of times beyond all polls but their age: the longer, the longer still. The hazard at age t
         // is 1/t.
         let last =
@@ -116,7 +87,7 @@ impl Distribution {
             parts.push(Part { from, to, mass });
             (from, rest) = (to, rest - mass);
         }
-        Self { end, ..Self::new(&parts, price) }
+        Self::new(&parts, price)
     }
 
     fn new(parts: &[Part], price: f64) -> Self {
@@ -170,18 +141,18 @@ impl Distribution {
                 knots.push(last);
             }
         }
-        Self { knots, end: f64::INFINITY }
+        Self(knots)
     }
 
-    /// Returns the ages of the polls with the lowest expected cost, up to the end of the schedule.
+    /// Returns the ages of the polls with the lowest expected cost.
     ///
     /// The cost is the price of each poll and the lag of the channels that became ready since the poll before. The
     /// lowest cost from each knot on follows from those of the later knots. Where the hazard h hardly changes between
     /// polls the gap is √(2·price/h), as in Keller 1974 (<https://doi.org/10.1287/mnsc.21.3.256>); where all channels
     /// become ready at the same age, there is one poll at that age.
     pub(super) fn schedule(&self, price: f64) -> Vec<f64> {
-        let knots = &self.knots;
-        let end = knots.partition_point(|knot| knot.age < self.end).min(knots.len() - 1);
+        let knots = &self.0;
+        let end = knots.len() - 1;
         // The cost from a knot on, and the next knot.
         let mut best = vec![(0.0, 0); end + 1];
         let last = knots[end];
@@ -264,50 +235,50 @@ fn most_likely(times: &[Interval]) -> (Vec<Part>, f64) {
     (parts, beyond)
 }
 
-/// Spreads each part over its neighbours, up to [`NEIGHBOURS`] times to either side, each of which has the mass `one`.
+/// Spreads every [`SPREAD`] times evenly over the ages from the last time before them to the last of them. One time has
+/// the mass `one`.
 ///
-/// A distance that is much longer than those of the times around it separates groups of times, and stays empty but for
-/// one more time behind the group, at distances that grow.
+/// A distance that is much longer than those of the times around it separates groups of times, and stays empty. A group
+/// begins the mean distance of its times before its first time, and half a time more is assumed behind it.
 fn smooth(parts: &[Part], times: &[Interval], one: f64) -> Vec<Part> {
-    let enough = NEIGHBOURS * one * 0.999;
-    // Whether a gap follows a part.
-    let is_gap = |at: usize| {
+    let spread = SPREAD * one * 0.999;
+    let is_last_of_group = |at: usize| {
         let Some(next) = parts.get(at + 1) else { return true };
         let before =
-            reach(parts, enough, (0..=at).rev()).map(|first| parts[at].to - parts[first].from);
+            reach(parts, spread, (0..=at).rev()).map(|first| parts[at].to - parts[first].from);
         let after =
-            reach(parts, enough, at + 1..parts.len()).map(|last| parts[last].to - next.from);
+            reach(parts, spread, at + 1..parts.len()).map(|last| parts[last].to - next.from);
         let gap = next.from - parts[at].to;
-        before.into_iter().chain(after).any(|length| gap > GAP * length)
+        before.into_iter().chain(after).any(|length| gap > GROUP_GAP * length)
     };
     let mut smoothed = Vec::with_capacity(parts.len());
     let mut first = 0;
-    for last in (0..parts.len()).filter(|at| is_gap(*at)) {
+    for last in (0..parts.len()).filter(|at| is_last_of_group(*at)) {
         let group = &parts[first..=last];
-        let mass: f64 = group.iter().map(|part| part.mass).sum();
-        let spacing = (group[group.len() - 1].to - group[0].from) / (mass / one).max(1.0);
-        for at in first..=last {
-            let left = reach(parts, enough, (first..=at).rev()).unwrap_or(first);
-            let right = reach(parts, enough, at..=last).unwrap_or(last);
-            let mass = parts[at].mass;
-            smoothed.push(Part { from: parts[left].from, to: parts[right].to, mass });
-        }
-        // One more time, behind the group, whose last time may be as late as the poll that found it.
-        let latest =
-            times.iter().filter(|time| time.pending < parts[last].to).map(|time| time.ready);
-        let latest = latest.filter(|ready| ready.is_finite()).fold(parts[last].to, f64::max);
-        let spacing = spacing.max(latest - parts[last].to);
-        let mut from = parts[last].to;
-        for nth in 0..2 {
-            let to = from + spacing * f64::from(1 << nth);
-            smoothed.push(Part { from, to, mass: one / f64::from(2 << nth) });
-            from = to;
-        }
         first = last + 1;
+        let (start, end) = (group[0].from, group[group.len() - 1].to);
+        let mass: f64 = group.iter().map(|part| part.mass).sum();
+        let distance = (end - start) / (mass / one).max(1.0);
+        let enough = mass / (mass / spread).floor().max(1.0) * 0.999;
+        let mut merged = Part { from: (start - distance).max(0.0), to: start, mass: 0.0 };
+        for part in group {
+            merged = Part { to: part.to, mass: merged.mass + part.mass, ..merged };
+            if merged.mass >= enough {
+                smoothed.push(merged);
+                merged = Part { from: part.to, to: part.to, mass: 0.0 };
+            }
+        }
+        smoothed.push(merged);
+        // The last time of the group may be as late as the poll that found it.
+        let latest = times.iter().filter(|time| time.pending < end).map(|time| time.ready);
+        let latest = latest.filter(|ready| ready.is_finite()).fold(end, f64::max);
+        let to = end + 2.0 * distance.max(latest - end);
+        smoothed.push(Part { from: end, to, mass: one / 2.0 });
     }
     let sum: f64 = smoothed.iter().map(|part| part.mass).sum();
+    let known: f64 = parts.iter().map(|part| part.mass).sum();
     for part in &mut smoothed {
-        part.mass *= parts.iter().map(|part| part.mass).sum::<f64>() / sum;
+        part.mass *= known / sum;
     }
     smoothed
 }

@@ -10,15 +10,14 @@ mod workspace_state;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bird_api::{ExchangeError, Response};
+use bird_api::transport::Exchange;
 
 pub use builder::ClientBuilder;
 use builder::Settings;
-pub(crate) use provisioning_times::TimeId;
+pub(crate) use provisioning_times::{KEPT_TIMES, TimeId};
 pub use workspace::Workspace;
 use workspace_state::WorkspaceState;
 pub(crate) use workspace_state::{CREATE_PATH, GET_PATH};
@@ -158,11 +157,8 @@ impl Client {
         request: reqwest::Request,
         remaining: Duration,
         _permit: Permit,
-    ) -> Pin<Box<impl Future<Output = Result<Response, ExchangeError>> + Send + use<>>> {
-        let timeout = self.inner.settings.attempt_timeout.min(remaining);
-        // Boxed, because the exchange is by far the largest part of the future of an install, and an install mostly
-        // waits without an exchange.
-        Box::pin(self.inner.raw.exchange(request, timeout))
+    ) -> Exchange {
+        self.inner.raw.exchange(request, self.inner.settings.attempt_timeout.min(remaining))
     }
 }
 

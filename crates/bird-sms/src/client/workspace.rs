@@ -5,10 +5,10 @@ use reqwest::Request;
 
 use super::Client;
 use super::workspace_state::WorkspaceState;
-#[cfg(doc)]
-use crate::PollPrice;
 use crate::transport::Deadline;
 use crate::{ConfigurationError, ConnectorId, ProvisioningTime, WorkspaceId};
+#[cfg(doc)]
+use crate::{JournalState, PollPrice};
 
 /// A workspace: where connectors and channels are created.
 ///
@@ -54,8 +54,8 @@ impl Workspace {
         &self.client
     }
 
-    /// Adds provisioning times that were observed elsewhere, such as by an earlier process: [`PollPrice`] says how polls
-    /// follow them. The last 64 times count.
+    /// Adds provisioning times that were observed elsewhere, such as by an earlier process with a journal
+    /// ([`JournalState::provisioning_times`]). The last 64 times count; [`PollPrice`] says how polls follow them.
     ///
     /// ```
     /// # use std::time::Duration;

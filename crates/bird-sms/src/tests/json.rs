@@ -10,7 +10,7 @@ fn to_json(value: &impl serde::Serialize) -> Value {
     serde_json::to_value(value).unwrap()
 }
 
-/// Returns the error of an install whose POST is answered with this, and nothing afterwards.
+/// Returns the error of an install whose POST gets this response, and which gets nothing afterwards.
 async fn error_of(reply: Reply, attempts: u32) -> Error {
     let peer = Peer::with_handler(move |_| reply.clone()).await.unwrap();
     let retry = RetryPolicy { max_attempts: attempts, ..Default::default() };

@@ -141,6 +141,24 @@ async fn a_wait_that_times_out_reports_the_id_the_time_and_the_polls() {
     assert!(error.chain().contains(CONNECTOR), "{error}");
 }
 
+// Fault 49.
+#[tokio::test]
+async fn the_last_poll_leaves_time_for_its_response() {
+    let peer = Peer::with_handler(|_| still_pending()).await.unwrap();
+    let (builder, runtime) = without_sleep(&peer.base_url());
+    let five = Duration::from_secs(5);
+    let interval = Backoff { initial: five, multiplier: 1.0, max: five, jitter: 0.0 };
+    let policy = PollPolicy { interval: PollInterval::Backoff(interval), ..Default::default() };
+    // A poll after ten seconds would have 20 ms. The shortest time for a response is 50 ms.
+    let timeout = Duration::from_millis(10_020);
+    let workspace = workspace(builder.poll_policy(policy).install_timeout(timeout));
+    let error = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
+    let Error::NotReady(not_ready) = &error else { panic!("{error:?}") };
+    assert_eq!((not_ready.polls, peer.gets()), (3, 3));
+    let slept: Duration = runtime.slept().iter().sum();
+    assert!((9_500..=9_970).contains(&slept.as_millis()), "{slept:?}");
+}
+
 // Fault 1.
 #[tokio::test]
 async fn refused_connections_are_retried_until_the_deadline() {

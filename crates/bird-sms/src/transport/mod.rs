@@ -12,6 +12,6 @@ pub(crate) use deadline::Deadline;
 pub(crate) use rate_limiter::{Permit, RateLimiter};
 pub(crate) use response_time::ResponseTime;
 pub(crate) use retry_after::retry_after;
-#[cfg(test)]
+#[cfg(any(test, feature = "test-util"))]
 pub(crate) use runtime::Sleep;
 pub(crate) use runtime::{Runtime, TokioRuntime};

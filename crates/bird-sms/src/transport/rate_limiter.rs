@@ -30,8 +30,8 @@ const ONE_DECREASE: Duration = Duration::from_secs(1);
 /// A budget of requests per second.
 ///
 /// Waiters hold no lock while they sleep, because a future may never be polled again. Each waiter sleeps until the
-/// waiters before it should have their permits, and then asks for a permit again. The slot of a dropped waiter expires unused,
-/// unless it was the last slot.
+/// waiters before it should have their permits, and then asks for a permit again. The place of a dropped waiter in the queue expires unused,
+/// unless it was the last one.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
     /// The time between two permits at the full rate.
@@ -242,7 +242,7 @@ mod tests {
         let ((), timed_out, ()) = futures_util::future::join3(a, dropped, c).await;
         assert!(timed_out.is_err());
         assert_eq!(*order.lock().unwrap(), ["a", "c"]);
-        // The slot of the dropped waiter expires unused.
+        // The place of the dropped waiter expires unused.
         assert!(began.elapsed() < Duration::from_millis(3200), "{:?}", began.elapsed());
     }
 

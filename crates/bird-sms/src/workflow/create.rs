@@ -172,6 +172,13 @@ fn created(
     Ok(PendingChannel::created(workspace.clone(), &status, response, events).warning(warning))
 }
 
+/// Returns the error of a creation whose only attempt failed.
+#[cfg(feature = "test-util")]
+pub(crate) fn create_failed(error: AttemptError, attempts: Attempts) -> Error {
+    let retryable = is_retryable_create(&error, crate::RetryCreate::default());
+    failed(Exhausted { error, attempts, retryable }, None, false)
+}
+
 /// Returns the error of a creation, by what its last attempt means for the connector. A connector may also exist
 /// because of an earlier attempt of this run, with the response `ambiguous`, or because of an `earlier_run` of
 /// another run.

@@ -11,6 +11,8 @@ mod retry;
 mod wait;
 
 pub use check::Access;
+#[cfg(feature = "test-util")]
+pub(crate) use create::create_failed;
 pub(crate) use create::{CreateStart, create};
 #[cfg(feature = "list-connectors")]
 pub use find::SearchResult;
@@ -21,4 +23,6 @@ pub(crate) use install::install_span;
 pub(crate) use poll_schedule::{PAUSE, poll_delay};
 pub(crate) use read::GetHistory;
 pub(crate) use retry::{Cancellation, LastAttempt};
+#[cfg(feature = "test-util")]
+pub(crate) use retry::{Tolerance, is_retryable_get};
 pub use wait::PendingChannel;

@@ -13,7 +13,7 @@ use crate::transport::Deadline;
 /// so for as long, and says nothing about how long provisioning takes.
 pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 /// The number of provisioning times with which an install polls by them.
-const ENOUGH_TIMES: usize = 20;
+const NEEDED_TIMES: usize = 20;
 /// One install in this many makes one more poll, at a random time before all others, to notice a provisioning that
 /// became faster.
 const EXPLORE: f64 = 64.0;
@@ -21,12 +21,12 @@ const EXPLORE: f64 = 64.0;
 /// Returns the delay between a poll of a connector and the next one.
 ///
 /// `age` is the time since the creation, or since the start of the wait if the creation is not known, `polls` the
-/// number of polls so far, and `enough` the number of provisioning times that are used if as many are known.
+/// number of polls so far, and `needed` the number of provisioning times from which on polls follow them.
 pub(crate) fn poll_delay(
     workspace: &Workspace,
     age: Duration,
     polls: u32,
-    enough: usize,
+    needed: usize,
 ) -> Duration {
     let (client, state) = (workspace.client(), workspace.state());
     let random = client.runtime().random();
@@ -37,7 +37,7 @@ pub(crate) fn poll_delay(
     let own = policy.price.as_secs_f64();
     let price = own + state.gets_backlog().as_secs_f64();
     let age = age.as_secs_f64();
-    let delay = match state.provisioning.next_poll(age, price, enough) {
+    let delay = match state.provisioning.next_poll(age, price, needed) {
         Some(next) if polls == 0 && price < 2.0 * own && random > 1.0 - 1.0 / EXPLORE => {
             // The random number is uniform in the last part of its range.
             (next - age) * (1.0 - (1.0 - random) * EXPLORE)
@@ -57,9 +57,10 @@ pub(super) struct PollTimer<'a> {
     polls: u32,
     /// Whether the next poll is made at once.
     at_once: bool,
-    /// Whether the observation is certain: this process created the connector, and was not stopped since the last poll.
-    certain: bool,
+    /// Whether another call created the connector.
     resumed: bool,
+    /// Whether the process was stopped since the last poll.
+    stopped: bool,
     /// The age of the connector at the last poll that found its channel pending.
     pending: Duration,
 }
@@ -72,8 +73,8 @@ impl<'a> PollTimer<'a> {
         resumed: bool,
         deadline: Deadline,
     ) -> Self {
-        let (polls, at_once, certain, pending) = (0, resumed, !resumed, Duration::ZERO);
-        Self { workspace, created, deadline, polls, at_once, certain, resumed, pending }
+        let (polls, at_once, stopped, pending) = (0, resumed, false, Duration::ZERO);
+        Self { workspace, created, deadline, polls, at_once, resumed, stopped, pending }
     }
 
     /// Waits until the next poll is due. Returns whether the deadline leaves time for it.
@@ -83,7 +84,7 @@ impl<'a> PollTimer<'a> {
         }
         let runtime = self.workspace.client().runtime();
         let now = runtime.now();
-        let delay = poll_delay(self.workspace, self.age(now), self.polls, ENOUGH_TIMES);
+        let delay = poll_delay(self.workspace, self.age(now), self.polls, NEEDED_TIMES);
         self.polls = self.polls.saturating_add(1);
         let last_poll = LastAttempt::At(self.workspace.state().response_time.reserve());
         let Some(delay) = last_poll.fit(delay, None, self.deadline.remaining(now)) else {
@@ -93,7 +94,7 @@ impl<'a> PollTimer<'a> {
         // millisecond is none.
         if delay >= Duration::from_micros(500) {
             runtime.sleep(delay).await;
-            self.certain &= runtime.now().saturating_duration_since(now) <= delay + PAUSE;
+            self.stopped |= runtime.now().saturating_duration_since(now) > delay + PAUSE;
         }
         true
     }
@@ -102,8 +103,8 @@ impl<'a> PollTimer<'a> {
     pub(super) fn observe(&mut self, sent: Instant, ready: bool) {
         let age = self.age(sent);
         if !ready {
-            (self.pending, self.certain) = (age, !self.resumed);
-        } else if self.certain {
+            (self.pending, self.stopped) = (age, false);
+        } else if !self.resumed && !self.stopped {
             self.workspace.state().provisioning.observe(None, self.pending, Some(age));
         }
     }

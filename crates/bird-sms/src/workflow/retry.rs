@@ -9,7 +9,7 @@
 //! | 408 | `Unknown` | not retried | retried |
 //! | 429 | `NotCreated`: the vendor says that it was not processed | retried | retried |
 //! | 500, 503 | `Unknown`: the vendor calls a retry safe | retried, unless the policy is [`Never`](RetryCreate::Never) | retried |
-//! | 502, 504, 520–530 | `Unknown`: a gateway's response, not the vendor's | not retried, unless the policy is [`AnyServerError`](RetryCreate::AnyServerError) | retried |
+//! | 502, 504, 520–530 | `Unknown`: a gateway's response, not the vendor's | not retried, unless the policy is [`GatewayErrors`](RetryCreate::GatewayErrors) | retried |
 //! | 501, 505 | `Unknown` | not retried | not retried |
 //! | other 5xx | `Unknown` | not retried | retried |
 //! | 404 | `NotCreated` | not retried | retried during the grace period after the creation |
@@ -191,10 +191,13 @@ impl LastAttempt {
     ) -> Option<Duration> {
         match self {
             Self::Reserve(reserve) => (delay < remaining.saturating_sub(reserve)).then_some(delay),
-            Self::At(_) if delay < remaining => Some(delay),
             Self::At(before) => {
                 let last = remaining.saturating_sub(before);
-                (!last.is_zero() && retry_after.is_none_or(|delay| delay <= last)).then_some(last)
+                let is_late = delay > last && !last.is_zero();
+                if is_late && retry_after.is_none_or(|delay| delay <= last) {
+                    return Some(last);
+                }
+                (delay < remaining).then_some(delay)
             }
         }
     }

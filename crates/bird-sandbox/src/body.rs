@@ -1,0 +1,75 @@
+//! The body of a response, which a fault may cut off.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+
+use crate::server::Break;
+
+#[derive(Debug)]
+pub(crate) struct ResponseBody {
+    pub(crate) bytes: Bytes,
+    /// What follows the bytes.
+    end: End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    Regular,
+    /// The connection is closed, after it has sent the bytes.
+    Flush,
+    Close,
+}
+
+impl ResponseBody {
+    pub(crate) fn whole(text: String) -> Self {
+        Self { bytes: text.into(), end: End::Regular }
+    }
+
+    /// Returns the first half of the body.
+    pub(crate) fn cut(text: String) -> Self {
+        let bytes = Bytes::from(text);
+        Self { bytes: bytes.slice(..bytes.len() / 2), end: End::Flush }
+    }
+
+    #[cfg(feature = "transport")]
+    pub(crate) fn is_cut(&self) -> bool {
+        self.end != End::Regular
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Break;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Break>>> {
+        if !self.bytes.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.bytes)))));
+        }
+        match self.end {
+            End::Regular => Poll::Ready(None),
+            End::Flush => {
+                // hyper sends what it has while it waits for more.
+                self.end = End::Close;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            End::Close => Poll::Ready(Some(Err(Break::Close))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty() && self.end == End::Regular
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.end {
+            End::Regular => SizeHint::with_exact(self.bytes.len() as u64),
+            End::Flush | End::Close => SizeHint::default(),
+        }
+    }
+}

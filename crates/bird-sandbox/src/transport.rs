@@ -1,0 +1,48 @@
+//! The sandbox as a transport in memory.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bird_api::transport::{Exchange, Transport};
+use bird_api::{BodyError, ExchangeError, ExchangeErrorKind, Response};
+use hyper::Request;
+
+use crate::routes;
+use crate::state::State;
+
+/// Gives each request to the handler of the server. A response, a timeout or a lost connection looks to the client as
+/// it does over a socket.
+pub(crate) struct InMemory(pub(crate) Arc<State>);
+
+impl fmt::Debug for InMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InMemory")
+    }
+}
+
+impl Transport for InMemory {
+    fn exchange(&self, request: reqwest::Request, timeout: Duration) -> Exchange {
+        let state = Arc::clone(&self.0);
+        Box::pin(async move {
+            let request = Request::<reqwest::Body>::try_from(request)
+                .map_err(|_| ExchangeError::new(ExchangeErrorKind::Disconnected, false))?;
+            let response = routes::handle(&state, Ipv4Addr::LOCALHOST.into(), request);
+            let kind = match tokio::time::timeout(timeout, response).await {
+                Ok(Ok(response)) => {
+                    let (head, body) = response.into_parts();
+                    let is_cut = body.is_cut();
+                    let mut response = Response::new(head.status, head.headers, body.bytes);
+                    response.body_error =
+                        is_cut.then(|| BodyError::Disconnected("the sandbox cut the body".into()));
+                    return Ok(response);
+                }
+                Ok(Err(_)) => ExchangeErrorKind::Disconnected,
+                Err(_) => ExchangeErrorKind::TimedOut,
+            };
+            // The client does not know whether the request was processed.
+            Err(ExchangeError::new(kind, true))
+        })
+    }
+}

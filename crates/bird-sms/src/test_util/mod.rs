@@ -1,0 +1,274 @@
+//! Results and errors for the tests of a program, with the feature `test-util`.
+//!
+//! An error is made from its last attempt by the rules of the library, so that its state, its advice and its JSON are
+//! those of a real error:
+//!
+//! | | [`Error`] | [`ConnectorState`] |
+//! |---|---|---|
+//! | [`create_error`]`(`[`response`]`(422, "{}"))` | `Refused` | `NotCreated` |
+//! | `create_error(`[`no_response`]`(TransportErrorKind::Connect, false))` | `Unreachable` | `NotCreated` |
+//! | `create_error(no_response(TransportErrorKind::TimedOut, true))` | `OutcomeUnknown` | `Unknown` |
+//! | [`outcome_unknown`]`(UnknownReason::AlreadyExists)` | `OutcomeUnknown` | `ExistsIdUnknown` |
+//! | `create_error(response(201, "not JSON"))` | `CreatedIdUnknown` | `ExistsIdUnknown` |
+//! | [`not_ready`]`(id)` | `NotReady` | `Exists(id)` |
+//! | [`read_error`]`(id, response(403, "{}"))` | `Read` | `Exists(id)` |
+//! | [`journal_error`]`(state, io_error)` | `Journal` | `state` |
+//!
+//! [`Error::Configuration`], [`Warning`](crate::Warning) and [`Event`](crate::Event) need no function. The public fields
+//! of an error can be changed, for example to add a warning.
+//!
+//! ```
+//! use bird_sms::{ConnectorState, Error, TransportErrorKind, test_util};
+//!
+//! /// The code under test.
+//! fn alert(error: &Error) -> Option<String> {
+//!     (error.connector_state() == ConnectorState::Unknown).then(|| error.to_string())
+//! }
+//!
+//! let timeout = test_util::no_response(TransportErrorKind::TimedOut, true);
+//! assert!(alert(&test_util::create_error(timeout)).is_some());
+//! let refused = test_util::response(422, r#"{"code": "InvalidPayload"}"#);
+//! assert_eq!(alert(&test_util::create_error(refused)), None);
+//! ```
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+use std::{fmt, io};
+
+use bird_api::{ExchangeError, ExchangeErrorKind};
+use bytes::Bytes;
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::transport::{Runtime, Sleep, TokioRuntime};
+use crate::workflow::{Tolerance, create_failed, is_retryable_get};
+use crate::{
+    AccessKey, AttemptError, Attempts, BatchOutcome, ChannelId, ClientBuilder, Connector,
+    ConnectorId, ConnectorState, CreatedIdUnknown, Error, ErrorResponse, JournalError,
+    MalformedResponse, NotReady, OutcomeUnknown, ReadError, RowState, SmsChannel,
+    SmsConnectorRequest, TransportError, TransportErrorKind, UnknownReason, WorkspaceId,
+};
+
+/// Returns a channel without a warning, with the response that contained it.
+#[must_use]
+pub fn sms_channel(
+    id: ChannelId,
+    connector_id: ConnectorId,
+    workspace_id: WorkspaceId,
+) -> SmsChannel {
+    let body = json!({
+        "id": connector_id,
+        "workspaceId": workspace_id,
+        "name": "My SMS channel",
+        "createdAt": "2025-01-21T01:43:10.940Z",
+        "channel": { "channelId": id },
+    });
+    SmsChannel::new(id, connector_id, workspace_id, &body.to_string().into(), &key())
+}
+
+/// Returns the connector of a response with this JSON.
+///
+/// # Panics
+///
+/// Panics if the JSON is not that of a connector, which has at least `id`, `name` and `createdAt`.
+#[must_use]
+pub fn connector(json: &str) -> Connector {
+    let connector = Connector::decode(json.as_bytes(), &key());
+    connector.unwrap_or_else(|problem| panic!("not a connector: {problem}"))
+}
+
+/// Returns the error of an attempt whose response had this status and this body: [`AttemptError::Malformed`] for a 2xx,
+/// and otherwise [`AttemptError::Response`] with what is decoded of the body.
+///
+/// # Panics
+///
+/// Panics if the status is not one of HTTP.
+#[must_use]
+pub fn response(status: u16, body: &str) -> AttemptError {
+    let status = StatusCode::from_u16(status).expect("a status of HTTP");
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let response = bird_api::Response::new(status, HeaderMap::new(), body);
+    if status.is_success() {
+        AttemptError::Malformed(MalformedResponse::new(&response, "not a connector", &key()))
+    } else {
+        AttemptError::Response(ErrorResponse::new(&response, &key()))
+    }
+}
+
+/// Returns the error of an attempt without a response. `may_have_been_sent` is `false` if the request certainly did not
+/// leave.
+#[must_use]
+pub fn no_response(kind: TransportErrorKind, may_have_been_sent: bool) -> AttemptError {
+    let exchange = match kind {
+        TransportErrorKind::TimedOut => ExchangeErrorKind::TimedOut,
+        TransportErrorKind::Disconnected => ExchangeErrorKind::Disconnected,
+        TransportErrorKind::Redirected => ExchangeErrorKind::Redirected,
+        TransportErrorKind::RateLimited => {
+            return AttemptError::Transport(TransportError::rate_limited());
+        }
+        _ => ExchangeErrorKind::Connect,
+    };
+    let source = ExchangeError::new(exchange, may_have_been_sent);
+    AttemptError::Transport(TransportError::new(kind, source))
+}
+
+/// Returns the error of a creation or an install whose only attempt ended with this error.
+#[must_use]
+pub fn create_error(attempt: AttemptError) -> Error {
+    match attempt {
+        AttemptError::Malformed(response) => {
+            let attempts = one_attempt();
+            Error::CreatedIdUnknown(Box::new(CreatedIdUnknown { response, attempts }))
+        }
+        attempt => create_failed(attempt, one_attempt()),
+    }
+}
+
+/// Returns the error of a creation whose outcome is unknown for this reason.
+#[must_use]
+pub fn outcome_unknown(reason: UnknownReason) -> Error {
+    Error::OutcomeUnknown(Box::new(OutcomeUnknown::new(reason)))
+}
+
+/// Returns the error of a wait that ended at its deadline, after the connector was seen.
+#[must_use]
+pub fn not_ready(connector_id: ConnectorId) -> Error {
+    Error::NotReady(Box::new(NotReady {
+        connector_id,
+        waited: Duration::from_secs(120),
+        polls: 1,
+        seen: true,
+        warning: None,
+        last: None,
+    }))
+}
+
+/// Returns the error of a read or a wait whose only attempt ended with this error.
+#[must_use]
+pub fn read_error(connector_id: ConnectorId, attempt: AttemptError) -> Error {
+    Error::Read(Box::new(ReadError {
+        connector_id,
+        retryable: is_retryable_get(&attempt, Tolerance::default()),
+        cause: attempt,
+        attempts: one_attempt(),
+        warning: None,
+    }))
+}
+
+/// Returns the error of an install of a batch whose journal failed in this state of the connector.
+#[must_use]
+pub fn journal_error(state: ConnectorState, source: io::Error) -> Error {
+    Error::Journal(Box::new(JournalError { state, ended: None, source }))
+}
+
+/// Returns the outcome of a row that this run began.
+#[must_use]
+pub fn batch_outcome(
+    request: SmsConnectorRequest,
+    result: Result<SmsChannel, Error>,
+) -> BatchOutcome {
+    let state = RowState::default().after(result.as_ref());
+    let created = state.connector_state().connector_id().is_some();
+    BatchOutcome { request, result, state, created }
+}
+
+fn one_attempt() -> Attempts {
+    Attempts { count: 1, elapsed: Duration::ZERO }
+}
+
+/// A key that is in no text.
+fn key() -> AccessKey {
+    AccessKey::new("key-of-test-util").expect("a key")
+}
+
+impl ClientBuilder {
+    /// Draws the random parts of delays from this seed, for a test that repeats exactly. Default: from the random
+    /// numbers of the thread.
+    #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
+    pub fn seed(self, seed: u64) -> Self {
+        self.runtime(Arc::new(Seeded(Mutex::new(fastrand::Rng::with_seed(seed)))))
+    }
+}
+
+/// Tokio's clock and timers, and random numbers from a seed.
+struct Seeded(Mutex<fastrand::Rng>);
+
+impl fmt::Debug for Seeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seeded")
+    }
+}
+
+impl Runtime for Seeded {
+    fn now(&self) -> Instant {
+        TokioRuntime.now()
+    }
+
+    fn system_time(&self) -> SystemTime {
+        TokioRuntime.system_time()
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        TokioRuntime.sleep(duration)
+    }
+
+    fn random(&self) -> f64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn id<T: From<Uuid>>(n: u128) -> T {
+        Uuid::from_u128(n).into()
+    }
+
+    #[test]
+    fn each_error_has_its_variant_and_its_state() {
+        use ConnectorState::{Exists, ExistsIdUnknown, NotCreated, Unknown};
+        let io_error = || io::ErrorKind::StorageFull.into();
+        let without_response =
+            |kind, may_have_been_sent| create_error(no_response(kind, may_have_been_sent));
+        let connect = without_response(TransportErrorKind::Connect, false);
+        let certificate = without_response(TransportErrorKind::Certificate, false);
+        let timeout = without_response(TransportErrorKind::TimedOut, true);
+        let conflict = outcome_unknown(UnknownReason::AlreadyExists);
+        for (error, variant, state, retryable) in [
+            (create_error(response(422, "{}")), "Refused", NotCreated, false),
+            (create_error(response(429, "{}")), "Refused", NotCreated, true),
+            (connect, "Unreachable", NotCreated, true),
+            (certificate, "Unreachable", NotCreated, false),
+            (timeout, "OutcomeUnknown", Unknown, false),
+            (create_error(response(504, "")), "OutcomeUnknown", Unknown, false),
+            (conflict, "OutcomeUnknown", ExistsIdUnknown, false),
+            (create_error(response(201, "x")), "CreatedIdUnknown", ExistsIdUnknown, false),
+            (not_ready(id(1)), "NotReady", Exists(id(1)), true),
+            (read_error(id(1), response(403, "{}")), "Read", Exists(id(1)), false),
+            (read_error(id(1), response(503, "{}")), "Read", Exists(id(1)), true),
+            (journal_error(Unknown, io_error()), "Journal", Unknown, false),
+        ] {
+            assert!(format!("{error:?}").starts_with(variant), "{error:?}");
+            assert_eq!(error.connector_state(), state, "{error:?}");
+            assert_eq!(error.is_retryable(), retryable, "{error:?}");
+            let row = batch_outcome(SmsConnectorRequest::new("n", id(2)), Err(error));
+            assert_eq!(row.connector_state(), state);
+        }
+    }
+
+    #[test]
+    fn a_channel_has_the_connector_of_its_response() {
+        let channel = sms_channel(id(1), id(2), id(3));
+        let decoded = channel.connector().unwrap();
+        assert_eq!((decoded.channel_id, decoded.id), (Some(channel.id), channel.connector_id));
+        assert_eq!(connector(decoded.json()), decoded);
+        let row = batch_outcome(SmsConnectorRequest::new("n", id(4)), Ok(channel));
+        assert_eq!(row.state.channel_id(), Some(id(1)));
+        assert!(row.created);
+    }
+}
