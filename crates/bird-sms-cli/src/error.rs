@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use bird_sms::{
-    CheckError, CheckProblem, ConfigurationError, ConnectorId, ConnectorState, Error, ParseIdError,
-    SearchError, Warning,
+    CheckError, CheckProblem, ConfigurationError, ConnectorId, ConnectorState, Error,
+    FileJournalError, ParseIdError, SearchError, Warning,
 };
 use serde::Serialize;
 
@@ -18,6 +18,8 @@ use crate::secret::Scrubber;
 pub(crate) enum CliError {
     /// The input cannot be used: nothing was sent.
     Usage(String),
+    /// The journal cannot be used: nothing was sent.
+    Journal(FileJournalError),
     /// An install failed.
     Install(Error),
     /// A wait or a read failed.
@@ -46,6 +48,12 @@ impl From<ConfigurationError> for CliError {
     }
 }
 
+impl From<FileJournalError> for CliError {
+    fn from(error: FileJournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
 impl From<ParseIdError> for CliError {
     fn from(error: ParseIdError) -> Self {
         Self::Usage(error.to_string())
@@ -55,7 +63,7 @@ impl From<ParseIdError> for CliError {
 impl CliError {
     pub(crate) fn code(&self) -> Code {
         match self {
-            Self::Usage(_) => Code::Usage,
+            Self::Usage(_) | Self::Journal(_) => Code::Usage,
             Self::Install(error) => Code::of_install(error),
             Self::Read(error) => Code::of_read(error),
             Self::Check(error) => Code::of_check(error),
@@ -87,6 +95,7 @@ impl CliError {
             Self::Install(error) | Self::Read(error) => error.chain(),
             Self::Check(error) => error.chain(),
             Self::Find(error) => error.chain(),
+            Self::Journal(error) => error.chain(),
             Self::Aborted(aborted) => aborted.message.clone(),
             Self::Usage(message) | Self::Unexpected(message) => message.clone(),
         }
@@ -96,9 +105,11 @@ impl CliError {
         match self {
             Self::Install(error) | Self::Read(error) => error.connector_state(),
             Self::Aborted(aborted) => aborted.state,
-            Self::Check(_) | Self::Find(_) | Self::Usage(_) | Self::Unexpected(_) => {
-                ConnectorState::NotCreated
-            }
+            Self::Check(_)
+            | Self::Find(_)
+            | Self::Usage(_)
+            | Self::Journal(_)
+            | Self::Unexpected(_) => ConnectorState::NotCreated,
         }
     }
 
@@ -129,6 +140,7 @@ impl CliError {
             }
             (Self::Check(error), _) => Some(error.help().to_owned()),
             (Self::Find(error), _) => Some(error.help().to_owned()),
+            (Self::Journal(error), _) => Some(error.help().to_owned()),
             _ => None,
         }
     }

@@ -62,7 +62,7 @@
 //! | install one channel | [`Workspace::install_sms_channel`] |
 //! | store the id before the wait | [`Workspace::create_sms_connector`], [`PendingChannel`] |
 //! | install many | [`Workspace::install_sms_channels`], [`BatchOutcome`] |
-//! | survive a crash | [`Journal`], [`RowState`], [`BatchItem::resume`] |
+//! | survive a crash | [`Journal`], [`RowState`], [`BatchItem::resume`]; `FileJournal`, with the feature `file-journal` |
 //! | find out what may exist | `Workspace::find_connector`, with the feature `list-connectors` |
 //! | follow the progress | [`Event`]; `tracing` has the same events |
 //! | handle errors | [`Error`] |
@@ -76,6 +76,7 @@
 //! | `ring` | | TLS by rustls with ring, which compiles faster and is smaller |
 //! | `bundled-roots` | | trusts Mozilla's root certificates instead of the platform's |
 //! | `http2` | | HTTP/2 where the server offers it |
+//! | `file-journal` | | the journal of a batch in a file; needs Rust 1.89 |
 //! | `list-connectors` | | searches for connectors whose outcome is unknown; unproven, because no response of the vendor's list has been seen |
 //! | `test-util` | | results and errors for the tests of a program: `test_util` |
 //!
@@ -146,6 +147,8 @@ mod batch;
 mod client;
 mod error;
 mod event;
+#[cfg(feature = "file-journal")]
+mod file_journal;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod model;
@@ -175,6 +178,11 @@ pub use error::{
     TransportError, TransportErrorKind, UnknownReason, Unreachable,
 };
 pub use event::Event;
+#[cfg(feature = "file-journal")]
+#[doc(hidden)]
+pub use file_journal::open_regular_file;
+#[cfg(feature = "file-journal")]
+pub use file_journal::{FileJournal, FileJournalError, JournalContent, JournalStorage};
 pub use model::{
     AccessKey, ChannelId, ChannelMessageType, Connector, ConnectorId, ConnectorState, EndpointType,
     Number, NumberType, ParseIdError, PhoneNumberId, SmsChannel, SmsConnectorRequest, UseCaseId,

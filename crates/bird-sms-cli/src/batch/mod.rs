@@ -1,7 +1,6 @@
 //! `bird-sms batch`: many installs from a file, with a journal.
 
 mod input;
-mod journal;
 mod outcome;
 mod plan;
 mod progress;
@@ -12,13 +11,12 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use bird_sms::{
-    AdoptionError, ConnectorId, JournalEntry, JournalState, PhoneNumberId, RateLimits,
-    SmsConnectorRequest, UnknownRows, Workspace,
+    AdoptionError, ConnectorId, FileJournal, JournalContent, JournalEntry, JournalState,
+    PhoneNumberId, RateLimits, SmsConnectorRequest, UnknownRows, Workspace,
 };
 use same_file::Handle;
 
 use self::input::{Input, Row};
-use self::journal::{JournalContent, JournalFile, JournalFileError};
 use self::plan::Plan;
 use self::run::Run;
 use crate::args::{Adoption, BatchArgs};
@@ -63,7 +61,11 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
         }
     }
     // An embedded sandbox is a workspace that no other process knows.
-    let (journal, mut content) = JournalFile::open(&args.journal, workspace.id(), !shared.sandbox)?;
+    let (journal, mut content) = if shared.sandbox {
+        FileJournal::open_without_workspace_lock(&args.journal, workspace.id())
+    } else {
+        FileJournal::open(&args.journal, workspace.id())
+    }?;
     if let Some(out) = &args.out {
         ensure_not_overwriting(out, &args.journal, "journal")?;
     }
@@ -119,17 +121,17 @@ fn plan(args: &BatchArgs, input: &Input, journal: JournalState) -> Result<Plan, 
 async fn adopt(
     Adoption { phone_number_id, connector_id }: Adoption,
     workspace: &Workspace,
-    journal: &JournalFile,
+    journal: &FileJournal,
     rows: &mut JournalState,
 ) -> Result<(), CliError> {
     check_adoption(rows, phone_number_id, connector_id)?;
     let compared = workspace.read_adoption(phone_number_id, connector_id).await;
     compared.map_err(CliError::Read)?.map_err(|error| refuse_adoption(phone_number_id, &error))?;
-    journal.adopt(phone_number_id, connector_id).await.map_err(|error| {
+    let entry = JournalEntry::Adopted { connector_id };
+    rows.apply(phone_number_id, &entry, None);
+    journal.append_entry(phone_number_id, entry).await.map_err(|error| {
         CliError::Unexpected(format!("the journal cannot be written: {error}; nothing was sent"))
-    })?;
-    rows.apply(phone_number_id, &JournalEntry::Adopted { connector_id }, None);
-    Ok(())
+    })
 }
 
 fn check_adoption(
@@ -196,10 +198,4 @@ fn expect_valid_row(row: Row) -> Result<SmsConnectorRequest, CliError> {
     row.map_err(|_| {
         CliError::Unexpected("the copy of the rows cannot be read; nothing was sent".to_owned())
     })
-}
-
-impl From<JournalFileError> for CliError {
-    fn from(error: JournalFileError) -> Self {
-        Self::Usage(error.to_string())
-    }
 }

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bird_sms::{
-    BatchOutcome, ChannelId, Client, ConnectorId, ConnectorState, Error, NextStep, PhoneNumberId,
-    Warning, Workspace,
+    BatchOutcome, ChannelId, Client, ConnectorId, ConnectorState, Error, FileJournal, NextStep,
+    PhoneNumberId, Warning, Workspace,
 };
 use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::input::Input;
-use super::journal::JournalFile;
 use super::outcome::{Outcome, OutcomeWriter};
 use super::plan::Plan;
 use super::progress::Progress;
@@ -34,7 +33,7 @@ pub(super) struct Run {
     pub(super) summary: Summary,
     out: OutcomeWriter,
     progress: Progress,
-    journal: Arc<JournalFile>,
+    journal: Arc<FileJournal>,
     plan: Arc<Plan>,
     json: bool,
     client: Client,
@@ -62,7 +61,7 @@ struct Unrecorded<'a> {
 impl Run {
     pub(super) fn new(
         args: &BatchArgs,
-        journal: JournalFile,
+        journal: FileJournal,
         plan: Plan,
         workspace: &Workspace,
         rows: u64,
@@ -172,7 +171,10 @@ impl Run {
         }
         // After a second signal, the installs in progress are abandoned and reported.
         let abandoned = outcomes.abandon();
-        let stored = abandoned.is_empty() || self.journal.drain(DRAIN_TIMEOUT).await;
+        let stored = abandoned.is_empty()
+            || tokio::time::timeout(DRAIN_TIMEOUT, self.journal.drain())
+                .await
+                .is_ok_and(|drained| drained.is_ok());
         for outcome in abandoned {
             if !stored && outcome.connector_state().may_exist() {
                 self.print_unrecorded(&Outcome::of_install(&outcome), outcome.connector_state());

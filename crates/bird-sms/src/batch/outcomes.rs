@@ -130,8 +130,12 @@ where
                 if self.requests.is_some() {
                     return Poll::Pending;
                 }
+                if self.tasks.is_empty() {
+                    return Poll::Ready(None);
+                }
+                // The journal can be opened again after the end, so that no task may hold it.
                 self.tasks.abort_all();
-                return Poll::Ready(None);
+                return Poll::Pending;
             }
             match self.outcomes.poll_recv(cx) {
                 Poll::Ready(outcome) => {

@@ -2,9 +2,12 @@
 //!
 //! `{"at":…,"event":…,"crc32":"1c291ca3"}`. Version 1 has no checksum, and is still read and continued.
 
-use bird_sms::{JournalEntry, PhoneNumberId, WorkspaceId};
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::{JournalEntry, PhoneNumberId, WorkspaceId};
 
 /// The version that is written to a new journal.
 pub(super) const VERSION: u32 = 2;
@@ -28,22 +31,26 @@ enum HeaderEvent {
 /// Every other line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct EntryLine {
+pub(super) struct EntryLine<'a> {
     pub(super) at: Timestamp,
     pub(super) phone_number_id: PhoneNumberId,
     #[serde(flatten)]
-    pub(super) entry: JournalEntry,
+    pub(super) entry: Cow<'a, JournalEntry>,
 }
 
 impl Header {
-    pub(super) fn new(workspace_id: WorkspaceId) -> Self {
-        Self { at: Timestamp::now(), event: HeaderEvent::Journal, version: VERSION, workspace_id }
+    pub(super) fn new(at: Timestamp, workspace_id: WorkspaceId) -> Self {
+        Self { at, event: HeaderEvent::Journal, version: VERSION, workspace_id }
     }
 }
 
-impl EntryLine {
-    pub(super) fn new(phone_number_id: PhoneNumberId, entry: JournalEntry) -> Self {
-        Self { at: Timestamp::now(), phone_number_id, entry }
+impl<'a> EntryLine<'a> {
+    pub(super) fn new(
+        at: Timestamp,
+        phone_number_id: PhoneNumberId,
+        entry: &'a JournalEntry,
+    ) -> Self {
+        Self { at, phone_number_id, entry: Cow::Borrowed(entry) }
     }
 }
 
@@ -100,7 +107,8 @@ mod tests {
     fn every_bit_flip_of_a_line_is_an_error() {
         let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse().unwrap();
         let id = "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11".parse().unwrap();
-        let line = EntryLine::new(number, JournalEntry::Adopted { connector_id: id });
+        let entry = JournalEntry::Adopted { connector_id: id };
+        let line = EntryLine::new(Timestamp::now(), number, &entry);
         let bytes = encode(&line, VERSION);
         let line = bytes.strip_suffix(b"\n").unwrap();
         assert!(decode::<EntryLine>(line, VERSION).is_ok());
@@ -109,7 +117,8 @@ mod tests {
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert!(decode::<EntryLine>(&flipped, VERSION).is_err(), "bit {bit}");
         }
-        let header = encode(&Header::new(id.as_uuid().to_owned().into()), VERSION);
+        let header =
+            encode(&Header::new(Timestamp::now(), id.as_uuid().to_owned().into()), VERSION);
         let header = header.strip_suffix(b"\n").unwrap();
         for bit in 0..header.len() * 8 {
             let mut flipped = header.to_vec();

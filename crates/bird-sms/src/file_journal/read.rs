@@ -1,19 +1,19 @@
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
-use bird_sms::{JournalState, WorkspaceId};
-
-use super::JournalFileError;
 use super::line::{EntryLine, Header, VERSION, decode, decode_header};
-use crate::regular_file::open_regular_file;
+use super::{FileJournalError, open_regular_file};
+use crate::{JournalState, WorkspaceId};
 
-/// The content of a journal file.
+/// The content of a [`FileJournal`](super::FileJournal) when it was opened.
 #[derive(Debug, Default)]
-pub(in crate::batch) struct JournalContent {
-    pub(in crate::batch) rows: JournalState,
-    /// The number of the last line, if a crash tore it.
-    pub(in crate::batch) torn_line: Option<u64>,
+#[non_exhaustive]
+pub struct JournalContent {
+    /// The state of each row.
+    pub rows: JournalState,
+    /// The number of the last line, counted from 1, if a crash tore it. No step followed such a line.
+    pub torn_line: Option<u64>,
     workspace_id: Option<WorkspaceId>,
     /// The version of the file. 0 while it has no header.
     pub(super) version: u32,
@@ -24,23 +24,28 @@ pub(in crate::batch) struct JournalContent {
 }
 
 impl JournalContent {
-    /// Reads a journal, of this workspace if one is given. A journal that does not exist is empty.
-    pub(in crate::batch) fn read(
-        path: &Path,
+    /// Reads a journal, of this workspace if one is given, and changes nothing. A journal that does not exist is empty.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`FileJournal::open`](super::FileJournal::open) does, except that the file may be in use.
+    pub fn read(
+        path: impl AsRef<Path>,
         workspace_id: Option<WorkspaceId>,
-    ) -> Result<Self, JournalFileError> {
+    ) -> Result<Self, FileJournalError> {
+        let path = path.as_ref();
         match open_regular_file(path, OpenOptions::new().read(true)) {
-            Ok(file) => Self::of(&file, path, workspace_id),
+            Ok(file) => Self::of(file, path, workspace_id),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(JournalFileError::Io(path.to_owned(), error)),
+            Err(source) => Err(FileJournalError::Io { path: path.to_owned(), source }),
         }
     }
 
     pub(super) fn of(
-        file: &File,
+        file: impl Read,
         path: &Path,
         workspace_id: Option<WorkspaceId>,
-    ) -> Result<Self, JournalFileError> {
+    ) -> Result<Self, FileJournalError> {
         let mut content = Self::default();
         let mut reader = BufReader::new(file);
         let mut bytes = Vec::new();
@@ -48,7 +53,7 @@ impl JournalContent {
             bytes.clear();
             let read = reader
                 .read_until(b'\n', &mut bytes)
-                .map_err(|error| JournalFileError::Io(path.to_owned(), error))?;
+                .map_err(|source| FileJournalError::Io { path: path.to_owned(), source })?;
             if read == 0 {
                 break;
             }
@@ -67,13 +72,14 @@ impl JournalContent {
                     content.unterminated = false;
                 }
                 Err(problem) => {
-                    return Err(JournalFileError::Damaged(path.to_owned(), number, problem));
+                    let path = path.to_owned();
+                    return Err(FileJournalError::Damaged { path, line: number, problem });
                 }
             }
         }
         match (content.workspace_id, workspace_id) {
-            (Some(other), Some(id)) if other != id => {
-                Err(JournalFileError::OtherWorkspace(path.to_owned(), other, id))
+            (Some(found), Some(expected)) if found != expected => {
+                Err(FileJournalError::OtherWorkspace { path: path.to_owned(), found, expected })
             }
             _ => Ok(content),
         }
@@ -84,10 +90,11 @@ impl JournalContent {
         &mut self,
         line: &[u8],
         path: &Path,
-    ) -> Result<Result<(), String>, JournalFileError> {
+    ) -> Result<Result<(), String>, FileJournalError> {
         match decode_header(line) {
             Ok(header) if header.version > VERSION => {
-                Err(JournalFileError::Newer(path.to_owned(), header.version))
+                let path = path.to_owned();
+                Err(FileJournalError::Newer { path, version: header.version })
             }
             Ok(Header { version, workspace_id, .. }) => {
                 (self.version, self.workspace_id) = (version, Some(workspace_id));
@@ -95,9 +102,9 @@ impl JournalContent {
             }
             Err(problem) if self.unterminated && may_be_torn_header(line) => Ok(Err(problem)),
             Err(problem) if line.starts_with(HEADER_START) => {
-                Err(JournalFileError::Damaged(path.to_owned(), 1, problem))
+                Err(FileJournalError::Damaged { path: path.to_owned(), line: 1, problem })
             }
-            Err(_) => Err(JournalFileError::NotAJournal(path.to_owned())),
+            Err(_) => Err(FileJournalError::NotAJournal { path: path.to_owned() }),
         }
     }
 

@@ -1,0 +1,166 @@
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use same_file::Handle;
+
+use super::FileJournalError;
+use crate::WorkspaceId;
+
+/// What a [`FileJournal`](super::FileJournal) asks of its file. A test can implement it to lose what was not synced, to
+/// write less than it was given, or to fail as a full disk does: see [`FileJournal::with_storage`].
+///
+/// A journal reads the file once, from its start to its end, and truncates it to the end of the last whole line. Then it
+/// writes at the end alone: the first line, which is followed by [`sync_data`](Self::sync_data) and
+/// [`sync_folder`](Self::sync_folder), and then entries, which are followed by [`sync_data`](Self::sync_data). After a
+/// write or a sync that failed, the journal writes nothing more.
+///
+/// [`FileJournal::with_storage`]: super::FileJournal::with_storage
+pub trait JournalStorage: Read + Write + Send {
+    /// Cuts the file to this length in bytes, after which it is written.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`File::set_len`] does.
+    fn truncate(&mut self, length: u64) -> io::Result<()>;
+
+    /// Waits until what was written survives a crash.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`File::sync_data`] does. It is then unknown what survives.
+    fn sync_data(&mut self) -> io::Result<()>;
+
+    /// Waits until the name of a new file survives a crash.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`File::sync_all`] does.
+    fn sync_folder(&mut self) -> io::Result<()>;
+
+    /// Returns an error if the file is no longer what the next run would read, because it was moved or replaced.
+    ///
+    /// # Errors
+    ///
+    /// The error says how.
+    fn ensure_in_place(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Returns the time that an entry gets.
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// A file that only this process writes.
+pub(super) struct LockedFile {
+    file: File,
+    handle: Handle,
+    path: PathBuf,
+    /// Holds the lock of the workspace.
+    _lock: Option<File>,
+}
+
+impl LockedFile {
+    /// Opens or creates a file, and locks it and, if there is one, the workspace.
+    pub(super) fn open(
+        path: &Path,
+        workspace_id: Option<WorkspaceId>,
+    ) -> Result<Self, FileJournalError> {
+        let failed = |source| FileJournalError::Io { path: path.to_owned(), source };
+        let file = open_and_lock(path, || FileJournalError::InUse { path: path.to_owned() })?;
+        let lock = workspace_id.map(|id| lock_folder(path, id)).transpose()?;
+        let handle = Handle::from_path(path).map_err(failed)?;
+        Ok(Self { file, handle, path: path.to_owned(), _lock: lock })
+    }
+}
+
+impl Read for LockedFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
+    }
+}
+
+impl Write for LockedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl JournalStorage for LockedFile {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)?;
+        self.file.seek(SeekFrom::Start(length)).map(drop)
+    }
+
+    fn sync_data(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn sync_folder(&mut self) -> io::Result<()> {
+        if !cfg!(unix) {
+            return Ok(());
+        }
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    }
+
+    fn ensure_in_place(&self) -> io::Result<()> {
+        if Handle::from_path(&self.path).ok().as_ref() == Some(&self.handle) {
+            return Ok(());
+        }
+        let path = self.path.display();
+        Err(io::Error::other(format!("{path} was moved or replaced while in use")))
+    }
+}
+
+/// Locks the workspace for the journals in this folder. Without the lock, another run could start a new journal after
+/// the journal in use was moved, and would create every connector again.
+fn lock_folder(journal: &Path, workspace_id: WorkspaceId) -> Result<File, FileJournalError> {
+    let path = journal.with_file_name(format!(".bird-sms-{workspace_id}.lock"));
+    open_and_lock(&path, || FileJournalError::WorkspaceInUse { workspace_id })
+}
+
+#[expect(
+    clippy::incompatible_msrv,
+    reason = "the feature needs a newer Rust, as its documentation says"
+)]
+fn open_and_lock(
+    path: &Path,
+    in_use: impl Fn() -> FileJournalError,
+) -> Result<File, FileJournalError> {
+    let failed = |source| FileJournalError::Io { path: path.to_owned(), source };
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let file = open_regular_file(path, &options).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(in_use()),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Opens a regular file with these options, which may create the file. A FIFO would block, a device has no end, and a
+/// directory cannot be written.
+#[doc(hidden)]
+pub fn open_regular_file(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    let refuse = |is_file: bool| {
+        let error = || io::Error::new(ErrorKind::InvalidInput, "it is not a regular file");
+        is_file.then_some(()).ok_or_else(error)
+    };
+    // Checked before opening, because opening a FIFO blocks, and after, because the path may have changed.
+    match path.metadata() {
+        Ok(metadata) => refuse(metadata.is_file())?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let file = options.open(path)?;
+    refuse(file.metadata()?.is_file())?;
+    Ok(file)
+}
