@@ -1,0 +1,5 @@
+//! The journal, and workers that are killed, with a PostgreSQL of their own.
+
+mod journal;
+mod kills;
+mod postgres;
