@@ -233,7 +233,8 @@ impl ClientBuilder {
     /// Sends every request with this transport, and none with an HTTP client: for tests, and to record or to fail
     /// requests. The timeouts of connecting, the proxies and the certificates of this builder then have no effect.
     ///
-    /// With a transport in memory, a test whose clock is paused (`#[tokio::test(start_paused = true)]`) takes no time.
+    /// With a transport in memory, such as that of `bird-sandbox`, a test whose clock is paused
+    /// (`#[tokio::test(start_paused = true)]`) takes no time.
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
         self
