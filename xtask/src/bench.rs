@@ -55,10 +55,16 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let size = std::fs::metadata(command)?.len();
     let mut memory = Command::new(bench.programs.join("bench-memory"));
     let memory = String::from_utf8(output(memory.arg(bench.url()))?)?;
+    eprintln!("installing over a distance");
+    let args = ["--profile", "dependent", "-p", "bird-bench", "--features", "distance"];
+    let distance =
+        build(root, "bench-distance", &[&args[..], &["--bin", "bench-distance"]].concat())?;
+    let distance = String::from_utf8(output(&mut Command::new(distance))?)?;
     let simulation = simulation.map_err(|_| anyhow!("the simulation panicked"))??;
     println!(
         "\n{installs}\n{builds}\n{processes}\nThe stripped binary bird-sms has {size} bytes.\n\n\
-         ## Installs that wait\n\n{memory}\n## A thousand installs, in simulated time\n\n{simulation}\n"
+         ## Installs that wait\n\n{memory}\n\
+         ## A batch over TLS with 100 ms of round trip\n\n{distance}\n## A thousand installs, in simulated time\n\n{simulation}\n"
     );
     let path = bench.folder.join("results.json");
     let tables = [installs, builds, processes];
