@@ -61,9 +61,16 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let size = std::fs::metadata(command)?.len();
     let mut memory = Command::new(bench.programs.join("bench-memory"));
     let memory = String::from_utf8(output(memory.arg(bench.url()))?)?;
+    eprintln!("installing over a distance");
+    let args = ["--profile", "dependent", "-p", "bird-bench", "--features", "distance"];
+    let distance =
+        build(root, "bench-distance", &[&args[..], &["--bin", "bench-distance"]].concat())?;
+    let distance = String::from_utf8(output(&mut Command::new(distance))?)?;
     println!(
         "\n{installs}\n{builds}\n{processes}\nThe stripped binary bird-sms has {size} bytes.\n\n\
-         ## Installs that wait\n\n{memory}\n{}\n## After fifty installs\n\n{cost}\n",
+         ## Installs that wait\n\n{memory}\n\
+         ## A batch over TLS with 100 ms of round trip\n\n{distance}\n\
+         {}\n## After fifty installs\n\n{cost}\n",
         simulated.tables()?
     );
     println!("## Targets\n\n| | figure | target | |\n|---|---|---|---|");
