@@ -9,8 +9,8 @@
 
 /// The number of iterations of the estimate, after which it hardly changes.
 const ITERATIONS: usize = 30;
-/// The number of times that are spread together over the ages at which they were seen, or a third of all. With fewer, the schedule follows
-/// the chance of the sample; with more, it misses the shape of the distribution.
+/// The number of times that are spread together over the ages at which they were seen, at most a third of all. With
+/// fewer, the schedule follows the chance of the sample; with more, it misses the shape of the distribution.
 const SPREAD: f64 = 15.0;
 /// The mass that is assumed in the second half of an interval.
 const SECOND_HALF: f64 = 0.05;
