@@ -191,7 +191,7 @@ async fn an_absence_that_the_journal_does_not_have_settles_nothing() {
             Box::pin(async { Err(std::io::Error::other("disk full")) })
         }
     }
-    let (_sandbox, workspace) = start(Sandbox::builder()).await;
+    let (_sandbox, workspace) = start(Sandbox::builder());
     let mut unknown = RowState::default();
     unknown.apply(&JournalEntry::Intent { name: "My SMS channel".to_owned() }, None);
     let item = BatchItem::resume(request(1), unknown).unknown_rows(UnknownRows::Find);
