@@ -25,6 +25,7 @@ struct Batch {
     installs: u32,
     seconds: f64,
     of_bound: f64,
+    of_bound_unknown: f64,
     gets_per_install: f64,
     too_many: u64,
     straggler_lag: Option<f64>,
@@ -70,16 +71,23 @@ impl Simulated {
         }
         writeln!(
             text,
-            "\n## Batches\n\n| installs | provisioning | | s | of the bound | GETs per install | 429 | lag of stragglers, s |\n\
-             |---|---|---|---|---|---|---|---|"
+            "\n## Batches\n\n| installs | provisioning | | s | of the bound | without knowing what is ready | GETs per install | 429 | lag of stragglers, s |\n\
+             |---|---|---|---|---|---|---|---|---|"
         )?;
         for batch in &self.batches {
-            let Batch { contender, provisioning, installs, seconds, of_bound, .. } = batch;
-            let lag = batch.straggler_lag.map_or("-".to_owned(), |lag| format!("{lag:.2}"));
+            let Batch { contender, provisioning, installs, seconds, too_many, .. } = batch;
+            // A page of the list does not say when a channel was ready.
+            let known = |value: Option<f64>, digits| match value {
+                Some(value) if !contender.ends_with("list") => format!("{value:.digits$}"),
+                _ => "-".to_owned(),
+            };
             writeln!(
                 text,
-                "| {installs} | {provisioning} | {contender} | {seconds:.1} | {of_bound:.3} | {:.3} | {} | {lag} |",
-                batch.gets_per_install, batch.too_many
+                "| {installs} | {provisioning} | {contender} | {seconds:.1} | {} | {} | {:.3} | {too_many} | {} |",
+                known(Some(batch.of_bound), 3),
+                known(Some(batch.of_bound_unknown), 3),
+                batch.gets_per_install,
+                known(batch.straggler_lag, 2)
             )?;
         }
         writeln!(
@@ -155,7 +163,7 @@ impl Simulated {
         };
         std::fs::write(folder.join("polls.svg"), polls.to_string())?;
         let mut groups: Vec<(String, Vec<(f64, String)>)> = Vec::new();
-        for batch in &self.batches {
+        for batch in self.batches.iter().filter(|batch| !batch.contender.ends_with("list")) {
             let provisioning = match &*batch.provisioning {
                 "1s..5s" => "1 s to 5 s",
                 "~2s" => "a long tail",
