@@ -232,8 +232,12 @@ impl<S: JournalStorage> Writer<S> {
                 .and_then(|()| storage.sync_data())
                 .and_then(|()| storage.sync_folder())
                 .map_err(failed)?;
-        } else if content.unterminated {
-            storage.write_all(b"\n").map_err(failed)?;
+        } else {
+            if content.unterminated {
+                storage.write_all(b"\n").map_err(failed)?;
+            }
+            // What an earlier process wrote and did not sync would be acted upon, and could be lost afterwards.
+            storage.sync_data().map_err(failed)?;
         }
         Ok((Self { storage, version, failed: None }, content))
     }
@@ -266,5 +270,68 @@ impl<S: JournalStorage> Writer<S> {
             .collect();
         self.storage.write_all(&lines)?;
         self.storage.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Read, Write};
+
+    use super::*;
+
+    /// A file of which it is known how much survives a crash.
+    struct Synced {
+        file: Cursor<Vec<u8>>,
+        length: usize,
+    }
+
+    impl Read for Synced {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.file.read(buffer)
+        }
+    }
+
+    impl Write for Synced {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.file.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl JournalStorage for Synced {
+        fn truncate(&mut self, length: u64) -> io::Result<()> {
+            self.file.get_mut().truncate(usize::try_from(length).unwrap());
+            self.file.set_position(length);
+            Ok(())
+        }
+
+        fn sync_data(&mut self) -> io::Result<()> {
+            self.length = self.file.get_ref().len();
+            Ok(())
+        }
+
+        fn sync_folder(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_read_survives_a_crash_before_it_is_acted_upon() {
+        let id = WorkspaceId::from(uuid::Uuid::from_u128(1));
+        let empty = Synced { file: Cursor::default(), length: 0 };
+        let (mut writer, _) = Writer::open(empty, Path::new("j"), id).unwrap();
+        let entry = JournalEntry::Intent { name: "n".to_owned() };
+        let number = PhoneNumberId::from(uuid::Uuid::from_u128(2));
+        let line = EntryLine::new(writer.storage.now(), number, &entry);
+        // A process ended between the write and the sync.
+        writer.storage.write_all(&encode(&line, VERSION)).unwrap();
+        let file = Cursor::new(writer.storage.file.into_inner());
+        let (writer, content) =
+            Writer::open(Synced { file, length: 0 }, Path::new("j"), id).unwrap();
+        assert!(content.rows.row(number).is_unfinished());
+        assert_eq!(writer.storage.length, writer.storage.file.get_ref().len());
     }
 }

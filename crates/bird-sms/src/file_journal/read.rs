@@ -127,9 +127,28 @@ impl JournalContent {
 /// The start of every journal.
 const HEADER_START: &[u8] = br#"{"at":""#;
 
-/// Returns whether a first line that cannot be decoded may be part of a header, and not the start of another file.
+/// Returns whether a first line that cannot be decoded may be part of a header, and not the start of another file. A
+/// crash may leave zeros in place of the rest.
 fn may_be_torn_header(line: &[u8]) -> bool {
-    line.starts_with(HEADER_START)
-        || HEADER_START.starts_with(line)
-        || line.iter().all(|byte| *byte == 0)
+    let end = line.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    line.starts_with(HEADER_START) || HEADER_START.starts_with(&line[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_a_crash_cut_anywhere_is_torn_also_with_zeros_in_place_of_the_rest() {
+        let header = br#"{"at":"2025-01-21T01:43:10Z","event":"journal""#;
+        for kept in 0..header.len() {
+            for zeros in [1, 100] {
+                let torn = [&header[..kept], &vec![0; zeros]].concat();
+                let content = JournalContent::of(&torn[..], Path::new("j"), None).unwrap();
+                assert_eq!((content.torn_line, content.end), (Some(1), 0), "{torn:?}");
+            }
+        }
+        let other = JournalContent::of(&b"{\"b\0\0"[..], Path::new("j"), None);
+        assert!(matches!(other, Err(FileJournalError::NotAJournal { .. })));
+    }
 }
