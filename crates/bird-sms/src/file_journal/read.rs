@@ -57,14 +57,19 @@ impl JournalContent {
             if read == 0 {
                 break;
             }
+            let line = bytes.strip_suffix(b"\n").unwrap_or_else(|| {
+                // A crash may leave zeros in place of the rest.
+                let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+                &bytes[..end]
+            });
             content.unterminated = !bytes.ends_with(b"\n");
-            let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
             let applied = if number == 1 {
                 content.apply_header(line, path)?
             } else {
                 content.apply_entry(line)
             };
             match applied {
+                Ok(()) if content.unterminated => content.end += line.len() as u64,
                 Ok(()) => content.end += read as u64,
                 // A crash tears the end off a line, so that the rest does not start with a whole line.
                 Err(_) if content.unterminated && !content.starts_with_whole_line(line) => {
@@ -127,27 +132,34 @@ impl JournalContent {
 /// The start of every journal.
 const HEADER_START: &[u8] = br#"{"at":""#;
 
-/// Returns whether a first line that cannot be decoded may be part of a header, and not the start of another file. A
-/// crash may leave zeros in place of the rest.
+/// Returns whether a first line that cannot be decoded may be part of a header, and not the start of another file.
 fn may_be_torn_header(line: &[u8]) -> bool {
-    let end = line.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    line.starts_with(HEADER_START) || HEADER_START.starts_with(&line[..end])
+    line.starts_with(HEADER_START) || HEADER_START.starts_with(line)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::line::encode;
     use super::*;
 
     #[test]
-    fn a_header_that_a_crash_cut_anywhere_is_torn_also_with_zeros_in_place_of_the_rest() {
-        let header = br#"{"at":"2025-01-21T01:43:10Z","event":"journal""#;
+    fn what_a_crash_cut_anywhere_can_be_read_also_with_zeros_in_place_of_the_rest() {
+        let id = WorkspaceId::from(uuid::Uuid::from_u128(1));
+        let mut header = encode(&Header::new(jiff::Timestamp::UNIX_EPOCH, id), VERSION);
+        // The line break is part of what is cut.
         for kept in 0..header.len() {
-            for zeros in [1, 100] {
+            for zeros in [0, 1, 100] {
                 let torn = [&header[..kept], &vec![0; zeros]].concat();
-                let content = JournalContent::of(&torn[..], Path::new("j"), None).unwrap();
-                assert_eq!((content.torn_line, content.end), (Some(1), 0), "{torn:?}");
+                let content = JournalContent::of(&torn[..], Path::new("j"), Some(id)).unwrap();
+                let is_whole = kept + 1 == header.len();
+                assert_eq!(content.end, if is_whole { kept as u64 } else { 0 }, "{torn:?}");
+                assert_eq!(content.torn_line.is_some(), !is_whole && !torn.is_empty(), "{torn:?}");
+                assert_eq!(content.unterminated, is_whole, "{torn:?}");
             }
         }
+        header.extend(b"\0\0");
+        let content = JournalContent::of(&header[..], Path::new("j"), Some(id)).unwrap();
+        assert_eq!((content.torn_line, content.end), (Some(2), header.len() as u64 - 2));
         let other = JournalContent::of(&b"{\"b\0\0"[..], Path::new("j"), None);
         assert!(matches!(other, Err(FileJournalError::NotAJournal { .. })));
     }
