@@ -22,14 +22,25 @@ pub const NAME: &str = "My SMS channel";
 /// A connector, with placeholders for the constants above.
 const BODY: &str = r#"{"id":"CONNECTOR","workspaceId":"WORKSPACE","routingKey":"text","name":"My SMS channel","region":"text","description":"text","arguments":{"phoneNumberId":"NUMBER","useCaseId":"USECASE"},"channel":CHANNEL,"number":{"profileId":"CONNECTOR","numberId":"CONNECTOR","phoneNumber":"+31612345678","capabilities":"mms-inbound,mms-outbound,sms-inbound,sms-outbound","numberType":"mobile","endpointType":"alpha-number","country":"NL","profileAttachments":[{"capability":"text","profileId":"text","variables":{"connectorId":"text"}}]},"connectorTemplateSlug":"sms-messagebird","connectorTemplateRef":"sms-messagebird:1","dataFetching":{"schedule":"text","streams":[{"eventName":"text","streamName":"text","eventStreamName":"text","filter":"text","initialState":"text","endCondition":"text","incremental":true,"duplicatesFilterCapacity":1,"cursorField":"text"}]},"dataCapture":{"captureEndpoint":"text"},"createdAt":"2025-01-21T01:43:10.940Z","updatedAt":"2025-01-21T01:43:10.940Z"}"#;
 
-/// Returns a response with its head.
-fn response(status: &str, channel: &str) -> Vec<u8> {
-    let body = BODY
-        .replace("CHANNEL", channel)
-        .replace("CONNECTOR", CONNECTOR)
+/// Returns the channel of a connector that has one.
+#[must_use]
+pub fn channel() -> String {
+    format!(r#"{{"channelId":"{CHANNEL}","platform":"sms-messagebird"}}"#)
+}
+
+/// Returns a connector with this id and channel.
+#[must_use]
+pub fn connector(id: &str, channel: &str) -> String {
+    BODY.replace("CHANNEL", channel)
+        .replace("CONNECTOR", id)
         .replace("WORKSPACE", WORKSPACE)
         .replace("NUMBER", NUMBER)
-        .replace("USECASE", USE_CASE);
+        .replace("USECASE", USE_CASE)
+}
+
+/// Returns a response with its head.
+fn response(status: &str, channel: &str) -> Vec<u8> {
+    let body = connector(CONNECTOR, channel);
     format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nx-request-id: \
          5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11\r\ncontent-length: {}\r\n\r\n{body}",
@@ -40,9 +51,8 @@ fn response(status: &str, channel: &str) -> Vec<u8> {
 
 /// Serves until the process ends.
 pub async fn serve(listener: TcpListener) -> anyhow::Result<()> {
-    let channel = format!(r#"{{"channelId":"{CHANNEL}","platform":"sms-messagebird"}}"#);
     let created: Arc<[u8]> = response("201 Created", "null").into();
-    let ready: Arc<[u8]> = response("200 OK", &channel).into();
+    let ready: Arc<[u8]> = response("200 OK", &channel()).into();
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;

@@ -3,6 +3,9 @@
 //! The ratios of a run are what counts: all contenders run on the same machine with the same server, one
 //! after the other. Instructions and allocations are repeatable, and a baseline holds the instructions.
 
+mod chart;
+mod simulated;
+
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::io::Read;
@@ -14,6 +17,8 @@ use anyhow::{Context, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 use wait4::Wait4;
 
+use self::chart::Bars;
+use self::simulated::Simulated;
 use crate::command::{Server, build, cargo, output, succeed};
 
 /// The contenders of `bench/`, and their names in the report.
@@ -44,27 +49,70 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let bench = Bench::prepare(root)?;
     let installs = bench.installs()?;
     let (builds, hand_written) = bench.builds()?;
-    eprintln!("building the command, and simulating batches");
+    eprintln!("building the command, and simulating installs");
     // The two are not timed, and each leaves a core idle at times.
-    let (command, simulation) = std::thread::scope(|scope| {
-        let simulation = scope.spawn(|| bench.simulation());
-        (build(root, "bird-sms", &["--release", "-p", "bird-sms-cli"]), simulation.join())
-    });
-    let command = command?;
+    let (command, cost, simulated) = std::thread::scope(|scope| {
+        let simulated = scope.spawn(|| (bench.cost(), Simulated::run(root)));
+        let command = build(root, "bird-sms", &["--release", "-p", "bird-sms-cli"]);
+        let (cost, simulated) = simulated.join().map_err(|_| anyhow!("a simulation panicked"))?;
+        anyhow::Ok((command?, cost?, simulated?))
+    })?;
     let processes = bench.processes(&hand_written, &command)?;
     let size = std::fs::metadata(command)?.len();
     let mut memory = Command::new(bench.programs.join("bench-memory"));
     let memory = String::from_utf8(output(memory.arg(bench.url()))?)?;
-    let simulation = simulation.map_err(|_| anyhow!("the simulation panicked"))??;
+    eprintln!("installing over a distance");
+    let args = ["--profile", "dependent", "-p", "bird-bench", "--features", "distance"];
+    let distance =
+        build(root, "bench-distance", &[&args[..], &["--bin", "bench-distance"]].concat())?;
+    let distance = String::from_utf8(output(&mut Command::new(distance))?)?;
     println!(
         "\n{installs}\n{builds}\n{processes}\nThe stripped binary bird-sms has {size} bytes.\n\n\
-         ## Installs that wait\n\n{memory}\n## A thousand installs, in simulated time\n\n{simulation}\n"
+         ## Installs that wait\n\n{memory}\n\
+         ## A batch over TLS with 100 ms of round trip\n\n{distance}\n\
+         {}\n## After fifty installs\n\n{cost}\n",
+        simulated.tables()?
     );
+    println!("## Targets\n\n| | figure | target | |\n|---|---|---|---|");
+    for (what, figure, target) in simulated.targets() {
+        let verdict = if figure <= target { "holds" } else { "**missed**" };
+        println!("| {what} | {figure:.3} | {target} | {verdict} |");
+    }
+    simulated.draw(&root.join("docs/charts"))?;
+    resources(&installs, &processes, &root.join("docs/charts"))?;
     let path = bench.folder.join("results.json");
     let tables = [installs, builds, processes];
     std::fs::write(&path, serde_json::to_string_pretty(&tables)?)?;
     println!("The tables as JSON: {}", path.display());
     Ok(())
+}
+
+/// Draws the instructions and the memory of bird-sms beside the hand-written client.
+fn resources(installs: &Table, processes: &Table, folder: &Path) -> std::io::Result<()> {
+    let group = |table: &Table, column: &str, label: &str| {
+        let at = table.columns.iter().position(|(name, _)| *name == column)?;
+        let value = |name: &str| {
+            let row = table.rows.iter().find(|(row, _)| row.contains(name) && row != RUST[2].1)?;
+            row.1[at]
+        };
+        let b = value(B)?;
+        let bars = ["bird-sms", B].map(value).map(Option::unwrap_or_default);
+        Some((label.to_owned(), bars.map(|value| (value / b, format!("{value:.0}"))).to_vec()))
+    };
+    let groups = [
+        group(installs, "instructions", "instructions per install"),
+        group(installs, "allocations", "allocations per install"),
+        group(processes, "wall ms", "a process, ms"),
+        group(processes, "peak MiB", "a process, MiB"),
+    ];
+    let bars = Bars {
+        title: "An install beside a hand-written client",
+        end: 1.2,
+        mark: 1.0,
+        names: vec!["bird-sms", "hand-written reqwest and serde"],
+        groups: groups.into_iter().flatten().collect(),
+    };
+    std::fs::write(folder.join("resources.svg"), bars.to_string())
 }
 
 /// Compares the instructions of an install with the baseline, and returns whether the baseline holds.
@@ -304,20 +352,12 @@ impl Bench {
         Ok(Table { title: "A process, from its start to one install", columns, rows })
     }
 
-    /// Returns the table that the simulation of batches prints.
-    fn simulation(&self) -> anyhow::Result<String> {
+    /// Returns the table of the cost of polls after fifty installs, which a test prints.
+    fn cost(&self) -> anyhow::Result<String> {
         let mut test = cargo();
         test.current_dir(&self.root).args(["test", "--quiet", "--locked", "-p", "bird-sms"]);
-        test.args([
-            "--no-default-features",
-            "--features",
-            "ring",
-            "--lib",
-            "--test",
-            "batch_speed",
-        ]);
-        test.args(["--", "--ignored", "--nocapture", "--test-threads=1"]);
-        test.args(["figures_of_a_thousand_installs", "figures_of_the_cost_after_fifty_installs"]);
+        test.args(["--no-default-features", "--features", "ring", "--lib", "--"]);
+        test.args(["--ignored", "--nocapture", "figures_of_the_cost_after_fifty_installs"]);
         let printed = String::from_utf8(output(&mut test)?)?;
         // The test harness prints a dot for each test.
         let lines = printed.lines().map(|line| line.trim_start_matches('.'));

@@ -11,6 +11,7 @@ mod diff;
 mod documents;
 mod drift;
 mod openapi;
+mod sim;
 #[cfg(test)]
 mod stories;
 #[cfg(test)]
@@ -51,17 +52,30 @@ enum Task {
     },
     /// Build and run programs that depend on bird-sms with other features, beside another reqwest client
     Consumers,
-    /// Kill batches of 1,000 rows at 100 random moments each, and check that nothing is lost
-    Crash,
+    /// Kill and fail a batch at each system call, kill others at random moments, and check that nothing is lost
+    Crash {
+        /// Also kill batches of 1,000 rows at 100 random moments each; takes ten minutes
+        #[arg(long)]
+        long: bool,
+    },
     /// Print the changes of openapi.yaml, and exit with 1 if they break users of bird-sms
     Diff(diff::Args),
     /// Print the differences between responses of the API and openapi.yaml, and exit with 1 if there are any
     Drift(drift::Args),
+    /// Simulate the install workflow with faults and crashes; `cargo xtask sim --help` has the options
+    #[command(disable_help_flag = true)]
+    Sim {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Have independent programs judge openapi.yaml, the sandbox and the command; needs npm and python3
     Contract,
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = sim::compile() {
+        return code;
+    }
     match run(Args::parse().task) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -83,12 +97,15 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Bench { check: false, save_baseline: false } => bench::run(&root).map(|()| true),
         Task::Bench { check: true, .. } => bench::check(&root),
         Task::Bench { save_baseline: true, .. } => bench::save_baseline(&root).map(|()| true),
-        Task::Crash => {
-            let test =
-                "test --locked -p bird-sms-cli --test command -- --ignored --nocapture crash::";
-            command::succeed(command::cargo().current_dir(root).args(test.split(' ')))
-                .map(|()| true)
+        Task::Crash { long } => {
+            let test = "test --locked -p bird-sms-cli --test command -- --include-ignored --nocapture crash";
+            let mut test: Vec<_> = test.split(' ').collect();
+            if !long {
+                test.extend(["--skip", "a_hundred_kills"]);
+            }
+            command::succeed(command::cargo().current_dir(root).args(test)).map(|()| true)
         }
+        Task::Sim { args } => sim::run(&root, &args),
         Task::Contract => contract::run(&root),
         Task::Consumers => consumers::run(&root).map(|()| true),
     }

@@ -1,16 +1,34 @@
-//! Prints how much memory an install holds while it waits for its channel: URL.
+//! Prints how much memory an install holds while it waits for its channel, alone and in a batch: URL.
 
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use bird_bench::server::{NAME, NUMBER, WORKSPACE};
-use bird_sms::{AccessKey, Backoff, Client, Event, PollInterval, PollPolicy, RateLimits};
+use bird_api::transport::{Exchange, Transport};
+use bird_bench::server::{NAME, NUMBER, WORKSPACE, channel, connector};
+use bird_sms::{
+    AccessKey, Backoff, Client, Event, PollInterval, PollPolicy, RateLimits, SmsConnectorRequest,
+};
+use futures_util::StreamExt;
+use reqwest::{Method, Request, StatusCode};
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 const INSTALLS: u32 = 1000;
 
 fn main() -> anyhow::Result<()> {
-    let url = std::env::args().nth(1).context("no URL")?;
+    let mut args = std::env::args().skip(1);
+    let url = args.next().context("no URL")?;
+    if let (Some(rows), Some(concurrency)) = (args.next(), args.next()) {
+        return batch(rows.parse()?, concurrency.parse()?);
+    }
+    installs(url)?;
+    batches()
+}
+
+fn installs(url: String) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let hour = Duration::from_secs(3600);
     let backoff = Backoff { initial: hour, multiplier: 1.0, max: hour, jitter: 0.0 };
@@ -45,4 +63,101 @@ fn main() -> anyhow::Result<()> {
         counted.bytes_current / i64::from(INSTALLS)
     );
     Ok(())
+}
+
+/// Runs batches of different sizes, each in a process of its own, and prints their peak memory.
+fn batches() -> anyhow::Result<()> {
+    println!("\n| rows | at a time | peak MiB | most rows in progress |\n|---|---|---|---|");
+    let mut peaks = Vec::new();
+    for (rows, concurrency) in [(1_000, 20_000), (100_000, 20_000), (100_000, 100_000)] {
+        let mut batch = Command::new(std::env::current_exe()?);
+        batch.args(["batch", &rows.to_string(), &concurrency.to_string()]);
+        let output = batch.stderr(Stdio::inherit()).output()?;
+        ensure!(output.status.success(), "a batch failed");
+        let printed = String::from_utf8(output.stdout)?;
+        let (kib, most) = printed.trim().split_once(' ').context("not two figures")?;
+        let (kib, most): (f64, f64) = (kib.parse()?, most.parse()?);
+        println!("| {rows} | {concurrency} | {:.1} | {most} |", kib / 1024.0);
+        peaks.push((kib, most));
+    }
+    let verdict = |holds| if holds { "holds" } else { "missed" };
+    let [few, default, all] = peaks[..] else { unreachable!("three batches") };
+    let ratio = default.0 / few.0;
+    println!(
+        "\n100,000 rows, with the default of 20,000 at a time, need at most 3 times the memory of 1,000: {} \
+         ({ratio:.2}; {:.2} with all at a time)",
+        verdict(ratio <= 3.0),
+        all.0 / few.0
+    );
+    let bytes = (all.0 - few.0) * 1024.0 / (all.1 - few.1);
+    println!(
+        "A row in progress of a batch takes at most 4 KiB: {} ({bytes:.0} bytes)",
+        verdict(bytes <= 4096.0)
+    );
+    Ok(())
+}
+
+/// Installs a batch without a server, and prints the peak memory in KiB and the most rows that were in progress.
+fn batch(rows: u64, concurrency: usize) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let transport = Ready { start: Instant::now(), connectors: AtomicU64::new(0) };
+    let client = Client::builder()
+        .access_key(AccessKey::new("secret")?)
+        .transport(Arc::new(transport))
+        // Two hundred times the limits of the vendor, so that nobody waits for an hour.
+        .rate_limits(RateLimits { posts_per_second: 100_000, gets_per_second: 10_000 })
+        .build()?;
+    let workspace = client.workspace(WORKSPACE.parse()?);
+    let number = NUMBER.parse()?;
+    let taken = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&taken);
+    let requests = (0..rows).map(move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        SmsConnectorRequest::new(NAME, number)
+    });
+    let outcomes = workspace.install_sms_channels(requests).concurrency(concurrency).start();
+    let most = runtime.block_on(async {
+        let mut outcomes = std::pin::pin!(outcomes.enumerate());
+        let mut most = 0;
+        while let Some((ended, outcome)) = outcomes.next().await {
+            outcome.result?;
+            most = most.max(taken.load(Ordering::Relaxed) - u64::try_from(ended)?);
+        }
+        anyhow::Ok(most)
+    })?;
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB")).context("no VmHWM")?;
+    println!("{peak} {most}");
+    Ok(())
+}
+
+/// A server that stores nothing: the id of a connector has the time at which its channel is ready.
+#[derive(Debug)]
+struct Ready {
+    start: Instant,
+    connectors: AtomicU64,
+}
+
+impl Transport for Ready {
+    fn exchange(&self, request: Request, _timeout: Duration) -> Exchange {
+        const PROVISIONING: Duration = Duration::from_secs(5);
+        let now = self.start.elapsed();
+        let (status, id, channel) = if request.method() == Method::POST {
+            let nth = self.connectors.fetch_add(1, Ordering::Relaxed);
+            let ready = (now + PROVISIONING).as_millis();
+            (StatusCode::CREATED, Uuid::from_u128(ready << 64 | u128::from(nth)), None)
+        } else {
+            let id =
+                request.url().path_segments().and_then(|mut path| path.next_back()?.parse().ok());
+            let id: Uuid = id.unwrap_or_default();
+            (StatusCode::OK, id, (id.as_u128() >> 64 <= now.as_millis()).then(channel))
+        };
+        let body = connector(&id.to_string(), channel.as_deref().unwrap_or("null"));
+        let headers = [("content-type".parse(), "application/json".parse())];
+        let headers =
+            headers.into_iter().filter_map(|(name, value)| Some((name.ok()?, value.ok()?)));
+        let response = bird_api::Response::new(status, headers.collect(), body.into());
+        Box::pin(std::future::ready(Ok(response)))
+    }
 }

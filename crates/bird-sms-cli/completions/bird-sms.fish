@@ -97,7 +97,7 @@ list\t'Pages of the list of connectors'"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l adopt -d 'Set the connector of a row whose outcome is unknown' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l posts-per-second -d 'Set the number of POSTs per second' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l gets-per-second -d 'Set the number of GETs per second' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l concurrency -d 'Set the number of installs in progress at a time [default: 20 for each GET per second, at most 10000]' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l concurrency -d 'Set the number of installs in progress at a time [default: 400 for each GET per second, at most 100000]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l retry-create -d 'Set the server errors after which a creation is sent again' -r -f -a "never\t'After no server error'
 vendor\t'After 500 and 503, which the vendor calls safe to retry'
 gateway\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"

@@ -152,6 +152,7 @@ mod file_journal;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod model;
+mod planted;
 mod policy;
 #[cfg(feature = "test-util")]
 pub mod test_util;
@@ -188,6 +189,9 @@ pub use model::{
     Number, NumberType, ParseIdError, PhoneNumberId, SmsChannel, SmsConnectorRequest, UseCaseId,
     Warning, WorkspaceId, escape_controls,
 };
+#[cfg(planted_bug)]
+#[doc(hidden)]
+pub use planted::plant;
 #[cfg(feature = "list-connectors")]
 pub use policy::SearchPolicy;
 pub use policy::{

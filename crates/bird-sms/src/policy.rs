@@ -203,7 +203,8 @@ pub struct PollPrice {
     pub price: Duration,
     /// The shortest gap while nothing is known about provisioning. Default: 0.2 s.
     pub min: Duration,
-    /// The longest gap while nothing is known, and no other poll waits for the rate limit. Default: 1.5 s.
+    /// The longest gap while no other poll waits for the rate limit: while nothing is known, and in a batch, where it
+    /// bounds how late the slowest channels are reported, after the first poll of each. Default: 1.5 s.
     pub max: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! The search for connectors, in simulated time: Tokio's clock is paused, and the sockets are real.
+//! The search for connectors, in memory and on Tokio's paused clock.
 
 #![cfg(feature = "list-connectors")]
 
@@ -6,28 +6,18 @@ use std::time::Duration;
 
 use bird_sandbox::{Builder, ListEndpoint, Sandbox};
 use bird_sms::{
-    AccessKey, BatchItem, ChannelMessageType, Client, ConnectorState, JournalEntry, PhoneNumberId,
-    RowState, SearchResult, SmsConnectorRequest, UnknownRows, Warning, Workspace,
+    AccessKey, BatchItem, ChannelMessageType, Client, ConnectorState, Journal, JournalEntry,
+    JournalFuture, PhoneNumberId, RowState, SearchResult, SmsConnectorRequest, UnknownRows,
+    Warning, Workspace,
 };
 use futures_util::StreamExt;
 use jiff::{Timestamp, ToSpan};
 use uuid::Uuid;
 
-/// Advances the paused clock in steps of a millisecond, between which bytes in transit arrive.
-async fn tick() {
-    loop {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        for _ in 0..32 {
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-async fn start(builder: Builder) -> (Sandbox, Workspace) {
-    tokio::spawn(tick());
-    let sandbox = builder.start().await.unwrap();
+fn start(builder: Builder) -> (Sandbox, Workspace) {
+    let sandbox = builder.in_memory();
     let client = Client::builder()
-        .base_url(sandbox.base_url())
+        .transport(sandbox.transport())
         .access_key(AccessKey::new(sandbox.access_key()).unwrap())
         .build()
         .unwrap();
@@ -47,7 +37,7 @@ fn request(n: u128) -> SmsConnectorRequest {
 async fn a_connector_whose_response_was_lost_is_found_even_if_it_is_listed_late() {
     let lost = "post:lost@1".parse().unwrap();
     let (sandbox, workspace) =
-        start(Sandbox::builder().fault(lost).list_lag(Duration::from_secs(5))).await;
+        start(Sandbox::builder().fault(lost).list_lag(Duration::from_secs(5)));
     let since = Timestamp::now();
     let _ = workspace.create_sms_connector(&request(1)).await.unwrap();
     let error = workspace.create_sms_connector(&request(2)).await.unwrap_err();
@@ -59,7 +49,7 @@ async fn a_connector_whose_response_was_lost_is_found_even_if_it_is_listed_late(
 #[tokio::test(start_paused = true)]
 async fn absence_is_conclusive_after_the_margin_if_the_deadline_leaves_time() {
     let reset = "post:reset".parse().unwrap();
-    let (_sandbox, workspace) = start(Sandbox::builder().fault(reset)).await;
+    let (_sandbox, workspace) = start(Sandbox::builder().fault(reset));
     let since = Timestamp::now();
     workspace.create_sms_connector(&request(1)).await.unwrap_err();
     let began = tokio::time::Instant::now();
@@ -70,18 +60,20 @@ async fn absence_is_conclusive_after_the_margin_if_the_deadline_leaves_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connector_matches_by_number_name_arguments_and_age() {
-    let (sandbox, workspace) = start(Sandbox::builder()).await;
+    let (sandbox, workspace) = start(Sandbox::builder());
     let typed = |n| request(n).channel_message_type(ChannelMessageType::Promotional);
     for request in [request(1), typed(2), request(3)] {
         let _ = workspace.create_sms_connector(&request).await.unwrap();
     }
     let ids: Vec<_> = sandbox.connectors().iter().map(|connector| connector.id.into()).collect();
-    let hour = Timestamp::now() - 1.hour();
+    // The clock of a sandbox in memory.
+    let now: Timestamp = "2100-01-01T00:00:00Z".parse().unwrap();
+    let hour = now - 1.hour();
     let find = async |request, since| workspace.find_connector(&request, since).await.unwrap();
     assert_eq!(find(request(1), hour).await, SearchResult::Found(ids[0]));
     assert_eq!(find(typed(2), hour).await, SearchResult::Found(ids[1]));
     // The clocks of two machines differ by up to a minute.
-    let soon = Timestamp::now() + 30.seconds();
+    let soon = now + 30.seconds();
     assert_eq!(find(request(1), soon).await, SearchResult::Found(ids[0]));
     // A connector of the number with another name or argument may be a changed one.
     let differs = SearchResult::NotFound { conclusive: false };
@@ -89,14 +81,14 @@ async fn a_connector_matches_by_number_name_arguments_and_age() {
     assert_eq!(find(typed(1), hour).await, differs);
     assert_eq!(find(SmsConnectorRequest::new("Other", number(1)), hour).await, differs);
     // A connector that is older than the request is not its connector.
-    let later = Timestamp::now() + 1.hour();
+    let later = now + 1.hour();
     assert_eq!(find(request(1), later).await, SearchResult::NotFound { conclusive: true });
     assert_eq!(workspace.find_connectors(number(3)).await.unwrap(), [ids[2]]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_page_is_read() {
-    let (sandbox, workspace) = start(Sandbox::builder()).await;
+    let (sandbox, workspace) = start(Sandbox::builder());
     for n in 1..=250 {
         let _ = workspace.create_sms_connector(&request(n)).await.unwrap();
     }
@@ -116,19 +108,19 @@ async fn every_page_is_read() {
 #[tokio::test(start_paused = true)]
 async fn a_list_that_is_refused_or_different_is_a_permanent_error() {
     for list in [ListEndpoint::Forbidden, ListEndpoint::Absent, ListEndpoint::OtherShape] {
-        let (_sandbox, workspace) = start(Sandbox::builder().list(list)).await;
+        let (_sandbox, workspace) = start(Sandbox::builder().list(list));
         let error = workspace.find_connector(&request(1), Timestamp::now()).await.unwrap_err();
         assert!(error.is_permanent(), "{list:?}: {error}");
     }
     let busy = "get:503x2".parse().unwrap();
-    let (_sandbox, workspace) = start(Sandbox::builder().fault(busy)).await;
+    let (_sandbox, workspace) = start(Sandbox::builder().fault(busy));
     assert_eq!(workspace.find_connectors(number(1)).await.unwrap(), []);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_install_continues_with_the_connector_that_it_finds() {
     let lost = "post:lost".parse().unwrap();
-    let (sandbox, workspace) = start(Sandbox::builder().fault(lost)).await;
+    let (sandbox, workspace) = start(Sandbox::builder().fault(lost));
     let install = workspace.install_sms_channel("My SMS channel", number(1)).find_unknown();
     let channel = install.await.unwrap();
     assert_eq!(channel.connector_id, sandbox.connectors()[0].id.into());
@@ -139,7 +131,7 @@ async fn an_install_continues_with_the_connector_that_it_finds() {
 #[tokio::test(start_paused = true)]
 async fn an_install_creates_again_what_certainly_does_not_exist() {
     let reset = "post:reset".parse().unwrap();
-    let (sandbox, workspace) = start(Sandbox::builder().fault(reset)).await;
+    let (sandbox, workspace) = start(Sandbox::builder().fault(reset));
     let install = workspace.install_sms_channel("My SMS channel", number(1)).find_unknown();
     assert_eq!(install.await.unwrap().warning, None);
     assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (2, 1));
@@ -149,7 +141,7 @@ async fn an_install_creates_again_what_certainly_does_not_exist() {
 async fn an_install_whose_search_is_refused_ends_as_without_a_search() {
     let lost = "post:lost".parse().unwrap();
     let forbidden = Sandbox::builder().fault(lost).list(ListEndpoint::Forbidden);
-    let (_sandbox, workspace) = start(forbidden).await;
+    let (_sandbox, workspace) = start(forbidden);
     let install = workspace.install_sms_channel("My SMS channel", number(1)).find_unknown();
     let error = install.await.unwrap_err();
     assert_eq!(error.connector_state(), ConnectorState::Unknown);
@@ -160,7 +152,7 @@ async fn an_install_whose_search_is_refused_ends_as_without_a_search() {
 async fn a_batch_resolves_lost_responses_among_connectors_of_the_same_name() {
     let lost = ["post:lostx20@120", "post:resetx20@160"].map(|fault| fault.parse().unwrap());
     let (sandbox, workspace) =
-        start(Sandbox::builder().faults(lost).list_lag(Duration::from_secs(5))).await;
+        start(Sandbox::builder().faults(lost).list_lag(Duration::from_secs(5)));
     for n in 1001..=1050 {
         let _ = workspace.create_sms_connector(&request(n)).await.unwrap();
     }
@@ -192,9 +184,28 @@ async fn a_batch_resolves_lost_responses_among_connectors_of_the_same_name() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_absence_that_the_journal_does_not_have_settles_nothing() {
+    struct Full;
+    impl Journal for Full {
+        fn append<'a>(&'a self, _: &SmsConnectorRequest, _: JournalEntry) -> JournalFuture<'a> {
+            Box::pin(async { Err(std::io::Error::other("disk full")) })
+        }
+    }
+    let (_sandbox, workspace) = start(Sandbox::builder());
+    let mut unknown = RowState::default();
+    unknown.apply(&JournalEntry::Intent { name: "My SMS channel".to_owned() }, None);
+    let item = BatchItem::resume(request(1), unknown).unknown_rows(UnknownRows::Find);
+    let outcome = workspace.install_sms_channels([item]).journal(Full).start().next().await;
+    let outcome = outcome.unwrap();
+    assert_eq!(outcome.connector_state(), ConnectorState::Unknown);
+    let error = outcome.result.unwrap_err();
+    assert_eq!(error.connector_state(), ConnectorState::Unknown, "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_whose_list_cannot_be_used_polls_each_connector() {
     for list in [ListEndpoint::Forbidden, ListEndpoint::Absent, ListEndpoint::OtherShape] {
-        let (sandbox, workspace) = start(Sandbox::builder().list(list)).await;
+        let (sandbox, workspace) = start(Sandbox::builder().list(list));
         let items = (1..=100)
             .map(|n| BatchItem::from(request(n)).unknown_rows(UnknownRows::Find))
             .collect::<Vec<_>>();
@@ -208,7 +219,7 @@ async fn a_batch_whose_list_cannot_be_used_polls_each_connector() {
 #[tokio::test(start_paused = true)]
 async fn a_connector_that_the_list_does_not_show_is_polled_by_a_get() {
     let lag = Duration::from_secs(3600);
-    let (_sandbox, workspace) = start(Sandbox::builder().list_lag(lag)).await;
+    let (_sandbox, workspace) = start(Sandbox::builder().list_lag(lag));
     let outcomes = workspace.install_sms_channels((1..=100).map(request)).wait_by_list().start();
     let ready = outcomes.filter(|outcome| std::future::ready(outcome.result.is_ok()));
     assert_eq!(ready.count().await, 100);

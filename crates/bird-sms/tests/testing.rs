@@ -47,6 +47,7 @@ async fn a_number_is_onboarded_although_bird_fails_once() -> Result<(), Box<dyn 
 }
 // [/in-memory]
 
+// [helpers]
 /// Returns the workspace of a sandbox in memory.
 fn workspace(sandbox: &Sandbox) -> Workspace {
     let client = Client::builder()
@@ -60,6 +61,7 @@ fn workspace(sandbox: &Sandbox) -> Workspace {
 fn number(n: u128) -> PhoneNumberId {
     Uuid::from_u128(n).into()
 }
+// [/helpers]
 
 // [clock]
 #[tokio::test(start_paused = true)]

@@ -18,16 +18,17 @@ const FOREIGN: &str = "ffffffff";
 
 /// The counts of a series of kills.
 #[derive(Debug, Default)]
-struct Tally {
+pub(crate) struct Tally {
     kills: u32,
     runs: u32,
     /// Rows whose connector was created without an entry in the journal, and was adopted.
     adopted: usize,
 }
 
-struct Crash {
-    sandbox: Sandbox,
-    folder: TempDir,
+/// A batch in a folder, and the sandbox that it installs in.
+pub(crate) struct Crash {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) folder: TempDir,
     rows: u32,
     /// The options of each run.
     options: &'static str,
@@ -40,10 +41,12 @@ impl Crash {
     }
 
     async fn in_sandbox(rows: u32, sandbox: Builder, options: &'static str) -> Self {
-        let sandbox = sandbox
-            .provisioning_delay(Duration::from_millis(200))
-            .get_limit(u32::MAX)
-            .post_limit(u32::MAX);
+        let sandbox = sandbox.provisioning_delay(Duration::from_millis(200));
+        Self::start(rows, sandbox, options).await
+    }
+
+    pub(crate) async fn start(rows: u32, sandbox: Builder, options: &'static str) -> Self {
+        let sandbox = sandbox.get_limit(u32::MAX).post_limit(u32::MAX);
         let folder = TempDir::new().unwrap();
         let mut csv = "name,phone_number_id\n".to_owned();
         for n in 1..=rows {
@@ -53,7 +56,7 @@ impl Crash {
         Self { sandbox: sandbox.start().await.unwrap(), folder, rows, options }
     }
 
-    fn command(&self, more: &[String]) -> Command {
+    pub(crate) fn command(&self, more: &[String]) -> Command {
         // The batch is slow enough that all kills come before its end, and fast enough for a test.
         let args =
             format!("batch numbers.csv --journal j.jsonl --concurrency 100 {}", self.options);
@@ -86,15 +89,17 @@ impl Crash {
         // Up to here no POST was sent whose row may have had a POST before. A 409 would be a second creation on a
         // server that allows a second connector.
         assert_eq!(self.sandbox.response_count(409), 0, "seed {seed}: a POST was sent twice");
-        self.settle(&mut tally, status.code()).await;
+        let settled = self.settle(&mut tally, status.code()).await;
+        assert!(settled, "the batch does not settle: {:?}", self.last_events());
         tally
     }
 
-    /// Does what an operator does: retries rows whose outcome is unknown, and adopts the connectors that exist.
-    async fn settle(&self, tally: &mut Tally, mut code: Option<i32>) {
+    /// Does what an operator does: retries rows whose outcome is unknown, and adopts the connectors that exist. Returns
+    /// whether all rows are ready in the end.
+    pub(crate) async fn settle(&self, tally: &mut Tally, mut code: Option<i32>) -> bool {
         for _ in 0..20 {
             if code == Some(0) {
-                return;
+                return true;
             }
             if self.options.contains("--resolve") {
                 code = self.command(&[]).status().await.unwrap().code();
@@ -114,7 +119,7 @@ impl Crash {
             code = self.command(&more).status().await.unwrap().code();
             tally.runs += 1;
         }
-        panic!("the batch does not settle: {:?}", self.last_events());
+        false
     }
 
     /// Checks that each row has one connector, and that the journal has its channel.

@@ -3,6 +3,8 @@
 mod batch;
 mod check;
 mod crash;
+#[cfg(target_os = "linux")]
+mod crash_at_calls;
 mod disk;
 #[cfg(unix)]
 mod files;

@@ -53,10 +53,15 @@ impl Batch {
             Searched::Absent => (JournalEntry::Absent, None),
             Searched::Unsettled(reason) => return Err(error.searched(reason)),
         };
+        let before = *state;
         state.apply(&entry, None);
         match self.append(request, entry).await {
             Ok(()) => Ok(pending),
-            Err(source) => Err(journal_error(state.connector_state(), None, source)),
+            Err(source) => {
+                // The journal still has a row whose outcome is unknown.
+                let row = if pending.is_some() { *state } else { before };
+                Err(journal_error(row, None, source))
+            }
         }
     }
 }

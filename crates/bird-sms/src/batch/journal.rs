@@ -19,8 +19,8 @@ use crate::{
 ///
 /// To resume, fold the entries of each phone number with [`RowState::apply`], in the order in which they were appended,
 /// and hand the row to the batch with [`BatchItem::resume`](super::BatchItem::resume). A
-/// [`JournalState`](super::JournalState) folds all rows,
-/// and has the [provisioning times](super::JournalState::provisioning_times) that earlier runs observed.
+/// [`JournalState`](super::JournalState) folds all rows, and has the
+/// [provisioning times](super::JournalState::provisioning_times) that earlier runs observed.
 ///
 /// ```
 /// use std::sync::Mutex;

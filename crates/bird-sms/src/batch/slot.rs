@@ -19,13 +19,14 @@ use super::waiting::{Polls, Rows};
 use super::{BatchItem, BatchOutcome, Journal, JournalEntry, NextStep, Observer, RowState};
 use crate::client::Workspace;
 use crate::event::EventSink;
+use crate::planted::planted;
 use crate::transport::{Deadline, Permit};
 #[cfg(feature = "list-connectors")]
 use crate::workflow::Searches;
 use crate::workflow::{Cancellation, CreateStart, PAUSE, create, install_span};
 use crate::{
-    ConnectorState, Error, JournalError, NotReady, OutcomeUnknown, PendingChannel, SmsChannel,
-    SmsConnectorRequest, UnknownReason,
+    ConnectorState, Error, Event, JournalError, NotReady, OutcomeUnknown, PendingChannel,
+    SmsChannel, SmsConnectorRequest, UnknownReason, Warning,
 };
 
 /// The time that a poll may take which the rate limit delayed beyond the deadline.
@@ -57,15 +58,15 @@ pub(super) struct Batch {
 #[derive(Debug)]
 pub(super) struct BatchSlot {
     item: BatchItem,
-    /// What this run knows about the connector.
-    connector: Mutex<ConnectorState>,
+    /// What this run knows about the connector, and the warning of its creation.
+    connector: Mutex<(ConnectorState, Option<Warning>)>,
 }
 
 impl BatchSlot {
     /// `created` is whether this run created the connector that the item waits for.
     pub(super) fn new(item: BatchItem, created: bool) -> Self {
         let state = if created { item.state.connector_state() } else { ConnectorState::default() };
-        Self { item, connector: Mutex::new(state) }
+        Self { item, connector: Mutex::new((state, None)) }
     }
 
     pub(super) fn item(&self) -> &BatchItem {
@@ -76,15 +77,20 @@ impl BatchSlot {
         &self.item.request
     }
 
-    fn connector(&self) -> ConnectorState {
+    fn connector(&self) -> (ConnectorState, Option<Warning>) {
         *self.connector.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the outcome of an install that is abandoned now, or `None` if no request was ever sent for the row.
     pub(super) fn abandon(&self) -> Option<BatchOutcome> {
-        let connector = self.connector();
+        let (connector, warning) = self.connector();
         let mut state = self.item.state;
-        state.grow(connector);
+        match connector {
+            ConnectorState::Exists(connector_id) => {
+                state.apply(&JournalEntry::Created { connector_id, warning }, None);
+            }
+            connector => state.grow(connector),
+        }
         let reason = match connector {
             ConnectorState::NotCreated => UnknownReason::EarlierAttempt,
             _ => UnknownReason::Abandoned,
@@ -115,7 +121,7 @@ impl BatchSlot {
     }
 
     fn outcome(&self, state: RowState, result: Result<SmsChannel, Error>) -> BatchOutcome {
-        let created = matches!(self.connector(), ConnectorState::Exists(_));
+        let created = matches!(self.connector(), (ConnectorState::Exists(_), _));
         BatchOutcome { request: self.item.request.clone(), result, state, created }
     }
 }
@@ -339,7 +345,7 @@ impl Batch {
             let entry = JournalEntry::ended(result.as_ref(), state);
             match self.append(&slot.item.request, entry).await {
                 Ok(()) => result,
-                Err(source) => Err(journal_error(state.connector_state(), Some(result), source)),
+                Err(source) => Err(journal_error(state, Some(result), source)),
             }
         };
         self.rows.end(slot, Some(slot.outcome(state, result)));
@@ -350,7 +356,11 @@ impl Batch {
         let (batch, slot) = (Arc::clone(self), Arc::clone(slot));
         EventSink::new(move |event| {
             if let Some(state) = event.connector_state() {
-                *slot.connector.lock().unwrap_or_else(PoisonError::into_inner) = state;
+                let warning = match event {
+                    Event::Created { warning, .. } => *warning,
+                    _ => None,
+                };
+                *slot.connector.lock().unwrap_or_else(PoisonError::into_inner) = (state, warning);
             }
             if let Some(observer) = &batch.observer {
                 observer(slot.request(), event);
@@ -374,9 +384,11 @@ impl Batch {
         else {
             return None;
         };
-        let intent = JournalEntry::Intent { name: request.name().to_owned() };
-        if let Err(source) = self.append(request, intent).await {
-            return Some(Err(journal_error(state.connector_state(), None, source)));
+        let intent = || JournalEntry::Intent { name: request.name().to_owned() };
+        if !planted("the intent is written after the POST")
+            && let Err(source) = self.append(request, intent()).await
+        {
+            return Some(Err(journal_error(*state, None, source)));
         }
         let deadline = self.workspace.deadline();
         let start = CreateStart {
@@ -386,12 +398,16 @@ impl Batch {
         };
         let created =
             create(&self.workspace, &body, deadline, self.events(slot), Some(start)).await;
+        if planted("the intent is written after the POST") {
+            let _ = self.append(request, intent()).await;
+        }
         if let Ok(pending) = &created {
             let connector_id = pending.connector_id();
             let warning = pending.creation_warning();
             let entry = JournalEntry::Created { connector_id, warning };
+            let mut state = *state;
+            state.apply(&entry, None);
             if let Err(source) = self.append(request, entry).await {
-                let state = ConnectorState::Exists(connector_id);
                 return Some(Err(journal_error(state, None, source)));
             }
         }
@@ -428,6 +444,7 @@ impl Batch {
         entry: JournalEntry,
     ) -> io::Result<()> {
         match &self.journal {
+            Some(_) if planted("an entry is not awaited") => Ok(()),
             Some(journal) => journal.append(request, entry).await,
             None => Ok(()),
         }
@@ -452,9 +469,10 @@ fn rethrow(joined: Result<(), JoinError>) {
 }
 
 pub(super) fn journal_error(
-    state: ConnectorState,
+    row: RowState,
     ended: Option<Result<SmsChannel, Error>>,
     source: io::Error,
 ) -> Error {
-    Error::Journal(Box::new(JournalError { state, ended, source }))
+    let (state, warning) = (row.connector_state(), row.warning());
+    Error::Journal(Box::new(JournalError { state, warning, ended, source }))
 }

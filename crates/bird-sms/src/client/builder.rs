@@ -1,6 +1,6 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bird_api::RequestContext;
 use bird_api::transport::Transport;
@@ -79,7 +79,7 @@ impl Default for ClientBuilder {
                 limits: RateLimits::default(),
                 #[cfg(feature = "list-connectors")]
                 search: SearchPolicy::default(),
-                runtime: Arc::new(TokioRuntime),
+                runtime: Arc::new(TokioRuntime(SystemTime::now)),
             },
         }
     }
@@ -233,9 +233,17 @@ impl ClientBuilder {
     /// Sends every request with this transport, and none with an HTTP client: for tests, and to record or to fail
     /// requests. The timeouts of connecting, the proxies and the certificates of this builder then have no effect.
     ///
-    /// With a transport in memory, a test whose clock is paused (`#[tokio::test(start_paused = true)]`) takes no time.
+    /// With a transport in memory, such as that of `bird-sandbox`, a test whose clock is paused
+    /// (`#[tokio::test(start_paused = true)]`) takes no time.
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
+        self
+    }
+
+    /// Sets the function that returns the system time, with which the dates of `Retry-After` and of stored creations are
+    /// compared. Default: [`SystemTime::now`], which does not stop when a test pauses Tokio's clock.
+    pub fn system_time(mut self, now: fn() -> SystemTime) -> Self {
+        self.settings.runtime = Arc::new(TokioRuntime(now));
         self
     }
 
@@ -245,7 +253,16 @@ impl ClientBuilder {
         self
     }
 
-    #[cfg(any(test, feature = "test-util"))]
+    #[cfg(feature = "test-util")]
+    pub(crate) fn replace_runtime(
+        mut self,
+        replace: impl FnOnce(Arc<dyn Runtime>) -> Arc<dyn Runtime>,
+    ) -> Self {
+        self.settings.runtime = replace(self.settings.runtime);
+        self
+    }
+
+    #[cfg(test)]
     pub(crate) fn runtime(mut self, runtime: Arc<dyn Runtime>) -> Self {
         self.settings.runtime = runtime;
         self

@@ -9,8 +9,8 @@
 
 /// The number of iterations of the estimate, after which it hardly changes.
 const ITERATIONS: usize = 30;
-/// The number of times that are spread together over the ages at which they were seen. With fewer, the schedule follows
-/// the chance of the sample; with more, it misses the shape of the distribution.
+/// The number of times that are spread together over the ages at which they were seen, at most a third of all. With
+/// fewer, the schedule follows the chance of the sample; with more, it misses the shape of the distribution.
 const SPREAD: f64 = 15.0;
 /// The mass that is assumed in the second half of an interval.
 const SECOND_HALF: f64 = 0.05;
@@ -241,7 +241,7 @@ fn most_likely(times: &[Interval]) -> (Vec<Part>, f64) {
 /// A distance that is much longer than those of the times around it separates groups of times, and stays empty. A group
 /// begins the mean distance of its times before its first time, and half a time more is assumed behind it.
 fn smooth(parts: &[Part], times: &[Interval], one: f64) -> Vec<Part> {
-    let spread = SPREAD * one * 0.999;
+    let spread = (SPREAD * one).min(1.0 / 3.0) * 0.999;
     let is_last_of_group = |at: usize| {
         let Some(next) = parts.get(at + 1) else { return true };
         let before =

@@ -1,7 +1,7 @@
 use std::{fmt, io};
 
 use super::Error;
-use crate::{ConnectorState, SmsChannel};
+use crate::{ConnectorState, SmsChannel, Warning};
 
 /// The details of [`Error::Journal`].
 #[derive(Debug)]
@@ -9,6 +9,8 @@ use crate::{ConnectorState, SmsChannel};
 pub struct JournalError {
     /// What is known about the connector.
     pub state: ConnectorState,
+    /// Set when an earlier attempt may have created another connector.
+    pub warning: Option<Warning>,
     /// The result of the install, if the entry that could not be written is that of the result.
     pub ended: Option<Result<SmsChannel, Error>>,
     /// The error of the journal.

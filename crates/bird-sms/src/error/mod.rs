@@ -26,6 +26,7 @@ pub use response::{ErrorResponse, MalformedResponse};
 pub use search::SearchError;
 pub use transport::{TransportError, TransportErrorKind};
 
+use crate::planted::planted;
 use crate::{ConnectorId, ConnectorState, Warning};
 
 /// The error of an install, a wait, a read or a batch. Each variant says what is known about the connector.
@@ -98,6 +99,11 @@ impl Error {
             }
             Self::OutcomeUnknown(_) => ConnectorState::Unknown,
             Self::CreatedIdUnknown(_) => ConnectorState::ExistsIdUnknown,
+            Self::NotReady(error)
+                if planted("a throttled poll loses the id") && error.last.is_some() =>
+            {
+                ConnectorState::Unknown
+            }
             Self::NotReady(error) => ConnectorState::Exists(error.connector_id),
             Self::Read(error) => ConnectorState::Exists(error.connector_id),
             Self::Journal(error) => error.state,
@@ -184,6 +190,7 @@ impl Error {
         match self {
             Self::NotReady(error) => error.warning,
             Self::Read(error) => error.warning,
+            Self::Journal(error) if !planted("a journal error loses the warning") => error.warning,
             _ => None,
         }
     }

@@ -11,6 +11,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretBox};
 
 use super::AccessKey;
+use crate::planted::planted;
 
 /// The longest text that is examined, in bytes.
 const MAX_TEXT: usize = 64 * 1024;
@@ -31,6 +32,9 @@ impl AccessKey {
     pub fn reveals(&self, text: &str) -> bool {
         let forms = self.0.forms.get_or_init(|| Forms::new(self.0.key.expose_secret()));
         let is_shown = || any_view(text.as_bytes(), forms.decode, |view| forms.occur_in(view));
+        if planted("the access key is shown") {
+            return false;
+        }
         text.len() > MAX_TEXT || text.len() >= forms.width && is_shown()
     }
 

@@ -31,9 +31,9 @@
 //! assert_eq!(alert(&test_util::create_error(refused)), None);
 //! ```
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
-use std::{fmt, io};
 
 use bird_api::{ExchangeError, ExchangeErrorKind};
 use bytes::Bytes;
@@ -42,7 +42,7 @@ use reqwest::header::HeaderMap;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::transport::{Runtime, Sleep, TokioRuntime};
+use crate::transport::{Runtime, Sleep};
 use crate::workflow::{Tolerance, create_failed, is_retryable_get};
 use crate::{
     AccessKey, AttemptError, Attempts, BatchOutcome, ChannelId, ClientBuilder, Connector,
@@ -160,7 +160,7 @@ pub fn read_error(connector_id: ConnectorId, attempt: AttemptError) -> Error {
 /// Returns the error of an install of a batch whose journal failed in this state of the connector.
 #[must_use]
 pub fn journal_error(state: ConnectorState, source: io::Error) -> Error {
-    Error::Journal(Box::new(JournalError { state, ended: None, source }))
+    Error::Journal(Box::new(JournalError { state, warning: None, ended: None, source }))
 }
 
 /// Returns the outcome of a row that this run began.
@@ -188,34 +188,33 @@ impl ClientBuilder {
     /// numbers of the thread.
     #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
     pub fn seed(self, seed: u64) -> Self {
-        self.runtime(Arc::new(Seeded(Mutex::new(fastrand::Rng::with_seed(seed)))))
+        let random = Mutex::new(fastrand::Rng::with_seed(seed));
+        self.replace_runtime(|inner| Arc::new(Seeded { inner, random }))
     }
 }
 
-/// Tokio's clock and timers, and random numbers from a seed.
-struct Seeded(Mutex<fastrand::Rng>);
-
-impl fmt::Debug for Seeded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Seeded")
-    }
+/// Another runtime, with random numbers from a seed.
+#[derive(Debug)]
+struct Seeded {
+    inner: Arc<dyn Runtime>,
+    random: Mutex<fastrand::Rng>,
 }
 
 impl Runtime for Seeded {
     fn now(&self) -> Instant {
-        TokioRuntime.now()
+        self.inner.now()
     }
 
     fn system_time(&self) -> SystemTime {
-        TokioRuntime.system_time()
+        self.inner.system_time()
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {
-        TokioRuntime.sleep(duration)
+        self.inner.sleep(duration)
     }
 
     fn random(&self) -> f64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).f64()
+        self.random.lock().unwrap_or_else(PoisonError::into_inner).f64()
     }
 }
 

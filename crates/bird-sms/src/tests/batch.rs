@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     AdoptionError, BatchItem, ConfigurationError, ConnectorState, Journal, JournalEntry,
     JournalFuture, JournalState, PhoneNumberId, ProvisioningTime, RateLimits, RowState,
-    UnknownRows,
+    UnknownRows, Warning,
 };
 
 fn number(n: u128) -> PhoneNumberId {
@@ -107,6 +107,17 @@ async fn a_connector_that_the_journal_does_not_have_is_reported_with_its_id() {
         assert!(matches!(error, Error::Journal(_)) && error.connector_may_exist(), "{error:?}");
         assert_eq!(error.connector_id(), Some(connector_id()));
         assert!(error.chain().contains(CONNECTOR), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_warning_that_the_journal_does_not_have_is_in_the_outcome() {
+    for fails_at in ["created", "ready"] {
+        let script =
+            [Reply::json(503, "{}"), Reply::json(201, pending()), Reply::json(200, ready())];
+        let (result, _) = install_one(script, fails_at).await;
+        let warning = result.unwrap_err().warning();
+        assert_eq!(warning, Some(Warning::PossibleDuplicate { status: Some(503) }), "{fails_at}");
     }
 }
 
@@ -364,6 +375,32 @@ async fn an_abandoned_batch_reports_what_was_sent_and_nothing_else() {
     assert!(outcomes.next().await.is_none());
 }
 
+#[tokio::test]
+async fn an_abandoned_batch_keeps_the_warning_of_a_creation_that_the_journal_is_writing() {
+    struct Stuck(Arc<Notify>);
+    impl Journal for Stuck {
+        fn append<'a>(&'a self, _: &SmsConnectorRequest, step: JournalEntry) -> JournalFuture<'a> {
+            if matches!(step, JournalEntry::Intent { .. }) {
+                return Box::pin(async { Ok(()) });
+            }
+            self.0.notify_one();
+            Box::pin(std::future::pending())
+        }
+    }
+    let script = [Reply::json(503, "{}"), Reply::json(201, pending())];
+    let peer = Peer::script(script).await.unwrap();
+    let stuck = Arc::new(Notify::new());
+    let batch = workspace(without_sleep(&peer.base_url()).0).install_sms_channels(requests(1));
+    let mut outcomes = batch.journal(Stuck(Arc::clone(&stuck))).start();
+    tokio::select! {
+        outcome = outcomes.next() => panic!("{outcome:?}"),
+        () = stuck.notified() => {}
+    }
+    let [outcome] = &outcomes.abandon()[..] else { panic!("not one outcome") };
+    assert_eq!(outcome.state.warning(), Some(Warning::PossibleDuplicate { status: Some(503) }));
+    assert_eq!(outcome.connector_state(), ConnectorState::Exists(connector_id()));
+}
+
 /// A journal as a program writes and reads it.
 #[derive(Default)]
 struct Lines(Mutex<JournalState>);
@@ -432,16 +469,30 @@ async fn a_connector_of_an_earlier_run_teaches_nothing_and_is_polled_by_its_age(
     let mut row = RowState::default();
     let created = JournalEntry::Created { connector_id: connector_id(), warning: None };
     // The system time of the tests is the epoch.
-    row.apply(&created, Some(jiff::Timestamp::from_second(-18).unwrap()));
+    row.apply(&created, Some(jiff::Timestamp::from_second(-19).unwrap()));
     let items = requests(1).map(move |request| BatchItem::resume(request, row));
     let journal = Arc::new(Lines::default());
     let batch = workspace.install_sms_channels(items).journal(Arc::clone(&journal));
     let outcomes: Vec<_> = batch.start().collect().await;
     assert!(outcomes[0].result.is_ok());
     let slept: Duration = runtime.slept().iter().sum();
-    assert!((1_900..=2_100).contains(&slept.as_millis()), "{slept:?}");
+    assert!((900..=1_100).contains(&slept.as_millis()), "{slept:?}");
     assert_eq!(workspace.provisioning_times().len(), 1);
     assert_eq!(journal.0.lock().unwrap().provisioning_times().count(), 0);
+}
+
+#[tokio::test]
+async fn a_batch_leaves_no_longer_gap_than_the_longest_after_the_first_poll() {
+    let script =
+        [Reply::json(201, pending()), Reply::json(200, pending()), Reply::json(200, ready())];
+    let peer = Peer::script(script).await.unwrap();
+    let (builder, runtime) = without_sleep(&peer.base_url());
+    let workspace = workspace(builder);
+    workspace.add_provisioning_times([2, 300].map(Duration::from_secs));
+    let outcomes: Vec<_> = workspace.install_sms_channels(requests(1)).start().collect().await;
+    assert!(outcomes[0].result.is_ok());
+    let slept: Duration = runtime.slept().iter().sum();
+    assert!((3_000..=3_600).contains(&slept.as_millis()), "{slept:?}");
 }
 
 // Fault 39.

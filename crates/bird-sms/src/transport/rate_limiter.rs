@@ -12,12 +12,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Runtime;
+use crate::planted::planted;
 
 /// The fraction of a limit that is used. Requests that are sent evenly do not arrive evenly, so a server that counts
 /// per second would occasionally count more than the limit.
 const UTILISATION: f64 = 0.97;
 /// The lag that later permits may catch up on. Timers have a resolution of a millisecond, so permits are taken late.
 const CATCH_UP: Duration = Duration::from_millis(10);
+/// The age up to which a permit can be used. With it and [`CATCH_UP`], no second has more requests than the limit, of
+/// which [`UTILISATION`] leaves 30 ms.
+const MAX_AGE: Duration = Duration::from_millis(20);
 /// The factor by which a 429 multiplies the rate.
 const DECREASE_FACTOR: f64 = 0.75;
 /// The lowest rate, as a fraction of the limit.
@@ -51,12 +55,16 @@ struct State {
     rate_factor: f64,
     /// The time of the last decrease.
     throttled_at: Option<Instant>,
+    /// The end of the last pause. A permit that was taken before cannot be used before.
+    resumed_at: Instant,
 }
 
-/// The right to send one request.
+/// The right to send one request soon.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Permit(());
+pub(crate) struct Permit {
+    taken_at: Instant,
+}
 
 /// Counts a waiter for as long as it exists.
 struct Waiter<'a>(&'a RateLimiter);
@@ -88,6 +96,14 @@ impl State {
             Some(_) => full_rate.div_f64(self.rate_factor(now)),
         }
     }
+
+    fn take(&mut self, full_rate: Duration, at: Instant) -> Permit {
+        let catch_up =
+            if planted("the rate limiter bursts") { Duration::from_secs(1) } else { CATCH_UP };
+        let earliest = at.checked_sub(catch_up).unwrap_or(at);
+        self.next = self.next.max(earliest) + self.interval(full_rate, at);
+        Permit { taken_at: at }
+    }
 }
 
 impl RateLimiter {
@@ -100,6 +116,7 @@ impl RateLimiter {
                 queue_end: now,
                 rate_factor: 1.0,
                 throttled_at: None,
+                resumed_at: now,
             }),
         }
     }
@@ -130,11 +147,7 @@ impl RateLimiter {
                 if state.next <= now
                     && (waiter.is_some() || self.waiters.load(Ordering::Relaxed) == 0)
                 {
-                    return wanted().then(|| {
-                        let earliest = now.checked_sub(CATCH_UP).unwrap_or(now);
-                        state.next = state.next.max(earliest) + state.interval(self.interval, now);
-                        Permit(())
-                    });
+                    return wanted().then(|| state.take(self.interval, now));
                 }
                 // Dropped waiters may leave the end of the queue in the future although nothing waits.
                 let behind = if self.waiters.load(Ordering::Relaxed) == 0 {
@@ -161,6 +174,38 @@ impl RateLimiter {
         self.acquire_if(runtime, timeout, || true).await
     }
 
+    /// Returns the permit, if its request can be sent now. If the request was delayed since, as by a slow journal, or if
+    /// a 429 came, takes the next permit, before all waiters, and waits for its time, up to `timeout`. Requests that were
+    /// delayed together would otherwise be sent together.
+    ///
+    /// A permit of a future that is dropped expires unused.
+    pub(crate) async fn renew(
+        &self,
+        runtime: &dyn Runtime,
+        mut permit: Permit,
+        timeout: Duration,
+    ) -> Option<Permit> {
+        let began = runtime.now();
+        loop {
+            let now = runtime.now();
+            let wait = {
+                let mut state = self.lock();
+                let age = now.saturating_duration_since(permit.taken_at);
+                if age <= MAX_AGE && state.resumed_at <= now || planted("permits do not age") {
+                    return Some(permit);
+                }
+                let at = state.next.max(now);
+                let wait = at.saturating_duration_since(now);
+                if wait >= timeout.saturating_sub(now.saturating_duration_since(began)) {
+                    return None;
+                }
+                permit = state.take(self.interval, at);
+                wait
+            };
+            runtime.sleep(wait).await;
+        }
+    }
+
     /// Returns how long the permits take of the waiters, and of `more` that are not waiting yet.
     pub(crate) fn backlog(&self, more: u32) -> Duration {
         self.interval.saturating_mul(self.waiters.load(Ordering::Relaxed).saturating_add(more))
@@ -177,6 +222,7 @@ impl RateLimiter {
         let pause = retry_after.unwrap_or_default().max(state.interval(self.interval, now));
         // A pause that overflows the clock becomes a year, which is longer than any deadline.
         let resumed = now.checked_add(pause).unwrap_or(now + Duration::from_secs(365 * 24 * 3600));
+        state.resumed_at = state.resumed_at.max(resumed);
         state.next = state.next.max(resumed);
     }
 }
@@ -192,11 +238,13 @@ mod tests {
     const LONG: Duration = Duration::from_hours(1);
 
     /// Returns the times at which `count` permits were acquired, in milliseconds.
+    const RUNTIME: TokioRuntime = TokioRuntime(std::time::SystemTime::now);
+
     async fn permits(limiter: &RateLimiter, count: usize) -> Vec<u128> {
         let began = Instant::now();
         let mut permits = Vec::new();
         for _ in 0..count {
-            let _permit = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
+            let _permit = limiter.acquire(&RUNTIME, LONG).await.unwrap();
             permits.push(began.elapsed().as_millis());
         }
         permits
@@ -227,12 +275,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn permits_are_given_in_order_and_a_dropped_waiter_delays_no_other() {
         let limiter = RateLimiter::new(1, Instant::now());
-        let _first = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
+        let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         let order = Mutex::new(Vec::new());
         let acquire = |name| {
             let (limiter, order) = (&limiter, &order);
             async move {
-                let _permit = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
+                let _permit = limiter.acquire(&RUNTIME, LONG).await.unwrap();
                 order.lock().unwrap().push(name);
             }
         };
@@ -249,20 +297,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waiters_that_are_not_polled_or_are_dropped_hold_up_no_other() {
         let limiter = RateLimiter::new(1, Instant::now());
-        let _first = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
-        let mut waits: Vec<_> =
-            (0..3).map(|_| Box::pin(limiter.acquire(&TokioRuntime, LONG))).collect();
+        let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
+        let mut waits: Vec<_> = (0..3).map(|_| Box::pin(limiter.acquire(&RUNTIME, LONG))).collect();
         for wait in &mut waits {
             assert!(poll_immediate(wait).await.is_none());
         }
         // The waiters exist, and are not polled.
         let began = Instant::now();
         for seconds in [5, 6] {
-            let _permit = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
+            let _permit = limiter.acquire(&RUNTIME, LONG).await.unwrap();
             assert!(began.elapsed() < Duration::from_secs(seconds), "{:?}", began.elapsed());
         }
         drop(waits);
-        let _permit = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
+        let _permit = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
     }
 
@@ -270,7 +317,7 @@ mod tests {
     async fn waiters_that_wake_together_are_not_released_together() {
         let limiter = RateLimiter::new(50, Instant::now());
         let mut waits: Vec<_> =
-            (0..50).map(|_| Box::pin(limiter.acquire(&TokioRuntime, LONG))).collect();
+            (0..50).map(|_| Box::pin(limiter.acquire(&RUNTIME, LONG))).collect();
         let mut released = 0;
         for wait in &mut waits {
             released += usize::from(poll_immediate(wait).await.is_some());
@@ -291,15 +338,15 @@ mod tests {
     async fn a_pause_of_any_length_does_not_overflow() {
         let limiter = RateLimiter::new(1, Instant::now());
         limiter.throttle(Instant::now(), Some(Duration::MAX));
-        assert!(limiter.acquire(&TokioRuntime, LONG).await.is_none());
+        assert!(limiter.acquire(&RUNTIME, LONG).await.is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_permit_that_comes_too_late_is_not_waited_for() {
         let limiter = RateLimiter::new(1, Instant::now());
-        let _first = limiter.acquire(&TokioRuntime, LONG).await.unwrap();
+        let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         let began = Instant::now();
-        assert!(limiter.acquire(&TokioRuntime, Duration::from_millis(100)).await.is_none());
+        assert!(limiter.acquire(&RUNTIME, Duration::from_millis(100)).await.is_none());
         assert!(began.elapsed() <= Duration::from_millis(100));
     }
 
@@ -326,6 +373,33 @@ mod tests {
             limiter.throttle(Instant::now() + Duration::from_secs(2 * second), None);
         }
         tokio::time::sleep(Duration::from_secs(200)).await;
-        assert!(limiter.acquire(&TokioRuntime, Duration::from_secs(5)).await.is_some());
+        assert!(limiter.acquire(&RUNTIME, Duration::from_secs(5)).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_were_delayed_together_are_not_sent_together() {
+        let limiter = RateLimiter::new(5, Instant::now());
+        let mut taken = Vec::new();
+        for _ in 0..5 {
+            taken.push(limiter.acquire(&RUNTIME, LONG).await.unwrap());
+        }
+        let began = Instant::now();
+        let renewed = taken.into_iter().map(|permit| async {
+            let _permit = limiter.renew(&RUNTIME, permit, LONG).await.unwrap();
+            began.elapsed().as_millis()
+        });
+        let sent = futures_util::future::join_all(renewed).await;
+        assert_eq!(sent.iter().filter(|at| **at == 0).count(), 1, "{sent:?}");
+        assert!(sent.iter().max() >= Some(&800), "{sent:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_permit_that_was_taken_before_a_429_waits_for_its_retry_after() {
+        let limiter = RateLimiter::new(5, Instant::now());
+        let permit = limiter.acquire(&RUNTIME, LONG).await.unwrap();
+        let began = Instant::now();
+        limiter.throttle(began, Some(Duration::from_secs(3)));
+        assert!(limiter.renew(&RUNTIME, permit, LONG).await.is_some());
+        assert!(began.elapsed() >= Duration::from_secs(3));
     }
 }

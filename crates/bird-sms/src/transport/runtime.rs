@@ -17,9 +17,10 @@ pub(crate) trait Runtime: fmt::Debug + Send + Sync {
     fn random(&self) -> f64;
 }
 
-/// The runtime of a program: Tokio's timers and a thread-local random number generator.
+/// The runtime of a program: Tokio's timers, a thread-local random number generator, and the function that returns the
+/// system time.
 #[derive(Debug)]
-pub(crate) struct TokioRuntime;
+pub(crate) struct TokioRuntime(pub(crate) fn() -> SystemTime);
 
 impl Runtime for TokioRuntime {
     fn now(&self) -> Instant {
@@ -27,7 +28,7 @@ impl Runtime for TokioRuntime {
     }
 
     fn system_time(&self) -> SystemTime {
-        SystemTime::now()
+        (self.0)()
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {

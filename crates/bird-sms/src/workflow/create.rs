@@ -14,6 +14,7 @@ use super::retry::{
 use crate::client::Workspace;
 use crate::event::EventSink;
 use crate::model::{ConnectorStatus, salvage_id};
+use crate::planted::planted;
 use crate::transport::{Deadline, Permit};
 use crate::{
     AttemptError, Attempts, ConfigurationError, ConnectorState, CreatedIdUnknown, Error,
@@ -187,6 +188,7 @@ fn failed(
     ambiguous: Option<ErrorResponse>,
     earlier_run: bool,
 ) -> Error {
+    let ambiguous = ambiguous.filter(|_| !planted("a conflict settles the attempts before it"));
     let reason = match (&error, state_after_create(&error)) {
         (AttemptError::Response(response), ConnectorState::NotCreated)
             if response.status == 409 && (ambiguous.is_some() || earlier_run) =>

@@ -42,6 +42,10 @@ pub(crate) fn poll_delay(
             // The random number is uniform in the last part of its range.
             (next - age) * (1.0 - (1.0 - random) * EXPLORE)
         }
+        // In a batch, what the others teach says little about the last ones, for which most GETs are idle.
+        Some(next) if polls > 0 && needed < NEEDED_TIMES => {
+            (next - age).min(policy.gap(f64::INFINITY, price, 0.5))
+        }
         Some(next) => next - age,
         None => policy.gap(age, price, random),
     };

@@ -26,6 +26,7 @@ use reqwest::{Method, Request, StatusCode};
 use crate::client::{CREATE_PATH, GET_PATH, Workspace};
 use crate::error::chain;
 use crate::event::EventSink;
+use crate::planted::planted;
 use crate::transport::{Deadline, Permit, RateLimiter, retry_after};
 use crate::{
     AttemptError, Attempts, Backoff, Client, ConnectorState, ErrorResponse, Event, RetryCreate,
@@ -39,7 +40,10 @@ pub(crate) fn is_retryable_create(error: &AttemptError, policy: RetryCreate) -> 
         AttemptError::Response(response) => {
             response.status == 429 || policy.allows(response.status)
         }
-        AttemptError::Transport(error) => !error.kind().is_final() && !error.may_have_been_sent(),
+        AttemptError::Transport(error) => {
+            let sent = error.may_have_been_sent() && !planted("a lost POST is sent again");
+            !error.kind().is_final() && !sent
+        }
         _ => false,
     }
 }
@@ -71,7 +75,10 @@ pub(crate) fn is_retryable_get(error: &AttemptError, tolerance: Tolerance) -> bo
 /// Returns what is known about the connector after a POST with this error.
 pub(crate) fn state_after_create(error: &AttemptError) -> ConnectorState {
     match error {
-        AttemptError::Response(response) if !matches!(response.status, 408 | 500..) => {
+        AttemptError::Response(response)
+            if !matches!(response.status, 408 | 500..)
+                || response.status == 504 && planted("a 504 is not created") =>
+        {
             ConnectorState::NotCreated
         }
         AttemptError::Transport(error) if !error.may_have_been_sent() => ConnectorState::NotCreated,
@@ -132,7 +139,8 @@ pub(crate) fn send(
             return Ok(response);
         }
         let cap = client.retry().retry_after_cap;
-        let retry_after = retry_after(&response.headers, runtime.system_time(), cap);
+        let retry_after = retry_after(&response.headers, runtime.system_time(), cap)
+            .filter(|_| !planted("a Retry-After is ignored"));
         if response.status == StatusCode::TOO_MANY_REQUESTS {
             limiter.throttle(runtime.now(), retry_after);
         }
@@ -190,6 +198,7 @@ impl LastAttempt {
         remaining: Duration,
     ) -> Option<Duration> {
         match self {
+            _ if planted("a retry ignores the deadline") => Some(delay),
             Self::Reserve(reserve) => (delay < remaining.saturating_sub(reserve)).then_some(delay),
             Self::At(before) => {
                 let last = remaining.saturating_sub(before);
@@ -223,7 +232,8 @@ pub(crate) struct Exhausted {
 impl Retry<'_> {
     /// Makes attempts until an attempt succeeds or fails permanently, or the deadline leaves no time for an attempt.
     ///
-    /// The first attempt uses `permit`, or waits for one until the deadline.
+    /// The first attempt uses `permit`, or waits for one until the deadline. It is not made if the cancellation comes
+    /// before a permit that has to be renewed.
     pub(crate) async fn run<A: Attempt>(
         &self,
         permit: Option<Permit>,
@@ -234,7 +244,17 @@ impl Retry<'_> {
         let attempts = |count| Attempts { count, elapsed: self.deadline.elapsed(runtime.now()) };
         let permit = match permit {
             None => self.limiter.acquire(runtime, remaining()).await,
-            first => first,
+            Some(first) => {
+                let timeout = self.last_attempt.permit_timeout(remaining());
+                let permit = pin!(self.limiter.renew(runtime, first, timeout));
+                match self.cancellation {
+                    None => permit.await,
+                    Some(cancellation) => match select(permit, cancellation.clone()).await {
+                        Either::Left((permit, _)) => permit,
+                        Either::Right(((), _)) => None,
+                    },
+                }
+            }
         };
         let Some(mut permit) = permit else {
             let error = AttemptError::Transport(TransportError::rate_limited());
@@ -274,7 +294,7 @@ impl Retry<'_> {
             let remaining = self.deadline.remaining(runtime.now());
             self.limiter.acquire(runtime, self.last_attempt.permit_timeout(remaining)).await
         };
-        match self.cancellation {
+        match self.cancellation.filter(|_| !planted("a retry ignores a shutdown")) {
             None => permit.await,
             Some(cancellation) => match select(cancellation.clone(), pin!(permit)).await {
                 Either::Left(((), _)) => None,

@@ -1,0 +1,544 @@
+//! `bird-sms batch`, killed or failed at each of its system calls: no connector is lost, none is created twice, and the
+//! next run plans nothing that contradicts the server.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use bird_sandbox::{Sandbox, StoredConnector};
+use futures_util::StreamExt;
+use serde_json::Value;
+use tokio::process::Command;
+use uuid::Uuid;
+
+use crate::crash::{Crash, Tally};
+use crate::rows::program;
+
+const OPTIONS: &str = "--gets-per-second 100 --out out.jsonl";
+
+/// The name of a call, and its errors.
+type Call = (&'static str, &'static [&'static str]);
+
+/// The calls to files, and the errors that Linux can return for them.
+const FILE_CALLS: [Call; 4] = [
+    ("openat", &["EIO", "ENFILE"]),
+    ("write", &["EIO", "ENOSPC"]),
+    ("fdatasync", &["EIO", "ENOSPC"]),
+    ("fsync", &["EIO", "ENOSPC"]),
+];
+
+/// The calls to TCP sockets, whose errors are those of a connection.
+const SOCKET_CALLS: [Call; 2] =
+    [("writev", &["EPIPE", "ECONNRESET"]), ("recvfrom", &["ECONNRESET", "ETIMEDOUT"])];
+
+/// The files in the folder of the batch. Errors are injected into calls to these, and to one group at a time: the calls
+/// of each thread are counted on their own, so that a call to another file would come first.
+const JOURNAL: [&str; 1] = ["j.jsonl"];
+const OTHER_FILES: [&str; 4] = [
+    "numbers.csv",
+    "out.jsonl",
+    ".bird-sms-00000000-0000-0000-0000-000000000001.lock",
+    // Is synced.
+    ".",
+];
+
+/// How many more calls than those of a run without a fault are tried, because the number of calls varies.
+const BEYOND: usize = 2;
+
+/// The calls of each thread, in order: the name and the line of strace.
+type Threads = HashMap<String, Vec<(String, String)>>;
+
+/// A fault of one run.
+#[derive(Clone, Debug)]
+enum Fault {
+    /// A thread is about to make the nth call of a kind.
+    Kill { call: String, files: &'static [&'static str], nth: usize },
+    /// The nth call of a kind of a thread fails and does nothing.
+    Error {
+        call: &'static str,
+        /// Only calls to these files count, unless there are none.
+        files: &'static [&'static str],
+        nth: usize,
+        error: &'static str,
+    },
+    /// No file may grow beyond a number of bytes: a write is cut, and the next one fails or kills the process.
+    FileSize { bytes: usize, kill: bool },
+    /// The disk of the journal has room for 4 KiB: a write is cut, and the next one fails.
+    SmallDisk,
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    fault: Fault,
+    rows: u32,
+    /// The journal has its first line before the run. The first write of the journal's thread cannot be reached
+    /// otherwise, because the calls of each thread are counted on their own.
+    first_line: Option<String>,
+}
+
+/// The counts of the cases of one row of the table.
+#[derive(Debug, Default)]
+struct Counts {
+    cases: usize,
+    not_reached: usize,
+    lost: usize,
+    doubled: usize,
+    wrong_plans: usize,
+}
+
+/// The result of one case.
+#[derive(Debug, Default)]
+struct Verdict {
+    /// The rows of the table in which the case is counted: the call and its fault.
+    places: Vec<(String, String)>,
+    reached: bool,
+    lost: Vec<String>,
+    doubled: Vec<String>,
+    wrong_plans: Vec<String>,
+}
+
+/// Reads the output of strace.
+fn calls(trace: &Path) -> Threads {
+    let mut threads = Threads::new();
+    for line in std::fs::read_to_string(trace).unwrap_or_default().lines() {
+        let Some((thread, call)) = line.split_once(char::is_whitespace) else { continue };
+        // The rest of a call that another thread interrupted, a signal or an exit starts with another character.
+        if call.trim_start().starts_with(|first: char| first.is_ascii_lowercase())
+            && let Some((name, _)) = call.trim_start().split_once('(')
+        {
+            let calls = threads.entry(thread.to_owned()).or_default();
+            calls.push((name.to_owned(), call.to_owned()));
+        }
+    }
+    threads
+}
+
+/// Returns the name of a call of the table, with its file if that is the journal.
+fn label((name, line): &(String, String)) -> Option<String> {
+    let listed = FILE_CALLS.iter().chain(&SOCKET_CALLS).any(|(call, _)| call == name);
+    let of_journal = if line.contains("j.jsonl") { " (journal)" } else { "" };
+    listed.then(|| format!("{name}{of_journal}"))
+}
+
+/// Returns a command that starts another one, with its environment and folder.
+fn wrap(program: &str, args: &[&str], wrapped: &Command) -> Command {
+    let wrapped = wrapped.as_std();
+    let mut command = Command::new(program);
+    command.args(args).arg(wrapped.get_program()).args(wrapped.get_args());
+    for (name, value) in wrapped.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.current_dir(wrapped.get_current_dir().unwrap()).kill_on_drop(true);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Returns the options of strace that write a trace, of the calls to files in the folder or of all calls.
+fn strace(folder: &Path, files: &[&str]) -> Vec<String> {
+    let mut args: Vec<_> = "-f -y -qq -s 0 -o trace".split(' ').map(str::to_owned).collect();
+    let folder = folder.canonicalize().unwrap();
+    for file in files {
+        let path = if *file == "." { folder.clone() } else { folder.join(file) };
+        // A path is compared with the argument of a call and with the path of a file descriptor.
+        args.extend(["-P", file, "-P", path.to_str().unwrap()].map(str::to_owned));
+    }
+    args
+}
+
+impl Case {
+    async fn start(&self) -> Crash {
+        let sandbox = Sandbox::builder().workspace_id(Uuid::from_u128(1));
+        let crash =
+            Crash::start(self.rows, sandbox.provisioning_delay(Duration::from_millis(20)), OPTIONS);
+        let crash = crash.await;
+        if let Some(line) = &self.first_line {
+            std::fs::write(crash.folder.path().join("j.jsonl"), line).unwrap();
+        }
+        crash
+    }
+
+    /// Returns the command with the fault.
+    fn command(&self, crash: &Crash) -> Command {
+        let command = crash.command(&[]);
+        let inject = |files, inject: String| {
+            let mut args = strace(crash.folder.path(), files);
+            args.extend(["-e".to_owned(), format!("inject={inject}")]);
+            let args: Vec<_> = args.iter().map(String::as_str).collect();
+            wrap("strace", &args, &command)
+        };
+        match &self.fault {
+            Fault::Kill { call, files, nth } => {
+                inject(files, format!("{call}:signal=KILL:when={nth}"))
+            }
+            Fault::Error { call, files, nth, error } => {
+                inject(files, format!("{call}:error={error}:when={nth}"))
+            }
+            Fault::FileSize { bytes, kill } => {
+                let trap = if *kill { "" } else { "trap '' XFSZ; " };
+                let script = format!("{trap}exec prlimit --fsize={bytes} --core=0 \"$0\" \"$@\"");
+                wrap("sh", &["-c", &script], &command)
+            }
+            Fault::SmallDisk => {
+                // Symbolic links take no room.
+                let script = "mkdir disk && mount -t tmpfs -o size=4k none disk && cd disk && \
+                              ln -s ../numbers.csv ../out.jsonl . && \"$0\" \"$@\"; code=$?; cp j.jsonl ..; exit $code";
+                wrap("unshare", &["--map-root-user", "--mount", "sh", "-c", script], &command)
+            }
+        }
+    }
+
+    /// Finds the calls at which the fault came.
+    fn places(&self, folder: &Path, ended: ExitStatus) -> (bool, Vec<(String, String)>) {
+        let threads = calls(&folder.join("trace"));
+        let place = |call: String, fault: &str| (call, fault.to_owned());
+        match &self.fault {
+            Fault::Kill { call, files, nth } => {
+                let killed = threads.values().find(|calls| {
+                    calls.last().is_some_and(|(name, _)| name == call)
+                        && calls.iter().filter(|(name, _)| name == call).count() == *nth
+                });
+                let before = killed.and_then(|calls| label(calls.last()?));
+                let after = killed.and_then(|calls| label(calls.iter().nth_back(1)?));
+                // The trace of some files does not have all calls.
+                let after = after.filter(|_| files.is_empty());
+                let before = before.map(|call| place(call, "killed before"));
+                let after = after.map(|call| place(call, "killed after"));
+                let mut places: Vec<_> = before.into_iter().chain(after).collect();
+                if places.is_empty() {
+                    let call = label(&(call.clone(), files.concat()));
+                    places.push(place(call.unwrap_or("others".to_owned()), "killed before"));
+                }
+                (ended.signal() == Some(9) && killed.is_some(), places)
+            }
+            Fault::Error { call, files, error, .. } => {
+                let mut lines = threads.values().flatten();
+                let injected = lines.find(|(_, line)| line.contains("(INJECTED)"));
+                let unreached = ((*call).to_owned(), files.concat());
+                let call = label(injected.unwrap_or(&unreached)).unwrap();
+                (injected.is_some(), vec![place(call, error)])
+            }
+            Fault::FileSize { kill: true, .. } => {
+                // SIGXFSZ
+                (
+                    ended.signal() == Some(25),
+                    vec![place("write (any file)".to_owned(), "short, then killed")],
+                )
+            }
+            Fault::FileSize { kill: false, .. } => (
+                ended.code() != Some(0),
+                vec![place("write (any file)".to_owned(), "short, then EFBIG")],
+            ),
+            Fault::SmallDisk => (
+                folder.join("j.jsonl").metadata().is_ok_and(|file| file.len() == 4096),
+                vec![place("write (journal)".to_owned(), "short, then ENOSPC")],
+            ),
+        }
+    }
+
+    /// Runs the batch with the fault, and then as an operator does, and compares the plan and the end with the server.
+    async fn run(self) -> (Self, Verdict) {
+        let crash = self.start().await;
+        let folder = crash.folder.path();
+        let mut verdict = Verdict::default();
+        let mut command = self.command(&crash);
+        let output = within(command.stdout(Stdio::piped()).stderr(Stdio::piped()).output()).await;
+        (verdict.reached, verdict.places) = self.places(folder, output.status);
+
+        let book = settled(&crash.sandbox).await;
+        let is_socket_error = matches!(self.fault, Fault::Error { files: [], .. });
+        if output.status.code().is_some() && !is_socket_error {
+            verdict.check_report(folder, &book, &output);
+        }
+        let next = verdict.check_journal(folder, &book, self.rows);
+        let mut plan = crash.command(&["--dry-run".to_owned(), "--json".to_owned()]);
+        let plan = within(plan.stdout(Stdio::piped()).output()).await;
+        let plan: Value = serde_json::from_slice(&plan.stdout).unwrap_or_default();
+        for name in ["toCreate", "toWaitFor", "ready", "leftAlone"] {
+            let expected = next.values().filter(|next| **next == name).count();
+            if plan[name] != expected {
+                verdict.wrong_plans.push(format!("{name} should be {expected}: {plan}"));
+            }
+        }
+
+        let code = within(crash.command(&[]).status()).await.code();
+        // No operator allowed a second POST yet.
+        let refused = crash.sandbox.response_count(409);
+        verdict.doubled.extend((0..refused).map(|_| "a POST was sent twice".to_owned()));
+        verdict.check_outcomes(folder, &crash.sandbox.connectors(), &next);
+        if !within(async { Ok(crash.settle(&mut Tally::default(), code).await) }).await {
+            verdict.lost.push("the batch does not settle".to_owned());
+        }
+        verdict.check_end(&crash, self.rows);
+        (self, verdict)
+    }
+}
+
+impl Verdict {
+    /// A run that ends by itself has put each connector into the journal, its output or the outcomes.
+    fn check_report(&mut self, folder: &Path, book: &[StoredConnector], output: &Output) {
+        let files = ["j.jsonl", "out.jsonl"].map(|name| std::fs::read(folder.join(name)));
+        let files =
+            files.into_iter().flatten().chain([output.stdout.clone(), output.stderr.clone()]);
+        let text = String::from_utf8(files.collect::<Vec<_>>().concat()).unwrap();
+        let unsaid = book.iter().filter(|connector| !text.contains(&connector.id.to_string()));
+        self.lost.extend(unsaid.map(|connector| format!("{} is said nowhere", connector.id)));
+    }
+
+    /// Returns the next step of each row by the whole lines of its journal, which must not contradict the server.
+    fn check_journal(
+        &mut self,
+        folder: &Path,
+        book: &[StoredConnector],
+        rows: u32,
+    ) -> BTreeMap<String, &'static str> {
+        let entries = entries(&folder.join("j.jsonl"));
+        let mut plan = BTreeMap::new();
+        for number in (1..=rows).map(phone_number_id) {
+            let of_row = entries.iter().filter(|entry| entry["phoneNumberId"] == number.as_str());
+            let last = of_row.last().cloned().unwrap_or_default();
+            let next = match last["event"].as_str() {
+                Some("intent" | "unknown" | "exists") => "leftAlone",
+                Some("created" | "not-ready") => "toWaitFor",
+                Some("ready") => "ready",
+                None | Some(_) => "toCreate",
+            };
+            let stored = book.iter().find(|stored| stored.phone_number_id == number);
+            let id = stored.map(|stored| stored.id.to_string());
+            let contradicts = match next {
+                "toCreate" => stored.is_some(),
+                "leftAlone" => false,
+                _ => last["connectorId"].as_str() != id.as_deref(),
+            };
+            if contradicts {
+                self.wrong_plans.push(format!("{next} {last}, and the server has {stored:?}"));
+            }
+            plan.insert(number, next);
+        }
+        plan
+    }
+
+    /// The outcomes of the next run: what is ready is what the server has, and the other rows were left alone.
+    fn check_outcomes(
+        &mut self,
+        folder: &Path,
+        book: &[StoredConnector],
+        next: &BTreeMap<String, &'static str>,
+    ) {
+        let outcomes = entries(&folder.join("out.jsonl"));
+        for (number, next) in next {
+            let outcome = outcomes.iter().find(|outcome| outcome["phone_number_id"] == **number);
+            let outcome = outcome.cloned().unwrap_or_default();
+            let stored = book.iter().find(|stored| stored.phone_number_id == *number);
+            let right = match outcome["status"].as_str() {
+                Some("ready") => stored.is_some_and(|stored| {
+                    outcome["connector_id"] == stored.id.to_string()
+                        && outcome["channel_id"] == stored.channel_id.to_string()
+                }),
+                Some("unknown" | "exists") => *next == "leftAlone",
+                _ => false,
+            };
+            if !right {
+                self.wrong_plans.push(format!("{next} {outcome}, and the server has {stored:?}"));
+            }
+        }
+    }
+
+    /// In the end each row has one connector, and its channel is in the journal.
+    fn check_end(&mut self, crash: &Crash, rows: u32) {
+        let entries = entries(&crash.folder.path().join("j.jsonl"));
+        let book = crash.sandbox.connectors();
+        for number in (1..=rows).map(phone_number_id) {
+            let stored: Vec<_> = book.iter().filter(|one| one.phone_number_id == number).collect();
+            let last = entries.iter().rfind(|entry| entry["phoneNumberId"] == number.as_str());
+            let last = last.cloned().unwrap_or_default();
+            let is_in_journal = stored.first().is_some_and(|stored| {
+                last["event"] == "ready"
+                    && last["connectorId"] == stored.id.to_string()
+                    && last["channelId"] == stored.channel_id.to_string()
+            });
+            if !is_in_journal {
+                self.lost.push(format!("{number}: {stored:?} {last}"));
+            }
+            self.doubled.extend(stored.iter().skip(1).map(|stored| format!("{stored:?}")));
+        }
+    }
+}
+
+/// Returns the whole lines of a file. A line that a fault tore is no JSON; one without its line break is whole.
+fn entries(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+fn phone_number_id(row: u32) -> String {
+    format!("00000000-0000-4000-8000-{row:012}")
+}
+
+async fn within<T>(future: impl Future<Output = io::Result<T>>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future)
+        .await
+        .expect("takes over a minute")
+        .unwrap()
+}
+
+/// Returns the connectors of the server, once it has read what a client sent before it was killed.
+async fn settled(sandbox: &Sandbox) -> Vec<StoredConnector> {
+    let mut before = None;
+    loop {
+        let now = (sandbox.post_count(), sandbox.connectors().len());
+        if before == Some(now) {
+            return sandbox.connectors();
+        }
+        before = Some(now);
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}
+
+/// The calls of a run without a fault, and its journal.
+async fn clean_run(files: &[&str], first_line: Option<String>) -> (Threads, String) {
+    let case = Case { fault: Fault::SmallDisk, rows: 3, first_line };
+    let crash = case.start().await;
+    let args = strace(crash.folder.path(), files);
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let mut command = wrap("strace", &args, &crash.command(&[]));
+    let output = within(command.output()).await;
+    assert!(output.status.success(), "{output:?}");
+    let journal = std::fs::read_to_string(crash.folder.path().join("j.jsonl")).unwrap();
+    (calls(&crash.folder.path().join("trace")), journal)
+}
+
+/// Returns the most calls of this kind that a thread makes.
+fn most(threads: &Threads, name: &str) -> usize {
+    let count = |calls: &Vec<(String, String)>| calls.iter().filter(|call| call.0 == name).count();
+    threads.values().map(count).max().unwrap_or_default()
+}
+
+/// Returns the calls at which a thread is killed, by kind and number: all after the first ones, which load libraries.
+fn kills(threads: &Threads) -> BTreeSet<(String, usize)> {
+    let mut kills = BTreeSet::new();
+    for calls in threads.values() {
+        let mut counts = HashMap::<&str, usize>::new();
+        let loaded = calls.iter().position(|(_, line)| line.contains("numbers.csv"));
+        for (n, (name, _)) in calls.iter().enumerate() {
+            let count = counts.entry(name).or_default();
+            *count += 1;
+            if loaded.is_none_or(|loaded| n >= loaded) {
+                kills.insert((name.clone(), *count));
+            }
+        }
+    }
+    for (name, _) in FILE_CALLS.iter().chain(&SOCKET_CALLS) {
+        let most = most(threads, name);
+        kills.extend((1..=BEYOND).map(|more| ((*name).to_owned(), most + more)));
+    }
+    kills
+}
+
+/// Returns all cases.
+async fn cases() -> Vec<Case> {
+    let (all, journal) = clean_run(&[], None).await;
+    let first_line = journal.split_inclusive('\n').next().map(str::to_owned);
+    let mut faults: Vec<_> = kills(&all)
+        .into_iter()
+        .map(|(call, nth)| (Fault::Kill { call, files: &[], nth }, None))
+        .collect();
+    let mut fail = |files: &'static [&'static str],
+                    threads: &Threads,
+                    (call, errors): Call,
+                    first_line: Option<&String>| {
+        let most = most(threads, call);
+        for nth in (1..=most + BEYOND).filter(|_| most > 0) {
+            let errors = errors.iter().map(|error| Fault::Error { call, files, nth, error });
+            // Kills at the calls to all files are there already.
+            let kill =
+                (!files.is_empty()).then(|| Fault::Kill { call: call.to_owned(), files, nth });
+            faults.extend(errors.chain(kill).map(|fault| (fault, first_line.cloned())));
+        }
+    };
+    SOCKET_CALLS.into_iter().for_each(|call| fail(&[], &all, call, None));
+    for files in [&JOURNAL[..], &OTHER_FILES] {
+        let (calls, _) = clean_run(files, None).await;
+        FILE_CALLS.into_iter().for_each(|call| fail(files, &calls, call, None));
+    }
+    let (calls, _) = clean_run(&JOURNAL, first_line.clone()).await;
+    fail(&JOURNAL, &calls, FILE_CALLS[1], first_line.as_ref());
+    // The first limit is that of the copy of the rows.
+    for bytes in (150..journal.len()).step_by(60) {
+        faults.extend([false, true].map(|kill| (Fault::FileSize { bytes, kill }, None)));
+    }
+    let mut cases: Vec<_> =
+        faults.into_iter().map(|(fault, first_line)| Case { fault, rows: 3, first_line }).collect();
+    if is_allowed(
+        "unshare",
+        &["--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"],
+    )
+    .await
+    {
+        let full = |rows| Case { fault: Fault::SmallDisk, rows, first_line: None };
+        cases.extend((6..=12).map(full));
+    }
+    cases
+}
+
+/// Returns whether a program may do this here, or says that its cases are skipped.
+async fn is_allowed(program: &str, args: &[&str]) -> bool {
+    let status = Command::new(program).args(args).status().await;
+    let allowed = status.is_ok_and(|status| status.success());
+    if !allowed {
+        println!("skipped: {program} {} is not allowed here", args.join(" "));
+    }
+    allowed
+}
+
+/// `cargo xtask crash`
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "over 1,000 runs: half a minute"]
+async fn a_batch_that_is_killed_or_failed_at_each_system_call_installs_each_row_once() {
+    if program("strace").is_none()
+        || !is_allowed("strace", &["-f", "-o", "/dev/null", "true"]).await
+    {
+        return;
+    }
+    let began = Instant::now();
+    let cases = cases().await;
+    let (count, mut table, mut problems) =
+        (cases.len(), BTreeMap::<_, Counts>::new(), String::new());
+    let mut verdicts = futures_util::stream::iter(cases).map(Case::run).buffer_unordered(8);
+    while let Some((case, verdict)) = verdicts.next().await {
+        for problem in verdict.lost.iter().chain(&verdict.doubled).chain(&verdict.wrong_plans) {
+            let _ = writeln!(problems, "{:?}: {problem}", case.fault);
+        }
+        for place in verdict.places {
+            let counts = table.entry(place).or_default();
+            counts.cases += usize::from(verdict.reached);
+            counts.not_reached += usize::from(!verdict.reached);
+            counts.lost += verdict.lost.len();
+            counts.doubled += verdict.doubled.len();
+            counts.wrong_plans += verdict.wrong_plans.len();
+        }
+    }
+    println!("| system call | fault | cases | not reached | lost | doubled | wrong plans |");
+    println!("|---|---|---:|---:|---:|---:|---:|");
+    for ((call, fault), Counts { cases, not_reached, lost, doubled, wrong_plans }) in &table {
+        println!(
+            "| {call} | {fault} | {cases} | {not_reached} | {lost} | {doubled} | {wrong_plans} |"
+        );
+    }
+    println!("{count} runs with a fault, in {:.0} s", began.elapsed().as_secs_f64());
+    assert!(problems.is_empty(), "{problems}");
+    for (call, errors) in FILE_CALLS.into_iter().chain(SOCKET_CALLS) {
+        for fault in errors.iter().chain(&["killed before", "killed after"]) {
+            let mut places = table
+                .iter()
+                .filter(|((of, by), _)| of.split(" (").next() == Some(call) && by == fault);
+            assert!(places.any(|(_, counts)| counts.cases > 0), "{call}, {fault}: never reached");
+        }
+    }
+}

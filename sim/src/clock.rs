@@ -1,0 +1,43 @@
+//! The time of a simulation. It goes on over the lives of the process, each of which has its own paused clock.
+
+use std::cell::Cell;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+thread_local! {
+    /// The time at which the life of the process began, and its beginning by the paused clock.
+    static LIFE: Cell<(Duration, Option<Instant>)> = const { Cell::new((Duration::ZERO, None)) };
+}
+
+/// The system time at the beginning of a simulation, in seconds: 2026-01-01.
+const EPOCH: u64 = 1_767_225_600;
+
+/// Begins a simulation.
+pub(crate) fn begin() {
+    LIFE.set((Duration::ZERO, None));
+}
+
+/// Begins a life of the process at this time. Called within its runtime.
+pub(crate) fn begin_life(at: Duration) {
+    LIFE.set((at, Some(Instant::now())));
+}
+
+/// Ends a life of the process: time stands still until the next one. Called within its runtime.
+pub(crate) fn end_life() {
+    LIFE.set((now(), None));
+}
+
+/// Returns the time since the beginning of the simulation.
+pub(crate) fn now() -> Duration {
+    let (at, began) = LIFE.get();
+    at + began.map_or(Duration::ZERO, |began| began.elapsed())
+}
+
+pub(crate) fn system_time() -> SystemTime {
+    system_time_at(now())
+}
+
+pub(crate) fn system_time_at(at: Duration) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(EPOCH) + at
+}

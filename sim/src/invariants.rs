@@ -1,0 +1,327 @@
+//! What must always hold. Each function is one invariant, and is judged by the book of what really happened.
+
+use std::time::Duration;
+
+use bird_sms::{
+    ChannelId, ConnectorState, Error, FileJournalError, NotReady, RetryCreate, RowState,
+    SmsChannel, TransportErrorKind, UnknownRows, Warning,
+};
+
+use crate::clock;
+use crate::scenario::Scenario;
+use crate::server::{Call, channel_id, connector_id};
+use crate::world::{KEY, Told, World, knowledge};
+
+type Result = std::result::Result<(), String>;
+
+/// The outcome of a row.
+pub(crate) struct Outcome<'a> {
+    pub(crate) result: std::result::Result<&'a SmsChannel, &'a Error>,
+    pub(crate) state: RowState,
+}
+
+/// Fails with a message unless the condition holds.
+macro_rules! ensure {
+    ($holds:expr, $($message:tt)*) => {
+        if !$holds {
+            return Err(format!($($message)*));
+        }
+    };
+}
+
+/// The resolution of Tokio's timers.
+const TIMER: Duration = Duration::from_millis(2);
+/// The share of a limit that is used, the lag on which permits may catch up, and the age up to which one is used.
+const UTILISATION: f64 = 0.97;
+const SLACK: Duration = Duration::from_millis(10 + 20);
+
+/// A POST may leave after another one of its row only if that one creates nothing, or if a rule accepts that it may have
+/// created a connector: the table of `workflow/retry.rs` within a call, and `UnknownRows::Retry` in a later run.
+pub(crate) fn no_post_after_one_that_may_have_arrived(world: &World, row: usize) -> Result {
+    let state = world.rows[row].resumed.connector_state();
+    for (nth, post) in world.rows[row].posts.iter().enumerate() {
+        let accepted = match post.told {
+            _ if !post.may_create() => true,
+            Told::Status(200..=299) if post.life == world.life => false,
+            _ if post.life < world.life => {
+                world.scenario.unknown == UnknownRows::Retry && state == ConnectorState::Unknown
+            }
+            Told::Status(500 | 503) => world.scenario.retry_create != RetryCreate::Never,
+            Told::Status(502 | 504 | 520..=530) => {
+                world.scenario.retry_create == RetryCreate::GatewayErrors
+            }
+            _ => false,
+        };
+        ensure!(accepted, "row {row}: a POST leaves after POST {nth}, which is {post:?}");
+    }
+    Ok(())
+}
+
+pub(crate) fn a_durable_intent_precedes_each_post(world: &World, row: usize) -> Result {
+    ensure!(world.rows[row].intent.is_some(), "row {row}: a POST leaves without an intent on disk");
+    Ok(())
+}
+
+/// After a graceful shutdown, only a POST may leave whose intent was written before.
+pub(crate) fn nothing_is_sent_after_a_shutdown(world: &World, row: usize) -> Result {
+    let Some(stopped) = world.stopped else { return Ok(()) };
+    let row_ = &world.rows[row];
+    let first = row_.posts.last().is_none_or(|post| post.life < world.life);
+    let begun = row_.intent.is_some_and(|intent| intent <= stopped + world.scenario.sync + TIMER);
+    ensure!(first && begun, "row {row}: a POST leaves after the shutdown at {stopped:?}");
+    Ok(())
+}
+
+/// No request of a method leaves before the `Retry-After` of a 429 is over, and no POST of a call before that of the last
+/// response to the call.
+pub(crate) fn a_retry_after_is_honoured(world: &World, call: Call) -> Result {
+    let until = match call {
+        Call::Post { row, .. } => world.posts.not_before.max(world.rows[row].not_before),
+        Call::Get { .. } | Call::List { .. } => world.gets.not_before,
+    };
+    ensure!(clock::now() >= until, "{call:?} leaves before the Retry-After that ends at {until:?}");
+    Ok(())
+}
+
+/// The rate limit may delay the polls of a batch beyond their deadline; such a poll takes ten seconds at most.
+pub(crate) fn nothing_is_sent_after_its_deadline(
+    world: &World,
+    call: Call,
+    row: Option<usize>,
+    timeout: Duration,
+) -> Result {
+    let Scenario { attempt_timeout, install_timeout, .. } = world.scenario;
+    ensure!(timeout <= attempt_timeout, "{call:?} has a timeout of {timeout:?}");
+    let Some(row) = row.filter(|_| world.scenario.unknown != UnknownRows::Find) else {
+        return Ok(());
+    };
+    let (is_post, row) = (matches!(call, Call::Post { .. }), &world.rows[row]);
+    let began = if is_post && !world.scenario.single { row.intent } else { row.began };
+    let Some(began) = began else { return Ok(()) };
+    let now = clock::now();
+    let end = began + install_timeout + TIMER;
+    let late = if is_post || world.scenario.single { Duration::ZERO } else { LATE_POLL };
+    let latest = end.max(now + late);
+    ensure!(
+        !timeout.is_zero() && now + timeout <= latest,
+        "{call:?} may take {timeout:?}, and the deadline is {end:?}"
+    );
+    Ok(())
+}
+
+const LATE_POLL: Duration = Duration::from_secs(10);
+
+pub(crate) fn a_ready_row_is_left_alone(world: &World, row: Option<usize>) -> Result {
+    let ready = |row: usize| matches!(world.rows[row].named, Some((_, Some(_))));
+    let ready = row.is_some_and(ready);
+    let searches = world.scenario.unknown == UnknownRows::Find;
+    ensure!(!ready || searches, "a request leaves for row {row:?}, whose channel is ready");
+    Ok(())
+}
+
+/// A row has one exchange at a time.
+pub(crate) fn memory_is_bounded(world: &World, row: Option<usize>) -> Result {
+    let searches = world.scenario.unknown == UnknownRows::Find;
+    let alone = row.is_none_or(|row| world.rows[row].in_flight == 0);
+    ensure!(alone || searches, "row {row:?} has two exchanges at a time");
+    let polls = world.gets.sent.len();
+    ensure!(polls < 20_000, "{polls} GETs in one life of the process");
+    Ok(())
+}
+
+/// Counts the requests of a method that have left in every second, and the interval between them.
+pub(crate) fn the_limits_hold_in_every_second(world: &World, is_post: bool) -> Result {
+    let limits = world.scenario.limits;
+    let (limit, sent) = if is_post {
+        (limits.posts_per_second, &world.posts.sent)
+    } else {
+        (limits.gets_per_second, &world.gets.sent)
+    };
+    let interval = Duration::from_secs(1).div_f64(f64::from(limit) * UTILISATION);
+    let burst = (interval * 2).saturating_sub(SLACK + TIMER);
+    for (requests, least) in [(limit as usize, Duration::from_secs(1)), (2, burst)] {
+        if let [.., last] = sent[..]
+            && let Some(before) = sent.len().checked_sub(requests + 1)
+        {
+            let time = last.saturating_sub(sent[before]);
+            ensure!(time >= least, "{} requests in {time:?}, POSTs: {is_post}", requests + 1);
+        }
+    }
+    Ok(())
+}
+
+/// A state is true if the book has the connector and the channel, or nothing that could become a connector.
+pub(crate) fn state_is_true(
+    world: &World,
+    row: usize,
+    state: ConnectorState,
+    channel: Option<ChannelId>,
+) -> Result {
+    let posts = &world.rows[row].posts;
+    match state {
+        ConnectorState::NotCreated => {
+            let created = posts.iter().find(|post| post.may_create());
+            ensure!(created.is_none(), "row {row} is not created, and the book has {created:?}");
+        }
+        ConnectorState::Unknown => {
+            let open = posts.iter().any(|post| !post.is_settled());
+            let resumed = knowledge(&world.rows[row].resumed) > 0;
+            // From the intent on a connector may exist, and nothing settles it when a batch is abandoned.
+            let first = posts.last().is_none_or(|post| post.life < world.life) || world.abandoned;
+            ensure!(
+                open || resumed || first,
+                "row {row} is unknown, and all its POSTs are settled"
+            );
+        }
+        ConnectorState::ExistsIdUnknown => {
+            let exists = world.server.of_row(row).next().is_some();
+            ensure!(exists, "row {row} exists, and the book has no connector");
+        }
+        ConnectorState::Exists(id) => {
+            let own = world.server.find(id).filter(|(_, connector)| connector.row == row);
+            ensure!(own.is_some(), "row {row} has {id}, which is not its connector");
+        }
+    }
+    if let Some(channel) = channel {
+        let ready = world.server.of_row(row).any(|(index, connector)| {
+            connector.ready.is_some_and(|ready| ready <= clock::now())
+                && channel_id(index) == channel
+                && state.connector_id() == Some(connector_id(index))
+        });
+        ensure!(ready, "row {row} has the channel {channel}, which is not ready");
+    }
+    Ok(())
+}
+
+/// A crash never leaves a journal that cannot be opened. Only a full disk may.
+pub(crate) fn a_journal_can_be_opened(
+    world: &World,
+    opened: &std::result::Result<(), &FileJournalError>,
+) -> Result {
+    let full = world.plan.disk.is_some();
+    let failed =
+        opened.err().filter(|error| !full || !matches!(error, FileJournalError::Io { .. }));
+    ensure!(failed.is_none(), "the journal cannot be opened: {failed:?}");
+    Ok(())
+}
+
+/// Less is known of a row only if its last attempt was settled. Ready is final.
+pub(crate) fn knowledge_only_grows(
+    _world: &World,
+    row: usize,
+    before: &RowState,
+    after: &RowState,
+) -> Result {
+    let settled = before.connector_state() == ConnectorState::Unknown
+        && after.connector_state() == ConnectorState::NotCreated;
+    ensure!(
+        knowledge(after) >= knowledge(before) || settled,
+        "row {row} was {before:?}, and is {after:?}"
+    );
+    let same = before.connector_state().connector_id().is_none_or(|id| {
+        after.connector_state().connector_id() == Some(id)
+            && before.channel_id().is_none_or(|channel| after.channel_id() == Some(channel))
+    });
+    ensure!(same, "row {row} had another connector: {before:?}, and is {after:?}");
+    Ok(())
+}
+
+/// A connector and a channel that an entry on disk named are never forgotten: ready is final.
+pub(crate) fn what_is_on_disk_is_final(world: &World, row: usize, state: &RowState) -> Result {
+    if let Some((connector, channel)) = world.rows[row].named {
+        let same = state.connector_state() == ConnectorState::Exists(connector)
+            && (channel.is_none() || channel == state.channel_id());
+        ensure!(same, "row {row} has {connector} and {channel:?} on disk, and is {state:?}");
+    }
+    Ok(())
+}
+
+/// An outcome agrees with the book, and says so if a second connector may exist.
+pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &Outcome<'_>) -> Result {
+    let state = outcome.state.connector_state();
+    state_is_true(world, row, state, outcome.state.channel_id())?;
+    if let Ok(channel) = outcome.result {
+        state_is_true(world, row, ConnectorState::Exists(channel.connector_id), Some(channel.id))?;
+    }
+    // A service that makes calls of its own knows of its earlier attempts.
+    let single = world.scenario.single;
+    if let Err(error) = outcome.result {
+        let known = error.connector_state();
+        let settled = !single || matches!(state, ConnectorState::Exists(_));
+        ensure!(known == state || !settled, "row {row} is {state:?}, and its error says {known:?}");
+    }
+    let own = world.server.of_row(row).filter(|(_, connector)| connector.own).count();
+    let warning = outcome.state.warning();
+    if matches!(state, ConnectorState::Exists(_)) && !single {
+        ensure!(own < 2 || warning.is_some(), "row {row} has {own} connectors, and no warning");
+        let attempts = world.rows[row].posts.iter().filter(|post| !post.is_settled()).count();
+        let resumed = knowledge(&world.rows[row].resumed) > 0;
+        let alone = attempts < 2
+            && !resumed
+            && world.scenario.unknown != UnknownRows::Find
+            && matches!(warning, Some(Warning::PossibleDuplicate { .. }));
+        ensure!(!alone, "row {row} has a warning after one attempt: {warning:?}");
+    }
+    Ok(())
+}
+
+/// Each row has one outcome, except that a stopped batch has none for rows for which nothing was sent.
+pub(crate) fn rows_in_are_outcomes_out(world: &World) -> Result {
+    for (number, row) in world.rows.iter().enumerate() {
+        let sent = row.posts.last().is_some_and(|post| post.life == world.life);
+        let stopped = world.stopped.is_some() && !sent;
+        let outcomes = row.outcomes;
+        ensure!(outcomes == 1 || outcomes == 0 && stopped, "row {number} has {outcomes} outcomes");
+    }
+    Ok(())
+}
+
+/// Without faults a row ends ready, unless its channel is late, or an earlier run left it unknown.
+pub(crate) fn without_faults_a_row_is_ready(
+    world: &World,
+    row: usize,
+    outcome: &Outcome<'_>,
+) -> Result {
+    let excused = match (outcome.result, outcome.state.connector_state()) {
+        (Ok(_), _) | (_, ConnectorState::ExistsIdUnknown) => true,
+        (Err(Error::Refused(error)), _) if error.response.status == 409 => true,
+        // The deadline of a call does not wait for the calls before it.
+        (Err(Error::Unreachable(error)), _)
+            if world.scenario.single && error.cause.kind() == TransportErrorKind::RateLimited =>
+        {
+            true
+        }
+        (Err(error), ConnectorState::Exists(id)) => {
+            let ready = world.server.find(id).and_then(|(_, connector)| connector.ready);
+            let late = |ready| ready + Duration::from_secs(3) > clock::now();
+            // The last poll of a call may wait too long for its permit, or be left no time for its response.
+            let crowded = |error: &NotReady| world.scenario.single && error.last.is_some();
+            matches!(error, Error::NotReady(error) if ready.is_none_or(late) || crowded(error))
+        }
+        (_, ConnectorState::Unknown) => {
+            let before = world.rows[row].resumed.connector_state();
+            before == ConnectorState::Unknown && world.scenario.unknown != UnknownRows::Retry
+        }
+        _ => false,
+    };
+    ensure!(excused, "row {row} ends with {:?}", outcome.result);
+    Ok(())
+}
+
+/// A life of the process ends within this time, and without faults all rows with it.
+pub(crate) fn every_row_ends_within_a_bound(world: &World) -> Result {
+    let row = world.rows.iter().position(|row| row.outcomes == 0);
+    Err(format!("row {row:?} has not ended after {:?}", clock::now().saturating_sub(world.began)))
+}
+
+/// A call ends at its deadline, give or take the write of its result.
+pub(crate) fn a_call_ends_at_its_deadline(world: &World, row: usize, took: Duration) -> Result {
+    let timeout = world.scenario.install_timeout;
+    ensure!(took <= timeout + TIMER, "row {row}: a call took {took:?} of {timeout:?}");
+    Ok(())
+}
+
+pub(crate) fn the_key_is_not_shown(_world: &World, place: &str, text: &str) -> Result {
+    ensure!(!text.contains(KEY), "{place} shows the access key: {text}");
+    Ok(())
+}

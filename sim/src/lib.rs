@@ -1,0 +1,128 @@
+//! A deterministic simulation of the install workflow: the library runs unchanged between a simulated Bird, a simulated
+//! disk and a virtual clock, with faults and crashes. The same seed gives the same trace.
+//!
+//! `scenario` decides what happens, `process` is one life of the process that installs, `network`, `server` and `disk`
+//! are its surroundings, `world` has the book of what really happened, and `invariants` what must always hold.
+
+mod clock;
+mod disk;
+mod invariants;
+mod network;
+mod process;
+mod scenario;
+mod server;
+mod tracing_output;
+mod world;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use scenario::Life;
+pub use world::Failure;
+use world::Shared;
+
+/// The result of a simulation.
+#[derive(Debug)]
+pub struct Report {
+    /// The invariant that did not hold, if there is one.
+    pub failure: Option<Failure>,
+    /// What happened, one step a line. Empty unless it was wanted.
+    pub trace: String,
+}
+
+/// The bugs that can be planted in the library: the names of its calls of `planted`.
+pub const PLANTED: [&str; 15] = [
+    "a lost POST is sent again",
+    "a 504 is not created",
+    "a Retry-After is ignored",
+    "a retry ignores the deadline",
+    "a retry ignores a shutdown",
+    "a conflict settles the attempts before it",
+    "the rate limiter bursts",
+    "permits do not age",
+    "a resume forgets an unknown row",
+    "ready is not final",
+    "the intent is written after the POST",
+    "an entry is not awaited",
+    "a throttled poll loses the id",
+    "a journal error loses the warning",
+    "the access key is shown",
+];
+
+/// Plants a bug in the library, which has to be built with `--cfg planted_bug`.
+///
+/// # Panics
+///
+/// Panics if there is no such bug, or if the library was built without the bugs.
+pub fn plant(bug: &str) {
+    let bug = PLANTED.iter().find(|planted| **planted == bug).expect("the name of a bug");
+    #[cfg(planted_bug)]
+    bird_sms::plant(bug);
+    #[cfg(not(planted_bug))]
+    panic!("built without `--cfg planted_bug`, so that {bug:?} cannot be planted");
+}
+
+/// Simulates a seed.
+#[must_use]
+pub fn run(seed: u64, traced: bool) -> Report {
+    // The library takes its random numbers from the generator of the thread.
+    fastrand::seed(seed);
+    clock::begin();
+    let world = Shared::new(seed, traced);
+    tracing_output::listen(world.lock().scenario.echoes_key);
+    let panicked = catch_unwind(AssertUnwindSafe(|| live(&world)));
+    let world = &mut *world.lock();
+    let panic = panicked.err().map(|_| Failure {
+        invariant: "nothing_panics",
+        what: "a panic, whose message is above".to_owned(),
+    });
+    Report { failure: world.failure.take().or(panic), trace: world.trace() }
+}
+
+/// Simulates seeds on all cores until one fails, and returns the first that does. Calls `progress` with the number of
+/// seeds that were simulated, after each.
+///
+/// # Panics
+///
+/// Panics if `progress` does.
+pub fn first_failure(seeds: Range<u64>, progress: impl Fn(u64) + Sync) -> Option<(u64, Failure)> {
+    let (next, done) = (AtomicU64::new(seeds.start), AtomicU64::new(0));
+    let failures = Mutex::new(BTreeMap::new());
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                break;
+            }
+            if let Some(failure) = run(seed, false).failure {
+                next.store(seeds.end, Ordering::Relaxed);
+                failures.lock().expect("nothing panics with the lock").insert(seed, failure);
+            }
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    failures.into_inner().expect("nothing panics with the lock").pop_first()
+}
+
+/// Lives all lives of the process. The last one has no faults.
+fn live(world: &Shared) {
+    let lives = world.lock().scenario.lives.clone();
+    let calm = (Life::default(), true);
+    let mut at = std::time::Duration::ZERO;
+    for (life, calm) in lives.into_iter().map(|life| (life, false)).chain([calm]) {
+        process::live(world, life, calm, at);
+        at = clock::now() + life.pause;
+        if world.lock().failure.is_some() {
+            break;
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `cargo xtask sim`.
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use bird_sim::{Failure, PLANTED, first_failure, plant, run};
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
+
+/// Simulates the install workflow with faults and crashes, and checks what must always hold
+///
+/// Exit code 1: an invariant did not hold.
+#[derive(Parser)]
+#[command(name = "cargo xtask sim")]
+#[group(id = "what", required = true, multiple = false, args = ["seed", "seeds", "planted"])]
+struct Args {
+    /// Simulate one seed, and print what happens
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Simulate the seeds from A up to B, without B, on all cores
+    #[arg(long, value_name = "A..B", value_parser = range)]
+    seeds: Option<(u64, u64)>,
+    /// Plant each bug in the library, and find it within 20,000 seeds
+    #[arg(long)]
+    planted: bool,
+    /// Plant this bug in the library
+    #[arg(long, value_parser = PossibleValuesParser::new(PLANTED))]
+    bug: Option<String>,
+}
+
+/// The number of seeds within which each planted bug is found.
+const ENOUGH: u64 = 20_000;
+
+fn range(text: &str) -> Result<(u64, u64), String> {
+    let bounds =
+        text.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+    bounds.ok_or_else(|| "expected two numbers, such as 0..1000".to_owned())
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if args.planted {
+        return find_planted();
+    }
+    if let Some(bug) = &args.bug {
+        plant(bug);
+    }
+    let failed = if let Some(seed) = args.seed {
+        let report = run(seed, true);
+        print!("{}", report.trace);
+        report.failure.map(|failure| (seed, failure))
+    } else {
+        let (from, to) = args.seeds.unwrap_or_default();
+        simulate(from, to)
+    };
+    match failed {
+        None => ExitCode::SUCCESS,
+        Some((seed, Failure { invariant, what })) => {
+            eprintln!("seed {seed} fails: {invariant}: {what}");
+            let bug = args.bug.map_or(String::new(), |bug| format!(" --bug '{bug}'"));
+            eprintln!("to repeat it: cargo xtask sim --seed {seed}{bug}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Finds each planted bug, and prints the invariant and the seed.
+fn find_planted() -> ExitCode {
+    let mut missed = 0;
+    println!("| planted bug | found by | seed |\n|---|---|---|");
+    for bug in PLANTED {
+        plant(bug);
+        if let Some((seed, failure)) = first_failure(0..ENOUGH, |_| {}) {
+            println!("| {bug} | `{}` | {seed} |", failure.invariant);
+        } else {
+            missed += 1;
+            println!("| {bug} | nothing within {ENOUGH} seeds | |");
+        }
+    }
+    ExitCode::from(u8::from(missed > 0))
+}
+
+/// Simulates seeds on all cores, and prints how far it is.
+fn simulate(from: u64, to: u64) -> Option<(u64, Failure)> {
+    let began = Instant::now();
+    let print = |done: u64| {
+        let seconds = began.elapsed().as_secs_f64();
+        let rate = f64::from(u32::try_from(done).unwrap_or(u32::MAX)) / seconds;
+        eprintln!("{done} of {} seeds in {seconds:.1} s, {rate:.0} per second", to - from);
+    };
+    let printed = Mutex::new(began);
+    let failed = first_failure(from..to, |done| {
+        if let Ok(mut printed) = printed.try_lock()
+            && printed.elapsed() > Duration::from_secs(10)
+        {
+            *printed = Instant::now();
+            print(done);
+        }
+    });
+    if failed.is_none() {
+        print(to - from);
+    }
+    failed
+}

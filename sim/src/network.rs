@@ -1,0 +1,284 @@
+//! The network: the transport of the client, with the faults of each exchange.
+
+use std::time::Duration;
+
+use bird_sms::bird_api::transport::{Exchange, Transport};
+use bird_sms::bird_api::{ExchangeError, ExchangeErrorKind, Response};
+use bird_sms::reqwest::header::{HeaderMap, RETRY_AFTER};
+use bird_sms::reqwest::{Method, Request};
+use bird_sms::uuid::Uuid;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::clock;
+use crate::server::{Body, Call, Treatment, row_of};
+use crate::world::{Arrival, Post, Shared, Told, World, hold};
+
+/// What happens to an exchange.
+#[derive(Clone, Copy, Debug)]
+struct Fate {
+    /// The failure of a request that does not leave.
+    not_sent: Option<ExchangeErrorKind>,
+    /// The time to the server. `None` if the request is lost.
+    there: Option<Duration>,
+    /// The time to the client. `None` if the response is lost.
+    back: Option<Duration>,
+    /// The time after which the client learns of a loss. `None` if it does not.
+    notice: Option<Duration>,
+    treatment: Treatment,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Network(pub(crate) Shared);
+
+impl std::fmt::Display for Fate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { not_sent, there, back, notice, treatment } = self;
+        if let Some(kind) = not_sent {
+            return write!(f, "not sent: {kind:?}");
+        }
+        write!(f, "there {there:?}, back {back:?}")?;
+        if there.is_none() || back.is_none() {
+            write!(f, ", noticed after {notice:?}")?;
+        }
+        let Treatment { before, after, body, twice } = treatment;
+        before.map_or(Ok(()), |status| write!(f, ", {status} unprocessed"))?;
+        after.map_or(Ok(()), |status| write!(f, ", {status} processed"))?;
+        if *body != Body::Whole {
+            write!(f, ", body {body:?}")?;
+        }
+        f.write_str(if *twice { ", twice" } else { "" })
+    }
+}
+
+impl World {
+    fn fate(&mut self, is_post: bool) -> Fate {
+        let (faults, rng, calm) = (self.scenario.faults, &mut self.rng, self.calm);
+        let mut chance = |probability: f64| !calm && rng.f64() < probability;
+        let [not_sent, lost_there, lost_back, status, throttled, refused, body, slow, twice] = [
+            faults.not_sent,
+            faults.lost / 2.0,
+            faults.lost / 2.0,
+            faults.status,
+            faults.throttled,
+            faults.refused / 8.0,
+            faults.body,
+            faults.slow,
+            if self.scenario.unique { faults.twice } else { 0.0 },
+        ]
+        .map(&mut chance);
+        let usual = |rng: &mut fastrand::Rng| Duration::from_millis(rng.u64(1..=60));
+        let way = |rng: &mut fastrand::Rng| {
+            let slowest = u64::try_from(self.scenario.slowest.as_millis()).unwrap_or(u64::MAX);
+            if slow && rng.bool() {
+                Duration::from_millis(rng.u64(1..=slowest))
+            } else {
+                usual(rng)
+            }
+        };
+        let (there, back) = (way(rng), way(rng));
+        let (mut before, mut after) = (None, None);
+        if status {
+            let statuses = [500, 503, 500, 503, 502, 504, 520, 408, 501, 505];
+            let status = Some(statuses[rng.usize(..statuses.len())]);
+            *(if rng.bool() { &mut before } else { &mut after }) = status;
+        } else if throttled {
+            before = Some(429);
+        } else if refused {
+            before = Some([401, 403, 422, 302][rng.usize(..4)]);
+        }
+        Fate {
+            not_sent: not_sent.then(|| {
+                if rng.bool() {
+                    ExchangeErrorKind::Connect
+                } else {
+                    ExchangeErrorKind::Disconnected
+                }
+            }),
+            there: (!lost_there).then_some(there),
+            back: (!lost_back).then_some(back),
+            notice: rng.bool().then(|| usual(rng)),
+            treatment: Treatment {
+                before,
+                after,
+                body: match (body, rng.bool()) {
+                    (false, _) => Body::Whole,
+                    (true, true) => Body::Cut,
+                    (true, false) => Body::Malformed,
+                },
+                twice: twice && is_post,
+            },
+        }
+    }
+
+    /// Lets a request leave: checks whether it may, and decides what happens to it.
+    fn depart(&mut self, request: &Request, timeout: Duration) -> (Call, Fate, Option<usize>) {
+        let now = clock::now();
+        let row = row_of_request(request, self);
+        let call = match (request.method() == Method::POST, row) {
+            (true, Some(row)) => Call::Post { row, nth: self.rows[row].posts.len() },
+            _ => read_call(request),
+        };
+        if let (Call::Post { .. }, Some(row)) = (call, row) {
+            hold!(self, no_post_after_one_that_may_have_arrived(row));
+            hold!(self, a_durable_intent_precedes_each_post(row));
+            hold!(self, nothing_is_sent_after_a_shutdown(row));
+        }
+        hold!(self, a_retry_after_is_honoured(call));
+        hold!(self, nothing_is_sent_after_its_deadline(call, row, timeout));
+        hold!(self, a_ready_row_is_left_alone(row));
+        hold!(self, memory_is_bounded(row));
+        let is_post = matches!(call, Call::Post { .. });
+        (if is_post { &mut self.posts } else { &mut self.gets }).sent.push(now);
+        hold!(self, the_limits_hold_in_every_second(is_post));
+        let fate = self.fate(is_post);
+        self.note(|_| {
+            let row = row.map_or(String::new(), |row| format!("row {row}: "));
+            format!("{row}{call:?} leaves, timeout {timeout:?}: {fate}")
+        });
+        let mut id = None;
+        let arrives = fate.there.filter(|_| fate.not_sent.is_none());
+        if let Call::Post { row, .. } = call {
+            let arrival = arrives.map_or(Arrival::Never, |_| Arrival::OnItsWay);
+            self.rows[row].posts.push(Post { life: self.life, told: Told::Nothing, arrival });
+        }
+        if let Some(there) = arrives {
+            id = Some(self.server.send(call, fate.treatment, now + there));
+        }
+        if let Some(row) = row {
+            self.rows[row].in_flight += 1;
+            if !is_post {
+                self.rows[row].began.get_or_insert(now);
+            }
+        }
+        (call, fate, id)
+    }
+
+    /// Takes what the client is told.
+    fn arrive(&mut self, call: Call, result: &Result<Response, ExchangeError>) {
+        self.note(|_| match result {
+            Ok(response) => {
+                let retry_after = response.headers.get(RETRY_AFTER);
+                let retry_after = retry_after.map_or(String::new(), |after| format!(", {after:?}"));
+                format!("{call:?} returns {}{retry_after}", response.status)
+            }
+            Err(error) => format!("{call:?} fails: {error}"),
+        });
+        let now = clock::now();
+        let not_before = result.as_ref().ok().map(|response| {
+            let delay = retry_after(&response.headers).min(self.scenario.retry_after_cap);
+            (response.status.as_u16(), now + delay)
+        });
+        if let Some((429, until)) = not_before {
+            let is_post = matches!(call, Call::Post { .. });
+            let method = if is_post { &mut self.posts } else { &mut self.gets };
+            method.not_before = method.not_before.max(until);
+        }
+        if let Call::Post { row, nth } = call {
+            let row = &mut self.rows[row];
+            row.posts[nth].told = match result {
+                Ok(response) => Told::Status(response.status.as_u16()),
+                Err(error) if error.may_have_been_sent() => Told::Lost,
+                Err(_) => Told::NotSent,
+            };
+            row.not_before = not_before.map_or(now, |(_, until)| until);
+        }
+    }
+}
+
+/// Returns the delay that a response asks for.
+fn retry_after(headers: &HeaderMap) -> Duration {
+    let Some(Ok(value)) = headers.get(RETRY_AFTER).map(|value| value.to_str()) else {
+        return Duration::ZERO;
+    };
+    match (value.parse(), httpdate::parse_http_date(value)) {
+        (Ok(seconds), _) => Duration::from_secs(seconds),
+        (_, Ok(date)) => date.duration_since(clock::system_time()).unwrap_or_default(),
+        _ => Duration::ZERO,
+    }
+}
+
+/// Returns the row that a request is about, unless it is about the list, or about a connector of somebody else.
+fn row_of_request(request: &Request, world: &World) -> Option<usize> {
+    if let Some(body) = request.body().and_then(|body| body.as_bytes()) {
+        let body: serde_json::Value = serde_json::from_slice(body).expect("the body is JSON");
+        let number = body["arguments"]["phoneNumberId"].as_str().expect("a phone number");
+        return Some(row_of(number.parse().expect("a UUID")));
+    }
+    let Call::Get { connector } = read_call(request) else { return None };
+    let (_, connector) = world.server.find(connector)?;
+    connector.own.then_some(connector.row)
+}
+
+fn read_call(request: &Request) -> Call {
+    let last = request.url().path_segments().and_then(Iterator::last).unwrap_or_default();
+    if let Ok(connector) = Uuid::try_parse(last) {
+        return Call::Get { connector: connector.into() };
+    }
+    let token = request.url().query_pairs().find(|(name, _)| name == "pageToken");
+    Call::List { from: token.map_or(0, |(_, from)| from.parse().expect("a token of the server")) }
+}
+
+/// Counts an exchange of a row for as long as it exists.
+struct InFlight(Shared, Option<usize>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if let Some(row) = self.1 {
+            let in_flight = &mut self.0.lock().rows[row].in_flight;
+            *in_flight = in_flight.saturating_sub(1);
+        }
+    }
+}
+
+impl Transport for Network {
+    fn exchange(&self, request: Request, timeout: Duration) -> Exchange {
+        let world = self.0.clone();
+        Box::pin(async move {
+            world.step().await;
+            let end = Instant::now() + timeout.min(Duration::from_secs(1_000_000));
+            let (call, fate, id, _in_flight) = {
+                let mut locked = world.lock();
+                let row = row_of_request(&request, &locked);
+                let (call, fate, id) = locked.depart(&request, timeout);
+                drop(locked);
+                (call, fate, id, InFlight(world.clone(), row))
+            };
+            world.step().await;
+            let result = tokio::select! {
+                biased;
+                result = carry(&world, fate, id) => result,
+                () = sleep_until(end) => Err(ExchangeError::new(ExchangeErrorKind::TimedOut, true)),
+            };
+            world.step().await;
+            world.lock().arrive(call, &result);
+            result
+        })
+    }
+}
+
+async fn carry(world: &Shared, fate: Fate, id: Option<usize>) -> Result<Response, ExchangeError> {
+    let lost = || Err(ExchangeError::new(ExchangeErrorKind::Disconnected, true));
+    if let Some(kind) = fate.not_sent {
+        sleep(fate.notice.unwrap_or_default()).await;
+        return Err(ExchangeError::new(kind, false));
+    }
+    if let (Some(there), Some(id)) = (fate.there, id) {
+        sleep(there).await;
+        let response = {
+            let mut world = world.lock();
+            world.advance();
+            world.server.take_response(id)
+        };
+        if let (Some(back), Some(response)) = (fate.back, response) {
+            sleep(back).await;
+            return Ok(response);
+        }
+    }
+    match fate.notice {
+        Some(notice) => {
+            sleep(notice).await;
+            lost()
+        }
+        None => std::future::pending().await,
+    }
+}

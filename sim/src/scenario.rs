@@ -1,0 +1,196 @@
+//! What a seed decides before the first step: the rows, the settings of the client, the server, and its faults.
+
+use std::time::Duration;
+
+use bird_sms::{Backoff, PollInterval, PollPrice, RateLimits, RetryCreate, UnknownRows};
+use fastrand::Rng;
+
+/// How long the channels of a simulation take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Provisioning {
+    Constant(Duration),
+    Uniform(Duration, Duration),
+    /// Half of them take less than this, and some of them much more.
+    LongTail(Duration),
+}
+
+/// The probability of each fault of an exchange or of the disk, while there are faults.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Faults {
+    /// No connection, or one that provably sent nothing.
+    pub(crate) not_sent: f64,
+    /// The request or its response is lost: at once, or without a word.
+    pub(crate) lost: f64,
+    /// A server error or a 408, before or after the request is processed.
+    pub(crate) status: f64,
+    /// A 429.
+    pub(crate) throttled: f64,
+    /// A 401, 403 or 422.
+    pub(crate) refused: f64,
+    /// A body that is cut, or is not a connector.
+    pub(crate) body: f64,
+    /// A request or a response that takes seconds.
+    pub(crate) slow: f64,
+    /// A request that arrives twice.
+    pub(crate) twice: f64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) rows: usize,
+    /// Whether a service installs each row with calls of its own, instead of a batch.
+    pub(crate) single: bool,
+    pub(crate) unknown: UnknownRows,
+    pub(crate) retry_create: RetryCreate,
+    pub(crate) max_attempts: u32,
+    pub(crate) install_timeout: Duration,
+    pub(crate) attempt_timeout: Duration,
+    pub(crate) retry_after_cap: Duration,
+    pub(crate) interval: PollInterval,
+    pub(crate) limits: RateLimits,
+    pub(crate) concurrency: usize,
+    /// The limits that the server enforces, if it enforces any.
+    pub(crate) enforced: Option<RateLimits>,
+    pub(crate) provisioning: Provisioning,
+    /// The probability that a channel never becomes ready.
+    pub(crate) never: f64,
+    /// Whether the server refuses a second connector for a phone number, with 409.
+    pub(crate) unique: bool,
+    /// The rows whose phone number has a connector of somebody else.
+    pub(crate) foreign: Vec<usize>,
+    /// Whether error bodies and names show the access key.
+    pub(crate) echoes_key: bool,
+    /// The time after which a new connector is visible to reads.
+    pub(crate) visible_after: Duration,
+    /// The longest way of a request that is slow.
+    pub(crate) slowest: Duration,
+    /// The longest sync of the journal.
+    pub(crate) sync: Duration,
+    pub(crate) faults: Faults,
+    /// The lives of the process with faults. One without faults follows.
+    pub(crate) lives: Vec<Life>,
+}
+
+/// How a life of the process ends, if not by the end of its work.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Life {
+    /// The process is killed at this step.
+    pub(crate) crash: Option<u64>,
+    /// The signal of a graceful shutdown, and a second one after it.
+    pub(crate) stop: Option<(Duration, Option<Duration>)>,
+    /// The number of bytes after which the disk is full.
+    pub(crate) disk: Option<usize>,
+    /// The time between this life and the next one.
+    pub(crate) pause: Duration,
+}
+
+/// The margin of a search. Every request arrives and is listed within it.
+pub(crate) const MARGIN: Duration = Duration::from_secs(4);
+
+fn ms(range: std::ops::RangeInclusive<u64>, rng: &mut Rng) -> Duration {
+    Duration::from_millis(rng.u64(range))
+}
+
+fn pick<T: Copy, const N: usize>(of: [T; N], rng: &mut Rng) -> T {
+    of[rng.usize(..N)]
+}
+
+impl Scenario {
+    pub(crate) fn new(rng: &mut Rng) -> Self {
+        let rows = if rng.u8(..8) == 0 { rng.usize(5..=12) } else { rng.usize(1..=4) };
+        let rates = [0.0, 0.0, 0.02, 0.1, 0.4];
+        let faults = Faults {
+            not_sent: pick(rates, rng),
+            lost: pick(rates, rng),
+            status: pick(rates, rng),
+            throttled: pick(rates, rng),
+            refused: pick([0.0, 0.0, 0.0, 0.01, 0.1], rng),
+            body: pick(rates, rng),
+            slow: pick(rates, rng),
+            twice: pick([0.0, 0.0, 0.05], rng),
+        };
+        let unknown = pick([UnknownRows::LeaveAlone, UnknownRows::Retry, UnknownRows::Find], rng);
+        let single = unknown != UnknownRows::Find && rng.u8(..4) == 0;
+        let searches = unknown == UnknownRows::Find;
+        let install_timeout = Duration::from_secs(pick([3, 8, 20, 60], rng));
+        let attempt_timeout = Duration::from_secs(pick([1, 3, 30], rng));
+        let limits = RateLimits {
+            posts_per_second: pick([2, 5, 20, 500], rng),
+            gets_per_second: pick([2, 5, 20, 50], rng),
+        };
+        let interval = if rng.u8(..3) > 0 {
+            PollInterval::Price(PollPrice {
+                price: Duration::from_millis(pick([45, 300], rng)),
+                ..PollPrice::default()
+            })
+        } else {
+            PollInterval::Backoff(Backoff {
+                initial: Duration::from_millis(200),
+                multiplier: 1.5,
+                max: Duration::from_secs(3),
+                jitter: pick([0.0, 0.5, 1.0], rng),
+            })
+        };
+        let provisioning = match rng.u8(..3) {
+            0 => Provisioning::Constant(ms(0..=4_000, rng)),
+            1 => Provisioning::Uniform(ms(0..=1_000, rng), ms(1_000..=6_000, rng)),
+            _ => Provisioning::LongTail(ms(100..=2_000, rng)),
+        };
+        let unique = rng.bool();
+        let lives = (0..rng.usize(0..=3))
+            .map(|_| Life {
+                crash: (rng.u8(..4) > 0).then(|| {
+                    let longest = pick([12, 60, 200], rng);
+                    rng.u64(1..=longest)
+                }),
+                stop: (rng.u8(..4) == 0).then(|| {
+                    let second = rng.bool().then(|| ms(0..=2_000, rng));
+                    (ms(0..=5_000, rng), second)
+                }),
+                disk: (rng.u8(..6) == 0).then(|| rng.usize(..3_000)),
+                pause: ms(0..=5_000, rng),
+            })
+            .collect();
+        Self {
+            rows,
+            single,
+            unknown,
+            retry_create: pick(
+                [RetryCreate::Never, RetryCreate::VendorErrors, RetryCreate::GatewayErrors],
+                rng,
+            ),
+            max_attempts: pick([2, u32::MAX, u32::MAX], rng),
+            install_timeout,
+            attempt_timeout,
+            retry_after_cap: Duration::from_secs(pick([2, 60], rng)),
+            interval,
+            limits,
+            concurrency: pick([1, 3, 1_000], rng),
+            enforced: rng.bool().then_some(limits),
+            provisioning,
+            never: pick([0.0, 0.0, 0.0, 0.2], rng),
+            unique,
+            foreign: (0..rows).filter(|_| unique && rng.u8(..16) == 0).collect(),
+            echoes_key: rng.u8(..4) == 0,
+            visible_after: pick([Duration::ZERO, ms(0..=1_500, rng)], rng),
+            slowest: if searches { Duration::from_millis(1_500) } else { Duration::from_secs(40) },
+            sync: Duration::from_millis(pick([0, 5, 20, 1_500], rng)),
+            faults,
+            lives,
+        }
+    }
+
+    /// Returns how long a channel takes, or `None` if it never becomes ready.
+    pub(crate) fn provisioning_time(&self, rng: &mut Rng) -> Option<Duration> {
+        if rng.f64() < self.never {
+            return None;
+        }
+        Some(match self.provisioning {
+            Provisioning::Constant(time) => time,
+            Provisioning::Uniform(from, to) => from + to.saturating_sub(from).mul_f64(rng.f64()),
+            Provisioning::LongTail(median) => {
+                median.mul_f64((1.0 / (1.0 - rng.f64() * 0.995) - 1.0).min(10.0))
+            }
+        })
+    }
+}

@@ -1,0 +1,18 @@
+//! Simulates some seeds. `cargo xtask sim` simulates more of them, and finds the bugs that are planted in the library.
+
+use bird_sim::{first_failure, run};
+
+#[test]
+fn two_thousand_seeds_break_no_invariant() {
+    let failed = first_failure(0..2_000, |_| {});
+    assert!(failed.is_none(), "cargo xtask sim --seed N repeats it: {failed:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in 0..100 {
+        let [first, second] = [run(seed, true), run(seed, true)];
+        assert!(first.trace.lines().count() > 10);
+        assert!(first.trace == second.trace, "seed {seed}");
+    }
+}
