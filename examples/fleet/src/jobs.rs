@@ -26,10 +26,9 @@ pub async fn enqueue(
     let (mut numbers, mut jobs) = (Vec::new(), Vec::new());
     for request in requests {
         request.check()?;
-        numbers.push(request.phone_number_id().into());
+        numbers.push(Uuid::from(request.phone_number_id()));
         jobs.push(Json(request));
     }
-    let numbers: Vec<Uuid> = numbers;
     let insert = "INSERT INTO jobs (workspace_id, phone_number_id, request)
         SELECT $1, * FROM unnest($2::uuid[], $3::json[])
         ON CONFLICT (workspace_id, phone_number_id) DO UPDATE
@@ -54,7 +53,7 @@ impl Lease {
         let (status, channel_id, message) = match &outcome.result {
             Ok(channel) => {
                 let warning = channel.warning.map(|warning| warning.to_string());
-                ("ready", Some(channel.id.into()), warning)
+                ("ready", Some(Uuid::from(channel.id)), warning)
             }
             // With another access key the same job succeeds.
             Err(error) if error.is_retryable() || error.is_access_refused() => {
@@ -62,7 +61,6 @@ impl Lease {
             }
             Err(error) => ("failed", None, Some(error.chain())),
         };
-        let channel_id: Option<Uuid> = channel_id;
         let update = "UPDATE jobs
             SET status = $3, channel_id = $4, message = $5, due_at = now() + $6 * interval '1 second'
             WHERE workspace_id = $1 AND phone_number_id = $2";

@@ -46,7 +46,10 @@ pub async fn connect(database: &Config) -> anyhow::Result<Client> {
         database.connect(NoTls).await.context("cannot connect to PostgreSQL")?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
-            eprintln!("warning: a session of PostgreSQL has ended: {error}");
+            eprintln!(
+                "warning: {:#}",
+                anyhow::Error::from(error).context("a session of PostgreSQL has ended")
+            );
         }
     });
     client.batch_execute(SETTINGS).await?;

@@ -1,7 +1,8 @@
 //! A private PostgreSQL.
 
-use std::fs::read_dir;
+use std::fs::{File, read_dir};
 use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -11,7 +12,10 @@ use tokio_postgres::{Client, Config};
 
 /// A server in a temporary folder, on a Unix socket alone. It ends when it is dropped.
 pub(crate) struct Postgres {
+    programs: PathBuf,
     folder: TempDir,
+    /// PostgreSQL refuses to run as root.
+    user: Option<u32>,
     server: Child,
 }
 
@@ -23,36 +27,41 @@ impl Postgres {
             return None;
         };
         let folder = TempDir::new().unwrap();
-        // PostgreSQL refuses to run as root.
         let user = (folder.path().metadata().unwrap().uid() == 0).then(|| user_id("postgres"));
         if let Some(user) = user {
             chown(folder.path(), Some(user), Some(user)).unwrap();
         }
-        let program = |name| {
-            let mut command = Command::new(programs.join(name));
-            command.current_dir(folder.path()).stdout(Stdio::null()).args(["-D", "data"]);
-            if let Some(user) = user {
-                std::os::unix::process::CommandExt::uid(&mut command, user);
-            }
-            command
-        };
-        let created = program("initdb")
-            .args("--username fleet --auth trust --encoding UTF8 --locale C --no-sync".split(' '))
-            .status();
-        assert!(created.unwrap().success());
-        let server = program("postgres")
-            .args(["-c", "listen_addresses=", "-k"])
-            .arg(folder.path())
-            .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
-            .spawn();
-        let postgres = Self { folder, server: server.unwrap() };
+        let mut initdb = program(&programs, "initdb", folder.path(), user);
+        initdb
+            .args("--username fleet --auth trust --encoding UTF8 --locale C --no-sync".split(' '));
+        assert!(initdb.status().unwrap().success());
+        let server = serve(&programs, folder.path(), user);
+        let postgres = Self { programs, folder, user, server };
+        postgres.wait_until_ready().await;
+        Some(postgres)
+    }
+
+    /// Ends the server without a checkpoint, as a crash does, and starts it again.
+    pub(crate) async fn crash(&mut self) {
+        self.quit();
+        self.server = serve(&self.programs, self.folder.path(), self.user);
+        self.wait_until_ready().await;
+    }
+
+    async fn wait_until_ready(&self) {
         for _ in 0..300 {
-            if postgres.config().connect(tokio_postgres::NoTls).await.is_ok() {
-                return Some(postgres);
+            if self.config().connect(tokio_postgres::NoTls).await.is_ok() {
+                return;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("{}", std::fs::read_to_string(postgres.folder.path().join("log")).unwrap());
+        panic!("{}", std::fs::read_to_string(self.folder.path().join("log")).unwrap());
+    }
+
+    /// Ends the server and its sessions at once. SIGKILL would leave shared memory behind.
+    fn quit(&mut self) {
+        signal("QUIT", self.server.id());
+        let _ = self.server.wait();
     }
 
     /// Returns the database as a program takes it.
@@ -71,10 +80,24 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // An immediate shutdown, which ends all sessions. SIGKILL would leave shared memory behind.
-        signal("QUIT", self.server.id());
-        let _ = self.server.wait();
+        self.quit();
     }
+}
+
+fn serve(programs: &Path, folder: &Path, user: Option<u32>) -> Child {
+    let log = File::options().create(true).append(true).open(folder.join("log"));
+    let mut server = program(programs, "postgres", folder, user);
+    server.args(["-c", "listen_addresses=", "-k"]).arg(folder).stderr(log.unwrap());
+    server.spawn().unwrap()
+}
+
+fn program(programs: &Path, name: &str, folder: &Path, user: Option<u32>) -> Command {
+    let mut command = Command::new(programs.join(name));
+    command.current_dir(folder).stdout(Stdio::null()).args(["-D", "data"]);
+    if let Some(user) = user {
+        command.uid(user);
+    }
+    command
 }
 
 /// Sends a signal to a process.
