@@ -23,11 +23,13 @@ pub const NAME: &str = "My SMS channel";
 const BODY: &str = r#"{"id":"CONNECTOR","workspaceId":"WORKSPACE","routingKey":"text","name":"My SMS channel","region":"text","description":"text","arguments":{"phoneNumberId":"NUMBER","useCaseId":"USECASE"},"channel":CHANNEL,"number":{"profileId":"CONNECTOR","numberId":"CONNECTOR","phoneNumber":"+31612345678","capabilities":"mms-inbound,mms-outbound,sms-inbound,sms-outbound","numberType":"mobile","endpointType":"alpha-number","country":"NL","profileAttachments":[{"capability":"text","profileId":"text","variables":{"connectorId":"text"}}]},"connectorTemplateSlug":"sms-messagebird","connectorTemplateRef":"sms-messagebird:1","dataFetching":{"schedule":"text","streams":[{"eventName":"text","streamName":"text","eventStreamName":"text","filter":"text","initialState":"text","endCondition":"text","incremental":true,"duplicatesFilterCapacity":1,"cursorField":"text"}]},"dataCapture":{"captureEndpoint":"text"},"createdAt":"2025-01-21T01:43:10.940Z","updatedAt":"2025-01-21T01:43:10.940Z"}"#;
 
 /// The channel of a connector that has one.
+#[must_use]
 pub fn channel() -> String {
     format!(r#"{{"channelId":"{CHANNEL}","platform":"sms-messagebird"}}"#)
 }
 
 /// Returns a connector with this id and channel.
+#[must_use]
 pub fn connector(id: &str, channel: &str) -> String {
     BODY.replace("CHANNEL", channel)
         .replace("CONNECTOR", id)
