@@ -30,8 +30,13 @@ const RUST: [(&str, &str); 4] = [
 ];
 /// The contender that ratios refer to.
 const B: &str = "hand-written";
-/// The packages in `bench/consumers`.
-const CONSUMERS: [&str; 3] = [B, "bird-sms", "bird-sms-generating"];
+/// The programs of `bench/consumers`: names in the report, packages, and their features.
+const CONSUMERS: [(&str, &str, &str); 4] = [
+    (B, B, ""),
+    ("bird-sms", "bird-sms", ""),
+    ("bird-sms-http2", "bird-sms", "http2"),
+    ("bird-sms-generating", "bird-sms-generating", ""),
+];
 const HTTPX: &str = "httpx==0.28.1";
 const BASELINE: &str = "bench/baseline.json";
 /// The accepted ratio to the baseline.
@@ -370,8 +375,8 @@ impl Bench {
     fn builds(&self) -> anyhow::Result<(Table, PathBuf)> {
         let target = |name: &str| self.folder.join("consumers").join(name);
         let mut rows = Vec::new();
-        for name in CONSUMERS {
-            let (package, target) = (self.root.join("bench/consumers").join(name), target(name));
+        for (name, package, features) in CONSUMERS {
+            let (package, target) = (self.root.join("bench/consumers").join(package), target(name));
             let _ = std::fs::remove_dir_all(&target);
             // The versions of the workspace.
             std::fs::copy(self.root.join("Cargo.lock"), package.join("Cargo.lock"))?;
@@ -379,7 +384,8 @@ impl Bench {
             eprintln!("building {name} without a cache");
             let start = Instant::now();
             let mut build = cargo();
-            build.current_dir(&package).args(["build", "--release", "--target-dir"]).arg(&target);
+            build.current_dir(&package).args(["build", "--release", "--features", features]);
+            build.arg("--target-dir").arg(&target);
             let build = build.stderr(Stdio::piped()).output()?;
             let seconds = start.elapsed().as_secs_f64();
             let log = String::from_utf8_lossy(&build.stderr);
