@@ -175,7 +175,7 @@ impl SimJournal {
         let file = SimFile { world: world.clone(), position: 0 };
         let opened = FileJournal::with_storage(file, "journal.jsonl", workspace_id());
         let mut locked = world.lock();
-        hold!(locked, a_journal_can_be_opened(&opened.as_ref().map(drop)));
+        hold!(locked, a_journal_can_be_opened(opened.as_ref().map(drop)));
         let (file, content, write) = opened.ok()?;
         locked.resume(&content.rows);
         drop(locked);

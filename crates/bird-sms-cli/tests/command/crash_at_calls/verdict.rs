@@ -1,0 +1,128 @@
+//! What a run with a fault must leave behind.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Output;
+
+use bird_sandbox::StoredConnector;
+use serde_json::Value;
+
+use crate::crash::Crash;
+
+/// The result of one case.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    /// The rows of the table in which the case is counted: the call and its fault.
+    pub(super) places: Vec<(String, String)>,
+    pub(super) reached: bool,
+    pub(super) lost: Vec<String>,
+    pub(super) doubled: Vec<String>,
+    pub(super) wrong_plans: Vec<String>,
+}
+
+impl Verdict {
+    /// A run that ends by itself has put each connector into the journal, its output or the outcomes.
+    pub(super) fn check_report(
+        &mut self,
+        folder: &Path,
+        book: &[StoredConnector],
+        output: &Output,
+    ) {
+        let files = ["j.jsonl", "out.jsonl"].map(|name| std::fs::read(folder.join(name)));
+        let files =
+            files.into_iter().flatten().chain([output.stdout.clone(), output.stderr.clone()]);
+        let text = String::from_utf8(files.collect::<Vec<_>>().concat()).unwrap();
+        let unsaid = book.iter().filter(|connector| !text.contains(&connector.id.to_string()));
+        self.lost.extend(unsaid.map(|connector| format!("{} is said nowhere", connector.id)));
+    }
+
+    /// Returns the next step of each row by the whole lines of its journal, which must not contradict the server.
+    pub(super) fn check_journal(
+        &mut self,
+        folder: &Path,
+        book: &[StoredConnector],
+        rows: u32,
+    ) -> BTreeMap<String, &'static str> {
+        let entries = entries(&folder.join("j.jsonl"));
+        let mut plan = BTreeMap::new();
+        for number in (1..=rows).map(phone_number_id) {
+            let mut of_row =
+                entries.iter().filter(|entry| entry["phoneNumberId"] == number.as_str());
+            let last = of_row.next_back().cloned().unwrap_or_default();
+            let next = match last["event"].as_str() {
+                Some("intent" | "unknown" | "exists") => "leftAlone",
+                Some("created" | "not-ready") => "toWaitFor",
+                Some("ready") => "ready",
+                None | Some(_) => "toCreate",
+            };
+            let stored = book.iter().find(|stored| stored.phone_number_id == number);
+            let id = stored.map(|stored| stored.id.to_string());
+            let contradicts = match next {
+                "toCreate" => stored.is_some(),
+                "leftAlone" => false,
+                _ => last["connectorId"].as_str() != id.as_deref(),
+            };
+            if contradicts {
+                self.wrong_plans.push(format!("{next} {last}, and the server has {stored:?}"));
+            }
+            plan.insert(number, next);
+        }
+        plan
+    }
+
+    /// The outcomes of the next run: what is ready is what the server has, and the other rows were left alone.
+    pub(super) fn check_outcomes(
+        &mut self,
+        folder: &Path,
+        book: &[StoredConnector],
+        next: &BTreeMap<String, &'static str>,
+    ) {
+        let outcomes = entries(&folder.join("out.jsonl"));
+        for (number, next) in next {
+            let outcome = outcomes.iter().find(|outcome| outcome["phone_number_id"] == **number);
+            let outcome = outcome.cloned().unwrap_or_default();
+            let stored = book.iter().find(|stored| stored.phone_number_id == *number);
+            let right = match outcome["status"].as_str() {
+                Some("ready") => stored.is_some_and(|stored| {
+                    outcome["connector_id"] == stored.id.to_string()
+                        && outcome["channel_id"] == stored.channel_id.to_string()
+                }),
+                Some("unknown" | "exists") => *next == "leftAlone",
+                _ => false,
+            };
+            if !right {
+                self.wrong_plans.push(format!("{next} {outcome}, and the server has {stored:?}"));
+            }
+        }
+    }
+
+    /// In the end each row has one connector, and its channel is in the journal.
+    pub(super) fn check_end(&mut self, crash: &Crash, rows: u32) {
+        let entries = entries(&crash.folder.path().join("j.jsonl"));
+        let book = crash.sandbox.connectors();
+        for number in (1..=rows).map(phone_number_id) {
+            let stored: Vec<_> = book.iter().filter(|one| one.phone_number_id == number).collect();
+            let last = entries.iter().rfind(|entry| entry["phoneNumberId"] == number.as_str());
+            let last = last.cloned().unwrap_or_default();
+            let is_in_journal = stored.first().is_some_and(|stored| {
+                last["event"] == "ready"
+                    && last["connectorId"] == stored.id.to_string()
+                    && last["channelId"] == stored.channel_id.to_string()
+            });
+            if !is_in_journal {
+                self.lost.push(format!("{number}: {stored:?} {last}"));
+            }
+            self.doubled.extend(stored.iter().skip(1).map(|stored| format!("{stored:?}")));
+        }
+    }
+}
+
+/// Returns the whole lines of a file. A line that a fault tore is no JSON; one without its line break is whole.
+fn entries(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+fn phone_number_id(row: u32) -> String {
+    format!("00000000-0000-4000-8000-{row:012}")
+}
