@@ -2,16 +2,18 @@
 
 #![cfg(feature = "list-connectors")]
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bird_sandbox::{Builder, ListEndpoint, Sandbox};
 use bird_sms::{
-    AccessKey, BatchItem, ChannelMessageType, Client, ConnectorState, Journal, JournalEntry,
+    AccessKey, BatchItem, ChannelMessageType, Client, ConnectorState, Error, Journal, JournalEntry,
     JournalFuture, PhoneNumberId, RowState, SearchResult, SmsConnectorRequest, UnknownRows,
     Warning, Workspace,
 };
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use jiff::{Timestamp, ToSpan};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 fn start(builder: Builder) -> (Sandbox, Workspace) {
@@ -223,4 +225,28 @@ async fn a_connector_that_the_list_does_not_show_is_polled_by_a_get() {
     let outcomes = workspace.install_sms_channels((1..=100).map(request)).wait_by_list().start();
     let ready = outcomes.filter(|outcome| std::future::ready(outcome.result.is_ok()));
     assert_eq!(ready.count().await, 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_whose_post_was_lost_has_an_outcome_although_it_is_not_created_again() {
+    /// Shuts the batch down when the absence of the connector is stored.
+    struct Stopping(Mutex<Option<oneshot::Sender<()>>>);
+    impl Journal for Stopping {
+        fn append<'a>(&'a self, _: &SmsConnectorRequest, entry: JournalEntry) -> JournalFuture<'a> {
+            if entry == JournalEntry::Absent {
+                let stop = self.0.lock().unwrap().take().unwrap();
+                stop.send(()).unwrap();
+            }
+            Box::pin(tokio::time::sleep(Duration::from_millis(1)).map(Ok))
+        }
+    }
+    let (sandbox, workspace) = start(Sandbox::builder().fault("post:reset".parse().unwrap()));
+    let (stop, stopped) = oneshot::channel();
+    let item = BatchItem::from(request(1)).unknown_rows(UnknownRows::Find);
+    let batch = workspace.install_sms_channels([item]).journal(Stopping(Mutex::new(Some(stop))));
+    let mut outcomes = batch.with_graceful_shutdown(stopped.map(drop)).start();
+    let outcome = outcomes.next().await.expect("a POST was sent");
+    assert!(matches!(outcome.result, Err(Error::Unreachable(_))), "{:?}", outcome.result);
+    assert_eq!(outcome.connector_state(), ConnectorState::NotCreated);
+    assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (1, 0));
 }

@@ -6,24 +6,24 @@ use std::sync::Arc;
 use futures_util::future::{Either, select};
 use jiff::Timestamp;
 
-use super::slot::{Batch, BatchSlot, journal_error};
+use super::slot::{Batch, BatchSlot, Found, journal_error};
 use super::{JournalEntry, RowState, UnknownRows};
+use crate::Error;
 use crate::transport::Deadline;
 use crate::workflow::{Search, Searched};
-use crate::{Error, PendingChannel};
 
 impl Batch {
     /// Searches for the connector of a row whose creation ended with `error`, and writes the result to the journal.
     /// The search ends at the deadline, which started with the install of the row.
     ///
-    /// Returns `None` if no connector exists, and the error if the search settles nothing.
+    /// Fails with the error of the creation if the search settles nothing.
     pub(super) async fn find(
         self: &Arc<Self>,
         slot: &Arc<BatchSlot>,
         state: &mut RowState,
         deadline: Deadline,
         error: Error,
-    ) -> Result<Option<PendingChannel>, Error> {
+    ) -> Result<Found, Error> {
         if slot.item().unknown != UnknownRows::Find {
             return Err(error);
         }
@@ -45,21 +45,22 @@ impl Batch {
                 Either::Right((result, _)) => result,
             }
         };
-        let (entry, pending) = match result {
+        let (entry, found) = match result {
             Searched::Found(pending) => {
                 let (connector_id, warning) = (pending.connector_id(), pending.creation_warning());
-                (JournalEntry::Created { connector_id, warning }, Some(pending))
+                let entry = JournalEntry::Created { connector_id, warning };
+                (entry, Found::Connector(pending))
             }
-            Searched::Absent => (JournalEntry::Absent, None),
+            Searched::Absent => (JournalEntry::Absent, Found::Nothing(error.absent())),
             Searched::Unsettled(reason) => return Err(error.searched(reason)),
         };
         let before = *state;
         state.apply(&entry, None);
         match self.append(request, entry).await {
-            Ok(()) => Ok(pending),
+            Ok(()) => Ok(found),
             Err(source) => {
                 // The journal still has a row whose outcome is unknown.
-                let row = if pending.is_some() { *state } else { before };
+                let row = if matches!(found, Found::Connector(_)) { *state } else { before };
                 Err(journal_error(row, None, source))
             }
         }

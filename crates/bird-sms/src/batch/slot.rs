@@ -130,17 +130,30 @@ fn unknown(reason: UnknownReason) -> Error {
     Error::OutcomeUnknown(Box::new(OutcomeUnknown::new(reason)))
 }
 
+/// The result of a search that settles the outcome of a row.
+#[cfg_attr(not(feature = "list-connectors"), expect(dead_code, reason = "nothing is searched"))]
+pub(super) enum Found {
+    Connector(PendingChannel),
+    /// No connector exists. Has the error of the creation, without its doubt.
+    Nothing(Error),
+}
+
 impl Batch {
     /// Takes the next step of the item. Connectors that exist wait for their polls afterwards.
     pub(super) async fn install(self: Arc<Self>, mut slot: Arc<BatchSlot>) {
         let deadline = self.workspace.deadline();
+        // The error of a creation of this run that created nothing.
+        let mut failed = None;
         loop {
             let BatchItem { mut state, unknown, .. } = slot.item;
             let error = match state.next(unknown) {
                 NextStep::Create => match self.create(&slot).await {
                     Some(Ok(pending)) => return self.wait_for(&slot, pending).await,
                     Some(Err(error)) => error,
-                    None => return self.rows.end(&slot, slot.abandon()),
+                    None => match failed {
+                        Some(error) => return self.finish(&slot, Err(error)).await,
+                        None => return self.rows.end(&slot, slot.abandon()),
+                    },
                 },
                 NextStep::Wait(_) => {
                     let runtime = self.workspace.client().runtime();
@@ -157,8 +170,11 @@ impl Batch {
                 }
             };
             match Box::pin(self.find(&slot, &mut state, deadline, error)).await {
-                Ok(Some(pending)) => return self.wait_for(&slot, pending).await,
-                Ok(None) => slot = self.rows.replace(&slot, state),
+                Ok(Found::Connector(pending)) => return self.wait_for(&slot, pending).await,
+                Ok(Found::Nothing(error)) => {
+                    failed = Some(error).filter(|error| !error.connector_state().may_exist());
+                    slot = self.rows.replace(&slot, state);
+                }
                 Err(error) => return self.finish(&slot, Err(error)).await,
             }
         }
@@ -434,7 +450,7 @@ impl Batch {
         _state: &mut RowState,
         _deadline: Deadline,
         error: Error,
-    ) -> std::future::Ready<Result<Option<PendingChannel>, Error>> {
+    ) -> std::future::Ready<Result<Found, Error>> {
         std::future::ready(Err(error))
     }
 

@@ -224,6 +224,25 @@ impl Error {
         self
     }
 
+    /// Removes the doubt from the error of a creation: a search found that no attempt created a connector.
+    #[cfg(feature = "list-connectors")]
+    pub(crate) fn absent(self) -> Self {
+        let Self::OutcomeUnknown(mut unknown) = self else { return self };
+        let (attempts, retryable) = (unknown.attempts, true);
+        match unknown.last.take() {
+            Some(AttemptError::Response(response)) => {
+                Self::Refused(Box::new(Refused { response, attempts, retryable }))
+            }
+            Some(AttemptError::Transport(cause)) => {
+                Self::Unreachable(Box::new(Unreachable { cause, attempts, retryable }))
+            }
+            last => {
+                unknown.last = last;
+                Self::OutcomeUnknown(unknown)
+            }
+        }
+    }
+
     /// Returns what to do next, as one sentence.
     #[must_use]
     pub fn help(&self) -> Option<&'static str> {
