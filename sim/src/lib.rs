@@ -35,7 +35,7 @@ pub struct Report {
 }
 
 /// The bugs that can be planted in the library: the names of its calls of `planted`.
-pub const PLANTED: [&str; 15] = [
+pub const PLANTED: [&str; 16] = [
     "a lost POST is sent again",
     "a 504 is not created",
     "a Retry-After is ignored",
@@ -48,6 +48,7 @@ pub const PLANTED: [&str; 15] = [
     "ready is not final",
     "the intent is written after the POST",
     "an entry is not awaited",
+    "a sync is forgotten",
     "a throttled poll loses the id",
     "a journal error loses the warning",
     "the access key is shown",

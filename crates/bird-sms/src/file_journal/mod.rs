@@ -19,6 +19,7 @@ use self::line::{EntryLine, Header, VERSION, encode};
 pub use self::read::JournalContent;
 use self::storage::LockedFile;
 pub use self::storage::{JournalStorage, open_regular_file};
+use crate::planted::planted;
 use crate::{
     Journal, JournalEntry, JournalFuture, PhoneNumberId, SmsConnectorRequest, WorkspaceId,
 };
@@ -225,20 +226,20 @@ impl<S: JournalStorage> Writer<S> {
         let content = JournalContent::of(&mut storage, path, Some(workspace_id))?;
         storage.truncate(content.end).map_err(failed)?;
         let version = if content.version == 0 { VERSION } else { content.version };
-        if content.end == 0 {
-            let header = encode(&Header::new(storage.now(), workspace_id), version);
-            storage
-                .write_all(&header)
-                .and_then(|()| storage.sync_data())
-                .and_then(|()| storage.sync_folder())
-                .map_err(failed)?;
+        let start = if content.end == 0 {
+            encode(&Header::new(storage.now(), workspace_id), version)
+        } else if content.unterminated {
+            b"\n".to_vec()
         } else {
-            if content.unterminated {
-                storage.write_all(b"\n").map_err(failed)?;
-            }
-            // What an earlier process wrote and did not sync would be acted upon, and could be lost afterwards.
-            storage.sync_data().map_err(failed)?;
-        }
+            Vec::new()
+        };
+        // Everything is synced, also if nothing is written: an earlier process may have ended between a write and its
+        // syncs, and what this process acts upon must not be lost.
+        storage
+            .write_all(&start)
+            .and_then(|()| storage.sync_data())
+            .and_then(|()| storage.sync_folder())
+            .map_err(failed)?;
         Ok((Self { storage, version, failed: None }, content))
     }
 
@@ -269,6 +270,9 @@ impl<S: JournalStorage> Writer<S> {
             .flat_map(|(number, entry)| encode(&EntryLine::new(at, *number, entry), self.version))
             .collect();
         self.storage.write_all(&lines)?;
+        if planted("a sync is forgotten") {
+            return Ok(());
+        }
         self.storage.sync_data()
     }
 }
@@ -283,6 +287,7 @@ mod tests {
     struct Synced {
         file: Cursor<Vec<u8>>,
         length: usize,
+        named: bool,
     }
 
     impl Read for Synced {
@@ -314,6 +319,7 @@ mod tests {
         }
 
         fn sync_folder(&mut self) -> io::Result<()> {
+            self.named = true;
             Ok(())
         }
     }
@@ -321,7 +327,7 @@ mod tests {
     #[test]
     fn what_is_read_survives_a_crash_before_it_is_acted_upon() {
         let id = WorkspaceId::from(uuid::Uuid::from_u128(1));
-        let empty = Synced { file: Cursor::default(), length: 0 };
+        let empty = Synced { file: Cursor::default(), length: 0, named: false };
         let (mut writer, _) = Writer::open(empty, Path::new("j"), id).unwrap();
         let entry = JournalEntry::Intent { name: "n".to_owned() };
         let number = PhoneNumberId::from(uuid::Uuid::from_u128(2));
@@ -330,8 +336,9 @@ mod tests {
         writer.storage.write_all(&encode(&line, VERSION)).unwrap();
         let file = Cursor::new(writer.storage.file.into_inner());
         let (writer, content) =
-            Writer::open(Synced { file, length: 0 }, Path::new("j"), id).unwrap();
+            Writer::open(Synced { file, length: 0, named: false }, Path::new("j"), id).unwrap();
         assert!(content.rows.row(number).is_unfinished());
         assert_eq!(writer.storage.length, writer.storage.file.get_ref().len());
+        assert!(writer.storage.named);
     }
 }

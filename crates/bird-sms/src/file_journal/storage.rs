@@ -11,10 +11,10 @@ use crate::WorkspaceId;
 /// What a [`FileJournal`](super::FileJournal) asks of its file. A test can implement it to lose what was not synced, to
 /// write less than it was given, or to fail as a full disk does: see [`FileJournal::with_storage`].
 ///
-/// A journal reads the file once, from its start to its end, and truncates it to the end of the last whole line. Then it
-/// writes at the end alone: the first line, which is followed by [`sync_data`](Self::sync_data) and
-/// [`sync_folder`](Self::sync_folder), and then entries, which are followed by [`sync_data`](Self::sync_data). After a
-/// write or a sync that failed, the journal writes nothing more.
+/// A journal reads the file once, from its start to its end, and truncates it to the end of the last whole line. From then
+/// on it writes at the end alone. It writes the first line if there is none, and calls [`sync_data`](Self::sync_data) and
+/// [`sync_folder`](Self::sync_folder). Then it writes entries, and calls [`sync_data`](Self::sync_data) after them. After
+/// a write or a sync that failed, the journal writes nothing more.
 ///
 /// [`FileJournal::with_storage`]: super::FileJournal::with_storage
 pub trait JournalStorage: Read + Write + Send {
