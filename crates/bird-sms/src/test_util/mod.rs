@@ -1,4 +1,5 @@
-//! Results and errors for the tests of a program, with the feature `test-util`.
+//! Results and errors for the tests of a program, and a check of its [`Journal`](crate::Journal), with the feature
+//! `test-util`.
 //!
 //! An error is made from its last attempt by the rules of the library, so that its state, its advice and its JSON are
 //! those of a real error:
@@ -32,6 +33,8 @@
 //! ```
 
 use std::io;
+mod journal;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -42,6 +45,7 @@ use reqwest::header::HeaderMap;
 use serde_json::json;
 use tokio::time::Instant;
 
+pub use self::journal::{JournalStore, JournalViolation, check_journal};
 use crate::transport::{Runtime, Sleep};
 use crate::workflow::{Tolerance, create_failed, is_retryable_get};
 use crate::{

@@ -1,0 +1,490 @@
+//! The conformance kit of [`Journal`].
+
+use std::collections::HashMap;
+use std::time::Duration;
+use std::{fmt, io};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use uuid::Uuid;
+
+use crate::{
+    ConnectorState, Journal, JournalEntry, JournalState, NextStep, PhoneNumberId, ProvisioningTime,
+    RowState, SmsConnectorRequest, UnknownRows, Warning, WorkspaceId,
+};
+
+/// The rows of each workspace.
+const ROWS: usize = 8;
+
+/// The number of lives of the process, each of which ends with a crash.
+const LIVES: u32 = 20;
+
+/// The length of the longest message, in bytes.
+const LARGE: usize = 1024 * 1024;
+
+/// A store of journals, as [`check_journal`] drives it: the code under test, and the means to crash it.
+pub trait JournalStore {
+    /// The journal of one workspace.
+    type Journal: Journal;
+
+    /// Opens the journal of a workspace, and returns it with the state from which a batch resumes.
+    ///
+    /// The journals of two workspaces are open at a time, each once.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be used, which ends the check.
+    fn open(
+        &mut self,
+        workspace_id: WorkspaceId,
+    ) -> impl Future<Output = io::Result<(Self::Journal, JournalState)>>;
+
+    /// Ends the process that had the journals: what is not durable may be lost, and nothing is written any more. The
+    /// journals and the futures of their entries were dropped just before.
+    fn crash(&mut self) -> impl Future<Output = ()>;
+
+    /// Returns the entries of a workspace after a crash, those of each row in the order in which they were appended.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be used, which ends the check.
+    fn entries(
+        &mut self,
+        workspace_id: WorkspaceId,
+    ) -> impl Future<Output = io::Result<Vec<(PhoneNumberId, JournalEntry)>>>;
+
+    /// Makes one of the next operations fail, and those after it until the [`crash`](Self::crash), as a full disk or a
+    /// lost connection does. Returns false if the store cannot, as it does by default.
+    fn fail(&mut self) -> bool {
+        false
+    }
+}
+
+/// A property that a journal does not have, and the entry that shows it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalViolation {
+    /// An entry whose future completed did not survive a crash.
+    #[error("an entry was acknowledged and then lost: {0}")]
+    Lost(String),
+    /// The future of an entry completed without an error when the store had been made to fail, and the entry is lost.
+    #[error("an entry was lost, and its error was swallowed: {0}")]
+    ErrorSwallowed(String),
+    /// The entries of a row are not in the order in which they were appended.
+    #[error("the entries of a row were reordered: {0}")]
+    Reordered(String),
+    /// A field of an entry is missing or differs.
+    #[error("an entry was changed: {0}")]
+    Changed(String),
+    /// An entry belongs to another row or to another workspace.
+    #[error("an entry was mixed up with those of another row or workspace: {0}")]
+    Mixed(String),
+    /// An entry was never appended, or is there twice.
+    #[error("an entry was invented: {0}")]
+    Invented(String),
+    /// The state from which a batch resumes is not what [`RowState::apply`] makes of the entries.
+    #[error("the state does not follow from the entries: {0}")]
+    StateDiffers(String),
+    /// The store failed although it had not been made to.
+    #[error("the store failed")]
+    Failed(#[source] io::Error),
+}
+
+/// Checks that the journals of a store hold what [`Journal`] promises, over crashes and failures at moments that the
+/// seed decides.
+///
+/// The rows of two workspaces, with the same phone number ids, append entries at the same time: each variant with each of
+/// its fields, texts of any script, and a message of a mebibyte. A row appends its next entry when the last one is
+/// acknowledged, as a batch does. Then the process crashes in the midst of appending, and the entries that are left are
+/// compared: all that were acknowledged, in their order, and of each row at most one more, that of the append that failed
+/// or was cut off.
+///
+/// The check uses workspaces of its own, and takes less than a thousand appends. It needs no Tokio runtime unless the
+/// store does.
+///
+/// ```
+/// # use std::{collections::HashMap, io, sync::{Arc, Mutex}};
+/// # use bird_sms::{Journal, JournalEntry, JournalFuture, JournalState, PhoneNumberId, SmsConnectorRequest, WorkspaceId};
+/// use bird_sms::test_util::{JournalStore, check_journal};
+///
+/// /// A store that does not survive its process, and can be used to show the kit alone.
+/// #[derive(Default)]
+/// struct Memory(HashMap<WorkspaceId, Table>);
+///
+/// type Table = Arc<Mutex<Vec<(PhoneNumberId, JournalEntry)>>>;
+///
+/// struct MemoryJournal(Table);
+///
+/// impl Journal for MemoryJournal {
+///     fn append<'a>(&'a self, request: &'a SmsConnectorRequest, entry: JournalEntry) -> JournalFuture<'a> {
+///         self.0.lock().unwrap().push((request.phone_number_id(), entry));
+///         Box::pin(async { Ok(()) })
+///     }
+/// }
+///
+/// impl JournalStore for Memory {
+///     type Journal = MemoryJournal;
+///
+///     async fn open(&mut self, workspace_id: WorkspaceId) -> io::Result<(MemoryJournal, JournalState)> {
+///         let table = self.0.entry(workspace_id).or_default().clone();
+///         let mut state = JournalState::default();
+///         for (number, entry) in table.lock().unwrap().iter() {
+///             state.apply(*number, entry, None);
+///         }
+///         Ok((MemoryJournal(table), state))
+///     }
+///
+///     async fn crash(&mut self) {}
+///
+///     async fn entries(&mut self, workspace_id: WorkspaceId) -> io::Result<Vec<(PhoneNumberId, JournalEntry)>> {
+///         Ok(self.0[&workspace_id].lock().unwrap().clone())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// check_journal(&mut Memory::default(), 1).await.unwrap();
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Fails with the first property that does not hold. The same seed repeats the check, as far as the store repeats itself.
+pub async fn check_journal(
+    store: &mut impl JournalStore,
+    seed: u64,
+) -> Result<(), JournalViolation> {
+    let mut check = Check::new(seed);
+    for life in 0..LIVES {
+        check.live(store, life).await?;
+    }
+    check.open(store).await.map(drop)
+}
+
+/// Makes a violation of the entry that shows it.
+type MakeViolation = fn(String) -> JournalViolation;
+
+/// A row: its workspace, and its index among the requests.
+type RowKey = (WorkspaceId, usize);
+
+/// The entries that a row must have.
+#[derive(Default)]
+struct Row {
+    stored: Vec<JournalEntry>,
+    /// An entry that was not acknowledged. The row may have it.
+    pending: Option<JournalEntry>,
+    /// The number of entries that were acknowledged before the store was made to fail.
+    before_failure: Option<usize>,
+}
+
+struct Check {
+    rng: fastrand::Rng,
+    workspaces: [WorkspaceId; 2],
+    requests: Vec<SmsConnectorRequest>,
+    rows: HashMap<RowKey, Row>,
+    /// Makes each entry unlike all others.
+    tag: u32,
+}
+
+impl Check {
+    fn new(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut id = || Uuid::from_u128(rng.u128(..));
+        let workspaces = [id().into(), id().into()];
+        let requests =
+            (0..ROWS).map(|row| SmsConnectorRequest::new(format!("row {row}"), id().into()));
+        let requests = requests.collect();
+        let rows =
+            workspaces.iter().flat_map(|id| (0..ROWS).map(|row| ((*id, row), Row::default())));
+        Self { workspaces, requests, rows: rows.collect(), tag: 0, rng }
+    }
+
+    /// Opens the journals, appends entries, crashes, and compares.
+    async fn live<S: JournalStore>(
+        &mut self,
+        store: &mut S,
+        life: u32,
+    ) -> Result<(), JournalViolation> {
+        let journals = self.open(store).await?;
+        let mut scripts: Vec<(RowKey, Vec<JournalEntry>)> = Vec::new();
+        for workspace_id in self.workspaces {
+            scripts.extend((0..ROWS).map(|row| ((workspace_id, row), self.script(life, row))));
+        }
+        if life == 0 {
+            let message = self.text(LARGE);
+            scripts[0].1.push(JournalEntry::Unknown { message });
+        }
+        let total: usize = scripts.iter().map(|(_, script)| script.len()).sum();
+        // The first life ends when all is appended; a failure has every second of the others.
+        let stop = if life == 0 { total } else { self.rng.usize(1..=total) };
+        let failure = (life % 2 == 1).then(|| self.rng.usize(..stop));
+        let mut failing = false;
+        let mut ended = 0;
+        let requests = self.requests.clone();
+        let append = async |key: RowKey, entry: JournalEntry, rest| {
+            let journal = &journals[usize::from(key.0 == self.workspaces[1])];
+            (key, journal.append(&requests[key.1], entry).await, rest)
+        };
+        let mut appends = FuturesUnordered::new();
+        let mut next = scripts;
+        loop {
+            if failure == Some(ended) && !failing && store.fail() {
+                failing = true;
+                for row in self.rows.values_mut() {
+                    row.before_failure = Some(row.stored.len());
+                }
+            }
+            for (key, mut script) in next.drain(..) {
+                let rest = script.split_off(1);
+                let entry = script.remove(0);
+                self.rows.get_mut(&key).expect("a row").pending = Some(entry.clone());
+                appends.push(append(key, entry, rest));
+            }
+            let Some((key, result, rest)) = appends.next().await else { break };
+            ended += 1;
+            match result {
+                Ok(()) => {
+                    let row = self.rows.get_mut(&key).expect("a row");
+                    row.stored.extend(row.pending.take());
+                    if !rest.is_empty() {
+                        next.push((key, rest));
+                    }
+                }
+                Err(error) if !failing => return Err(JournalViolation::Failed(error)),
+                Err(_) => {}
+            }
+            if ended == stop {
+                break;
+            }
+        }
+        drop(appends);
+        drop(journals);
+        store.crash().await;
+        for workspace_id in self.workspaces {
+            let found = store.entries(workspace_id).await.map_err(JournalViolation::Failed)?;
+            self.compare(workspace_id, &found)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the journal of each workspace, and compares its state with the entries.
+    async fn open<S: JournalStore>(
+        &self,
+        store: &mut S,
+    ) -> Result<Vec<S::Journal>, JournalViolation> {
+        let mut journals = Vec::new();
+        for workspace_id in self.workspaces {
+            let opened = store.open(workspace_id).await;
+            let (journal, state) = opened.map_err(JournalViolation::Failed)?;
+            for (index, request) in self.requests.iter().enumerate() {
+                let number = request.phone_number_id();
+                let mut expected = RowState::default();
+                for entry in &self.rows[&(workspace_id, index)].stored {
+                    expected.apply(entry, None);
+                }
+                let found = state.row(number);
+                if meaning(found) != meaning(expected) {
+                    return Err(JournalViolation::StateDiffers(format!(
+                        "{number} of workspace {workspace_id} is {found:?} instead of {expected:?}"
+                    )));
+                }
+            }
+            let number = |(number, _)| self.index(number).is_none().then_some(number);
+            if let Some(number) = state.rows().find_map(number) {
+                return Err(JournalViolation::Mixed(format!(
+                    "{number} is not a row of {workspace_id}"
+                )));
+            }
+            journals.push(journal);
+        }
+        Ok(journals)
+    }
+
+    fn index(&self, number: PhoneNumberId) -> Option<usize> {
+        self.requests.iter().position(|request| request.phone_number_id() == number)
+    }
+
+    /// Compares the entries that a workspace has after a crash with those that it must have.
+    fn compare(
+        &mut self,
+        workspace_id: WorkspaceId,
+        all: &[(PhoneNumberId, JournalEntry)],
+    ) -> Result<(), JournalViolation> {
+        if let Some((number, entry)) = all.iter().find(|(number, _)| self.index(*number).is_none())
+        {
+            let shown = Shown(*number, workspace_id, entry).to_string();
+            return Err(JournalViolation::Mixed(shown));
+        }
+        for (index, request) in self.requests.iter().enumerate() {
+            let (key, number) = ((workspace_id, index), request.phone_number_id());
+            let found = all.iter().filter(|(other, _)| *other == number);
+            let found: Vec<_> = found.map(|(_, entry)| entry).collect();
+            let row = &self.rows[&key];
+            if let Some(violation) = self.violation(row, &found, all) {
+                let (make, entry) = violation;
+                return Err(make(Shown(number, workspace_id, entry).to_string()));
+            }
+            let stored = found.into_iter().cloned().collect();
+            self.rows.insert(key, Row { stored, ..Row::default() });
+        }
+        Ok(())
+    }
+
+    /// Returns what is wrong with the entries of a row, and the entry that shows it.
+    fn violation<'a>(
+        &self,
+        row: &'a Row,
+        found: &[&'a JournalEntry],
+        all: &[(PhoneNumberId, JournalEntry)],
+    ) -> Option<(MakeViolation, &'a JournalEntry)> {
+        let expected: Vec<_> = row.stored.iter().chain(&row.pending).collect();
+        if *found == expected[..row.stored.len()] || *found == expected {
+            return None;
+        }
+        let lost = row.stored.iter().enumerate().find(|(_, entry)| !found.contains(entry));
+        if let Some(foreign) = found.iter().find(|entry| !expected.contains(entry)) {
+            let appended =
+                |row: &Row| row.stored.iter().chain(&row.pending).any(|entry| entry == *foreign);
+            let variant = std::mem::discriminant(*foreign);
+            return Some(if self.rows.values().any(appended) {
+                (JournalViolation::Mixed as MakeViolation, foreign)
+            } else if expected
+                .iter()
+                .any(|entry| std::mem::discriminant(*entry) == variant && !found.contains(entry))
+            {
+                (JournalViolation::Changed, foreign)
+            } else {
+                (JournalViolation::Invented, foreign)
+            });
+        }
+        if let Some((nth, entry)) = lost {
+            let swallowed = row.before_failure.is_some_and(|before| nth >= before);
+            // One `Absent` is like another.
+            let elsewhere =
+                *entry != JournalEntry::Absent && all.iter().any(|(_, other)| other == entry);
+            return Some(if elsewhere {
+                (JournalViolation::Mixed, entry)
+            } else if swallowed {
+                (JournalViolation::ErrorSwallowed, entry)
+            } else {
+                (JournalViolation::Lost, entry)
+            });
+        }
+        let twice = |(nth, entry): &(usize, &&JournalEntry)| found[..*nth].contains(entry);
+        if let Some((_, entry)) = found.iter().enumerate().find(twice) {
+            return Some((JournalViolation::Invented, entry));
+        }
+        let differs = found.iter().zip(&expected).find(|(found, expected)| found != expected);
+        differs.map(|(entry, _)| (JournalViolation::Reordered as MakeViolation, *entry))
+    }
+
+    /// Returns the entries that a row appends in a life: all of them in the first.
+    fn script(&mut self, life: u32, row: usize) -> Vec<JournalEntry> {
+        let mut entries = self.all_entries();
+        if life == 0 {
+            entries.rotate_left(row);
+        } else {
+            // One `Absent` is like another.
+            entries.retain(|entry| *entry != JournalEntry::Absent);
+            self.rng.shuffle(&mut entries);
+            entries.truncate(self.rng.usize(1..=3));
+        }
+        entries
+    }
+
+    /// Returns an entry of each variant, with each of its optional fields.
+    fn all_entries(&mut self) -> Vec<JournalEntry> {
+        let warnings = [
+            None,
+            Some(Warning::Found),
+            Some(Warning::PossibleDuplicate { status: None }),
+            Some(Warning::PossibleDuplicate { status: Some(503) }),
+        ];
+        let mut entries = vec![
+            JournalEntry::Intent { name: self.text(0) },
+            JournalEntry::Adopted { connector_id: self.id() },
+            JournalEntry::NotReady { connector_id: self.id(), message: self.text(300) },
+            JournalEntry::Refused { message: self.text(5000) },
+            JournalEntry::Unreachable { message: self.text(0) },
+            JournalEntry::Absent,
+            JournalEntry::Unknown { message: self.text(0) },
+            JournalEntry::Exists { message: self.text(0) },
+        ];
+        for warning in warnings {
+            let (connector_id, channel_id) = (self.id(), self.id());
+            entries.push(JournalEntry::Created { connector_id, warning });
+            let provisioning_time = warning.map(|_| ProvisioningTime {
+                pending: Duration::from_nanos(self.rng.u64(..1 << 36)),
+                ready: Duration::from_nanos(self.rng.u64(..1 << 36)),
+            });
+            entries.push(JournalEntry::Ready {
+                connector_id,
+                channel_id,
+                warning,
+                provisioning_time,
+            });
+        }
+        entries
+    }
+
+    fn id<T: From<Uuid>>(&mut self) -> T {
+        Uuid::from_u128(self.rng.u128(..)).into()
+    }
+
+    /// Returns a text of at least this length, with characters that a store may have to escape.
+    fn text(&mut self, length: usize) -> String {
+        self.tag += 1;
+        let text =
+            format!("{}: \"é\" 'ß' \\ 電話 📱\t\r\n{{}}; -- %s $1 NULL\u{7f}\u{2028} ", self.tag);
+        // The end differs from that of a text that was cut.
+        format!("{}{}", text.repeat(length / text.len() + 1), self.tag)
+    }
+}
+
+/// Returns what a batch takes from a row, without times, which a journal need not store.
+fn meaning(mut row: RowState) -> impl PartialEq {
+    let known = (row.connector_state(), row.channel_id(), row.warning(), row.is_adoptable());
+    // A refusal shows whether an earlier run may have created a connector.
+    row.apply(&JournalEntry::Refused { message: String::new() }, None);
+    let refused: (ConnectorState, NextStep) = (row.connector_state(), row.next(UnknownRows::Retry));
+    (known, refused)
+}
+
+/// An entry, and where it is. A long message is cut.
+struct Shown<'a>(PhoneNumberId, WorkspaceId, &'a JournalEntry);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entry = format!("{:?}", self.2);
+        let end = entry.char_indices().nth(200).map_or(entry.len(), |(at, _)| at);
+        write!(f, "{} of workspace {}: {}", self.0, self.1, &entry[..end])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_variant_of_an_entry_is_appended() {
+        let mut variants: Vec<_> = Check::new(1)
+            .all_entries()
+            .iter()
+            .map(|entry| match entry {
+                JournalEntry::Intent { .. } => 0,
+                JournalEntry::Created { .. } => 1,
+                JournalEntry::Adopted { .. } => 2,
+                JournalEntry::Ready { .. } => 3,
+                JournalEntry::NotReady { .. } => 4,
+                JournalEntry::Refused { .. } => 5,
+                JournalEntry::Unreachable { .. } => 6,
+                JournalEntry::Absent => 7,
+                JournalEntry::Unknown { .. } => 8,
+                JournalEntry::Exists { .. } => 9,
+            })
+            .collect();
+        variants.sort_unstable();
+        variants.dedup();
+        assert_eq!(variants, (0..10).collect::<Vec<_>>());
+    }
+}
