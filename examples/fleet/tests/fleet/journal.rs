@@ -9,7 +9,7 @@ use fleet::{Lease, SCHEMA, enqueue};
 use crate::postgres::Postgres;
 
 /// Takes a workspace, which gets a job if it has none.
-async fn take(postgres: &Postgres, id: WorkspaceId) -> Option<Lease> {
+pub(crate) async fn take(postgres: &Postgres, id: WorkspaceId) -> Option<Lease> {
     // A NUL is JSON, and no text of PostgreSQL.
     let request = SmsConnectorRequest::new("SMS\0", Uuid::from_u128(2).into());
     enqueue(&postgres.connect().await, id, &[request]).await.unwrap();
