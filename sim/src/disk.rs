@@ -69,6 +69,7 @@ impl World {
         match *entry {
             JournalEntry::Intent { .. } => {
                 (book.intent, book.not_before) = (Some(now), Duration::ZERO);
+                book.posts_before_intent = book.posts.len();
             }
             JournalEntry::Created { connector_id, .. }
             | JournalEntry::NotReady { connector_id, .. } => {

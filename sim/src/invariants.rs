@@ -66,7 +66,7 @@ pub(crate) fn a_durable_intent_precedes_each_post(world: &World, row: usize) -> 
 pub(crate) fn nothing_is_sent_after_a_shutdown(world: &World, row: usize) -> Result {
     let Some(stopped) = world.stopped else { return Ok(()) };
     let row_ = &world.rows[row];
-    let first = row_.posts.last().is_none_or(|post| post.life < world.life);
+    let first = row_.posts.len() == row_.posts_before_intent;
     let begun = row_.intent.is_some_and(|intent| intent <= stopped + world.scenario.sync + TIMER);
     ensure!(first && begun, "row {row}: a POST leaves after the shutdown at {stopped:?}");
     Ok(())

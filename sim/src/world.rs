@@ -91,6 +91,8 @@ pub(crate) struct Row {
     pub(crate) named: Option<(ConnectorId, Option<ChannelId>)>,
     /// When an intent of this life was last on disk.
     pub(crate) intent: Option<Duration>,
+    /// The number of POSTs before it.
+    pub(crate) posts_before_intent: usize,
     /// When the call, or the wait, began that sends the requests of the row.
     pub(crate) began: Option<Duration>,
     /// A `Retry-After` of a response to the last POST is over at this time.

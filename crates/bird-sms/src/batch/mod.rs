@@ -183,8 +183,8 @@ where
     }
 
     /// Shuts the batch down when `signal` completes: no install is started and no POST is sent again, POSTs in flight
-    /// are awaited, and connectors that exist end with [`Error::NotReady`](crate::Error::NotReady), which has their
-    /// id.
+    /// or whose intent is being written are awaited, and connectors that exist end with
+    /// [`Error::NotReady`](crate::Error::NotReady), which has their id.
     pub fn with_graceful_shutdown(
         mut self,
         signal: impl Future<Output = ()> + Send + 'static,
