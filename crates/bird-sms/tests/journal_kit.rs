@@ -178,6 +178,7 @@ impl JournalStore for FileStore {
     }
 }
 
+// [kit]
 #[tokio::test]
 async fn the_journal_in_a_file_passes_whatever_operation_fails() {
     for seed in 0..6 {
@@ -185,6 +186,7 @@ async fn the_journal_in_a_file_passes_whatever_operation_fails() {
         result.unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
     }
 }
+// [/kit]
 
 #[tokio::test]
 async fn a_disk_that_forgets_syncs_is_found() {
