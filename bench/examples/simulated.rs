@@ -101,8 +101,8 @@ fn wait_by(provisioning: f64, delays: impl Iterator<Item = f64>) -> Wait {
     Wait { lag: at - provisioning, gets }
 }
 
-/// Returns the delays of the waiters in the AWS SDK for JavaScript v3: a poll at once, and then random delays between 5 s
-/// and 5 s · 2^n, at most 120 s.
+/// Returns the delays of waiters in the AWS SDK for JavaScript v3, with the limits of those for buckets and functions: a
+/// poll at once, and then random delays between 5 s and 5 s · 2^n, at most 120 s.
 fn aws(random: &mut fastrand::Rng) -> impl Iterator<Item = f64> + use<'_> {
     let delays = (0..).map(|n| 5.0 * 2_f64.powi(n));
     let delays =
@@ -156,7 +156,7 @@ fn curves() -> Vec<Point> {
             ("bird-sms", mean_wait(Clock::Simulated, provisioning, 40)),
             ("every second", mean(&mut |time| wait_by(time, std::iter::repeat(1.0)))),
             ("1 s, doubled up to 30 s", mean(&mut |time| wait_by(time, exponential()))),
-            ("AWS waiters", mean(&mut |time| wait_by(time, aws(&mut random)))),
+            ("AWS waiters, 5 s to 120 s", mean(&mut |time| wait_by(time, aws(&mut random)))),
             ("Azure, every 30 s", mean(&mut |time| wait_by(time, std::iter::repeat(30.0)))),
         ];
         points.extend(waits.map(|(schedule, wait)| Point { schedule, provisioning, wait }));
@@ -222,7 +222,8 @@ async fn by_list(provisioning: &'static str, installs: u32) -> Batch {
     .await
 }
 
-/// Runs 1,000 installs at a time, each of which polls every second, also after a 429.
+/// Runs 1,000 installs at a time, each of which polls every second. They share a client, which holds all of them back
+/// until the `Retry-After` of a 429 is over.
 async fn every_second(provisioning: &'static str, installs: u32) -> Batch {
     let none = RateLimits { posts_per_second: u32::MAX, gets_per_second: u32::MAX };
     run_batch(Clock::Simulated, "a poll every second", provisioning, installs, none, |workspace| {
