@@ -80,6 +80,7 @@ mod tests {
             "openapi.yaml",
             "contract/list-connectors.yaml",
             "crates/bird-api/tests/generator/contract.yaml",
+            "crates/bird-sms/tests/testing.rs",
         ] {
             let copy = folder.path().join(file);
             fs::create_dir_all(copy.parent().unwrap()).unwrap();
@@ -87,6 +88,10 @@ mod tests {
         }
         let readme = "a\n<!-- derived: exit-codes -->\n<!-- /derived -->\nb\n";
         fs::write(folder.path().join("README.md"), readme).unwrap();
+        let chapter =
+            "<!-- derived: crates/bird-sms/tests/testing.rs clock -->\n<!-- /derived -->\n";
+        fs::create_dir(folder.path().join("docs")).unwrap();
+        fs::write(folder.path().join("docs/testing.md"), chapter).unwrap();
         folder
     }
 
@@ -118,7 +123,8 @@ mod tests {
             let line = format!("\n{path} is stale; run `cargo xtask codegen`\n");
             assert!(report.contains(&line), "{path}");
             let exists = folder.path().join(&path).exists();
-            assert_eq!(exists, path == "README.md", "a check writes nothing");
+            let has_text = ["README.md", "docs/testing.md"].contains(&&*path);
+            assert_eq!(exists, has_text, "a check writes nothing");
         }
         write(folder.path()).unwrap();
         assert_eq!(stale(folder.path()).0, "");
