@@ -10,7 +10,7 @@ use bird_sms::{
 use crate::clock;
 use crate::scenario::Scenario;
 use crate::server::{Call, channel_id, connector_id};
-use crate::world::{KEY, Told, World, knowledge};
+use crate::world::{KEY, Reported, World, knowledge};
 
 type Result = std::result::Result<(), String>;
 
@@ -40,14 +40,14 @@ const SLACK: Duration = Duration::from_millis(10 + 20);
 pub(crate) fn no_post_after_one_that_may_have_arrived(world: &World, row: usize) -> Result {
     let state = world.rows[row].resumed.connector_state();
     for (nth, post) in world.rows[row].posts.iter().enumerate() {
-        let accepted = match post.told {
+        let accepted = match post.reported {
             _ if !post.may_create() => true,
-            Told::Status(200..=299) if post.life == world.life => false,
+            Reported::Status(200..=299) if post.life == world.life => false,
             _ if post.life < world.life => {
                 world.scenario.unknown == UnknownRows::Retry && state == ConnectorState::Unknown
             }
-            Told::Status(500 | 503) => world.scenario.retry_create != RetryCreate::Never,
-            Told::Status(502 | 504 | 520..=530) => {
+            Reported::Status(500 | 503) => world.scenario.retry_create != RetryCreate::Never,
+            Reported::Status(502 | 504 | 520..=530) => {
                 world.scenario.retry_create == RetryCreate::GatewayErrors
             }
             _ => false,

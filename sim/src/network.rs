@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock;
 use crate::server::{Body, Call, Treatment, row_of};
-use crate::world::{Arrival, Post, Shared, Told, World, hold};
+use crate::world::{Arrival, Post, Reported, Shared, World, hold};
 
 /// What happens to an exchange.
 #[derive(Clone, Copy, Debug)]
@@ -40,21 +40,21 @@ impl std::fmt::Display for Fate {
         if there.is_none() || back.is_none() {
             write!(f, ", noticed after {notice:?}")?;
         }
-        let Treatment { before, after, body, twice } = treatment;
+        let Treatment { before, after, body } = treatment;
         before.map_or(Ok(()), |status| write!(f, ", {status} unprocessed"))?;
         after.map_or(Ok(()), |status| write!(f, ", {status} processed"))?;
         if *body != Body::Whole {
             write!(f, ", body {body:?}")?;
         }
-        f.write_str(if *twice { ", twice" } else { "" })
+        Ok(())
     }
 }
 
 impl World {
-    fn fate(&mut self, is_post: bool) -> Fate {
+    fn fate(&mut self) -> Fate {
         let (faults, rng, calm) = (self.scenario.faults, &mut self.rng, self.calm);
         let mut chance = |probability: f64| !calm && rng.f64() < probability;
-        let [not_sent, lost_there, lost_back, status, throttled, refused, body, slow, twice] = [
+        let [not_sent, lost_there, lost_back, status, throttled, refused, body, slow] = [
             faults.not_sent,
             faults.lost / 2.0,
             faults.lost / 2.0,
@@ -63,7 +63,6 @@ impl World {
             faults.refused / 8.0,
             faults.body,
             faults.slow,
-            if self.scenario.unique { faults.twice } else { 0.0 },
         ]
         .map(&mut chance);
         let usual = |rng: &mut fastrand::Rng| Duration::from_millis(rng.u64(1..=60));
@@ -105,7 +104,6 @@ impl World {
                     (true, true) => Body::Cut,
                     (true, false) => Body::Malformed,
                 },
-                twice: twice && is_post,
             },
         }
     }
@@ -130,7 +128,7 @@ impl World {
         let is_post = matches!(call, Call::Post { .. });
         (if is_post { &mut self.posts } else { &mut self.gets }).sent.push(now);
         hold!(self, the_limits_hold_in_every_second(is_post));
-        let fate = self.fate(is_post);
+        let fate = self.fate();
         self.note(|_| {
             let row = row.map_or(String::new(), |row| format!("row {row}: "));
             format!("{row}{call:?} leaves, timeout {timeout:?}: {fate}")
@@ -139,7 +137,11 @@ impl World {
         let arrives = fate.there.filter(|_| fate.not_sent.is_none());
         if let Call::Post { row, .. } = call {
             let arrival = arrives.map_or(Arrival::Never, |_| Arrival::OnItsWay);
-            self.rows[row].posts.push(Post { life: self.life, told: Told::Nothing, arrival });
+            self.rows[row].posts.push(Post {
+                life: self.life,
+                reported: Reported::Nothing,
+                arrival,
+            });
         }
         if let Some(there) = arrives {
             id = Some(self.server.send(call, fate.treatment, now + there));
@@ -153,7 +155,7 @@ impl World {
         (call, fate, id)
     }
 
-    /// Takes what the client is told.
+    /// Takes what is reported to the client.
     fn arrive(&mut self, call: Call, result: &Result<Response, ExchangeError>) {
         self.note(|_| match result {
             Ok(response) => {
@@ -175,10 +177,10 @@ impl World {
         }
         if let Call::Post { row, nth } = call {
             let row = &mut self.rows[row];
-            row.posts[nth].told = match result {
-                Ok(response) => Told::Status(response.status.as_u16()),
-                Err(error) if error.may_have_been_sent() => Told::Lost,
-                Err(_) => Told::NotSent,
+            row.posts[nth].reported = match result {
+                Ok(response) => Reported::Status(response.status.as_u16()),
+                Err(error) if error.may_have_been_sent() => Reported::Lost,
+                Err(_) => Reported::NotSent,
             };
             row.not_before = not_before.map_or(now, |(_, until)| until);
         }

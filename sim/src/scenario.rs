@@ -31,8 +31,6 @@ pub(crate) struct Faults {
     pub(crate) body: f64,
     /// A request or a response that takes seconds.
     pub(crate) slow: f64,
-    /// A request that arrives twice.
-    pub(crate) twice: f64,
 }
 
 #[derive(Clone, Debug)]
@@ -107,7 +105,6 @@ impl Scenario {
             refused: pick([0.0, 0.0, 0.0, 0.01, 0.1], rng),
             body: pick(rates, rng),
             slow: pick(rates, rng),
-            twice: pick([0.0, 0.0, 0.05], rng),
         };
         let unknown = pick([UnknownRows::LeaveAlone, UnknownRows::Retry, UnknownRows::Find], rng);
         let single = unknown != UnknownRows::Find && rng.u8(..4) == 0;

@@ -86,7 +86,6 @@ pub(crate) struct Treatment {
     /// The status of the response although the request is processed.
     pub(crate) after: Option<u16>,
     pub(crate) body: Body,
-    pub(crate) twice: bool,
 }
 
 #[derive(Debug)]

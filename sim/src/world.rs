@@ -34,9 +34,9 @@ macro_rules! hold {
 }
 pub(crate) use hold;
 
-/// What the client was told about a POST.
+/// What was reported to the client about a POST.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Told {
+pub(crate) enum Reported {
     /// Nothing, yet or for good.
     Nothing,
     /// The request did not leave.
@@ -59,7 +59,7 @@ pub(crate) enum Arrival {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Post {
     pub(crate) life: usize,
-    pub(crate) told: Told,
+    pub(crate) reported: Reported,
     pub(crate) arrival: Arrival,
 }
 
@@ -71,10 +71,10 @@ impl Post {
 
     /// Returns whether the client knows that the POST creates nothing.
     pub(crate) fn is_settled(&self) -> bool {
-        match self.told {
-            Told::NotSent => true,
-            Told::Status(status) => (300..500).contains(&status) && status != 408,
-            Told::Nothing | Told::Lost => false,
+        match self.reported {
+            Reported::NotSent => true,
+            Reported::Status(status) => (300..500).contains(&status) && status != 408,
+            Reported::Nothing | Reported::Lost => false,
         }
     }
 }
@@ -125,9 +125,9 @@ pub(crate) struct World {
     /// Whether there are no faults any more.
     pub(crate) calm: bool,
     pub(crate) began: Duration,
-    /// When this life was told to stop.
+    /// When this life got the signal to stop.
     pub(crate) stopped: Option<Duration>,
-    /// Whether this life was told to stop at once.
+    /// Whether this life got the second signal, to stop at once.
     pub(crate) abandoned: bool,
     pub(crate) failure: Option<Failure>,
     trace: Option<String>,

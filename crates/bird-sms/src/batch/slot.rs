@@ -31,7 +31,7 @@ use crate::{
 
 /// The time that a poll may take which the rate limit delayed beyond the deadline.
 const LATE_POLL: Duration = Duration::from_secs(10);
-/// The number of installs that end at a time when the batch is shut down.
+/// The number of installs that end at a time after a shutdown.
 const ENDING: usize = 256;
 
 /// The state that the installs of a batch share.
@@ -60,13 +60,15 @@ pub(super) struct BatchSlot {
     item: BatchItem,
     /// What this run knows about the connector, and the warning of its creation.
     connector: Mutex<(ConnectorState, Option<Warning>)>,
+    /// The error of a creation of this run that created nothing, as a search found.
+    failed: Mutex<Option<Error>>,
 }
 
 impl BatchSlot {
     /// `created` is whether this run created the connector that the item waits for.
     pub(super) fn new(item: BatchItem, created: bool) -> Self {
         let state = if created { item.state.connector_state() } else { ConnectorState::default() };
-        Self { item, connector: Mutex::new((state, None)) }
+        Self { item, connector: Mutex::new((state, None)), failed: Mutex::default() }
     }
 
     pub(super) fn item(&self) -> &BatchItem {
@@ -79,6 +81,13 @@ impl BatchSlot {
 
     fn connector(&self) -> (ConnectorState, Option<Warning>) {
         *self.connector.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the error of a creation, in case that the connector is not created again.
+    fn keep_error(&self, error: Error) {
+        if !error.connector_state().may_exist() {
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
     }
 
     /// Returns the outcome of an install that is abandoned now, or `None` if no request was ever sent for the row.
@@ -96,7 +105,10 @@ impl BatchSlot {
             _ => UnknownReason::Abandoned,
         };
         let error = match state.connector_state() {
-            ConnectorState::NotCreated => return None,
+            ConnectorState::NotCreated => {
+                let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+                return Some(self.outcome(state, Err(failed?)));
+            }
             ConnectorState::Exists(connector_id) => Error::NotReady(Box::new(NotReady {
                 connector_id,
                 waited: Duration::ZERO,
@@ -134,7 +146,7 @@ fn unknown(reason: UnknownReason) -> Error {
 #[cfg_attr(not(feature = "list-connectors"), expect(dead_code, reason = "nothing is searched"))]
 pub(super) enum Found {
     Connector(PendingChannel),
-    /// No connector exists. Has the error of the creation, without its doubt.
+    /// No connector exists. Has the error of the creation, which says so.
     Nothing(Error),
 }
 
@@ -142,18 +154,13 @@ impl Batch {
     /// Takes the next step of the item. Connectors that exist wait for their polls afterwards.
     pub(super) async fn install(self: Arc<Self>, mut slot: Arc<BatchSlot>) {
         let deadline = self.workspace.deadline();
-        // The error of a creation of this run that created nothing.
-        let mut failed = None;
         loop {
             let BatchItem { mut state, unknown, .. } = slot.item;
             let error = match state.next(unknown) {
                 NextStep::Create => match self.create(&slot).await {
                     Some(Ok(pending)) => return self.wait_for(&slot, pending).await,
                     Some(Err(error)) => error,
-                    None => match failed {
-                        Some(error) => return self.finish(&slot, Err(error)).await,
-                        None => return self.rows.end(&slot, slot.abandon()),
-                    },
+                    None => return self.rows.end(&slot, slot.abandon()),
                 },
                 NextStep::Wait(_) => {
                     let runtime = self.workspace.client().runtime();
@@ -172,8 +179,8 @@ impl Batch {
             match Box::pin(self.find(&slot, &mut state, deadline, error)).await {
                 Ok(Found::Connector(pending)) => return self.wait_for(&slot, pending).await,
                 Ok(Found::Nothing(error)) => {
-                    failed = Some(error).filter(|error| !error.connector_state().may_exist());
                     slot = self.rows.replace(&slot, state);
+                    slot.keep_error(error);
                 }
                 Err(error) => return self.finish(&slot, Err(error)).await,
             }
@@ -441,7 +448,6 @@ impl Batch {
         std::future::ready(false)
     }
 
-    /// Settles nothing without the feature.
     #[cfg(not(feature = "list-connectors"))]
     #[expect(clippy::unused_self, reason = "the method of the feature uses it")]
     fn find(

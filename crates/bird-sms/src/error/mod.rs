@@ -224,7 +224,7 @@ impl Error {
         self
     }
 
-    /// Removes the doubt from the error of a creation: a search found that no attempt created a connector.
+    /// Turns the error of a creation into that of one after which a search found no connector.
     #[cfg(feature = "list-connectors")]
     pub(crate) fn absent(self) -> Self {
         let Self::OutcomeUnknown(mut unknown) = self else { return self };

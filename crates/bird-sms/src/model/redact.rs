@@ -32,16 +32,14 @@ impl AccessKey {
     pub fn reveals(&self, text: &str) -> bool {
         let forms = self.0.forms.get_or_init(|| Forms::new(self.0.key.expose_secret()));
         let is_shown = || any_view(text.as_bytes(), forms.decode, |view| forms.occur_in(view));
-        if planted("the access key is shown") {
-            return false;
-        }
         text.len() > MAX_TEXT || text.len() >= forms.width && is_shown()
     }
 
     /// Returns the text, or `[redacted]` in its place when the text [reveals](Self::reveals) the key.
     #[must_use]
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        Cow::Borrowed(if self.reveals(text) { REDACTED } else { text })
+        let is_shown = !self.reveals(text) || planted("the access key is shown");
+        Cow::Borrowed(if is_shown { text } else { REDACTED })
     }
 }
 
@@ -415,10 +413,8 @@ pub(crate) mod tests {
             r#"{"code":"InvalidPayload","message":"property \"name\" is missing","details":{".name":[]}}"#,
             r#"{"code":"Unauthorized","message":"Authentication failed: your AccessKey is wrong"}"#,
             r#"{"code": "RateLimited", "retryAfter": 12, "limits": [50, 500, 1000, 65, 66, 67]}"#,
-            "key",
             "secret",
             "Authorization: AccessKey [redacted]",
-            "AccessKey",
             "QWNjZXNzS2V5IA==",
             "top secret",
             "2cffb55c-120e-91a8-8f10-ed9d1b412d29",
