@@ -89,9 +89,10 @@ impl Polls {
         let last = self.last();
         let age = Duration::from_secs_f32(self.before + self.pending);
         let delay = poll_delay(workspace, age, self.sent, 1);
-        let reserve = workspace.state().response_time.reserve();
         let remaining = self.deadline(workspace).remaining(last);
-        LastAttempt::At(reserve).fit(delay, None, remaining).map(|delay| last + delay)
+        LastAttempt::At(&workspace.state().response_time)
+            .fit(delay, None, remaining)
+            .map(|delay| last + delay)
     }
 
     /// Returns whether a poll now is the last one that the deadline leaves time for.

@@ -70,3 +70,35 @@ async fn a_post_that_the_transport_may_have_sent_is_not_sent_again() {
     assert_eq!(result.unwrap_err().connector_state(), ConnectorState::Unknown);
     assert_eq!(requests.len(), 1);
 }
+
+/// Responds to a POST at once, and to each GET with a 503 after 400 ms. Has the timeouts of the GETs.
+#[derive(Debug, Default)]
+struct SlowGets(Mutex<Vec<Duration>>);
+
+impl Transport for SlowGets {
+    fn exchange(&self, request: reqwest::Request, timeout: Duration) -> Exchange {
+        if request.method() == reqwest::Method::POST {
+            return Box::pin(async { Ok(response(StatusCode::CREATED, pending())) });
+        }
+        self.0.lock().unwrap().push(timeout);
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            Ok(response(StatusCode::SERVICE_UNAVAILABLE, String::new()))
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_poll_leaves_the_time_that_the_responses_before_it_took() {
+    let transport = Arc::new(SlowGets::default());
+    let client = Client::builder()
+        .access_key(AccessKey::new(KEY).unwrap())
+        .transport(Arc::clone(&transport) as _)
+        .seed(1)
+        .install_timeout(Duration::from_secs(10));
+    let result = workspace(client).install_sms_channel("n", NUMBER.parse().unwrap()).await;
+    assert!(matches!(result, Err(Error::NotReady(_))), "{result:?}");
+    let timeouts = transport.0.lock().unwrap().clone();
+    assert!(timeouts.len() > 2, "{timeouts:?}");
+    assert!(*timeouts.last().unwrap() >= Duration::from_millis(400), "{timeouts:?}");
+}

@@ -90,7 +90,7 @@ impl<'a> PollTimer<'a> {
         let now = runtime.now();
         let delay = poll_delay(self.workspace, self.age(now), self.polls, NEEDED_TIMES);
         self.polls = self.polls.saturating_add(1);
-        let last_poll = LastAttempt::At(self.workspace.state().response_time.reserve());
+        let last_poll = LastAttempt::At(&self.workspace.state().response_time);
         let Some(delay) = last_poll.fit(delay, None, self.deadline.remaining(now)) else {
             return false;
         };

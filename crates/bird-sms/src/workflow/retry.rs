@@ -27,7 +27,7 @@ use crate::client::{CREATE_PATH, GET_PATH, Workspace};
 use crate::error::chain;
 use crate::event::EventSink;
 use crate::planted::planted;
-use crate::transport::{Deadline, Permit, RateLimiter, retry_after};
+use crate::transport::{Deadline, Permit, RateLimiter, ResponseTime, retry_after};
 use crate::{
     AttemptError, Attempts, Backoff, Client, ConnectorState, ErrorResponse, Event, RetryCreate,
     TransportError,
@@ -174,20 +174,21 @@ pub(crate) struct Retry<'a> {
     pub(crate) deadline: Deadline,
     pub(crate) backoff: Backoff,
     pub(crate) max_attempts: u32,
-    pub(crate) last_attempt: LastAttempt,
+    pub(crate) last_attempt: LastAttempt<'a>,
     pub(crate) cancellation: Option<&'a Cancellation>,
 }
 
 /// The rule for a delay that would end at the deadline or after it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum LastAttempt {
+pub(crate) enum LastAttempt<'a> {
     /// No attempt starts in this time before the deadline.
     Reserve(Duration),
-    /// The delay is shortened, so that the last attempt starts this long before the deadline.
-    At(Duration),
+    /// The delay is shortened, so that the last attempt starts before the deadline as the response times seen by then
+    /// need.
+    At(&'a ResponseTime),
 }
 
-impl LastAttempt {
+impl LastAttempt<'_> {
     /// Returns the delay before the next attempt, or `None` if no time is left for an attempt.
     ///
     /// A delay that the server asked for is never shortened.
@@ -200,8 +201,8 @@ impl LastAttempt {
         match self {
             _ if planted("a retry ignores the deadline") => Some(delay),
             Self::Reserve(reserve) => (delay < remaining.saturating_sub(reserve)).then_some(delay),
-            Self::At(before) => {
-                let last = remaining.saturating_sub(before);
+            Self::At(times) => {
+                let last = remaining.saturating_sub(times.reserve());
                 let is_late = delay > last && !last.is_zero();
                 if is_late && retry_after.is_none_or(|delay| delay <= last) {
                     return Some(last);

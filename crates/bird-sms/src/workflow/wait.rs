@@ -330,7 +330,7 @@ impl PendingChannel {
             deadline,
             backoff: client.retry().backoff,
             max_attempts: u32::MAX,
-            last_attempt: LastAttempt::At(workspace.state().response_time.reserve()),
+            last_attempt: LastAttempt::At(&workspace.state().response_time),
             cancellation: None,
         };
         let result = retry.run(permit, &mut self.attempt(workspace, deadline)).await;
