@@ -10,7 +10,7 @@ use super::http::{HttpSettings, check_base_url, check_proxy_environment, is_loop
 use super::{Client, Inner};
 #[cfg(feature = "list-connectors")]
 use crate::SearchPolicy;
-use crate::transport::{Runtime, TokioRuntime};
+use crate::transport::{FirstResponse, Runtime, TokioRuntime};
 use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy};
 
 /// The shortest install timeout: below it, requests would be sent without waiting for their responses.
@@ -311,6 +311,7 @@ impl ClientBuilder {
         let mut context = RequestContext::new(key.authorization()?)
             .user_agent(user_agent)
             .body_limit(self.body_limit);
+        let is_http2_possible = bird_api::HTTP2 && self.transport.is_none();
         if let Some(transport) = self.transport {
             context = context.transport(transport);
         }
@@ -328,6 +329,7 @@ impl ClientBuilder {
                 key,
                 base_url,
                 settings: self.settings,
+                first_response: Arc::new(FirstResponse::new(is_http2_possible)),
                 workspaces: Mutex::default(),
             }),
         })

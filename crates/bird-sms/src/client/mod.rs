@@ -24,7 +24,7 @@ pub(crate) use workspace_state::{CREATE_PATH, GET_PATH};
 
 #[cfg(feature = "list-connectors")]
 use crate::SearchPolicy;
-use crate::transport::{Permit, Runtime};
+use crate::transport::{FirstResponse, Permit, Runtime};
 use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy, WorkspaceId};
 
 /// The number of workspace states at which unused states are dropped.
@@ -51,6 +51,7 @@ struct Inner {
     key: AccessKey,
     base_url: String,
     settings: Settings,
+    first_response: Arc<FirstResponse>,
     workspaces: Mutex<HashMap<WorkspaceId, Arc<WorkspaceState>>>,
 }
 
@@ -140,6 +141,10 @@ impl Client {
 
     pub(crate) fn runtime(&self) -> &dyn Runtime {
         &*self.inner.settings.runtime
+    }
+
+    pub(crate) fn first_response(&self) -> &Arc<FirstResponse> {
+        &self.inner.first_response
     }
 
     pub(crate) fn install_timeout(&self) -> Duration {

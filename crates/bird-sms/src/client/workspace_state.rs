@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -38,9 +39,10 @@ impl WorkspaceState {
         *create.body_mut() = None;
         let get = client.raw().get_connector_request(id.as_uuid(), &uuid::Uuid::nil());
         let (limits, now) = (client.limits(), client.runtime().now());
+        let limiter = |limit| RateLimiter::new(limit, now, Arc::clone(client.first_response()));
         Self {
-            posts: RateLimiter::new(limits.posts_per_second, now),
-            gets: RateLimiter::new(limits.gets_per_second, now),
+            posts: limiter(limits.posts_per_second),
+            gets: limiter(limits.gets_per_second),
             provisioning: ProvisioningTimes::default(),
             response_time: ResponseTime::default(),
             due: AtomicU32::new(0),

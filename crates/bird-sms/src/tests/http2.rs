@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bird_test_peer::tls::{Ca, TlsAcceptor};
 use bird_test_peer::{Peer, Reply};
+use futures_util::StreamExt;
 use h2::Reason;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::{RetryPolicy, UnknownReason};
+use crate::{PhoneNumberId, RetryPolicy, UnknownReason};
 
 #[tokio::test]
 async fn interim_responses_before_the_response_are_skipped() {
@@ -152,4 +154,43 @@ async fn a_connection_that_went_away_before_the_stream_is_sent_again() {
     let server = Server::start(vec![Act::GoAway, Act::Respond(201)]).await;
     let pending = server.workspace().create_sms_connector(&request()).await.unwrap();
     assert_eq!((pending.creation_warning(), server.processed()), (None, 1));
+}
+
+#[tokio::test]
+async fn a_batch_over_tls_learns_the_protocol_from_its_first_request() {
+    let ca = Ca::new();
+    let mut tls = ca.server("localhost").config().as_ref().clone();
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    let tls = TlsAcceptor::from(Arc::new(tls));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
+            let stream = tls.accept(stream).await.unwrap();
+            tokio::spawn(respond(stream));
+        }
+    });
+    let workspace = workspace(
+        Client::builder()
+            .access_key(AccessKey::new(KEY).unwrap())
+            .base_url(url)
+            .root_certificates_pem(ca.pem()),
+    );
+    let requests = (0..50)
+        .map(|n| SmsConnectorRequest::new("n", PhoneNumberId::from(uuid::Uuid::from_u128(n))));
+    let outcomes: Vec<_> = workspace.install_sms_channels(requests).start().collect().await;
+    assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()), "{outcomes:?}");
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+}
+
+/// Responds to each request of an HTTP/2 connection with a connector whose channel is ready.
+async fn respond(stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    while let Some(Ok((_, mut respond))) = connection.accept().await {
+        let head = http::Response::builder().status(201).body(()).unwrap();
+        respond.send_response(head, false).unwrap().send_data(ready().into(), true).unwrap();
+    }
 }

@@ -2,6 +2,7 @@
 
 mod classify;
 mod deadline;
+mod first_response;
 mod rate_limiter;
 mod response_time;
 mod retry_after;
@@ -9,6 +10,7 @@ mod runtime;
 pub(crate) mod tls;
 
 pub(crate) use deadline::Deadline;
+pub(crate) use first_response::FirstResponse;
 pub(crate) use rate_limiter::{Permit, RateLimiter};
 pub(crate) use response_time::ResponseTime;
 pub(crate) use retry_after::retry_after;

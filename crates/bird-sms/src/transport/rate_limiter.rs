@@ -6,12 +6,12 @@
 //! `Retry-After` is over.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Runtime;
+use super::{FirstResponse, Runtime};
 use crate::planted::planted;
 
 /// The fraction of a limit that is used. Requests that are sent evenly do not arrive evenly, so a server that counts
@@ -42,6 +42,8 @@ pub(crate) struct RateLimiter {
     interval: Duration,
     /// The number of [`Waiter`]s.
     waiters: AtomicU32,
+    /// No second permit is given before.
+    first_response: Arc<FirstResponse>,
     state: Mutex<State>,
 }
 
@@ -107,10 +109,11 @@ impl State {
 }
 
 impl RateLimiter {
-    pub(crate) fn new(per_second: u32, now: Instant) -> Self {
+    pub(crate) fn new(per_second: u32, now: Instant, first_response: Arc<FirstResponse>) -> Self {
         Self {
             interval: Duration::from_secs(1).div_f64(f64::from(per_second) * UTILISATION),
             waiters: AtomicU32::new(0),
+            first_response,
             state: Mutex::new(State {
                 next: now,
                 queue_end: now,
@@ -135,6 +138,10 @@ impl RateLimiter {
         wanted: impl Fn() -> bool,
     ) -> Option<Permit> {
         let began = runtime.now();
+        if !self.first_response.has_ended() {
+            // Boxed, because nearly no permit needs it.
+            Box::pin(self.first_response.wait(runtime, timeout)).await;
+        }
         let mut waiter = None;
         loop {
             let now = runtime.now();
@@ -237,6 +244,10 @@ mod tests {
 
     const LONG: Duration = Duration::from_hours(1);
 
+    fn limiter(per_second: u32) -> RateLimiter {
+        RateLimiter::new(per_second, Instant::now(), Arc::new(FirstResponse::new(false)))
+    }
+
     /// Returns the times at which `count` permits were acquired, in milliseconds.
     const RUNTIME: TokioRuntime = TokioRuntime(std::time::SystemTime::now);
 
@@ -253,7 +264,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_second_sees_more_permits_than_the_limit_and_few_are_wasted() {
         for limit in [1, 3, 50, 500, 5000] {
-            let limiter = RateLimiter::new(limit, Instant::now());
+            let limiter = limiter(limit);
             let permits = permits(&limiter, limit as usize * 4).await;
             let busiest = permits
                 .iter()
@@ -267,14 +278,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn permits_do_not_accumulate_while_the_limiter_is_idle() {
-        let limiter = RateLimiter::new(50, Instant::now());
+        let limiter = limiter(50);
         tokio::time::sleep(LONG).await;
         assert!(*permits(&limiter, 50).await.last().unwrap() > 950);
     }
 
     #[tokio::test(start_paused = true)]
     async fn permits_are_given_in_order_and_a_dropped_waiter_delays_no_other() {
-        let limiter = RateLimiter::new(1, Instant::now());
+        let limiter = limiter(1);
         let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         let order = Mutex::new(Vec::new());
         let acquire = |name| {
@@ -296,7 +307,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waiters_that_are_not_polled_or_are_dropped_hold_up_no_other() {
-        let limiter = RateLimiter::new(1, Instant::now());
+        let limiter = limiter(1);
         let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         let mut waits: Vec<_> = (0..3).map(|_| Box::pin(limiter.acquire(&RUNTIME, LONG))).collect();
         for wait in &mut waits {
@@ -315,7 +326,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waiters_that_wake_together_are_not_released_together() {
-        let limiter = RateLimiter::new(50, Instant::now());
+        let limiter = limiter(50);
         let mut waits: Vec<_> =
             (0..50).map(|_| Box::pin(limiter.acquire(&RUNTIME, LONG))).collect();
         let mut released = 0;
@@ -336,14 +347,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_of_any_length_does_not_overflow() {
-        let limiter = RateLimiter::new(1, Instant::now());
+        let limiter = limiter(1);
         limiter.throttle(Instant::now(), Some(Duration::MAX));
         assert!(limiter.acquire(&RUNTIME, LONG).await.is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_permit_that_comes_too_late_is_not_waited_for() {
-        let limiter = RateLimiter::new(1, Instant::now());
+        let limiter = limiter(1);
         let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         let began = Instant::now();
         assert!(limiter.acquire(&RUNTIME, Duration::from_millis(100)).await.is_none());
@@ -352,7 +363,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_429_holds_all_permits_back_for_its_retry_after_and_decreases_the_rate_for_a_while() {
-        let limiter = RateLimiter::new(50, Instant::now());
+        let limiter = limiter(50);
         let began = Instant::now();
         // Two responses to requests that were sent at the same rate decrease the rate once.
         limiter.throttle(began, Some(Duration::from_secs(3)));
@@ -368,7 +379,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_number_of_429s_stops_the_limiter_for_good() {
-        let limiter = RateLimiter::new(50, Instant::now());
+        let limiter = limiter(50);
         for second in 0..100 {
             limiter.throttle(Instant::now() + Duration::from_secs(2 * second), None);
         }
@@ -378,7 +389,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn requests_that_were_delayed_together_are_not_sent_together() {
-        let limiter = RateLimiter::new(5, Instant::now());
+        let limiter = limiter(5);
         let mut taken = Vec::new();
         for _ in 0..5 {
             taken.push(limiter.acquire(&RUNTIME, LONG).await.unwrap());
@@ -395,7 +406,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_permit_that_was_taken_before_a_429_waits_for_its_retry_after() {
-        let limiter = RateLimiter::new(5, Instant::now());
+        let limiter = limiter(5);
         let permit = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         let began = Instant::now();
         limiter.throttle(began, Some(Duration::from_secs(3)));

@@ -51,7 +51,6 @@ mod with_rustls {
             .map_err(|error| ConfigurationError::Tls(error.to_string()))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
-        #[cfg_attr(not(feature = "http2"), expect(unused_mut, reason = "HTTP/1.1 needs no ALPN"))]
         let mut config = match client_certificate {
             None => config.with_no_client_auth(),
             Some(pem) => {
@@ -64,8 +63,7 @@ mod with_rustls {
                     .ok_or_else(|| ConfigurationError::Tls(NO_CLIENT_CERTIFICATE.to_owned()))?
             }
         };
-        #[cfg(feature = "http2")]
-        {
+        if bird_api::HTTP2 {
             config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         }
         Ok(config)

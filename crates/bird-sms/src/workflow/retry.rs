@@ -120,6 +120,7 @@ pub(crate) fn send(
     let exchange = client.exchange(request, deadline.remaining(sent), permit);
     async move {
         let result = exchange.await.map_err(TransportError::from);
+        client.first_response().end();
         let runtime = client.runtime();
         let duration = runtime.now().saturating_duration_since(sent);
         // The names of OpenTelemetry's semantic conventions for HTTP clients.

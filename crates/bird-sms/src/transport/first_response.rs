@@ -1,0 +1,55 @@
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::select;
+use tokio::sync::Notify;
+
+use super::Runtime;
+
+/// The longest time for which the other requests wait for the first one: enough for the handshakes and the request over
+/// a round trip of 250 ms.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+
+/// Sends the first request of a client before all others.
+///
+/// Until the first TLS handshake ends, the HTTP client does not know whether the server speaks HTTP/2, and would open a
+/// connection for each request that is sent meanwhile.
+#[derive(Debug)]
+pub(crate) struct FirstResponse {
+    begun: AtomicBool,
+    ended: AtomicBool,
+    waiters: Notify,
+}
+
+impl FirstResponse {
+    /// `is_awaited` is whether the connections may speak HTTP/2.
+    pub(crate) fn new(is_awaited: bool) -> Self {
+        Self {
+            begun: AtomicBool::new(!is_awaited),
+            ended: AtomicBool::new(!is_awaited),
+            waiters: Notify::new(),
+        }
+    }
+
+    /// Returns whether the first request has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Waits for the end of the first request, but not longer than [`MAX_WAIT`]. Returns at once for the first request.
+    pub(crate) async fn wait(&self, runtime: &dyn Runtime, timeout: Duration) {
+        let mut end = pin!(self.waiters.notified());
+        end.as_mut().enable();
+        if !self.has_ended() && self.begun.swap(true, Ordering::AcqRel) {
+            select(end, runtime.sleep(MAX_WAIT.min(timeout))).await;
+        }
+    }
+
+    /// Lets the other requests go, after a response or an error.
+    pub(crate) fn end(&self) {
+        if !self.has_ended() && !self.ended.swap(true, Ordering::AcqRel) {
+            self.waiters.notify_waiters();
+        }
+    }
+}
