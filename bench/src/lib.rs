@@ -7,6 +7,7 @@
 
 pub mod contenders;
 mod hand_written;
+pub mod ready;
 pub mod server;
 
 use std::sync::Arc;

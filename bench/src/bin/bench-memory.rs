@@ -3,18 +3,16 @@
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use bird_api::transport::{Exchange, Transport};
-use bird_bench::server::{NAME, NUMBER, WORKSPACE, channel, connector};
+use bird_bench::ready::Ready;
+use bird_bench::server::{NAME, NUMBER, WORKSPACE};
 use bird_sms::{
     AccessKey, Backoff, Client, Event, PollInterval, PollPolicy, RateLimits, SmsConnectorRequest,
 };
 use futures_util::StreamExt;
-use reqwest::{Method, Request, StatusCode};
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
 const INSTALLS: u32 = 1000;
 
@@ -100,7 +98,7 @@ fn batches() -> anyhow::Result<()> {
 /// Installs a batch without a server, and prints the peak memory in KiB and the most rows that were in progress.
 fn batch(rows: u64, concurrency: usize) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let transport = Ready { start: Instant::now(), connectors: AtomicU64::new(0) };
+    let transport = Ready::new(vec![Duration::from_secs(5)]);
     let client = Client::builder()
         .access_key(AccessKey::new("secret")?)
         .transport(Arc::new(transport))
@@ -130,34 +128,4 @@ fn batch(rows: u64, concurrency: usize) -> anyhow::Result<()> {
     let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB")).context("no VmHWM")?;
     println!("{peak} {most}");
     Ok(())
-}
-
-/// A server that stores nothing: the id of a connector has the time at which its channel is ready.
-#[derive(Debug)]
-struct Ready {
-    start: Instant,
-    connectors: AtomicU64,
-}
-
-impl Transport for Ready {
-    fn exchange(&self, request: Request, _timeout: Duration) -> Exchange {
-        const PROVISIONING: Duration = Duration::from_secs(5);
-        let now = self.start.elapsed();
-        let (status, id, channel) = if request.method() == Method::POST {
-            let nth = self.connectors.fetch_add(1, Ordering::Relaxed);
-            let ready = (now + PROVISIONING).as_millis();
-            (StatusCode::CREATED, Uuid::from_u128(ready << 64 | u128::from(nth)), None)
-        } else {
-            let id =
-                request.url().path_segments().and_then(|mut path| path.next_back()?.parse().ok());
-            let id: Uuid = id.unwrap_or_default();
-            (StatusCode::OK, id, (id.as_u128() >> 64 <= now.as_millis()).then(channel))
-        };
-        let body = connector(&id.to_string(), channel.as_deref().unwrap_or("null"));
-        let headers = [("content-type".parse(), "application/json".parse())];
-        let headers =
-            headers.into_iter().filter_map(|(name, value)| Some((name.ok()?, value.ok()?)));
-        let response = bird_api::Response::new(status, headers.collect(), body.into());
-        Box::pin(std::future::ready(Ok(response)))
-    }
 }
