@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bird_api::types::CreateConnectorReq;
 use reqwest::Request;
+use reqwest::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
 
 use super::Client;
 use super::provisioning_times::ProvisioningTimes;
@@ -38,6 +39,13 @@ impl WorkspaceState {
         let mut create = client.raw().create_connector_request(id.as_uuid(), &body).expect(checked);
         *create.body_mut() = None;
         let get = client.raw().get_connector_request(id.as_uuid(), &uuid::Uuid::nil());
+        let mut get = get.expect(checked);
+        for request in [&mut create, &mut get] {
+            // A copy then has room for the headers that each exchange sets.
+            for name in [AUTHORIZATION, USER_AGENT] {
+                request.headers_mut().insert(name, HeaderValue::from_static(""));
+            }
+        }
         let (limits, now) = (client.limits(), client.runtime().now());
         let limiter = |limit| RateLimiter::new(limit, now, Arc::clone(client.first_response()));
         Self {
@@ -47,7 +55,7 @@ impl WorkspaceState {
             response_time: ResponseTime::default(),
             due: AtomicU32::new(0),
             create,
-            get: get.expect(checked),
+            get,
         }
     }
 
