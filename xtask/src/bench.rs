@@ -53,30 +53,31 @@ struct Baseline {
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let bench = Bench::prepare(root)?;
     let installs = bench.installs()?;
-    eprintln!("building, and simulating installs");
-    // At the same time: of the builds the CPU time counts, and the rest waits or is not timed.
-    let (builds, hand_written, command, simulated, memory, distance) =
-        std::thread::scope(|scope| {
-            let builds = scope.spawn(|| bench.builds());
-            let args = ["--release", "-p", "bird-sms-cli"];
-            let command = scope.spawn(move || build(root, "bird-sms", &args));
-            let printed = |program: &mut Command| anyhow::Ok(String::from_utf8(output(program)?)?);
-            let args = ["--profile", "dependent", "-p", "bird-bench", "--features", "distance"];
-            let args = [&args[..], &["--example", "simulated", "--bin", "bench-distance"]].concat();
-            let distance = build(root, "bench-distance", &args)?;
-            let simulated = Simulated::run(&distance.with_file_name("examples/simulated"))?;
-            let mut memory = Command::new(bench.programs.join("bench-memory"));
-            let memory = printed(memory.arg(bench.url()))?;
-            let distance = printed(&mut Command::new(distance))?;
-            let (builds, hand_written) =
-                builds.join().map_err(|_| anyhow!("a build panicked"))??;
-            let command = command.join().map_err(|_| anyhow!("a build panicked"))??;
-            anyhow::Ok((builds, hand_written, command, simulated, memory, distance))
-        })?;
+    eprintln!("building the programs of processes, and simulating installs");
+    let (hand_written, command, simulated, memory, distance) = std::thread::scope(|scope| {
+        let programs = scope.spawn(|| {
+            let hand_written = Consumer::build(root, &bench.folder, CONSUMERS[0])?.program;
+            anyhow::Ok((
+                hand_written,
+                build(root, "bird-sms", &["--release", "-p", "bird-sms-cli"])?,
+            ))
+        });
+        let printed = |program: &mut Command| anyhow::Ok(String::from_utf8(output(program)?)?);
+        let args = ["--profile", "dependent", "-p", "bird-bench", "--features", "distance"];
+        let args = [&args[..], &["--example", "simulated", "--bin", "bench-distance"]].concat();
+        let distance = build(root, "bench-distance", &args)?;
+        let simulated = Simulated::run(&distance.with_file_name("examples/simulated"))?;
+        let mut memory = Command::new(bench.programs.join("bench-memory"));
+        let memory = printed(memory.arg(bench.url()))?;
+        let distance = printed(&mut Command::new(distance))?;
+        let (hand_written, command) =
+            programs.join().map_err(|_| anyhow!("a build panicked"))??;
+        anyhow::Ok((hand_written, command, simulated, memory, distance))
+    })?;
     let processes = bench.processes(&hand_written, &command)?;
     let size = std::fs::metadata(command)?.len();
     println!(
-        "\n{installs}\n{builds}\n{processes}\nThe stripped binary bird-sms has {size} bytes.\n\n\
+        "\n{installs}\n{processes}\nThe stripped binary bird-sms has {size} bytes.\n\n\
          ## Installs that wait\n\n{memory}\n\
          ## A batch over TLS with 100 ms of round trip\n\n{distance}\n\
          {}",
@@ -98,7 +99,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     simulated.draw(&root.join("docs/charts"))?;
     resources(&installs, &processes, &root.join("docs/charts"))?;
     let path = bench.folder.join("results.json");
-    let tables = [installs, builds, processes];
+    let tables = [installs, processes];
     std::fs::write(&path, serde_json::to_string_pretty(&tables)?)?;
     println!("The tables as JSON: {}", path.display());
     Ok(())
@@ -377,45 +378,57 @@ impl Bench {
         let columns = vec![("wall ms", 1), ("CPU ms", 1), ("peak MiB", 1)];
         Ok(Table { title: "A process, from its start to one install", columns, rows })
     }
+}
 
-    /// Builds the consumers without a cache, and returns the program of the first one, too.
-    fn builds(&self) -> anyhow::Result<(Table, PathBuf)> {
-        let target = |name: &str| self.folder.join("consumers").join(name);
-        let mut rows = Vec::new();
-        for (name, package, features) in CONSUMERS {
-            let (package, target) = (self.root.join("bench/consumers").join(package), target(name));
-            let _ = std::fs::remove_dir_all(&target);
-            // The versions of the workspace.
-            std::fs::copy(self.root.join("Cargo.lock"), package.join("Cargo.lock"))?;
-            succeed(cargo().current_dir(&package).args(["fetch", "--quiet"]))?;
-            eprintln!("building {name} without a cache");
-            // What runs at the same time comes first.
-            let mut build = Command::new("nice");
-            build.args(["-n", "19"]).arg(cargo().get_program()).current_dir(&package).args([
-                "build",
-                "--release",
-                "--features",
-                features,
-            ]);
-            build.arg("--target-dir").arg(&target);
-            let mut build = build.stderr(Stdio::piped()).spawn()?;
-            let mut log = String::new();
-            if let Some(stderr) = &mut build.stderr {
-                stderr.read_to_string(&mut log)?;
-            }
-            let used = build.wait4()?;
-            ensure!(used.status.success(), "{name} does not build:\n{log}");
-            let seconds = (used.rusage.utime + used.rusage.stime).as_secs_f64();
-            let crates = log.lines().filter(|line| line.contains("Compiling ")).count();
-            let bytes = std::fs::metadata(target.join("release/consumer"))?.len();
-            let (crates, bytes) = (u32::try_from(crates)?, u32::try_from(bytes)?);
-            let values = [seconds, crates.into(), bytes.into()];
-            rows.push((name.to_owned(), values.map(Some).to_vec()));
-        }
-        let columns = vec![("CPU s", 0), ("crates", 0), ("bytes", 0)];
-        let title = "A program that depends on it, built cold in release";
-        Ok((Table { title, columns, rows }, target(B).join("release/consumer")))
+/// A program of `bench/consumers` that was built.
+struct Consumer {
+    program: PathBuf,
+    /// The crates that were compiled.
+    crates: u32,
+}
+
+impl Consumer {
+    /// Builds the program with this name, package and features.
+    fn build(
+        root: &Path,
+        folder: &Path,
+        (name, package, features): (&str, &str, &str),
+    ) -> anyhow::Result<Self> {
+        let target = folder.join("consumers").join(name);
+        let package = root.join("bench/consumers").join(package);
+        // The versions of the workspace.
+        std::fs::copy(root.join("Cargo.lock"), package.join("Cargo.lock"))?;
+        let mut build = cargo();
+        build.current_dir(&package).args(["build", "--release", "--features", features]);
+        let build = build.arg("--target-dir").arg(&target).stderr(Stdio::piped()).output()?;
+        let log = String::from_utf8_lossy(&build.stderr);
+        ensure!(build.status.success(), "{name} does not build:\n{log}");
+        let crates = log.lines().filter(|line| line.contains("Compiling ")).count();
+        Ok(Self { program: target.join("release/consumer"), crates: u32::try_from(crates)? })
     }
+}
+
+/// Builds the consumers without a cache, and prints how long that takes.
+pub(crate) fn builds(root: &Path) -> anyhow::Result<()> {
+    let folder = root.join("target/bench");
+    let mut rows = Vec::new();
+    for consumer in CONSUMERS {
+        let name = consumer.0;
+        let _ = std::fs::remove_dir_all(folder.join("consumers").join(name));
+        let package = root.join("bench/consumers").join(consumer.1);
+        succeed(cargo().current_dir(package).args(["fetch", "--quiet"]))?;
+        eprintln!("building {name} without a cache");
+        let start = Instant::now();
+        let built = Consumer::build(root, &folder, consumer)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let bytes = u32::try_from(std::fs::metadata(built.program)?.len())?;
+        let values = [seconds, built.crates.into(), bytes.into()];
+        rows.push((name.to_owned(), values.map(Some).to_vec()));
+    }
+    let columns = vec![("seconds", 1), ("crates", 0), ("bytes", 0)];
+    let title = "A program that depends on it, built cold in release";
+    println!("{}", Table { title, columns, rows });
+    Ok(())
 }
 
 impl Usage {

@@ -41,7 +41,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Measure speed, memory and build time of bird-sms and its alternatives; takes minutes
+    /// Measure speed and memory of bird-sms and its alternatives, simulate many installs, and print the targets; takes
+    /// ten minutes
     Bench {
         /// Only compare the instructions of an install with the baseline, and exit with 1 if they are more
         #[arg(long)]
@@ -49,6 +50,9 @@ enum Task {
         /// Save the instructions of an install as the baseline
         #[arg(long, conflicts_with = "check")]
         save_baseline: bool,
+        /// Only build programs that depend on bird-sms or an alternative, without a cache
+        #[arg(long, conflicts_with_all = ["check", "save_baseline"])]
+        builds: bool,
     },
     /// Build and run programs that depend on bird-sms with other features, beside another reqwest client
     Consumers,
@@ -94,9 +98,10 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Codegen { check: false } => codegen::write(&root).map(|()| true),
         Task::Diff(args) => diff::run(&root, &args),
         Task::Drift(args) => drift::run(&root, &args),
-        Task::Bench { check: false, save_baseline: false } => bench::run(&root).map(|()| true),
         Task::Bench { check: true, .. } => bench::check(&root),
         Task::Bench { save_baseline: true, .. } => bench::save_baseline(&root).map(|()| true),
+        Task::Bench { builds: true, .. } => bench::builds(&root).map(|()| true),
+        Task::Bench { .. } => bench::run(&root).map(|()| true),
         Task::Crash { long } => {
             let test = "test --locked -p bird-sms-cli --test command -- --include-ignored --nocapture crash";
             let mut test: Vec<_> = test.split(' ').collect();
