@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use wait4::Wait4;
 
@@ -62,16 +62,21 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
                 build(root, "bird-sms", &["--release", "-p", "bird-sms-cli"])?,
             ))
         });
-        let printed = |program: &mut Command| anyhow::Ok(String::from_utf8(output(program)?)?);
         let args = ["--profile", "dependent", "-p", "bird-bench", "--features", "distance"];
         let args = [&args[..], &["--example", "simulated", "--bin", "bench-distance"]].concat();
         let distance = build(root, "bench-distance", &args)?;
-        let simulated = Simulated::run(&distance.with_file_name("examples/simulated"))?;
+        let simulated = distance.with_file_name("examples/simulated");
+        let simulated = scope.spawn(move || Simulated::run(&simulated));
+        let printed = |program: &mut Command| anyhow::Ok(String::from_utf8(output(program)?)?);
+        let distance = scope.spawn(move || printed(&mut Command::new(distance)));
         let mut memory = Command::new(bench.programs.join("bench-memory"));
         let memory = printed(memory.arg(bench.url()))?;
-        let distance = printed(&mut Command::new(distance))?;
-        let (hand_written, command) =
-            programs.join().map_err(|_| anyhow!("a build panicked"))??;
+        let panicked = "a thread panicked";
+        let (simulated, distance, (hand_written, command)) = (
+            simulated.join().expect(panicked)?,
+            distance.join().expect(panicked)?,
+            programs.join().expect(panicked)?,
+        );
         anyhow::Ok((hand_written, command, simulated, memory, distance))
     })?;
     let processes = bench.processes(&hand_written, &command)?;
@@ -289,7 +294,7 @@ impl Bench {
             eprintln!("measuring {concurrency} at a time");
             // Alternately, so that other load of the machine affects all contenders alike.
             let mut runs = [const { Vec::new() }; RUST.len()];
-            for _ in 0..5 {
+            for _ in 0..3 {
                 for ((name, _), runs) in RUST.iter().zip(&mut runs) {
                     runs.push(usage(&mut self.rust("bench-installs", name, count, concurrency))?);
                 }
