@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -57,12 +58,19 @@ impl<'a> EntryLine<'a> {
 /// The bytes before and after the checksum.
 const CHECKSUM: (&[u8], &[u8]) = (br#","crc32":""#, br#""}"#);
 
+/// The CRC of Ethernet and zlib, in eight hexadecimal digits.
+fn checksum(bytes: &[u8]) -> String {
+    // With larger tables it is faster than any disk, for 15 KB more.
+    const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+    format!("{:08x}", CRC.checksum(bytes))
+}
+
 /// Returns the bytes of a line of this version, with its line break.
 pub(super) fn encode(line: &impl Serialize, version: u32) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(line).expect("a line is made of strings and numbers");
     if version > 1 {
         bytes.pop();
-        let checksum = format!("{:08x}", crc32fast::hash(&bytes));
+        let checksum = checksum(&bytes);
         bytes.extend_from_slice(CHECKSUM.0);
         bytes.extend_from_slice(checksum.as_bytes());
         bytes.extend_from_slice(CHECKSUM.1);
@@ -95,12 +103,17 @@ fn verify(bytes: &[u8]) -> Option<()> {
     let rest = bytes.strip_suffix(CHECKSUM.1)?;
     let (rest, checksum) = rest.split_at_checked(rest.len().checked_sub(8)?)?;
     let content = rest.strip_suffix(CHECKSUM.0)?;
-    (format!("{:08x}", crc32fast::hash(content)).as_bytes() == checksum).then_some(())
+    (self::checksum(content).as_bytes() == checksum).then_some(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_checksum_is_that_of_earlier_journals() {
+        assert_eq!(checksum(b"123456789"), "cbf43926");
+    }
 
     // Fault 46.
     #[test]
