@@ -294,7 +294,7 @@ impl Bench {
             eprintln!("measuring {concurrency} at a time");
             // Alternately, so that other load of the machine affects all contenders alike.
             let mut runs = [const { Vec::new() }; RUST.len()];
-            for _ in 0..3 {
+            for _ in 0..5 {
                 for ((name, _), runs) in RUST.iter().zip(&mut runs) {
                     runs.push(usage(&mut self.rust("bench-installs", name, count, concurrency))?);
                 }
