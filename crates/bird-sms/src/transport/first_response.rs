@@ -53,3 +53,49 @@ impl FirstResponse {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use futures_util::future::join;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::transport::TokioRuntime;
+
+    const RUNTIME: TokioRuntime = TokioRuntime(SystemTime::now);
+
+    #[tokio::test(start_paused = true)]
+    async fn the_others_wait_for_the_end_of_the_first_request_for_a_second_at_most() {
+        for (response, wait) in [(Some(300), 300), (Some(5000), 1000), (None, 1000)] {
+            let first = FirstResponse::new(true);
+            let began = Instant::now();
+            first.wait(&RUNTIME, Duration::MAX).await;
+            assert_eq!(began.elapsed(), Duration::ZERO);
+            let other = async {
+                first.wait(&RUNTIME, Duration::MAX).await;
+                began.elapsed()
+            };
+            let respond = async {
+                if let Some(time) = response {
+                    sleep(Duration::from_millis(time)).await;
+                    first.end();
+                }
+            };
+            assert_eq!(join(other, respond).await.0, Duration::from_millis(wait));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_waits_after_the_first_response_or_where_http2_is_not_possible() {
+        for first in [FirstResponse::new(true), FirstResponse::new(false)] {
+            first.end();
+            let began = Instant::now();
+            for _ in 0..3 {
+                first.wait(&RUNTIME, Duration::MAX).await;
+            }
+            assert_eq!(began.elapsed(), Duration::ZERO);
+        }
+    }
+}
