@@ -24,7 +24,7 @@ pub(crate) async fn interrupted() -> Code {
         }
     }
     if tokio::signal::ctrl_c().await.is_err() {
-        // No handler could be installed: the signal ends the process itself.
+        // No handler could be installed, so that the default action of the signal ends the process.
         std::future::pending::<()>().await;
     }
     Code::Interrupted

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
-use crate::model::{ConnectorStatus, salvage_id};
+use crate::model::{ConnectorStatus, recover_id};
 use crate::{AccessKey, Connector, ErrorResponse, MalformedResponse};
 
 fn response(status: StatusCode, body: &[u8]) -> Response {
@@ -19,7 +19,7 @@ pub fn connector(body: &[u8]) {
     let response = response(StatusCode::OK, body);
     let status = ConnectorStatus::decode(body);
     if let Ok(status) = &status {
-        assert_eq!(salvage_id(&response.body), Some(status.id));
+        assert_eq!(recover_id(&response.body), Some(status.id));
     }
     if let (Ok(connector), Ok(status)) =
         (Connector::decode(&response.body, &AccessKey::new("fuzzed-key").expect("a key")), &status)

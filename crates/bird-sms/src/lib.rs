@@ -1,4 +1,5 @@
-//! Installs SMS channels in Bird (formerly `MessageBird`) workspaces, and never loses a connector.
+//! Installs SMS channels in Bird (formerly `MessageBird`) workspaces, and says after every failure whether a
+//! connector exists.
 //!
 //! ```no_run
 //! use bird_sms::{ChannelMessageType, UseCaseId};
@@ -30,30 +31,30 @@
 //! | `NotCreated` | correct the cause and call again |
 //! | `Unknown` | check the dashboard: a second call may create a second connector |
 //! | `ExistsIdUnknown` | find the id in the dashboard |
-//! | `Exists(id)` | resume with [`Workspace::pending_channel`], in another process too |
+//! | `Exists(id)` | resume with [`Workspace::pending_channel`], also from another process |
 //!
-//! # What is sent again
+//! # What is retried
 //!
-//! A second POST is not a repetition of the first: it may create a second connector. So the POST is sent again
-//! only where that is known to be safe.
+//! The POST is not idempotent: a second one may create a second connector. So it is retried only where that is known to
+//! be safe.
 //!
 //! | the attempt ended with | the connector | the POST | a GET |
 //! |---|---|---|---|
-//! | no connection | not created | sent again | sent again |
-//! | a certificate that is refused, a proxy that requires a password | not created | not sent again | not sent again |
-//! | 429 | not created, according to the vendor | sent again, after `Retry-After` | sent again, after `Retry-After` |
-//! | 500, 503 | unknown; the vendor calls a retry safe | sent again: [`RetryPolicy::create`] | sent again |
-//! | 502, 504, 520–530 | unknown: a gateway's response | not sent again, unless [`RetryPolicy::create`] allows it | sent again |
-//! | 501, 505 | unknown | not sent again | not sent again |
-//! | other 5xx | unknown | not sent again | sent again |
-//! | no response, 408 | unknown, unless the request provably did not leave | not sent again, unless it provably did not leave | sent again |
-//! | 3xx, other 4xx | not created | not sent again | not sent again; 404: [`PollPolicy::not_found_grace`] |
-//! | 2xx, malformed | exists; the id may be salvaged | not sent again | a poll is sent again: [`PollPolicy::max_malformed`]; a read only if the body is truncated |
+//! | no connection | not created | retried | retried |
+//! | a certificate that is refused, a proxy that requires a password | not created | not retried | not retried |
+//! | 429 | not created, according to the vendor | retried, after `Retry-After` | retried, after `Retry-After` |
+//! | 500, 503 | unknown; the vendor calls a retry safe | retried: [`RetryPolicy::create`] | retried |
+//! | 502, 504, 520–530 | unknown: a gateway's response | not retried, unless [`RetryPolicy::create`] allows it | retried |
+//! | 501, 505 | unknown | not retried | not retried |
+//! | other 5xx | unknown | not retried | retried |
+//! | no response, 408 | unknown, unless the request provably did not leave | not retried, unless it provably did not leave | retried |
+//! | 3xx, other 4xx | not created | not retried | not retried; a 404 is, during [`PollPolicy::not_found_grace`] |
+//! | 2xx, malformed | exists; its id may be recovered | not retried | a poll is retried: [`PollPolicy::max_malformed`]; a read only if the body is truncated |
 //!
 //! A success after an attempt whose outcome is unknown has a [`Warning`]: that attempt may have created another
 //! connector.
 //!
-//! # Map
+//! # Where to start
 //!
 //! | task | |
 //! |---|---|
@@ -63,7 +64,7 @@
 //! | store the id before the wait | [`Workspace::create_sms_connector`], [`PendingChannel`] |
 //! | install many | [`Workspace::install_sms_channels`], [`BatchOutcome`] |
 //! | survive a crash | [`Journal`], [`RowState`], [`BatchItem::resume`]; `FileJournal`, with the feature `file-journal` |
-//! | find out what may exist | `Workspace::find_connector`, with the feature `list-connectors` |
+//! | search for a connector whose creation had an unknown outcome | `Workspace::find_connector`, with the feature `list-connectors` |
 //! | follow the progress | [`Event`]; `tracing` has the same events |
 //! | handle errors | [`Error`] |
 //!
@@ -72,15 +73,15 @@
 //! | feature | default | |
 //! |---|---|---|
 //! | `codegen` | yes | generates the raw client from its contract at build time; without it the prebuilt copy is compiled |
-//! | `aws-lc-rs` | yes | TLS by rustls with aws-lc-rs, as in reqwest itself; wins over `ring` |
+//! | `aws-lc-rs` | yes | TLS by rustls with aws-lc-rs, as in reqwest itself; takes precedence over `ring` |
 //! | `ring` | | TLS by rustls with ring, which compiles faster and is smaller |
 //! | `bundled-roots` | | trusts Mozilla's root certificates instead of the platform's |
 //! | `http2` | | HTTP/2 where the server offers it, with one connection for all requests |
 //! | `file-journal` | | the journal of a batch in a file; needs Rust 1.89 |
-//! | `list-connectors` | | searches for connectors whose outcome is unknown; unproven, because no response of the vendor's list has been seen |
-//! | `test-util` | | results and errors for the tests of a program: `test_util` |
+//! | `list-connectors` | | searches for connectors whose outcome is unknown; unproven: not tested against the real API |
+//! | `test-util` | | results and errors for the tests of a program, and a check of its journal: `test_util` |
 //!
-//! Without `aws-lc-rs` and `ring`, TLS is that of the program's own reqwest, if its features have one.
+//! Without `aws-lc-rs` and `ring`, TLS is that which the program switches on in its own dependency on reqwest, if any.
 //!
 //! With `ring` and without `aws-lc-rs`, `reqwest::Client::new()` panics everywhere in the program, unless the program
 //! has a default provider or depends on reqwest with its feature `rustls`. To set one, call
@@ -90,15 +91,17 @@
 //! # Tracing
 //!
 //! Each call is a span of `tracing`: `install_sms_channel`, `create_sms_connector`, `wait_for_channel`, `poll_channel`,
-//! `read_connector`, `check`, `find_connector`, and `install_sms_channels` around the installs of a batch. A span has `workspace_id`,
-//! `phone_number_id` and `connector_id`, as far as they are known. Each exchange is an event at the level `DEBUG`, with
-//! the names of OpenTelemetry: `http.request.method`, `url.template`, `http.response.status_code` or `error.type`,
-//! `http.client.request.duration` in seconds, and `attempt`. Neither has the access key or a body.
+//! `read_connector`, `check`, `find_connector`, and `install_sms_channels` around the installs of a batch. A span has
+//! `workspace_id`, `phone_number_id` and `connector_id`, as far as they are known. Each exchange is an event at the
+//! level `DEBUG`, with the names of OpenTelemetry: `http.request.method`, `url.template`, `http.response.status_code` or
+//! `error.type`, `http.client.request.duration` in seconds, and `attempt`. Neither spans nor events have the access key
+//! or a body.
 //!
 //! # Testing
 //!
 //! The crate `bird-sandbox` is a local Bird, which validates requests against the contract, provisions channels after a
-//! delay, and fails on demand. In memory and with Tokio's paused clock, a test of an hour takes milliseconds:
+//! delay, and fails on demand. In memory and with Tokio's paused clock, a test of an hour of simulated time takes
+//! milliseconds:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -120,7 +123,7 @@
 //! ```
 //!
 //! [The chapter on testing](https://github.com/bird-sms/bird-sms/blob/main/docs/testing.md) has more: time, errors
-//! without a request, faults by phone number, and runs that repeat.
+//! without a request, faults by phone number, and reproducible runs.
 //!
 //! # Examples
 //!
@@ -133,13 +136,13 @@
 //! | `axum_service` | a service that installs in the background |
 //! | `batch_with_journal` | a batch that is stopped and resumed |
 //! | `blocking` | a program without `async` |
-//! | `raw_response` | the bytes of a response, from the API itself |
+//! | `raw_response` | the raw bytes of a response |
 //!
 //! # Runtime and MSRV
 //!
-//! The futures need a Tokio runtime with time and I/O enabled. They panic where they are polled outside of one.
+//! The futures need a Tokio runtime with time and I/O enabled. They panic if they are polled outside of one.
 //!
-//! The crate builds with Rust 1.88. A newer minimum is a new minor version.
+//! The crate builds with Rust 1.88. Raising the minimum is a change of the minor version.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

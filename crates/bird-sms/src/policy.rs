@@ -39,7 +39,7 @@ impl Backoff {
 ///
 /// The polls of a wait follow the [`PollPolicy`], and a poll that failed is retried with the `backoff` and the
 /// `retry_after_cap` of this policy until the deadline. No policy allows a retry that the
-/// [table of the crate](crate#what-is-sent-again) rules out.
+/// [table of the crate](crate#what-is-retried) rules out.
 ///
 /// ```
 /// let policy = bird_sms::RetryPolicy { max_attempts: 3, ..Default::default() };

@@ -71,11 +71,11 @@ impl ProvisioningTimes {
     }
 
     /// Returns the age at which a connector of this age is polled next, for a price in seconds. Returns `None` if
-    /// fewer than `needed` times are known, or if nearly all of them are shorter than the age.
-    pub(crate) fn next_poll(&self, age: f64, price: f64, needed: usize) -> Option<f64> {
+    /// fewer than `min_known` times are known, or if nearly all of them are shorter than the age.
+    pub(crate) fn next_poll(&self, age: f64, price: f64, min_known: usize) -> Option<f64> {
         let mut inner = self.lock();
         let known = inner.times.iter().filter(|time| time.ready.is_finite()).count();
-        if known == 0 || known < needed {
+        if known == 0 || known < min_known {
             return None;
         }
         // A price that differs little changes the schedule little.

@@ -1,4 +1,4 @@
-//! JSON decoding with the path of the malformed field, and with an attempt to find the id in any body.
+//! Decodes JSON, names the path of a malformed field, and recovers the id of the connector from a malformed body.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::ConnectorId;
 
 /// Decodes a body, or returns the problem with the path of the field.
 pub(crate) fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, String> {
-    // UTF-8 is checked once for the whole text, while a slice would be checked string by string. Tracking the path is
+    // UTF-8 is checked once for the whole text, while `from_slice` would check each string. Tracking the path is
     // even slower, and is done only after an error.
     let text = str::from_utf8(body).ok();
     text.and_then(|text| serde_json::from_str(text).ok()).map_or_else(|| decode_with_path(body), Ok)
@@ -30,12 +30,15 @@ fn decode_with_path<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Stri
     Ok(value)
 }
 
-/// Returns the id of the connector in a body, even if the rest is truncated or malformed, or if the connector is nested
-/// in another object. Returns `None` if the body has no id, or more than one candidate.
-pub(crate) fn salvage_id(body: &[u8]) -> Option<ConnectorId> {
+/// Returns the id of the connector in a body, even if the rest is truncated or malformed.
+///
+/// It is the `id` of the object; without one, that of the only object one level below that looks like a connector. Returns
+/// `None` for two different ids in the same place, and for the nil UUID.
+pub(crate) fn recover_id(body: &[u8]) -> Option<ConnectorId> {
     let mut found = Found::default();
     // An error after the id does not matter, because the body may be truncated there.
-    let _ = serde_json::Deserializer::from_slice(body).deserialize_any(Salvage::top(&mut found));
+    let _ =
+        serde_json::Deserializer::from_slice(body).deserialize_any(IdCollector::root(&mut found));
     match (&found.top[..], &found.nested[..]) {
         ([id], _) | ([], [id]) if !id.is_nil() => Some((*id).into()),
         _ => None,
@@ -46,23 +49,23 @@ pub(crate) fn salvage_id(body: &[u8]) -> Option<ConnectorId> {
 #[derive(Default)]
 struct Found {
     top: Vec<Uuid>,
-    /// The ids of nested objects that have another field of a connector.
+    /// The ids of the objects one level below that have another field of a connector, too.
     nested: Vec<Uuid>,
 }
 
-/// Collects the ids of an object and of the objects in it.
-struct Salvage<'a> {
+/// Collects the ids of an object and of the objects one level below.
+struct IdCollector<'a> {
     found: &'a mut Found,
     nested: bool,
 }
 
-impl<'a> Salvage<'a> {
-    fn top(found: &'a mut Found) -> Self {
+impl<'a> IdCollector<'a> {
+    fn root(found: &'a mut Found) -> Self {
         Self { found, nested: false }
     }
 }
 
-impl<'de> Visitor<'de> for Salvage<'_> {
+impl<'de> Visitor<'de> for IdCollector<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,7 +87,7 @@ impl<'de> Visitor<'de> for Salvage<'_> {
             } else if self.nested {
                 map.next_value::<IgnoredAny>()?;
             } else {
-                map.next_value_seed(Salvage { found: self.found, nested: true })?;
+                map.next_value_seed(IdCollector { found: self.found, nested: true })?;
             }
         }
         if is_connector {
@@ -123,7 +126,7 @@ impl<'de> Visitor<'de> for Salvage<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Salvage<'_> {
+impl<'de> DeserializeSeed<'de> for IdCollector<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -138,31 +141,31 @@ mod tests {
     const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
     const OTHER: &str = "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11";
 
-    fn salvaged(json: &str) -> Option<ConnectorId> {
-        salvage_id(json.replace("ID", ID).replace("OTHER", OTHER).as_bytes())
+    fn recovered(json: &str) -> Option<ConnectorId> {
+        recover_id(json.replace("ID", ID).replace("OTHER", OTHER).as_bytes())
     }
 
     #[test]
-    fn the_id_is_salvaged_from_a_truncated_or_malformed_body() {
+    fn the_id_is_recovered_from_a_truncated_or_malformed_body() {
         let id = Some(ID.parse().unwrap());
-        assert_eq!(salvaged(r#"{"id":"ID","name":"te"#), id);
-        assert_eq!(salvaged(r#"{"name":"a","arguments":{"id":"x"},"id":"ID","channel":7}"#), id);
-        assert_eq!(salvaged(r#"{"id":"ID","channel":{"id":"OTHER","createdAt":7}}"#), id);
-        assert_eq!(salvaged(r#"{"name":{"id":"ID"},"na"#), None);
-        assert_eq!(salvaged(r#"{"id":"12"#), None);
-        assert_eq!(salvaged(r#"["ID"]"#), None);
-        assert_eq!(salvaged(""), None);
+        assert_eq!(recovered(r#"{"id":"ID","name":"te"#), id);
+        assert_eq!(recovered(r#"{"name":"a","arguments":{"id":"x"},"id":"ID","channel":7}"#), id);
+        assert_eq!(recovered(r#"{"id":"ID","channel":{"id":"OTHER","createdAt":7}}"#), id);
+        assert_eq!(recovered(r#"{"name":{"id":"ID"},"na"#), None);
+        assert_eq!(recovered(r#"{"id":"12"#), None);
+        assert_eq!(recovered(r#"["ID"]"#), None);
+        assert_eq!(recovered(""), None);
     }
 
     // Fault 37.
     #[test]
-    fn a_nested_id_is_salvaged_when_exactly_one_object_has_fields_of_a_connector() {
+    fn a_nested_id_is_recovered_when_exactly_one_object_has_fields_of_a_connector() {
         let id = Some(ID.parse().unwrap());
-        assert_eq!(salvaged(r#"{"data":{"id":"ID","name":"n","createdAt":"now"}}"#), id);
-        assert_eq!(salvaged(r#"{"ok":true,"n":[1],"connector":{"channel":null,"id":"ID"}}"#), id);
-        assert_eq!(salvaged(r#"{"request":{"id":"ID"}}"#), None);
+        assert_eq!(recovered(r#"{"data":{"id":"ID","name":"n","createdAt":"now"}}"#), id);
+        assert_eq!(recovered(r#"{"ok":true,"n":[1],"connector":{"channel":null,"id":"ID"}}"#), id);
+        assert_eq!(recovered(r#"{"request":{"id":"ID"}}"#), None);
         assert_eq!(
-            salvaged(r#"{"a":{"id":"ID","channel":null},"b":{"id":"OTHER","channel":null}}"#),
+            recovered(r#"{"a":{"id":"ID","channel":null},"b":{"id":"OTHER","channel":null}}"#),
             None
         );
     }
@@ -170,13 +173,13 @@ mod tests {
     // Fault 56.
     #[test]
     fn two_different_ids_in_one_object_are_ambiguous() {
-        assert_eq!(salvaged(r#"{"id":"ID","id":"OTHER"}"#), None);
-        assert_eq!(salvaged(r#"{"data":{"id":"ID","id":"OTHER","channel":null}}"#), None);
+        assert_eq!(recovered(r#"{"id":"ID","id":"OTHER"}"#), None);
+        assert_eq!(recovered(r#"{"data":{"id":"ID","id":"OTHER","channel":null}}"#), None);
     }
 
     // Fault 47.
     #[test]
     fn the_nil_uuid_is_not_an_id() {
-        assert_eq!(salvaged(r#"{"id":"00000000-0000-0000-0000-000000000000"}"#), None);
+        assert_eq!(recovered(r#"{"id":"00000000-0000-0000-0000-000000000000"}"#), None);
     }
 }

@@ -21,7 +21,7 @@ pub use connector_state::ConnectorState;
 pub(crate) use connector_status::{ConnectorStatus, DecodeConnector};
 #[cfg(feature = "list-connectors")]
 pub(crate) use decode::decode;
-pub(crate) use decode::salvage_id;
+pub(crate) use decode::recover_id;
 pub use id::{ChannelId, ConnectorId, ParseIdError, PhoneNumberId, UseCaseId, WorkspaceId};
 pub use redact::escape_controls;
 pub(crate) use redact::printable;

@@ -16,7 +16,8 @@ open_enum! {
     }
 }
 
-/// The request for an SMS connector of a phone number. Serializes as a JSON object, for a queue or a table of jobs.
+/// The request for an SMS connector of a phone number. Serializes as a JSON object, so that
+/// it can be stored in a queue or in a table of jobs.
 ///
 /// ```
 /// use bird_sms::{ChannelMessageType, SmsConnectorRequest, UseCaseId};
@@ -55,15 +56,17 @@ impl SmsConnectorRequest {
         }
     }
 
-    /// Sets the use case of the number. US 10DLC and North American toll-free numbers need that of their registration;
-    /// newer versions of the vendor's documentation expect one for every sender, a generic one if none was registered.
-    /// `docs/scenarios.md` has the details.
+    /// Sets the use case of the number. US 10DLC and North American toll-free numbers need the one with which they were
+    /// registered. Newer versions of the vendor's documentation require a use case for every sender; a sender without a
+    /// registration has a generic one. By default, the field is not sent.
+    ///
+    /// [The scenarios](https://github.com/bird-sms/bird-sms/blob/main/docs/scenarios.md) have the details.
     pub fn use_case_id(mut self, use_case_id: impl Into<Option<UseCaseId>>) -> Self {
         self.use_case_id = use_case_id.into();
         self
     }
 
-    /// Sets the type of the messages. Default: none is sent.
+    /// Sets the type of the messages. By default, the field is not sent.
     pub fn channel_message_type(
         mut self,
         channel_message_type: impl Into<Option<ChannelMessageType>>,
@@ -72,7 +75,8 @@ impl SmsConnectorRequest {
         self
     }
 
-    /// Sets whether an incoming message opens a conversation in the inbox. Default: the vendor's.
+    /// Sets whether an incoming message opens a conversation in the inbox. By default, the field is not
+    /// sent, and Bird decides.
     pub fn conversational(mut self, conversational: impl Into<Option<bool>>) -> Self {
         self.conversational = conversational.into();
         self
@@ -108,7 +112,8 @@ impl SmsConnectorRequest {
         self.conversational
     }
 
-    /// Checks that the request can be sent. A creation and an install do the same before they send anything.
+    /// Checks that the request can be sent. A creation and an install check the same before they send
+    /// anything.
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A warning that comes with a success. Serializes as a JSON object with the field `kind`.
+/// A warning that is attached to a successful result. Serializes as a JSON object with the field `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -14,7 +14,7 @@ pub enum Warning {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
     },
-    /// No response had the id of the connector, and a search of the list of connectors found it.
+    /// A search of the list of connectors found the connector, because no response had its id.
     Found,
 }
 
@@ -42,7 +42,7 @@ impl Warning {
     }
 }
 
-/// `an earlier attempt (HTTP 503) may have created another connector for this phone number`
+/// Formats the warning as a clause: `an earlier attempt (HTTP 503) may have created another connector for this phone number`
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! What one GET says about the settings.
+//! Tests of `Workspace::check`: what one GET says about the settings.
 
 use bird_test_peer::{Reply, refused_url};
 

@@ -1,4 +1,4 @@
-//! The GETs: when polling ends, and that the id of the connector is never lost.
+//! Tests of polling: when it ends, and that the id of the connector is never lost.
 
 use std::time::Duration;
 

@@ -34,8 +34,8 @@ const ONE_DECREASE: Duration = Duration::from_secs(1);
 /// A budget of requests per second.
 ///
 /// Waiters hold no lock while they sleep, because a future may never be polled again. Each waiter sleeps until the
-/// waiters before it should have their permits, and then asks for a permit again. The place of a dropped waiter in the queue expires unused,
-/// unless it was the last one.
+/// waiters before it should have their permits, and then asks for a permit again. The place of a dropped waiter in the
+/// queue expires unused, unless it was the last one.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
     /// The time between two permits at the full rate.

@@ -6,19 +6,21 @@ use tokio::time::Instant;
 
 pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Clock, sleep and randomness: the only inputs that the workflow takes from its process. Tests inject their own.
+/// Clock, sleep and randomness: all that the workflow takes from its process and that differs between two runs. Tests
+/// replace them.
 pub(crate) trait Runtime: fmt::Debug + Send + Sync {
     /// Returns the monotonic time, by which deadlines are measured.
     fn now(&self) -> Instant;
     /// Returns the system time, with which the dates of `Retry-After` are compared.
     fn system_time(&self) -> SystemTime;
+    /// Completes after the duration, or at once if it is zero.
     fn sleep(&self, duration: Duration) -> Sleep;
     /// Returns a random number in `0..1`.
     fn random(&self) -> f64;
 }
 
-/// The runtime of a program: Tokio's timers, a thread-local random number generator, and the function that returns the
-/// system time.
+/// The runtime of a program: Tokio's timers, a thread-local random number generator, and a function that returns the
+/// system time, which a program may replace.
 #[derive(Debug)]
 pub(crate) struct TokioRuntime(pub(crate) fn() -> SystemTime);
 
@@ -33,7 +35,7 @@ impl Runtime for TokioRuntime {
 
     fn sleep(&self, duration: Duration) -> Sleep {
         if duration.is_zero() {
-            // Even the shortest timer takes up to a millisecond.
+            // Even the shortest timer takes up to a millisecond, so that none is made.
             return Box::pin(std::future::ready(()));
         }
         Box::pin(tokio::time::sleep(duration))

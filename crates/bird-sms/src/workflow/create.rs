@@ -13,7 +13,7 @@ use super::retry::{
 };
 use crate::client::Workspace;
 use crate::event::EventSink;
-use crate::model::{ConnectorStatus, salvage_id};
+use crate::model::{ConnectorStatus, recover_id};
 use crate::planted::planted;
 use crate::transport::{Deadline, Permit};
 use crate::{
@@ -160,7 +160,7 @@ fn created(
         Ok(status) => status,
         Err(problem) => {
             let malformed = MalformedResponse::new(response, &problem, key);
-            let Some(id) = salvage_id(&response.body) else {
+            let Some(id) = recover_id(&response.body) else {
                 let error = CreatedIdUnknown { response: malformed, attempts };
                 return Err(Error::CreatedIdUnknown(Box::new(error)));
             };
@@ -180,9 +180,9 @@ pub(crate) fn create_failed(error: AttemptError, attempts: Attempts) -> Error {
     failed(Exhausted { error, attempts, retryable }, None, false)
 }
 
-/// Returns the error of a creation, by what its last attempt means for the connector. A connector may also exist
-/// because of an earlier attempt of this run, with the response `ambiguous`, or because of an `earlier_run` of
-/// another run.
+/// Returns the error of a creation, by what its last attempt means for the connector. A connector may also exist because
+/// of an earlier attempt of this run, whose response was a server error (`ambiguous`), or because of a POST of an
+/// earlier run whose outcome is unknown (`earlier_run`).
 fn failed(
     Exhausted { error, attempts, retryable }: Exhausted,
     ambiguous: Option<ErrorResponse>,

@@ -13,7 +13,7 @@ use crate::transport::Deadline;
 /// so for as long, and says nothing about how long provisioning takes.
 pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 /// The number of provisioning times with which an install polls by them.
-const NEEDED_TIMES: usize = 20;
+const MIN_KNOWN_TIMES: usize = 20;
 /// One install in this many makes one more poll, at a random time before all others, to notice a provisioning that
 /// became faster.
 const EXPLORE: f64 = 64.0;
@@ -21,12 +21,12 @@ const EXPLORE: f64 = 64.0;
 /// Returns the delay between a poll of a connector and the next one.
 ///
 /// `age` is the time since the creation, or since the start of the wait if the creation is not known, `polls` the
-/// number of polls so far, and `needed` the number of provisioning times from which on polls follow them.
+/// number of polls so far. Polls follow the provisioning times once `min_known` of them are known.
 pub(crate) fn poll_delay(
     workspace: &Workspace,
     age: Duration,
     polls: u32,
-    needed: usize,
+    min_known: usize,
 ) -> Duration {
     let (client, state) = (workspace.client(), workspace.state());
     let random = client.runtime().random();
@@ -37,13 +37,13 @@ pub(crate) fn poll_delay(
     let own = policy.price.as_secs_f64();
     let price = own + state.gets_backlog().as_secs_f64();
     let age = age.as_secs_f64();
-    let delay = match state.provisioning.next_poll(age, price, needed) {
+    let delay = match state.provisioning.next_poll(age, price, min_known) {
         Some(next) if polls == 0 && price < 2.0 * own && random > 1.0 - 1.0 / EXPLORE => {
             // The random number is uniform in the last part of its range.
             (next - age) * (1.0 - (1.0 - random) * EXPLORE)
         }
         // In a batch, what the others teach says little about the last ones, for which most GETs are idle.
-        Some(next) if polls > 0 && needed < NEEDED_TIMES => {
+        Some(next) if polls > 0 && min_known < MIN_KNOWN_TIMES => {
             (next - age).min(policy.gap(f64::INFINITY, price, 0.5))
         }
         Some(next) => next - age,
@@ -88,7 +88,7 @@ impl<'a> PollTimer<'a> {
         }
         let runtime = self.workspace.client().runtime();
         let now = runtime.now();
-        let delay = poll_delay(self.workspace, self.age(now), self.polls, NEEDED_TIMES);
+        let delay = poll_delay(self.workspace, self.age(now), self.polls, MIN_KNOWN_TIMES);
         self.polls = self.polls.saturating_add(1);
         let last_poll = LastAttempt::At(&self.workspace.state().response_time);
         let Some(delay) = last_poll.fit(delay, None, self.deadline.remaining(now)) else {

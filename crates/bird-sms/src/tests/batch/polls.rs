@@ -1,12 +1,12 @@
-//! When a batch polls, and what it learns.
+//! Tests of when a batch polls, and of the provisioning times that it learns.
 
 use super::*;
 
-/// A journal as a program writes and reads it.
+/// A journal in memory, which writes each entry as JSON and reads it back.
 #[derive(Default)]
-struct Lines(Mutex<JournalState>);
+struct JsonJournal(Mutex<JournalState>);
 
-impl Journal for Lines {
+impl Journal for JsonJournal {
     fn append<'a>(
         &'a self,
         request: &'a SmsConnectorRequest,
@@ -45,7 +45,7 @@ async fn a_pause_of_the_process_says_nothing_about_provisioning() {
         let (builder, runtime) = without_sleep(&peer.base_url());
         let builder = if paused { builder.runtime(Arc::new(Paused(runtime))) } else { builder };
         let workspace = workspace(builder);
-        let journal = Arc::new(Lines::default());
+        let journal = Arc::new(JsonJournal::default());
         let batch = workspace.install_sms_channels(requests(1)).journal(Arc::clone(&journal));
         let outcomes: Vec<_> = batch.start().collect().await;
         assert!(outcomes[0].result.is_ok());
@@ -72,7 +72,7 @@ async fn a_connector_of_an_earlier_run_teaches_nothing_and_is_polled_by_its_age(
     // The system time of the tests is the epoch.
     row.apply(&created, Some(jiff::Timestamp::from_second(-19).unwrap()));
     let items = requests(1).map(move |request| BatchItem::resume(request, row));
-    let journal = Arc::new(Lines::default());
+    let journal = Arc::new(JsonJournal::default());
     let batch = workspace.install_sms_channels(items).journal(Arc::clone(&journal));
     let outcomes: Vec<_> = batch.start().collect().await;
     assert!(outcomes[0].result.is_ok());
@@ -93,7 +93,6 @@ async fn a_batch_leaves_no_longer_gap_than_the_longest_after_the_first_poll() {
     let outcomes: Vec<_> = workspace.install_sms_channels(requests(1)).start().collect().await;
     assert!(outcomes[0].result.is_ok());
     let slept: Duration = runtime.slept().iter().sum();
+    // The first poll comes after 2 s, and the next one 1.5 s later at most.
     assert!((3_000..=3_600).contains(&slept.as_millis()), "{slept:?}");
 }
-
-// Fault 39.
