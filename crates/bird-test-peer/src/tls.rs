@@ -40,7 +40,7 @@ impl Ca {
     }
 
     /// Returns TLS for a server that requires a [client certificate](Self::client_pem) of this authority.
-    pub fn server_of_clients(&self, host: &str) -> TlsAcceptor {
+    pub fn server_requiring_client_certificate(&self, host: &str) -> TlsAcceptor {
         self.issue(host, true, |_| {})
     }
 

@@ -170,7 +170,7 @@ mod tests {
     const NUMBER: &str = "2cffb55c-120e-91a8-8f10-ed9d1b412d29";
 
     #[test]
-    fn the_body_is_that_of_the_vendors_documentation() {
+    fn the_body_equals_that_of_the_vendors_documentation() {
         let request = SmsConnectorRequest::new("My SMS channel", NUMBER.parse().unwrap())
             .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse::<UseCaseId>().unwrap())
             .conversational(true);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_serializes_without_what_is_not_set_and_reads_back() {
+    fn fields_that_are_not_set_are_omitted_and_a_request_reads_back() {
         let request = SmsConnectorRequest::new("n", NUMBER.parse().unwrap());
         let full = request
             .clone()

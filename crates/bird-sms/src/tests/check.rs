@@ -34,7 +34,7 @@ async fn a_404_about_the_connector_is_a_success_and_one_about_the_workspace_is_n
 }
 
 #[tokio::test]
-async fn a_refusal_is_read_by_its_status_its_text_and_the_prefix_of_the_key() {
+async fn a_refusal_is_classified_by_its_status_its_text_and_the_prefix_of_the_key() {
     for (key, reply, problem) in [
         (KEY, json(401, "Unauthorized"), CheckProblem::AccessKey),
         (KEY, Reply::status(401), CheckProblem::AccessKey),
@@ -52,7 +52,7 @@ async fn a_refusal_is_read_by_its_status_its_text_and_the_prefix_of_the_key() {
 }
 
 #[tokio::test]
-async fn a_response_that_is_not_of_the_api_says_so() {
+async fn a_response_that_is_not_from_the_api_is_reported_as_not_bird() {
     for reply in [
         Reply::json(200, ready()),
         Reply::json(200, "<!doctype html>"),
@@ -76,6 +76,7 @@ async fn a_failure_that_says_nothing_about_the_settings_is_not_retried() {
     assert_eq!(check(Reply::Reset).await.unwrap_err().problem, CheckProblem::Unreachable);
 }
 
+/// Returns why the check got no response, and asserts that it was not retried.
 async fn kind_without_response(base_url: &str) -> TransportErrorKind {
     let (builder, runtime) = without_sleep(base_url);
     let error = workspace(builder.allow_http()).check().await.unwrap_err();

@@ -1,4 +1,4 @@
-//! TLS with a certificate authority of the test. Fault 2.
+//! TLS with a certificate authority that the test creates. Fault 2.
 
 use bird_test_peer::tls::Ca;
 use bird_test_peer::{Peer, Reply};
@@ -6,7 +6,8 @@ use bird_test_peer::{Peer, Reply};
 use super::*;
 use crate::{ConfigurationError, Error, TransportErrorKind};
 
-/// Returns the error of a creation at a peer whose certificate must be refused, after checking that of a wait, too.
+/// Creates a connector at a peer whose certificate must be refused, and returns the error as text. Asserts that a wait
+/// fails, too, and that nothing is retried or sent.
 async fn refused(peer: &Peer, trusted: &Ca, kind: TransportErrorKind) -> String {
     let (builder, runtime) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.root_certificates_pem(trusted.pem()));
@@ -22,7 +23,7 @@ async fn refused(peer: &Peer, trusted: &Ca, kind: TransportErrorKind) -> String 
 }
 
 #[tokio::test]
-async fn a_server_of_a_trusted_authority_is_accepted() {
+async fn a_server_with_a_certificate_of_a_trusted_authority_is_accepted() {
     let ca = Ca::new();
     let peer = Peer::tls(ca.server("localhost"), [Reply::json(201, ready())]).await.unwrap();
     let (builder, _) = without_sleep(&peer.base_url());
@@ -33,11 +34,12 @@ async fn a_server_of_a_trusted_authority_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_server_that_requires_a_client_certificate_is_given_it() {
+async fn the_client_certificate_is_sent_to_a_server_that_requires_one() {
     let ca = Ca::new();
     for certificate in [Some(ca.client_pem()), None] {
         let replies = [Reply::json(201, ready())];
-        let peer = Peer::tls(ca.server_of_clients("localhost"), replies).await.unwrap();
+        let peer =
+            Peer::tls(ca.server_requiring_client_certificate("localhost"), replies).await.unwrap();
         let mut builder = without_sleep(&peer.base_url()).0.root_certificates_pem(ca.pem());
         let accepted = certificate.is_some();
         if let Some(pem) = certificate {

@@ -31,18 +31,18 @@ fn cause(result: Result<SmsChannel, Error>) -> AttemptError {
     }
 }
 
-fn still_pending() -> Reply {
+fn pending_reply() -> Reply {
     Reply::json(200, pending())
 }
 
-fn done() -> Reply {
+fn ready_reply() -> Reply {
     Reply::json(200, ready())
 }
 
 #[tokio::test]
 async fn an_install_polls_until_the_channel_is_ready() {
     let created = Reply::json(201, pending());
-    let peer = peer([created, still_pending(), still_pending(), done()]).await;
+    let peer = peer([created, pending_reply(), pending_reply(), ready_reply()]).await;
     let channel = install_at(&peer).await.unwrap();
     assert_eq!(channel.id.to_string(), CHANNEL);
     assert_eq!(channel.connector_id, connector_id());
@@ -60,9 +60,10 @@ async fn a_channel_that_comes_with_the_creation_needs_no_poll() {
     assert_eq!(peer.gets(), 0);
 }
 
-/// Returns the delays before the polls of a connector, with a jitter that makes each as long as possible.
+/// Returns the delays before the polls of a connector. The random number is fixed, so that each delay is the longest one
+/// that the jitter allows.
 async fn delays(poll: PollPolicy, polls: usize) -> Vec<u128> {
-    let peer = peer((0..polls).map(|_| still_pending()).chain([done()])).await;
+    let peer = peer((0..polls).map(|_| pending_reply()).chain([ready_reply()])).await;
     let (builder, runtime) = without_sleep(&peer.base_url());
     workspace(builder.poll_policy(poll)).pending_channel(connector_id()).wait().await.unwrap();
     runtime.slept().iter().map(Duration::as_millis).collect()
@@ -71,7 +72,8 @@ async fn delays(poll: PollPolicy, polls: usize) -> Vec<u128> {
 #[tokio::test]
 async fn the_delays_between_polls_grow_with_the_root_of_the_age_up_to_the_maximum() {
     let delays = delays(PollPolicy::default(), 40).await;
-    // 1.125 · √(2 · 45 ms · age), where the age is the sum of the delays before.
+    // √(2 · price · age) with a price of 45 ms, between 0.2 s and 1.5 s, and an eighth longer by the jitter. The age is the
+    // sum of the delays before.
     let mut age = 0.0_f64;
     for delay in delays.iter().map(|delay| f64::from(u32::try_from(*delay).unwrap()) / 1e3) {
         let expected = 1.125 * (2.0 * 0.045 * age).sqrt().clamp(0.2, 1.5);
@@ -91,7 +93,8 @@ async fn the_delays_of_a_backoff_grow_up_to_its_maximum() {
 
 #[tokio::test]
 async fn an_observer_receives_the_events_in_order() {
-    let peer = peer([Reply::json(201, pending()), Reply::status(503), still_pending(), done()]);
+    let peer =
+        peer([Reply::json(201, pending()), Reply::status(503), pending_reply(), ready_reply()]);
     let peer = peer.await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let observer = Arc::clone(&seen);
@@ -117,7 +120,7 @@ async fn an_observer_receives_the_events_in_order() {
 
 #[tokio::test]
 async fn a_manual_poll_sends_one_get() {
-    let peer = peer([still_pending(), Reply::status(503), done()]).await;
+    let peer = peer([pending_reply(), Reply::status(503), ready_reply()]).await;
     let mut pending = workspace(without_sleep(&peer.base_url()).0).pending_channel(connector_id());
     assert_eq!(pending.poll().await.unwrap(), None);
     assert!(matches!(pending.poll().await, Err(Error::Read(_))));
@@ -127,7 +130,7 @@ async fn a_manual_poll_sends_one_get() {
 
 #[tokio::test]
 async fn a_wait_that_times_out_reports_the_id_the_time_and_the_polls() {
-    let peer = Peer::with_handler(|_| still_pending()).await.unwrap();
+    let peer = Peer::with_handler(|_| pending_reply()).await.unwrap();
     let (builder, runtime) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_secs(20)));
     let error = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
@@ -144,12 +147,12 @@ async fn a_wait_that_times_out_reports_the_id_the_time_and_the_polls() {
 // Fault 49.
 #[tokio::test]
 async fn the_last_poll_leaves_time_for_its_response() {
-    let peer = Peer::with_handler(|_| still_pending()).await.unwrap();
+    let peer = Peer::with_handler(|_| pending_reply()).await.unwrap();
     let (builder, runtime) = without_sleep(&peer.base_url());
     let five = Duration::from_secs(5);
     let interval = Backoff { initial: five, multiplier: 1.0, max: five, jitter: 0.0 };
     let policy = PollPolicy { interval: PollInterval::Backoff(interval), ..Default::default() };
-    // A poll after ten seconds would have 20 ms. The shortest time for a response is 50 ms.
+    // A poll after 10 s would leave 20 ms before the deadline, and a response is given 50 ms at least.
     let timeout = Duration::from_millis(10_020);
     let workspace = workspace(builder.poll_policy(policy).install_timeout(timeout));
     let error = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
@@ -191,7 +194,7 @@ async fn transient_failures_are_retried() {
         html,
     ] {
         let shown = format!("{failure:?}");
-        let (result, _) = wait([failure, still_pending(), done()]).await;
+        let (result, _) = wait([failure, pending_reply(), ready_reply()]).await;
         assert!(result.is_ok(), "{shown}: {result:?}");
     }
 }
@@ -201,10 +204,10 @@ async fn transient_failures_are_retried() {
 async fn a_body_that_is_truncated_repeatedly_is_not_malformed() {
     let whole = head_and_body(200, &[], &ready());
     let cut = || Reply::BytesThenClose(whole[..whole.len() - ready().len() + 5].to_vec());
-    let (result, gets) = wait((0..10).map(|_| cut()).chain([done()])).await;
+    let (result, gets) = wait((0..10).map(|_| cut()).chain([ready_reply()])).await;
     assert!(result.is_ok(), "{result:?}");
     assert_eq!(gets, 11);
-    let peer = peer([cut(), done()]).await;
+    let peer = peer([cut(), ready_reply()]).await;
     let workspace = workspace(without_sleep(&peer.base_url()).0);
     workspace.connector(connector_id()).await.unwrap();
 }
@@ -224,7 +227,7 @@ async fn a_wait_with_a_timeout_of_zero_reports_the_id_of_the_connector() {
 // Fault 8.
 #[tokio::test]
 async fn a_poll_without_a_response_is_retried_after_the_attempt_timeout() {
-    let peer = peer([Reply::Silence, done()]).await;
+    let peer = peer([Reply::Silence, ready_reply()]).await;
     let (builder, _) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.attempt_timeout(Duration::from_millis(50)));
     workspace.pending_channel(connector_id()).wait().await.unwrap();
@@ -247,7 +250,7 @@ async fn the_deadline_ends_a_body_that_drips_and_the_id_is_kept() {
 #[tokio::test]
 async fn a_permanent_failure_ends_the_wait_at_once() {
     for status in [301, 307, 308, 400, 401, 403, 409, 422, 501, 505] {
-        let (result, gets) = wait([Reply::status(status), done()]).await;
+        let (result, gets) = wait([Reply::status(status), ready_reply()]).await;
         assert_eq!(cause(result).response().unwrap().status, status);
         assert_eq!(gets, 1, "{status}");
     }
@@ -257,28 +260,29 @@ async fn a_permanent_failure_ends_the_wait_at_once() {
 #[tokio::test]
 async fn a_404_right_after_the_creation_is_retried() {
     let created = || Reply::json(201, pending());
-    let peer = peer([created(), Reply::status(404), Reply::status(404), done()]).await;
+    let peer = peer([created(), Reply::status(404), Reply::status(404), ready_reply()]).await;
     assert!(install_at(&peer).await.is_ok());
-    // The grace period ends,
-    let none = Peer::with_handler(move |request| match request.method.as_str() {
+    // A 404 is final once the grace period is over.
+    let never_found = Peer::with_handler(move |request| match request.method.as_str() {
         "POST" => created(),
         _ => Reply::status(404),
     })
     .await
     .unwrap();
-    assert_eq!(cause(install_at(&none).await).response().unwrap().status, 404);
-    assert!((4..12).contains(&none.gets()), "{}", none.gets());
-    // and a 404 after a poll that found the connector is final.
+    assert_eq!(cause(install_at(&never_found).await).response().unwrap().status, 404);
+    assert!((4..12).contains(&never_found.gets()), "{}", never_found.gets());
+    // A 404 is final once a poll has found the connector.
     let created = Reply::json(201, pending());
-    let gone = super::wait::peer([created, still_pending(), Reply::status(404), done()]).await;
-    assert_eq!(cause(install_at(&gone).await).response().unwrap().status, 404);
+    let deleted =
+        super::wait::peer([created, pending_reply(), Reply::status(404), ready_reply()]).await;
+    assert_eq!(cause(install_at(&deleted).await).response().unwrap().status, 404);
 }
 
 // Fault 12.
 #[tokio::test]
 async fn a_rate_limited_poll_waits_for_its_retry_after() {
     let limited = Reply::with_headers(429, &["retry-after: 7"], "");
-    let peer = peer([limited, done()]).await;
+    let peer = peer([limited, ready_reply()]).await;
     let (builder, runtime) = without_sleep(&peer.base_url());
     workspace(builder).pending_channel(connector_id()).wait().await.unwrap();
     assert_eq!(runtime.slept(), [Duration::from_secs(7)]);
@@ -310,10 +314,10 @@ async fn malformed_responses_are_retried_a_few_times() {
         Reply::json(200, format!(r#"{{"id": "{CONNECTOR}", "channel": 7}}"#)),
     ];
     for response in malformed {
-        let (result, gets) = wait([response.clone(), response.clone(), done()]).await;
+        let (result, gets) = wait([response.clone(), response.clone(), ready_reply()]).await;
         assert!(result.is_ok() && gets == 3, "{response:?}: {result:?}");
         let (result, gets) =
-            wait([response.clone(), response.clone(), response.clone(), done()]).await;
+            wait([response.clone(), response.clone(), response.clone(), ready_reply()]).await;
         assert!(matches!(cause(result), AttemptError::Malformed(_)) && gets == 3);
     }
 }
@@ -330,8 +334,8 @@ async fn a_malformed_response_names_the_field() {
 // Fault 24.
 #[tokio::test]
 async fn a_ready_channel_is_not_lost_to_a_malformed_field() {
-    let odd = ready().replace("2025-01-21T01:43:10.940Z", "yesterday");
-    let (result, gets) = wait([Reply::json(200, odd)]).await;
+    let malformed = ready().replace("2025-01-21T01:43:10.940Z", "yesterday");
+    let (result, gets) = wait([Reply::json(200, malformed)]).await;
     let channel = result.unwrap();
     assert_eq!((channel.id.to_string().as_str(), gets), (CHANNEL, 1));
     assert_eq!(channel.connector(), None);
@@ -339,8 +343,8 @@ async fn a_ready_channel_is_not_lost_to_a_malformed_field() {
 
 // Fault 25.
 #[tokio::test]
-async fn ready_is_final() {
-    let (result, gets) = wait([still_pending(), done(), still_pending()]).await;
+async fn polling_ends_when_the_channel_is_ready() {
+    let (result, gets) = wait([pending_reply(), ready_reply(), pending_reply()]).await;
     assert!(result.is_ok() && gets == 2);
 }
 
@@ -353,7 +357,7 @@ async fn a_response_about_another_connector_or_workspace_ends_the_wait() {
     assert_eq!((id.to_string().as_str(), gets), (other, 1));
     let (result, _) = wait([Reply::json(200, ready().replace(WORKSPACE, other))]).await;
     assert!(matches!(cause(result), AttemptError::OtherWorkspace(_)));
-    // The response to a creation is no exception: its channel is not used.
+    // The same holds for the response to a creation: the channel of another workspace is not used.
     let foreign = ready().replace(WORKSPACE, other);
     let peer = peer([Reply::json(201, foreign.clone()), Reply::json(200, foreign)]).await;
     assert!(matches!(cause(install_at(&peer).await), AttemptError::OtherWorkspace(_)));
@@ -362,7 +366,7 @@ async fn a_response_about_another_connector_or_workspace_ends_the_wait() {
 // Fault 30.
 #[tokio::test]
 async fn a_wait_that_is_dropped_is_resumed_from_the_id() {
-    let peer = peer([Reply::json(201, pending()), Reply::Silence, done()]).await;
+    let peer = peer([Reply::json(201, pending()), Reply::Silence, ready_reply()]).await;
     let workspace = workspace(without_sleep(&peer.base_url()).0);
     let pending = workspace.create_sms_connector(&request()).await.unwrap();
     let id = pending.connector_id();
@@ -375,7 +379,7 @@ async fn a_wait_that_is_dropped_is_resumed_from_the_id() {
 // Fault 30.
 #[tokio::test]
 async fn a_wait_that_is_dropped_between_polls_is_resumed_from_the_id() {
-    let peer = peer([still_pending(), done()]).await;
+    let peer = peer([pending_reply(), ready_reply()]).await;
     let polled = Arc::new(tokio::sync::Notify::new());
     let on_poll = Arc::clone(&polled);
     let waiting = with_long_sleeps(&peer).pending_channel(connector_id()).observe(move |event| {
@@ -411,14 +415,14 @@ async fn the_grace_period_of_a_404_counts_from_the_creation_or_else_from_the_sta
         let workspace = workspace(without_sleep(&peer.base_url()).0);
         let mut pending = workspace.pending_channel(connector_id());
         if let Some(seconds) = age {
-            // The system time of the tests is the epoch.
+            // The system time of the tests is 1970-01-01, so that this is some seconds ago.
             pending = pending.created_at(jiff::Timestamp::from_second(-seconds).unwrap());
         }
         assert_eq!(cause(pending.wait().await).response().unwrap().status, 404);
         assert!(gets.contains(&peer.gets()), "{age:?}: {} GETs", peer.gets());
     }
     // Once the connector was seen, a 404 is final.
-    let (result, gets) = wait([still_pending(), Reply::status(404), done()]).await;
+    let (result, gets) = wait([pending_reply(), Reply::status(404), ready_reply()]).await;
     assert_eq!((cause(result).response().unwrap().status, gets), (404, 2));
 }
 

@@ -21,7 +21,7 @@ impl Journal for JsonJournal {
 
 // Fault 54.
 #[tokio::test]
-async fn a_pause_of_the_process_says_nothing_about_provisioning() {
+async fn a_poll_after_a_pause_of_the_process_is_not_recorded_as_a_provisioning_time() {
     /// A process that is paused for three seconds in each sleep.
     #[derive(Debug)]
     struct Paused(Arc<NoSleep>);
@@ -61,7 +61,7 @@ async fn a_pause_of_the_process_says_nothing_about_provisioning() {
 }
 
 #[tokio::test]
-async fn a_connector_of_an_earlier_run_teaches_nothing_and_is_polled_by_its_age() {
+async fn a_connector_of_an_earlier_run_adds_no_provisioning_time_and_is_polled_by_its_age() {
     let peer = Peer::script([Reply::json(200, pending()), Reply::json(200, ready())]);
     let peer = peer.await.unwrap();
     let (builder, runtime) = without_sleep(&peer.base_url());
@@ -69,7 +69,7 @@ async fn a_connector_of_an_earlier_run_teaches_nothing_and_is_polled_by_its_age(
     workspace.add_provisioning_times([Duration::from_secs(20)]);
     let mut row = RowState::default();
     let created = JournalEntry::Created { connector_id: connector_id(), warning: None };
-    // The system time of the tests is the epoch.
+    // The system time of the tests is 1970-01-01.
     row.apply(&created, Some(jiff::Timestamp::from_second(-19).unwrap()));
     let items = requests(1).map(move |request| BatchItem::resume(request, row));
     let journal = Arc::new(JsonJournal::default());
@@ -83,7 +83,7 @@ async fn a_connector_of_an_earlier_run_teaches_nothing_and_is_polled_by_its_age(
 }
 
 #[tokio::test]
-async fn a_batch_leaves_no_longer_gap_than_the_longest_after_the_first_poll() {
+async fn after_the_first_poll_no_gap_of_a_batch_is_longer_than_the_maximum() {
     let script =
         [Reply::json(201, pending()), Reply::json(200, pending()), Reply::json(200, ready())];
     let peer = Peer::script(script).await.unwrap();
