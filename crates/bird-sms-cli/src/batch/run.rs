@@ -157,7 +157,7 @@ impl Run {
                 code = &mut signals => {
                     signals.set(interrupted());
                     signal = Some(code);
-                    if self.stop(&mut stop) {
+                    if self.stop(&mut stop, "Press Ctrl-C again") {
                         continue;
                     }
                     break;
@@ -166,7 +166,7 @@ impl Run {
             let Some(outcome) = outcome else { break };
             self.take(&outcome, signal.is_some());
             if self.journal_error.is_some() || self.output_error.is_some() {
-                self.stop(&mut stop);
+                self.stop(&mut stop, "Press Ctrl-C");
             }
         }
         // After a second signal, the installs in progress are abandoned and reported.
@@ -190,14 +190,14 @@ impl Run {
         Ok(self.end(signal))
     }
 
-    /// Starts the graceful shutdown. Returns false if it was started before.
-    fn stop(&self, stop: &mut Option<oneshot::Sender<()>>) -> bool {
+    /// Starts the graceful shutdown, and prints how to end it. Returns false if it was started before.
+    fn stop(&self, stop: &mut Option<oneshot::Sender<()>>, how_to_exit: &str) -> bool {
         let Some(stop) = stop.take() else { return false };
         // The receiver is gone when nothing is left to stop.
         let _ = stop.send(());
-        self.progress.display.print(
-            "Stopping: waiting for requests in flight. Press Ctrl-C again to exit immediately.",
-        );
+        self.progress.display.print(&format!(
+            "Stopping: waiting for requests in flight. {how_to_exit} to exit immediately."
+        ));
         true
     }
 

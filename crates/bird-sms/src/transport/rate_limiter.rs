@@ -248,9 +248,9 @@ mod tests {
         RateLimiter::new(per_second, Instant::now(), Arc::new(FirstResponse::new(false)))
     }
 
-    /// Returns the times at which `count` permits were acquired, in milliseconds.
     const RUNTIME: TokioRuntime = TokioRuntime(std::time::SystemTime::now);
 
+    /// Returns the times at which `count` permits were acquired, in milliseconds.
     async fn permits(limiter: &RateLimiter, count: usize) -> Vec<u128> {
         let began = Instant::now();
         let mut permits = Vec::new();
