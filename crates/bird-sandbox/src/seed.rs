@@ -1,4 +1,4 @@
-//! Ids and times, which a seed makes repeatable.
+//! Ids and times. A seed makes the ids repeatable, and with Tokio's paused clock the times, too.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 /// creation with the client's clock, which must not be later.
 const START: Timestamp = Timestamp::constant(4_102_444_800, 0);
 
-/// The source of ids and times: random ids and the system time, or repeatable ones.
+/// The source of ids and times: random ids and the system time, or seeded ids and Tokio's clock.
 pub(crate) struct Seed(Option<Seeded>);
 
 struct Seeded {
@@ -29,7 +29,7 @@ impl Seed {
         }))
     }
 
-    /// Returns the seed, or 0.
+    /// Returns the seed, or 0 if there is none, so that random delays repeat in any case.
     pub(crate) fn number(&self) -> u64 {
         self.0.as_ref().map_or(0, |seeded| seeded.number)
     }

@@ -36,7 +36,7 @@ fn immediate() -> Builder {
 
 impl Api {
     async fn start(builder: Builder) -> Self {
-        // When bird-sms is built too, reqwest has TLS without a provider and needs one even for HTTP.
+        // In a build with bird-sms, reqwest has rustls without a crypto provider, and needs one even for HTTP.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().build().unwrap();
         Self { sandbox: builder.start().await.unwrap(), client }
@@ -70,7 +70,7 @@ impl Api {
         send(self.request(Method::GET, &format!("{}/{id}", self.connectors()))).await
     }
 
-    /// Sends a valid POST over a new connection and reads to its end.
+    /// Sends a valid POST over a new connection, and returns all bytes until the server closes it.
     async fn raw_post(&self) -> std::io::Result<Vec<u8>> {
         let (body, address) = (valid().to_string(), address(&self.sandbox));
         let request = format!(
@@ -96,14 +96,14 @@ fn contract() -> Value {
     serde_json::from_str(CONTRACT).unwrap()
 }
 
-/// Returns the request of the contract.
+/// Returns the example of the body of a POST in the contract.
 fn valid() -> Value {
     contract()["paths"][MANY]["post"]["requestBody"]["content"]["application/json"]["examples"]
         ["smsChannel"]["value"]
         .take()
 }
 
-/// Returns a valid request with another value of a field.
+/// Returns the example request with the value at a JSON pointer replaced.
 fn valid_but(pointer: &str, value: Value) -> Value {
     let mut body = valid();
     *body.pointer_mut(pointer).unwrap() = value;
@@ -116,7 +116,7 @@ fn assert_fits(schema: &str, value: &Value) {
     assert!(problem.is_none(), "{schema} {value}: {problem:?}");
 }
 
-/// Sends a request, and asserts that the response is as the contract documents it.
+/// Sends a request, and asserts that the contract documents the response. A 405 or 5xx needs only the schema of errors.
 async fn send_for_headers(request: RequestBuilder) -> (u16, HeaderMap, Value) {
     let (client, request) = request.build_split();
     let request = request.unwrap();
@@ -162,7 +162,7 @@ fn each_body_of_the_contract_has_examples_and_they_are_valid() {
     visit(&contract(), &contract());
 }
 
-/// A mock serves the first example of each response. The JSON is sorted, and so are copies that other tools make.
+/// Mock servers send the first example of a response: the first one by name, because openapi.json is sorted.
 #[test]
 fn the_examples_of_all_responses_show_one_connector_and_the_first_one_of_the_get_has_a_channel() {
     let contract = contract();
@@ -239,7 +239,7 @@ async fn each_reason_to_refuse_a_request_has_its_status_and_its_place_in_the_ord
         ),
         (post().header("content-type", json), 400, "The body is not JSON"),
         (post().header("content-type", json).body("{"), 400, "The body is not JSON"),
-        // An unknown workspace comes before an unreadable body.
+        // The workspace is checked before the content type and the body.
         (
             api.request(Method::POST, &elsewhere(&other.to_string())).body("{"),
             404,
@@ -420,7 +420,7 @@ async fn dropping_the_sandbox_ends_its_connections() {
     assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
 }
 
-/// Runs curl. Returns `None` when it is not installed.
+/// Runs curl and returns the JSON that it prints, or `None` if curl cannot be started.
 async fn curl(arguments: Vec<String>) -> Option<Value> {
     let mut command = Command::new("curl");
     command.args(["--silent", "--noproxy", "*", "--location"]).args(arguments).stdin(Stdio::null());
@@ -429,7 +429,7 @@ async fn curl(arguments: Vec<String>) -> Option<Value> {
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
-/// The two commands of the vendor's documentation "Installing an SMS channel".
+/// Runs the two commands of the page "Installing an SMS channel" of the vendor's documentation.
 #[tokio::test]
 async fn the_commands_of_the_vendors_documentation_work() {
     let api = Api::start(immediate()).await;

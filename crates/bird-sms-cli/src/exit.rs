@@ -4,15 +4,15 @@ use std::process::ExitCode;
 
 use bird_sms::{CheckError, CheckProblem, ConnectorState, Error};
 
-/// The exit codes, and what each means for the connector.
+/// An exit code, which says what is known about the connector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Code {
     /// The command succeeded.
     Done = 0,
-    /// An error without another code.
+    /// An error that has no other code, or a batch that stopped before all rows were begun.
     Unexpected = 1,
-    /// The usage or the configuration is wrong: nothing was sent.
+    /// The usage or the configuration is wrong: no connector was created.
     Usage = 2,
     /// Bird refused the request: no connector was created.
     Refused = 3,
@@ -22,13 +22,13 @@ pub enum Code {
     IdUnknown = 5,
     /// The connector exists, and its channel is not ready.
     NotReady = 6,
-    /// The connector could not be read, and this run created nothing.
+    /// A read, a search or a check failed, and this run created nothing.
     ReadFailed = 7,
-    /// SIGHUP: 128 and the number of the signal.
+    /// SIGHUP ended the command: 128 plus the number of the signal.
     HungUp = 129,
-    /// SIGINT: 128 and the number of the signal.
+    /// SIGINT ended the command: 128 plus the number of the signal.
     Interrupted = 130,
-    /// SIGTERM: 128 and the number of the signal.
+    /// SIGTERM ended the command: 128 plus the number of the signal.
     Terminated = 143,
 }
 
@@ -60,10 +60,10 @@ impl Code {
         match self {
             Self::Done => "done",
             Self::Unexpected => "unexpected error",
-            Self::Usage => "usage or configuration error: nothing was sent",
+            Self::Usage => "usage or configuration error: no connector was created",
             Self::Refused => "refused: no connector was created",
             Self::Unreachable => "Bird was not reached: no connector was created",
-            Self::IdUnknown => "a connector may exist, and its id is not known",
+            Self::IdUnknown => "a connector exists or may exist, and its id is not known",
             Self::NotReady => {
                 "the connector exists (its id is printed), and its channel is not ready"
             }
@@ -78,7 +78,7 @@ impl Code {
         }
     }
 
-    /// Returns the name of the error in JSON.
+    /// Returns the name of the code, which errors in JSON and messages about signals have.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -108,7 +108,7 @@ impl Code {
         }
     }
 
-    /// Returns the code of a check that failed. It creates nothing.
+    /// Returns the code of a check that failed. A check creates nothing.
     #[must_use]
     pub fn of_check(error: &CheckError) -> Self {
         match error.problem {
@@ -118,7 +118,7 @@ impl Code {
         }
     }
 
-    /// Returns the code of a wait or a read that failed. Neither creates anything.
+    /// Returns the code of a wait or a read that failed. Neither of them creates a connector.
     #[must_use]
     pub fn of_read(error: &Error) -> Self {
         match error {

@@ -1,6 +1,6 @@
-//! The command `bird-sms`, as a library so that its arguments can be documented and its parts tested.
+//! The command `bird-sms`. It is a library so that its arguments can be documented and its parts tested.
 //!
-//! stdout has only the result. Progress, hints and errors are printed to stderr. The exit codes are those of
+//! Only the result is printed to stdout. Progress, hints and errors are printed to stderr. The exit codes are those of
 //! [`exit::Code`].
 
 pub mod args;

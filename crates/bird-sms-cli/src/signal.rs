@@ -5,7 +5,7 @@ use bird_sms::ConnectorState;
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
 
-/// Waits for a signal that ends the process, and returns the exit code.
+/// Waits for SIGINT, SIGTERM or SIGHUP, or for Ctrl-C on other systems, and returns its exit code.
 pub(crate) async fn interrupted() -> Code {
     #[cfg(unix)]
     {
@@ -24,13 +24,13 @@ pub(crate) async fn interrupted() -> Code {
         }
     }
     if tokio::signal::ctrl_c().await.is_err() {
-        // No handler could be installed, so that the default action of the signal ends the process.
+        // No handler could be installed. The default action of the signal ends the process.
         std::future::pending::<()>().await;
     }
     Code::Interrupted
 }
 
-/// Returns the error of an install or a wait that a signal ended.
+/// Returns the error of a command that a signal ended.
 pub(crate) fn aborted(code: Code, state: ConnectorState) -> CliError {
     let signal = code.name().replace('-', " ");
     let message = match state {

@@ -4,12 +4,12 @@ use syn::{Field, ItemMod, parse_quote};
 
 use super::items;
 
-/// Makes a field decode a value of another shape as absent.
+/// Makes a field decode as absent if its value does not have the shape that the contract describes.
 pub(super) fn decode_other_shapes_as_absent(field: &mut Field) {
     field.attrs.push(parse_quote!(#[serde(default, deserialize_with = "lenient")]));
 }
 
-/// Adds the function that the fields decode with.
+/// Adds the function `lenient`, which decodes the values of these fields.
 pub(super) fn add_function(module: &mut ItemMod) {
     items(module).push(parse_quote! {
         /// Decodes a value of another shape as absent.

@@ -1,4 +1,4 @@
-//! What a program sees and changes while the sandbox runs: by the library, and by the control API.
+//! Tests of how a program observes and changes a running sandbox, by the library and by the control API.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,10 +11,10 @@ use uuid::Uuid;
 use super::{Api, assert_fits, immediate, send, valid, valid_but};
 use crate::{AlreadyExists, ConnectorSeed, ReceivedRequest, Sandbox};
 
-/// Another phone number id than that of [`valid`].
+/// A phone number id that differs from that of [`valid`].
 const OTHER: &str = "00000000-0000-4000-8000-00000000000A";
 
-/// Sends a control request without the access key, and returns the status and the body.
+/// Sends a control request, asserts that the response is `no-store`, and returns the status and the JSON body.
 async fn control(request: RequestBuilder) -> (u16, Value) {
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
@@ -105,7 +105,7 @@ async fn faults_are_added_counted_and_removed_while_the_sandbox_runs() {
     assert_eq!(api.state().await["faults"], faults);
     assert_eq!(serde_json::to_value(api.sandbox.faults()).unwrap(), faults);
 
-    // A fault counts from the moment when it is added.
+    // `@1` lets one POST pass.
     assert_eq!([api.post(&valid()).await.0, api.post(&valid()).await.0], [201, 429]);
     let remove = |id: &str| control(api.control(Method::DELETE, &format!("faults{id}")));
     assert_eq!([remove("/1").await.0, remove("/1").await.0, remove("/x").await.0], [204, 404, 404]);
@@ -114,7 +114,7 @@ async fn faults_are_added_counted_and_removed_while_the_sandbox_runs() {
     api.add_fault("get:503").await;
     assert_eq!(remove("").await.0, 204);
     assert!(api.sandbox.faults().is_empty());
-    // What controls the sandbox is not a request of the API.
+    // Control requests are neither counted nor recorded.
     assert_eq!((api.sandbox.post_count(), api.sandbox.requests().len()), (2, 4));
 }
 
@@ -209,7 +209,7 @@ async fn only_local_requests_and_those_with_the_key_control_the_sandbox() {
         (read(&host("LOCALHOST")), true),
         (read(&host("[::1]")), true),
         (read("127.0.0.2"), true),
-        // A name that was changed to resolve to a loopback address.
+        // Hosts that are not loopback: names that may resolve to 127.0.0.1, other addresses, and none.
         (read(&host("rebound.example")), false),
         (read(&host("localhost.rebound.example")), false),
         (read(&host("localhost@rebound.example")), false),
@@ -219,11 +219,11 @@ async fn only_local_requests_and_those_with_the_key_control_the_sandbox() {
         (read("localhost").header(HOST, "rebound.example"), false),
         (read("rebound.example").header("authorization", api.key()), true),
         (read("rebound.example").header("authorization", "AccessKey wrong"), false),
-        // Programs that are not browsers send neither header.
+        // Programs that are not browsers send neither `Origin` nor `Sec-Fetch-Site`.
         (change(), true),
         (change().header(ORIGIN, &own).header("sec-fetch-site", "same-origin"), true),
         (change().header(ORIGIN, &own), true),
-        // Pages of other sites, and those of other ports of this machine.
+        // Pages of another origin: another site, another port, or another name of this machine.
         (change().header(ORIGIN, "https://attacker.example"), false),
         (change().header(ORIGIN, "http://127.0.0.1:1"), false),
         (change().header(ORIGIN, &localhost), false),

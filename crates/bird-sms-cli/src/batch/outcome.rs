@@ -17,7 +17,9 @@ pub(super) enum Status {
     Ready,
     /// The connector exists, and its channel is not ready.
     NotReady,
+    /// Bird refused the request, or the request cannot be sent.
     Refused,
+    /// No connector was created: Bird was not reached, or the journal could not be written.
     Unreachable,
     /// A connector may exist.
     Unknown,
@@ -51,9 +53,9 @@ pub(super) struct Outcome {
     pub(super) connector_id: Option<ConnectorId>,
     pub(super) channel_id: Option<ChannelId>,
     pub(super) error: Option<String>,
-    /// The kind of the warning.
+    /// The kind of the warning, such as that of a possible second connector.
     warning: Option<&'static str>,
-    /// The status of a refusal, and its code if it has one.
+    /// The HTTP status of the response that refused the request, and its error code if it has one.
     #[serde(skip)]
     pub(super) refusal: Option<String>,
     /// Whether this run created the connector.
@@ -90,16 +92,17 @@ impl Outcome {
         Self { refusal, created, ..Self::new(&outcome.request, outcome.state, error) }
     }
 
-    /// Creates the outcome of a row that this run skipped.
+    /// Creates the outcome of a row that this run skipped, or did not reach before it was stopped.
     pub(super) fn skipped(request: &SmsConnectorRequest, row: RowState) -> Self {
         let mut outcome = Self::new(request, row, None);
         let error = match outcome.status {
             Status::Unknown => Some(
-                "an earlier run does not know whether it created a connector; check the Bird dashboard, then give \
+                "it is not known whether an earlier run created a connector; check the Bird dashboard, then give \
                  --resolve, --adopt or --retry-unknown",
             ),
             Status::Exists => Some(
-                "a connector exists, and its id is not known; find it in the Bird dashboard, then give --adopt",
+                "a connector exists, and its id is not known; find it in the Bird dashboard and give \
+                 --adopt, or give --resolve",
             ),
             Status::NotReady => {
                 Some("the connector exists; this run stopped before waiting for it")
@@ -111,7 +114,7 @@ impl Outcome {
     }
 }
 
-/// The file to which the outcomes are written.
+/// The destination of the outcomes: a file, stdout or nowhere.
 pub(super) enum OutcomeWriter {
     Nowhere,
     Csv(Box<csv::Writer<Box<dyn Write>>>),
@@ -119,7 +122,8 @@ pub(super) enum OutcomeWriter {
 }
 
 impl OutcomeWriter {
-    /// Opens a file: JSON Lines if its name ends in `.jsonl` or `.ndjson`, else CSV. `-` is stdout.
+    /// Opens the output. `-` is stdout, as JSON Lines if `json` is set. A file is JSON Lines if its name ends in `.jsonl` or
+    /// `.ndjson`. All else is CSV.
     pub(super) fn open(path: Option<&Path>, json: bool) -> io::Result<Self> {
         let Some(path) = path else { return Ok(Self::Nowhere) };
         let to_stdout = path == Path::new("-");

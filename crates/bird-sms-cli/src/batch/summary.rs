@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::outcome::{Outcome, Status};
 use crate::exit::Code;
 
-/// All rows, counted by their outcome.
+/// The counts of the rows of a batch by their outcome.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Summary {
@@ -18,12 +18,12 @@ pub(super) struct Summary {
     /// The connectors that this run created.
     created: u64,
     not_ready: u64,
-    /// The number of refused rows by status and code.
+    /// The number of refused rows by status and code. The key of a configuration error is empty.
     refused: BTreeMap<String, u64>,
     unreachable: u64,
     unknown: u64,
     exists: u64,
-    /// The rows for which no request was ever sent, because the run was stopped.
+    /// The rows that this run had not begun when it was stopped.
     not_begun: u64,
     elapsed_seconds: f64,
 }
@@ -88,14 +88,14 @@ impl Summary {
         for (count, what) in [
             (self.not_ready, "exist without their channel; the same command continues to wait"),
             (refused, &refusals),
-            (self.unreachable, "not sent, no connector created"),
+            (self.unreachable, "failed, no connector created"),
             (
                 self.unknown,
                 "unknown: a connector may exist; check the Bird dashboard, then give --resolve, --adopt or --retry-unknown",
             ),
             (
                 self.exists,
-                "exist, and the id of their connector is not known; find it in the Bird dashboard, then give --adopt",
+                "exist, and the id of their connector is not known; find it in the Bird dashboard and give --adopt, or give --resolve",
             ),
             (self.not_begun, "not begun"),
         ] {

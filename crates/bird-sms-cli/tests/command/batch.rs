@@ -174,7 +174,7 @@ async fn a_row_with_an_unknown_outcome_is_left_alone_until_it_is_retried_or_adop
         assert_eq!(sandbox.post_count(), 3);
     }
     let out = std::fs::read_to_string(batch.path("out.csv")).unwrap();
-    assert!(out.contains("unknown,,,\"an earlier run does not know"), "{out}");
+    assert!(out.contains("unknown,,,\"it is not known whether an earlier run"), "{out}");
     // The response to a second attempt says that a connector exists, and not its id.
     for _ in 0..2 {
         let (code, stdout, _) = batch.run(&sandbox, &["--retry-unknown"]).await;

@@ -6,21 +6,20 @@ use tokio::time::Instant;
 
 pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Clock, sleep and randomness: all that the workflow takes from its process and that differs between two runs. Tests
-/// replace them.
+/// The clock, the timers and the random numbers of the workflow. Tests replace them to make a run repeatable.
 pub(crate) trait Runtime: fmt::Debug + Send + Sync {
     /// Returns the monotonic time, by which deadlines are measured.
     fn now(&self) -> Instant;
-    /// Returns the system time, with which the dates of `Retry-After` are compared.
+    /// Returns the system time, with which the dates of `Retry-After` and the times of creations are compared.
     fn system_time(&self) -> SystemTime;
-    /// Completes after the duration, or at once if it is zero.
+    /// Returns a future that completes after the duration, or at once if the duration is zero.
     fn sleep(&self, duration: Duration) -> Sleep;
     /// Returns a random number in `0..1`.
     fn random(&self) -> f64;
 }
 
-/// The runtime of a program: Tokio's timers, a thread-local random number generator, and a function that returns the
-/// system time, which a program may replace.
+/// The default runtime: Tokio's timers, a thread-local random number generator, and a function that returns the system
+/// time. `ClientBuilder::system_time` replaces the function.
 #[derive(Debug)]
 pub(crate) struct TokioRuntime(pub(crate) fn() -> SystemTime);
 
@@ -35,7 +34,7 @@ impl Runtime for TokioRuntime {
 
     fn sleep(&self, duration: Duration) -> Sleep {
         if duration.is_zero() {
-            // Even the shortest timer takes up to a millisecond, so that none is made.
+            // Even the shortest timer takes up to a millisecond, so no timer is made.
             return Box::pin(std::future::ready(()));
         }
         Box::pin(tokio::time::sleep(duration))
