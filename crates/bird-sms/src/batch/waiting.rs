@@ -23,6 +23,8 @@ use crate::{PollInterval, ProvisioningTime};
 const PROBES: u64 = 4;
 /// The time between two checks whether something is known.
 const CHECK: Duration = Duration::from_millis(100);
+/// A backlog of GETs that takes this many times the price of a poll makes gaps four times as long.
+const BUSY: u32 = 15;
 
 /// A connector that waits for its next poll. There may be many of them, so that each is small.
 #[derive(Debug)]
@@ -151,6 +153,8 @@ struct Inner {
     probes: u64,
     /// When the first probe was made.
     first_probe: Option<Instant>,
+    /// The longest backlog of GETs since the polls were planned again.
+    backlog: Duration,
     /// `None` for a row for which nothing was sent.
     outcomes: mpsc::UnboundedSender<Option<BatchOutcome>>,
 }
@@ -196,6 +200,7 @@ impl Rows {
             count: 0,
             probes: 0,
             first_probe: None,
+            backlog: Duration::ZERO,
             outcomes,
         };
         Self { inner: Mutex::new(inner), changed: Notify::new() }
@@ -253,6 +258,7 @@ impl Rows {
     /// Returns the time of the next poll, which is `now` if a row is due.
     pub(super) fn next(&self, workspace: &Workspace, now: Instant) -> Option<Instant> {
         let inner = &mut *self.lock();
+        inner.plan_again(workspace);
         while inner.later.peek().is_some_and(|Reverse(later)| later.at <= now)
             && let Some(Reverse(later)) = inner.later.pop()
         {
@@ -323,6 +329,29 @@ impl Rows {
 }
 
 impl Inner {
+    /// Plans the next polls again when GETs become idle, for the rows that were polled before. While many polls were due,
+    /// a poll had a high price, and the next one was planned late.
+    fn plan_again(&mut self, workspace: &Workspace) {
+        let PollInterval::Price(policy) = workspace.client().poll().interval else { return };
+        let backlog = workspace.state().gets_backlog();
+        self.backlog = self.backlog.max(backlog);
+        // Between these limits nothing is done, so that a few polls that are due do not cause it again and again.
+        if backlog > policy.price || self.backlog < BUSY * policy.price {
+            return;
+        }
+        self.backlog = backlog;
+        let plan = |Reverse(mut later): Reverse<Later>| {
+            let polls = &later.waiting.polls;
+            if polls.sent > 0
+                && let Some(at) = polls.next(workspace)
+            {
+                later.at = later.at.min(at);
+            }
+            Reverse(later)
+        };
+        self.later = std::mem::take(&mut self.later).into_iter().map(plan).collect();
+    }
+
     fn push(&mut self, waiting: Box<Waiting>, at: Instant) {
         self.count += 1;
         let nth = self.count;
