@@ -2,9 +2,10 @@
 
 #![cfg(feature = "list-connectors")]
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bird_api::transport::{Exchange, Transport};
 use bird_sandbox::{Builder, ListEndpoint, Sandbox};
 use bird_sms::{
     AccessKey, BatchItem, ChannelMessageType, Client, ConnectorState, Error, Journal, JournalEntry,
@@ -25,6 +26,22 @@ fn start(builder: Builder) -> (Sandbox, Workspace) {
         .unwrap();
     let workspace = client.workspace(sandbox.workspace_id().into());
     (sandbox, workspace)
+}
+
+/// Renames an argument in each response.
+#[derive(Debug)]
+struct OtherArguments(Arc<dyn Transport>);
+
+impl Transport for OtherArguments {
+    fn exchange(&self, request: reqwest::Request, timeout: Duration) -> Exchange {
+        let exchange = self.0.exchange(request, timeout);
+        Box::pin(async move {
+            let mut response = exchange.await?;
+            let body = str::from_utf8(&response.body).unwrap();
+            response.body = body.replace("phoneNumberId", "number").into();
+            Ok(response)
+        })
+    }
 }
 
 fn number(n: u128) -> PhoneNumberId {
@@ -86,6 +103,21 @@ async fn a_connector_matches_by_number_name_arguments_and_age() {
     let later = now + 1.hour();
     assert_eq!(find(request(1), later).await, SearchResult::NotFound { conclusive: true });
     assert_eq!(workspace.find_connectors(number(3)).await.unwrap(), [ids[2]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn absence_is_not_conclusive_beside_a_connector_whose_arguments_cannot_be_decoded() {
+    let sandbox = Sandbox::builder().fault("post:lost".parse().unwrap()).in_memory();
+    let workspace = Client::builder()
+        .transport(Arc::new(OtherArguments(sandbox.transport())))
+        .access_key(AccessKey::new(sandbox.access_key()).unwrap())
+        .build()
+        .unwrap()
+        .workspace(sandbox.workspace_id().into());
+    let since = Timestamp::now();
+    workspace.create_sms_connector(&request(1)).await.unwrap_err();
+    let found = workspace.find_connector(&request(1), since).await.unwrap();
+    assert_eq!(found, SearchResult::NotFound { conclusive: false });
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bird_sandbox::Sandbox;
+use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::*;
-use crate::{Backoff, Error, PhoneNumberId, PollInterval, PollPolicy, RateLimits, RetryPolicy};
+use crate::{
+    Backoff, Error, PhoneNumberId, PollInterval, PollPolicy, RateLimits, RetryPolicy,
+    SmsConnectorRequest,
+};
 
 /// Installs a channel for each of `count` numbers at once, against a sandbox that fails at random, and compares each
 /// result with the connectors of the sandbox.
@@ -74,6 +78,25 @@ async fn check_installs(seed: u64, count: u128) -> Tally {
     }
     assert!(tally.ready > 0, "seed {seed}: no install succeeded");
     tally
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_with_a_permit_that_leaves_no_time_for_the_response() {
+    let sandbox = Sandbox::builder().in_memory();
+    let client = Client::builder()
+        .transport(sandbox.transport())
+        .access_key(AccessKey::new(sandbox.access_key()).unwrap())
+        .rate_limits(RateLimits { posts_per_second: 1, ..Default::default() })
+        .install_timeout(Duration::from_millis(2500))
+        .build()
+        .unwrap();
+    let workspace = client.workspace(sandbox.workspace_id().into());
+    let request = |n| SmsConnectorRequest::new("n", PhoneNumberId::from(Uuid::from_u128(n)));
+    let requests = [1, 2, 3].map(request);
+    let created = join_all(requests.iter().map(|request| workspace.create_sms_connector(request)));
+    // The third permit would come after 2.06 s.
+    let created: Vec<_> = created.await.into_iter().map(|created| created.is_ok()).collect();
+    assert_eq!((created, sandbox.post_count()), (vec![true, true, false], 2));
 }
 
 /// The number of installs by outcome.

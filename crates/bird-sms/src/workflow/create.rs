@@ -8,8 +8,8 @@ use tracing::Instrument;
 
 use super::PendingChannel;
 use super::retry::{
-    Attempt, Cancellation, Exhausted, FailedAttempt, LastAttempt, Retry, is_retryable_create, send,
-    state_after_create,
+    Attempt, Cancellation, FailedAttempt, LastAttempt, Retry, RetryError, is_retryable_create,
+    send, state_after_create,
 };
 use crate::client::Workspace;
 use crate::event::EventSink;
@@ -22,7 +22,7 @@ use crate::{
     UnknownReason, Unreachable, Warning,
 };
 
-/// The time before the deadline in which no attempt is started. Such an attempt would probably end without a response,
+/// The time before the deadline in which no attempt but the first is started. Such an attempt would probably end without a response,
 /// and would replace a certain error by an unknown outcome.
 const RESERVE: Duration = Duration::from_secs(1);
 
@@ -177,14 +177,14 @@ fn created(
 #[cfg(feature = "test-util")]
 pub(crate) fn create_failed(error: AttemptError, attempts: Attempts) -> Error {
     let retryable = is_retryable_create(&error, crate::RetryCreate::default());
-    failed(Exhausted { error, attempts, retryable }, None, false)
+    failed(RetryError { error, attempts, retryable }, None, false)
 }
 
 /// Returns the error of a creation, by what its last attempt means for the connector. A connector may also exist because
 /// of an earlier attempt of this run, whose response was a server error (`ambiguous`), or because of a POST of an
 /// earlier run whose outcome is unknown (`earlier_run`).
 fn failed(
-    Exhausted { error, attempts, retryable }: Exhausted,
+    RetryError { error, attempts, retryable }: RetryError,
     ambiguous: Option<ErrorResponse>,
     earlier_run: bool,
 ) -> Error {

@@ -9,7 +9,6 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 use bird_api::ClientInfo;
 use bird_api::list_connectors::Client as ListClient;
@@ -21,9 +20,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::retry::{
-    Attempt, Exhausted, FailedAttempt, LastAttempt, Retry, Tolerance, is_retryable_get, send,
-};
+use super::retry::{Attempt, FailedAttempt, Retry, RetryError, Tolerance, is_retryable_get, send};
 use crate::client::Workspace;
 use crate::error::chain;
 use crate::event::EventSink;
@@ -44,15 +41,16 @@ const READS: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SearchResult {
-    /// Exactly one connector matches the request.
+    /// One connector matches the request, and no other connector of the phone number was created since.
     Found(ConnectorId),
     /// No connector matches the request.
     NotFound {
         /// Whether the request certainly created no connector: all pages were read after the
-        /// [margin](crate::SearchPolicy::margin), and no connector of the phone number differs in another field.
+        /// [margin](crate::SearchPolicy::margin), and no connector that was created since is of the phone
+        /// number and differs in a field, or has arguments that cannot be decoded.
         conclusive: bool,
     },
-    /// More than one connector matches the request.
+    /// The connectors that match. There may be only one, beside a connector of the phone number that differs in a field.
     Ambiguous(Vec<ConnectorId>),
 }
 
@@ -162,7 +160,10 @@ impl Search<'_> {
             }
             Ok(SearchResult::Ambiguous(ids)) => {
                 let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
-                format!("a search found more than one connector: {}", ids.join(", "))
+                format!(
+                    "a search could not tell which connector is that of the request: {}",
+                    ids.join(", ")
+                )
             }
             Err(error) => chain(&error),
         };
@@ -173,7 +174,7 @@ impl Search<'_> {
 /// The searches of a batch, which share their listings.
 #[derive(Debug, Default)]
 pub(crate) struct Searches {
-    /// The connectors that belong to other requests. A batch knows them from its journal, and from its own creations.
+    /// The connectors that belong to other requests, as the caller of the batch names them.
     claimed: Mutex<HashSet<ConnectorId>>,
     /// The error of a listing that every other listing would have.
     permanent: OnceLock<SearchError>,
@@ -294,18 +295,21 @@ pub(crate) struct Listing {
 struct Candidate {
     id: ConnectorId,
     name: String,
+    /// `None` if they cannot be decoded: whether the connector is of the request is not known.
     arguments: Option<SmsArguments>,
     created_at: Timestamp,
 }
 
+impl Candidate {
+    fn is_of(&self, phone_number_id: PhoneNumberId) -> bool {
+        let arguments = self.arguments.as_ref();
+        arguments.is_some_and(|arguments| arguments.phone_number_id == *phone_number_id.as_uuid())
+    }
+}
+
 impl Listing {
     fn of(&self, phone_number_id: PhoneNumberId) -> impl Iterator<Item = &Candidate> {
-        self.connectors.values().filter(move |candidate| {
-            candidate
-                .arguments
-                .as_ref()
-                .is_some_and(|arguments| arguments.phone_number_id == *phone_number_id.as_uuid())
-        })
+        self.connectors.values().filter(move |candidate| candidate.is_of(phone_number_id))
     }
 
     /// Returns the connector of a request, as this listing shows it.
@@ -317,8 +321,11 @@ impl Listing {
     ) -> SearchResult {
         let (mut matching, mut differing) = (BTreeSet::new(), false);
         let wanted = request.arguments();
-        for candidate in self.of(request.phone_number_id()) {
-            if claimed.contains(&candidate.id)
+        for candidate in self.connectors.values() {
+            let is_other =
+                candidate.arguments.is_some() && !candidate.is_of(request.phone_number_id());
+            if is_other
+                || claimed.contains(&candidate.id)
                 || since.is_some_and(|since| candidate.created_at < since)
             {
                 continue;
@@ -358,12 +365,9 @@ async fn list(
             }
         }
         page_token = page.next_page_token.filter(|token| !token.is_empty());
-        match &page_token {
-            None => break,
-            Some(token) if !tokens.insert(token.clone()) => {
-                return Err(SearchError::repeated_page());
-            }
-            Some(_) => {}
+        let Some(token) = &page_token else { break };
+        if !tokens.insert(token.clone()) {
+            return Err(SearchError::repeated_page());
         }
     }
     let read = stream::iter(unread).map(|id| read_candidate(workspace, id)).buffer_unordered(READS);
@@ -408,19 +412,10 @@ pub(crate) async fn read_page(
     deadline: Deadline,
     page_token: Option<&str>,
 ) -> Result<ConnectorPage, SearchError> {
-    let policy = workspace.client().retry();
-    let retry = Retry {
-        client: workspace.client(),
-        limiter: &workspace.state().gets,
-        events: &EventSink::default(),
-        deadline,
-        backoff: policy.backoff,
-        max_attempts: policy.max_attempts,
-        last_attempt: LastAttempt::Reserve(Duration::ZERO),
-        cancellation: None,
-    };
+    let events = EventSink::default();
+    let retry = Retry::read(workspace, &events, deadline);
     let mut attempt = ListAttempt { workspace, deadline, page_token };
-    retry.run(None, &mut attempt).await.map_err(|Exhausted { error, .. }| SearchError::new(error))
+    retry.run(None, &mut attempt).await.map_err(|RetryError { error, .. }| SearchError::new(error))
 }
 
 /// One GET of a page.

@@ -1,12 +1,10 @@
 //! The GET, which is an attempt of a read or a poll.
 
-use std::time::Duration;
-
 use bird_api::Response;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::retry::{Attempt, FailedAttempt, LastAttempt, Retry, Tolerance, is_retryable_get, send};
+use super::retry::{Attempt, FailedAttempt, Retry, Tolerance, is_retryable_get, send};
 use crate::client::Workspace;
 use crate::event::EventSink;
 use crate::model::DecodeConnector;
@@ -37,17 +35,8 @@ impl Workspace {
     }
 
     async fn read_connector(&self, id: ConnectorId) -> Result<Connector, Error> {
-        let (deadline, policy) = (self.deadline(), self.client().retry());
-        let retry = Retry {
-            client: self.client(),
-            limiter: &self.state().gets,
-            events: &EventSink::default(),
-            deadline,
-            backoff: policy.backoff,
-            max_attempts: policy.max_attempts,
-            last_attempt: LastAttempt::Reserve(Duration::ZERO),
-            cancellation: None,
-        };
+        let (deadline, events) = (self.deadline(), EventSink::default());
+        let retry = Retry::read(self, &events, deadline);
         let mut history = GetHistory::default();
         let mut attempt = GetAttempt {
             workspace: self,

@@ -12,7 +12,7 @@
 //! | 502, 504, 520–530 | `Unknown`: a gateway's response, not the vendor's | not retried, unless the policy is [`GatewayErrors`](RetryCreate::GatewayErrors) | retried |
 //! | 501, 505 | `Unknown` | not retried | not retried |
 //! | other 5xx | `Unknown` | not retried | retried |
-//! | 404 | `NotCreated` | not retried | retried during the grace period after the creation |
+//! | 404 | `NotCreated` | not retried | a poll: retried during the grace period, until a response has shown the connector; a read: not retried |
 //! | 3xx, other 4xx | `NotCreated` | not retried | not retried |
 //! | 2xx, malformed | exists, see `create` | not retried | a poll: retried a few times; a read: only if the body is truncated |
 
@@ -30,7 +30,7 @@ use crate::planted::planted;
 use crate::transport::{Deadline, Permit, RateLimiter, ResponseTime, retry_after};
 use crate::{
     AttemptError, Attempts, Backoff, Client, ConnectorState, ErrorResponse, Event, RetryCreate,
-    TransportError,
+    RetryPolicy, TransportError,
 };
 
 /// Returns whether a POST may be sent again after this error: only if the attempt certainly created nothing, or if the
@@ -182,7 +182,8 @@ pub(crate) struct Retry<'a> {
 /// The rule for a delay that would end at the deadline or after it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum LastAttempt<'a> {
-    /// No attempt starts in this time before the deadline.
+    /// No attempt starts in this time before the deadline. A first attempt is made in any case, if at least half of the
+    /// time is left for it.
     Reserve(Duration),
     /// The delay is shortened, so that the last attempt starts before the deadline as the response times seen by then
     /// need.
@@ -222,17 +223,40 @@ impl LastAttempt<'_> {
     }
 }
 
-/// The error of the retry loop.
+/// The error of the last attempt.
 #[derive(Debug)]
-pub(crate) struct Exhausted {
+pub(crate) struct RetryError {
     pub(crate) error: AttemptError,
     pub(crate) attempts: Attempts,
-    /// Whether the attempt would have been made again if there had been time.
+    /// Whether the attempt would have been made again with more time, or with more attempts.
     pub(crate) retryable: bool,
 }
 
-impl Retry<'_> {
-    /// Makes attempts until an attempt succeeds or fails permanently, or the deadline leaves no time for an attempt.
+impl<'a> Retry<'a> {
+    /// Returns the retry loop of a read: attempts start until the deadline.
+    pub(crate) fn read(
+        workspace: &'a Workspace,
+        events: &'a EventSink,
+        deadline: Deadline,
+    ) -> Self {
+        let (client, limiter) = (workspace.client(), &workspace.state().gets);
+        let RetryPolicy { backoff, max_attempts, .. } = *client.retry();
+        let last_attempt = LastAttempt::Reserve(Duration::ZERO);
+        let cancellation = None;
+        Self {
+            client,
+            limiter,
+            events,
+            deadline,
+            backoff,
+            max_attempts,
+            last_attempt,
+            cancellation,
+        }
+    }
+
+    /// Makes attempts until one succeeds or fails permanently, until no time or attempt is left, or until the
+    /// cancellation.
     ///
     /// The first attempt uses `permit`, or waits for one until the deadline. It is not made if the cancellation comes
     /// before a permit that has to be renewed.
@@ -240,12 +264,15 @@ impl Retry<'_> {
         &self,
         permit: Option<Permit>,
         attempt: &mut A,
-    ) -> Result<A::Output, Exhausted> {
+    ) -> Result<A::Output, RetryError> {
         let runtime = self.client.runtime();
         let remaining = || self.deadline.remaining(runtime.now());
         let attempts = |count| Attempts { count, elapsed: self.deadline.elapsed(runtime.now()) };
         let permit = match permit {
-            None => self.limiter.acquire(runtime, remaining()).await,
+            None => {
+                let timeout = self.last_attempt.permit_timeout(remaining());
+                self.limiter.acquire(runtime, timeout.max(remaining() / 2)).await
+            }
             Some(first) => {
                 let timeout = self.last_attempt.permit_timeout(remaining());
                 let permit = pin!(self.limiter.renew(runtime, first, timeout));
@@ -260,7 +287,7 @@ impl Retry<'_> {
         };
         let Some(mut permit) = permit else {
             let error = AttemptError::Transport(TransportError::rate_limited());
-            return Err(Exhausted { error, attempts: attempts(0), retryable: true });
+            return Err(RetryError { error, attempts: attempts(0), retryable: true });
         };
         let mut count = 0_u32;
         loop {
@@ -282,7 +309,7 @@ impl Retry<'_> {
             };
             match next {
                 Some(next) => permit = next,
-                None => return Err(Exhausted { error, attempts: attempts(count), retryable }),
+                None => return Err(RetryError { error, attempts: attempts(count), retryable }),
             }
             attempt.keep(error);
         }

@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use super::poll_schedule::PollTimer;
 use super::read::{GetAttempt, GetHistory, Purpose};
-use super::retry::{Attempt, Exhausted, LastAttempt, Retry};
+use super::retry::{Attempt, LastAttempt, Retry, RetryError};
 use crate::client::Workspace;
 use crate::event::EventSink;
 use crate::model::ConnectorStatus;
@@ -61,9 +61,9 @@ enum PollResult {
     Ready(Box<SmsChannel>),
     Pending,
     /// The poll failed, and may succeed later.
-    Failed(Exhausted),
+    Failed(RetryError),
     /// No later poll will succeed.
-    Fatal(Exhausted),
+    Fatal(RetryError),
 }
 
 impl PendingChannel {
@@ -224,7 +224,7 @@ impl PendingChannel {
             Err(error) => {
                 let retryable = attempt.is_retryable(&error);
                 let attempts = Attempts { count: 1, elapsed: deadline.elapsed(runtime.now()) };
-                Err(self.read_error(Exhausted { error, attempts, retryable }))
+                Err(self.read_error(RetryError { error, attempts, retryable }))
             }
         }
     }
@@ -384,7 +384,7 @@ impl PendingChannel {
         }))
     }
 
-    fn read_error(&self, Exhausted { error: cause, attempts, retryable }: Exhausted) -> Error {
+    fn read_error(&self, RetryError { error: cause, attempts, retryable }: RetryError) -> Error {
         let (connector_id, warning) = (self.connector_id, self.warning);
         Error::Read(Box::new(ReadError { connector_id, cause, attempts, retryable, warning }))
     }
