@@ -22,17 +22,17 @@ use self::simulated::Simulated;
 use crate::command::{Server, build, cargo, output, succeed};
 
 /// The contenders of `bench/`, and their names in the report.
-const RUST: [(&str, &str); 4] = [
+const CONTENDERS: [(&str, &str); 4] = [
     ("raw", "raw TCP and a search (the lower bound)"),
-    (B, "hand-written reqwest and serde (**b**)"),
+    (HAND_WRITTEN, "hand-written reqwest and serde (the reference)"),
     ("generated", "the generated client alone"),
     ("bird-sms", "**bird-sms**"),
 ];
-/// The contender that ratios refer to.
-const B: &str = "hand-written";
+/// The reference: the contender that ratios refer to.
+const HAND_WRITTEN: &str = "hand-written";
 /// The programs of `bench/consumers`: names in the report, packages, and their features.
 const CONSUMERS: [(&str, &str, &str); 4] = [
-    (B, B, ""),
+    (HAND_WRITTEN, HAND_WRITTEN, ""),
     ("bird-sms", "bird-sms", ""),
     ("bird-sms-http2", "bird-sms", "http2"),
     ("bird-sms-generating", "bird-sms-generating", ""),
@@ -49,7 +49,7 @@ struct Baseline {
     instructions: BTreeMap<String, u32>,
 }
 
-/// Measures everything, and prints tables; `target/bench/results.json` has the same figures.
+/// Measures everything, and prints tables; `target/bench/results.json` has the tables of installs and processes.
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let bench = Bench::prepare(root)?;
     let installs = bench.installs()?;
@@ -91,10 +91,18 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     println!("## Targets\n\n| | figure | target | |\n|---|---|---|---|");
     let ratio = |table: &Table, column| table.ratio(column, "bird-sms").unwrap_or(f64::NAN);
     let own = [
-        ("instructions of an install, of hand-written", ratio(&installs, "instructions"), 0.75),
-        ("allocations of an install, of hand-written", ratio(&installs, "allocations"), 0.65),
-        ("a process, of hand-written", ratio(&processes, "wall ms"), 0.60),
-        ("its peak, MiB", processes.value("peak MiB", "bird-sms").unwrap_or(f64::NAN), 9.0),
+        (
+            "instructions of an install, ratio to hand-written",
+            ratio(&installs, "instructions"),
+            0.75,
+        ),
+        ("allocations of an install, ratio to hand-written", ratio(&installs, "allocations"), 0.65),
+        ("wall time of a process, ratio to hand-written", ratio(&processes, "wall ms"), 0.60),
+        (
+            "peak memory of a process, MiB",
+            processes.value("peak MiB", "bird-sms").unwrap_or(f64::NAN),
+            9.0,
+        ),
     ];
     let own = own.map(|(what, figure, target)| (what.to_owned(), figure, target));
     for (what, figure, target) in own.into_iter().chain(simulated.targets()) {
@@ -110,14 +118,14 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Draws the instructions and the memory of bird-sms beside the hand-written client.
+/// Draws the instructions, allocations, time and memory of bird-sms beside the hand-written client.
 fn resources(installs: &Table, processes: &Table, folder: &Path) -> std::io::Result<()> {
     let group = |table: &Table, column: &str, label: &str| {
         let bar = |name| {
             let value = table.value(column, name)?;
             Some((table.ratio(column, name)?, format!("{value:.0}")))
         };
-        Some((label.to_owned(), vec![bar("bird-sms")?, bar(B)?]))
+        Some((label.to_owned(), vec![bar("bird-sms")?, bar(HAND_WRITTEN)?]))
     };
     let groups = [
         group(installs, "instructions", "instructions per install"),
@@ -144,17 +152,18 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<bool> {
     let baseline: Baseline = serde_json::from_slice(&std::fs::read(root.join(BASELINE))?)?;
     let ratio = |counts: &BTreeMap<String, u32>, name| {
         let count = |name| counts.get(name).map(|count| f64::from(*count));
-        count(name).zip(count(B)).map(|(count, b)| count / b)
+        count(name).zip(count(HAND_WRITTEN)).map(|(count, b)| count / b)
     };
     let mut holds = true;
     for (name, count) in &measured {
         let before = ratio(&baseline.instructions, name);
-        let before = before.with_context(|| format!("the baseline has no {name} or no {B}"))?;
+        let before =
+            before.with_context(|| format!("the baseline has no {name} or no {HAND_WRITTEN}"))?;
         let now = ratio(&measured, name).unwrap_or(f64::NAN);
         let verdict = if now <= before * TOLERANCE { "ok" } else { "worse by more than 3 %" };
         holds &= verdict == "ok";
         println!(
-            "{name}: {count} instructions per install, {now:.3} of {B}; {before:.3} in the baseline: {verdict}"
+            "{name}: {count} instructions per install, {now:.3} of {HAND_WRITTEN}; {before:.3} in the baseline: {verdict}"
         );
     }
     Ok(holds)
@@ -186,16 +195,16 @@ impl Table {
         self.rows.iter().find(|(row, _)| row.trim_matches('*').starts_with(name))?.1[at]
     }
 
-    /// Returns the ratio to **b**.
+    /// Returns the ratio to the reference.
     fn ratio(&self, column: &str, name: &str) -> Option<f64> {
-        Some(self.value(column, name)? / self.value(column, B)?)
+        Some(self.value(column, name)? / self.value(column, HAND_WRITTEN)?)
     }
 }
 
 impl Display for Table {
-    /// Prints each value and, in parentheses, its ratio to **b**.
+    /// Prints each value and, in parentheses, its ratio to the reference.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let b = self.rows.iter().find(|(name, _)| name.starts_with(B));
+        let b = self.rows.iter().find(|(name, _)| name.starts_with(HAND_WRITTEN));
         let names: Vec<_> = self.columns.iter().map(|column| column.0).collect();
         let rule = "---|".repeat(names.len());
         writeln!(f, "## {}\n\n| | {} |\n|---|{rule}", self.title, names.join(" | "))?;
@@ -264,7 +273,7 @@ impl Bench {
         command
     }
 
-    /// Returns the commands of the contenders in other languages that are installed.
+    /// Installs httpx, and returns the commands of the contenders in other languages that can run.
     fn peers(&self) -> Vec<(&'static str, Command)> {
         let venv = self.folder.join("venv").display().to_string();
         let python = format!("{venv}/bin/python");
@@ -275,8 +284,8 @@ impl Bench {
             ("two curls and jq", "curl --version && jq --version", "bash", "curl_install.sh"),
         ];
         let mut installed = Vec::new();
-        for (name, check, program, script) in peers {
-            let status = Command::new("sh").args(["-c", check]).stdout(Stdio::null()).status();
+        for (name, prepare, program, script) in peers {
+            let status = Command::new("sh").args(["-c", prepare]).stdout(Stdio::null()).status();
             if status.is_ok_and(|status| status.success()) {
                 let mut command = self.command(program);
                 command.arg(self.root.join("bench/peers").join(script)).arg(self.url());
@@ -289,13 +298,13 @@ impl Bench {
     }
 
     fn installs(&self) -> anyhow::Result<Table> {
-        let mut rows = RUST.map(|(_, name)| (name.to_owned(), Vec::new()));
+        let mut rows = CONTENDERS.map(|(_, name)| (name.to_owned(), Vec::new()));
         for (concurrency, count) in [(1, 5_000), (64, 20_000)] {
             eprintln!("measuring {concurrency} at a time");
             // Alternately, so that other load of the machine affects all contenders alike.
-            let mut runs = [const { Vec::new() }; RUST.len()];
+            let mut runs = [const { Vec::new() }; CONTENDERS.len()];
             for _ in 0..5 {
-                for ((name, _), runs) in RUST.iter().zip(&mut runs) {
+                for ((name, _), runs) in CONTENDERS.iter().zip(&mut runs) {
                     runs.push(usage(&mut self.rust("bench-installs", name, count, concurrency))?);
                 }
             }
@@ -303,7 +312,7 @@ impl Bench {
                 values.extend(median(runs).per_install(count));
             }
         }
-        for ((name, _), (_, values)) in RUST.iter().zip(&mut rows) {
+        for ((name, _), (_, values)) in CONTENDERS.iter().zip(&mut rows) {
             eprintln!("counting {name}");
             let allocations = output(&mut self.rust("bench-allocations", name, 500, 64))?;
             values.push(self.instructions(name, 64)?.map(f64::from));
@@ -328,7 +337,7 @@ impl Bench {
     }
 
     fn all_instructions(&self) -> anyhow::Result<BTreeMap<String, u32>> {
-        let names = RUST.iter().filter(|(name, _)| *name != "raw");
+        let names = CONTENDERS.iter().filter(|(name, _)| *name != "raw");
         names
             .map(|(name, _)| {
                 let count = self.instructions(name, 1)?.context("valgrind is not installed")?;

@@ -42,7 +42,7 @@ enum Task {
         check: bool,
     },
     /// Measure speed and memory of bird-sms and its alternatives, simulate many installs, and print the targets; takes
-    /// ten minutes
+    /// nine minutes
     Bench {
         /// Only compare the instructions of an install with the baseline, and exit with 1 if they are more
         #[arg(long)]

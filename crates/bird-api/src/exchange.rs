@@ -30,7 +30,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// Makes a whole response, for tests of code that reads one.
+    /// Creates a whole response, for a [`Transport`](crate::transport::Transport) or a test.
     #[must_use]
     pub fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
         Self { status, headers, body, body_error: None }
@@ -108,7 +108,7 @@ impl fmt::Display for ExchangeError {
         f.write_str(match self.kind {
             ExchangeErrorKind::Connect => "could not connect",
             ExchangeErrorKind::TimedOut => "no response in time",
-            ExchangeErrorKind::Disconnected => "the connection was lost before a response came",
+            ExchangeErrorKind::Disconnected => "the connection ended before an HTTP response came",
             ExchangeErrorKind::Redirected => "the HTTP client followed a redirect",
         })
     }
@@ -183,8 +183,7 @@ fn exchange(
         };
         match partial {
             Some(partial) if *partial.response.url() == url => Ok(partial.response(body_error)),
-            Some(_) => fail(ExchangeErrorKind::Redirected, None),
-            None => fail(ExchangeErrorKind::Disconnected, None),
+            _ => fail(ExchangeErrorKind::Redirected, None),
         }
     }
 }
@@ -277,12 +276,13 @@ impl Body {
     }
 }
 
-/// Replaces the body of the request by one with the same bytes that records when they are taken.
+/// Replaces the body of the request by one with the same bytes that records whether they are taken.
 ///
-/// An HTTP connection takes the body after it is established and before it writes anything, so a body
-/// that was never taken proves that the server cannot have acted on the request. The tracked body also keeps the HTTP
+/// An HTTP/1 connection takes the body after it is established and before it writes anything. An HTTP/2 connection may
+/// write the headers before, and without its body the request is not complete. So a body that was never taken proves that
+/// the server cannot have acted on the request. The tracked body also keeps the HTTP
 /// client from sending the request again on its own, because only a body that can be cloned can be sent again. A request
-/// without a body (a GET) changes nothing on the server, and counts as sent.
+/// without a body is not tracked, and counts as sent.
 fn track_body(request: &mut Request) -> Option<Arc<BodyState>> {
     let bytes = Bytes::copy_from_slice(request.body()?.as_bytes()?);
     let state = Arc::new(BodyState::default());

@@ -6,7 +6,7 @@ use bird_sms::{
     SearchPolicy, Workspace, WorkspaceId,
 };
 
-use crate::args::{CreateArgs, PollArgs, SharedArgs};
+use crate::args::{ConnectionArgs, CreateArgs, PollArgs};
 use crate::error::CliError;
 use crate::regular_file::read_short_text;
 
@@ -43,7 +43,7 @@ impl CreateArgs {
 
 /// Builds the workspace. The error names every setting that is missing or wrong.
 pub(crate) async fn build_workspace(
-    shared: &SharedArgs,
+    shared: &ConnectionArgs,
     configure: impl FnOnce(ClientBuilder) -> ClientBuilder,
 ) -> Result<Connected, CliError> {
     let builder = configure(Client::builder().install_timeout(shared.timeout));
@@ -83,7 +83,7 @@ pub(crate) async fn build_workspace(
     }
 }
 
-fn workspace_id(shared: &SharedArgs) -> Result<WorkspaceId, String> {
+fn workspace_id(shared: &ConnectionArgs) -> Result<WorkspaceId, String> {
     match shared.workspace_id.as_deref().map(str::parse::<WorkspaceId>) {
         Some(id) => id.map_err(|error| error.to_string()),
         None => {
@@ -92,7 +92,7 @@ fn workspace_id(shared: &SharedArgs) -> Result<WorkspaceId, String> {
     }
 }
 
-fn access_key(shared: &SharedArgs) -> Result<AccessKey, String> {
+fn access_key(shared: &ConnectionArgs) -> Result<AccessKey, String> {
     let Some(path) = &shared.access_key_file else {
         return match std::env::var_os("BIRD_ACCESS_KEY") {
             Some(key) => AccessKey::new(key.to_string_lossy()).map_err(|error| error.to_string()),

@@ -27,13 +27,13 @@ pub struct Args {
     pub command: Command,
     /// The options of every subcommand.
     #[command(flatten)]
-    pub log: LogArgs,
+    pub log: GlobalArgs,
 }
 
 /// The options of every subcommand.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = OUTPUT)]
-pub struct LogArgs {
+pub struct GlobalArgs {
     /// Print a log to stderr
     ///
     /// Give the option twice for every detail. Without the option, `RUST_LOG` applies.
@@ -52,10 +52,10 @@ pub struct LogArgs {
     pub color: clap::ColorChoice,
 }
 
-/// The options of the subcommands that talk to Bird.
+/// The options of the subcommands that send requests to Bird.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Connection options")]
-pub struct SharedArgs {
+pub struct ConnectionArgs {
     /// Set the id of the workspace, a UUID
     ///
     /// The dashboard shows it in its address after /workspaces/. The `ws_…` identifier is another one.
@@ -78,7 +78,7 @@ pub struct SharedArgs {
 
     /// Set the longest time of an install, a wait or a read, such as 90s or 2m
     ///
-    /// At least 1s, because a request would be sent without waiting for its response.
+    /// At least 1s, because a request needs time for its response.
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = timeout)]
     pub timeout: Duration,
 
@@ -190,7 +190,7 @@ pub enum Command {
 impl Command {
     /// Returns the options of a subcommand that talks to Bird.
     #[must_use]
-    pub fn shared(&self) -> Option<&SharedArgs> {
+    pub fn shared(&self) -> Option<&ConnectionArgs> {
         match self {
             Self::Check(args) => Some(&args.shared),
             Self::Find(args) => Some(&args.shared),
@@ -208,7 +208,7 @@ impl Command {
 pub struct CheckArgs {
     /// The options that other subcommands have, too.
     #[command(flatten)]
-    pub shared: SharedArgs,
+    pub shared: ConnectionArgs,
 }
 
 /// The arguments of `bird-sms find`.
@@ -220,7 +220,7 @@ pub struct FindArgs {
 
     /// The options that other subcommands have, too.
     #[command(flatten)]
-    pub shared: SharedArgs,
+    pub shared: ConnectionArgs,
 }
 
 /// The arguments of `bird-sms install`.
@@ -258,7 +258,7 @@ pub struct InstallArgs {
 
     /// The options that other subcommands have, too.
     #[command(flatten)]
-    pub shared: SharedArgs,
+    pub shared: ConnectionArgs,
 }
 
 /// The arguments of `bird-sms wait`.
@@ -273,7 +273,7 @@ pub struct WaitArgs {
 
     /// The options that other subcommands have, too.
     #[command(flatten)]
-    pub shared: SharedArgs,
+    pub shared: ConnectionArgs,
 }
 
 /// The arguments of `bird-sms connector`.
@@ -284,7 +284,7 @@ pub struct ConnectorArgs {
 
     /// The options that other subcommands have, too.
     #[command(flatten)]
-    pub shared: SharedArgs,
+    pub shared: ConnectionArgs,
 }
 
 /// The arguments of `bird-sms batch`.
@@ -304,7 +304,7 @@ pub struct BatchArgs {
 
     /// Write the outcome of each row to this file, or to standard output for `-`
     ///
-    /// CSV, or JSON Lines for *.jsonl and *.ndjson.
+    /// CSV, or JSON Lines for *.jsonl, *.ndjson, and for `-` with --json.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 
@@ -351,7 +351,7 @@ pub struct BatchArgs {
 
     /// The options that other subcommands have, too.
     #[command(flatten)]
-    pub shared: SharedArgs,
+    pub shared: ConnectionArgs,
 }
 
 /// The values of `--wait-by`.
@@ -389,7 +389,7 @@ pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
 
-/// Parses a timeout of at least a second. With less, requests would be sent without waiting for their responses.
+/// Parses a timeout of at least a second, so that requests have time for their responses.
 fn timeout(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         timeout if timeout < Duration::from_secs(1) => Err("is shorter than 1s".to_owned()),

@@ -130,7 +130,9 @@ async fn adopt(
     let entry = JournalEntry::Adopted { connector_id };
     rows.apply(phone_number_id, &entry, None);
     journal.append_entry(phone_number_id, entry).await.map_err(|error| {
-        CliError::Unexpected(format!("the journal cannot be written: {error}; nothing was sent"))
+        CliError::Unexpected(format!(
+            "the journal cannot be written: {error}; no connector was created"
+        ))
     })
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Run {
     plan: Arc<Plan>,
     json: bool,
     client: Client,
-    /// The rows whose connector exists or may exist, and that have no outcome yet.
+    /// The rows that an earlier run left unfinished, and that have no outcome of this run yet.
     unfinished: HashSet<PhoneNumberId>,
     output_error: Option<io::Error>,
     /// The response that refused the access key.
@@ -46,10 +46,10 @@ pub(super) struct Run {
     journal_error: Option<(String, ConnectorState)>,
 }
 
-/// A row that could not be written to the journal, as it is printed with `--json`.
+/// A row that the journal does not have, as it is printed with `--json`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Unrecorded<'a> {
+struct NotInJournal<'a> {
     event: &'static str,
     phone_number_id: PhoneNumberId,
     connector_may_exist: bool,
@@ -103,8 +103,8 @@ impl Run {
         let elsewhere = self.plan.counts.elsewhere;
         if elsewhere > 0 {
             self.progress.display.print(&format!(
-                "The journal has {elsewhere} other phone numbers whose connector exists or may exist and is not \
-                 ready; they are not in this file, and nothing is done for them"
+                "The journal has {elsewhere} other phone numbers whose connector exists or may exist and whose \
+                 channel is not ready; they are not in this file, and nothing is done for them"
             ));
         }
         Ok(())
@@ -177,7 +177,10 @@ impl Run {
                 .is_ok_and(|drained| drained.is_ok());
         for outcome in abandoned {
             if !stored && outcome.connector_state().may_exist() {
-                self.print_unrecorded(&Outcome::of_install(&outcome), outcome.connector_state());
+                self.print_not_in_journal(
+                    &Outcome::of_install(&outcome),
+                    outcome.connector_state(),
+                );
             }
             self.take(&outcome, true);
         }
@@ -206,7 +209,7 @@ impl Run {
         self.unfinished.remove(&outcome.request.phone_number_id());
         let row = Outcome::of_install(outcome);
         if let Err(Error::Journal(error)) = &outcome.result {
-            self.print_unrecorded(&row, outcome.connector_state());
+            self.print_not_in_journal(&row, outcome.connector_state());
             if self.journal_error.is_none() || error.state.may_exist() {
                 self.journal_error = Some((error.source.to_string(), error.state));
             }
@@ -242,10 +245,10 @@ impl Run {
     }
 
     /// Prints a row that the journal does not have. Every such row is printed, because its id may be nowhere else.
-    fn print_unrecorded(&self, row: &Outcome, state: ConnectorState) {
+    fn print_not_in_journal(&self, row: &Outcome, state: ConnectorState) {
         let line = if self.json {
-            to_json(&Unrecorded {
-                event: "unrecorded",
+            to_json(&NotInJournal {
+                event: "not-in-journal",
                 phone_number_id: row.phone_number_id,
                 connector_may_exist: state.may_exist(),
                 connector_id: row.connector_id,
@@ -281,7 +284,8 @@ impl Run {
         self.out.write(&outcome)
     }
 
-    /// Returns why the batch stopped early, if it did. Without a signal, the exit code is that of the worst outcome.
+    /// Returns why the batch stopped early, if it did. Without a signal, the exit code is that of the
+    /// worst outcome, or 1 if that is 0 or 4.
     fn end(&mut self, signal: Option<Code>) -> Option<CliError> {
         let code = match (signal, self.summary.code()) {
             (Some(signal), _) => signal,
@@ -289,30 +293,27 @@ impl Run {
             (None, Code::Done | Code::Unreachable) => Code::Unexpected,
             (None, code) => code,
         };
-        if let Some((message, state)) = self.journal_error.take() {
-            let message =
-                format!("the journal could not be written, and the batch was stopped: {message}");
-            return Some(CliError::Aborted(Aborted { code, message, state }));
-        }
-        if let Some(error) = self.output_error.take() {
-            let message = format!(
+        let mut state = ConnectorState::NotCreated;
+        let message = if let Some((error, of)) = self.journal_error.take() {
+            state = of;
+            format!("the journal could not be written, and the batch was stopped: {error}")
+        } else if let Some(error) = self.output_error.take() {
+            format!(
                 "the output could not be written, and the batch was stopped: {error}. The journal has what was done; \
                  the same command continues"
-            );
-            let state = ConnectorState::NotCreated;
-            return Some(CliError::Aborted(Aborted { code, message, state }));
-        }
-        let state = ConnectorState::NotCreated;
-        if let Some(refused) = self.refused.take() {
-            let message =
-                format!("the access key is refused, and the batch was stopped: {refused}");
-            return Some(CliError::Aborted(Aborted { code, message, state }));
-        }
-        let message = String::new();
-        signal.map(|code| CliError::Aborted(Aborted { code, message, state }))
+            )
+        } else if let Some(refused) = self.refused.take() {
+            format!("the access key is refused, and the batch was stopped: {refused}")
+        } else {
+            signal?;
+            String::new()
+        };
+        Some(CliError::Aborted(Aborted { code, message, state }))
     }
 }
 
 fn not_written(error: &io::Error) -> CliError {
-    CliError::Unexpected(format!("the output could not be written: {error}; nothing was sent"))
+    CliError::Unexpected(format!(
+        "the output could not be written: {error}; no connector was created"
+    ))
 }

@@ -82,21 +82,21 @@ async fn run_full(limit: Limit, json: bool) {
     assert_no_duplicates(&connectors);
     let recorded = recorded(&rows.path("j.jsonl"));
     let ids: BTreeSet<_> = connectors.values().flatten().cloned().collect();
-    let unrecorded: Vec<_> = ids.difference(&recorded).collect();
-    assert!(unrecorded.len() > 20, "{limit:?}: the disk was large enough: {}", ids.len());
+    let missing: Vec<_> = ids.difference(&recorded).collect();
+    assert!(missing.len() > 20, "{limit:?}: the disk was large enough: {}", ids.len());
     assert!(ids.len() < rows.count, "{limit:?}: the batch did not stop");
 
     let printed: Vec<&str> = stderr.lines().collect();
-    for id in &unrecorded {
+    for id in &missing {
         let of_it: Vec<_> = printed.iter().filter(|line| line.contains(id.as_str())).collect();
         assert!(!of_it.is_empty(), "{id} is printed nowhere: {stderr}");
         if json {
             let objects = of_it.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
-            let mut unrecorded = objects.filter(|object| object["event"] == "unrecorded");
-            let object = unrecorded.next().unwrap_or_else(|| panic!("{id}: {of_it:?}"));
+            let mut missing = objects.filter(|object| object["event"] == "not-in-journal");
+            let object = missing.next().unwrap_or_else(|| panic!("{id}: {of_it:?}"));
             assert_eq!(object["connectorId"], id.as_str(), "{object}");
             assert_eq!(object["connectorMayExist"], true, "{object}");
-            assert_eq!(unrecorded.next(), None);
+            assert_eq!(missing.next(), None);
         }
     }
     for line in &printed {
@@ -127,7 +127,7 @@ async fn run_full(limit: Limit, json: bool) {
     let (code, stdout, stderr) = run(rows.command(&backend.base_url(), &["--json"])).await;
     let summary: Value = serde_json::from_str(&stdout).expect(&stderr);
     assert_eq!(code, 5, "{summary}");
-    assert!(summary["unknown"].as_u64() >= Some(unrecorded.len() as u64), "{summary}");
+    assert!(summary["unknown"].as_u64() >= Some(missing.len() as u64), "{summary}");
     assert_no_duplicates(&settled(&backend).await);
 }
 

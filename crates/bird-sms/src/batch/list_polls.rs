@@ -29,7 +29,7 @@ impl Batch {
     pub(super) async fn poll_by_list(
         self: &Arc<Self>,
         ended: &mut JoinSet<()>,
-        stopped: Option<Instant>,
+        continued: Option<Instant>,
     ) -> bool {
         let (pages, due) = (self.list_pages.load(Ordering::Relaxed), self.rows.due());
         // After a listing that showed no due connector, they are polled one by one before the next listing.
@@ -73,7 +73,7 @@ impl Batch {
                 let history = GetHistory { sent: history.sent.saturating_add(1), ..history };
                 let channel = listed.channel.and_then(|channel| channel.channel_id);
                 let channel = channel.filter(|id| !id.is_nil());
-                let time = polls.observe(workspace, history, stopped, channel.is_some());
+                let time = polls.observe(workspace, history, continued, channel.is_some());
                 let channel = channel.map(|id| {
                     let key = workspace.client().key();
                     let mut channel = SmsChannel::new(

@@ -1,5 +1,4 @@
 use std::fmt;
-use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span};
 
-use super::slot::Batch;
+use super::slot::{Batch, rethrow};
 use super::{BatchItem, BatchOutcome};
 use crate::workflow::{Cancellation, install_span};
 
@@ -67,8 +66,8 @@ where
     /// Stops all installs at once, and returns the outcomes that were not taken yet.
     ///
     /// An install whose POST was sent ends with [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown), and an install
-    /// whose connector exists with [`Error::NotReady`](crate::Error::NotReady). Nothing was sent for rows without an
-    /// outcome.
+    /// whose connector exists with [`Error::NotReady`](crate::Error::NotReady). For a row without an outcome,
+    /// no connector is known that may exist.
     #[must_use]
     pub fn abandon(&mut self) -> Vec<BatchOutcome> {
         self.requests = None;
@@ -119,11 +118,7 @@ where
             }
             // An install that ended makes room for another.
             if let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
-                if let Err(error) = ended
-                    && let Ok(panic) = error.try_into_panic()
-                {
-                    resume_unwind(panic);
-                }
+                rethrow(ended);
                 continue;
             }
             if self.unfinished == 0 {

@@ -32,7 +32,7 @@ pub struct RowState {
     warning: Option<Warning>,
     /// Whether an operator named the connector.
     adopted: bool,
-    /// When the connector was created, or else when the first POST was sent whose outcome is unknown. One field for
+    /// The time of [`JournalEntry::Created`], or else when the first POST was sent whose outcome is unknown. One field for
     /// both keeps a row small.
     since: Option<Timestamp>,
 }
@@ -45,7 +45,7 @@ pub enum UnknownRows {
     LeaveAlone,
     /// The rows are created again, except those whose connector exists with an unknown id.
     Retry,
-    /// The connectors are searched in the list of connectors. A row whose connector certainly does not exist is created
+    /// The connectors are searched for in the list of connectors. A row whose connector certainly does not exist is created
     /// again; see [`Workspace::find_connector`](crate::Workspace::find_connector).
     #[cfg(feature = "list-connectors")]
     Find,
@@ -81,7 +81,7 @@ impl RowState {
         self.connector
     }
 
-    /// Returns the channel, once it is ready.
+    /// Returns the id of the channel, if the channel is ready.
     #[must_use]
     pub fn channel_id(&self) -> Option<ChannelId> {
         self.channel_id
@@ -93,7 +93,8 @@ impl RowState {
         self.warning
     }
 
-    /// Returns when the connector was created, if the journal stores times.
+    /// Returns the time of [`JournalEntry::Created`]: of the creation, or of the search that found the connector. `None`
+    /// after an adoption, or if the journal stores no times.
     #[must_use]
     pub fn created_at(&self) -> Option<Timestamp> {
         self.since.filter(|_| self.connector.connector_id().is_some())
@@ -137,8 +138,8 @@ impl RowState {
         }
     }
 
-    /// Applies the next entry of the row, which was appended `at` this time, if the journal stores times. An entry with
-    /// less information does not replace what is known about a connector.
+    /// Applies the next entry of the row. `at` is the time at which it was appended, or `None` if the journal stores no
+    /// times. An entry with less information does not replace what is known about a connector.
     pub fn apply(&mut self, entry: &JournalEntry, at: Option<Timestamp>) {
         match *entry {
             JournalEntry::Intent { .. } => {
@@ -240,7 +241,8 @@ pub struct JournalState {
 }
 
 impl JournalState {
-    /// Applies the next entry of the journal, which was appended `at` this time, if the journal stores times.
+    /// Applies the next entry of the journal. `at` is the time at which it was appended, or `None` if the journal stores
+    /// no times.
     pub fn apply(
         &mut self,
         phone_number_id: PhoneNumberId,
@@ -280,13 +282,9 @@ impl JournalState {
             return Err(AdoptionError::NotUnknown);
         }
         let exists = ConnectorState::Exists(connector_id);
-        match self
-            .rows()
-            .find(|(number, row)| *number != phone_number_id && row.connector == exists)
-        {
-            Some((other, _)) => Err(AdoptionError::OtherRow(other)),
-            None => Ok(()),
-        }
+        let other =
+            self.rows().find(|(number, row)| *number != phone_number_id && row.connector == exists);
+        other.map_or(Ok(()), |(number, _)| Err(AdoptionError::OtherRow(number)))
     }
 
     /// Returns the rows that have entries, in no order.

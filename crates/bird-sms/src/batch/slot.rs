@@ -90,7 +90,8 @@ impl BatchSlot {
         }
     }
 
-    /// Returns the outcome of an install that is abandoned now, or `None` if no request was ever sent for the row.
+    /// Returns the outcome of an install that is abandoned now, or `None` if no connector may
+    /// exist, and no creation of this run failed.
     pub(super) fn abandon(&self) -> Option<BatchOutcome> {
         let (connector, warning) = self.connector();
         let mut state = self.item.state;
@@ -123,9 +124,9 @@ impl BatchSlot {
         Some(self.outcome(state, Err(error)))
     }
 
-    /// Returns the error of a row that is left alone because of an earlier run.
+    /// Returns the error with which the row ends if its search settles nothing.
     #[cfg(feature = "list-connectors")]
-    fn left_alone(&self) -> Error {
+    fn unsettled(&self) -> Error {
         unknown(match self.item.state.connector_state() {
             ConnectorState::ExistsIdUnknown => UnknownReason::AlreadyExists,
             _ => UnknownReason::EarlierAttempt,
@@ -146,7 +147,7 @@ fn unknown(reason: UnknownReason) -> Error {
 #[cfg_attr(not(feature = "list-connectors"), expect(dead_code, reason = "nothing is searched"))]
 pub(super) enum Found {
     Connector(PendingChannel),
-    /// No connector exists. Has the error of the creation, which says so.
+    /// No connector exists. Has the error of the creation.
     Nothing(Error),
 }
 
@@ -169,7 +170,7 @@ impl Batch {
                 }
                 NextStep::LeaveAlone => return self.rows.end(&slot, slot.abandon()),
                 #[cfg(feature = "list-connectors")]
-                NextStep::Find => slot.left_alone(),
+                NextStep::Find => slot.unsettled(),
                 NextStep::Done => {
                     let channel = state.channel(&self.workspace);
                     let outcome = channel.map(|channel| slot.outcome(state, Ok(channel)));
@@ -221,8 +222,8 @@ impl Batch {
     pub(super) async fn poll_waiting(self: Arc<Self>) {
         let runtime = self.workspace.client().runtime();
         let mut polls = JoinSet::new();
-        // When the process was last stopped.
-        let mut stopped = None;
+        // When the process last continued after a stop.
+        let mut continued = None;
         loop {
             while let Some(joined) = polls.try_join_next() {
                 rethrow(joined);
@@ -240,7 +241,7 @@ impl Batch {
                 };
                 waiting.for_each_concurrent(ENDING, end).await;
                 self.rows.changed.notified().await;
-            } else if self.poll_by_list(&mut polls, stopped).await {
+            } else if self.poll_by_list(&mut polls, continued).await {
             } else if next.is_some_and(|at| at <= now) {
                 let due = Mutex::new(None);
                 let is_due = || {
@@ -260,7 +261,7 @@ impl Batch {
                     if let Some(id) = slot.item.state.connector_state().connector_id() {
                         span.record("connector_id", tracing::field::display(id));
                     }
-                    let poll = Arc::clone(&self).poll(slot, connector, permit, stopped);
+                    let poll = Arc::clone(&self).poll(slot, connector, permit, continued);
                     // Boxed for the reason that the installs are.
                     polls.spawn(poll.instrument(span).boxed());
                 }
@@ -273,7 +274,7 @@ impl Batch {
                 select(select(changed, sleep), self.cancellation.clone()).await;
                 let now = runtime.now();
                 if next.is_some_and(|at| now.saturating_duration_since(at) > PAUSE) {
-                    stopped = Some(now);
+                    continued = Some(now);
                 }
             }
         }
@@ -285,7 +286,7 @@ impl Batch {
         slot: Arc<BatchSlot>,
         mut polls: Polls,
         permit: Permit,
-        stopped: Option<Instant>,
+        continued: Option<Instant>,
     ) {
         // Wakes the task that polls, also if this one panics.
         let _ended = Ended(&self.rows.changed);
@@ -309,13 +310,14 @@ impl Batch {
         let history = pending.history();
         match result {
             Some(Ok(None)) => {
-                polls.observe(&self.workspace, history, stopped, false);
+                polls.observe(&self.workspace, history, continued, false);
                 drop(pending);
                 let item = slot.item.clone();
                 self.wait(&slot, item, polls).await;
             }
             Some(Ok(Some(mut channel))) => {
-                channel.provisioning_time = polls.observe(&self.workspace, history, stopped, true);
+                channel.provisioning_time =
+                    polls.observe(&self.workspace, history, continued, true);
                 self.finish(&slot, Ok(channel)).await;
             }
             Some(Err(error)) => self.finish(&slot, Err(error)).await,
@@ -351,7 +353,8 @@ impl Batch {
         Err(error.unwrap_or_else(|| unknown(UnknownReason::Abandoned)))
     }
 
-    /// Ends an install: writes the result to the journal, and returns it as an outcome.
+    /// Ends an install: writes the result to the journal, and sends the outcome. Shuts the batch down if the access key
+    /// was refused.
     pub(super) async fn finish(&self, slot: &Arc<BatchSlot>, result: Result<SmsChannel, Error>) {
         if result.as_ref().is_err_and(Error::is_access_refused)
             && let Some(shut_down) =
@@ -443,7 +446,7 @@ impl Batch {
     fn poll_by_list(
         &self,
         _ended: &mut JoinSet<()>,
-        _stopped: Option<Instant>,
+        _continued: Option<Instant>,
     ) -> std::future::Ready<bool> {
         std::future::ready(false)
     }
@@ -482,7 +485,7 @@ impl Drop for Ended<'_> {
     }
 }
 
-fn rethrow(joined: Result<(), JoinError>) {
+pub(super) fn rethrow(joined: Result<(), JoinError>) {
     if let Err(error) = joined
         && let Ok(panic) = error.try_into_panic()
     {

@@ -103,13 +103,13 @@ impl Polls {
         self.deadline(workspace).remaining(now) <= reserve + CHECK
     }
 
-    /// Learns from a poll, and returns the provisioning time if it is known. `stopped` is when the process was last
-    /// stopped: a channel that was pending before may have been ready for as long.
+    /// Learns from a poll, and returns the provisioning time if it is known. `continued` is when the process last
+    /// continued after a stop: a channel that was pending before may have been ready for as long.
     pub(super) fn observe(
         &mut self,
         workspace: &Workspace,
         history: GetHistory,
-        stopped: Option<Instant>,
+        continued: Option<Instant>,
         ready: bool,
     ) -> Option<ProvisioningTime> {
         let times = &workspace.state().provisioning;
@@ -117,7 +117,7 @@ impl Polls {
         let age = sent.saturating_duration_since(self.since);
         if ready {
             let pending = Duration::from_secs_f32(self.pending);
-            let is_known = self.created && stopped.is_none_or(|stopped| self.last() >= stopped);
+            let is_known = self.created && continued.is_none_or(|at| self.last() >= at);
             return is_known.then(|| {
                 times.observe(self.time, pending, Some(age));
                 ProvisioningTime { pending, ready: age }

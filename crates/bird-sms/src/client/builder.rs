@@ -13,7 +13,7 @@ use crate::SearchPolicy;
 use crate::transport::{FirstResponse, Runtime, TokioRuntime};
 use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy};
 
-/// The shortest install timeout: below it, requests would be sent without waiting for their responses.
+/// The shortest install timeout: with less, an attempt would often end before its response, with an unknown outcome.
 const MIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The settings of the workflow.
@@ -230,8 +230,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends every request with this transport, and none with an HTTP client: for tests, and to record or to fail
-    /// requests. The timeouts of connecting, the proxies and the certificates of this builder then have no effect.
+    /// Sends the requests of the workflow and of `Client::exchange` with this transport: for tests, and to record or to
+    /// fail requests. The operations of [`Client::raw`] still use the HTTP client. The connect timeout, the proxies and
+    /// the certificates are checked by [`build`](Self::build), and have no effect on the transport, which also limits the
+    /// length of bodies itself.
     ///
     /// With a transport in memory, such as that of `bird-sandbox`, a test whose clock is paused
     /// (`#[tokio::test(start_paused = true)]`) takes no time.
@@ -259,12 +261,6 @@ impl ClientBuilder {
         replace: impl FnOnce(Arc<dyn Runtime>) -> Arc<dyn Runtime>,
     ) -> Self {
         self.settings.runtime = replace(self.settings.runtime);
-        self
-    }
-
-    #[cfg(test)]
-    pub(crate) fn runtime(mut self, runtime: Arc<dyn Runtime>) -> Self {
-        self.settings.runtime = runtime;
         self
     }
 

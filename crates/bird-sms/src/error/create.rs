@@ -14,7 +14,7 @@ pub struct Refused {
     pub response: ErrorResponse,
     /// The attempts that were made.
     pub attempts: Attempts,
-    /// Whether there would have been another attempt with more time.
+    /// Whether there would have been another attempt with more time, or with more attempts.
     pub(crate) retryable: bool,
 }
 
@@ -56,7 +56,7 @@ pub struct Unreachable {
     pub cause: TransportError,
     /// The attempts that were made.
     pub attempts: Attempts,
-    /// Whether there would have been another attempt with more time.
+    /// Whether there would have been another attempt with more time, or with more attempts.
     pub(crate) retryable: bool,
 }
 

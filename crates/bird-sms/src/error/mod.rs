@@ -63,7 +63,7 @@ pub enum Error {
     /// connector of an earlier call exists.
     #[error(transparent)]
     Refused(Box<Refused>),
-    /// No attempt was processed: there was no connection, or the rate limit left no permit before the deadline.
+    /// No attempt was processed: there was no connection, or the rate limit left no permit in time.
     #[error(transparent)]
     Unreachable(Box<Unreachable>),
     /// The request was sent and its outcome is unknown. The request is not sent again, because a second request may

@@ -62,7 +62,7 @@ pub struct ReadError {
     pub cause: AttemptError,
     /// The attempts that were made.
     pub attempts: Attempts,
-    /// Whether there would have been another attempt with more time.
+    /// Whether there would have been another attempt with more time, or with more attempts.
     pub(crate) retryable: bool,
     /// Set when an earlier attempt may have created another connector.
     pub warning: Option<Warning>,

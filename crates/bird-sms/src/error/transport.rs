@@ -33,7 +33,8 @@ pub enum TransportErrorKind {
     TimedOut,
     /// The connection was lost, or the peer did not speak HTTP.
     Disconnected,
-    /// The rate limiter of the workspace had no permit left before the deadline. Nothing was sent.
+    /// The rate limiter of the workspace had no permit in time: before the deadline, or before the shutdown of the batch.
+    /// Nothing was sent.
     RateLimited,
     /// The caller's `reqwest::Client` followed a redirect, and sent the access key with it. Never retried.
     Redirected,
@@ -97,7 +98,7 @@ impl TransportError {
                 "Put the user name and the password into the URL of the proxy, as in http://user:password@host:port."
             }
             TransportErrorKind::RateLimited => {
-                "Retry later, or with a longer timeout: the rate limit is used up until after the deadline."
+                "Retry later, or with a longer timeout: the requests before this one use up the rate limit."
             }
             TransportErrorKind::Connect => {
                 "Check the API URL and the network; it is safe to retry."
@@ -123,7 +124,7 @@ impl fmt::Display for TransportError {
                 "the proxy requires a user name and a password"
             }
             (_, Some(source)) => return source.fmt(f),
-            (_, None) => "the rate limit left no permit before the deadline",
+            (_, None) => "the rate limit left no permit in time",
         })
     }
 }

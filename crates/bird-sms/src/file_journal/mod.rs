@@ -27,7 +27,7 @@ use crate::{
 /// A [`Journal`] in a file of JSON Lines, that of `bird-sms batch`. Needs the feature `file-journal`, and with it Rust
 /// 1.89.
 ///
-/// A service installs a batch, and after a crash installs what is left of it, by the same ten lines:
+/// A service installs a batch, and after a crash installs what is left of it, by the same code:
 ///
 /// ```no_run
 /// use bird_sms::{BatchItem, FileJournal, SmsConnectorRequest, Workspace};
@@ -134,7 +134,7 @@ impl FileJournal {
         thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || {
-                // Dropped last.
+                // Dropped after `writer`, which closes the file.
                 let _close: std::sync::mpsc::Sender<()> = close;
                 let mut writer = writer;
                 while let Some(first) = pending.blocking_recv() {
@@ -146,7 +146,7 @@ impl FileJournal {
     }
 
     /// Opens a journal in a storage of the caller, which errors call `path`. Nothing is locked, and no thread is
-    /// started: the future that is returned writes, and nothing is stored unless it is polled, for example by a task.
+    /// started: the future that is returned writes, and no entry is stored unless it is polled, for example by a task.
     /// It ends when the journal is dropped.
     ///
     /// # Errors

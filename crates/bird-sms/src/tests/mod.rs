@@ -70,7 +70,7 @@ fn without_sleep(base_url: &str) -> (ClientBuilder, Arc<NoSleep>) {
         .access_key(AccessKey::new(KEY).unwrap())
         .base_url(base_url)
         .min_timeout(Duration::ZERO)
-        .runtime(Arc::clone(&runtime) as _);
+        .replace_runtime(|_| Arc::clone(&runtime) as _);
     (builder, runtime)
 }
 

@@ -11,7 +11,7 @@ use super::Runtime;
 /// a round trip of 250 ms.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// Sends the first request of a client before all others.
+/// Holds the other requests of a client back until the first one has ended, each for [`MAX_WAIT`] at most.
 ///
 /// Until the first TLS handshake ends, the HTTP client does not know whether the server speaks HTTP/2, and would open a
 /// connection for each request that is sent meanwhile.
@@ -37,7 +37,7 @@ impl FirstResponse {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Waits for the end of the first request, but not longer than [`MAX_WAIT`]. Returns at once for the first request.
+    /// Waits for the end of the first request, but not longer than `timeout` and [`MAX_WAIT`]. Returns at once for the first request.
     pub(crate) async fn wait(&self, runtime: &dyn Runtime, timeout: Duration) {
         let mut end = pin!(self.waiters.notified());
         end.as_mut().enable();

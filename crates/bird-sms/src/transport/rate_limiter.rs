@@ -17,7 +17,7 @@ use crate::planted::planted;
 /// The fraction of a limit that is used. Requests that are sent evenly do not arrive evenly, so a server that counts
 /// per second would occasionally count more than the limit.
 const UTILISATION: f64 = 0.97;
-/// The lag that later permits may catch up on. Timers have a resolution of a millisecond, so permits are taken late.
+/// The delay that later permits may catch up on. Timers have a resolution of a millisecond, so permits are taken late.
 const CATCH_UP: Duration = Duration::from_millis(10);
 /// The age up to which a permit can be used. With it and [`CATCH_UP`], no second has more requests than the limit, of
 /// which [`UTILISATION`] leaves 30 ms.
@@ -35,14 +35,14 @@ const ONE_DECREASE: Duration = Duration::from_secs(1);
 ///
 /// Waiters hold no lock while they sleep, because a future may never be polled again. Each waiter sleeps until the
 /// waiters before it should have their permits, and then asks for a permit again. The place of a dropped waiter in the
-/// queue expires unused, unless it was the last one.
+/// queue expires unused, unless no waiter is left.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
     /// The time between two permits at the full rate.
     interval: Duration,
     /// The number of [`Waiter`]s.
     waiters: AtomicU32,
-    /// No second permit is given before.
+    /// Delays every permit but the first one of the client.
     first_response: Arc<FirstResponse>,
     state: Mutex<State>,
 }
@@ -61,7 +61,7 @@ struct State {
     resumed_at: Instant,
 }
 
-/// The right to send one request soon.
+/// The right to send one request within [`MAX_AGE`]. After that it is renewed.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Permit {
@@ -92,18 +92,16 @@ impl State {
         })
     }
 
-    fn interval(&self, full_rate: Duration, now: Instant) -> Duration {
-        match self.throttled_at {
-            None => full_rate,
-            Some(_) => full_rate.div_f64(self.rate_factor(now)),
-        }
+    /// Returns the time between two permits at the present rate, from that at the full rate.
+    fn interval(&self, full_interval: Duration, now: Instant) -> Duration {
+        full_interval.div_f64(self.rate_factor(now))
     }
 
-    fn take(&mut self, full_rate: Duration, at: Instant) -> Permit {
+    fn take(&mut self, full_interval: Duration, at: Instant) -> Permit {
         let catch_up =
             if planted("the rate limiter bursts") { Duration::from_secs(1) } else { CATCH_UP };
         let earliest = at.checked_sub(catch_up).unwrap_or(at);
-        self.next = self.next.max(earliest) + self.interval(full_rate, at);
+        self.next = self.next.max(earliest) + self.interval(full_interval, at);
         Permit { taken_at: at }
     }
 }
@@ -128,7 +126,8 @@ impl RateLimiter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a permit up to `timeout`, and takes the permit if `wanted` still returns true by then.
+    /// Waits for a permit up to `timeout`, and takes the permit if `wanted` still returns true by then. Returns `None` at
+    /// once if the permit would come after the timeout.
     ///
     /// Cancel safe: a dropped waiter takes no permit.
     pub(crate) async fn acquire_if(
@@ -213,7 +212,7 @@ impl RateLimiter {
         }
     }
 
-    /// Returns how long the permits take of the waiters, and of `more` that are not waiting yet.
+    /// Returns how long the permits of the waiters take at the full rate, with those of `more` that do not wait yet.
     pub(crate) fn backlog(&self, more: u32) -> Duration {
         self.interval.saturating_mul(self.waiters.load(Ordering::Relaxed).saturating_add(more))
     }
@@ -284,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn permits_are_given_in_order_and_a_dropped_waiter_delays_no_other() {
+    async fn permits_are_given_in_order_and_a_dropped_waiter_changes_no_other_place() {
         let limiter = limiter(1);
         let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         let order = Mutex::new(Vec::new());

@@ -43,7 +43,8 @@ async fn a_poll_after_a_pause_of_the_process_is_not_recorded_as_a_provisioning_t
         let script = [Reply::json(201, pending()), Reply::json(200, ready())];
         let peer = Peer::script(script).await.unwrap();
         let (builder, runtime) = without_sleep(&peer.base_url());
-        let builder = if paused { builder.runtime(Arc::new(Paused(runtime))) } else { builder };
+        let builder =
+            if paused { builder.replace_runtime(|_| Arc::new(Paused(runtime))) } else { builder };
         let workspace = workspace(builder);
         let journal = Arc::new(JsonJournal::default());
         let batch = workspace.install_sms_channels(requests(1)).journal(Arc::clone(&journal));
