@@ -1,6 +1,6 @@
 use std::error::Error as StdError;
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -145,6 +145,11 @@ impl Client {
     }
 }
 
+/// A timeout that is noticed later than this was noticed by a process that was stopped.
+const STOPPED: Duration = Duration::from_millis(500);
+/// The time in which a process that was stopped reads a response that came meanwhile.
+const AFTER_STOP: Duration = Duration::from_millis(500);
+
 /// Sends a request with the `reqwest::Client`, as [`Client::exchange`] says.
 fn exchange(
     http: &reqwest::Client,
@@ -161,7 +166,16 @@ fn exchange(
         // A timeout that overflows the clock is as good as a year.
         let end = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 3600));
         let mut partial = None;
-        let result = timeout_at(end, read(head, limit, &mut partial)).await;
+        let result = {
+            let mut read = pin!(read(head, limit, &mut partial));
+            match timeout_at(end, read.as_mut()).await {
+                // The process was stopped, and has not read what came meanwhile.
+                Err(_) if end.elapsed() > STOPPED => {
+                    timeout_at(Instant::now() + AFTER_STOP, read).await
+                }
+                result => result,
+            }
+        };
         let fail = |kind, source: Option<reqwest::Error>| {
             let taken = body.as_ref().is_none_or(|body| !body.revoke());
             let processed = source.as_ref().is_none_or(|error| !is_unprocessed(error));

@@ -348,3 +348,22 @@ async fn a_proxy_that_refuses_the_request_created_nothing() {
         assert_eq!((unreachable.cause.kind(), unreachable.attempts.count), expected);
     }
 }
+
+#[tokio::test]
+async fn a_response_that_came_while_the_process_was_stopped_is_read_after_the_timeout() {
+    let other = tokio::runtime::Runtime::new().unwrap();
+    let peer = other.spawn(peer([created().delayed(Duration::from_millis(50))])).await.unwrap();
+    let builder = Client::builder()
+        .access_key(AccessKey::new(KEY).unwrap())
+        .base_url(peer.base_url())
+        .attempt_timeout(Duration::from_millis(150));
+    let (workspace, request) = (workspace(builder), request());
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        // Nothing of this runtime runs meanwhile.
+        std::thread::sleep(Duration::from_millis(800));
+    };
+    let (created, ()) = tokio::join!(workspace.create_sms_connector(&request), stop);
+    assert_eq!(created.unwrap().connector_id(), connector_id());
+    other.shutdown_background();
+}
