@@ -3,7 +3,6 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use same_file::Handle;
 
 use super::FileJournalError;
 use crate::WorkspaceId;
@@ -57,8 +56,9 @@ pub trait JournalStorage: Read + Write + Send {
 /// A file that only this process writes.
 pub(super) struct LockedFile {
     file: File,
-    handle: Handle,
     path: PathBuf,
+    #[cfg(not(unix))]
+    handle: same_file::Handle,
     /// Holds the lock of the workspace.
     _lock: Option<File>,
 }
@@ -69,11 +69,29 @@ impl LockedFile {
         path: &Path,
         workspace_id: Option<WorkspaceId>,
     ) -> Result<Self, FileJournalError> {
-        let failed = |source| FileJournalError::Io { path: path.to_owned(), source };
         let file = open_and_lock(path, || FileJournalError::InUse { path: path.to_owned() })?;
         let lock = workspace_id.map(|id| lock_folder(path, id)).transpose()?;
-        let handle = Handle::from_path(path).map_err(failed)?;
-        Ok(Self { file, handle, path: path.to_owned(), _lock: lock })
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            #[cfg(not(unix))]
+            handle: same_file::Handle::from_path(path)
+                .map_err(|source| FileJournalError::Io { path: path.to_owned(), source })?,
+            _lock: lock,
+        })
+    }
+
+    /// Returns whether the path still names the file. Needs no file descriptor, of which there may be none left.
+    #[cfg(unix)]
+    fn is_in_place(&self) -> io::Result<bool> {
+        use std::os::unix::fs::MetadataExt;
+        let (there, here) = (std::fs::metadata(&self.path)?, self.file.metadata()?);
+        Ok((there.dev(), there.ino()) == (here.dev(), here.ino()))
+    }
+
+    #[cfg(not(unix))]
+    fn is_in_place(&self) -> io::Result<bool> {
+        same_file::Handle::from_path(&self.path).map(|handle| handle == self.handle)
     }
 }
 
@@ -112,11 +130,14 @@ impl JournalStorage for LockedFile {
     }
 
     fn ensure_in_place(&self) -> io::Result<()> {
-        if Handle::from_path(&self.path).ok().as_ref() == Some(&self.handle) {
-            return Ok(());
+        match self.is_in_place() {
+            Ok(true) => Ok(()),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => {
+                let path = self.path.display();
+                Err(io::Error::other(format!("{path} was moved or replaced while in use")))
+            }
         }
-        let path = self.path.display();
-        Err(io::Error::other(format!("{path} was moved or replaced while in use")))
     }
 }
 
