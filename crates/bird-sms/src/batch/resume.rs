@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::{AdoptionError, JournalEntry};
 use crate::client::{KEPT_TIMES, Workspace};
 use crate::planted::planted;
+use crate::workflow::EarlierPosts;
 use crate::{
     ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, ProvisioningTime, SmsChannel,
     Warning,
@@ -27,8 +28,8 @@ use crate::{
 pub struct RowState {
     connector: ConnectorState,
     channel_id: Option<ChannelId>,
-    /// Whether a run before the last one may have created a connector.
-    earlier_run: bool,
+    /// What is known about the POSTs before the last one.
+    earlier: EarlierPosts,
     warning: Option<Warning>,
     /// Whether an operator named the connector.
     adopted: bool,
@@ -143,7 +144,9 @@ impl RowState {
     pub fn apply(&mut self, entry: &JournalEntry, at: Option<Timestamp>) {
         match *entry {
             JournalEntry::Intent { .. } => {
-                self.earlier_run |= self.connector == ConnectorState::Unknown;
+                if self.connector == ConnectorState::Unknown {
+                    self.earlier = EarlierPosts::Unknown;
+                }
                 self.since = self.since.or(at);
                 if !planted("a resume forgets an unknown row") {
                     self.grow(ConnectorState::Unknown);
@@ -151,11 +154,14 @@ impl RowState {
             }
             JournalEntry::Refused { .. } | JournalEntry::Unreachable { .. } => {
                 // A refusal settles the last attempt, and not the attempts before it.
-                if !self.earlier_run {
+                if self.earlier != EarlierPosts::Unknown {
                     self.settle();
                 }
             }
-            JournalEntry::Absent => self.settle(),
+            JournalEntry::Absent => {
+                self.settle();
+                self.earlier = EarlierPosts::Absent;
+            }
             JournalEntry::Unknown { .. } => self.grow(ConnectorState::Unknown),
             JournalEntry::Exists { .. } => self.grow(ConnectorState::ExistsIdUnknown),
             JournalEntry::Created { connector_id, warning } => {
@@ -181,11 +187,18 @@ impl RowState {
         }
     }
 
+    /// Returns what is known about the POSTs before the next one.
+    pub(super) fn earlier_posts(&self) -> EarlierPosts {
+        match self.connector {
+            ConnectorState::Unknown => EarlierPosts::Unknown,
+            _ => self.earlier,
+        }
+    }
+
     /// Settles the outcome of all attempts that are unknown: none created a connector.
     fn settle(&mut self) {
         if self.connector == ConnectorState::Unknown {
             self.connector = ConnectorState::NotCreated;
-            self.earlier_run = false;
             self.since = None;
         }
     }

@@ -417,13 +417,16 @@ impl Batch {
             return Some(Err(journal_error(*state, None, source)));
         }
         let deadline = self.workspace.deadline();
-        let start = CreateStart {
-            permit,
-            cancellation: self.cancellation.clone(),
-            earlier_run: state.connector_state() == ConnectorState::Unknown,
-        };
-        let created =
-            create(&self.workspace, &body, deadline, self.events(slot), Some(start)).await;
+        let start = CreateStart { permit, cancellation: self.cancellation.clone() };
+        let created = create(
+            &self.workspace,
+            &body,
+            deadline,
+            self.events(slot),
+            state.earlier_posts(),
+            Some(start),
+        )
+        .await;
         if planted("the intent is written after the POST") {
             let _ = self.append(request, intent()).await;
         }

@@ -31,8 +31,18 @@ pub(crate) struct CreateStart {
     /// The permit of the first attempt.
     pub(crate) permit: Permit,
     pub(crate) cancellation: Cancellation,
-    /// Whether an attempt of an earlier run may have created a connector.
-    pub(crate) earlier_run: bool,
+}
+
+/// What is known about the POSTs before a creation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum EarlierPosts {
+    /// None was sent, or none created a connector.
+    #[default]
+    None,
+    /// One may have created a connector.
+    Unknown,
+    /// A search found that none created a connector. A conflict disproves it.
+    Absent,
 }
 
 impl Workspace {
@@ -62,7 +72,8 @@ impl Workspace {
             connector_id = tracing::field::Empty
         );
         let body = request.body(Some(self.client().key()))?;
-        create(self, &body, self.deadline(), EventSink::default(), None).instrument(span).await
+        let (events, earlier) = (EventSink::default(), EarlierPosts::None);
+        create(self, &body, self.deadline(), events, earlier, None).instrument(span).await
     }
 }
 
@@ -71,6 +82,7 @@ pub(crate) async fn create(
     body: &CreateConnectorReq,
     deadline: Deadline,
     events: EventSink,
+    earlier: EarlierPosts,
     start: Option<CreateStart>,
 ) -> Result<PendingChannel, Error> {
     let (what, min) = ("the timeout of the install", workspace.client().min_timeout());
@@ -80,10 +92,7 @@ pub(crate) async fn create(
     if deadline.timeout() < min {
         return Err(ConfigurationError::TooShort(what, min).into());
     }
-    let (permit, cancellation, earlier_run) = match start {
-        Some(start) => (Some(start.permit), Some(start.cancellation), start.earlier_run),
-        None => (None, None, false),
-    };
+    let (permit, cancellation) = start.map(|start| (start.permit, start.cancellation)).unzip();
     let policy = workspace.client().retry();
     let retry = Retry {
         client: workspace.client(),
@@ -105,11 +114,12 @@ pub(crate) async fn create(
                 Some(response) => {
                     Some(Warning::PossibleDuplicate { status: Some(response.status) })
                 }
-                None => earlier_run.then_some(Warning::PossibleDuplicate { status: None }),
+                None => (earlier == EarlierPosts::Unknown)
+                    .then_some(Warning::PossibleDuplicate { status: None }),
             };
             created(workspace, &response, events, attempts, warning)
         }
-        Err(exhausted) => Err(failed(exhausted, attempt.ambiguous, earlier_run)),
+        Err(exhausted) => Err(failed(exhausted, attempt.ambiguous, earlier)),
     }
 }
 
@@ -177,26 +187,28 @@ fn created(
 #[cfg(feature = "test-util")]
 pub(crate) fn create_failed(error: AttemptError, attempts: Attempts) -> Error {
     let retryable = is_retryable_create(&error, crate::RetryCreate::default());
-    failed(RetryError { error, attempts, retryable }, None, false)
+    failed(RetryError { error, attempts, retryable }, None, EarlierPosts::None)
 }
 
 /// Returns the error of a creation, by what its last attempt means for the connector. A connector may also exist because
-/// of an earlier attempt of this run, whose response was a server error (`ambiguous`), or because of a POST of an
-/// earlier run whose outcome is unknown (`earlier_run`).
+/// of an earlier attempt of this creation, whose response was a server error (`ambiguous`), or because of an `earlier`
+/// POST.
 fn failed(
     RetryError { error, attempts, retryable }: RetryError,
     ambiguous: Option<ErrorResponse>,
-    earlier_run: bool,
+    earlier: EarlierPosts,
 ) -> Error {
     let ambiguous = ambiguous.filter(|_| !planted("a conflict settles the attempts before it"));
     let reason = match (&error, state_after_create(&error)) {
         (AttemptError::Response(response), ConnectorState::NotCreated)
-            if response.status == 409 && (ambiguous.is_some() || earlier_run) =>
+            if response.status == 409 && (ambiguous.is_some() || earlier != EarlierPosts::None) =>
         {
             UnknownReason::AlreadyExists
         }
         (_, ConnectorState::NotCreated) if ambiguous.is_some() => UnknownReason::ServerError,
-        (_, ConnectorState::NotCreated) if earlier_run => UnknownReason::EarlierAttempt,
+        (_, ConnectorState::NotCreated) if earlier == EarlierPosts::Unknown => {
+            UnknownReason::EarlierAttempt
+        }
         (_, ConnectorState::NotCreated) => match error {
             AttemptError::Response(response) => {
                 return Error::Refused(Box::new(Refused { response, attempts, retryable }));

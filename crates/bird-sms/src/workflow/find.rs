@@ -41,16 +41,17 @@ const READS: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SearchResult {
-    /// One connector matches the request, and no other connector of the phone number was created since.
+    /// One connector matches the request, and no other could be that of the request.
     Found(ConnectorId),
     /// No connector matches the request.
     NotFound {
         /// Whether the request certainly created no connector: all pages were read after the
-        /// [margin](crate::SearchPolicy::margin), and no connector that was created since is of the phone
-        /// number and differs in a field, or has arguments that cannot be decoded.
+        /// [margin](crate::SearchPolicy::margin), and there is no connector that could be that of the request
+        /// nevertheless: one that is equal and older, or one of the phone number that differs in a field and is not older,
+        /// or one whose arguments cannot be decoded.
         conclusive: bool,
     },
-    /// The connectors that match. There may be only one, beside a connector of the phone number that differs in a field.
+    /// The connectors that match. There may be only one, beside another that could be that of the request.
     Ambiguous(Vec<ConnectorId>),
 }
 
@@ -319,27 +320,28 @@ impl Listing {
         since: Option<Timestamp>,
         claimed: &HashSet<ConnectorId>,
     ) -> SearchResult {
-        let (mut matching, mut differing) = (BTreeSet::new(), false);
+        let (mut matching, mut doubtful) = (BTreeSet::new(), false);
         let wanted = request.arguments();
         for candidate in self.connectors.values() {
             let is_other =
                 candidate.arguments.is_some() && !candidate.is_of(request.phone_number_id());
-            if is_other
-                || claimed.contains(&candidate.id)
-                || since.is_some_and(|since| candidate.created_at < since)
-            {
+            if is_other || claimed.contains(&candidate.id) {
                 continue;
             }
-            if candidate.name == request.name() && candidate.arguments.as_ref() == Some(&wanted) {
-                matching.insert(candidate.id);
-            } else {
-                differing = true;
+            let is_older = since.is_some_and(|since| candidate.created_at < since);
+            let is_equal =
+                candidate.name == request.name() && candidate.arguments.as_ref() == Some(&wanted);
+            match (is_equal, is_older) {
+                (true, false) => drop(matching.insert(candidate.id)),
+                // The clock of this machine may be wrong, or another program may have changed the connector.
+                (true, true) | (false, false) => doubtful = true,
+                (false, true) => {}
             }
         }
         let ids = Vec::from_iter(matching);
         match ids[..] {
-            [] => SearchResult::NotFound { conclusive: !differing },
-            [id] if !differing => SearchResult::Found(id),
+            [] => SearchResult::NotFound { conclusive: !doubtful },
+            [id] if !doubtful => SearchResult::Found(id),
             _ => SearchResult::Ambiguous(ids),
         }
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tracing::{Instrument, Span};
 
 use super::PendingChannel;
-use super::create::create;
+use super::create::{EarlierPosts, create};
 #[cfg(feature = "list-connectors")]
 use super::find::{Search, Searched, Searches};
 use crate::client::Workspace;
@@ -133,8 +133,10 @@ impl InstallSmsChannel {
         let runtime = self.workspace.client().runtime();
         let since = Timestamp::try_from(runtime.system_time()).ok();
         let searches = Searches::default();
+        let mut earlier = EarlierPosts::None;
         loop {
-            let created = create(&self.workspace, body, deadline, self.events.clone(), None).await;
+            let events = self.events.clone();
+            let created = create(&self.workspace, body, deadline, events, earlier, None).await;
             let Err(error) = created else { return created };
             if !self.find_unknown {
                 return Err(error);
@@ -144,7 +146,7 @@ impl InstallSmsChannel {
                 Search { searches: &searches, workspace, request, since, deadline, events };
             match search.run(&error).await {
                 Searched::Found(pending) => return Ok(pending),
-                Searched::Absent => {}
+                Searched::Absent => earlier = EarlierPosts::Absent,
                 Searched::Unsettled(reason) => return Err(error.searched(reason)),
             }
         }
@@ -156,7 +158,8 @@ impl InstallSmsChannel {
         body: &CreateConnectorReq,
         deadline: Deadline,
     ) -> Result<PendingChannel, Error> {
-        create(&self.workspace, body, deadline, self.events.clone(), None).await
+        let (events, earlier) = (self.events.clone(), EarlierPosts::None);
+        create(&self.workspace, body, deadline, events, earlier, None).await
     }
 
     async fn run(self) -> Result<SmsChannel, Error> {

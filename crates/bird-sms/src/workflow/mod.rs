@@ -13,7 +13,7 @@ mod wait;
 pub use check::Access;
 #[cfg(feature = "test-util")]
 pub(crate) use create::create_failed;
-pub(crate) use create::{CreateStart, create};
+pub(crate) use create::{CreateStart, EarlierPosts, create};
 #[cfg(feature = "list-connectors")]
 pub use find::SearchResult;
 #[cfg(feature = "list-connectors")]
