@@ -10,6 +10,8 @@ use bird_sms::AccessKey;
 use jiff::SignedDuration;
 use uuid::Uuid;
 
+use crate::regular_file::read_short_text;
+
 /// The shortest value that may be a secret, in bytes.
 const SHORTEST_SECRET: usize = 16;
 /// The shortest access key that is searched for in encodings, in bytes. Most texts contain a shorter key by chance.
@@ -24,9 +26,12 @@ pub(crate) struct Scrubber {
 }
 
 impl Scrubber {
-    /// Collects the values from the arguments and the environment of this process.
+    /// Collects the values from the arguments and the environment of this process. The file of `--access-key-file` has
+    /// precedence over the environment.
     pub(crate) fn of_process() -> Self {
-        Self::new(std::env::args_os().skip(1), std::env::var_os("BIRD_ACCESS_KEY"))
+        let args = || std::env::args_os().skip(1);
+        let key = key_of_file(args()).or_else(|| std::env::var_os("BIRD_ACCESS_KEY"));
+        Self::new(args(), key)
     }
 
     /// Collects the access key of the environment, and each argument that may be a secret.
@@ -50,6 +55,11 @@ impl Scrubber {
         Self { key, values }
     }
 
+    /// Returns whether a text has the access key, in any encoding.
+    pub(crate) fn reveals_key(&self, text: &str) -> bool {
+        self.key.as_ref().is_some_and(|key| key.reveals(text))
+    }
+
     /// Returns the text with `[redacted]` in place of each value. A text that reveals the access key in another way is
     /// replaced as a whole.
     pub(crate) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
@@ -57,11 +67,22 @@ impl Scrubber {
         for value in self.values.iter().filter(|value| text.contains(value.as_str())) {
             scrubbed = Cow::Owned(scrubbed.replace(value.as_str(), REDACTED));
         }
-        if self.key.as_ref().is_some_and(|key| key.reveals(&scrubbed)) {
+        if self.reveals_key(&scrubbed) {
             return Cow::Borrowed(REDACTED);
         }
         scrubbed
     }
+}
+
+/// Returns the access key of the file that `--access-key-file` names, in arguments that may have errors.
+fn key_of_file(mut args: impl Iterator<Item = OsString>) -> Option<OsString> {
+    const OPTION: &str = "--access-key-file";
+    let arg = args.find(|arg| arg.to_string_lossy().split('=').next() == Some(OPTION))?;
+    let path = match arg.to_str()?.strip_prefix(OPTION)?.strip_prefix('=') {
+        Some(path) => path.into(),
+        None => args.next()?,
+    };
+    read_short_text(Path::new(&path)).ok().map(OsString::from)
 }
 
 /// Returns the forms in which a value is printed: by `display()`, by `{:?}`, and by `{:?}` of its lossy text.

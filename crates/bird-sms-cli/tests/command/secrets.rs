@@ -78,3 +78,28 @@ async fn the_key_is_never_printed_back_wherever_it_was_typed() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_key_of_a_file_is_not_printed_and_names_neither_a_file_nor_a_connector() {
+    let sandbox = Sandbox::builder().start().await.unwrap();
+    let (journal, rows) = (format!("nodir/{KEY}.jsonl"), format!("{KEY}.csv"));
+    for args in [
+        ["batch", "rows.csv", "--journal", &journal, "--out", "-"],
+        ["batch", &rows, "--journal", "j.jsonl", "--out", "-"],
+        ["batch", "rows.csv", "--journal", "j.jsonl", "--out", &rows],
+        ["batch", "named.csv", "--journal", "j.jsonl", "--out", "-"],
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+        write("key", format!("{KEY}\n"));
+        write("rows.csv", format!("name,phone_number_id\nn,{NUMBER}\n"));
+        write("named.csv", format!("name,phone_number_id\n{KEY},{NUMBER}\n"));
+        let mut command = bird_sms(&args);
+        command.args(["--access-key-file", "key", "--workspace-id", WORKSPACE_ID]);
+        command.current_dir(folder.path()).env("BIRD_API_URL", sandbox.base_url());
+        let (code, stdout, stderr) = run(command).await;
+        assert_eq!((code, sandbox.post_count()), (2, 0), "{args:?}: {stderr}");
+        assert!(!format!("{stdout}{stderr}").contains(KEY), "{args:?}: {stderr}");
+        assert!(!folder.path().join(&rows).exists(), "{args:?}");
+    }
+}
