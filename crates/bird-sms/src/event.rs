@@ -44,6 +44,9 @@ pub enum Event {
         after: Duration,
         /// The error and its causes, on one line.
         reason: String,
+        /// What is known about the connector after the attempt, if it was a POST.
+        #[serde(skip)]
+        connector_state: Option<ConnectorState>,
     },
     /// The channel is ready.
     Ready {
@@ -61,7 +64,8 @@ impl Event {
         match self {
             Self::Creating { .. } => Some(ConnectorState::Unknown),
             Self::Created { connector_id, .. } => Some(ConnectorState::Exists(*connector_id)),
-            Self::Polled { .. } | Self::Retrying { .. } | Self::Ready { .. } => None,
+            Self::Retrying { connector_state, .. } => *connector_state,
+            Self::Polled { .. } | Self::Ready { .. } => None,
             #[cfg(feature = "list-connectors")]
             Self::Searching => None,
         }
@@ -97,7 +101,7 @@ impl EventSink {
             Event::Polled { polls, waited } => {
                 tracing::debug!(polls, ?waited, "channel not ready yet");
             }
-            Event::Retrying { after, reason } => tracing::warn!(?after, reason, "retrying"),
+            Event::Retrying { after, reason, .. } => tracing::warn!(?after, reason, "retrying"),
             Event::Ready { channel_id } => tracing::info!(%channel_id, "channel ready"),
         }
         if let Some(observer) = &self.0 {

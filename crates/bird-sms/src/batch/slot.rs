@@ -381,7 +381,8 @@ impl Batch {
     pub(super) fn events(self: &Arc<Self>, slot: &Arc<BatchSlot>) -> EventSink {
         let (batch, slot) = (Arc::clone(self), Arc::clone(slot));
         EventSink::new(move |event| {
-            if let Some(state) = event.connector_state() {
+            // The intent is in the journal also while nothing was created.
+            if let Some(state) = event.connector_state().filter(|state| state.may_exist()) {
                 let warning = match event {
                     Event::Created { warning, .. } => *warning,
                     _ => None,

@@ -50,8 +50,8 @@ impl FileJournalError {
             Self::NotAJournal { .. } => "Name another file; this one was not changed.",
             Self::Newer { .. } => "Use the newer version.",
             Self::Damaged { .. } => {
-                "Correct the line by hand from what the Bird dashboard shows; without it the journal would forget a \
-                 connector."
+                "Restore the file from a copy. Without a copy, remove the line, and take the phone numbers that have a \
+                 connector in the Bird dashboard out of the rows: the journal may have forgotten them."
             }
             Self::OtherWorkspace { .. } => {
                 "Name another file; a sandbox is a new workspace each time that it starts."

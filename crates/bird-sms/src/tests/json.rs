@@ -130,7 +130,7 @@ fn an_event_is_a_json_object_with_durations_in_seconds() {
             json!({ "event": "polled", "polls": 2, "waitedSeconds": 0.5 }),
         ),
         (
-            Event::Retrying { after: half, reason: "r".to_owned() },
+            Event::Retrying { after: half, reason: "r".to_owned(), connector_state: None },
             json!({ "event": "retrying", "afterSeconds": 0.5, "reason": "r" }),
         ),
         (

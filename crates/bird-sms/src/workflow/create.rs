@@ -104,8 +104,9 @@ pub(crate) async fn create(
         last_attempt: LastAttempt::Reserve(RESERVE),
         cancellation: cancellation.as_ref(),
     };
+    let (count, ambiguous) = (0, None);
     let mut attempt =
-        CreateAttempt { workspace, body, deadline, events: &events, count: 0, ambiguous: None };
+        CreateAttempt { workspace, body, deadline, events: &events, earlier, count, ambiguous };
     match retry.run(permit, &mut attempt).await {
         Ok(response) => {
             let elapsed = deadline.elapsed(workspace.client().runtime().now());
@@ -128,6 +129,7 @@ struct CreateAttempt<'a> {
     body: &'a CreateConnectorReq,
     deadline: Deadline,
     events: &'a EventSink,
+    earlier: EarlierPosts,
     count: u32,
     /// The last error response to an attempt that may have created a connector nevertheless. Every later outcome of
     /// this creation is ambiguous, too.
@@ -146,6 +148,11 @@ impl Attempt for CreateAttempt<'_> {
 
     fn is_retryable(&mut self, error: &AttemptError) -> bool {
         is_retryable_create(error, self.workspace.client().retry().create)
+    }
+
+    fn connector_state(&self, error: &AttemptError) -> Option<ConnectorState> {
+        let is_known = self.ambiguous.is_none() && self.earlier != EarlierPosts::Unknown;
+        Some(if is_known { state_after_create(error) } else { ConnectorState::Unknown })
     }
 
     fn keep(&mut self, error: AttemptError) {

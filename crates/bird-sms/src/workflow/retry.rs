@@ -160,6 +160,11 @@ pub(crate) trait Attempt {
     /// Returns whether the attempt may be made again after this error.
     fn is_retryable(&mut self, error: &AttemptError) -> bool;
 
+    /// Returns what is known about the connector after this error, if the attempt was a POST.
+    fn connector_state(&self, _error: &AttemptError) -> Option<ConnectorState> {
+        None
+    }
+
     /// Stores an error that is followed by another attempt.
     fn keep(&mut self, _error: AttemptError) {}
 }
@@ -302,7 +307,9 @@ impl<'a> Retry<'a> {
             let delay = self.last_attempt.fit(delay, retry_after, remaining());
             let next = match delay.filter(|_| retryable && count < self.max_attempts) {
                 Some(delay) => {
-                    self.events.emit(&Event::Retrying { after: delay, reason: chain(&error) });
+                    let connector_state = attempt.connector_state(&error);
+                    let reason = chain(&error);
+                    self.events.emit(&Event::Retrying { after: delay, reason, connector_state });
                     self.acquire_after(delay).await
                 }
                 None => None,
