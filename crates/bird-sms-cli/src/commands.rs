@@ -18,14 +18,14 @@ use crate::args::{
 };
 use crate::batch::BatchEnd;
 use crate::display::use_colors;
-use crate::error::CliError;
+use crate::error::{Aborted, CliError};
 use crate::exit::Code;
 use crate::json::to_json;
 use crate::output::{print, print_channel, print_connector, print_line};
 use crate::progress::Progress;
 use crate::sandbox;
 use crate::secret::Scrubber;
-use crate::signal::{aborted, interrupted};
+use crate::signal::{aborted, aborted_wait, ignore_file_size_signal, interrupted};
 use crate::workspace::build_workspace;
 
 /// Parses the arguments of the process.
@@ -97,8 +97,7 @@ pub fn run(args: &Args) -> Code {
         Ok(code) => code,
         Err(error) => {
             let shared = args.command.shared();
-            let workspace = shared.and_then(|shared| shared.workspace_id.as_deref());
-            error.print(shared.is_some_and(|shared| shared.json), workspace);
+            error.print(shared.is_some_and(|shared| shared.json), shared);
             error.code()
         }
     }
@@ -116,6 +115,7 @@ fn start_tracing(verbose: u8) {
 }
 
 async fn execute(args: &Args) -> Result<Code, CliError> {
+    ignore_file_size_signal();
     match &args.command {
         Command::Check(args) => check(args).await,
         Command::Find(args) => find(args).await,
@@ -136,20 +136,20 @@ async fn execute(args: &Args) -> Result<Code, CliError> {
 }
 
 async fn batch(args: &BatchArgs) -> Result<Code, CliError> {
-    let BatchEnd { summary, mut code, error } = crate::batch::run(args).await?;
+    let BatchEnd { summary, mut code, state, error } = crate::batch::run(args).await?;
     let shared = &args.shared;
-    let workspace = shared.workspace_id.as_deref();
     if args.out.as_deref() == Some(Path::new("-")) {
         // stdout has the rows.
         let _ = writeln!(io::stderr(), "{summary}");
     } else if let Err(error) = print_line(&summary) {
         let _ = writeln!(io::stderr(), "{summary}");
-        error.print(shared.json, workspace);
         // The code of the worst outcome says more than that the summary could not be written.
         code = if code == Code::Done { Code::Unexpected } else { code };
+        let (message, hint) = (error.message(), None);
+        CliError::Aborted(Aborted { code, message, state, hint }).print(shared.json, Some(shared));
     }
     if let Some(error) = &error {
-        error.print(shared.json, workspace);
+        error.print(shared.json, Some(shared));
     }
     Ok(code)
 }
@@ -250,7 +250,7 @@ async fn wait(args: &WaitArgs) -> Result<(), CliError> {
         connected.workspace.pending_channel(id).observe(move |event| observer.observe(event));
     let result = tokio::select! {
         result = pending.wait() => result.map_err(CliError::Read),
-        code = interrupted() => Err(aborted(code, progress.state())),
+        code = interrupted() => Err(aborted_wait(code, id, progress.is_seen())),
     };
     progress.finish();
     print_channel(&result?, shared.json)

@@ -9,6 +9,7 @@ use bird_sms::{
 };
 use serde::Serialize;
 
+use crate::args::ConnectionArgs;
 use crate::exit::Code;
 use crate::json::to_json;
 use crate::secret::Scrubber;
@@ -40,6 +41,8 @@ pub(crate) struct Aborted {
     pub(crate) code: Code,
     pub(crate) message: String,
     pub(crate) state: ConnectorState,
+    /// What to do next, if it does not follow from the state.
+    pub(crate) hint: Option<&'static str>,
 }
 
 impl From<ConfigurationError> for CliError {
@@ -73,9 +76,9 @@ impl CliError {
         }
     }
 
-    /// Prints the error to stderr. `workspace` completes the hint.
-    pub(crate) fn print(&self, json: bool, workspace: Option<&str>) {
-        let text = if json { self.json() } else { self.text(workspace) };
+    /// Prints the error to stderr. `options` complete the command of the hint.
+    pub(crate) fn print(&self, json: bool, options: Option<&ConnectionArgs>) {
+        let text = if json { self.json(options) } else { self.text(options) };
         // Nothing is left to do when stderr is closed.
         let _ = writeln!(io::stderr(), "{}", Scrubber::of_process().scrub(&text));
     }
@@ -87,7 +90,7 @@ impl CliError {
         }
     }
 
-    fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         match self {
             // The hint and the exit code say that nothing was created.
             Self::Install(Error::Configuration(error))
@@ -113,13 +116,19 @@ impl CliError {
         }
     }
 
-    /// Returns what to do next. `workspace` completes the command that waits for a connector.
-    fn hint(&self, workspace: Option<&str>) -> Option<String> {
-        let wait = |id: ConnectorId| {
-            let workspace = workspace.map(|id| format!(" --workspace-id {id}")).unwrap_or_default();
-            format!("Continue with: bird-sms wait {id}{workspace}")
+    /// Returns what to do next. `options` complete the command that waits for a connector.
+    fn hint(&self, options: Option<&ConnectionArgs>) -> Option<String> {
+        let wait = |id: ConnectorId| match options {
+            Some(options) if options.sandbox => {
+                "The sandbox has ended, and its connector.".to_owned()
+            }
+            _ => {
+                let options = options.map(ConnectionArgs::to_options).unwrap_or_default();
+                format!("Continue with: bird-sms wait {id}{options}")
+            }
         };
         match (self, self.state()) {
+            (Self::Aborted(Aborted { hint: Some(hint), .. }), _) => Some((*hint).to_owned()),
             (Self::Install(Error::NotReady(_)) | Self::Aborted(_), ConnectorState::Exists(id)) => {
                 Some(wait(id))
             }
@@ -145,16 +154,16 @@ impl CliError {
         }
     }
 
-    fn text(&self, workspace: Option<&str>) -> String {
+    fn text(&self, options: Option<&ConnectionArgs>) -> String {
         let mut text = format!("error: {}", self.message());
-        if let Some(hint) = self.hint(workspace) {
+        if let Some(hint) = self.hint(options) {
             text.push_str("\nhint: ");
             text.push_str(&hint);
         }
         text
     }
 
-    fn json(&self) -> String {
+    fn json(&self, options: Option<&ConnectionArgs>) -> String {
         let error = self.library_error();
         let check = match self {
             Self::Check(error) => Some(error),
@@ -171,7 +180,7 @@ impl CliError {
             exit_code: self.code() as u8,
             problem: check.map(|error| error.problem),
             message: self.message(),
-            hint: self.hint(None),
+            hint: self.hint(options),
             connector_may_exist: state.may_exist(),
             connector_id: state.connector_id(),
             warning: error.and_then(Error::warning),

@@ -19,6 +19,7 @@ pub(crate) fn print_channel(channel: &SmsChannel, json: bool) -> Result<(), CliE
                 "channel {id} of connector {connector_id} is ready, and the result could not be written: {error}"
             ),
             state: ConnectorState::Exists(connector_id),
+            hint: None,
         })
     })
 }

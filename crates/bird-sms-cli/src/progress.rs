@@ -1,5 +1,6 @@
 //! The progress of one install.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bird_sms::{ConnectorId, ConnectorState, Event, Warning};
@@ -12,6 +13,8 @@ use crate::json::to_json;
 pub(crate) struct Progress {
     /// What is known about the connector, for a command that a signal ends.
     state: Arc<Mutex<ConnectorState>>,
+    /// Whether a poll has shown the connector.
+    seen: Arc<AtomicBool>,
     display: Display,
 }
 
@@ -19,12 +22,11 @@ impl Progress {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
         let display = Display::new(json, quiet, "{elapsed} ", ProgressBar::new_spinner());
         display.start();
-        Self { state: Arc::default(), display }
+        Self { state: Arc::default(), seen: Arc::default(), display }
     }
 
     /// Shows the wait for a connector that exists.
     pub(crate) fn of_connector(self, id: ConnectorId) -> Self {
-        self.set(ConnectorState::Exists(id));
         self.print_status(&format!("Waiting for the channel of connector {id} …"));
         self
     }
@@ -33,13 +35,13 @@ impl Progress {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, state: ConnectorState) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    pub(crate) fn is_seen(&self) -> bool {
+        self.seen.load(Ordering::Relaxed)
     }
 
     pub(crate) fn observe(&self, event: &Event) {
         if let Some(state) = event.connector_state() {
-            self.set(state);
+            *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
         }
         match event {
             Event::Creating { attempt: 1 } => self.print_status("Creating the connector …"),
@@ -48,6 +50,7 @@ impl Progress {
                 self.print_status("Waiting for the channel …");
             }
             Event::Polled { polls, waited } => {
+                self.seen.store(true, Ordering::Relaxed);
                 let (plural, seconds) = (if *polls == 1 { "" } else { "s" }, waited.as_secs_f64());
                 let status = format!("Waiting for the channel … ({polls} poll{plural}");
                 // The line of a terminal has its own seconds.
@@ -55,7 +58,7 @@ impl Progress {
                     self.display.print(&format!("{status}, {seconds:.1} s)"));
                 }
             }
-            Event::Retrying { after, reason } => {
+            Event::Retrying { after, reason, .. } => {
                 self.display.print(&format!("Retrying in {:.1} s: {reason}", after.as_secs_f64()));
             }
             Event::Searching => self.print_status("Searching for the connector …"),

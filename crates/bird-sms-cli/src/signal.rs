@@ -1,6 +1,6 @@
 //! Signals that end the command.
 
-use bird_sms::ConnectorState;
+use bird_sms::{ConnectorId, ConnectorState};
 
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
@@ -9,25 +9,72 @@ use crate::exit::Code;
 pub(crate) async fn interrupted() -> Code {
     #[cfg(unix)]
     {
-        use tokio::signal::unix::{SignalKind, signal};
-        let handlers = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-            signal(SignalKind::hangup()),
-        );
-        if let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = handlers {
-            return tokio::select! {
-                _ = interrupt.recv() => Code::Interrupted,
-                _ = terminate.recv() => Code::Terminated,
-                _ = hangup.recv() => Code::HungUp,
-            };
+        use tokio::signal::unix::SignalKind;
+        tokio::select! {
+            () = received(SignalKind::interrupt()) => Code::Interrupted,
+            () = received(SignalKind::terminate()) => Code::Terminated,
+            () = received(SignalKind::hangup()) => Code::HungUp,
         }
     }
+    #[cfg(not(unix))]
     if tokio::signal::ctrl_c().await.is_err() {
         // No handler could be installed. The default action of the signal ends the process.
         std::future::pending::<()>().await;
     }
+    #[cfg(not(unix))]
     Code::Interrupted
+}
+
+/// Waits for a signal. A signal that the parent process had ignored stays ignored, as `nohup` asks for.
+#[cfg(unix)]
+async fn received(kind: tokio::signal::unix::SignalKind) {
+    let stream = (!is_ignored(kind)).then(|| tokio::signal::unix::signal(kind));
+    match stream {
+        Some(Ok(mut stream)) => drop(stream.recv().await),
+        // Without a handler, the action of the process takes place.
+        _ => std::future::pending().await,
+    }
+}
+
+/// Returns whether the process ignores a signal, which only Linux shows without unsafe code: in
+/// `/proc/self/status`.
+#[cfg(unix)]
+fn is_ignored(kind: tokio::signal::unix::SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    mask >> (kind.as_raw_value() - 1) & 1 == 1
+}
+
+/// Ends the process at the third signal, on a thread of its own: an output that blocks keeps a batch from ending itself.
+pub(crate) fn exit_at_third_signal() {
+    std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        if let Ok(runtime) = runtime {
+            runtime.block_on(async {
+                interrupted().await;
+                interrupted().await;
+                std::process::exit(interrupted().await as i32)
+            });
+        }
+    });
+}
+
+/// Makes a write beyond the limit of the file size fail, instead of ending the process before it prints what it knows.
+pub(crate) fn ignore_file_size_signal() {
+    // SIGXFSZ has this number on all platforms of Tokio but MIPS. The handler stays when the stream is dropped.
+    #[cfg(unix)]
+    drop(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(25)));
+}
+
+/// Returns the error of a wait that a signal ended.
+pub(crate) fn aborted_wait(code: Code, id: ConnectorId, seen: bool) -> CliError {
+    let state = ConnectorState::Exists(id);
+    if seen {
+        return aborted(code, state);
+    }
+    let message = format!("{} before connector {id} was read", code.name().replace('-', " "));
+    CliError::Aborted(Aborted { code, message, state, hint: None })
 }
 
 /// Returns the error of a command that a signal ended.
@@ -42,5 +89,5 @@ pub(crate) fn aborted(code: Code, state: ConnectorState) -> CliError {
             format!("{signal}: connector {id} exists, and its channel is not ready yet")
         }
     };
-    CliError::Aborted(Aborted { code, message, state })
+    CliError::Aborted(Aborted { code, message, state, hint: None })
 }

@@ -91,6 +91,24 @@ pub struct ConnectionArgs {
     pub json: bool,
 }
 
+impl ConnectionArgs {
+    /// Returns the options with which another command reaches the same workspace. The environment gives the rest.
+    pub(crate) fn to_options(&self) -> String {
+        let api_url = self.api_url.as_deref().filter(|url| {
+            std::env::var_os("BIRD_API_URL").is_none_or(|set| set.as_os_str() != *url)
+        });
+        let key_file = self.access_key_file.as_deref().map(|path| path.display().to_string());
+        [
+            (" --workspace-id", self.workspace_id.as_deref()),
+            (" --api-url", api_url),
+            (" --access-key-file", key_file.as_deref()),
+        ]
+        .into_iter()
+        .filter_map(|(option, value)| Some(format!("{option} {}", value?)))
+        .collect()
+    }
+}
+
 const OUTPUT: &str = "Output options";
 
 /// The options of the subcommands that wait for a channel.

@@ -11,8 +11,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use bird_sms::{
-    AdoptionError, ConnectorId, FileJournal, JournalContent, JournalEntry, JournalState,
-    PhoneNumberId, RateLimits, SmsConnectorRequest, UnknownRows, Workspace,
+    AdoptionError, ConnectorId, ConnectorState, FileJournal, JournalContent, JournalEntry,
+    JournalState, PhoneNumberId, RateLimits, SmsConnectorRequest, UnknownRows, Workspace,
 };
 use same_file::Handle;
 
@@ -24,6 +24,7 @@ use crate::error::CliError;
 use crate::exit::Code;
 use crate::json::to_json;
 use crate::secret::Scrubber;
+use crate::signal::exit_at_third_signal;
 use crate::workspace::build_workspace;
 
 /// The result of a batch.
@@ -31,12 +32,15 @@ pub(crate) struct BatchEnd {
     /// The counts, as text or as JSON.
     pub(crate) summary: String,
     pub(crate) code: Code,
-    /// Why the batch stopped early, if it did.
+    /// The state of the connector whose state is known least.
+    pub(crate) state: ConnectorState,
+    /// What else than the rows failed.
     pub(crate) error: Option<CliError>,
 }
 
 /// Runs a batch to its end, or up to a signal.
 pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
+    exit_at_third_signal();
     let shared = &args.shared;
     for path in args.out.iter().chain([&args.journal]) {
         ensure_no_secret(path)?;
@@ -44,6 +48,7 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
     let input = Input::check(&args.input)
         .map_err(|error| read_error(&args.input, &error))?
         .map_err(|report| CliError::Usage(format!("{}: {report}", args.input.display())))?;
+    ensure_no_secret_in_rows(args, &input)?;
     let limits = RateLimits {
         posts_per_second: args.posts_per_second,
         gets_per_second: args.gets_per_second,
@@ -78,17 +83,10 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
     let mut run = Run::new(args, journal, plan, workspace, input.len())
         .map_err(|error| CliError::Usage(format!("the output cannot be written: {error}")))?;
     run.report_skipped(&input)?;
-    let error = run.install(args, workspace, &input).await?;
-    let (summary, json) = (run.summary, shared.json);
-    let code = match &error {
-        Some(error) => error.code(),
-        None => summary.code(),
-    };
-    let summary = if json { to_json(&summary) } else { summary.text() };
-    // After a signal, the summary is enough.
-    let error =
-        error.filter(|_| !matches!(code, Code::Interrupted | Code::Terminated | Code::HungUp));
-    Ok(BatchEnd { summary, code, error })
+    let (code, error) = run.install(args, workspace, &input).await?;
+    let (state, summary) = (run.summary.state(), run.summary);
+    let summary = if shared.json { to_json(&summary) } else { summary.text() };
+    Ok(BatchEnd { summary, code, state, error })
 }
 
 fn dry_run(args: &BatchArgs, input: &Input, limits: RateLimits) -> Result<BatchEnd, CliError> {
@@ -104,7 +102,8 @@ fn dry_run(args: &BatchArgs, input: &Input, limits: RateLimits) -> Result<BatchE
         content.rows.apply(*phone_number_id, &entry, None);
     }
     let summary = plan(args, input, content.rows)?.describe(limits, shared.json);
-    Ok(BatchEnd { summary, code: Code::Done, error: None })
+    let (code, state) = (Code::Done, ConnectorState::NotCreated);
+    Ok(BatchEnd { summary, code, state, error: None })
 }
 
 fn plan(args: &BatchArgs, input: &Input, journal: JournalState) -> Result<Plan, CliError> {
@@ -171,6 +170,21 @@ fn ensure_no_secret(path: &Path) -> Result<(), CliError> {
          journal.jsonl"
             .to_owned(),
     ))
+}
+
+/// Returns an error if a name has the access key, because it would be sent and shown as the name of a connector.
+fn ensure_no_secret_in_rows(args: &BatchArgs, input: &Input) -> Result<(), CliError> {
+    let scrubber = Scrubber::of_process();
+    let rows = input.rows().map_err(|error| read_error(&args.input, &error))?;
+    for (number, row) in (1..).zip(rows) {
+        if scrubber.reveals_key(expect_valid_row(row)?.name()) {
+            return Err(CliError::Usage(format!(
+                "{}: the name of row {number} has the access key; nothing was sent",
+                args.input.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Returns an error if the outcome file would overwrite another file of the batch.

@@ -110,13 +110,13 @@ impl Run {
         Ok(())
     }
 
-    /// Installs the other rows. Returns why the batch stopped early, if it did.
+    /// Installs the other rows. Returns the exit code, and what else than the rows failed.
     pub(super) async fn install(
         &mut self,
         args: &BatchArgs,
         workspace: &Workspace,
         input: &Input,
-    ) -> Result<Option<CliError>, CliError> {
+    ) -> Result<(Code, Option<CliError>), CliError> {
         let rows = input.rows().map_err(|error| read_error(&args.input, &error))?;
         let plan = Arc::clone(&self.plan);
         let items = rows.map_while(Result::ok).filter_map(move |request| plan.item(request));
@@ -176,11 +176,10 @@ impl Run {
                 .await
                 .is_ok_and(|drained| drained.is_ok());
         for outcome in abandoned {
-            if !stored && outcome.connector_state().may_exist() {
-                self.print_not_in_journal(
-                    &Outcome::of_install(&outcome),
-                    outcome.connector_state(),
-                );
+            let state = outcome.connector_state();
+            if !stored && state.may_exist() {
+                self.print_not_in_journal(&Outcome::of_install(&outcome), state);
+                self.summary.not_in_journal += u64::from(state.connector_id().is_some());
             }
             self.take(&outcome, true);
         }
@@ -210,6 +209,9 @@ impl Run {
         let row = Outcome::of_install(outcome);
         if let Err(Error::Journal(error)) = &outcome.result {
             self.print_not_in_journal(&row, outcome.connector_state());
+            // With a result, the journal has the creation.
+            let is_lost = error.ended.is_none() && error.state.connector_id().is_some();
+            self.summary.not_in_journal += u64::from(is_lost);
             if self.journal_error.is_none() || error.state.may_exist() {
                 self.journal_error = Some((error.source.to_string(), error.state));
             }
@@ -284,31 +286,33 @@ impl Run {
         self.out.write(&outcome)
     }
 
-    /// Returns why the batch stopped early, if it did. Without a signal, the exit code is that of the
-    /// worst outcome, or 1 if that is 0 or 4.
-    fn end(&mut self, signal: Option<Code>) -> Option<CliError> {
-        let code = match (signal, self.summary.code()) {
-            (Some(signal), _) => signal,
+    /// Returns the exit code, and what else than the rows failed. Without a signal, the exit code is that of the worst
+    /// outcome.
+    fn end(&mut self, signal: Option<Code>) -> (Code, Option<CliError>) {
+        let worst = match self.summary.code() {
             // A journal that fails before the first POST says nothing about the server.
-            (None, Code::Done | Code::Unreachable) => Code::Unexpected,
-            (None, code) => code,
+            Code::Unreachable if self.journal_error.is_some() => Code::Unexpected,
+            worst => worst,
         };
-        let mut state = ConnectorState::NotCreated;
-        let message = if let Some((error, of)) = self.journal_error.take() {
+        let mut state = self.summary.state();
+        let (message, hint) = if let Some((error, of)) = self.journal_error.take() {
             state = of;
-            format!("the journal could not be written, and the batch was stopped: {error}")
+            let hint = "Correct the cause and run the same command. It leaves alone what the journal lacks: give --adopt \
+                        NUMBER=ID for each connector that is printed above.";
+            (format!("the journal could not be written, and the batch was stopped: {error}"), hint)
         } else if let Some(error) = self.output_error.take() {
-            format!(
-                "the output could not be written, and the batch was stopped: {error}. The journal has what was done; \
-                 the same command continues"
-            )
+            let hint = "The journal has what was done; the same command continues when the cause is corrected.";
+            (format!("the output could not be written: {error}"), hint)
         } else if let Some(refused) = self.refused.take() {
-            format!("the access key is refused, and the batch was stopped: {refused}")
+            let message =
+                format!("the access key is refused, and the batch was stopped: {refused}");
+            (message, "`bird-sms check` says more.")
         } else {
-            signal?;
-            String::new()
+            return (signal.unwrap_or(worst), None);
         };
-        Some(CliError::Aborted(Aborted { code, message, state }))
+        let failed = if worst == Code::Done { Code::Unexpected } else { worst };
+        let code = signal.unwrap_or(failed);
+        (code, Some(CliError::Aborted(Aborted { code, message, state, hint: Some(hint) })))
     }
 }
 

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use bird_sms::ConnectorState;
 use serde::Serialize;
 
 use super::outcome::{Outcome, Status};
@@ -18,6 +19,8 @@ pub(super) struct Summary {
     /// The connectors that this run created.
     created: u64,
     not_ready: u64,
+    /// The connectors among them whose creation could not be written to the journal.
+    pub(super) not_in_journal: u64,
     /// The number of refused rows by status and code. The key of a configuration error is empty.
     refused: BTreeMap<String, u64>,
     unreachable: u64,
@@ -76,6 +79,15 @@ impl Summary {
         }
     }
 
+    /// Returns the state of a connector whose state is known least.
+    pub(super) fn state(&self) -> ConnectorState {
+        if self.unknown + self.exists + self.not_ready > 0 {
+            ConnectorState::Unknown
+        } else {
+            ConnectorState::NotCreated
+        }
+    }
+
     pub(super) fn text(&self) -> String {
         let mut text = format!(
             "{} of {} rows ready ({} before this run), {} connectors created, in {:.1} s",
@@ -86,7 +98,14 @@ impl Summary {
             self.refused.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
         let refusals = format!("refused, no connector created ({})", kinds.join(", "));
         for (count, what) in [
-            (self.not_ready, "exist without their channel; the same command continues to wait"),
+            (
+                self.not_ready - self.not_in_journal,
+                "exist without their channel; the same command continues to wait",
+            ),
+            (
+                self.not_in_journal,
+                "exist and are not in the journal; give --adopt NUMBER=ID for each one that is printed above",
+            ),
             (refused, &refusals),
             (self.unreachable, "failed, no connector created"),
             (

@@ -165,6 +165,17 @@ async fn a_refused_key_stops_the_batch_and_the_rows_that_were_not_begun_are_coun
 }
 
 #[tokio::test]
+async fn the_error_of_a_batch_agrees_with_its_exit_code_and_its_rows() {
+    let faults = ["post:504x1", "post:401@1"].map(|fault| fault.parse().unwrap());
+    let (sandbox, batch) = (fast().faults(faults).start().await.unwrap(), Batch::new(3));
+    let one_at_a_time = ["--json", "--concurrency", "1"];
+    let (code, _, stderr) = batch.run(&sandbox, &one_at_a_time).await;
+    let error: Value = serde_json::from_str(stderr.lines().last().unwrap()).unwrap();
+    assert_eq!((code, &error["exitCode"]), (5, &5.into()), "{stderr}");
+    assert_eq!(error["connectorMayExist"], true, "{stderr}");
+}
+
+#[tokio::test]
 async fn a_row_with_an_unknown_outcome_is_left_alone_until_it_is_retried_or_adopted() {
     let (sandbox, batch) = (failing("post:lost").await, Batch::new(3));
     for _ in 0..2 {

@@ -297,3 +297,71 @@ async fn an_install_that_is_killed_while_it_waits_has_printed_the_id() {
         "{printed:?}"
     );
 }
+
+#[tokio::test]
+async fn a_command_that_ends_before_a_connector_is_seen_or_after_a_refusal_does_not_say_that_it_exists()
+ {
+    let install = ["install", "--json", "--name", "x", "--phone-number-id", PHONE_NUMBER_ID];
+    let wait = ["wait", CONNECTOR_ID, "--json"];
+    let later = || Reply::with_headers(429, &["retry-after: 60"], "");
+    for (args, reply, message) in [
+        (&install[..], later(), "terminated, and no connector was created"),
+        (
+            &wait,
+            Reply::status(404),
+            &format!("terminated before connector {CONNECTOR_ID} was read"),
+        ),
+    ] {
+        let peer = Peer::with_handler(move |_| reply.clone()).await.unwrap();
+        let mut command = at(&peer.base_url(), args);
+        let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        until(|| peer.requests().len() == 1).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        signal(&process, "TERM");
+        let (code, _, stderr) = end_of(process).await;
+        let error: Value = serde_json::from_str(stderr.lines().last().unwrap()).unwrap();
+        assert_eq!((code, &error["message"]), (143, &message.into()), "{stderr}");
+    }
+}
+
+#[tokio::test]
+async fn the_third_signal_ends_a_batch_whose_output_blocks() {
+    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(1500));
+    let args = BATCH.map(|arg| if arg == "out.jsonl" { "-" } else { arg });
+    let mut command = at(&backend.base_url(), &args);
+    command.current_dir(rows.folder()).stdout(Stdio::piped()).stderr(Stdio::null());
+    // Nobody reads the pipe, which has room for some hundred rows.
+    let mut process = command.spawn().unwrap();
+    let mut before = 0;
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let requests = backend.peer().requests().len();
+        if requests > 100 && requests == before {
+            break;
+        }
+        before = requests;
+    }
+    for _ in 0..3 {
+        assert!(process.try_wait().unwrap().is_none());
+        signal(&process, "TERM");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    until(|| process.try_wait().unwrap().is_some()).await;
+    assert_eq!(process.wait().await.unwrap().code(), Some(143));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_signal_that_the_parent_process_ignores_does_not_end_a_batch() {
+    let (backend, rows) = (slow_backend(1, Duration::from_millis(500)).await, Rows::new(100));
+    let batch = rows.command(&backend.base_url(), &[]);
+    let batch = batch.as_std();
+    let mut command = Command::new("nohup");
+    command.arg(batch.get_program()).args(batch.get_args()).current_dir(rows.folder());
+    configure(&mut command, &backend.base_url());
+    let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until(|| backend.peer().posts() > 10).await;
+    signal(&process, "HUP");
+    let (code, stdout, stderr) = end_of(process).await;
+    assert_eq!(code, 0, "{stdout} {stderr}");
+}

@@ -40,7 +40,13 @@ impl Input {
         let mut start = Vec::new();
         source.by_ref().take(1024).read_to_end(&mut start)?;
         let format = Format::detect(&start);
-        let copy = tempfile::tempfile()?;
+        let copy = tempfile::tempfile().map_err(|error| {
+            let folder = std::env::temp_dir();
+            io::Error::other(format!(
+                "no temporary copy can be made in {}: {error}",
+                folder.display()
+            ))
+        })?;
         let source = Tee { source: Cursor::new(start).chain(source), copy: copy.try_clone()? };
         let mut offsets = HashMap::<PhoneNumberId, u64>::new();
         let (mut rows, mut bad) = (0, Vec::new());
