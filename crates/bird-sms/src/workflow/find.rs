@@ -47,8 +47,8 @@ pub enum SearchResult {
     NotFound {
         /// Whether the request certainly created no connector: all pages were read after the
         /// [margin](crate::SearchPolicy::margin), and there is no connector that could be that of the request
-        /// nevertheless: one that is equal and older, or one of the phone number that differs in a field and is not older,
-        /// or one whose arguments cannot be decoded.
+        /// nevertheless: an older one that is equal, or a newer one of the phone number that differs in a field. Arguments
+        /// that cannot be decoded count as equal.
         conclusive: bool,
     },
     /// The connectors that match. There may be only one, beside another that could be that of the request.
@@ -329,13 +329,14 @@ impl Listing {
                 continue;
             }
             let is_older = since.is_some_and(|since| candidate.created_at < since);
-            let is_equal =
-                candidate.name == request.name() && candidate.arguments.as_ref() == Some(&wanted);
-            match (is_equal, is_older) {
-                (true, false) => drop(matching.insert(candidate.id)),
+            let arguments = candidate.arguments.as_ref();
+            let may_be_equal = candidate.name == request.name()
+                && arguments.is_none_or(|arguments| *arguments == wanted);
+            if may_be_equal && !is_older && arguments.is_some() {
+                matching.insert(candidate.id);
+            } else if may_be_equal || !is_older {
                 // The clock of this machine may be wrong, or another program may have changed the connector.
-                (true, true) | (false, false) => doubtful = true,
-                (false, true) => {}
+                doubtful = true;
             }
         }
         let ids = Vec::from_iter(matching);
