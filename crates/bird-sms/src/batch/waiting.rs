@@ -265,6 +265,7 @@ impl Rows {
             inner.due.push_back(later.waiting);
             workspace.state().due.fetch_add(1, Ordering::Relaxed);
         }
+        inner.backlog = inner.backlog.max(workspace.state().gets_backlog());
         let later = || inner.later.peek().map(|Reverse(later)| later.at);
         inner.due.front().map(|_| now).or_else(later)
     }
@@ -336,7 +337,7 @@ impl Inner {
         let backlog = workspace.state().gets_backlog();
         self.backlog = self.backlog.max(backlog);
         // Between these limits nothing is done, so that a few polls that are due do not cause it again and again.
-        if backlog > policy.price || self.backlog < BUSY * policy.price {
+        if backlog > policy.price || self.backlog < policy.price.saturating_mul(BUSY) {
             return;
         }
         self.backlog = backlog;

@@ -138,8 +138,8 @@ impl RateLimiter {
     ) -> Option<Permit> {
         let began = runtime.now();
         if !self.first_response.has_ended() {
-            // Boxed, because nearly no permit needs it.
-            Box::pin(self.first_response.wait(runtime, timeout)).await;
+            // Boxed, because nearly no permit needs it. The other half of the time is left for the permit.
+            Box::pin(self.first_response.wait(runtime, timeout / 2)).await;
         }
         let mut waiter = None;
         loop {

@@ -263,7 +263,7 @@ impl<'a> Retry<'a> {
     /// Makes attempts until one succeeds or fails permanently, until no time or attempt is left, or until the
     /// cancellation.
     ///
-    /// The first attempt uses `permit`, or waits for one until the deadline. It is not made if the cancellation comes
+    /// The first attempt uses `permit`, or waits for one as long as [`LastAttempt`] allows. It is not made if the cancellation comes
     /// before a permit that has to be renewed.
     pub(crate) async fn run<A: Attempt>(
         &self,
@@ -273,13 +273,10 @@ impl<'a> Retry<'a> {
         let runtime = self.client.runtime();
         let remaining = || self.deadline.remaining(runtime.now());
         let attempts = |count| Attempts { count, elapsed: self.deadline.elapsed(runtime.now()) };
+        let timeout = self.last_attempt.permit_timeout(remaining()).max(remaining() / 2);
         let permit = match permit {
-            None => {
-                let timeout = self.last_attempt.permit_timeout(remaining());
-                self.limiter.acquire(runtime, timeout.max(remaining() / 2)).await
-            }
+            None => self.limiter.acquire(runtime, timeout).await,
             Some(first) => {
-                let timeout = self.last_attempt.permit_timeout(remaining());
                 let permit = pin!(self.limiter.renew(runtime, first, timeout));
                 match self.cancellation {
                     None => permit.await,
