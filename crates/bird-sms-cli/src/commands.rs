@@ -87,7 +87,7 @@ pub fn refuse(error: &clap::Error) -> Code {
 /// Runs the command to its end.
 #[must_use]
 pub fn run(args: &Args) -> Code {
-    start_tracing(args.log.verbose);
+    start_tracing(args.global.verbose);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(execute(args)),
@@ -145,7 +145,8 @@ async fn batch(args: &BatchArgs) -> Result<Code, CliError> {
         let _ = writeln!(io::stderr(), "{summary}");
         // The code of the worst outcome says more than that the summary could not be written.
         code = if code == Code::Done { Code::Unexpected } else { code };
-        let (message, hint) = (error.message(), None);
+        let hint = Some("The journal has what was done; the same command continues.");
+        let message = error.message();
         CliError::Aborted(Aborted { code, message, state, hint }).print(shared.json, Some(shared));
     }
     if let Some(error) = &error {

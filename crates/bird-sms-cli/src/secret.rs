@@ -20,27 +20,33 @@ const REDACTED: &str = "[redacted]";
 
 /// The values that are never printed.
 pub(crate) struct Scrubber {
-    key: Option<AccessKey>,
+    keys: Vec<AccessKey>,
     /// Each value as it is printed, plain and by `{:?}`. The longest value is the first, because it may contain others.
     values: Vec<String>,
 }
 
 impl Scrubber {
-    /// Collects the values from the arguments and the environment of this process. The file of `--access-key-file` has
-    /// precedence over the environment.
+    /// Collects the values from the arguments, the file of `--access-key-file` and the environment of this process.
     pub(crate) fn of_process() -> Self {
         let args = || std::env::args_os().skip(1);
-        let key = key_of_file(args()).or_else(|| std::env::var_os("BIRD_ACCESS_KEY"));
-        Self::new(args(), key)
+        Self::new(
+            args(),
+            key_of_file(args()).into_iter().chain(std::env::var_os("BIRD_ACCESS_KEY")),
+        )
     }
 
-    /// Collects the access key of the environment, and each argument that may be a secret.
-    pub(crate) fn new(args: impl Iterator<Item = OsString>, env_key: Option<OsString>) -> Self {
-        let env_key = env_key.unwrap_or_default();
-        let env_key = env_key.to_str().map_or(&*env_key, |key| OsStr::new(key.trim()));
-        let key = env_key.to_str().filter(|key| key.len() >= SHORTEST_ENCODED);
-        let key = key.and_then(|key| AccessKey::new(key).ok());
-        let mut values = BTreeSet::from(forms(env_key));
+    /// Collects the access keys, and each argument that may be a secret.
+    pub(crate) fn new(
+        args: impl Iterator<Item = OsString>,
+        access_keys: impl IntoIterator<Item = OsString>,
+    ) -> Self {
+        let (mut keys, mut values) = (Vec::new(), BTreeSet::new());
+        for key in access_keys {
+            let key = key.to_str().map_or(&*key, |key| OsStr::new(key.trim()));
+            values.extend(forms(key));
+            let key = key.to_str().filter(|key| key.len() >= SHORTEST_ENCODED);
+            keys.extend(key.and_then(|key| AccessKey::new(key).ok()));
+        }
         for arg in args {
             let text = arg.to_string_lossy();
             let (option, value) = text.split_once('=').unwrap_or((&text, ""));
@@ -52,12 +58,12 @@ impl Scrubber {
         values.remove("");
         let mut values: Vec<String> = values.into_iter().collect();
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        Self { key, values }
+        Self { keys, values }
     }
 
-    /// Returns whether a text has the access key, in any encoding.
+    /// Returns whether a text has an access key, in any encoding.
     pub(crate) fn reveals_key(&self, text: &str) -> bool {
-        self.key.as_ref().is_some_and(|key| key.reveals(text))
+        self.keys.iter().any(|key| key.reveals(text))
     }
 
     /// Returns the text with `[redacted]` in place of each value. A text that reveals the access key in another way is

@@ -2,6 +2,9 @@
 
 use bird_sms::{ConnectorId, ConnectorState};
 
+#[cfg(unix)]
+use tokio::signal::unix::SignalKind;
+
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
 
@@ -9,7 +12,6 @@ use crate::exit::Code;
 pub(crate) async fn interrupted() -> Code {
     #[cfg(unix)]
     {
-        use tokio::signal::unix::SignalKind;
         tokio::select! {
             () = received(SignalKind::interrupt()) => Code::Interrupted,
             () = received(SignalKind::terminate()) => Code::Terminated,
@@ -25,10 +27,11 @@ pub(crate) async fn interrupted() -> Code {
     Code::Interrupted
 }
 
-/// Waits for a signal. A signal that the parent process had ignored stays ignored, as `nohup` asks for.
+/// Waits for a signal. SIGHUP stays ignored if the parent process ignores it, as `nohup` does.
 #[cfg(unix)]
-async fn received(kind: tokio::signal::unix::SignalKind) {
-    let stream = (!is_ignored(kind)).then(|| tokio::signal::unix::signal(kind));
+async fn received(kind: SignalKind) {
+    let stream = (kind != SignalKind::hangup() || !is_hangup_ignored())
+        .then(|| tokio::signal::unix::signal(kind));
     match stream {
         Some(Ok(mut stream)) => drop(stream.recv().await),
         // Without a handler, the action of the process takes place.
@@ -36,14 +39,13 @@ async fn received(kind: tokio::signal::unix::SignalKind) {
     }
 }
 
-/// Returns whether the process ignores a signal, which only Linux shows without unsafe code: in
-/// `/proc/self/status`.
+/// Returns whether the process ignores SIGHUP, which only Linux shows without unsafe code: in `/proc/self/status`.
 #[cfg(unix)]
-fn is_ignored(kind: tokio::signal::unix::SignalKind) -> bool {
+fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
-    mask >> (kind.as_raw_value() - 1) & 1 == 1
+    mask & 1 == 1
 }
 
 /// Ends the process at the third signal, on a thread of its own: an output that blocks keeps a batch from ending itself.
@@ -64,7 +66,7 @@ pub(crate) fn exit_at_third_signal() {
 pub(crate) fn ignore_file_size_signal() {
     // SIGXFSZ has this number on all platforms of Tokio but MIPS. The handler stays when the stream is dropped.
     #[cfg(unix)]
-    drop(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(25)));
+    drop(tokio::signal::unix::signal(SignalKind::from_raw(25)));
 }
 
 /// Returns the error of a wait that a signal ended.

@@ -1,5 +1,6 @@
 //! The arguments of the command.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub struct Args {
     pub command: Command,
     /// The options of every subcommand.
     #[command(flatten)]
-    pub log: GlobalArgs,
+    pub global: GlobalArgs,
 }
 
 /// The options of every subcommand.
@@ -104,9 +105,17 @@ impl ConnectionArgs {
             (" --access-key-file", key_file.as_deref()),
         ]
         .into_iter()
-        .filter_map(|(option, value)| Some(format!("{option} {}", value?)))
+        .filter_map(|(option, value)| Some(format!("{option} {}", quote(value?))))
         .collect()
     }
+}
+
+/// Quotes a text for a POSIX shell, if that is necessary.
+fn quote(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_./:-".contains(&byte)) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
 }
 
 const OUTPUT: &str = "Output options";

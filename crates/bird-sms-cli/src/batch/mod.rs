@@ -24,7 +24,6 @@ use crate::error::CliError;
 use crate::exit::Code;
 use crate::json::to_json;
 use crate::secret::Scrubber;
-use crate::signal::exit_at_third_signal;
 use crate::workspace::build_workspace;
 
 /// The result of a batch.
@@ -32,7 +31,7 @@ pub(crate) struct BatchEnd {
     /// The counts, as text or as JSON.
     pub(crate) summary: String,
     pub(crate) code: Code,
-    /// The state of the connector whose state is known least.
+    /// `Unknown` if a row has a connector, or may have one, whose channel is not ready.
     pub(crate) state: ConnectorState,
     /// What else than the rows failed.
     pub(crate) error: Option<CliError>,
@@ -40,7 +39,6 @@ pub(crate) struct BatchEnd {
 
 /// Runs a batch to its end, or up to a signal.
 pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
-    exit_at_third_signal();
     let shared = &args.shared;
     for path in args.out.iter().chain([&args.journal]) {
         ensure_no_secret(path)?;
@@ -176,11 +174,13 @@ fn ensure_no_secret(path: &Path) -> Result<(), CliError> {
 fn ensure_no_secret_in_rows(args: &BatchArgs, input: &Input) -> Result<(), CliError> {
     let scrubber = Scrubber::of_process();
     let rows = input.rows().map_err(|error| read_error(&args.input, &error))?;
-    for (number, row) in (1..).zip(rows) {
-        if scrubber.reveals_key(expect_valid_row(row)?.name()) {
+    for row in rows {
+        let request = expect_valid_row(row)?;
+        if scrubber.reveals_key(request.name()) {
             return Err(CliError::Usage(format!(
-                "{}: the name of row {number} has the access key; nothing was sent",
-                args.input.display()
+                "{}: the name of phone number {} has the access key; nothing was sent",
+                args.input.display(),
+                request.phone_number_id()
             )));
         }
     }

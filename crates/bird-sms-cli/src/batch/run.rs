@@ -23,7 +23,7 @@ use crate::args::{BatchArgs, WaitBy};
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
 use crate::json::to_json;
-use crate::signal::interrupted;
+use crate::signal::{exit_at_third_signal, interrupted};
 
 /// How long the journal may take to store what was appended before a second signal. A disk that hangs must not keep
 /// the process from ending; what is not stored by then is printed.
@@ -141,6 +141,7 @@ impl Run {
             installs = installs.concurrency(concurrency);
         }
         let mut outcomes = installs.start();
+        exit_at_third_signal();
         let mut signals = pin!(interrupted());
         let began = Instant::now();
         let mut signal = None;
@@ -177,9 +178,10 @@ impl Run {
                 .is_ok_and(|drained| drained.is_ok());
         for outcome in abandoned {
             let state = outcome.connector_state();
-            if !stored && state.may_exist() {
+            // The journal has what is ready, and its errors are printed below.
+            let is_printed = matches!(outcome.result, Ok(_) | Err(Error::Journal(_)));
+            if !stored && !is_printed && state.may_exist() {
                 self.print_not_in_journal(&Outcome::of_install(&outcome), state);
-                self.summary.not_in_journal += u64::from(state.connector_id().is_some());
             }
             self.take(&outcome, true);
         }
@@ -296,7 +298,7 @@ impl Run {
         };
         let mut state = self.summary.state();
         let (message, hint) = if let Some((error, of)) = self.journal_error.take() {
-            state = of;
+            state = if of.may_exist() { of } else { state };
             let hint = "Correct the cause and run the same command. It leaves alone what the journal lacks: give --adopt \
                         NUMBER=ID for each connector that is printed above.";
             (format!("the journal could not be written, and the batch was stopped: {error}"), hint)

@@ -79,7 +79,7 @@ impl Summary {
         }
     }
 
-    /// Returns the state of a connector whose state is known least.
+    /// Returns `Unknown` if a row has a connector, or may have one, whose channel is not ready.
     pub(super) fn state(&self) -> ConnectorState {
         if self.unknown + self.exists + self.not_ready > 0 {
             ConnectorState::Unknown
@@ -99,7 +99,7 @@ impl Summary {
         let refusals = format!("refused, no connector created ({})", kinds.join(", "));
         for (count, what) in [
             (
-                self.not_ready - self.not_in_journal,
+                self.not_ready.saturating_sub(self.not_in_journal),
                 "exist without their channel; the same command continues to wait",
             ),
             (

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bird_test_peer::fixtures::{CONNECTOR_ID, PHONE_NUMBER_ID, nth_id, pending};
 use bird_test_peer::{Backend, Peer, Reply};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
 use crate::rows::{
@@ -364,4 +364,20 @@ async fn a_signal_that_the_parent_process_ignores_does_not_end_a_batch() {
     signal(&process, "HUP");
     let (code, stdout, stderr) = end_of(process).await;
     assert_eq!(code, 0, "{stdout} {stderr}");
+}
+
+#[tokio::test]
+async fn a_signal_before_the_first_row_ends_a_batch_that_has_sent_nothing() {
+    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
+    let args = ["batch", "-", "--journal", "j.jsonl"];
+    let mut command = at(&backend.base_url(), &args);
+    command.current_dir(rows.folder()).stdin(Stdio::piped());
+    let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let csv = std::fs::read(rows.path("numbers.csv")).unwrap();
+    // The end of the rows does not come.
+    process.stdin.as_mut().unwrap().write_all(&csv).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    signal(&process, "TERM");
+    until(|| process.try_wait().unwrap().is_some()).await;
+    assert_eq!(backend.peer().connections(), 0);
 }
