@@ -94,7 +94,11 @@ impl State {
 
     /// Returns the time between two permits at the present rate, from that at the full rate.
     fn interval(&self, full_interval: Duration, now: Instant) -> Duration {
-        full_interval.div_f64(self.rate_factor(now))
+        match self.throttled_at {
+            // Dividing by 1 costs a tenth of a percent of an install.
+            None => full_interval,
+            Some(_) => full_interval.div_f64(self.rate_factor(now)),
+        }
     }
 
     fn take(&mut self, full_interval: Duration, at: Instant) -> Permit {

@@ -273,7 +273,8 @@ impl<'a> Retry<'a> {
         let runtime = self.client.runtime();
         let remaining = || self.deadline.remaining(runtime.now());
         let attempts = |count| Attempts { count, elapsed: self.deadline.elapsed(runtime.now()) };
-        let timeout = self.last_attempt.permit_timeout(remaining()).max(remaining() / 2);
+        let left = remaining();
+        let timeout = self.last_attempt.permit_timeout(left).max(left / 2);
         let permit = match permit {
             None => self.limiter.acquire(runtime, timeout).await,
             Some(first) => {
