@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{Either, FutureExt, select};
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 
 use super::slot::{Batch, BatchSlot};
 use super::waiting::Polls;
+use crate::transport::Deadline;
 use crate::workflow::{GetHistory, read_page};
 use crate::{Event, SmsChannel};
 
@@ -22,6 +24,8 @@ const PER_PAGE: usize = 4;
 /// A listing ends after this many pages without a due connector, once a page had one. The oldest connectors are polled
 /// one by one.
 const EMPTY_PAGES: usize = 3;
+/// The longest time for a page. The due connectors are not polled meanwhile.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Batch {
     /// Lists connectors until each due one has been seen, and ends the installs of those that are ready. The others
@@ -50,10 +54,11 @@ impl Batch {
             }
         }
         let (mut page_token, mut pages, mut found, mut empty) = (None, 0, false, 0);
-        let deadline = workspace.deadline();
+        let timeout = PAGE_TIMEOUT.min(workspace.client().install_timeout());
         while !due.is_empty() && empty < EMPTY_PAGES {
             let sent = runtime.now();
             let page = {
+                let deadline = Deadline::start(sent, timeout);
                 let page = read_page(workspace, deadline, page_token.as_deref()).boxed();
                 match select(page, self.cancellation.clone()).await {
                     Either::Left((page, _)) => page,
