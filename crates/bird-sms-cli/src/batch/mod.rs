@@ -94,10 +94,14 @@ fn dry_run(args: &BatchArgs, input: &Input, limits: RateLimits) -> Result<BatchE
     let workspace_id = workspace_id.map(str::parse).transpose()?;
     let mut content = JournalContent::read(&args.journal, workspace_id)?;
     report_torn_line(args, &content);
-    for Adoption { phone_number_id, connector_id } in &args.adopt {
-        check_adoption(&content.rows, *phone_number_id, *connector_id)?;
-        let entry = JournalEntry::Adopted { connector_id: *connector_id };
-        content.rows.apply(*phone_number_id, &entry, None);
+    for Adoption { phone_number_id, connector_id } in args.adopt.iter().copied() {
+        if content.rows.row(phone_number_id).connector_state()
+            != ConnectorState::Exists(connector_id)
+        {
+            check_adoption(&content.rows, phone_number_id, connector_id)?;
+            let entry = JournalEntry::Adopted { connector_id };
+            content.rows.apply(phone_number_id, &entry, None);
+        }
     }
     let summary = plan(args, input, content.rows)?.describe(limits, shared.json);
     let (code, state) = (Code::Done, ConnectorState::NotCreated);
@@ -121,6 +125,10 @@ async fn adopt(
     journal: &FileJournal,
     rows: &mut JournalState,
 ) -> Result<(), CliError> {
+    if rows.row(phone_number_id).connector_state() == ConnectorState::Exists(connector_id) {
+        // An earlier run with the same command adopted it.
+        return Ok(());
+    }
     check_adoption(rows, phone_number_id, connector_id)?;
     let compared = workspace.read_adoption(phone_number_id, connector_id).await;
     compared.map_err(CliError::Read)?.map_err(|error| refuse_adoption(phone_number_id, &error))?;

@@ -201,6 +201,11 @@ async fn a_row_with_an_unknown_outcome_is_left_alone_until_it_is_retried_or_adop
     let (code, stdout, stderr) = batch.run(&sandbox, &["--adopt", &adopt]).await;
     assert_eq!(code, 0, "{stdout} {stderr}");
     assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (4, 3));
+    // The same command again changes nothing, whatever the API responds.
+    sandbox.add_fault("get:403".parse().unwrap());
+    let (code, stdout, stderr) = batch.run(&sandbox, &["--adopt", &adopt]).await;
+    assert_eq!(code, 0, "{stdout} {stderr}");
+    assert!(stdout.contains("3 of 3 rows ready (3 before this run)"), "{stdout}");
     let events = batch.events();
     let of_row: Vec<_> = events
         .iter()
