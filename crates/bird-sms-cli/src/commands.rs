@@ -162,7 +162,8 @@ struct JsonCheck<'a> {
     workspace_id: WorkspaceId,
     api_url: &'a str,
     access: Access,
-    may_view: bool,
+    /// True, or null if the response does not show it.
+    may_view: Option<bool>,
     /// Always null: only a POST shows it.
     may_create: Option<bool>,
 }
@@ -176,17 +177,22 @@ async fn check(args: &CheckArgs) -> Result<(), CliError> {
     };
     let (workspace_id, api_url) = (workspace.id(), workspace.client().base_url());
     if args.shared.json {
-        let (may_view, may_create) = (true, None);
+        let (may_view, may_create) = ((access == Access::Confirmed).then_some(true), None);
         let result = JsonCheck { workspace_id, api_url, access, may_view, may_create };
         return print_line(&to_json(&result));
     }
-    let confirmed = match access {
-        Access::Confirmed => "The workspace exists.",
-        _ => "Not confirmed: the workspace id. The response does not say what was not found.",
+    let seen = match access {
+        Access::Confirmed => format!(
+            "The access key is accepted, and may view connectors of workspace {workspace_id} at {api_url}.\n\
+             The workspace exists."
+        ),
+        _ => format!(
+            "{api_url} responds with 404, and does not say what was not found.\n\
+             Not confirmed: the workspace id {workspace_id}, and, if the URL is not that of Bird's API, the access key."
+        ),
     };
     print_line(&format!(
-        "The access key is accepted, and may view connectors of workspace {workspace_id} at {api_url}.\n{confirmed}\n\
-         Not checked: whether the key may create connectors. Only an install shows that."
+        "{seen}\nNot checked: whether the key may create connectors. Only an install shows that."
     ))
 }
 

@@ -143,9 +143,9 @@ impl CliError {
             }
             (Self::Install(error) | Self::Read(error), _) => {
                 let help = error.help()?;
-                let more =
-                    if error.is_access_refused() { " `bird-sms check` says more." } else { "" };
-                Some(format!("{help}{more}"))
+                let options = options.map(ConnectionArgs::to_options).unwrap_or_default();
+                let more = format!(" `bird-sms check{options}` says more.");
+                Some(help.to_owned() + if error.is_access_refused() { &more } else { "" })
             }
             (Self::Check(error), _) => Some(error.help().to_owned()),
             (Self::Find(error), _) => Some(error.help().to_owned()),

@@ -29,6 +29,12 @@ pub enum Event {
     /// The outcome of the creation is unknown, and the connector is searched in the list of connectors.
     #[cfg(feature = "list-connectors")]
     Searching,
+    /// The search settled nothing, and the install ends with the error of the creation.
+    #[cfg(feature = "list-connectors")]
+    Unsettled {
+        /// Why, on one line.
+        reason: String,
+    },
     /// The connector was polled, and its channel is not ready yet.
     Polled {
         /// The number of GETs so far.
@@ -67,7 +73,7 @@ impl Event {
             Self::Retrying { connector_state, .. } => *connector_state,
             Self::Polled { .. } | Self::Ready { .. } => None,
             #[cfg(feature = "list-connectors")]
-            Self::Searching => None,
+            Self::Searching | Self::Unsettled { .. } => None,
         }
     }
 }
@@ -98,6 +104,8 @@ impl EventSink {
             }
             #[cfg(feature = "list-connectors")]
             Event::Searching => tracing::info!("searching for the connector"),
+            #[cfg(feature = "list-connectors")]
+            Event::Unsettled { reason } => tracing::warn!(reason, "the search settled nothing"),
             Event::Polled { polls, waited } => {
                 tracing::debug!(polls, ?waited, "channel not ready yet");
             }

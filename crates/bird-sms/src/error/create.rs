@@ -113,7 +113,9 @@ impl std::error::Error for OutcomeUnknown {
 #[non_exhaustive]
 pub enum UnknownReason {
     /// The request was sent, and there was no response or a 408.
-    #[error("the request was sent and no response came, so a connector may exist")]
+    #[error(
+        "the request was sent and no response says what became of it, so a connector may exist"
+    )]
     NoResponse,
     /// Bird responded with a server error, to the last attempt or to an earlier attempt, which may have created a
     /// connector nevertheless.

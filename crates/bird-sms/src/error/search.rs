@@ -58,6 +58,13 @@ impl SearchError {
     pub fn help(&self) -> &'static str {
         match self.0 {
             Problem::TimedOut => "Search again with a longer timeout.",
+            Problem::Attempt(ref error)
+                if error
+                    .response()
+                    .is_some_and(|response| matches!(response.status, 401 | 404)) =>
+            {
+                "Check the access key, the workspace id and the API URL; the endpoint is unproven, and may be absent."
+            }
             _ if self.is_permanent() => {
                 "The access key's policy must allow `list` on /workspaces/{workspaceId}/connectors. \
                  The endpoint is unproven: look the connector up in the Bird dashboard."

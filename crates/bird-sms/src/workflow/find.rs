@@ -168,6 +168,7 @@ impl Search<'_> {
             }
             Err(error) => chain(&error),
         };
+        events.emit(&Event::Unsettled { reason: reason.clone() });
         Searched::Unsettled(Some(reason))
     }
 }
