@@ -5,6 +5,7 @@ use bird_sms::{ConnectorId, ConnectorState};
 #[cfg(unix)]
 use tokio::signal::unix::SignalKind;
 
+use crate::commands::block_on;
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
 
@@ -43,22 +44,19 @@ async fn received(kind: SignalKind) {
 #[cfg(unix)]
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
-    mask & 1 == 1
+    let mask = status.split("SigIgn:").nth(1).and_then(|rest| rest.lines().next());
+    // The lowest bit is that of SIGHUP.
+    mask.is_some_and(|mask| mask.ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f']))
 }
 
 /// Ends the process at the third signal, on a thread of its own: an output that blocks keeps a batch from ending itself.
 pub(crate) fn exit_at_third_signal() {
     std::thread::spawn(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        if let Ok(runtime) = runtime {
-            runtime.block_on(async {
-                interrupted().await;
-                interrupted().await;
-                std::process::exit(interrupted().await as i32)
-            });
-        }
+        block_on(Box::pin(async {
+            interrupted().await;
+            interrupted().await;
+            std::process::exit(interrupted().await as i32)
+        }))
     });
 }
 

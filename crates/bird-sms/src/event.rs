@@ -104,8 +104,9 @@ impl EventSink {
             }
             #[cfg(feature = "list-connectors")]
             Event::Searching => tracing::info!("searching for the connector"),
+            // The error of the install is the result.
             #[cfg(feature = "list-connectors")]
-            Event::Unsettled { reason } => tracing::warn!(reason, "the search settled nothing"),
+            Event::Unsettled { .. } => {}
             Event::Polled { polls, waited } => {
                 tracing::debug!(polls, ?waited, "channel not ready yet");
             }

@@ -8,6 +8,8 @@ use bird_sms::{
 };
 use serde::Serialize;
 
+use crate::json::to_json;
+
 /// The next step of each row, by the journal.
 pub(super) struct Plan {
     journal: JournalState,
@@ -32,6 +34,8 @@ pub(super) struct Counts {
     /// Rows of the journal that are unfinished and not in the input.
     #[serde(skip)]
     pub(super) elsewhere: u64,
+    /// How long the run takes by the rate limits alone.
+    at_least_seconds: f64,
 }
 
 impl Plan {
@@ -90,17 +94,7 @@ impl Plan {
         let gets = Duration::from_secs(create + wait) / limits.gets_per_second;
         let at_least = posts.max(gets).as_secs_f64();
         if json {
-            #[derive(Serialize)]
-            #[serde(rename_all = "camelCase")]
-            struct DryRun {
-                #[serde(flatten)]
-                counts: Counts,
-                at_least_seconds: f64,
-            }
-            return crate::json::to_json(&DryRun {
-                counts: self.counts,
-                at_least_seconds: at_least,
-            });
+            return to_json(&Counts { at_least_seconds: at_least, ..self.counts });
         }
         let unknown = if self.unknown == UnknownRows::Find {
             format!("{find} are searched for because a connector may exist")

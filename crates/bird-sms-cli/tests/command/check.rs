@@ -50,7 +50,7 @@ async fn settings_that_are_right_are_confirmed_and_what_is_not_known_is_said() {
     let sandbox = Sandbox::builder().start().await.unwrap();
     let (code, stdout, stderr) = run(in_sandbox(&sandbox, &["check"])).await;
     assert_eq!((code, stderr.as_str()), (0, ""));
-    assert!(stdout.starts_with("The access key is accepted"), "{stdout}");
+    assert!(stdout.contains("\nThe access key is accepted"), "{stdout}");
     assert!(stdout.contains("Not checked: whether the key may create connectors"), "{stdout}");
     let (code, stdout, _) = run(in_sandbox(&sandbox, &["check", "--json"])).await;
     let object: Value = serde_json::from_str(&stdout).unwrap();
@@ -64,7 +64,8 @@ async fn settings_that_are_right_are_confirmed_and_what_is_not_known_is_said() {
 async fn a_workspace_that_the_response_does_not_confirm_is_not_called_confirmed() {
     let peer = Peer::script([error(404, "NotFound", "Not found")]).await.unwrap();
     let (code, stdout, _) = run(at(&peer.base_url(), &["check"])).await;
-    assert!(code == 0 && stdout.contains("Not confirmed: the workspace id"), "{stdout}");
+    assert!(code == 0 && stdout.contains("\nNot confirmed: the workspace id"), "{stdout}");
+    assert!(!stdout.contains("accepted"), "{stdout}");
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ impl Input {
         let source = Tee { source: Cursor::new(start).chain(source), copy: copy.try_clone()? };
         let mut offsets = HashMap::<PhoneNumberId, u64>::new();
         let (mut rows, mut bad) = (0, Vec::new());
-        for (offset, row) in format.rows(source) {
+        for (offset, row) in format.rows(Box::new(source)) {
             rows += 1;
             let problem = match row {
                 Ok(request) => offsets
@@ -76,7 +76,7 @@ impl Input {
     ///
     /// Only one of these iterators can be in use at a time, because they share a position in the copy.
     pub(crate) fn rows(&self) -> io::Result<impl Iterator<Item = Row> + Send + use<>> {
-        Ok(self.format.rows(self.rewind()?).map(|(_, row)| row))
+        Ok(self.format.rows(Box::new(self.rewind()?)).map(|(_, row)| row))
     }
 
     fn rewind(&self) -> io::Result<File> {
@@ -105,7 +105,7 @@ impl Format {
 
     /// Reads rows, each with the byte offset that it begins at. Line ends may come before the row. No row
     /// can be read after one that is [`Unreadable`](Problem::Unreadable).
-    fn rows(self, source: impl Read + Send + 'static) -> Rows {
+    fn rows(self, source: Box<dyn Read + Send>) -> Rows {
         match self {
             Self::Csv { separator } => csv::rows(source, separator),
             Self::JsonLines => Box::new(json_lines::rows(source)),
