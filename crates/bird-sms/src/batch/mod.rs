@@ -10,6 +10,7 @@ mod list_polls;
 mod outcomes;
 mod resume;
 mod slot;
+mod task;
 mod waiting;
 
 use std::fmt;

@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span};
 
-use super::slot::{Batch, rethrow};
+use super::slot::Batch;
+use super::task::rethrow;
 use super::{BatchItem, BatchOutcome};
 use crate::workflow::{Cancellation, install_span};
 

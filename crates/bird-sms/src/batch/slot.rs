@@ -1,7 +1,6 @@
 //! One install of a batch, from its item to its outcome, and the task that polls those that wait.
 
 use std::io;
-use std::panic::resume_unwind;
 use std::pin::pin;
 #[cfg(feature = "list-connectors")]
 use std::sync::atomic::AtomicUsize;
@@ -11,10 +10,11 @@ use std::time::Duration;
 use futures_util::future::{Either, FutureExt, select};
 use futures_util::{StreamExt, stream};
 use tokio::sync::{Notify, oneshot};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::task::rethrow;
 use super::waiting::{Polls, Rows};
 use super::{BatchItem, BatchOutcome, Journal, JournalEntry, NextStep, Observer, RowState};
 use crate::client::Workspace;
@@ -486,14 +486,6 @@ struct Ended<'a>(&'a Notify);
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
         self.0.notify_one();
-    }
-}
-
-pub(super) fn rethrow(joined: Result<(), JoinError>) {
-    if let Err(error) = joined
-        && let Ok(panic) = error.try_into_panic()
-    {
-        resume_unwind(panic);
     }
 }
 
