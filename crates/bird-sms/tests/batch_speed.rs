@@ -134,3 +134,12 @@ async fn a_batch_ends_although_the_first_connectors_that_it_polls_teach_nothing(
     assert_eq!(figures.ready, 46, "{figures:?}");
     assert!(figures.seconds < 15.0, "{figures:?}");
 }
+
+#[cfg(feature = "list-connectors")]
+#[tokio::test(start_paused = true)]
+async fn a_page_of_the_list_that_hangs_holds_the_polls_back_for_5_s_at_most() {
+    let sandbox = sandbox("2s").fault("get:hang@30".parse().unwrap());
+    let figures = simulate(300, sandbox, InstallSmsChannels::wait_by_list).await;
+    assert_eq!(figures.ready, 300, "{figures:?}");
+    assert!(figures.seconds < 20.0, "{}", figures.seconds);
+}
