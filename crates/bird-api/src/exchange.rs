@@ -293,10 +293,10 @@ impl Body {
 /// Replaces the body of the request by one with the same bytes that records whether they are taken.
 ///
 /// An HTTP/1 connection takes the body after it is established and before it writes anything. An HTTP/2 connection may
-/// write the headers before, and without its body the request is not complete. So a body that was never taken proves that
-/// the server cannot have acted on the request. The tracked body also keeps the HTTP
-/// client from sending the request again on its own, because only a body that can be cloned can be sent again. A request
-/// without a body is not tracked, and counts as sent.
+/// write the headers before, and without its body the request is not complete. So a body that was never taken proves
+/// that the server cannot have acted on the request. The tracked body also keeps the HTTP client from sending the request
+/// again on its own, because only a body that can be cloned can be sent again. A request without a body is not tracked,
+/// and counts as sent.
 fn track_body(request: &mut Request) -> Option<Arc<BodyState>> {
     let bytes = Bytes::copy_from_slice(request.body()?.as_bytes()?);
     let state = Arc::new(BodyState::default());

@@ -122,8 +122,8 @@ pub(super) enum OutcomeWriter {
 }
 
 impl OutcomeWriter {
-    /// Opens the output. `-` is stdout, as JSON Lines if `json` is set. A file is JSON Lines if its name ends in `.jsonl` or
-    /// `.ndjson`. All else is CSV.
+    /// Opens the output. `-` is stdout, as JSON Lines if `json` is set. A file is JSON Lines if its name ends in `.jsonl`
+    /// or `.ndjson`. All else is CSV.
     pub(super) fn open(path: Option<&Path>, json: bool) -> io::Result<Self> {
         let Some(path) = path else { return Ok(Self::Nowhere) };
         let to_stdout = path == Path::new("-");

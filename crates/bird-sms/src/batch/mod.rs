@@ -183,9 +183,9 @@ where
         self
     }
 
-    /// Shuts the batch down when `signal` completes: no install is started and no POST is sent again, POSTs in flight are
-    /// awaited, a POST whose intent is being written is sent if the rate limit allows it at once, and connectors that exist end with
-    /// [`Error::NotReady`](crate::Error::NotReady), which has their id.
+    /// Shuts the batch down when `signal` completes: no install is started and no POST is sent again, POSTs in flight
+    /// are awaited, a POST whose intent is being written is sent if the rate limit allows it at once, and connectors that
+    /// exist end with [`Error::NotReady`](crate::Error::NotReady), which has their id.
     pub fn with_graceful_shutdown(
         mut self,
         signal: impl Future<Output = ()> + Send + 'static,

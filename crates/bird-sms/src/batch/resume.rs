@@ -33,8 +33,8 @@ pub struct RowState {
     warning: Option<Warning>,
     /// Whether an operator named the connector.
     adopted: bool,
-    /// The time of [`JournalEntry::Created`], or else when the first POST was sent whose outcome is unknown. One field for
-    /// both keeps a row small.
+    /// The time of [`JournalEntry::Created`], or else when the first POST was sent whose outcome is unknown. One field
+    /// for both keeps a row small.
     since: Option<Timestamp>,
 }
 
@@ -46,8 +46,8 @@ pub enum UnknownRows {
     LeaveAlone,
     /// The rows are created again, except those whose connector exists with an unknown id.
     Retry,
-    /// The connectors are searched for in the list of connectors. A row whose connector certainly does not exist is created
-    /// again; see [`Workspace::find_connector`](crate::Workspace::find_connector).
+    /// The connectors are searched for in the list of connectors. A row whose connector certainly does not exist is
+    /// created again; see [`Workspace::find_connector`](crate::Workspace::find_connector).
     #[cfg(feature = "list-connectors")]
     Find,
 }

@@ -37,7 +37,8 @@ impl FirstResponse {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Waits for the end of the first request, but not longer than `timeout` and [`MAX_WAIT`]. Returns at once for the first request.
+    /// Waits for the end of the first request, but not longer than `timeout` and [`MAX_WAIT`]. Returns at once for the
+    /// first request.
     pub(crate) async fn wait(&self, runtime: &dyn Runtime, timeout: Duration) {
         let mut end = pin!(self.waiters.notified());
         end.as_mut().enable();

@@ -22,8 +22,8 @@ use crate::{
     UnknownReason, Unreachable, Warning,
 };
 
-/// The time before the deadline in which no attempt but the first is started. Such an attempt would probably end without a response,
-/// and would replace a certain error by an unknown outcome.
+/// The time before the deadline in which no attempt but the first is started. Such an attempt would probably end without
+/// a response, and would replace a certain error by an unknown outcome.
 const RESERVE: Duration = Duration::from_secs(1);
 
 /// The part of a creation that only installs of a batch have.
