@@ -32,8 +32,8 @@ macro_rules! ensure {
 /// The resolution of Tokio's timers.
 const TIMER: Duration = Duration::from_millis(2);
 /// The share of a limit that is used, the lag on which permits may catch up, and the age up to which one is used.
-const UTILISATION: f64 = 0.97;
-const SLACK: Duration = Duration::from_millis(10 + 20);
+const UTILISATION: f64 = 0.98;
+const SLACK: Duration = Duration::from_millis(5 + 15);
 
 /// A POST may leave after another one of its row only if that one creates nothing, or if a rule accepts that it may have
 /// created a connector: the table of `workflow/retry.rs` within a call, and `UnknownRows::Retry` in a later run.

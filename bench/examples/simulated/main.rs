@@ -284,8 +284,8 @@ async fn run_batch<S: Stream<Item = (SmsConnectorRequest, SmsChannel)>>(
     let bound_unknown = count / GETS + mean;
     // From then on most GETs are idle.
     let idle = 1.1 * bound_unknown;
-    // Connectors are created at 97 % of the limit.
-    let late = rows.iter().map(|row| (row.nth / (0.97 * POSTS) + row.provisioning, row.reported));
+    // Connectors are created at 98 % of the limit.
+    let late = rows.iter().map(|row| (row.nth / (0.98 * POSTS) + row.provisioning, row.reported));
     let late: Vec<_> = late.filter(|(ready, _)| *ready > idle).collect();
     let lag =
         late.iter().map(|(ready, reported)| reported - ready).sum::<f64>() / late.len() as f64;

@@ -195,7 +195,8 @@ impl Default for PollInterval {
 /// become ready: where the hazard is h, √(h/2c) times per second (Keller 1974,
 /// <https://doi.org/10.1287/mnsc.21.3.256>). The rule for unknown times is the same with the hazard 1/t.
 ///
-/// The price rises with the number of polls that wait for the [rate limit](RateLimits), because each poll delays them.
+/// The price rises with the number of polls that wait for the [rate limit](RateLimits), because each poll delays them, and
+/// a little with the number of connectors that will wait for it.
 /// When few are left, a batch plans the polls again that it planned at a high price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PollPrice {
@@ -270,7 +271,7 @@ impl From<Duration> for ProvisioningTime {
 /// The number of requests per second that a workspace accepts. The defaults are the vendor's limits.
 ///
 /// All installs of a [`Client`](crate::Client) and its clones in one workspace share one budget for POSTs and one for
-/// GETs, of which 97 % are used. A 429 holds back all requests of the same method, and slows them down for a while.
+/// GETs, of which 98 % are used. A 429 holds back all requests of the same method, and slows them down for a while.
 ///
 /// ```
 /// let limits = bird_sms::RateLimits { gets_per_second: 100, ..Default::default() };

@@ -16,12 +16,12 @@ use crate::planted::planted;
 
 /// The fraction of a limit that is used. Requests that are sent evenly do not arrive evenly, so a server that counts
 /// per second would occasionally count more than the limit.
-const UTILISATION: f64 = 0.97;
+const UTILISATION: f64 = 0.98;
 /// The delay that later permits may catch up on. Timers have a resolution of a millisecond, so permits are taken late.
-const CATCH_UP: Duration = Duration::from_millis(10);
+const CATCH_UP: Duration = Duration::from_millis(5);
 /// The age up to which a permit can be used. With it and [`CATCH_UP`], no second has more requests than the limit, of
-/// which [`UTILISATION`] leaves 30 ms.
-const MAX_AGE: Duration = Duration::from_millis(20);
+/// which [`UTILISATION`] leaves 20 ms.
+const MAX_AGE: Duration = Duration::from_millis(15);
 /// The factor by which a 429 multiplies the rate.
 const DECREASE_FACTOR: f64 = 0.75;
 /// The lowest rate, as a fraction of the limit.
