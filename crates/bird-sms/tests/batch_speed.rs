@@ -86,6 +86,17 @@ async fn a_batch_stays_within_the_limits_and_wastes_few_polls_whatever_the_provi
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_thousand_installs_one_get_in_twenty_finds_the_channel_pending() {
+    let mut gets = 0.0;
+    for seed in 0..4 {
+        let figures = simulate(1000, sandbox("1s..5s").seed(seed), |batch| batch).await;
+        assert_eq!((figures.ready, figures.too_many), (1000, 0), "{seed}: {figures:?}");
+        gets += figures.gets_per_install;
+    }
+    assert!(gets / 4.0 <= 1.05, "{gets}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_slowest_channels_are_reported_soon_although_many_polls_were_due_before() {
     for seed in 0..4 {
         let figures = simulate(500, sandbox("~2s").seed(seed), |batch| batch).await;

@@ -19,12 +19,13 @@ use crate::workflow::{GetHistory, LastAttempt, poll_delay};
 use crate::{PollInterval, ProvisioningTime};
 
 /// The number of probes: connectors that are polled while nothing is known about provisioning. Each second adds one,
-/// because the first ones may end without a channel, or take longer than all others.
+/// because the first ones may end without a channel, or take longer than all others. One begins where many connectors
+/// wait, most of whose reports are seconds late anyway.
 const PROBES: u64 = 4;
 /// The time between two checks whether something is known.
 const CHECK: Duration = Duration::from_millis(100);
-/// A backlog of GETs that takes this many times the price of a poll makes gaps four times as long.
-const BUSY: u32 = 15;
+/// A backlog of GETs that takes this many times the price of a poll makes gaps twice as long.
+const BUSY: u32 = 4;
 
 /// A connector that waits for its next poll. There may be many of them, so that each is small.
 #[derive(Debug)]
@@ -49,14 +50,14 @@ pub(super) struct Polls {
     seen: bool,
     /// Whether this run created the connector.
     pub(super) created: bool,
-    /// Whether the connector is one of the probes.
-    probe: bool,
+    /// The rank among the probes, from 1 to 255, or 0 for another connector.
+    probe: u8,
 }
 
 impl Polls {
     pub(super) fn new(since: Instant, created: bool) -> Self {
         let (before, pending, sent) = (0.0, 0.0, 0);
-        let (time, malformed, seen, probe) = (None, 0, false, false);
+        let (time, malformed, seen, probe) = (None, 0, false, 0);
         Self { since, before, pending, sent, time, malformed, seen, created, probe }
     }
 
@@ -148,6 +149,8 @@ struct Inner {
     later: BinaryHeap<Reverse<Later>>,
     /// The rows whose next poll is due, in this order: its time has come, and it waits for a permit.
     due: VecDeque<Box<Waiting>>,
+    /// The length of `later` that the workspace counts.
+    counted: u32,
     /// The number of rows that began to wait.
     count: u64,
     probes: u64,
@@ -197,6 +200,7 @@ impl Rows {
             active: HashMap::new(),
             later: BinaryHeap::new(),
             due: VecDeque::new(),
+            counted: 0,
             count: 0,
             probes: 0,
             first_probe: None,
@@ -265,6 +269,7 @@ impl Rows {
             inner.due.push_back(later.waiting);
             workspace.state().due.fetch_add(1, Ordering::Relaxed);
         }
+        inner.count_later(workspace);
         inner.backlog = inner.backlog.max(workspace.state().gets_backlog());
         let later = || inner.later.peek().map(|Reverse(later)| later.at);
         inner.due.front().map(|_| now).or_else(later)
@@ -282,19 +287,18 @@ impl Rows {
         while let Some(mut waiting) = inner.due.pop_front() {
             workspace.state().due.fetch_sub(1, Ordering::Relaxed);
             let polls = &mut waiting.polls;
-            if by_price
-                && polls.created
-                && !polls.probe
-                && !workspace.state().provisioning.is_known()
-            {
+            if by_price && polls.created && !workspace.state().provisioning.is_known() {
                 let first = *inner.first_probe.get_or_insert(now);
-                let allowed = PROBES + now.saturating_duration_since(first).as_secs();
-                if inner.probes >= allowed && !polls.is_last(workspace, now) {
+                let few = workspace.state().later_gets().is_zero();
+                let probes = if few { PROBES } else { 1 };
+                let allowed = probes + now.saturating_duration_since(first).as_secs();
+                let rank = if polls.probe == 0 { inner.probes + 1 } else { polls.probe.into() };
+                if rank > allowed && !polls.is_last(workspace, now) {
                     inner.push(waiting, now + CHECK);
                     continue;
                 }
-                inner.probes += 1;
-                polls.probe = true;
+                inner.probes = inner.probes.max(rank);
+                polls.probe = u8::try_from(rank).unwrap_or(u8::MAX);
             }
             if by_price && let Some(at) = polls.next(workspace).filter(|at| *at > now) {
                 inner.push(waiting, at);
@@ -353,6 +357,13 @@ impl Inner {
         self.later = std::mem::take(&mut self.later).into_iter().map(plan).collect();
     }
 
+    fn count_later(&mut self, workspace: &Workspace) {
+        let count = u32::try_from(self.later.len()).unwrap_or(u32::MAX);
+        // The sum wraps, as the difference does.
+        workspace.state().later.fetch_add(count.wrapping_sub(self.counted), Ordering::Relaxed);
+        self.counted = count;
+    }
+
     fn push(&mut self, waiting: Box<Waiting>, at: Instant) {
         self.count += 1;
         let nth = self.count;
@@ -364,6 +375,7 @@ impl Inner {
         let count = u32::try_from(due.len()).unwrap_or(u32::MAX);
         workspace.state().due.fetch_sub(count, Ordering::Relaxed);
         let later = std::mem::take(&mut self.later).into_iter();
+        self.count_later(workspace);
         due.into_iter().chain(later.map(|Reverse(later)| later.waiting)).map(|row| *row).collect()
     }
 }

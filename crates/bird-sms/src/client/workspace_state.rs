@@ -15,6 +15,9 @@ use crate::{ConnectorId, WorkspaceId};
 pub(crate) const CREATE_PATH: &str = "/workspaces/{workspaceId}/connectors";
 pub(crate) const GET_PATH: &str = "/workspaces/{workspaceId}/connectors/{connectorId}";
 
+/// Up to as many connectors as can be polled within this time are few, and polled as soon as single ones.
+const FEW_GETS: Duration = Duration::from_secs(4);
+
 /// The state that all installs of a client in one workspace share.
 #[derive(Debug)]
 pub(crate) struct WorkspaceState {
@@ -24,6 +27,8 @@ pub(crate) struct WorkspaceState {
     pub(crate) response_time: ResponseTime,
     /// The number of connectors of batches whose next poll is due, and waits for a permit.
     pub(crate) due: AtomicU32,
+    /// The number of connectors of batches whose next poll is not due.
+    pub(crate) later: AtomicU32,
     /// The POST without its body.
     create: Request,
     /// The GET with the nil UUID as the id of the connector.
@@ -54,6 +59,7 @@ impl WorkspaceState {
             provisioning: ProvisioningTimes::default(),
             response_time: ResponseTime::default(),
             due: AtomicU32::new(0),
+            later: AtomicU32::new(0),
             create,
             get,
         }
@@ -62,6 +68,11 @@ impl WorkspaceState {
     /// Returns how long the GETs take that wait for the rate limit: another GET delays them by as much in sum.
     pub(crate) fn gets_backlog(&self) -> Duration {
         self.gets.backlog(self.due.load(Ordering::Relaxed))
+    }
+
+    /// Returns how long the next GETs take of the connectors of batches that are not due, beyond [`FEW_GETS`].
+    pub(crate) fn later_gets(&self) -> Duration {
+        self.gets.backlog(self.later.load(Ordering::Relaxed)).saturating_sub(FEW_GETS)
     }
 
     /// Returns the POST with this body.

@@ -17,6 +17,12 @@ const MIN_KNOWN_TIMES: usize = 20;
 /// One install in this many makes one more poll, at a random time before all others, to notice a provisioning that
 /// became faster.
 const EXPLORE: f64 = 64.0;
+/// The share of `WorkspaceState::later_gets` that the price includes where provisioning times are known: once more
+/// channels are ready than GETs are left, some of those GETs wait for this one. With it, about 4 % of the GETs of a batch
+/// of 1,000 installs that take 1 s to 5 s find the channel pending.
+const LATER_SHARE: f64 = 0.06;
+/// The most that they add to the price, as a multiple of it, so that the polls of longer batches do not begin later.
+const MAX_LATER: f64 = 20.0;
 
 /// Returns the delay between a poll of a connector and the next one.
 ///
@@ -35,9 +41,10 @@ pub(crate) fn poll_delay(
         PollInterval::Price(policy) => policy,
     };
     let own = policy.price.as_secs_f64();
+    let later = (state.later_gets().as_secs_f64() * LATER_SHARE).min(own * MAX_LATER);
     let price = own + state.gets_backlog().as_secs_f64();
     let age = age.as_secs_f64();
-    let delay = match state.provisioning.next_poll(age, price, min_known) {
+    let delay = match state.provisioning.next_poll(age, price + later, min_known) {
         Some(next) if polls == 0 && price < 2.0 * own && random > 1.0 - 1.0 / EXPLORE => {
             // The random number is uniform in the last part of its range.
             (next - age) * (1.0 - (1.0 - random) * EXPLORE)
