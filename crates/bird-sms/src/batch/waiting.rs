@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use super::slot::BatchSlot;
+use super::slot::{Batch, BatchSlot};
 use super::{BatchItem, BatchOutcome, RowState};
 use crate::client::{TimeId, Workspace};
 use crate::transport::{Deadline, Runtime};
@@ -19,8 +19,8 @@ use crate::workflow::{GetHistory, LastAttempt, poll_delay};
 use crate::{PollInterval, ProvisioningTime};
 
 /// The number of probes: connectors that are polled while nothing is known about provisioning. Each second adds one,
-/// because the first ones may end without a channel, or take longer than all others. One begins where many connectors
-/// wait, most of whose reports are seconds late anyway.
+/// because the first ones may end without a channel, or take longer than all others. Where many connectors wait, one is
+/// enough to begin with, because most of them are reported seconds late anyway.
 const PROBES: u64 = 4;
 /// The time between two checks whether something is known.
 const CHECK: Duration = Duration::from_millis(100);
@@ -149,7 +149,7 @@ struct Inner {
     later: BinaryHeap<Reverse<Later>>,
     /// The rows whose next poll is due, in this order: its time has come, and it waits for a permit.
     due: VecDeque<Box<Waiting>>,
-    /// The length of `later` that the workspace counts.
+    /// The number of rows of `later` in the workspace's count.
     counted: u32,
     /// The number of rows that began to wait.
     count: u64,
@@ -333,6 +333,13 @@ impl Rows {
     }
 }
 
+/// The connectors of a batch that is dropped are no part of the price of other polls.
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.rows.lock().take_waiting(&self.workspace);
+    }
+}
+
 impl Inner {
     /// Plans the next polls again when GETs become idle, for the rows that were polled before. While many polls were due,
     /// a poll had a high price, and the next one was planned late.
@@ -357,6 +364,7 @@ impl Inner {
         self.later = std::mem::take(&mut self.later).into_iter().map(plan).collect();
     }
 
+    /// Updates the workspace's count of connectors whose poll is not due.
     fn count_later(&mut self, workspace: &Workspace) {
         let count = u32::try_from(self.later.len()).unwrap_or(u32::MAX);
         // The sum wraps, as the difference does.

@@ -378,6 +378,25 @@ async fn an_abandoned_batch_reports_what_was_sent_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn the_connectors_of_a_dropped_batch_do_not_raise_the_price_of_other_polls() {
+    let peer = Peer::with_handler(|_| Reply::json(201, pending())).await.unwrap();
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
+    let state = workspace.state();
+    let count = || [&state.later, &state.due].map(|count| count.load(Ordering::Relaxed));
+    let mut outcomes = workspace.install_sms_channels(requests(5)).start();
+    while count() == [0, 0] {
+        assert!(futures_util::future::poll_immediate(outcomes.next()).await.is_none());
+        tokio::task::yield_now().await;
+    }
+    drop(outcomes);
+    // The tasks are dropped by the runtime.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(count(), [0, 0]);
+}
+
+#[tokio::test]
 async fn an_abandoned_batch_keeps_the_warning_of_a_creation_that_the_journal_is_writing() {
     struct Stuck(Arc<Notify>);
     impl Journal for Stuck {
