@@ -196,8 +196,8 @@ impl Default for PollInterval {
 /// <https://doi.org/10.1287/mnsc.21.3.256>). The rule for unknown times is the same with the hazard 1/t.
 ///
 /// The price rises with the number of polls that wait for the [rate limit](RateLimits), because each poll delays them, and
-/// a little with the number of connectors that will wait for it.
-/// When few are left, a batch plans the polls again that it planned at a high price.
+/// a little with the number of connectors of batches, whose polls will wait. When few polls are left, a batch plans those
+/// again that it planned at a high price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PollPrice {
     /// The price of a poll, c. Default: 45 ms, which makes 20 polls in the first 10 s, and reports a channel after 10 s

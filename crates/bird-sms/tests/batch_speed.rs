@@ -86,7 +86,7 @@ async fn a_batch_stays_within_the_limits_and_wastes_few_polls_whatever_the_provi
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_thousand_installs_one_get_in_twenty_finds_the_channel_pending() {
+async fn of_a_thousand_installs_at_most_one_get_in_twenty_finds_the_channel_pending() {
     let mut gets = 0.0;
     for seed in 0..4 {
         let figures = simulate(1000, sandbox("1s..5s").seed(seed), |batch| batch).await;

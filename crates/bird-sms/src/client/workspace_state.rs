@@ -15,7 +15,7 @@ use crate::{ConnectorId, WorkspaceId};
 pub(crate) const CREATE_PATH: &str = "/workspaces/{workspaceId}/connectors";
 pub(crate) const GET_PATH: &str = "/workspaces/{workspaceId}/connectors/{connectorId}";
 
-/// Up to as many connectors as can be polled within this time are few, and polled as soon as single ones.
+/// The connectors that can be polled within this time are few, and are polled as soon as those of single installs.
 const FEW_GETS: Duration = Duration::from_secs(4);
 
 /// The state that all installs of a client in one workspace share.
