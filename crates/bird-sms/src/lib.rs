@@ -152,8 +152,6 @@ mod error;
 mod event;
 #[cfg(feature = "file-journal")]
 mod file_journal;
-#[cfg(fuzzing)]
-pub mod fuzzing;
 mod model;
 mod planted;
 mod policy;
