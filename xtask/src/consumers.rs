@@ -8,8 +8,7 @@ use anyhow::ensure;
 use crate::command::{Server, build, cargo, succeed};
 
 /// The packages in `consumers`.
-const CONSUMERS: [&str; 6] =
-    ["default", "no-default-features", "own-reqwest", "own-reqwest-tls", "aws-lc-rs", "ring"];
+const CONSUMERS: [&str; 2] = ["no-default-features", "own-reqwest"];
 
 /// Runs each program. A program installs a channel, and fails if another reqwest client cannot be made beside it.
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {

@@ -54,7 +54,7 @@ enum Task {
         #[arg(long, conflicts_with_all = ["check", "save_baseline"])]
         builds: bool,
     },
-    /// Build and run programs that depend on bird-sms with other features, beside another reqwest client
+    /// Build and run programs that depend on bird-sms without its default features, and beside another reqwest client
     Consumers,
     /// Kill and fail a batch at each system call, kill others at random moments, and check that nothing is lost
     Crash {
