@@ -14,8 +14,6 @@ mod openapi;
 mod sim;
 #[cfg(test)]
 mod stories;
-#[cfg(test)]
-mod vendor_docs;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

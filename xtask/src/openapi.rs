@@ -57,3 +57,55 @@ pub(crate) fn success(contract: &Value, operation_id: &str) -> anyhow::Result<St
     }
     bail!("there is no operation {operation_id}; there are {}", known.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contract() -> Value {
+        parse(&std::fs::read_to_string(crate::root().unwrap().join("openapi.yaml")).unwrap())
+            .unwrap()
+    }
+
+    #[test]
+    fn each_field_enum_limit_status_header_and_error_code_has_a_source() {
+        let mut unsourced = Vec::new();
+        collect_unsourced(&contract(), "", false, &mut unsourced);
+        assert!(unsourced.is_empty(), "without x-source in openapi.yaml: {unsourced:#?}");
+    }
+
+    /// Collects the paths of the facts that have no `x-source`. A field may have that of its schema.
+    fn collect_unsourced(value: &Value, path: &str, inherited: bool, unsourced: &mut Vec<String>) {
+        const LIMITS: &str = "enum minLength maxLength pattern minimum maximum minItems maxItems \
+                              uniqueItems multipleOf";
+        for (name, part) in value.as_object().into_iter().flatten() {
+            let sourced = part["x-source"].is_string();
+            let is_unsourced = match path.rsplit('/').next() {
+                Some("properties") => !sourced && !inherited,
+                Some("responses" | "headers") => !sourced && part["$ref"].is_null(),
+                Some("examples") => !sourced && !part["value"]["code"].is_null(),
+                _ => false,
+            };
+            let is_limited = LIMITS.split(' ').any(|limit| !part[limit].is_null());
+            let path = format!("{path}/{name}");
+            if is_unsourced || is_limited && !sourced {
+                unsourced.push(path.clone());
+            }
+            collect_unsourced(part, &path, inherited || sourced, unsourced);
+        }
+    }
+
+    #[test]
+    fn the_contract_has_the_two_endpoints_of_an_install_and_no_others() {
+        let contract = contract();
+        let paths = contract["paths"].as_object().unwrap();
+        let operations = paths.iter().flat_map(|(path, item)| {
+            item.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
+        });
+        let mut operations: Vec<_> = operations.collect();
+        operations.sort();
+        let connectors = "/workspaces/{workspaceId}/connectors";
+        let expected = [format!("get {connectors}/{{connectorId}}"), format!("post {connectors}")];
+        assert_eq!(operations, expected);
+    }
+}
