@@ -77,7 +77,7 @@ pub(crate) fn nothing_is_sent_after_a_shutdown(world: &World, row: usize) -> Res
 pub(crate) fn a_retry_after_is_honoured(world: &World, call: Call) -> Result {
     let until = match call {
         Call::Post { row, .. } => world.posts.not_before.max(world.rows[row].not_before),
-        Call::Get { .. } | Call::List { .. } => world.gets.not_before,
+        Call::Get { .. } => world.gets.not_before,
     };
     ensure!(clock::now() >= until, "{call:?} leaves before the Retry-After that ends at {until:?}");
     Ok(())
@@ -92,9 +92,7 @@ pub(crate) fn nothing_is_sent_after_its_deadline(
 ) -> Result {
     let Scenario { attempt_timeout, install_timeout, .. } = world.scenario;
     ensure!(timeout <= attempt_timeout, "{call:?} has a timeout of {timeout:?}");
-    let Some(row) = row.filter(|_| world.scenario.unknown != UnknownRows::Find) else {
-        return Ok(());
-    };
+    let Some(row) = row else { return Ok(()) };
     let (is_post, row) = (matches!(call, Call::Post { .. }), &world.rows[row]);
     let began = if is_post && !world.scenario.single { row.intent } else { row.began };
     let Some(began) = began else { return Ok(()) };
@@ -114,16 +112,14 @@ const LATE_POLL: Duration = Duration::from_secs(10);
 pub(crate) fn a_ready_row_is_left_alone(world: &World, row: Option<usize>) -> Result {
     let ready = |row: usize| matches!(world.rows[row].named, Some((_, Some(_))));
     let ready = row.is_some_and(ready);
-    let searches = world.scenario.unknown == UnknownRows::Find;
-    ensure!(!ready || searches, "a request leaves for row {row:?}, whose channel is ready");
+    ensure!(!ready, "a request leaves for row {row:?}, whose channel is ready");
     Ok(())
 }
 
 /// A row has one exchange at a time.
 pub(crate) fn memory_is_bounded(world: &World, row: Option<usize>) -> Result {
-    let searches = world.scenario.unknown == UnknownRows::Find;
     let alone = row.is_none_or(|row| world.rows[row].in_flight == 0);
-    ensure!(alone || searches, "row {row:?} has two exchanges at a time");
+    ensure!(alone, "row {row:?} has two exchanges at a time");
     let polls = world.gets.sent.len();
     ensure!(polls < 20_000, "{polls} GETs in one life of the process");
     Ok(())
@@ -256,10 +252,8 @@ pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &Outcome<'_>) 
         ensure!(own < 2 || warning.is_some(), "row {row} has {own} connectors, and no warning");
         let attempts = world.rows[row].posts.iter().filter(|post| !post.is_settled()).count();
         let resumed = knowledge(&world.rows[row].resumed) > 0;
-        let alone = attempts < 2
-            && !resumed
-            && world.scenario.unknown != UnknownRows::Find
-            && matches!(warning, Some(Warning::PossibleDuplicate { .. }));
+        let alone =
+            attempts < 2 && !resumed && matches!(warning, Some(Warning::PossibleDuplicate { .. }));
         ensure!(!alone, "row {row} has a warning after one attempt: {warning:?}");
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bird_sms::ConnectorId;
 use bird_sms::bird_api::transport::{Exchange, Transport};
 use bird_sms::bird_api::{ExchangeError, ExchangeErrorKind, Response};
 use bird_sms::reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -114,7 +115,7 @@ impl World {
         let row = row_of_request(request, self);
         let call = match (request.method() == Method::POST, row) {
             (true, Some(row)) => Call::Post { row, nth: self.rows[row].posts.len() },
-            _ => read_call(request),
+            _ => Call::Get { connector: connector_of(request) },
         };
         if let (Call::Post { .. }, Some(row)) = (call, row) {
             hold!(self, no_post_after_one_that_may_have_arrived(row));
@@ -199,25 +200,20 @@ fn retry_after(headers: &HeaderMap) -> Duration {
     }
 }
 
-/// Returns the row that a request is about, unless it is about the list, or about a connector of somebody else.
+/// Returns the row that a request is about, unless it is about a connector of somebody else.
 fn row_of_request(request: &Request, world: &World) -> Option<usize> {
     if let Some(body) = request.body().and_then(|body| body.as_bytes()) {
         let body: serde_json::Value = serde_json::from_slice(body).expect("the body is JSON");
         let number = body["arguments"]["phoneNumberId"].as_str().expect("a phone number");
         return Some(row_of(number.parse().expect("a UUID")));
     }
-    let Call::Get { connector } = read_call(request) else { return None };
-    let (_, connector) = world.server.find(connector)?;
+    let (_, connector) = world.server.find(connector_of(request))?;
     connector.own.then_some(connector.row)
 }
 
-fn read_call(request: &Request) -> Call {
+fn connector_of(request: &Request) -> ConnectorId {
     let last = request.url().path_segments().and_then(Iterator::last).unwrap_or_default();
-    if let Ok(connector) = Uuid::try_parse(last) {
-        return Call::Get { connector: connector.into() };
-    }
-    let token = request.url().query_pairs().find(|(name, _)| name == "pageToken");
-    Call::List { from: token.map_or(0, |(_, from)| from.parse().expect("a token of the server")) }
+    Uuid::try_parse(last).expect("the id of a connector").into()
 }
 
 /// Counts an exchange of a row for as long as it exists.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bird_sms::{
     AccessKey, BatchItem, Client, Error, Event, JournalEntry, JournalState, NextStep,
-    PendingChannel, PollPolicy, RetryPolicy, RowState, SearchPolicy, SmsChannel,
-    SmsConnectorRequest, Workspace, reqwest,
+    PendingChannel, PollPolicy, RetryPolicy, RowState, SmsChannel, SmsConnectorRequest, Workspace,
+    reqwest,
 };
 use futures_util::{StreamExt, stream};
 use tokio::sync::oneshot;
@@ -16,13 +16,13 @@ use crate::clock;
 use crate::disk::SimJournal;
 use crate::invariants::Outcome;
 use crate::network::Network;
-use crate::scenario::{Life, MARGIN, Scenario};
+use crate::scenario::{Life, Scenario};
 use crate::server::{name_of, number_of, row_of, workspace_id};
 use crate::tracing_output;
 use crate::world::{KEY, Shared, World, hold};
 
 /// Returns the time within which a life ends, if as many rows as are allowed at a time take as long as they may: a
-/// creation with a search, a wait, and a late poll. With faults, pauses of a minute for each row are added.
+/// creation, a wait, and a late poll. With faults, pauses of a minute for each row are added.
 fn bound(scenario: &Scenario, calm: bool) -> Duration {
     let turns = u32::try_from(scenario.rows.div_ceil(scenario.concurrency)).unwrap_or(u32::MAX);
     let pauses = Duration::from_secs(if calm { 15 } else { 600 });
@@ -89,7 +89,6 @@ fn workspace(world: &Shared) -> Workspace {
         .attempt_timeout(attempt_timeout)
         .retry_policy(retry)
         .poll_policy(PollPolicy { interval, ..PollPolicy::default() })
-        .search_policy(SearchPolicy { margin: MARGIN, ..SearchPolicy::default() })
         .rate_limits(limits)
         .build()
         .expect("settings that can be used")
@@ -132,11 +131,9 @@ async fn batch(
     let (stop, stopped) = oneshot::channel::<()>();
     let mut stop = Some(stop);
     let observer = world.clone();
-    let known = state.rows().filter_map(|(_, row)| row.connector_state().connector_id());
     let mut outcomes = workspace
         .install_sms_channels(items)
         .journal(journal)
-        .known_connectors(known)
         .observe(move |request, event| observe(&observer, row_of(request.phone_number_id()), event))
         .concurrency(concurrency)
         .with_graceful_shutdown(async {
@@ -196,7 +193,7 @@ async fn serve(
     let unknown = world.lock().scenario.unknown;
     let observer = world.clone();
     let pending = match state.next(unknown) {
-        NextStep::Done | NextStep::LeaveAlone | NextStep::Find => {
+        NextStep::Done | NextStep::LeaveAlone => {
             world.lock().rows[row].outcomes += 1;
             return;
         }

@@ -82,9 +82,6 @@ pub(crate) struct Life {
     pub(crate) pause: Duration,
 }
 
-/// The margin of a search. Every request arrives and is listed within it.
-pub(crate) const MARGIN: Duration = Duration::from_secs(4);
-
 fn ms(range: std::ops::RangeInclusive<u64>, rng: &mut Rng) -> Duration {
     Duration::from_millis(rng.u64(range))
 }
@@ -106,9 +103,8 @@ impl Scenario {
             body: pick(rates, rng),
             slow: pick(rates, rng),
         };
-        let unknown = pick([UnknownRows::LeaveAlone, UnknownRows::Retry, UnknownRows::Find], rng);
-        let single = unknown != UnknownRows::Find && rng.u8(..4) == 0;
-        let searches = unknown == UnknownRows::Find;
+        let unknown = pick([UnknownRows::LeaveAlone, UnknownRows::Retry], rng);
+        let single = rng.u8(..4) == 0;
         let install_timeout = Duration::from_secs(pick([3, 8, 20, 60], rng));
         let attempt_timeout = Duration::from_secs(pick([1, 3, 30], rng));
         let limits = RateLimits {
@@ -170,7 +166,7 @@ impl Scenario {
             foreign: (0..rows).filter(|_| unique && rng.u8(..16) == 0).collect(),
             echoes_key: rng.u8(..4) == 0,
             visible_after: pick([Duration::ZERO, ms(0..=1_500, rng)], rng),
-            slowest: if searches { Duration::from_millis(1_500) } else { Duration::from_secs(40) },
+            slowest: Duration::from_secs(40),
             sync: Duration::from_millis(pick([0, 5, 20, 1_500], rng)),
             faults,
             lives,

@@ -1,4 +1,4 @@
-//! The simulated Bird: connectors, channels that become ready, limits by its own clock, and a list.
+//! The simulated Bird: connectors, channels that become ready and limits by its own clock.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -37,9 +37,6 @@ fn index(id: &Uuid, base: u128) -> Option<usize> {
     usize::try_from(id.as_u128().checked_sub(base)?).ok()
 }
 
-/// The number of connectors in a page.
-const PAGE: usize = 5;
-
 /// A connector in the book.
 #[derive(Debug)]
 pub(crate) struct Connector {
@@ -66,8 +63,6 @@ pub(crate) enum Call {
     Post { row: usize, nth: usize },
     /// A GET of a connector.
     Get { connector: ConnectorId },
-    /// A GET of the list, from this connector on.
-    List { from: usize },
 }
 
 /// The body of a response with a fault.
@@ -190,7 +185,6 @@ impl World {
                 }
                 _ => return self.error(404, at, treatment.body),
             },
-            Call::List { from } => (200, self.page(from, at)),
         };
         match treatment.after {
             Some(status) => self.error(status, at, treatment.body),
@@ -221,18 +215,6 @@ impl World {
             created.expect("a time of this century"),
             number_of(connector.row),
         )
-    }
-
-    fn page(&self, from: usize, at: Duration) -> String {
-        let visible = |index: &usize| {
-            let connector = &self.server.connectors[*index];
-            connector.created + self.scenario.visible_after <= at
-        };
-        let indices: Vec<_> = (from..self.server.connectors.len()).filter(visible).collect();
-        let page: Vec<_> =
-            indices.iter().take(PAGE).map(|index| self.connector(*index, at)).collect();
-        let token = indices.get(PAGE).map_or(String::new(), ToString::to_string);
-        format!(r#"{{"results":[{}],"nextPageToken":"{token}"}}"#, page.join(","))
     }
 
     fn error(&mut self, status: u16, at: Duration, body: Body) -> Response {

@@ -78,7 +78,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for file in [
             "openapi.yaml",
-            "contract/list-connectors.yaml",
             "crates/bird-api/tests/generator/contract.yaml",
             "crates/bird-sms/tests/testing.rs",
         ] {
@@ -163,10 +162,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let package = folder.path().join("crates/bird-api");
         fs::create_dir_all(&package).unwrap();
-        for contract in ["openapi.yaml", "contract/list-connectors.yaml"] {
-            let copy = package.join(contract.trim_start_matches("contract/"));
-            fs::copy(root().join(contract), copy).unwrap();
-        }
+        fs::copy(root().join("openapi.yaml"), package.join("openapi.yaml")).unwrap();
         let run = || {
             let mut script = Command::new(script["filenames"][0].as_str().unwrap());
             script.env("CARGO_MANIFEST_DIR", &package).env("OUT_DIR", folder.path());

@@ -30,8 +30,6 @@ pub(crate) fn derive(
 ) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Derived>> + '_> {
     let contract = read(root, "openapi.yaml")?;
     let client = bird_codegen::generate("openapi.yaml", &contract)?;
-    let list_file = "contract/list-connectors.yaml";
-    let list = read(root, list_file)?;
     let parts_file = "crates/bird-api/tests/generator/contract.yaml";
     let parts = read(root, parts_file)?;
     let json = format!("{}\n", serde_json::to_string_pretty(&parse(&contract)?)?);
@@ -39,14 +37,12 @@ pub(crate) fn derive(
         // Reviewers see a change of the contract as a change of Rust code; also the client of builds
         // without the feature `codegen`.
         ("crates/bird-api/generated/client.rs", client),
-        ("crates/bird-api/generated/list_connectors.rs", bird_codegen::generate(list_file, &list)?),
         // Shows what the generator does with parts of OpenAPI that the contract does not use.
         ("crates/bird-api/tests/generator/client.rs", bird_codegen::generate(parts_file, &parts)?),
         // The sandbox reads the contract at run time, and has no parser for YAML.
         ("crates/bird-sandbox/openapi.json", json),
         // A package contains no files from outside its own folder.
         ("crates/bird-api/openapi.yaml", contract),
-        ("crates/bird-api/list-connectors.yaml", list),
     ];
     let from_contract = from_contract.map(|(path, content)| Derived { path: path.into(), content });
     // The chapter on testing quotes tests.

@@ -14,7 +14,7 @@ use crate::openapi::parse;
 use check::ResponseSchema;
 
 #[derive(clap::Args)]
-#[command(group = clap::ArgGroup::new("source").required(true).args(["response", "live", "live_list"]))]
+#[command(group = clap::ArgGroup::new("source").required(true).args(["response", "live"]))]
 pub(crate) struct Args {
     /// A recorded response, or a folder of them (*.json)
     #[arg(long, value_name = "FILE|FOLDER")]
@@ -22,9 +22,6 @@ pub(crate) struct Args {
     /// Read this connector from the API: one GET, with `BIRD_ACCESS_KEY` and `BIRD_WORKSPACE_ID`
     #[arg(long, value_name = "CONNECTOR_ID")]
     live: Option<String>,
-    /// Read the first page of the list of connectors from the API, and compare it with contract/list-connectors.yaml
-    #[arg(long)]
-    live_list: bool,
     /// The operation that the responses belong to
     #[arg(long, value_name = "ID", default_value = "getConnector")]
     operation: String,
@@ -39,14 +36,10 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// The operation of the contract of its own.
-const LIST: &str = "listConnectors";
-
 /// Prints the differences between responses and the contract, and returns whether there are none.
 pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
-    let operation = if args.live_list { LIST } else { &args.operation };
-    let contract = if operation == LIST { "contract/list-connectors.yaml" } else { "openapi.yaml" };
-    let contract = parse(&std::fs::read_to_string(root.join(contract))?)?;
+    let operation = &args.operation;
+    let contract = parse(&std::fs::read_to_string(root.join("openapi.yaml"))?)?;
     let schema = ResponseSchema::new(&contract, operation)?;
     let mut all = BTreeMap::new();
     for (name, response) in responses(root, args)? {
@@ -78,7 +71,7 @@ fn responses(root: &Path, args: &Args) -> anyhow::Result<BTreeMap<String, Vec<u8
     let Some(path) = &args.response else {
         let mut get = cargo();
         get.current_dir(root).args(["run", "--quiet", "--locked", "-p", "bird-sms"]);
-        get.args(["--features", "list-connectors", "--example", "raw_response", "--"]);
+        get.args(["--example", "raw_response", "--"]);
         get.args(&args.live);
         return Ok(BTreeMap::from([("the response".to_owned(), output(&mut get)?)]));
     };
@@ -132,15 +125,7 @@ mod tests {
 
     fn args(response: PathBuf, record: Option<PathBuf>) -> Args {
         let operation = "getConnector".to_owned();
-        Args {
-            response: Some(response),
-            live: None,
-            live_list: false,
-            operation,
-            record,
-            redact: true,
-            json: false,
-        }
+        Args { response: Some(response), live: None, operation, record, redact: true, json: false }
     }
 
     #[test]
@@ -177,13 +162,6 @@ mod tests {
         for (name, example) in contract["components"]["examples"].as_object().unwrap() {
             assert_eq!(schema.findings(&example["value"]), [], "{name}");
         }
-        let yaml =
-            std::fs::read_to_string(crate::root().unwrap().join("contract/list-connectors.yaml"));
-        let contract = parse(&yaml.unwrap()).unwrap();
-        let schema = ResponseSchema::new(&contract, LIST).unwrap();
-        let content = schema.at.rsplit_once('/').unwrap().0;
-        let example = contract.pointer(&format!("{content}/examples/lastPage/value")).unwrap();
-        assert_eq!(schema.findings(example), []);
     }
 
     #[test]

@@ -215,17 +215,6 @@ async fn batch(clock: Clock, provisioning: &'static str, installs: u32) -> Batch
     .await
 }
 
-/// Waits by the list of connectors, whose pages do not say when a channel was ready.
-async fn by_list(provisioning: &'static str, installs: u32) -> Batch {
-    let limits = RateLimits::default();
-    run_batch(Clock::Simulated, "bird-sms, by list", provisioning, installs, limits, |workspace| {
-        let outcomes = workspace.install_sms_channels(requests(installs)).wait_by_list().start();
-        outcomes
-            .map(|outcome| (outcome.request, outcome.result.expect("an install without faults")))
-    })
-    .await
-}
-
 /// Runs 1,000 installs at a time, each of which polls every second. They share a client, which holds all of them back
 /// until the `Retry-After` of a 429 is over.
 async fn every_second(provisioning: &'static str, installs: u32) -> Batch {
@@ -356,7 +345,6 @@ fn main() {
             if installs == 1_000 {
                 batches.push(clock.run(every_second(provisioning, installs)));
             }
-            batches.push(clock.run(by_list(provisioning, installs)));
         }
     }
     let gets =

@@ -84,34 +84,22 @@ impl fmt::Debug for RequestContext {
     }
 }
 
-/// Lets a generated client send the headers of its context, and limits the bodies of its responses.
-macro_rules! hooks {
-    ($client:ty) => {
-        impl ClientHooks<RequestContext> for $client {
-            async fn pre<E>(
-                &self,
-                request: &mut Request,
-                _info: &OperationInfo,
-            ) -> Result<(), progenitor_client::Error<E>> {
-                self.inner().apply(request);
-                Ok(())
-            }
+/// Sends the headers of the context, and limits the bodies of responses.
+impl ClientHooks<RequestContext> for crate::Client {
+    async fn pre<E>(
+        &self,
+        request: &mut Request,
+        _info: &OperationInfo,
+    ) -> Result<(), progenitor_client::Error<E>> {
+        self.inner().apply(request);
+        Ok(())
+    }
 
-            async fn exec(
-                &self,
-                request: Request,
-                _info: &OperationInfo,
-            ) -> reqwest::Result<Response> {
-                let response = self.client().execute(request).await?;
-                Ok(limited(response, self.inner().limit()))
-            }
-        }
-    };
+    async fn exec(&self, request: Request, _info: &OperationInfo) -> reqwest::Result<Response> {
+        let response = self.client().execute(request).await?;
+        Ok(limited(response, self.inner().limit()))
+    }
 }
-
-hooks!(crate::Client);
-#[cfg(feature = "list-connectors")]
-hooks!(crate::list_connectors::Client);
 
 /// Returns the response with a body that fails beyond `limit` bytes.
 fn limited(response: Response, limit: usize) -> Response {

@@ -40,19 +40,6 @@ mod client {
     include!("../generated/client.rs");
 }
 
-/// The client of the endpoint *List connectors*, generated from `list-connectors.yaml`.
-///
-/// Unproven: the contract is what the vendor documents and public clients read. No response of the real API has been
-/// seen.
-#[cfg(feature = "list-connectors")]
-#[expect(clippy::struct_field_names, reason = "progenitor chose the names")]
-pub mod list_connectors {
-    #[cfg(feature = "codegen")]
-    include!(concat!(env!("OUT_DIR"), "/list_connectors.rs"));
-    #[cfg(not(feature = "codegen"))]
-    include!("../generated/list_connectors.rs");
-}
-
 pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue, types};
 pub use context::RequestContext;
 pub use exchange::{BodyError, ExchangeError, ExchangeErrorKind, Response};

@@ -71,7 +71,6 @@ mod contract;
 mod control;
 mod delay;
 mod fault;
-mod list;
 mod routes;
 mod seed;
 mod server;
@@ -94,7 +93,6 @@ use uuid::Uuid;
 
 pub use delay::{Delay, ParseDelayError};
 pub use fault::{ActiveFault, Fault, ParseFaultError};
-pub use list::ListEndpoint;
 pub use state::{AlreadyExists, ConnectorSeed, ReceivedRequest, StoredConnector};
 
 use crate::state::State;
@@ -131,8 +129,6 @@ pub struct Builder {
     post_limit: u32,
     faults: Vec<Fault>,
     observer: Option<Observer>,
-    list: ListEndpoint,
-    list_lag: Duration,
     use_case_required: Vec<Uuid>,
 }
 
@@ -168,8 +164,6 @@ impl Default for Builder {
             post_limit: 500,
             faults: Vec::new(),
             observer: None,
-            list: ListEndpoint::default(),
-            list_lag: Duration::ZERO,
             use_case_required: Vec::new(),
         }
     }
@@ -258,18 +252,6 @@ impl Builder {
     /// The sandbox waits for the function, which may be called by several threads at a time.
     pub fn observe(mut self, observer: impl Fn(&ReceivedRequest) + Send + Sync + 'static) -> Self {
         self.observer = Some(Observer(Arc::new(observer)));
-        self
-    }
-
-    /// Sets the response to a request for the list of connectors. Default: a page.
-    pub fn list(mut self, list: ListEndpoint) -> Self {
-        self.list = list;
-        self
-    }
-
-    /// Sets the time from the creation of a connector until the list shows it. Default: none.
-    pub fn list_lag(mut self, lag: Duration) -> Self {
-        self.list_lag = lag;
         self
     }
 

@@ -14,7 +14,6 @@ use uuid::Uuid;
 use crate::body::ResponseBody;
 use crate::control;
 use crate::fault::Kind;
-use crate::list::{ListEndpoint, list};
 use crate::server::Break;
 use crate::state::State;
 
@@ -120,10 +119,7 @@ fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
         _ => return not_found("Path not found"),
     };
     let allowed = if connector.is_some() { Method::GET } else { Method::POST };
-    let is_list = connector.is_none()
-        && head.method == Method::GET
-        && state.list_endpoint() != ListEndpoint::Absent;
-    if head.method != allowed && !is_list {
+    if head.method != allowed {
         let mut response = error(405, "MethodNotAllowed", "Method not allowed");
         let allowed = allowed.as_str().parse().expect("a method is a header value");
         response.headers_mut().insert(ALLOW, allowed);
@@ -133,7 +129,6 @@ fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
         return not_found("Workspace not found");
     }
     match connector {
-        None if is_list => list(state, head.uri.query().unwrap_or_default()),
         None => create(state, head, body),
         Some(text) => match id(text).and_then(|id| state.connector(id)) {
             Some(connector) => json_response(200, connector),

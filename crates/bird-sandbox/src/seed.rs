@@ -7,8 +7,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// The time at which a sandbox with a seed starts: 2100-01-01. A search for a connector compares the time of its
-/// creation with the client's clock, which must not be later.
+/// The time at which a sandbox with a seed starts: 2100-01-01.
 const START: Timestamp = Timestamp::constant(4_102_444_800, 0);
 
 /// The source of ids and times: random ids and the system time, or seeded ids and Tokio's clock.

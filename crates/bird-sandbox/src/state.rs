@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::contract::Contract;
 use crate::fault::Kind;
 use crate::seed::Seed;
-use crate::{ActiveFault, Builder, Delay, Fault, Key, ListEndpoint, Observer};
+use crate::{ActiveFault, Builder, Delay, Fault, Key, Observer};
 
 /// The number of requests that a sandbox keeps.
 const REQUESTS_KEPT: usize = 10_000;
@@ -40,8 +40,6 @@ pub struct StoredConnector {
     pub channel_id: Uuid,
     /// `None` when the delay exceeds the range of the clock.
     ready_at: Option<Instant>,
-    /// When the list shows the connector.
-    listed_at: Option<Instant>,
     pub(crate) created_at: Timestamp,
     updated_at: Timestamp,
     template: Option<String>,
@@ -295,7 +293,6 @@ impl State {
             phone_number_id,
             channel_id,
             ready_at: Instant::now().checked_add(delay),
-            listed_at: Instant::now().checked_add(self.config.list_lag),
             created_at,
             updated_at: created_at.checked_add(delay).unwrap_or(created_at),
             template: template.map(str::to_owned),
@@ -325,32 +322,6 @@ impl State {
         let delay = seed.provisioning_delay.unwrap_or(Duration::ZERO.into());
         let connector = self.create_as(&body, id, channel_id, delay).ok_or(AlreadyExists)?;
         Ok((id, connector))
-    }
-
-    pub(crate) fn list_endpoint(&self) -> ListEndpoint {
-        self.config.list
-    }
-
-    /// Returns a page of connectors, newest first, from those that were created `before` the given number, and the
-    /// number to continue with.
-    pub(crate) fn page(
-        &self,
-        limit: usize,
-        before: Option<usize>,
-        template: Option<&str>,
-    ) -> (Vec<Value>, Option<usize>) {
-        let inner = self.lock();
-        let end = before.unwrap_or(usize::MAX).min(inner.connectors.len());
-        let now = Instant::now();
-        let mut matching =
-            inner.connectors[..end].iter().enumerate().rev().filter(|(_, connector)| {
-                connector.listed_at.is_some_and(|at| now >= at)
-                    && template
-                        .is_none_or(|template| connector.template.as_deref() == Some(template))
-            });
-        let page: Vec<_> = matching.by_ref().take(limit).collect();
-        let next = page.last().map(|(nth, _)| *nth).filter(|_| matching.next().is_some());
-        (page.into_iter().map(|(_, connector)| connector.listed(now)).collect(), next)
     }
 
     pub(crate) fn connector(&self, id: Uuid) -> Option<Value> {
@@ -400,17 +371,6 @@ impl Inner {
 impl StoredConnector {
     pub(crate) fn is_ready(&self) -> bool {
         self.ready_at.is_some_and(|at| Instant::now() >= at)
-    }
-
-    /// Returns what a page shows: the fields that public clients read.
-    fn listed(&self, now: Instant) -> Value {
-        let ready = self.ready_at.is_some_and(|at| now >= at);
-        json!({
-            "id": self.id,
-            "name": self.name,
-            "connectorTemplateRef": self.template,
-            "channel": ready.then(|| json!({ "channelId": self.channel_id })),
-        })
     }
 
     fn json(&self, workspace_id: Uuid) -> Value {

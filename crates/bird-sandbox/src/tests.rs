@@ -2,7 +2,6 @@
 
 mod control;
 mod faults;
-mod list;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -18,7 +17,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::contract::validator;
-use crate::{Builder, CONTRACT, ListEndpoint, Sandbox, StartError};
+use crate::{Builder, CONTRACT, Sandbox, StartError};
 
 const MANY: &str = "/workspaces/{workspaceId}/connectors";
 const ONE: &str = "/workspaces/{workspaceId}/connectors/{connectorId}";
@@ -219,7 +218,7 @@ async fn the_response_to_the_post_has_the_channel_without_a_delay_and_never_with
 
 #[tokio::test]
 async fn each_reason_to_refuse_a_request_has_its_status_and_its_place_in_the_order() {
-    let api = Api::start(immediate().list(ListEndpoint::Absent)).await;
+    let api = Api::start(immediate()).await;
     let (many, other) = (api.connectors(), Uuid::new_v4());
     let invalid_ids = ["ws_123".to_owned(), other.simple().to_string()];
     let elsewhere = |id: &str| MANY.replace("{workspaceId}", id);

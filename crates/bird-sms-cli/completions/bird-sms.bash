@@ -31,9 +31,6 @@ _bird__sms() {
             bird__sms,environment)
                 cmd="bird__sms__subcmd__environment"
                 ;;
-            bird__sms,find)
-                cmd="bird__sms__subcmd__find"
-                ;;
             bird__sms,help)
                 cmd="bird__sms__subcmd__help"
                 ;;
@@ -61,9 +58,6 @@ _bird__sms() {
             bird__sms__subcmd__help,environment)
                 cmd="bird__sms__subcmd__help__subcmd__environment"
                 ;;
-            bird__sms__subcmd__help,find)
-                cmd="bird__sms__subcmd__help__subcmd__find"
-                ;;
             bird__sms__subcmd__help,help)
                 cmd="bird__sms__subcmd__help__subcmd__help"
                 ;;
@@ -83,7 +77,7 @@ _bird__sms() {
 
     case "${cmd}" in
         bird__sms)
-            opts="-v -h -V --verbose --color --help --version check install wait batch connector find sandbox completions environment help"
+            opts="-v -h -V --verbose --color --help --version check install wait batch connector sandbox completions environment help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -101,7 +95,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__batch)
-            opts="-q -v -h --journal --out --dry-run --wait-by --retry-unknown --adopt --posts-per-second --gets-per-second --concurrency --retry-create --resolve --list-margin --poll-price --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
+            opts="-q -v -h --journal --out --dry-run --retry-unknown --adopt --posts-per-second --gets-per-second --concurrency --retry-create --poll-price --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -113,10 +107,6 @@ _bird__sms() {
                     ;;
                 --out)
                     COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --wait-by)
-                    COMPREPLY=($(compgen -W "get list" -- "${cur}"))
                     return 0
                     ;;
                 --adopt)
@@ -137,10 +127,6 @@ _bird__sms() {
                     ;;
                 --retry-create)
                     COMPREPLY=($(compgen -W "never vendor gateway" -- "${cur}"))
-                    return 0
-                    ;;
-                --list-margin)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --poll-price)
@@ -282,46 +268,8 @@ _bird__sms() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bird__subcmd__sms__subcmd__find)
-            opts="-v -h --phone-number-id --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --phone-number-id)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --workspace-id)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --api-url)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --access-key-file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         bird__subcmd__sms__subcmd__help)
-            opts="check install wait batch connector find sandbox completions environment help"
+            opts="check install wait batch connector sandbox completions environment help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -404,20 +352,6 @@ _bird__sms() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bird__subcmd__sms__subcmd__help__subcmd__find)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         bird__subcmd__sms__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -475,7 +409,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__install)
-            opts="-q -v -h --name --phone-number-id --use-case-id --channel-message-type --conversational --retry-create --resolve --list-margin --poll-price --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
+            opts="-q -v -h --name --phone-number-id --use-case-id --channel-message-type --conversational --retry-create --poll-price --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -503,10 +437,6 @@ _bird__sms() {
                     ;;
                 --retry-create)
                     COMPREPLY=($(compgen -W "never vendor gateway" -- "${cur}"))
-                    return 0
-                    ;;
-                --list-margin)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --poll-price)
@@ -545,7 +475,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__sandbox)
-            opts="-v -h --listen --allow-remote --shell --json --provisioning-delay --get-limit --post-limit --use-case-required --list --list-lag --fault --verbose --color --help"
+            opts="-v -h --listen --allow-remote --shell --json --provisioning-delay --get-limit --post-limit --use-case-required --fault --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -572,14 +502,6 @@ _bird__sms() {
                     return 0
                     ;;
                 --use-case-required)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --list)
-                    COMPREPLY=($(compgen -W "page forbidden absent other-shape" -- "${cur}"))
-                    return 0
-                    ;;
-                --list-lag)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -35,7 +35,6 @@ complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "install" -d 'Inst
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "wait" -d 'Wait for the channel of a connector that exists, and print the id of the channel'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "batch" -d 'Install many SMS channels from a file, as fast as the rate limits allow'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "connector" -d 'Print a connector'
-complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "find" -d 'Find the connectors of a phone number in the list of connectors, and print their ids'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "sandbox" -d 'Serve a local sandbox of the API'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c bird-sms -n "__fish_bird_sms_needs_command" -f -a "environment" -d 'Describe the environment variables'
@@ -60,7 +59,6 @@ false\t''"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l retry-create -d 'Set the server errors after which a creation is sent again' -r -f -a "never\t'After no server error'
 vendor\t'After 500 and 503, which the vendor calls safe to retry'
 gateway\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l list-margin -d 'Set the time after which a connector that exists is certainly in the list of connectors' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-price -d 'Set the price of a poll: how long a ready channel may stay unreported to save one poll' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
@@ -70,7 +68,6 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l timeout -d
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l color -d 'Set when to use colors: auto, always or never' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l resolve -d 'Search for a connector whose creation has an unknown outcome, and continue with it'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -s q -l quiet -d 'Print no progress'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l sandbox -d 'Run against an embedded sandbox, without an account and without the network'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l json -d 'Print the result or the error as one JSON object'
@@ -92,8 +89,6 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -s v -l verbose 
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l journal -d 'Write each step to this file before the next step is taken' -r -F
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l out -d 'Write the outcome of each row to this file, or to standard output for `-`' -r -F
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l wait-by -d 'Set how to wait: by a GET for each connector, or by pages of the list of connectors' -r -f -a "get\t'A GET for each connector'
-list\t'Pages of the list of connectors'"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l adopt -d 'Set the connector of a row whose outcome is unknown' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l posts-per-second -d 'Set the number of POSTs per second' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l gets-per-second -d 'Set the number of GETs per second' -r
@@ -101,7 +96,6 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l concurrency 
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l retry-create -d 'Set the server errors after which a creation is sent again' -r -f -a "never\t'After no server error'
 vendor\t'After 500 and 503, which the vendor calls safe to retry'
 gateway\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l list-margin -d 'Set the time after which a connector that exists is certainly in the list of connectors' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-price -d 'Set the price of a poll: how long a ready channel may stay unreported to save one poll' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
@@ -113,7 +107,6 @@ always\t''
 never\t''"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l dry-run -d 'Check the rows and the journal, print what would be done, and send nothing'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l retry-unknown -d 'Retry the rows whose outcome is unknown. Each retry may create a second connector'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l resolve -d 'Search for a connector whose creation has an unknown outcome, and continue with it'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -s q -l quiet -d 'Print no progress'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l sandbox -d 'Run against an embedded sandbox, without an account and without the network'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l json -d 'Print the result or the error as one JSON object'
@@ -130,18 +123,6 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l sandbox 
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -l json -d 'Print the result or the error as one JSON object'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -s v -l verbose -d 'Print a log to stderr'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand connector" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand find" -l phone-number-id -d 'Set the id of the phone number, a UUID' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand find" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand find" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand find" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand find" -l timeout -d 'Set the longest time of an install, a wait or a read, such as 90s or 2m' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand find" -l color -d 'Set when to use colors: auto, always or never' -r -f -a "auto\t''
-always\t''
-never\t''"
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand find" -l sandbox -d 'Run against an embedded sandbox, without an account and without the network'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand find" -l json -d 'Print the result or the error as one JSON object'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand find" -s v -l verbose -d 'Print a log to stderr'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand find" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l listen -d 'Set the address to listen at. Port 0 takes a free port' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l shell -d 'Set the shell for which the settings are printed' -r -f -a "sh\t'The POSIX shell, bash and zsh'
 fish\t'The fish shell'
@@ -150,11 +131,6 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l provisioni
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l get-limit -d 'Set the number of GETs per second above which the response is 429' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l post-limit -d 'Set the number of POSTs per second above which the response is 429' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l use-case-required -d 'Require a use case for this phone number, as US 10DLC numbers do. May be given more than once' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l list -d 'Set the response to a request for the list of connectors: page, forbidden, absent or other-shape' -r -f -a "page\t'A page of connectors'
-forbidden\t'403'
-absent\t'405, as if the API did not have the endpoint'
-other-shape\t'An object without `results`'"
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l list-lag -d 'Set the time from a creation until the list of connectors shows it' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l fault -d 'Inject a fault: `METHOD:KIND[xTIMES][@AFTER][#PHONE_NUMBER_ID]` or `random:SEED:PERCENT`' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand sandbox" -l color -d 'Set when to use colors: auto, always or never' -r -f -a "auto\t''
 always\t''
@@ -173,13 +149,12 @@ always\t''
 never\t''"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand environment" -s v -l verbose -d 'Print a log to stderr'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand environment" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector find sandbox completions environment help" -f -a "check" -d 'Check the access key, the workspace and the connection, and create nothing'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector find sandbox completions environment help" -f -a "install" -d 'Install an SMS channel and print its id'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector find sandbox completions environment help" -f -a "wait" -d 'Wait for the channel of a connector that exists, and print the id of the channel'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector find sandbox completions environment help" -f -a "batch" -d 'Install many SMS channels from a file, as fast as the rate limits allow'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector find sandbox completions environment help" -f -a "connector" -d 'Print a connector'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector find sandbox completions environment help" -f -a "find" -d 'Find the connectors of a phone number in the list of connectors, and print their ids'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector find sandbox completions environment help" -f -a "sandbox" -d 'Serve a local sandbox of the API'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector find sandbox completions environment help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector find sandbox completions environment help" -f -a "environment" -d 'Describe the environment variables'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector find sandbox completions environment help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "check" -d 'Check the access key, the workspace and the connection, and create nothing'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "install" -d 'Install an SMS channel and print its id'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "wait" -d 'Wait for the channel of a connector that exists, and print the id of the channel'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "batch" -d 'Install many SMS channels from a file, as fast as the rate limits allow'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "connector" -d 'Print a connector'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "sandbox" -d 'Serve a local sandbox of the API'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "environment" -d 'Describe the environment variables'
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand help; and not __fish_seen_subcommand_from check install wait batch connector sandbox completions environment help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -5,18 +5,14 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::pin::Pin;
 
-use bird_sms::{
-    Access, ChannelMessageType, ConnectorId, ConnectorState, PhoneNumberId, UseCaseId, WorkspaceId,
-};
+use bird_sms::{Access, ChannelMessageType, ConnectorId, ConnectorState, UseCaseId, WorkspaceId};
 use clap::{CommandFactory, Parser, ValueEnum};
 use serde::Serialize;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::args::{
-    Args, BatchArgs, CheckArgs, Command, ConnectorArgs, FindArgs, InstallArgs, WaitArgs,
-};
+use crate::args::{Args, BatchArgs, CheckArgs, Command, ConnectorArgs, InstallArgs, WaitArgs};
 use crate::batch::BatchEnd;
 use crate::display::use_colors;
 use crate::error::{Aborted, CliError};
@@ -122,7 +118,6 @@ async fn execute(args: &Args) -> Result<Code, CliError> {
     ignore_file_size_signal();
     match &args.command {
         Command::Check(args) => check(args).await,
-        Command::Find(args) => find(args).await,
         Command::Install(args) => install(args).await,
         Command::Wait(args) => wait(args).await,
         Command::Connector(args) => show_connector(args).await,
@@ -200,31 +195,6 @@ async fn check(args: &CheckArgs) -> Result<(), CliError> {
     ))
 }
 
-/// The result of `find` with `--json`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JsonFind {
-    phone_number_id: PhoneNumberId,
-    connector_ids: Vec<ConnectorId>,
-}
-
-async fn find(args: &FindArgs) -> Result<(), CliError> {
-    let phone_number_id = args.phone_number_id.parse()?;
-    let connected = build_workspace(&args.shared, identity).await?;
-    let connector_ids = tokio::select! {
-        result = connected.workspace.find_connectors(phone_number_id) => result.map_err(CliError::Find)?,
-        code = interrupted() => return Err(aborted(code, ConnectorState::NotCreated)),
-    };
-    if args.shared.json {
-        return print_line(&to_json(&JsonFind { phone_number_id, connector_ids }));
-    }
-    if connector_ids.is_empty() {
-        // Nothing is left to do when stderr is closed.
-        let _ = writeln!(io::stderr(), "The list shows no connector of this phone number");
-    }
-    connector_ids.iter().try_for_each(|id| print_line(&id.to_string()))
-}
-
 async fn install(args: &InstallArgs) -> Result<(), CliError> {
     let shared = &args.shared;
     let phone_number_id = args.phone_number_id.parse()?;
@@ -233,16 +203,13 @@ async fn install(args: &InstallArgs) -> Result<(), CliError> {
     let connected = build_workspace(shared, configure).await?;
     let progress = Progress::new(shared.json, args.poll.quiet);
     let observer = progress.clone();
-    let mut install = connected
+    let install = connected
         .workspace
         .install_sms_channel(&args.name, phone_number_id)
         .use_case_id(use_case_id)
         .channel_message_type(args.channel_message_type.as_deref().map(ChannelMessageType::from))
         .conversational(args.conversational)
         .observe(move |event| observer.observe(event));
-    if args.create.resolve {
-        install = install.find_unknown();
-    }
     let result = tokio::select! {
         result = install.into_future() => result.map_err(CliError::Install),
         code = interrupted() => Err(aborted(code, progress.state())),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use bird_sms::{
     CheckError, CheckProblem, ConfigurationError, ConnectorId, ConnectorState, Error,
-    FileJournalError, ParseIdError, SearchError, Warning,
+    FileJournalError, ParseIdError, Warning,
 };
 use serde::Serialize;
 
@@ -27,8 +27,6 @@ pub(crate) enum CliError {
     Read(Error),
     /// A check failed.
     Check(CheckError),
-    /// A search for connectors failed.
-    Find(SearchError),
     /// The command ended before its install did, or before its result was written.
     Aborted(Aborted),
     /// Another error. No connector was created.
@@ -70,7 +68,6 @@ impl CliError {
             Self::Install(error) => Code::of_install(error),
             Self::Read(error) => Code::of_read(error),
             Self::Check(error) => Code::of_check(error),
-            Self::Find(_) => Code::ReadFailed,
             Self::Aborted(aborted) => aborted.code,
             Self::Unexpected(_) => Code::Unexpected,
         }
@@ -97,7 +94,6 @@ impl CliError {
             | Self::Read(Error::Configuration(error)) => error.to_string(),
             Self::Install(error) | Self::Read(error) => error.chain(),
             Self::Check(error) => error.chain(),
-            Self::Find(error) => error.chain(),
             Self::Journal(error) => error.chain(),
             Self::Aborted(aborted) => aborted.message.clone(),
             Self::Usage(message) | Self::Unexpected(message) => message.clone(),
@@ -108,11 +104,9 @@ impl CliError {
         match self {
             Self::Install(error) | Self::Read(error) => error.connector_state(),
             Self::Aborted(aborted) => aborted.state,
-            Self::Check(_)
-            | Self::Find(_)
-            | Self::Usage(_)
-            | Self::Journal(_)
-            | Self::Unexpected(_) => ConnectorState::NotCreated,
+            Self::Check(_) | Self::Usage(_) | Self::Journal(_) | Self::Unexpected(_) => {
+                ConnectorState::NotCreated
+            }
         }
     }
 
@@ -148,7 +142,6 @@ impl CliError {
                 Some(help.to_owned() + if error.is_access_refused() { &more } else { "" })
             }
             (Self::Check(error), _) => Some(error.help().to_owned()),
-            (Self::Find(error), _) => Some(error.help().to_owned()),
             (Self::Journal(error), _) => Some(error.help().to_owned()),
             _ => None,
         }

@@ -22,7 +22,7 @@ pub enum Code {
     IdUnknown = 5,
     /// The connector exists, and its channel is not ready.
     NotReady = 6,
-    /// A read, a search or a check failed, and this run created nothing.
+    /// A read or a check failed, and this run created nothing.
     ReadFailed = 7,
     /// SIGHUP ended the command: 128 plus the number of the signal.
     HungUp = 129,

@@ -85,20 +85,6 @@ Examples:
   bird-sms connector CONNECTOR_ID
   bird-sms connector CONNECTOR_ID --json";
 
-pub(crate) const FIND: &str = "\
-Find the connectors of a phone number in the list of connectors, and print their ids
-
-Use it for an install whose outcome is unknown: `bird-sms wait` continues with the id. Each SMS connector of the \
-workspace is read, because the list does not show phone numbers. A new connector may be listed late.
-
-Unproven: no response of the real list has been seen. The policy of the access key must allow `list` on \
-/workspaces/{workspaceId}/connectors.";
-
-pub(crate) const FIND_EXAMPLES: &str = "\
-Examples:
-  bird-sms find --phone-number-id UUID
-  bird-sms find --phone-number-id UUID --json";
-
 pub(crate) const SANDBOX_EXAMPLES: &str = "\
 Examples:
   bird-sms sandbox

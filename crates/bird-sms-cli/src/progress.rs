@@ -61,10 +61,6 @@ impl Progress {
             Event::Retrying { after, reason, .. } => {
                 self.display.print(&format!("Retrying in {:.1} s: {reason}", after.as_secs_f64()));
             }
-            Event::Searching => self.print_status("Searching for the connector …"),
-            Event::Unsettled { reason } => {
-                self.display.print(&format!("The search settled nothing: {reason}"));
-            }
             Event::Ready { .. } => self.display.print("The channel is ready"),
             _ => {}
         }

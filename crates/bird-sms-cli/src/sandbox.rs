@@ -31,8 +31,6 @@ pub(crate) async fn serve(args: &SandboxArgs) -> Result<(), CliError> {
         .provisioning_delay(args.provisioning_delay)
         .get_limit(args.get_limit)
         .post_limit(args.post_limit)
-        .list(args.list.into())
-        .list_lag(args.list_lag)
         .faults(args.faults.iter().cloned())
         .observe(move |request| log(request, json));
     for number in &args.use_case_required {

@@ -3,7 +3,7 @@
 use bird_sandbox::Sandbox;
 use bird_sms::{
     AccessKey, Backoff, Client, ClientBuilder, PollInterval, PollPolicy, PollPrice, RetryPolicy,
-    SearchPolicy, Workspace, WorkspaceId,
+    Workspace, WorkspaceId,
 };
 
 use crate::args::{ConnectionArgs, CreateArgs, PollArgs};
@@ -34,10 +34,7 @@ impl PollArgs {
 impl CreateArgs {
     pub(crate) fn configure(&self, client: ClientBuilder) -> ClientBuilder {
         let create = self.retry_create.into();
-        let margin = self.list_margin;
-        client
-            .retry_policy(RetryPolicy { create, ..RetryPolicy::default() })
-            .search_policy(SearchPolicy { margin, ..SearchPolicy::default() })
+        client.retry_policy(RetryPolicy { create, ..RetryPolicy::default() })
     }
 }
 

@@ -26,15 +26,6 @@ pub enum Event {
         /// Set when an earlier attempt may have created another connector.
         warning: Option<Warning>,
     },
-    /// The outcome of the creation is unknown, and the connector is searched in the list of connectors.
-    #[cfg(feature = "list-connectors")]
-    Searching,
-    /// The search settled nothing, and the install ends with the error of the creation.
-    #[cfg(feature = "list-connectors")]
-    Unsettled {
-        /// Why, on one line.
-        reason: String,
-    },
     /// The connector was polled, and its channel is not ready yet.
     Polled {
         /// The number of GETs so far.
@@ -72,8 +63,6 @@ impl Event {
             Self::Created { connector_id, .. } => Some(ConnectorState::Exists(*connector_id)),
             Self::Retrying { connector_state, .. } => *connector_state,
             Self::Polled { .. } | Self::Ready { .. } => None,
-            #[cfg(feature = "list-connectors")]
-            Self::Searching | Self::Unsettled { .. } => None,
         }
     }
 }
@@ -102,11 +91,7 @@ impl EventSink {
                     tracing::warn!(%connector_id, "{warning}");
                 }
             }
-            #[cfg(feature = "list-connectors")]
-            Event::Searching => tracing::info!("searching for the connector"),
             // The error of the install is the result.
-            #[cfg(feature = "list-connectors")]
-            Event::Unsettled { .. } => {}
             Event::Polled { polls, waited } => {
                 tracing::debug!(polls, ?waited, "channel not ready yet");
             }

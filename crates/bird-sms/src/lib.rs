@@ -64,7 +64,6 @@
 //! | store the id before the wait | [`Workspace::create_sms_connector`], [`PendingChannel`] |
 //! | install many | [`Workspace::install_sms_channels`], [`BatchOutcome`] |
 //! | survive a crash | [`Journal`], [`RowState`], [`BatchItem::resume`]; `FileJournal`, with the feature `file-journal` |
-//! | search for a connector whose creation had an unknown outcome | `Workspace::find_connector`, with the feature `list-connectors` |
 //! | follow the progress | [`Event`]; `tracing` has the same events |
 //! | handle errors | [`Error`] |
 //!
@@ -78,7 +77,6 @@
 //! | `bundled-roots` | | trusts Mozilla's root certificates instead of the platform's |
 //! | `http2` | | HTTP/2 where the server offers it, with one connection for all requests |
 //! | `file-journal` | | the journal of a batch in a file; needs Rust 1.89 |
-//! | `list-connectors` | | searches for connectors whose outcome is unknown; unproven: not tested against the real API |
 //! | `test-util` | | results and errors for the tests of a program, and a check of its journal: `test_util` |
 //!
 //! Without `aws-lc-rs` and `ring`, TLS is that which the program switches on in its own dependency on reqwest, if any.
@@ -91,7 +89,7 @@
 //! # Tracing
 //!
 //! Each call is a span of `tracing`: `install_sms_channel`, `create_sms_connector`, `wait_for_channel`, `poll_channel`,
-//! `read_connector`, `check`, `find_connector`, and `install_sms_channels` around the installs of a batch. A span has
+//! `read_connector`, `check`, and `install_sms_channels` around the installs of a batch. A span has
 //! `workspace_id`, `phone_number_id` and `connector_id`, as far as they are known. Each exchange is an event at the
 //! level `DEBUG`, with the names of OpenTelemetry: `http.request.method`, `url.template`, `http.response.status_code` or
 //! `error.type`, `http.client.request.duration` in seconds, and `attempt`. Neither spans nor events have the access key
@@ -172,8 +170,6 @@ pub use batch::{
     JournalEntry, JournalFuture, JournalState, NextStep, RowState, UnknownRows,
 };
 pub use client::{Client, ClientBuilder, Workspace};
-#[cfg(feature = "list-connectors")]
-pub use error::SearchError;
 pub use error::{
     AttemptError, Attempts, CheckError, CheckProblem, ConfigurationError, CreatedIdUnknown, Error,
     ErrorResponse, JournalError, MalformedResponse, NotReady, OutcomeUnknown, ReadError, Refused,
@@ -193,14 +189,10 @@ pub use model::{
 #[cfg(planted_bug)]
 #[doc(hidden)]
 pub use planted::plant;
-#[cfg(feature = "list-connectors")]
-pub use policy::SearchPolicy;
 pub use policy::{
     Backoff, PollInterval, PollPolicy, PollPrice, ProvisioningTime, RateLimits, RetryCreate,
     RetryPolicy,
 };
-#[cfg(feature = "list-connectors")]
-pub use workflow::SearchResult;
 pub use workflow::{Access, InstallSmsChannel, PendingChannel};
 
 /// The example of the README, which is tested with those of the documentation.

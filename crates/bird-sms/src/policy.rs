@@ -123,24 +123,6 @@ impl Default for PollPolicy {
     }
 }
 
-/// The policy of a search for the connector of a request whose response was lost.
-#[cfg(feature = "list-connectors")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SearchPolicy {
-    /// The time after which a connector that exists is certainly listed. A connector that is not listed then does not
-    /// exist. Default: 10 s.
-    pub margin: Duration,
-    /// The largest difference between the clock of this machine and that of the server. Default: 1 minute.
-    pub clock_skew: Duration,
-}
-
-#[cfg(feature = "list-connectors")]
-impl Default for SearchPolicy {
-    fn default() -> Self {
-        Self { margin: Duration::from_secs(10), clock_skew: Duration::from_secs(60) }
-    }
-}
-
 impl PollPolicy {
     /// Returns the durations that must not be zero, with their names.
     pub(crate) fn durations(&self) -> [(&'static str, Duration); 2] {

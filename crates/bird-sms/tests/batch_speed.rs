@@ -126,15 +126,6 @@ async fn a_batch_adapts_to_lower_limits_than_configured_with_few_429s() {
     assert!(figures.seconds < 1.5 * (500.0 / 25.0 + 2.0), "{figures:?}");
 }
 
-#[cfg(feature = "list-connectors")]
-#[tokio::test(start_paused = true)]
-async fn a_batch_that_waits_by_list_needs_few_gets() {
-    let figures = simulate(1000, sandbox("2s"), InstallSmsChannels::wait_by_list).await;
-    assert_eq!((figures.ready, figures.too_many), (1000, 0), "{figures:?}");
-    assert!(figures.gets_per_install <= 0.3, "{figures:?}");
-    assert!(figures.seconds <= 10.0, "{figures:?}");
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_batch_ends_although_the_first_connectors_that_it_polls_teach_nothing() {
     // The wait for a connector ends after a 501.
@@ -144,13 +135,4 @@ async fn a_batch_ends_although_the_first_connectors_that_it_polls_teach_nothing(
     let figures = figures.expect("the other installs end");
     assert_eq!(figures.ready, 46, "{figures:?}");
     assert!(figures.seconds < 15.0, "{figures:?}");
-}
-
-#[cfg(feature = "list-connectors")]
-#[tokio::test(start_paused = true)]
-async fn a_page_of_the_list_that_hangs_holds_the_polls_back_for_5_s_at_most() {
-    let sandbox = sandbox("2s").fault("get:hang@30".parse().unwrap());
-    let figures = simulate(300, sandbox, InstallSmsChannels::wait_by_list).await;
-    assert_eq!(figures.ready, 300, "{figures:?}");
-    assert!(figures.seconds < 20.0, "{}", figures.seconds);
 }

@@ -256,7 +256,9 @@ impl Journal for TableJournal {
             let entries = table.durable.entry(self.1).or_default();
             let mut at = entries.len();
             match (table.bug, &mut entry) {
-                (Some(Bug::MixesRows), JournalEntry::Created { .. }) => number = entries[0].0,
+                (Some(Bug::MixesRows), JournalEntry::Created { .. }) => {
+                    number = entries.first().map_or(number, |(first, _)| *first);
+                }
                 (Some(Bug::ReordersARow), _) if at == 20 => {
                     at = entries.iter().position(|(other, _)| *other == number).unwrap_or(at);
                 }

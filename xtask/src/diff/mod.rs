@@ -67,12 +67,7 @@ struct Report {
 pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
     let base = Base::read(root, args.base.as_deref())?;
     let new = std::fs::read_to_string(root.join("openapi.yaml"))?;
-    let mut changes = compare::compare(&base.contract, &new)?;
-    // A feature that is new since the base has nothing to compare with.
-    if let Some(old) = &base.list_contract {
-        let new = std::fs::read_to_string(root.join(LIST_CONTRACT))?;
-        changes.extend(compare::compare(old, &new)?);
-    }
+    let changes = compare::compare(&base.contract, &new)?;
     let worst = changes.iter().map(|change| change.compatibility).max();
     let version = base.version()?;
     let (rust_api, rust_breaks) = rust_api(root, &base)?;
@@ -109,17 +104,12 @@ impl fmt::Display for Report {
     }
 }
 
-/// The contract of an endpoint that openapi.yaml does not have.
-const LIST_CONTRACT: &str = "contract/list-connectors.yaml";
-
 /// What the contract is compared with.
 struct Base {
     /// The revision or the path.
     name: String,
     is_revision: bool,
     contract: String,
-    /// The contract of the feature `list-connectors`.
-    list_contract: Option<String>,
     manifest: String,
 }
 
@@ -129,13 +119,7 @@ impl Base {
         if let Some(name) = given.filter(|given| Path::new(given).is_file()) {
             let contract = std::fs::read_to_string(name)?;
             let manifest = std::fs::read_to_string(root.join("Cargo.toml"))?;
-            return Ok(Self {
-                name: name.to_owned(),
-                is_revision: false,
-                contract,
-                list_contract: None,
-                manifest,
-            });
+            return Ok(Self { name: name.to_owned(), is_revision: false, contract, manifest });
         }
         let name = match given {
             Some(revision) => revision.to_owned(),
@@ -146,8 +130,7 @@ impl Base {
         let contract = show("openapi.yaml")
             .with_context(|| format!("{name} is neither a file nor a revision with a contract"))?;
         let manifest = show("Cargo.toml")?;
-        let list_contract = show(LIST_CONTRACT).ok();
-        Ok(Self { name, is_revision: true, contract, list_contract, manifest })
+        Ok(Self { name, is_revision: true, contract, manifest })
     }
 
     /// Returns the version of the workspace.

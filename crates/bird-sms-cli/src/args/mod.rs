@@ -148,17 +148,6 @@ pub struct CreateArgs {
     /// A server error does not say whether a connector was created, so another attempt may create a second connector.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = RetryCreateArg::Vendor)]
     pub retry_create: RetryCreateArg,
-
-    /// Search for a connector whose creation has an unknown outcome, and continue with it
-    ///
-    /// The search reads the list of connectors. A connector that certainly does not exist is created again. Unproven: no
-    /// response of the real list has been seen.
-    #[arg(long)]
-    pub resolve: bool,
-
-    /// Set the time after which a connector that exists is certainly in the list of connectors
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, requires = "resolve")]
-    pub list_margin: Duration,
 }
 
 /// The values of `--retry-create`.
@@ -200,9 +189,6 @@ pub enum Command {
     /// Print a connector
     #[command(after_help = help::CONNECTOR_EXAMPLES)]
     Connector(ConnectorArgs),
-    /// Find the connectors of a phone number in the list of connectors, and print their ids
-    #[command(long_about = help::FIND, after_help = help::FIND_EXAMPLES)]
-    Find(FindArgs),
     /// Serve a local sandbox of the API
     #[command(after_help = help::SANDBOX_EXAMPLES)]
     Sandbox(SandboxArgs),
@@ -220,7 +206,6 @@ impl Command {
     pub fn shared(&self) -> Option<&ConnectionArgs> {
         match self {
             Self::Check(args) => Some(&args.shared),
-            Self::Find(args) => Some(&args.shared),
             Self::Install(args) => Some(&args.shared),
             Self::Wait(args) => Some(&args.shared),
             Self::Batch(args) => Some(&args.shared),
@@ -233,18 +218,6 @@ impl Command {
 /// The arguments of `bird-sms check`.
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
-    /// The options that other subcommands have, too.
-    #[command(flatten)]
-    pub shared: ConnectionArgs,
-}
-
-/// The arguments of `bird-sms find`.
-#[derive(Debug, clap::Args)]
-pub struct FindArgs {
-    /// Set the id of the phone number, a UUID
-    #[arg(long, value_name = "UUID")]
-    pub phone_number_id: String,
-
     /// The options that other subcommands have, too.
     #[command(flatten)]
     pub shared: ConnectionArgs,
@@ -339,15 +312,8 @@ pub struct BatchArgs {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Set how to wait: by a GET for each connector, or by pages of the list of connectors
-    ///
-    /// A page stands for up to 99 GETs. What the list does not show is polled by a GET. Unproven: no response of the real
-    /// list has been seen.
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = WaitBy::Get)]
-    pub wait_by: WaitBy,
-
     /// Retry the rows whose outcome is unknown. Each retry may create a second connector
-    #[arg(long, conflicts_with = "resolve")]
+    #[arg(long)]
     pub retry_unknown: bool,
 
     /// Set the connector of a row whose outcome is unknown
@@ -379,15 +345,6 @@ pub struct BatchArgs {
     /// The options that other subcommands have, too.
     #[command(flatten)]
     pub shared: ConnectionArgs,
-}
-
-/// The values of `--wait-by`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum WaitBy {
-    /// A GET for each connector
-    Get,
-    /// Pages of the list of connectors
-    List,
 }
 
 /// A connector that an operator names for a phone number.

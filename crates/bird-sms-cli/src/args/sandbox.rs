@@ -1,10 +1,9 @@
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use bird_sandbox::{Delay, Fault, ListEndpoint};
+use bird_sandbox::{Delay, Fault};
 use bird_sms::PhoneNumberId;
 
-use super::{OUTPUT, duration};
+use super::OUTPUT;
 
 /// The arguments of `bird-sms sandbox`.
 #[derive(Debug, clap::Args)]
@@ -43,14 +42,6 @@ pub struct SandboxArgs {
     #[arg(long = "use-case-required", value_name = "PHONE_NUMBER_ID")]
     pub use_case_required: Vec<PhoneNumberId>,
 
-    /// Set the response to a request for the list of connectors: page, forbidden, absent or other-shape
-    #[arg(long, value_name = "RESPONSE", default_value = "page", hide_possible_values = true)]
-    pub list: ListArg,
-
-    /// Set the time from a creation until the list of connectors shows it
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
-    pub list_lag: Duration,
-
     /// Inject a fault: `METHOD:KIND[xTIMES][@AFTER][#PHONE_NUMBER_ID]` or
     /// `random:SEED:PERCENT`
     ///
@@ -60,30 +51,6 @@ pub struct SandboxArgs {
     /// same seed. With a phone number id only the requests of its connector count. May be given more than once.
     #[arg(long = "fault", value_name = "FAULT")]
     pub faults: Vec<Fault>,
-}
-
-/// The values of `--list`.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub enum ListArg {
-    /// A page of connectors
-    Page,
-    /// 403
-    Forbidden,
-    /// 405, as if the API did not have the endpoint
-    Absent,
-    /// An object without `results`
-    OtherShape,
-}
-
-impl From<ListArg> for ListEndpoint {
-    fn from(arg: ListArg) -> Self {
-        match arg {
-            ListArg::Page => Self::Page,
-            ListArg::Forbidden => Self::Forbidden,
-            ListArg::Absent => Self::Absent,
-            ListArg::OtherShape => Self::OtherShape,
-        }
-    }
 }
 
 /// The shells whose syntax `bird-sms sandbox` knows.

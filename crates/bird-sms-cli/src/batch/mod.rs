@@ -109,11 +109,7 @@ fn dry_run(args: &BatchArgs, input: &Input, limits: RateLimits) -> Result<BatchE
 }
 
 fn plan(args: &BatchArgs, input: &Input, journal: JournalState) -> Result<Plan, CliError> {
-    let unknown = match (args.create.resolve, args.retry_unknown) {
-        (true, _) => UnknownRows::Find,
-        (false, true) => UnknownRows::Retry,
-        (false, false) => UnknownRows::LeaveAlone,
-    };
+    let unknown = if args.retry_unknown { UnknownRows::Retry } else { UnknownRows::LeaveAlone };
     let rows = input.rows().map_err(|error| read_error(&args.input, &error))?;
     Plan::new(rows.map(expect_valid_row), journal, unknown)
 }

@@ -98,11 +98,11 @@ impl Outcome {
         let error = match outcome.status {
             Status::Unknown => Some(
                 "it is not known whether an earlier run created a connector; check the Bird dashboard, then give \
-                 --resolve, --adopt or --retry-unknown",
+                 --adopt or --retry-unknown",
             ),
             Status::Exists => Some(
                 "a connector exists, and its id is not known; find it in the Bird dashboard and give \
-                 --adopt, or give --resolve",
+                 --adopt",
             ),
             Status::NotReady => {
                 Some("the connector exists; this run stopped before waiting for it")

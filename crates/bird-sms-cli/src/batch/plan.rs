@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bird_sms::{
-    BatchItem, ConnectorId, JournalState, NextStep, PhoneNumberId, RateLimits, RowState,
-    SmsConnectorRequest, UnknownRows,
+    BatchItem, JournalState, NextStep, PhoneNumberId, RateLimits, RowState, SmsConnectorRequest,
+    UnknownRows,
 };
 use serde::Serialize;
 
@@ -29,8 +29,6 @@ pub(super) struct Counts {
     #[serde(rename = "ready")]
     done: u64,
     left_alone: u64,
-    #[serde(rename = "toFind")]
-    find: u64,
     /// Rows of the journal that are unfinished and not in the input.
     #[serde(skip)]
     pub(super) elsewhere: u64,
@@ -56,16 +54,10 @@ impl Plan {
                 NextStep::Wait(_) => &mut plan.counts.wait,
                 NextStep::Done => &mut plan.counts.done,
                 NextStep::LeaveAlone => &mut plan.counts.left_alone,
-                NextStep::Find => &mut plan.counts.find,
             } += 1;
         }
         plan.counts.elsewhere = unfinished as u64 - unfinished_here;
         Ok(plan)
-    }
-
-    /// Returns the connectors that belong to rows of the journal.
-    pub(super) fn known_connectors(&self) -> impl Iterator<Item = ConnectorId> {
-        self.journal.rows().filter_map(|(_, row)| row.connector_state().connector_id())
     }
 
     pub(super) fn row(&self, number: PhoneNumberId) -> RowState {
@@ -80,7 +72,7 @@ impl Plan {
     pub(super) fn item(&self, request: SmsConnectorRequest) -> Option<BatchItem> {
         let row = self.row(request.phone_number_id());
         match row.next(self.unknown) {
-            NextStep::Create | NextStep::Wait(_) | NextStep::Find => {
+            NextStep::Create | NextStep::Wait(_) => {
                 Some(BatchItem::resume(request, row).unknown_rows(self.unknown))
             }
             NextStep::LeaveAlone | NextStep::Done => None,
@@ -89,22 +81,17 @@ impl Plan {
 
     /// Describes the plan, as text or as JSON.
     pub(super) fn describe(&self, limits: RateLimits, json: bool) -> String {
-        let Counts { rows, create, wait, done, left_alone, find, .. } = self.counts;
+        let Counts { rows, create, wait, done, left_alone, .. } = self.counts;
         let posts = Duration::from_secs(create) / limits.posts_per_second;
         let gets = Duration::from_secs(create + wait) / limits.gets_per_second;
         let at_least = posts.max(gets).as_secs_f64();
         if json {
             return to_json(&Counts { at_least_seconds: at_least, ..self.counts });
         }
-        let unknown = if self.unknown == UnknownRows::Find {
-            format!("{find} are searched for because a connector may exist")
-        } else {
-            format!("{left_alone} are left alone because a connector may exist")
-        };
         let plural = if rows == 1 { "" } else { "s" };
         format!(
             "{rows} row{plural}, nothing sent: {create} would be installed, {wait} waited for, {done} are ready, \
-             {unknown}. The run takes at least {at_least:.1} s by the \
+             {left_alone} are left alone because a connector may exist. The run takes at least {at_least:.1} s by the \
              rate limits, and the time of one provisioning"
         )
     }

@@ -19,7 +19,7 @@ use super::plan::Plan;
 use super::progress::Progress;
 use super::summary::Summary;
 use super::{expect_valid_row, read_error};
-use crate::args::{BatchArgs, WaitBy};
+use crate::args::BatchArgs;
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
 use crate::json::to_json;
@@ -88,7 +88,7 @@ impl Run {
             let number = request.phone_number_id();
             let state = self.plan.row(number);
             match self.plan.next(number) {
-                NextStep::Create | NextStep::Wait(_) | NextStep::Find => {
+                NextStep::Create | NextStep::Wait(_) => {
                     if state.is_unfinished() {
                         self.unfinished.insert(number);
                     }
@@ -126,7 +126,6 @@ impl Run {
         let mut installs = workspace
             .install_sms_channels(items)
             .journal(Arc::clone(&self.journal))
-            .known_connectors(self.plan.known_connectors())
             .observe(move |_, event| created(event))
             .with_graceful_shutdown(async move {
                 // A sender that was dropped does not stop the batch.
@@ -134,9 +133,6 @@ impl Run {
                     std::future::pending::<()>().await;
                 }
             });
-        if args.wait_by == WaitBy::List {
-            installs = installs.wait_by_list();
-        }
         if let Some(concurrency) = args.concurrency {
             installs = installs.concurrency(concurrency);
         }

@@ -110,11 +110,11 @@ impl Summary {
             (self.unreachable, "failed, no connector created"),
             (
                 self.unknown,
-                "unknown: a connector may exist; check the Bird dashboard, then give --resolve, --adopt or --retry-unknown",
+                "unknown: a connector may exist; check the Bird dashboard, then give --adopt or --retry-unknown",
             ),
             (
                 self.exists,
-                "exist, and the id of their connector is not known; find it in the Bird dashboard and give --adopt, or give --resolve",
+                "exist, and the id of their connector is not known; find it in the Bird dashboard and give --adopt",
             ),
             (self.not_begun, "not begun"),
         ] {

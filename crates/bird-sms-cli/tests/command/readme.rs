@@ -181,8 +181,7 @@ async fn the_commands_of_the_documents_work() {
     let log = std::fs::read_to_string(shell.path("log")).unwrap();
     let called: BTreeSet<_> =
         log.lines().filter_map(|line| line.strip_prefix("bird-sms ")).collect();
-    let subcommands =
-        ["batch", "check", "completions", "connector", "find", "install", "sandbox", "wait"];
+    let subcommands = ["batch", "check", "completions", "connector", "install", "sandbox", "wait"];
     assert_eq!(called.into_iter().collect::<Vec<_>>(), subcommands);
     assert_eq!(log.matches("cargo ").count(), text.matches("cargo ").count(), "{log}");
 }

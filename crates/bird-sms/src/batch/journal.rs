@@ -94,8 +94,6 @@ pub enum JournalEntry {
     Refused { message: String },
     /// Bird was not reached: this attempt created no connector.
     Unreachable { message: String },
-    /// A search found that no attempt created a connector.
-    Absent,
     /// A connector may exist.
     Unknown { message: String },
     /// A connector exists, and its id is not known.

@@ -1,12 +1,8 @@
 //! Many installs: scheduled by the rate limits, written to a journal, resumed from it.
 
 mod adopt;
-#[cfg(feature = "list-connectors")]
-mod find;
 mod item;
 mod journal;
-#[cfg(feature = "list-connectors")]
-mod list_polls;
 mod outcomes;
 mod resume;
 mod slot;
@@ -29,8 +25,6 @@ use slot::Batch;
 use waiting::Rows;
 
 use crate::client::Workspace;
-#[cfg(feature = "list-connectors")]
-use crate::{ConnectorId, workflow::Searches};
 use crate::{Event, SmsConnectorRequest};
 
 /// The default concurrency is the number of GETs that the limit allows in this time, in seconds. Connectors that are
@@ -107,10 +101,6 @@ pub struct InstallSmsChannels<S> {
     concurrency: usize,
     journal: Option<Arc<dyn Journal>>,
     observer: Option<Box<Observer>>,
-    #[cfg(feature = "list-connectors")]
-    searches: Searches,
-    #[cfg(feature = "list-connectors")]
-    wait_by_list: bool,
     shutdown: BoxFuture<'static, ()>,
 }
 
@@ -125,18 +115,7 @@ where
             .saturating_mul(QUEUE_SECONDS)
             .min(100_000);
         let shutdown = std::future::pending().boxed();
-        Self {
-            workspace,
-            requests,
-            concurrency,
-            journal: None,
-            observer: None,
-            #[cfg(feature = "list-connectors")]
-            searches: Searches::default(),
-            #[cfg(feature = "list-connectors")]
-            wait_by_list: false,
-            shutdown,
-        }
+        Self { workspace, requests, concurrency, journal: None, observer: None, shutdown }
     }
 
     /// Sets the number of installs in progress at a time, at least 1. Default: 400 for each GET per second that the
@@ -152,25 +131,6 @@ where
     /// Writes each step to this journal before the next step is taken. Default: no journal.
     pub fn journal(mut self, journal: impl Journal + 'static) -> Self {
         self.journal = Some(Arc::new(journal));
-        self
-    }
-
-    /// Waits by the list of connectors, of which one page stands for up to 99 GETs. Default: connectors are polled one by
-    /// one.
-    ///
-    /// Unproven: no response of the vendor's endpoint *List connectors* has been seen. If the list cannot be used, or does
-    /// not show a connector, the connector is polled by a GET of its own.
-    #[cfg(feature = "list-connectors")]
-    pub fn wait_by_list(mut self) -> Self {
-        self.wait_by_list = true;
-        self
-    }
-
-    /// Tells the searches of [`UnknownRows::Find`] which connectors belong to other rows, for example to all rows of a
-    /// journal. A search neither reads nor returns them.
-    #[cfg(feature = "list-connectors")]
-    pub fn known_connectors(self, ids: impl IntoIterator<Item = ConnectorId>) -> Self {
-        ids.into_iter().for_each(|id| self.searches.claim(id));
         self
     }
 
@@ -217,12 +177,6 @@ where
             cancellation: shutdown.clone(),
             rows: Rows::new(outcomes),
             refused: Mutex::new(Some(refused)),
-            #[cfg(feature = "list-connectors")]
-            searches: self.searches,
-            #[cfg(feature = "list-connectors")]
-            list_pages: usize::from(self.wait_by_list).into(),
-            #[cfg(feature = "list-connectors")]
-            unlisted: 0.into(),
         };
         BatchOutcomes::new(batch, self.requests.take_until(shutdown), self.concurrency, receiver)
     }

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use super::{AdoptionError, JournalEntry};
 use crate::client::{KEPT_TIMES, Workspace};
 use crate::planted::planted;
-use crate::workflow::EarlierPosts;
 use crate::{
     ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, ProvisioningTime, SmsChannel,
     Warning,
@@ -28,8 +27,8 @@ use crate::{
 pub struct RowState {
     connector: ConnectorState,
     channel_id: Option<ChannelId>,
-    /// What is known about the POSTs before the last one.
-    earlier: EarlierPosts,
+    /// Whether a POST before the last one may have created a connector.
+    earlier: bool,
     warning: Option<Warning>,
     /// Whether an operator named the connector.
     adopted: bool,
@@ -46,10 +45,6 @@ pub enum UnknownRows {
     LeaveAlone,
     /// The rows are created again, except those whose connector exists with an unknown id.
     Retry,
-    /// The connectors are searched for in the list of connectors. A row whose connector certainly does not exist is
-    /// created again; see [`Workspace::find_connector`](crate::Workspace::find_connector).
-    #[cfg(feature = "list-connectors")]
-    Find,
 }
 
 /// The next step of a row.
@@ -61,9 +56,6 @@ pub enum NextStep {
     Wait(ConnectorId),
     /// A connector exists or may exist, and its id is not known. An operator has to find the id.
     LeaveAlone,
-    /// A connector exists or may exist. Search for it.
-    #[cfg(feature = "list-connectors")]
-    Find,
     /// The channel is ready.
     Done,
 }
@@ -94,17 +86,11 @@ impl RowState {
         self.warning
     }
 
-    /// Returns the time of [`JournalEntry::Created`]: of the creation, or of the search that found the connector. `None`
-    /// after an adoption, or if the journal stores no times.
+    /// Returns the time of [`JournalEntry::Created`]: of the creation. `None` after an adoption, or if the
+    /// journal stores no times.
     #[must_use]
     pub fn created_at(&self) -> Option<Timestamp> {
         self.since.filter(|_| self.connector.connector_id().is_some())
-    }
-
-    /// Returns when the first POST was sent whose outcome is unknown, if the journal stores times.
-    #[cfg(feature = "list-connectors")]
-    pub(super) fn unknown_since(&self) -> Option<Timestamp> {
-        self.since
     }
 
     /// Returns whether a connector exists or may exist whose channel is not ready.
@@ -125,12 +111,6 @@ impl RowState {
         match (self.connector, self.channel_id) {
             (_, Some(_)) => NextStep::Done,
             (ConnectorState::Exists(id), None) => NextStep::Wait(id),
-            #[cfg(feature = "list-connectors")]
-            (ConnectorState::ExistsIdUnknown | ConnectorState::Unknown, None)
-                if unknown == UnknownRows::Find =>
-            {
-                NextStep::Find
-            }
             (ConnectorState::ExistsIdUnknown, None) => NextStep::LeaveAlone,
             (ConnectorState::Unknown, None) if unknown == UnknownRows::LeaveAlone => {
                 NextStep::LeaveAlone
@@ -145,7 +125,7 @@ impl RowState {
         match *entry {
             JournalEntry::Intent { .. } => {
                 if self.connector == ConnectorState::Unknown {
-                    self.earlier = EarlierPosts::Unknown;
+                    self.earlier = true;
                 }
                 self.since = self.since.or(at);
                 if !planted("a resume forgets an unknown row") {
@@ -154,13 +134,9 @@ impl RowState {
             }
             JournalEntry::Refused { .. } | JournalEntry::Unreachable { .. } => {
                 // A refusal settles the last attempt, and not the attempts before it.
-                if self.earlier != EarlierPosts::Unknown {
+                if !self.earlier {
                     self.settle();
                 }
-            }
-            JournalEntry::Absent => {
-                self.settle();
-                self.earlier = EarlierPosts::Absent;
             }
             JournalEntry::Unknown { .. } => self.grow(ConnectorState::Unknown),
             JournalEntry::Exists { .. } => self.grow(ConnectorState::ExistsIdUnknown),
@@ -187,12 +163,9 @@ impl RowState {
         }
     }
 
-    /// Returns what is known about the POSTs before the next one.
-    pub(super) fn earlier_posts(&self) -> EarlierPosts {
-        match self.connector {
-            ConnectorState::Unknown => EarlierPosts::Unknown,
-            _ => self.earlier,
-        }
+    /// Returns whether a POST before the next one may have created a connector.
+    pub(super) fn earlier_may_exist(&self) -> bool {
+        self.earlier || self.connector == ConnectorState::Unknown
     }
 
     /// Settles the outcome of all attempts that are unknown: none created a connector.

@@ -2,8 +2,6 @@
 
 use std::io;
 use std::pin::pin;
-#[cfg(feature = "list-connectors")]
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,8 +19,6 @@ use crate::client::Workspace;
 use crate::event::EventSink;
 use crate::planted::planted;
 use crate::transport::{Deadline, Permit};
-#[cfg(feature = "list-connectors")]
-use crate::workflow::Searches;
 use crate::workflow::{Cancellation, CreateStart, PAUSE, create, install_span};
 use crate::{
     ConnectorState, Error, Event, JournalError, NotReady, OutcomeUnknown, PendingChannel,
@@ -43,14 +39,6 @@ pub(super) struct Batch {
     pub(super) rows: Rows,
     /// Shuts the batch down when the access key is refused, because every other request would be refused, too.
     pub(super) refused: Mutex<Option<oneshot::Sender<()>>>,
-    #[cfg(feature = "list-connectors")]
-    pub(super) searches: Searches,
-    /// The number of pages that the last listing read, or 0 if connectors are polled one by one.
-    #[cfg(feature = "list-connectors")]
-    pub(super) list_pages: AtomicUsize,
-    /// The number of polls that are made before the next listing.
-    #[cfg(feature = "list-connectors")]
-    pub(super) unlisted: AtomicUsize,
 }
 
 /// An install in progress. The state of its connector is always up to date, so that an abandoned batch can return what
@@ -60,19 +48,13 @@ pub(super) struct BatchSlot {
     item: BatchItem,
     /// What this run knows about the connector, and the warning of its creation.
     connector: Mutex<(ConnectorState, Option<Warning>)>,
-    /// The error of a creation of this run that created nothing, as a search found.
-    failed: Mutex<Option<Error>>,
 }
 
 impl BatchSlot {
     /// `created` is whether this run created the connector that the item waits for.
     pub(super) fn new(item: BatchItem, created: bool) -> Self {
         let state = if created { item.state.connector_state() } else { ConnectorState::default() };
-        Self { item, connector: Mutex::new((state, None)), failed: Mutex::default() }
-    }
-
-    pub(super) fn item(&self) -> &BatchItem {
-        &self.item
+        Self { item, connector: Mutex::new((state, None)) }
     }
 
     pub(super) fn request(&self) -> &SmsConnectorRequest {
@@ -83,15 +65,8 @@ impl BatchSlot {
         *self.connector.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the error of a creation, in case that the connector is not created again.
-    fn keep_error(&self, error: Error) {
-        if !error.connector_state().may_exist() {
-            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-        }
-    }
-
     /// Returns the outcome of an install that is abandoned now, or `None` if no connector may
-    /// exist, and no creation of this run failed.
+    /// exist.
     pub(super) fn abandon(&self) -> Option<BatchOutcome> {
         let (connector, warning) = self.connector();
         let mut state = self.item.state;
@@ -106,10 +81,7 @@ impl BatchSlot {
             _ => UnknownReason::Abandoned,
         };
         let error = match state.connector_state() {
-            ConnectorState::NotCreated => {
-                let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-                return Some(self.outcome(state, Err(failed?)));
-            }
+            ConnectorState::NotCreated => return None,
             ConnectorState::Exists(connector_id) => Error::NotReady(Box::new(NotReady {
                 connector_id,
                 waited: Duration::ZERO,
@@ -124,15 +96,6 @@ impl BatchSlot {
         Some(self.outcome(state, Err(error)))
     }
 
-    /// Returns the error with which the row ends if its search settles nothing.
-    #[cfg(feature = "list-connectors")]
-    fn unsettled(&self) -> Error {
-        unknown(match self.item.state.connector_state() {
-            ConnectorState::ExistsIdUnknown => UnknownReason::AlreadyExists,
-            _ => UnknownReason::EarlierAttempt,
-        })
-    }
-
     fn outcome(&self, state: RowState, result: Result<SmsChannel, Error>) -> BatchOutcome {
         let created = matches!(self.connector(), (ConnectorState::Exists(_), _));
         BatchOutcome { request: self.item.request.clone(), result, state, created }
@@ -143,47 +106,26 @@ fn unknown(reason: UnknownReason) -> Error {
     Error::OutcomeUnknown(Box::new(OutcomeUnknown::new(reason)))
 }
 
-/// The result of a search that settles the outcome of a row.
-#[cfg_attr(not(feature = "list-connectors"), expect(dead_code, reason = "nothing is searched"))]
-pub(super) enum Found {
-    Connector(PendingChannel),
-    /// No connector exists. Has the error of the creation.
-    Nothing(Error),
-}
-
 impl Batch {
     /// Takes the next step of the item. Connectors that exist wait for their polls afterwards.
-    pub(super) async fn install(self: Arc<Self>, mut slot: Arc<BatchSlot>) {
-        let deadline = self.workspace.deadline();
-        loop {
-            let BatchItem { mut state, unknown, .. } = slot.item;
-            let error = match state.next(unknown) {
-                NextStep::Create => match self.create(&slot).await {
-                    Some(Ok(pending)) => return self.wait_for(&slot, pending).await,
-                    Some(Err(error)) => error,
-                    None => return self.rows.end(&slot, slot.abandon()),
-                },
-                NextStep::Wait(_) => {
-                    let runtime = self.workspace.client().runtime();
-                    let polls = Polls::resume(runtime, state.created_at());
-                    return self.wait(&slot, slot.item.clone(), polls).await;
-                }
-                NextStep::LeaveAlone => return self.rows.end(&slot, slot.abandon()),
-                #[cfg(feature = "list-connectors")]
-                NextStep::Find => slot.unsettled(),
-                NextStep::Done => {
-                    let channel = state.channel(&self.workspace);
-                    let outcome = channel.map(|channel| slot.outcome(state, Ok(channel)));
-                    return self.rows.end(&slot, outcome);
-                }
-            };
-            match Box::pin(self.find(&slot, &mut state, deadline, error)).await {
-                Ok(Found::Connector(pending)) => return self.wait_for(&slot, pending).await,
-                Ok(Found::Nothing(error)) => {
-                    slot = self.rows.replace(&slot, state);
-                    slot.keep_error(error);
-                }
-                Err(error) => return self.finish(&slot, Err(error)).await,
+    pub(super) async fn install(self: Arc<Self>, slot: Arc<BatchSlot>) {
+        let BatchItem { state, unknown, .. } = slot.item;
+        match state.next(unknown) {
+            NextStep::Create => match self.create(&slot).await {
+                Some(Ok(pending)) => self.wait_for(&slot, pending).await,
+                Some(Err(error)) => self.finish(&slot, Err(error)).await,
+                None => self.rows.end(&slot, slot.abandon()),
+            },
+            NextStep::Wait(_) => {
+                let runtime = self.workspace.client().runtime();
+                let polls = Polls::resume(runtime, state.created_at());
+                self.wait(&slot, slot.item.clone(), polls).await;
+            }
+            NextStep::LeaveAlone => self.rows.end(&slot, slot.abandon()),
+            NextStep::Done => {
+                let channel = state.channel(&self.workspace);
+                let outcome = channel.map(|channel| slot.outcome(state, Ok(channel)));
+                self.rows.end(&slot, outcome);
             }
         }
     }
@@ -241,7 +183,6 @@ impl Batch {
                 };
                 waiting.for_each_concurrent(ENDING, end).await;
                 self.rows.changed.notified().await;
-            } else if self.poll_by_list(&mut polls, continued).await {
             } else if next.is_some_and(|at| at <= now) {
                 let due = Mutex::new(None);
                 let is_due = || {
@@ -424,7 +365,7 @@ impl Batch {
             &body,
             deadline,
             self.events(slot),
-            state.earlier_posts(),
+            state.earlier_may_exist(),
             Some(start),
         )
         .await;
@@ -442,29 +383,6 @@ impl Batch {
             }
         }
         Some(created)
-    }
-
-    /// Lists nothing without the feature.
-    #[cfg(not(feature = "list-connectors"))]
-    #[expect(clippy::unused_self, reason = "the method of the feature uses it")]
-    fn poll_by_list(
-        &self,
-        _ended: &mut JoinSet<()>,
-        _continued: Option<Instant>,
-    ) -> std::future::Ready<bool> {
-        std::future::ready(false)
-    }
-
-    #[cfg(not(feature = "list-connectors"))]
-    #[expect(clippy::unused_self, reason = "the method of the feature uses it")]
-    fn find(
-        &self,
-        _slot: &BatchSlot,
-        _state: &mut RowState,
-        _deadline: Deadline,
-        error: Error,
-    ) -> std::future::Ready<Result<Found, Error>> {
-        std::future::ready(Err(error))
     }
 
     pub(super) async fn append(

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::slot::{Batch, BatchSlot};
-use super::{BatchItem, BatchOutcome, RowState};
+use super::{BatchItem, BatchOutcome};
 use crate::client::{TimeId, Workspace};
 use crate::transport::{Deadline, Runtime};
 use crate::workflow::{GetHistory, LastAttempt, poll_delay};
@@ -219,27 +219,11 @@ impl Rows {
         self.lock().active.len()
     }
 
-    /// Returns the number of rows whose poll is due.
-    #[cfg(feature = "list-connectors")]
-    pub(super) fn due(&self) -> usize {
-        self.lock().due.len()
-    }
-
     /// Adds a row with a request in progress.
     pub(super) fn begin(&self, item: BatchItem) -> Arc<BatchSlot> {
         let slot = Arc::new(BatchSlot::new(item, false));
         self.lock().active.insert(address(&slot), Arc::clone(&slot));
         slot
-    }
-
-    /// Replaces the state of a row with a request in progress.
-    pub(super) fn replace(&self, slot: &Arc<BatchSlot>, state: RowState) -> Arc<BatchSlot> {
-        let item = BatchItem { state, ..slot.item().clone() };
-        let replaced = Arc::new(BatchSlot::new(item, false));
-        let mut inner = self.lock();
-        inner.active.remove(&address(slot));
-        inner.active.insert(address(&replaced), Arc::clone(&replaced));
-        replaced
     }
 
     /// Removes a row with its outcome.

@@ -8,8 +8,6 @@ use reqwest::header::HeaderValue;
 
 use super::http::{HttpSettings, check_base_url, check_proxy_environment, is_loopback};
 use super::{Client, Inner};
-#[cfg(feature = "list-connectors")]
-use crate::SearchPolicy;
 use crate::transport::{FirstResponse, Runtime, TokioRuntime};
 use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy};
 
@@ -26,8 +24,6 @@ pub(super) struct Settings {
     pub(super) retry: RetryPolicy,
     pub(super) poll: PollPolicy,
     pub(super) limits: RateLimits,
-    #[cfg(feature = "list-connectors")]
-    pub(super) search: SearchPolicy,
     pub(super) runtime: Arc<dyn Runtime>,
 }
 
@@ -77,8 +73,6 @@ impl Default for ClientBuilder {
                 retry: RetryPolicy::default(),
                 poll: PollPolicy::default(),
                 limits: RateLimits::default(),
-                #[cfg(feature = "list-connectors")]
-                search: SearchPolicy::default(),
                 runtime: Arc::new(TokioRuntime(SystemTime::now)),
             },
         }
@@ -169,13 +163,6 @@ impl ClientBuilder {
     /// Sets how many requests per second a workspace accepts. Each workspace has its own budget.
     pub fn rate_limits(mut self, limits: RateLimits) -> Self {
         self.settings.limits = limits;
-        self
-    }
-
-    /// Sets when a search for a connector is conclusive.
-    #[cfg(feature = "list-connectors")]
-    pub fn search_policy(mut self, policy: SearchPolicy) -> Self {
-        self.settings.search = policy;
         self
     }
 

@@ -22,8 +22,6 @@ pub use workspace::Workspace;
 use workspace_state::WorkspaceState;
 pub(crate) use workspace_state::{CREATE_PATH, GET_PATH};
 
-#[cfg(feature = "list-connectors")]
-use crate::SearchPolicy;
 use crate::transport::{FirstResponse, Permit, Runtime};
 use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy, WorkspaceId};
 
@@ -132,11 +130,6 @@ impl Client {
 
     pub(crate) fn poll(&self) -> &PollPolicy {
         &self.inner.settings.poll
-    }
-
-    #[cfg(feature = "list-connectors")]
-    pub(crate) fn search_policy(&self) -> SearchPolicy {
-        self.inner.settings.search
     }
 
     pub(crate) fn runtime(&self) -> &dyn Runtime {

@@ -72,14 +72,12 @@ pub struct OutcomeUnknown {
     pub earlier: Option<ErrorResponse>,
     /// The attempts that were made.
     pub attempts: Attempts,
-    /// Why a search for the connector did not settle the outcome, as one clause.
-    pub search: Option<String>,
 }
 
 impl OutcomeUnknown {
     pub(crate) fn new(reason: UnknownReason) -> Self {
         let attempts = Attempts::default();
-        Self { reason, last: None, earlier: None, attempts, search: None }
+        Self { reason, last: None, earlier: None, attempts }
     }
 
     /// Returns the response to the last attempt, or else the response to an earlier attempt.
@@ -94,11 +92,7 @@ impl fmt::Display for OutcomeUnknown {
         if let Some(earlier) = &self.earlier {
             write!(f, ", an earlier response was {earlier}")?;
         }
-        f.write_str(")")?;
-        match &self.search {
-            Some(search) => write!(f, ", and {search}"),
-            None => Ok(()),
-        }
+        f.write_str(")")
     }
 }
 

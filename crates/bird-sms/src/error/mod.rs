@@ -8,8 +8,6 @@ mod journal;
 mod json;
 mod read;
 mod response;
-#[cfg(feature = "list-connectors")]
-mod search;
 mod transport;
 
 use std::fmt;
@@ -22,8 +20,6 @@ pub use create::{CreatedIdUnknown, OutcomeUnknown, Refused, UnknownReason, Unrea
 pub use journal::JournalError;
 pub use read::{NotReady, ReadError};
 pub use response::{ErrorResponse, MalformedResponse};
-#[cfg(feature = "list-connectors")]
-pub use search::SearchError;
 pub use transport::{TransportError, TransportErrorKind};
 
 use crate::planted::planted;
@@ -213,34 +209,6 @@ impl Error {
     #[must_use]
     pub fn chain(&self) -> String {
         chain(self)
-    }
-
-    /// Adds why a search for the connector did not settle the outcome.
-    #[cfg(feature = "list-connectors")]
-    pub(crate) fn searched(mut self, reason: Option<String>) -> Self {
-        if let Self::OutcomeUnknown(error) = &mut self {
-            error.search = reason;
-        }
-        self
-    }
-
-    /// Turns the error of a creation into that of one after which a search found no connector.
-    #[cfg(feature = "list-connectors")]
-    pub(crate) fn absent(self) -> Self {
-        let Self::OutcomeUnknown(mut unknown) = self else { return self };
-        let (attempts, retryable) = (unknown.attempts, true);
-        match unknown.last.take() {
-            Some(AttemptError::Response(response)) => {
-                Self::Refused(Box::new(Refused { response, attempts, retryable }))
-            }
-            Some(AttemptError::Transport(cause)) => {
-                Self::Unreachable(Box::new(Unreachable { cause, attempts, retryable }))
-            }
-            last => {
-                unknown.last = last;
-                Self::OutcomeUnknown(unknown)
-            }
-        }
     }
 
     /// Returns what to do next, as one sentence.

@@ -46,13 +46,6 @@ impl Connector {
         &self.json.0
     }
 
-    /// Returns the arguments that the connector was created with, if the response has those of the SMS template.
-    #[cfg(feature = "list-connectors")]
-    pub(crate) fn sms_arguments(&self) -> Option<types::SmsArguments> {
-        let mut connector: Value = serde_json::from_str(self.json()).ok()?;
-        serde_json::from_value(connector.get_mut("arguments")?.take()).ok()
-    }
-
     /// Decodes a body. Text that reveals the access key is redacted in every field and in [`json`](Self::json).
     pub(crate) fn decode(body: &[u8], key: &AccessKey) -> Result<Self, String> {
         let connector: types::Connector = decode(body)?;

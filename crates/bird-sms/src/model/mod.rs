@@ -19,8 +19,6 @@ pub use bird_api::types::{EndpointType, NumberType};
 pub use connector::{Connector, Number};
 pub use connector_state::ConnectorState;
 pub(crate) use connector_status::{ConnectorStatus, DecodeConnector};
-#[cfg(feature = "list-connectors")]
-pub(crate) use decode::decode;
 pub(crate) use decode::recover_id;
 pub use id::{ChannelId, ConnectorId, ParseIdError, PhoneNumberId, UseCaseId, WorkspaceId};
 pub use redact::escape_controls;

@@ -14,8 +14,6 @@ pub enum Warning {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
     },
-    /// A search of the list of connectors found the connector, because no response had its id.
-    Found,
 }
 
 impl Warning {
@@ -24,7 +22,6 @@ impl Warning {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::PossibleDuplicate { .. } => "possible-duplicate",
-            Self::Found => "found",
         }
     }
 
@@ -34,9 +31,6 @@ impl Warning {
         match self {
             Self::PossibleDuplicate { .. } => {
                 "Check the Bird dashboard for a second connector of this phone number."
-            }
-            Self::Found => {
-                "Check in the Bird dashboard that the connector is the right one: the search is unproven."
             }
         }
     }
@@ -53,9 +47,6 @@ impl fmt::Display for Warning {
                 }
                 f.write_str("may have created another connector for this phone number")
             }
-            Self::Found => f.write_str(
-                "no response had the id of the connector, and it was found in the list of connectors",
-            ),
         }
     }
 }

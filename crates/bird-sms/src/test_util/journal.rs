@@ -359,9 +359,7 @@ impl Check {
         }
         if let Some((nth, entry)) = lost {
             let swallowed = row.before_failure.is_some_and(|before| nth >= before);
-            // One `Absent` is like another.
-            let elsewhere =
-                *entry != JournalEntry::Absent && all.iter().any(|(_, other)| other == entry);
+            let elsewhere = all.iter().any(|(_, other)| other == entry);
             return Some(if elsewhere {
                 (JournalViolation::Mixed, entry)
             } else if swallowed {
@@ -384,8 +382,6 @@ impl Check {
         if life == 0 {
             entries.rotate_left(row);
         } else {
-            // One `Absent` is like another.
-            entries.retain(|entry| *entry != JournalEntry::Absent);
             self.rng.shuffle(&mut entries);
             entries.truncate(self.rng.usize(1..=3));
         }
@@ -396,7 +392,6 @@ impl Check {
     fn all_entries(&mut self) -> Vec<JournalEntry> {
         let warnings = [
             None,
-            Some(Warning::Found),
             Some(Warning::PossibleDuplicate { status: None }),
             Some(Warning::PossibleDuplicate { status: Some(503) }),
         ];
@@ -406,7 +401,6 @@ impl Check {
             JournalEntry::NotReady { connector_id: self.id(), message: self.text(300) },
             JournalEntry::Refused { message: self.text(5000) },
             JournalEntry::Unreachable { message: self.text(0) },
-            JournalEntry::Absent,
             JournalEntry::Unknown { message: self.text(0) },
             JournalEntry::Exists { message: self.text(0) },
         ];
@@ -478,13 +472,12 @@ mod tests {
                 JournalEntry::NotReady { .. } => 4,
                 JournalEntry::Refused { .. } => 5,
                 JournalEntry::Unreachable { .. } => 6,
-                JournalEntry::Absent => 7,
-                JournalEntry::Unknown { .. } => 8,
-                JournalEntry::Exists { .. } => 9,
+                JournalEntry::Unknown { .. } => 7,
+                JournalEntry::Exists { .. } => 8,
             })
             .collect();
         variants.sort_unstable();
         variants.dedup();
-        assert_eq!(variants, (0..10).collect::<Vec<_>>());
+        assert_eq!(variants, (0..9).collect::<Vec<_>>());
     }
 }

@@ -33,18 +33,6 @@ pub(crate) struct CreateStart {
     pub(crate) cancellation: Cancellation,
 }
 
-/// What is known about the POSTs before a creation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum EarlierPosts {
-    /// None was sent, or none created a connector.
-    #[default]
-    None,
-    /// One may have created a connector.
-    Unknown,
-    /// A search found that none created a connector. A conflict disproves it.
-    Absent,
-}
-
 impl Workspace {
     /// Creates an SMS connector, which is the first half of an install. The id of the connector can be stored before
     /// [`PendingChannel::wait`] waits for the channel.
@@ -72,17 +60,19 @@ impl Workspace {
             connector_id = tracing::field::Empty
         );
         let body = request.body(Some(self.client().key()))?;
-        let (events, earlier) = (EventSink::default(), EarlierPosts::None);
-        create(self, &body, self.deadline(), events, earlier, None).instrument(span).await
+        create(self, &body, self.deadline(), EventSink::default(), false, None)
+            .instrument(span)
+            .await
     }
 }
 
+/// Creates a connector. `earlier` is whether a POST of an earlier run may have created one.
 pub(crate) async fn create(
     workspace: &Workspace,
     body: &CreateConnectorReq,
     deadline: Deadline,
     events: EventSink,
-    earlier: EarlierPosts,
+    earlier: bool,
     start: Option<CreateStart>,
 ) -> Result<PendingChannel, Error> {
     let (what, min) = ("the timeout of the install", workspace.client().min_timeout());
@@ -115,8 +105,7 @@ pub(crate) async fn create(
                 Some(response) => {
                     Some(Warning::PossibleDuplicate { status: Some(response.status) })
                 }
-                None => (earlier == EarlierPosts::Unknown)
-                    .then_some(Warning::PossibleDuplicate { status: None }),
+                None => earlier.then_some(Warning::PossibleDuplicate { status: None }),
             };
             created(workspace, &response, events, attempts, warning)
         }
@@ -129,7 +118,7 @@ struct CreateAttempt<'a> {
     body: &'a CreateConnectorReq,
     deadline: Deadline,
     events: &'a EventSink,
-    earlier: EarlierPosts,
+    earlier: bool,
     count: u32,
     /// The last error response to an attempt that may have created a connector nevertheless. Every later outcome of
     /// this creation is ambiguous, too.
@@ -151,7 +140,7 @@ impl Attempt for CreateAttempt<'_> {
     }
 
     fn connector_state(&self, error: &AttemptError) -> Option<ConnectorState> {
-        let is_known = self.ambiguous.is_none() && self.earlier != EarlierPosts::Unknown;
+        let is_known = self.ambiguous.is_none() && !self.earlier;
         Some(if is_known { state_after_create(error) } else { ConnectorState::Unknown })
     }
 
@@ -194,7 +183,7 @@ fn created(
 #[cfg(feature = "test-util")]
 pub(crate) fn create_failed(error: AttemptError, attempts: Attempts) -> Error {
     let retryable = is_retryable_create(&error, crate::RetryCreate::default());
-    failed(RetryError { error, attempts, retryable }, None, EarlierPosts::None)
+    failed(RetryError { error, attempts, retryable }, None, false)
 }
 
 /// Returns the error of a creation, by what its last attempt means for the connector. A connector may also exist because
@@ -203,19 +192,17 @@ pub(crate) fn create_failed(error: AttemptError, attempts: Attempts) -> Error {
 fn failed(
     RetryError { error, attempts, retryable }: RetryError,
     ambiguous: Option<ErrorResponse>,
-    earlier: EarlierPosts,
+    earlier: bool,
 ) -> Error {
     let ambiguous = ambiguous.filter(|_| !planted("a conflict settles the attempts before it"));
     let reason = match (&error, state_after_create(&error)) {
         (AttemptError::Response(response), ConnectorState::NotCreated)
-            if response.status == 409 && (ambiguous.is_some() || earlier != EarlierPosts::None) =>
+            if response.status == 409 && (ambiguous.is_some() || earlier) =>
         {
             UnknownReason::AlreadyExists
         }
         (_, ConnectorState::NotCreated) if ambiguous.is_some() => UnknownReason::ServerError,
-        (_, ConnectorState::NotCreated) if earlier == EarlierPosts::Unknown => {
-            UnknownReason::EarlierAttempt
-        }
+        (_, ConnectorState::NotCreated) if earlier => UnknownReason::EarlierAttempt,
         (_, ConnectorState::NotCreated) => match error {
             AttemptError::Response(response) => {
                 return Error::Refused(Box::new(Refused { response, attempts, retryable }));

@@ -1,15 +1,9 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use bird_api::types::CreateConnectorReq;
-#[cfg(feature = "list-connectors")]
-use jiff::Timestamp;
 use tracing::{Instrument, Span};
 
-use super::PendingChannel;
-use super::create::{EarlierPosts, create};
-#[cfg(feature = "list-connectors")]
-use super::find::{Search, Searched, Searches};
+use super::create::create;
 use crate::client::Workspace;
 use crate::event::EventSink;
 use crate::transport::Deadline;
@@ -45,8 +39,6 @@ impl Workspace {
             request,
             timeout: None,
             events: EventSink::default(),
-            #[cfg(feature = "list-connectors")]
-            find_unknown: false,
         }
     }
 }
@@ -74,8 +66,6 @@ pub struct InstallSmsChannel {
     request: SmsConnectorRequest,
     timeout: Option<Duration>,
     events: EventSink,
-    #[cfg(feature = "list-connectors")]
-    find_unknown: bool,
 }
 
 impl InstallSmsChannel {
@@ -112,62 +102,13 @@ impl InstallSmsChannel {
         self
     }
 
-    /// Searches for the connector if the outcome of the creation is unknown or a conflict, and continues with the
-    /// connector. If the connector certainly does not exist, the install creates it again. Default: no search, and the
-    /// install ends with [`Error::OutcomeUnknown`] or [`Error::Refused`].
-    ///
-    /// Unproven: no response of the vendor's endpoint *List connectors* has been seen. If the endpoint cannot be used,
-    /// the install ends as without the search. See [`Workspace::find_connector`].
-    #[cfg(feature = "list-connectors")]
-    pub fn find_unknown(mut self) -> Self {
-        self.find_unknown = true;
-        self
-    }
-
-    #[cfg(feature = "list-connectors")]
-    async fn create(
-        &self,
-        body: &CreateConnectorReq,
-        deadline: Deadline,
-    ) -> Result<PendingChannel, Error> {
-        let runtime = self.workspace.client().runtime();
-        let since = Timestamp::try_from(runtime.system_time()).ok();
-        let searches = Searches::default();
-        let mut earlier = EarlierPosts::None;
-        loop {
-            let events = self.events.clone();
-            let created = create(&self.workspace, body, deadline, events, earlier, None).await;
-            let Err(error) = created else { return created };
-            if !self.find_unknown {
-                return Err(error);
-            }
-            let Self { workspace, request, events, .. } = self;
-            let search =
-                Search { searches: &searches, workspace, request, since, deadline, events };
-            match search.run(&error).await {
-                Searched::Found(pending) => return Ok(pending),
-                Searched::Absent => earlier = EarlierPosts::Absent,
-                Searched::Unsettled(reason) => return Err(error.searched(reason)),
-            }
-        }
-    }
-
-    #[cfg(not(feature = "list-connectors"))]
-    async fn create(
-        &self,
-        body: &CreateConnectorReq,
-        deadline: Deadline,
-    ) -> Result<PendingChannel, Error> {
-        let (events, earlier) = (self.events.clone(), EarlierPosts::None);
-        create(&self.workspace, body, deadline, events, earlier, None).await
-    }
-
     async fn run(self) -> Result<SmsChannel, Error> {
         let client = self.workspace.client();
         let timeout = self.timeout.unwrap_or(client.install_timeout());
         let deadline = Deadline::start(client.runtime().now(), timeout);
         let body = self.request.body(Some(client.key()))?;
-        let mut pending = self.create(&body, deadline).await?;
+        let events = self.events.clone();
+        let mut pending = create(&self.workspace, &body, deadline, events, false, None).await?;
         pending.wait_until(deadline).await
     }
 }

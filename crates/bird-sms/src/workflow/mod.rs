@@ -2,8 +2,6 @@
 
 mod check;
 mod create;
-#[cfg(feature = "list-connectors")]
-mod find;
 mod install;
 mod poll_schedule;
 mod read;
@@ -13,11 +11,7 @@ mod wait;
 pub use check::Access;
 #[cfg(feature = "test-util")]
 pub(crate) use create::create_failed;
-pub(crate) use create::{CreateStart, EarlierPosts, create};
-#[cfg(feature = "list-connectors")]
-pub use find::SearchResult;
-#[cfg(feature = "list-connectors")]
-pub(crate) use find::{Search, Searched, Searches, read_page};
+pub(crate) use create::{CreateStart, create};
 pub use install::InstallSmsChannel;
 pub(crate) use install::install_span;
 pub(crate) use poll_schedule::{PAUSE, poll_delay};
