@@ -175,6 +175,27 @@ async fn the_error_of_a_batch_agrees_with_its_exit_code_and_its_rows() {
     assert_eq!(error["connectorMayExist"], true, "{stderr}");
 }
 
+// Fault 36.
+#[tokio::test]
+async fn a_row_that_is_sent_again_after_a_504_has_a_warning_in_output_journal_and_stderr() {
+    let (sandbox, batch) = (failing("post:504").await, Batch::new(2));
+    let more = ["--retry-create", "gateway", "--concurrency", "1", "--out", "out.jsonl"];
+    let (code, _, stderr) = batch.run(&sandbox, &more).await;
+    assert_eq!((code, sandbox.post_count()), (0, 3), "{stderr}");
+    let (events, rows) = (batch.events(), lines(&batch.path("out.jsonl")));
+    for (number, warned) in [(nth_id(1), true), (nth_id(2), false)] {
+        let row = rows.iter().find(|row| row["phone_number_id"] == *number).unwrap();
+        assert_eq!(row["warning"] == "possible-duplicate", warned, "{row}");
+        for name in ["created", "ready"] {
+            let mut of_row = events.iter().filter(|event| event["phoneNumberId"] == *number);
+            let event = of_row.find(|event| event["event"] == name).unwrap();
+            assert_eq!(event["warning"].is_object(), warned, "{event}");
+        }
+        let printed = format!("{number}: warning: ");
+        assert_eq!(stderr.lines().any(|line| line.contains(&printed)), warned, "{stderr}");
+    }
+}
+
 #[tokio::test]
 async fn a_row_with_an_unknown_outcome_is_left_alone_until_it_is_retried_or_adopted() {
     let (sandbox, batch) = (failing("post:lost").await, Batch::new(3));

@@ -306,6 +306,23 @@ async fn an_unknown_outcome_is_5() {
     }
 }
 
+// Fault 36.
+#[tokio::test]
+async fn a_creation_that_is_sent_again_after_a_504_has_a_warning_in_text_and_json() {
+    let script = [Reply::status(504), Reply::json(201, ready())];
+    let again = install(&["--retry-create", "gateway"]);
+    let text = peer(script.clone()).await;
+    let (code, _, stderr) = run(at(&text.base_url(), &again)).await;
+    assert_eq!((code, text.posts()), (0, 2), "{stderr}");
+    assert!(stderr.lines().any(|line| line.starts_with("Warning: ")), "{stderr}");
+    let json = peer(script).await;
+    let (code, stdout, stderr) =
+        run(at(&json.base_url(), &[&again[..], &["--json"]].concat())).await;
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(last_object(&stdout)["warning"]["kind"], "possible-duplicate", "{stdout}");
+    assert_eq!(last_object(&stderr)["warning"]["kind"], "possible-duplicate", "{stderr}");
+}
+
 #[tokio::test]
 async fn a_connector_without_its_channel_is_6_with_its_id() {
     let created = || Reply::json(201, pending());
