@@ -11,7 +11,6 @@ mod files;
 mod gateway;
 mod help;
 mod install;
-mod journal_damage;
 mod readme;
 mod rows;
 mod sandbox;

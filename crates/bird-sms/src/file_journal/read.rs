@@ -139,28 +139,106 @@ fn may_be_torn_header(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
     use super::super::line::encode;
     use super::*;
+    use crate::{JournalEntry, PhoneNumberId};
 
+    fn entries() -> Vec<(PhoneNumberId, JournalEntry)> {
+        let connector_id = Uuid::from_u128(7).into();
+        let channel_id = Uuid::from_u128(8).into();
+        let ready = JournalEntry::Ready {
+            connector_id,
+            channel_id,
+            warning: None,
+            provisioning_time: None,
+        };
+        [
+            (1, JournalEntry::Intent { name: "SMS 1".to_owned() }),
+            (1, JournalEntry::Created { connector_id, warning: None }),
+            (2, JournalEntry::Intent { name: "SMS 2".to_owned() }),
+            (2, JournalEntry::Unknown { message: "m".to_owned() }),
+            (3, JournalEntry::Intent { name: "SMS 3".to_owned() }),
+            (1, ready),
+            (3, JournalEntry::Refused { message: "m".to_owned() }),
+        ]
+        .map(|(number, entry)| (Uuid::from_u128(number).into(), entry))
+        .into()
+    }
+
+    /// Returns the lines of a journal with these entries.
+    fn lines(entries: &[(PhoneNumberId, JournalEntry)]) -> Vec<Vec<u8>> {
+        let at = Timestamp::UNIX_EPOCH;
+        let header = encode(&Header::new(at, Uuid::from_u128(1).into()), VERSION);
+        let entries = entries
+            .iter()
+            .map(|(number, entry)| encode(&EntryLine::new(at, *number, entry), VERSION));
+        [header].into_iter().chain(entries).collect()
+    }
+
+    fn read(bytes: &[u8]) -> Result<JournalContent, FileJournalError> {
+        JournalContent::of(bytes, Path::new("j"), None)
+    }
+
+    // Fault 45.
     #[test]
-    fn what_a_crash_cut_anywhere_can_be_read_also_with_zeros_in_place_of_the_rest() {
-        let id = WorkspaceId::from(uuid::Uuid::from_u128(1));
-        let mut header = encode(&Header::new(jiff::Timestamp::UNIX_EPOCH, id), VERSION);
-        // The line break is part of what is cut.
-        for kept in 0..header.len() {
+    fn a_journal_that_was_cut_anywhere_has_its_whole_lines_also_with_zeros_in_place_of_the_rest() {
+        let entries = entries();
+        let lines = lines(&entries);
+        let journal = lines.concat();
+        for kept in 0..=journal.len() {
+            // A line that lacks only its line break is whole.
+            let mut whole = 0;
+            let mut length = 0;
+            while let Some(line) = lines.get(whole)
+                && length + line.len() <= kept + 1
+            {
+                whole += 1;
+                length += line.len();
+            }
+            let mut rows = JournalState::default();
+            for (number, entry) in entries.iter().take(whole.saturating_sub(1)) {
+                rows.apply(*number, entry, Some(Timestamp::UNIX_EPOCH));
+            }
             for zeros in [0, 1, 100] {
-                let torn = [&header[..kept], &vec![0; zeros]].concat();
-                let content = JournalContent::of(&torn[..], Path::new("j"), Some(id)).unwrap();
-                let is_whole = kept + 1 == header.len();
-                assert_eq!(content.end, if is_whole { kept as u64 } else { 0 }, "{torn:?}");
-                assert_eq!(content.torn_line.is_some(), !is_whole && !torn.is_empty(), "{torn:?}");
-                assert_eq!(content.unterminated, is_whole, "{torn:?}");
+                let cut = [&journal[..kept], &vec![0; zeros]].concat();
+                let content = read(&cut).unwrap();
+                let cut_at = format!("{kept} bytes and {zeros} zeros");
+                assert_eq!(content.end, length.min(kept) as u64, "{cut_at}");
+                assert_eq!(content.unterminated, length > kept, "{cut_at}");
+                let torn = (length < cut.len() && length <= kept).then_some(whole as u64 + 1);
+                assert_eq!(content.torn_line, torn, "{cut_at}");
+                let states = |rows: &JournalState| rows.rows().collect::<HashMap<_, _>>();
+                assert_eq!(states(&content.rows), states(&rows), "{cut_at}");
             }
         }
-        header.extend(b"\0\0");
-        let content = JournalContent::of(&header[..], Path::new("j"), Some(id)).unwrap();
-        assert_eq!((content.torn_line, content.end), (Some(2), header.len() as u64 - 2));
-        let other = JournalContent::of(&b"{\"b\0\0"[..], Path::new("j"), None);
+        let other = read(b"{\"b\0\0");
         assert!(matches!(other, Err(FileJournalError::NotAJournal { .. })));
+    }
+
+    // Fault 46.
+    #[test]
+    fn every_bit_flip_of_a_journal_is_an_error_that_names_its_line() {
+        let lines = lines(&entries());
+        // The last line of a journal is judged in another way than the others.
+        for count in 1..=lines.len() {
+            let journal = lines[..count].concat();
+            for bit in 0..journal.len() * 8 {
+                let mut flipped = journal.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                let expected = journal[..bit / 8].split(|byte| *byte == b'\n').count() as u64;
+                match read(&flipped) {
+                    Err(FileJournalError::Damaged { line, .. }) if line == expected => {}
+                    // Without its first line it may be another file.
+                    Err(FileJournalError::NotAJournal { .. } | FileJournalError::Newer { .. })
+                        if expected == 1 => {}
+                    result => panic!("bit {bit} in line {expected} of {count}: {result:?}"),
+                }
+            }
+        }
     }
 }
