@@ -18,7 +18,7 @@ use tokio::process::Command;
 use uuid::Uuid;
 
 use self::verdict::Verdict;
-use crate::crash::{Crash, Tally};
+use crate::crash::Crash;
 use crate::rows::program;
 
 const OPTIONS: &str = "--gets-per-second 100 --out out.jsonl";
@@ -253,7 +253,7 @@ impl Case {
         let refused = crash.sandbox.response_count(409);
         verdict.doubled.extend((0..refused).map(|_| "a POST was sent twice".to_owned()));
         verdict.check_outcomes(folder, &crash.sandbox.connectors(), &next);
-        if !within(async { Ok(crash.settle(&mut Tally::default(), code).await) }).await {
+        if !within(async { Ok(crash.settle(code).await) }).await {
             verdict.lost.push("the batch does not settle".to_owned());
         }
         verdict.check_end(&crash, self.rows);
