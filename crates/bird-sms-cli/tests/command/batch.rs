@@ -1,61 +1,15 @@
 //! `bird-sms batch` as a process: its input, its journal, its output.
 
-use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use bird_sandbox::{Builder, Sandbox};
 use bird_test_peer::fixtures::nth_id;
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
 
-use crate::rows::lines;
+use crate::rows::{Rows, lines};
 use crate::{in_sandbox, run, signal};
-
-/// A folder with the rows of a batch and its journal.
-struct Batch {
-    folder: TempDir,
-}
-
-impl Batch {
-    fn new(rows: usize) -> Self {
-        let mut csv = "name,phone_number_id\n".to_owned();
-        for n in 1..=rows {
-            let _ = writeln!(csv, "SMS {n},{}", nth_id(n));
-        }
-        Self::of(csv)
-    }
-
-    fn of(csv: impl AsRef<[u8]>) -> Self {
-        let batch = Self { folder: TempDir::new().unwrap() };
-        std::fs::write(batch.path("numbers.csv"), csv).unwrap();
-        batch
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn command(&self, sandbox: &Sandbox, more: &[&str]) -> Command {
-        let args = ["batch", "numbers.csv", "--journal", "j.jsonl", "--gets-per-second", "5000"];
-        let args: Vec<_> = args.iter().chain(more).copied().collect();
-        let mut command = in_sandbox(sandbox, &args);
-        command.current_dir(self.folder.path());
-        command
-    }
-
-    async fn run(&self, sandbox: &Sandbox, more: &[&str]) -> (i32, String, String) {
-        run(self.command(sandbox, more)).await
-    }
-
-    /// Returns the events of the journal, in order, without the header.
-    fn events(&self) -> Vec<Value> {
-        lines(&self.path("j.jsonl")).split_off(1)
-    }
-}
 
 fn fast() -> Builder {
     Sandbox::builder()
@@ -70,14 +24,14 @@ async fn failing(fault: &str) -> Sandbox {
 
 #[tokio::test]
 async fn a_batch_installs_every_row_and_writes_every_step_to_the_journal() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(50));
+    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(50));
     let (code, stdout, stderr) = batch.run(&sandbox, &["--out", "out.csv"]).await;
     assert_eq!(code, 0, "{stderr}");
     assert!(
         stdout.starts_with("50 of 50 rows ready (0 before this run), 50 connectors"),
         "{stdout}"
     );
-    let events = batch.events();
+    let events = batch.journal();
     for connector in sandbox.connectors() {
         let of_row: Vec<_> = events
             .iter()
@@ -98,9 +52,9 @@ async fn a_batch_installs_every_row_and_writes_every_step_to_the_journal() {
 
 #[tokio::test]
 async fn the_same_command_again_skips_what_is_ready_and_installs_what_is_new() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(5));
+    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(5));
     assert_eq!(batch.run(&sandbox, &[]).await.0, 0);
-    let more = Batch::new(8);
+    let more = Rows::new(8);
     std::fs::copy(more.path("numbers.csv"), batch.path("numbers.csv")).unwrap();
     let (code, stdout, _) = batch.run(&sandbox, &["--json", "--out", "out.jsonl"]).await;
     assert_eq!(code, 0);
@@ -119,7 +73,7 @@ async fn the_same_command_again_skips_what_is_ready_and_installs_what_is_new() {
 #[tokio::test]
 async fn a_run_polls_by_the_provisioning_times_of_the_journal() {
     let sandbox = fast().provisioning_delay(Duration::from_millis(600)).start().await.unwrap();
-    let (batch, id) = (Batch::new(1), nth_id(9));
+    let (batch, id) = (Rows::new(1), nth_id(9));
     let journal = format!(
         r#"{{"at":"2026-01-01T00:00:00Z","event":"journal","version":1,"workspaceId":"{}"}}
 {{"at":"2026-01-01T00:00:01Z","phoneNumberId":"{id}","event":"ready","connectorId":"{id}","channelId":"{id}","provisioningTime":{{"pendingSeconds":0.9,"readySeconds":0.9}}}}
@@ -130,13 +84,13 @@ async fn a_run_polls_by_the_provisioning_times_of_the_journal() {
     assert_eq!(batch.run(&sandbox, &[]).await.0, 0);
     // While nothing is known, there are three. One install in 64 makes one more poll.
     assert!(sandbox.get_count() <= 2, "{}", sandbox.get_count());
-    let time = batch.events().pop().unwrap()["provisioningTime"]["readySeconds"].clone();
+    let time = batch.journal().pop().unwrap()["provisioningTime"]["readySeconds"].clone();
     assert!(time.as_f64() >= Some(0.6), "{time}");
 }
 
 #[tokio::test]
 async fn a_refusal_is_counted_by_its_code_and_sent_again_the_next_time() {
-    let (sandbox, batch) = (failing("post:422x2").await, Batch::new(5));
+    let (sandbox, batch) = (failing("post:422x2").await, Rows::new(5));
     let (code, stdout, stderr) = batch.run(&sandbox, &[]).await;
     assert_eq!(code, 3, "{stdout}");
     assert!(stdout.contains("2 refused, no connector created (422 InvalidPayload: 2)"), "{stdout}");
@@ -152,8 +106,8 @@ async fn a_refusal_is_counted_by_its_code_and_sent_again_the_next_time() {
 // Fault 33.
 #[tokio::test]
 async fn a_refused_key_stops_the_batch_and_the_rows_that_were_not_begun_are_counted() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(5));
-    let mut command = batch.command(&sandbox, &["--concurrency", "1", "--out", "out.csv"]);
+    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(5));
+    let mut command = batch.in_sandbox(&sandbox, &["--concurrency", "1", "--out", "out.csv"]);
     command.env("BIRD_ACCESS_KEY", "another-key");
     let (code, stdout, stderr) = run(command).await;
     assert_eq!((code, sandbox.post_count()), (3, 1), "{stderr}");
@@ -167,7 +121,7 @@ async fn a_refused_key_stops_the_batch_and_the_rows_that_were_not_begun_are_coun
 #[tokio::test]
 async fn the_error_of_a_batch_agrees_with_its_exit_code_and_its_rows() {
     let faults = ["post:504x1", "post:401@1"].map(|fault| fault.parse().unwrap());
-    let (sandbox, batch) = (fast().faults(faults).start().await.unwrap(), Batch::new(3));
+    let (sandbox, batch) = (fast().faults(faults).start().await.unwrap(), Rows::new(3));
     let one_at_a_time = ["--json", "--concurrency", "1"];
     let (code, _, stderr) = batch.run(&sandbox, &one_at_a_time).await;
     let error: Value = serde_json::from_str(stderr.lines().last().unwrap()).unwrap();
@@ -178,11 +132,11 @@ async fn the_error_of_a_batch_agrees_with_its_exit_code_and_its_rows() {
 // Fault 36.
 #[tokio::test]
 async fn a_row_that_is_sent_again_after_a_504_has_a_warning_in_output_journal_and_stderr() {
-    let (sandbox, batch) = (failing("post:504").await, Batch::new(2));
+    let (sandbox, batch) = (failing("post:504").await, Rows::new(2));
     let more = ["--retry-create", "gateway", "--concurrency", "1", "--out", "out.jsonl"];
     let (code, _, stderr) = batch.run(&sandbox, &more).await;
     assert_eq!((code, sandbox.post_count()), (0, 3), "{stderr}");
-    let (events, rows) = (batch.events(), lines(&batch.path("out.jsonl")));
+    let (events, rows) = (batch.journal(), lines(&batch.path("out.jsonl")));
     for (number, warned) in [(nth_id(1), true), (nth_id(2), false)] {
         let row = rows.iter().find(|row| row["phone_number_id"] == *number).unwrap();
         assert_eq!(row["warning"] == "possible-duplicate", warned, "{row}");
@@ -198,7 +152,7 @@ async fn a_row_that_is_sent_again_after_a_504_has_a_warning_in_output_journal_an
 
 #[tokio::test]
 async fn a_row_with_an_unknown_outcome_is_left_alone_until_it_is_retried_or_adopted() {
-    let (sandbox, batch) = (failing("post:lost").await, Batch::new(3));
+    let (sandbox, batch) = (failing("post:lost").await, Rows::new(3));
     for _ in 0..2 {
         let (code, stdout, _) = batch.run(&sandbox, &["--out", "out.csv"]).await;
         assert_eq!(code, 5, "{stdout}");
@@ -227,7 +181,7 @@ async fn a_row_with_an_unknown_outcome_is_left_alone_until_it_is_retried_or_adop
     let (code, stdout, stderr) = batch.run(&sandbox, &["--adopt", &adopt]).await;
     assert_eq!(code, 0, "{stdout} {stderr}");
     assert!(stdout.contains("3 of 3 rows ready (3 before this run)"), "{stdout}");
-    let events = batch.events();
+    let events = batch.journal();
     let of_row: Vec<_> = events
         .iter()
         .filter(|event| event["phoneNumberId"] == *lost.phone_number_id)
@@ -238,7 +192,7 @@ async fn a_row_with_an_unknown_outcome_is_left_alone_until_it_is_retried_or_adop
 
 #[tokio::test]
 async fn only_a_row_with_an_unknown_outcome_can_be_adopted() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
+    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(1));
     let adopt = format!("{}={}", nth_id(1), nth_id(2));
     for more in [vec!["--adopt", &adopt], vec!["--adopt", &adopt, "--dry-run"]] {
         let (code, _, stderr) = batch.run(&sandbox, &more).await;
@@ -252,7 +206,7 @@ async fn only_a_row_with_an_unknown_outcome_can_be_adopted() {
 async fn a_retry_that_is_refused_leaves_the_outcome_unknown() {
     let sandbox = fast().fault("post:reset".parse().unwrap());
     let sandbox = sandbox.fault("post:422@1".parse().unwrap()).start().await.unwrap();
-    let batch = Batch::new(1);
+    let batch = Rows::new(1);
     assert_eq!(batch.run(&sandbox, &[]).await.0, 5);
     for more in [&["--retry-unknown"][..], &[]] {
         let (code, stdout, _) = batch.run(&sandbox, more).await;
@@ -265,7 +219,7 @@ async fn a_retry_that_is_refused_leaves_the_outcome_unknown() {
 
 #[tokio::test]
 async fn a_dry_run_prints_what_would_be_done_and_changes_nothing() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(100));
+    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(100));
     let (code, stdout, _) = batch.run(&sandbox, &["--dry-run"]).await;
     assert_eq!(code, 0);
     assert!(stdout.contains("100 rows, nothing sent: 100 would be installed"), "{stdout}");
@@ -281,7 +235,7 @@ async fn a_dry_run_prints_what_would_be_done_and_changes_nothing() {
 #[tokio::test]
 async fn bad_rows_are_reported_together_and_nothing_is_sent() {
     let sandbox = fast().start().await.unwrap();
-    let batch = Batch::of(format!("name,phone_number_id\n,{}\nx,y\n", nth_id(1)));
+    let batch = Rows::of(&format!("name,phone_number_id\n,{}\nx,y\n", nth_id(1)));
     let (code, stdout, stderr) = batch.run(&sandbox, &[]).await;
     assert_eq!((code, &*stdout), (2, ""));
     assert!(stderr.contains("numbers.csv: 2 rows of 2 cannot be used"), "{stderr}");
@@ -293,10 +247,10 @@ async fn bad_rows_are_reported_together_and_nothing_is_sent() {
 
 #[tokio::test]
 async fn rows_are_read_from_standard_input_and_written_to_standard_output() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(0));
+    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(0));
     let args = ["batch", "-", "--journal", "j.jsonl", "--out", "-", "--json"];
     let mut command = in_sandbox(&sandbox, &args);
-    command.current_dir(batch.folder.path()).stdin(Stdio::piped());
+    command.current_dir(batch.folder()).stdin(Stdio::piped());
     let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let row = format!("{{\"name\":\"x\",\"phone_number_id\":\"{}\"}}\n", nth_id(1));
     let mut stdin = process.stdin.take().unwrap();
@@ -312,8 +266,8 @@ async fn rows_are_read_from_standard_input_and_written_to_standard_output() {
 #[tokio::test]
 async fn a_journal_is_for_one_process_and_one_workspace() {
     let sandbox = Sandbox::builder().provisioning_delay(Duration::MAX).start().await.unwrap();
-    let batch = Batch::new(1);
-    let mut first = batch.command(&sandbox, &[]).spawn().unwrap();
+    let batch = Rows::new(1);
+    let mut first = batch.in_sandbox(&sandbox, &[]).spawn().unwrap();
     while sandbox.connectors().is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -330,7 +284,7 @@ async fn a_journal_is_for_one_process_and_one_workspace() {
 
 #[tokio::test]
 async fn a_torn_last_line_is_dropped_and_any_other_is_refused() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(2));
+    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(2));
     assert_eq!(batch.run(&sandbox, &[]).await.0, 0);
     let journal = batch.path("j.jsonl");
     let whole = std::fs::read_to_string(&journal).unwrap();
@@ -357,19 +311,19 @@ async fn a_torn_last_line_is_dropped_and_any_other_is_refused() {
 
 #[tokio::test]
 async fn a_first_line_that_is_torn_is_written_again() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
+    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(1));
     for torn in ["", "{\"at", "{\"at\":\"2026-11-23T10:00:00Z\",\"event\":\"jou", "\0\0\0"] {
         std::fs::write(batch.path("j.jsonl"), torn).unwrap();
         let (code, _, stderr) = batch.run(&sandbox, &["--dry-run"]).await;
         assert_eq!(code, 0, "{torn:?}: {stderr}");
     }
     assert_eq!(batch.run(&sandbox, &[]).await.0, 0);
-    assert_eq!(batch.events().len(), 3);
+    assert_eq!(batch.journal().len(), 3);
 }
 
 #[tokio::test]
 async fn a_file_that_is_not_a_journal_is_not_changed() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
+    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(1));
     let newer = "{\"at\":\"2026-11-23T10:00:00Z\",\"event\":\"journal\",\"version\":3,\
                  \"workspaceId\":\"00000000-0000-4000-8000-000000000001\"}\n";
     for (text, problem) in [
@@ -392,7 +346,7 @@ async fn a_file_that_is_not_a_journal_is_not_changed() {
 
 #[tokio::test]
 async fn the_output_overwrites_neither_the_rows_nor_the_journal() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
+    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(1));
     let rows = std::fs::read(batch.path("numbers.csv")).unwrap();
     for out in ["numbers.csv", "./numbers.csv", "j.jsonl", "./j.jsonl"] {
         let (code, _, stderr) = batch.run(&sandbox, &["--out", out]).await;
@@ -402,7 +356,7 @@ async fn the_output_overwrites_neither_the_rows_nor_the_journal() {
     let mut command =
         in_sandbox(&sandbox, &["batch", "-", "--journal", "j.jsonl", "--out", "numbers.csv"]);
     let stdin = std::fs::File::open(batch.path("numbers.csv")).unwrap();
-    command.current_dir(batch.folder.path()).stdin(stdin);
+    command.current_dir(batch.folder()).stdin(stdin);
     assert_eq!(run(command).await.0, 2);
     assert_eq!(std::fs::read(batch.path("numbers.csv")).unwrap(), rows);
     assert_eq!(lines(&batch.path("j.jsonl")).len(), 1);
@@ -411,7 +365,7 @@ async fn the_output_overwrites_neither_the_rows_nor_the_journal() {
 
 #[tokio::test]
 async fn a_row_that_is_ready_stays_ready_whatever_entries_follow() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
+    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(1));
     assert_eq!(batch.run(&sandbox, &[]).await.0, 0);
     let journal = std::fs::read_to_string(batch.path("j.jsonl")).unwrap();
     let (head, row) = journal.split_once('\n').unwrap();
@@ -423,7 +377,7 @@ async fn a_row_that_is_ready_stays_ready_whatever_entries_follow() {
 
 #[tokio::test]
 async fn a_run_in_the_embedded_sandbox_is_not_taken_for_a_real_run() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(1));
+    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(1));
     // The environment names the real workspace.
     let (code, stdout, stderr) = batch.run(&sandbox, &["--sandbox"]).await;
     assert_eq!((code, sandbox.post_count()), (0, 0), "{stdout} {stderr}");
@@ -437,7 +391,7 @@ async fn a_run_in_the_embedded_sandbox_is_not_taken_for_a_real_run() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn an_output_that_cannot_be_written_stops_the_batch_and_loses_nothing() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Batch::new(600));
+    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(600));
     let (code, _, stderr) =
         batch.run(&sandbox, &["--out", "/dev/full", "--concurrency", "20"]).await;
     // The exit code is that of the worst outcome: a connector exists without its channel.
@@ -451,7 +405,7 @@ async fn an_output_that_cannot_be_written_stops_the_batch_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_connector_of_a_row_that_is_not_in_the_input_is_reported() {
-    let (sandbox, batch) = (failing("post:lost").await, Batch::new(1));
+    let (sandbox, batch) = (failing("post:lost").await, Rows::new(1));
     assert_eq!(batch.run(&sandbox, &[]).await.0, 5);
     std::fs::write(batch.path("numbers.csv"), "name,phone_number_id\n").unwrap();
     let (code, _, stderr) = batch.run(&sandbox, &[]).await;
@@ -463,8 +417,8 @@ async fn a_connector_of_a_row_that_is_not_in_the_input_is_reported() {
 async fn an_interrupt_waits_for_requests_in_flight_and_the_same_command_resumes() {
     let sandbox =
         Sandbox::builder().provisioning_delay("1s".parse::<bird_sandbox::Delay>().unwrap());
-    let (sandbox, batch) = (sandbox.start().await.unwrap(), Batch::new(300));
-    let mut command = batch.command(&sandbox, &["--concurrency", "20"]);
+    let (sandbox, batch) = (sandbox.start().await.unwrap(), Rows::new(300));
+    let mut command = batch.in_sandbox(&sandbox, &["--concurrency", "20"]);
     let process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     while sandbox.connectors().len() < 5 {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -474,7 +428,7 @@ async fn an_interrupt_waits_for_requests_in_flight_and_the_same_command_resumes(
     assert_eq!(output.status.code(), Some(130));
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(stdout.contains("not begun") && stdout.contains("exist without"), "{stdout}");
-    let created = batch.events().iter().filter(|event| event["event"] == "created").count();
+    let created = batch.journal().iter().filter(|event| event["event"] == "created").count();
     assert_eq!(created, sandbox.connectors().len());
     let (code, stdout, stderr) = batch.run(&sandbox, &[]).await;
     assert_eq!(code, 0, "{stderr}");
@@ -484,7 +438,7 @@ async fn an_interrupt_waits_for_requests_in_flight_and_the_same_command_resumes(
 
 #[tokio::test]
 async fn the_journal_and_the_output_do_not_show_the_key() {
-    let (sandbox, batch) = (failing("random:3:30").await, Batch::new(50));
+    let (sandbox, batch) = (failing("random:3:30").await, Rows::new(50));
     let (_, stdout, stderr) = batch.run(&sandbox, &["-v", "--out", "out.csv"]).await;
     let read = |name| std::fs::read_to_string(batch.path(name)).unwrap();
     let all = [stdout, stderr, read("j.jsonl"), read("out.csv")].concat();

@@ -5,7 +5,6 @@ mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
-use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -18,10 +17,8 @@ use tokio::process::Command;
 use uuid::Uuid;
 
 use self::verdict::Verdict;
-use crate::crash::Crash;
-use crate::rows::program;
-
-const OPTIONS: &str = "--gets-per-second 100 --out out.jsonl";
+use crate::crash::settle;
+use crate::rows::{OUT, Rows, program, within_a_minute};
 
 /// The name of a call, and its errors.
 type Call = (&'static str, &'static [&'static str]);
@@ -77,7 +74,7 @@ enum Fault {
 #[derive(Clone, Debug)]
 struct Case {
     fault: Fault,
-    rows: u32,
+    rows: usize,
     /// The journal has its first line before the run. The first write of the journal's thread cannot be reached
     /// otherwise, because the calls of each thread are counted on their own.
     first_line: Option<String>,
@@ -145,22 +142,22 @@ fn strace(folder: &Path, files: &[&str]) -> Vec<String> {
 }
 
 impl Case {
-    async fn start(&self) -> Crash {
+    async fn start(&self) -> (Rows, Sandbox) {
         let sandbox = Sandbox::builder().workspace_id(Uuid::from_u128(1));
-        let crash =
-            Crash::start(self.rows, sandbox.provisioning_delay(Duration::from_millis(20)), OPTIONS);
-        let crash = crash.await;
+        let sandbox = sandbox.get_limit(u32::MAX).post_limit(u32::MAX);
+        let sandbox = sandbox.provisioning_delay(Duration::from_millis(20)).start().await.unwrap();
+        let rows = Rows::new(self.rows);
         if let Some(line) = &self.first_line {
-            std::fs::write(crash.folder.path().join("j.jsonl"), line).unwrap();
+            std::fs::write(rows.path("j.jsonl"), line).unwrap();
         }
-        crash
+        (rows, sandbox)
     }
 
     /// Returns the command with the fault.
-    fn command(&self, crash: &Crash) -> Command {
-        let command = crash.command(&[]);
+    fn command(&self, rows: &Rows, sandbox: &Sandbox) -> Command {
+        let command = rows.in_sandbox(sandbox, &OUT);
         let inject = |files, inject: String| {
-            let mut args = strace(crash.folder.path(), files);
+            let mut args = strace(rows.folder(), files);
             args.extend(["-e".to_owned(), format!("inject={inject}")]);
             let args: Vec<_> = args.iter().map(String::as_str).collect();
             wrap("strace", &args, &command)
@@ -225,22 +222,19 @@ impl Case {
 
     /// Runs the batch with the fault, and then as an operator does, and compares the plan and the end with the server.
     async fn run(self) -> (Self, Verdict) {
-        let crash = self.start().await;
-        let folder = crash.folder.path();
+        let (rows, sandbox) = self.start().await;
         let mut verdict = Verdict::default();
-        let mut command = self.command(&crash);
-        let output = within(command.stdout(Stdio::piped()).stderr(Stdio::piped()).output()).await;
-        (verdict.reached, verdict.places) = self.places(folder, output.status);
+        let output = within_a_minute(self.command(&rows, &sandbox).output()).await.unwrap();
+        (verdict.reached, verdict.places) = self.places(rows.folder(), output.status);
 
-        let book = settled(&crash.sandbox).await;
+        let book = settled(&sandbox).await;
         let is_socket_error = matches!(self.fault, Fault::Error { files: [], .. });
         if output.status.code().is_some() && !is_socket_error {
-            verdict.check_report(folder, &book, &output);
+            verdict.check_report(&rows, &book, &output);
         }
-        let next = verdict.check_journal(folder, &book, self.rows);
-        let mut plan = crash.command(&["--dry-run".to_owned(), "--json".to_owned()]);
-        let plan = within(plan.stdout(Stdio::piped()).output()).await;
-        let plan: Value = serde_json::from_slice(&plan.stdout).unwrap_or_default();
+        let next = verdict.check_journal(&rows, &book);
+        let (_, plan, _) = rows.run(&sandbox, &["--dry-run", "--json"]).await;
+        let plan: Value = serde_json::from_str(&plan).unwrap_or_default();
         for name in ["toCreate", "toWaitFor", "ready", "leftAlone"] {
             let expected = next.values().filter(|next| **next == name).count();
             if plan[name] != expected {
@@ -248,24 +242,17 @@ impl Case {
             }
         }
 
-        let code = within(crash.command(&[]).status()).await.code();
+        let (code, ..) = rows.run(&sandbox, &OUT).await;
         // No operator allowed a second POST yet.
-        let refused = crash.sandbox.response_count(409);
+        let refused = sandbox.response_count(409);
         verdict.doubled.extend((0..refused).map(|_| "a POST was sent twice".to_owned()));
-        verdict.check_outcomes(folder, &crash.sandbox.connectors(), &next);
-        if !within(async { Ok(crash.settle(code).await) }).await {
+        verdict.check_outcomes(&rows, &sandbox.connectors(), &next);
+        if !settle(&rows, &sandbox, code).await {
             verdict.lost.push("the batch does not settle".to_owned());
         }
-        verdict.check_end(&crash, self.rows);
+        verdict.check_end(&rows, &sandbox.connectors());
         (self, verdict)
     }
-}
-
-async fn within<T>(future: impl Future<Output = io::Result<T>>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future)
-        .await
-        .expect("takes over a minute")
-        .unwrap()
 }
 
 /// Returns the connectors of the server, once it has read what a client sent before it was killed.
@@ -284,14 +271,14 @@ async fn settled(sandbox: &Sandbox) -> Vec<StoredConnector> {
 /// The calls of a run without a fault, and its journal.
 async fn clean_run(files: &[&str], first_line: Option<String>) -> (Threads, String) {
     let case = Case { fault: Fault::SmallDisk, rows: 3, first_line };
-    let crash = case.start().await;
-    let args = strace(crash.folder.path(), files);
+    let (rows, sandbox) = case.start().await;
+    let args = strace(rows.folder(), files);
     let args: Vec<_> = args.iter().map(String::as_str).collect();
-    let mut command = wrap("strace", &args, &crash.command(&[]));
-    let output = within(command.output()).await;
+    let mut command = wrap("strace", &args, &rows.in_sandbox(&sandbox, &OUT));
+    let output = within_a_minute(command.output()).await.unwrap();
     assert!(output.status.success(), "{output:?}");
-    let journal = std::fs::read_to_string(crash.folder.path().join("j.jsonl")).unwrap();
-    (calls(&crash.folder.path().join("trace")), journal)
+    let journal = std::fs::read_to_string(rows.path("j.jsonl")).unwrap();
+    (calls(&rows.path("trace")), journal)
 }
 
 /// Returns the most calls of this kind that a thread makes.
@@ -383,7 +370,7 @@ async fn is_allowed(program: &str, args: &[&str]) -> bool {
 
 /// `cargo xtask crash`
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "over 1,000 runs: half a minute"]
+#[ignore = "500 runs: half a minute"]
 async fn a_batch_that_is_killed_or_failed_at_each_system_call_installs_each_row_once() {
     if program("strace").is_none()
         || !is_allowed("strace", &["-f", "-o", "/dev/null", "true"]).await

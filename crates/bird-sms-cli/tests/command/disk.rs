@@ -9,13 +9,14 @@ use bird_test_peer::Backend;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::rows::{BATCH, Rows, assert_no_duplicates, configure, run, settled};
+use crate::rows::{BATCH, OUT, Rows, assert_no_duplicates, configure, settled};
+use crate::run;
 
-/// Returns a command of the shell in the folder of the rows, with a limit of `ulimit` for the batch.
-fn limited(rows: &Rows, limit: &str, args: &[&str], url: &str) -> Command {
+/// Returns a command of the shell that runs the batch with a limit of `ulimit`.
+fn limited(rows: &Rows, limit: &str, more: &[&str], url: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("ulimit {limit}; exec \"$0\" \"$@\"")]);
-    command.arg(env!("CARGO_BIN_EXE_bird-sms")).args(args).current_dir(rows.folder());
+    command.arg(env!("CARGO_BIN_EXE_bird-sms")).args(BATCH).args(more).current_dir(rows.folder());
     configure(&mut command, url);
     command
 }
@@ -32,12 +33,10 @@ fn recorded(journal: &Path) -> BTreeSet<String> {
 async fn run_full(json: bool) {
     let backend = Backend::start().await.unwrap().delay(|_| Duration::from_millis(150));
     let rows = Rows::new(300);
-    let more: &[&str] = if json { &["--json"] } else { &[] };
     // The limit holds for the outcomes as well, unless they go to a pipe.
-    let args = BATCH.map(|arg| if arg == "out.jsonl" { "-" } else { arg });
-    let args = [&args[..], more].concat();
+    let more: &[&str] = if json { &["--out", "-", "--json"] } else { &["--out", "-"] };
     // 16 KiB, in blocks of 512 bytes.
-    let command = limited(&rows, "-f 32", &args, &backend.base_url());
+    let command = limited(&rows, "-f 32", more, &backend.base_url());
     let (code, stdout, stderr) = run(command).await;
     assert!(code == 5 || code == 6, "{code}: {stderr}");
     let connectors = settled(&backend).await;
@@ -102,7 +101,7 @@ async fn at_the_file_size_limit_each_connector_that_the_journal_lacks_is_a_json_
 async fn a_batch_with_few_file_descriptors_writes_its_journal_and_creates_each_row_once() {
     let backend = Backend::start().await.unwrap().delay(|_| Duration::from_millis(300));
     let rows = Rows::new(300);
-    let command = limited(&rows, "-n 64", &BATCH, &backend.base_url());
+    let command = limited(&rows, "-n 64", &OUT, &backend.base_url());
     let (code, stdout, stderr) = run(command).await;
     assert_eq!(code, 0, "{stdout} {stderr}");
     let connectors = settled(&backend).await;

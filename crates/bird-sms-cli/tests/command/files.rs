@@ -8,7 +8,8 @@ use bird_test_peer::Backend;
 use bird_test_peer::fixtures::{ACCESS_KEY, PHONE_NUMBER_ID};
 use tokio::process::Command;
 
-use crate::rows::{Rows, assert_no_duplicates, at, end_of, run, settled, until};
+use crate::rows::{Rows, assert_no_duplicates, at, end_of, settled, until};
+use crate::run;
 
 /// Runs a command that must not wait for a file.
 async fn run_at_once(command: Command) -> (i32, String, String) {

@@ -10,7 +10,8 @@ use bird_test_peer::fixtures::PHONE_NUMBER_ID;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::rows::{at, program, run};
+use crate::rows::{at, program};
+use crate::run;
 
 /// nginx in front of a backend, on a free port of loopback. It waits 1 s for a response.
 struct Gateway {

@@ -43,9 +43,9 @@ fn in_sandbox(sandbox: &Sandbox, args: &[&str]) -> Command {
     command
 }
 
-/// Runs a command, and returns its exit code, stdout and stderr.
+/// Runs a command, which must end within a minute, and returns its exit code, stdout and stderr.
 async fn run(mut command: Command) -> (i32, String, String) {
-    ended(command.output().await.unwrap())
+    ended(rows::within_a_minute(command.output()).await.unwrap())
 }
 
 fn ended(output: Output) -> (i32, String, String) {

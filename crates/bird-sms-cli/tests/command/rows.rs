@@ -1,17 +1,18 @@
-//! A batch against a [`Backend`], and what its files say afterwards.
+//! A batch in a folder, and what its files say afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bird_sandbox::Sandbox;
 use bird_test_peer::Backend;
 use bird_test_peer::fixtures::{ACCESS_KEY, WORKSPACE_ID, nth_id};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::{bird_sms, ended};
+use crate::{bird_sms, ended, in_sandbox, run};
 
 /// Returns the command with a key and a workspace, against this API.
 pub(crate) fn at(api_url: &str, args: &[&str]) -> Command {
@@ -30,17 +31,11 @@ pub(crate) fn configure(command: &mut Command, api_url: &str) {
         .kill_on_drop(true);
 }
 
-/// The arguments of a batch that writes its outcomes to `out.jsonl`. GETs are not limited.
-pub(crate) const BATCH: [&str; 8] = [
-    "batch",
-    "numbers.csv",
-    "--journal",
-    "j.jsonl",
-    "--out",
-    "out.jsonl",
-    "--gets-per-second",
-    "5000",
-];
+/// The arguments of a batch. GETs are not limited.
+pub(crate) const BATCH: [&str; 6] =
+    ["batch", "numbers.csv", "--journal", "j.jsonl", "--gets-per-second", "5000"];
+/// The arguments that write the outcomes of a batch to a file.
+pub(crate) const OUT: [&str; 2] = ["--out", "out.jsonl"];
 
 /// A folder with the rows of a batch, its journal and its outcomes.
 pub(crate) struct Rows {
@@ -49,12 +44,18 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// Creates the rows of the phone numbers `nth_id(1)` to `nth_id(count)`.
     pub(crate) fn new(count: usize) -> Self {
         let mut csv = "name,phone_number_id\n".to_owned();
-        for n in 0..count {
+        for n in 1..=count {
             let _ = writeln!(csv, "SMS {n},{}", nth_id(n));
         }
-        let rows = Self { folder: TempDir::new().unwrap(), count };
+        Self::of(&csv)
+    }
+
+    /// Creates the rows of a CSV file with a header.
+    pub(crate) fn of(csv: &str) -> Self {
+        let rows = Self { folder: TempDir::new().unwrap(), count: csv.lines().count() - 1 };
         std::fs::write(rows.path("numbers.csv"), csv).unwrap();
         rows
     }
@@ -67,12 +68,23 @@ impl Rows {
         self.folder().join(name)
     }
 
-    /// Returns the command that runs the batch.
+    /// Returns the command that runs the batch against this API, and writes its outcomes.
     pub(crate) fn command(&self, api_url: &str, more: &[&str]) -> Command {
-        let args: Vec<_> = BATCH.iter().chain(more).copied().collect();
-        let mut command = at(api_url, &args);
+        let mut command = at(api_url, &[&BATCH[..], &OUT, more].concat());
         command.current_dir(self.folder());
         command
+    }
+
+    /// Returns the command that runs the batch in a sandbox.
+    pub(crate) fn in_sandbox(&self, sandbox: &Sandbox, more: &[&str]) -> Command {
+        let mut command = in_sandbox(sandbox, &[&BATCH[..], more].concat());
+        command.current_dir(self.folder());
+        command
+    }
+
+    /// Runs the batch in a sandbox.
+    pub(crate) async fn run(&self, sandbox: &Sandbox, more: &[&str]) -> (i32, String, String) {
+        run(self.in_sandbox(sandbox, more)).await
     }
 
     /// Returns the last outcome of each phone number.
@@ -92,6 +104,12 @@ impl Rows {
         lines(&self.path("j.jsonl")).split_off(1)
     }
 
+    /// Returns the last entry of each phone number.
+    pub(crate) fn last_entries(&self) -> BTreeMap<String, Value> {
+        let number = |entry: &Value| entry["phoneNumberId"].as_str().unwrap().to_owned();
+        self.journal().into_iter().map(|entry| (number(&entry), entry)).collect()
+    }
+
     /// Returns the connectors that the journal has with their ids.
     pub(crate) fn recorded(&self) -> BTreeSet<String> {
         let id = |entry: Value| Some(entry["connectorId"].as_str()?.to_owned());
@@ -106,17 +124,12 @@ pub(crate) fn lines(path: &Path) -> Vec<Value> {
     whole.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
 }
 
-/// Runs a command, which must end within a minute.
-pub(crate) async fn run(command: Command) -> (i32, String, String) {
-    within_a_minute(crate::run(command)).await
-}
-
 /// Waits for the end of a process, which must come within a minute.
 pub(crate) async fn end_of(process: Child) -> (i32, String, String) {
     ended(within_a_minute(process.wait_with_output()).await.unwrap())
 }
 
-async fn within_a_minute<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn within_a_minute<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("takes over a minute")
 }
 

@@ -12,9 +12,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
 use crate::rows::{
-    BATCH, Rows, assert_no_duplicates, at, configure, end_of, program, run, settled, until,
+    BATCH, OUT, Rows, assert_no_duplicates, at, configure, end_of, program, settled, until,
 };
-use crate::signal;
+use crate::{run, signal};
 
 /// The end of a batch that got signals.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ async fn assert_that_the_next_run_doubles_nothing(rows: &Rows, backend: &Backend
     assert_no_duplicates(&connectors);
     let outcomes = rows.outcomes();
     assert_eq!(outcomes.len(), rows.count);
-    for n in 0..rows.count {
+    for n in 1..=rows.count {
         let status = &outcomes[&nth_id(n)]["status"];
         assert!(status == "ready" || status == "unknown", "{status}");
         assert!(status == "unknown" || connectors.contains_key(&nth_id(n)));
@@ -211,7 +211,7 @@ async fn a_second_signal_while_the_journal_is_slow_loses_no_id_that_is_known() {
         return;
     }
     let (rows, backend) = (Rows::new(10), Backend::start().await.unwrap());
-    traced.arg(env!("CARGO_BIN_EXE_bird-sms")).args(BATCH).arg("--json");
+    traced.arg(env!("CARGO_BIN_EXE_bird-sms")).args(BATCH).args(OUT).arg("--json");
     traced.current_dir(rows.folder());
     configure(&mut traced, &backend.base_url());
     let process = traced.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -327,8 +327,7 @@ async fn a_command_that_ends_before_a_connector_is_seen_or_after_a_refusal_does_
 #[tokio::test]
 async fn the_third_signal_ends_a_batch_whose_output_blocks() {
     let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(1500));
-    let args = BATCH.map(|arg| if arg == "out.jsonl" { "-" } else { arg });
-    let mut command = at(&backend.base_url(), &args);
+    let mut command = at(&backend.base_url(), &[&BATCH[..], &["--out", "-"]].concat());
     command.current_dir(rows.folder()).stdout(Stdio::piped()).stderr(Stdio::null());
     // Nobody reads the pipe, which has room for some hundred rows.
     let mut process = command.spawn().unwrap();

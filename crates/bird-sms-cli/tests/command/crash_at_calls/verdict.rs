@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::Output;
 
 use bird_sandbox::StoredConnector;
+use bird_test_peer::fixtures::nth_id;
 use serde_json::Value;
 
-use crate::crash::Crash;
+use crate::rows::Rows;
 
 /// The result of one case.
 #[derive(Debug, Default)]
@@ -22,13 +23,8 @@ pub(super) struct Verdict {
 
 impl Verdict {
     /// A run that ends by itself has put each connector into the journal, its output or the outcomes.
-    pub(super) fn check_report(
-        &mut self,
-        folder: &Path,
-        book: &[StoredConnector],
-        output: &Output,
-    ) {
-        let files = ["j.jsonl", "out.jsonl"].map(|name| std::fs::read(folder.join(name)));
+    pub(super) fn check_report(&mut self, rows: &Rows, book: &[StoredConnector], output: &Output) {
+        let files = ["j.jsonl", "out.jsonl"].map(|name| std::fs::read(rows.path(name)));
         let files =
             files.into_iter().flatten().chain([output.stdout.clone(), output.stderr.clone()]);
         let text = String::from_utf8(files.collect::<Vec<_>>().concat()).unwrap();
@@ -39,13 +35,12 @@ impl Verdict {
     /// Returns the next step of each row by the whole lines of its journal, which must not contradict the server.
     pub(super) fn check_journal(
         &mut self,
-        folder: &Path,
+        rows: &Rows,
         book: &[StoredConnector],
-        rows: u32,
     ) -> BTreeMap<String, &'static str> {
-        let entries = entries(&folder.join("j.jsonl"));
+        let entries = entries(&rows.path("j.jsonl"));
         let mut plan = BTreeMap::new();
-        for number in (1..=rows).map(phone_number_id) {
+        for number in (1..=rows.count).map(nth_id) {
             let mut of_row =
                 entries.iter().filter(|entry| entry["phoneNumberId"] == number.as_str());
             let last = of_row.next_back().cloned().unwrap_or_default();
@@ -73,11 +68,11 @@ impl Verdict {
     /// The outcomes of the next run: what is ready is what the server has, and the other rows were left alone.
     pub(super) fn check_outcomes(
         &mut self,
-        folder: &Path,
+        rows: &Rows,
         book: &[StoredConnector],
         next: &BTreeMap<String, &'static str>,
     ) {
-        let outcomes = entries(&folder.join("out.jsonl"));
+        let outcomes = entries(&rows.path("out.jsonl"));
         for (number, next) in next {
             let outcome = outcomes.iter().find(|outcome| outcome["phone_number_id"] == **number);
             let outcome = outcome.cloned().unwrap_or_default();
@@ -97,10 +92,9 @@ impl Verdict {
     }
 
     /// In the end each row has one connector, and its channel is in the journal.
-    pub(super) fn check_end(&mut self, crash: &Crash, rows: u32) {
-        let entries = entries(&crash.folder.path().join("j.jsonl"));
-        let book = crash.sandbox.connectors();
-        for number in (1..=rows).map(phone_number_id) {
+    pub(super) fn check_end(&mut self, rows: &Rows, book: &[StoredConnector]) {
+        let entries = entries(&rows.path("j.jsonl"));
+        for number in (1..=rows.count).map(nth_id) {
             let stored: Vec<_> = book.iter().filter(|one| one.phone_number_id == number).collect();
             let last = entries.iter().rfind(|entry| entry["phoneNumberId"] == number.as_str());
             let last = last.cloned().unwrap_or_default();
@@ -121,8 +115,4 @@ impl Verdict {
 fn entries(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-}
-
-fn phone_number_id(row: u32) -> String {
-    format!("00000000-0000-4000-8000-{row:012}")
 }
