@@ -12,8 +12,6 @@ mod documents;
 mod drift;
 mod openapi;
 mod sim;
-#[cfg(test)]
-mod stories;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
