@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 /// The id of the workspace in all responses.
 pub const WORKSPACE: &str = "a1405560-c8d3-4b1a-877d-3f449ad95352";
 /// The id of the connector that every POST creates.
-pub const CONNECTOR: &str = "123e4567-e89b-12d3-a456-426614174000";
+const CONNECTOR: &str = "123e4567-e89b-12d3-a456-426614174000";
 /// The id of its channel.
 pub const CHANNEL: &str = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9";
 /// The id of the phone number.
@@ -22,25 +22,14 @@ pub const NAME: &str = "My SMS channel";
 /// A connector, with placeholders for the constants above.
 const BODY: &str = r#"{"id":"CONNECTOR","workspaceId":"WORKSPACE","routingKey":"text","name":"My SMS channel","region":"text","description":"text","arguments":{"phoneNumberId":"NUMBER","useCaseId":"USECASE"},"channel":CHANNEL,"number":{"profileId":"CONNECTOR","numberId":"CONNECTOR","phoneNumber":"+31612345678","capabilities":"mms-inbound,mms-outbound,sms-inbound,sms-outbound","numberType":"mobile","endpointType":"alpha-number","country":"NL","profileAttachments":[{"capability":"text","profileId":"text","variables":{"connectorId":"text"}}]},"connectorTemplateSlug":"sms-messagebird","connectorTemplateRef":"sms-messagebird:1","dataFetching":{"schedule":"text","streams":[{"eventName":"text","streamName":"text","eventStreamName":"text","filter":"text","initialState":"text","endCondition":"text","incremental":true,"duplicatesFilterCapacity":1,"cursorField":"text"}]},"dataCapture":{"captureEndpoint":"text"},"createdAt":"2025-01-21T01:43:10.940Z","updatedAt":"2025-01-21T01:43:10.940Z"}"#;
 
-/// Returns the channel of a connector that has one.
-#[must_use]
-pub fn channel() -> String {
-    format!(r#"{{"channelId":"{CHANNEL}","platform":"sms-messagebird"}}"#)
-}
-
-/// Returns a connector with this id and channel.
-#[must_use]
-pub fn connector(id: &str, channel: &str) -> String {
-    BODY.replace("CHANNEL", channel)
-        .replace("CONNECTOR", id)
-        .replace("WORKSPACE", WORKSPACE)
-        .replace("NUMBER", NUMBER)
-        .replace("USECASE", USE_CASE)
-}
-
 /// Returns a response with its head.
 fn response(status: &str, channel: &str) -> Vec<u8> {
-    let body = connector(CONNECTOR, channel);
+    let body = BODY
+        .replace("CHANNEL", channel)
+        .replace("CONNECTOR", CONNECTOR)
+        .replace("WORKSPACE", WORKSPACE)
+        .replace("NUMBER", NUMBER)
+        .replace("USECASE", USE_CASE);
     format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nx-request-id: \
          5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11\r\ncontent-length: {}\r\n\r\n{body}",
@@ -52,7 +41,8 @@ fn response(status: &str, channel: &str) -> Vec<u8> {
 /// Serves until the process ends.
 pub async fn serve(listener: TcpListener) -> anyhow::Result<()> {
     let created: Arc<[u8]> = response("201 Created", "null").into();
-    let ready: Arc<[u8]> = response("200 OK", &channel()).into();
+    let channel = format!(r#"{{"channelId":"{CHANNEL}","platform":"sms-messagebird"}}"#);
+    let ready: Arc<[u8]> = response("200 OK", &channel).into();
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -74,20 +64,21 @@ async fn connection(
             return Ok(());
         }
         filled += read;
-        let Some(end) = memchr::memmem::find(&buffer[..filled], b"\r\n\r\n") else { continue };
+        let end = buffer[..filled].windows(4).position(|end| end == b"\r\n\r\n");
+        let Some(end) = end else { continue };
         let is_post = buffer.starts_with(b"POST");
         let length = if is_post { content_length(&buffer[..end])? } else { 0 };
         if filled < end + 4 + length {
             continue;
         }
-        // No contender sends a request before it has received the last response.
+        // No client sends a request before it has received the last response.
         filled = 0;
         stream.write_all(if is_post { &created } else { &ready }).await?;
     }
 }
 
 /// Returns the `Content-Length` in the head of a message.
-pub fn content_length(head: &[u8]) -> anyhow::Result<usize> {
+fn content_length(head: &[u8]) -> anyhow::Result<usize> {
     let head = str::from_utf8(head)?.to_ascii_lowercase();
     let (_, rest) = head.split_once("content-length: ").context("no content-length")?;
     Ok(rest.lines().next().unwrap_or_default().trim().parse()?)

@@ -37,8 +37,7 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Measure speed and memory of bird-sms and its alternatives, simulate many installs, and print the targets; takes
-    /// nine minutes
+    /// Simulate batches, and count the instructions of an install beside those of a hand-written client; needs valgrind
     Bench {
         /// Only compare the instructions of an install with the baseline, and exit with 1 if they are more
         #[arg(long)]
@@ -46,9 +45,6 @@ enum Task {
         /// Save the instructions of an install as the baseline
         #[arg(long, conflicts_with = "check")]
         save_baseline: bool,
-        /// Only build programs that depend on bird-sms or an alternative, without a cache
-        #[arg(long, conflicts_with_all = ["check", "save_baseline"])]
-        builds: bool,
     },
     /// Build and run programs that depend on bird-sms without its default features, and beside another reqwest client
     Consumers,
@@ -92,7 +88,6 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Drift(args) => drift::run(&root, &args),
         Task::Bench { check: true, .. } => bench::check(&root),
         Task::Bench { save_baseline: true, .. } => bench::save_baseline(&root).map(|()| true),
-        Task::Bench { builds: true, .. } => bench::builds(&root).map(|()| true),
         Task::Bench { .. } => bench::run(&root).map(|()| true),
         Task::Crash => {
             let test = "test --locked -p bird-sms-cli --test command -- --include-ignored --nocapture crash";

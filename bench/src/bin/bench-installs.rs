@@ -1,8 +1,60 @@
-//! Runs installs.
+//! Installs channels, one after the other: CONTENDER URL INSTALLS.
 
-use clap::Parser;
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+use bird_bench::hand_written::HandWritten;
+use bird_bench::server::{CHANNEL, NAME, NUMBER, USE_CASE, WORKSPACE};
+use bird_sms::{
+    AccessKey, Backoff, Client, PollInterval, PollPolicy, RateLimits, UseCaseId, Workspace,
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    bird_bench::run(&bird_bench::Args::parse()).await
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    let [contender, url, installs] = &args[..] else { bail!("CONTENDER URL INSTALLS") };
+    let installs: u32 = installs.parse()?;
+    match &**contender {
+        "bird-sms" => {
+            let workspace = workspace(url)?;
+            for _ in 0..installs {
+                let install = workspace.install_sms_channel(NAME, NUMBER.parse()?);
+                let channel = install.use_case_id(USE_CASE.parse::<UseCaseId>()?).await?;
+                ensure!(channel.id.to_string() == CHANNEL, "another channel");
+            }
+        }
+        "hand-written" => {
+            let client = HandWritten::new(http_client()?, url, "secret");
+            for _ in 0..installs {
+                let channel = client.install(WORKSPACE, NAME, NUMBER, USE_CASE).await?;
+                ensure!(channel == CHANNEL, "another channel");
+            }
+        }
+        other => bail!("there is no contender {other}"),
+    }
+    Ok(())
+}
+
+/// Returns a workspace without a delay before the first poll, and without rate limits.
+fn workspace(url: &str) -> anyhow::Result<Workspace> {
+    let none = Duration::from_nanos(1);
+    let backoff = Backoff { initial: none, multiplier: 1.0, max: none, jitter: 1.0 };
+    let client = Client::builder()
+        .access_key(AccessKey::new("secret")?)
+        .base_url(url)
+        .poll_policy(PollPolicy { interval: PollInterval::Backoff(backoff), ..Default::default() })
+        .rate_limits(RateLimits { posts_per_second: u32::MAX, gets_per_second: u32::MAX })
+        .build()?;
+    Ok(client.workspace(WORKSPACE.parse()?))
+}
+
+/// Returns an HTTP client with an unused TLS configuration: the workspace builds reqwest without a
+/// provider, and the server does not speak TLS.
+fn http_client() -> anyhow::Result<reqwest::Client> {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).build()?)
 }
