@@ -47,9 +47,6 @@ pub(crate) fn no_post_after_one_that_may_have_arrived(world: &World, row: usize)
                 world.scenario.unknown == UnknownRows::Retry && state == ConnectorState::Unknown
             }
             Reported::Status(500 | 503) => world.scenario.retry_create != RetryCreate::Never,
-            Reported::Status(502 | 504 | 520..=530) => {
-                world.scenario.retry_create == RetryCreate::GatewayErrors
-            }
             _ => false,
         };
         ensure!(accepted, "row {row}: a POST leaves after POST {nth}, which is {post:?}");
@@ -263,7 +260,9 @@ pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &Outcome<'_>) 
 pub(crate) fn rows_in_are_outcomes_out(world: &World) -> Result {
     for (number, row) in world.rows.iter().enumerate() {
         let sent = row.posts.last().is_some_and(|post| post.life == world.life);
-        let stopped = world.stopped.is_some() && !sent;
+        // A batch of which every request is refused with 429 for so long shuts down.
+        let hopeless = world.throttled_for >= world.scenario.install_timeout;
+        let stopped = (world.stopped.is_some() || hopeless) && !sent;
         let outcomes = row.outcomes;
         ensure!(outcomes == 1 || outcomes == 0 && stopped, "row {number} has {outcomes} outcomes");
     }

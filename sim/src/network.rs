@@ -171,6 +171,11 @@ impl World {
             let delay = retry_after(&response.headers).min(self.scenario.retry_after_cap);
             (response.status.as_u16(), now + delay)
         });
+        if let Some((status, _)) = not_before {
+            self.throttled_since = (status == 429).then(|| self.throttled_since.unwrap_or(now));
+            let throttled_for = now.saturating_sub(self.throttled_since.unwrap_or(now));
+            self.throttled_for = self.throttled_for.max(throttled_for);
+        }
         if let Some((429, until)) = not_before {
             let is_post = matches!(call, Call::Post { .. });
             let method = if is_post { &mut self.posts } else { &mut self.gets };

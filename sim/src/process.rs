@@ -9,7 +9,6 @@ use bird_sms::{
     reqwest,
 };
 use futures_util::{StreamExt, stream};
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock;
@@ -128,20 +127,14 @@ async fn batch(
     let items: Vec<_> = (0..rows)
         .map(|row| BatchItem::resume(request(row), state.row(number_of(row))).unknown_rows(unknown))
         .collect();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let mut stop = Some(stop);
     let observer = world.clone();
     let mut outcomes = workspace
         .install_sms_channels(items)
         .journal(journal)
         .observe(move |request, event| observe(&observer, row_of(request.phone_number_id()), event))
         .concurrency(concurrency)
-        .with_graceful_shutdown(async {
-            if stopped.await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        })
         .start();
+    let mut stopping = false;
     let never = Duration::from_secs(1_000_000);
     let mut signal = Instant::now() + plan.stop.map_or(never, |(first, _)| first);
     loop {
@@ -151,17 +144,18 @@ async fn batch(
                 let Some(outcome) = outcome else { break };
                 let failed = matches!(outcome.result, Err(Error::Journal(_)));
                 take(world, row_of(outcome.request.phone_number_id()), &outcome.result, outcome.state);
-                if failed && let Some(stop) = stop.take() {
-                    shut_down(world, stop);
+                if failed && !std::mem::replace(&mut stopping, true) {
+                    outcomes.shut_down();
+                    stopped(world);
                 }
             }
             () = sleep_until(signal) => {
-                if let Some(stop) = stop.take() {
-                    shut_down(world, stop);
-                    signal += plan.stop.and_then(|(_, second)| second).unwrap_or(never);
-                } else {
+                if std::mem::replace(&mut stopping, true) {
                     break;
                 }
+                outcomes.shut_down();
+                stopped(world);
+                signal += plan.stop.and_then(|(_, second)| second).unwrap_or(never);
             }
         }
     }
@@ -174,12 +168,10 @@ async fn batch(
     }
 }
 
-fn shut_down(world: &Shared, stop: oneshot::Sender<()>) {
+fn stopped(world: &Shared) {
     let world = &mut *world.lock();
     world.note(|_| "a graceful shutdown".to_owned());
     world.stopped = Some(clock::now());
-    // The receiver is gone when nothing is left to shut down.
-    let _ = stop.send(());
 }
 
 /// Installs one row by calls of its own, with a journal, as a service does.
@@ -257,12 +249,7 @@ fn entry(result: &Result<SmsChannel, Error>) -> JournalEntry {
     let error = match result {
         Ok(SmsChannel { connector_id, id, warning, .. }) => {
             let (connector_id, channel_id) = (*connector_id, *id);
-            return JournalEntry::Ready {
-                connector_id,
-                channel_id,
-                warning: *warning,
-                provisioning_time: None,
-            };
+            return JournalEntry::Ready { connector_id, channel_id, warning: *warning };
         }
         Err(error) => error,
     };

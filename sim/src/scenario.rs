@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bird_sms::{Backoff, PollInterval, PollPrice, RateLimits, RetryCreate, UnknownRows};
+use bird_sms::{RateLimits, RetryCreate, UnknownRows};
 use fastrand::Rng;
 
 /// How long the channels of a simulation take.
@@ -44,7 +44,7 @@ pub(crate) struct Scenario {
     pub(crate) install_timeout: Duration,
     pub(crate) attempt_timeout: Duration,
     pub(crate) retry_after_cap: Duration,
-    pub(crate) interval: PollInterval,
+    pub(crate) interval: Option<Duration>,
     pub(crate) limits: RateLimits,
     pub(crate) concurrency: usize,
     /// The limits that the server enforces, if it enforces any.
@@ -111,19 +111,7 @@ impl Scenario {
             posts_per_second: pick([2, 5, 20, 500], rng),
             gets_per_second: pick([2, 5, 20, 50], rng),
         };
-        let interval = if rng.u8(..3) > 0 {
-            PollInterval::Price(PollPrice {
-                price: Duration::from_millis(pick([45, 300], rng)),
-                ..PollPrice::default()
-            })
-        } else {
-            PollInterval::Backoff(Backoff {
-                initial: Duration::from_millis(200),
-                multiplier: 1.5,
-                max: Duration::from_secs(3),
-                jitter: pick([0.0, 0.5, 1.0], rng),
-            })
-        };
+        let interval = (rng.u8(..3) == 0).then(|| ms(100..=3_000, rng));
         let provisioning = match rng.u8(..3) {
             0 => Provisioning::Constant(ms(0..=4_000, rng)),
             1 => Provisioning::Uniform(ms(0..=1_000, rng), ms(1_000..=6_000, rng)),
@@ -148,10 +136,7 @@ impl Scenario {
             rows,
             single,
             unknown,
-            retry_create: pick(
-                [RetryCreate::Never, RetryCreate::VendorErrors, RetryCreate::GatewayErrors],
-                rng,
-            ),
+            retry_create: pick([RetryCreate::Never, RetryCreate::VendorErrors], rng),
             max_attempts: pick([2, u32::MAX, u32::MAX], rng),
             install_timeout,
             attempt_timeout,

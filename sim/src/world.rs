@@ -129,6 +129,10 @@ pub(crate) struct World {
     pub(crate) stopped: Option<Duration>,
     /// Whether this life got the second signal, to stop at once.
     pub(crate) abandoned: bool,
+    /// When the first of the last responses came, if all of them were 429.
+    pub(crate) throttled_since: Option<Duration>,
+    /// The longest time for which all responses were 429.
+    pub(crate) throttled_for: Duration,
     pub(crate) failure: Option<Failure>,
     trace: Option<String>,
     steps: u64,
@@ -156,6 +160,8 @@ impl World {
             began: Duration::ZERO,
             stopped: None,
             abandoned: false,
+            throttled_since: None,
+            throttled_for: Duration::ZERO,
             failure: None,
             trace: traced.then(String::new),
             steps: 0,
@@ -173,6 +179,7 @@ impl World {
         self.death = Arc::default();
         (self.posts, self.gets) = Default::default();
         (self.began, self.stopped, self.abandoned) = (clock::now(), None, false);
+        (self.throttled_since, self.throttled_for) = (None, Duration::ZERO);
         for row in &mut self.rows {
             (row.intent, row.began, row.not_before) = (None, None, Duration::ZERO);
             (row.in_flight, row.outcomes) = (0, 0);

@@ -5,9 +5,7 @@ use std::time::Duration;
 use anyhow::{bail, ensure};
 use bird_bench::hand_written::HandWritten;
 use bird_bench::server::{CHANNEL, NAME, NUMBER, USE_CASE, WORKSPACE};
-use bird_sms::{
-    AccessKey, Backoff, Client, PollInterval, PollPolicy, RateLimits, UseCaseId, Workspace,
-};
+use bird_sms::{AccessKey, Client, PollPolicy, RateLimits, UseCaseId, Workspace};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -37,12 +35,11 @@ async fn main() -> anyhow::Result<()> {
 
 /// Returns a workspace without a delay before the first poll, and without rate limits.
 fn workspace(url: &str) -> anyhow::Result<Workspace> {
-    let none = Duration::from_nanos(1);
-    let backoff = Backoff { initial: none, multiplier: 1.0, max: none, jitter: 1.0 };
+    let interval = Some(Duration::from_nanos(1));
     let client = Client::builder()
         .access_key(AccessKey::new("secret")?)
         .base_url(url)
-        .poll_policy(PollPolicy { interval: PollInterval::Backoff(backoff), ..Default::default() })
+        .poll_policy(PollPolicy { interval, ..Default::default() })
         .rate_limits(RateLimits { posts_per_second: u32::MAX, gets_per_second: u32::MAX })
         .build()?;
     Ok(client.workspace(WORKSPACE.parse()?))

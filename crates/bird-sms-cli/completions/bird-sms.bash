@@ -95,7 +95,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__batch)
-            opts="-q -v -h --journal --out --dry-run --retry-unknown --adopt --posts-per-second --gets-per-second --concurrency --retry-create --poll-price --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
+            opts="-q -v -h --journal --out --dry-run --retry-unknown --adopt --posts-per-second --gets-per-second --concurrency --retry-create --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -126,11 +126,7 @@ _bird__sms() {
                     return 0
                     ;;
                 --retry-create)
-                    COMPREPLY=($(compgen -W "never vendor gateway" -- "${cur}"))
-                    return 0
-                    ;;
-                --poll-price)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "never default" -- "${cur}"))
                     return 0
                     ;;
                 --poll-interval)
@@ -409,7 +405,7 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__install)
-            opts="-q -v -h --name --phone-number-id --use-case-id --channel-message-type --conversational --retry-create --poll-price --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
+            opts="-q -v -h --name --phone-number-id --use-case-id --channel-message-type --conversational --retry-create --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -436,11 +432,7 @@ _bird__sms() {
                     return 0
                     ;;
                 --retry-create)
-                    COMPREPLY=($(compgen -W "never vendor gateway" -- "${cur}"))
-                    return 0
-                    ;;
-                --poll-price)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "never default" -- "${cur}"))
                     return 0
                     ;;
                 --poll-interval)
@@ -521,16 +513,12 @@ _bird__sms() {
             return 0
             ;;
         bird__subcmd__sms__subcmd__wait)
-            opts="-q -v -h --poll-price --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
+            opts="-q -v -h --poll-interval --quiet --workspace-id --api-url --access-key-file --timeout --sandbox --json --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --poll-price)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --poll-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

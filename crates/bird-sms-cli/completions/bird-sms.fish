@@ -57,10 +57,8 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l channel-me
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l conversational -d 'Set whether an incoming message opens a conversation in the inbox [default: the vendor\'s]' -r -f -a "true\t''
 false\t''"
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l retry-create -d 'Set the server errors after which a creation is sent again' -r -f -a "never\t'After no server error'
-vendor\t'After 500 and 503, which the vendor calls safe to retry'
-gateway\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-price -d 'Set the price of a poll: how long a ready channel may stay unreported to save one poll' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r
+default\t'After 500 and 503, which Bird calls safe to retry'"
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l poll-interval -d 'Time between two polls of a connector, such as 1s [default: 0.2s, growing with its age to 1.5s]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
@@ -73,8 +71,7 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l sandbox -d
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -l json -d 'Print the result or the error as one JSON object'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -s v -l verbose -d 'Print a log to stderr'
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand install" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l poll-price -d 'Set the price of a poll: how long a ready channel may stay unreported to save one poll' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l poll-interval -d 'Time between two polls of a connector, such as 1s [default: 0.2s, growing with its age to 1.5s]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand wait" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F
@@ -94,10 +91,8 @@ complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l posts-per-se
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l gets-per-second -d 'Set the number of GETs per second' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l concurrency -d 'Set the number of installs in progress at a time [default: 400 for each GET per second, at most 100000]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l retry-create -d 'Set the server errors after which a creation is sent again' -r -f -a "never\t'After no server error'
-vendor\t'After 500 and 503, which the vendor calls safe to retry'
-gateway\t'Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation'"
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-price -d 'Set the price of a poll: how long a ready channel may stay unreported to save one poll' -r
-complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-interval -d 'Poll at this interval, whatever is known about provisioning, such as 1s' -r
+default\t'After 500 and 503, which Bird calls safe to retry'"
+complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l poll-interval -d 'Time between two polls of a connector, such as 1s [default: 0.2s, growing with its age to 1.5s]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l workspace-id -d 'Set the id of the workspace, a UUID' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l api-url -d 'Set the base URL of the API [default: `https://api.bird.com`]' -r
 complete -c bird-sms -n "__fish_bird_sms_using_subcommand batch" -l access-key-file -d 'Read the access key from this file instead of `BIRD_ACCESS_KEY`' -r -F

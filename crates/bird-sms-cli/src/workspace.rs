@@ -1,10 +1,7 @@
 //! The workspace of a command, from its arguments and the environment.
 
 use bird_sandbox::Sandbox;
-use bird_sms::{
-    AccessKey, Backoff, Client, ClientBuilder, PollInterval, PollPolicy, PollPrice, RetryPolicy,
-    Workspace, WorkspaceId,
-};
+use bird_sms::{AccessKey, Client, ClientBuilder, PollPolicy, RetryPolicy, Workspace, WorkspaceId};
 
 use crate::args::{ConnectionArgs, CreateArgs, PollArgs};
 use crate::error::CliError;
@@ -18,15 +15,7 @@ pub(crate) struct Connected {
 
 impl PollArgs {
     pub(crate) fn configure(&self, client: ClientBuilder) -> ClientBuilder {
-        let interval = match self.poll_interval {
-            Some(delay) => PollInterval::Backoff(Backoff {
-                initial: delay,
-                multiplier: 1.0,
-                max: delay,
-                jitter: 0.0,
-            }),
-            None => PollInterval::Price(PollPrice { price: self.poll_price, ..Default::default() }),
-        };
+        let interval = self.poll_interval;
         client.poll_policy(PollPolicy { interval, ..PollPolicy::default() })
     }
 }

@@ -6,27 +6,19 @@ use std::path::Path;
 
 use bird_sms::uuid::Uuid;
 use bird_sms::{BatchItem, FileJournal, SmsConnectorRequest, Workspace};
-use tokio::sync::oneshot;
 
 mod sandbox;
 
 /// Installs what is missing, and returns the number of channels that are ready. Stops after `limit` outcomes.
 async fn run(workspace: &Workspace, path: &Path, limit: usize) -> Result<usize, Box<dyn Error>> {
     let (journal, content) = FileJournal::open(path, workspace.id())?;
-    workspace.add_provisioning_times(content.rows.provisioning_times());
     let items = (1..=10).map(move |n| {
         let number = Uuid::from_u128(n).into();
         let request = SmsConnectorRequest::new(format!("SMS {n}"), number);
         BatchItem::resume(request, content.rows.row(number))
     });
-    let (stop, stopped) = oneshot::channel::<()>();
-    let mut stop = Some(stop);
-    let mut outcomes = workspace
-        .install_sms_channels(items)
-        .concurrency(3)
-        .journal(journal)
-        .with_graceful_shutdown(async { stopped.await.unwrap_or_default() })
-        .start();
+    let mut outcomes =
+        workspace.install_sms_channels(items).concurrency(3).journal(journal).start();
     let (mut ended, mut ready) = (0, 0);
     while let Some(outcome) = outcomes.next().await {
         ended += 1;
@@ -39,7 +31,7 @@ async fn run(workspace: &Workspace, path: &Path, limit: usize) -> Result<usize, 
         }
         if ended == limit {
             // POSTs in flight are awaited. Nothing else is sent.
-            stop.take();
+            outcomes.shut_down();
         }
     }
     Ok(ready)

@@ -44,7 +44,7 @@
 //! | a certificate that is refused, a proxy that requires a password | not created | not retried | not retried |
 //! | 429 | not created, according to the vendor | retried, after `Retry-After` | retried, after `Retry-After` |
 //! | 500, 503 | unknown; the vendor calls a retry safe | retried: [`RetryPolicy::create`] | retried |
-//! | 502, 504, 520–530 | unknown: a gateway's response | not retried, unless [`RetryPolicy::create`] allows it | retried |
+//! | 502, 504, 520–530 | unknown: a gateway's response | not retried | retried |
 //! | 501, 505 | unknown | not retried | not retried |
 //! | other 5xx | unknown | not retried | retried |
 //! | no response, 408 | unknown, unless the request provably did not leave | not retried, unless it provably did not leave | retried |
@@ -151,7 +151,6 @@ mod event;
 #[cfg(feature = "file-journal")]
 mod file_journal;
 mod model;
-mod planted;
 mod policy;
 #[cfg(feature = "test-util")]
 pub mod test_util;
@@ -186,13 +185,7 @@ pub use model::{
     Number, NumberType, ParseIdError, PhoneNumberId, SmsChannel, SmsConnectorRequest, UseCaseId,
     Warning, WorkspaceId, escape_controls,
 };
-#[cfg(planted_bug)]
-#[doc(hidden)]
-pub use planted::plant;
-pub use policy::{
-    Backoff, PollInterval, PollPolicy, PollPrice, ProvisioningTime, RateLimits, RetryCreate,
-    RetryPolicy,
-};
+pub use policy::{Backoff, PollPolicy, RateLimits, RetryCreate, RetryPolicy};
 pub use workflow::{Access, InstallSmsChannel, PendingChannel};
 
 /// The example of the README, which is tested with those of the documentation.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 /// The delay before the next attempt: exponential, with a maximum and jitter.
 ///
 /// Jitter spreads the retries of clients that failed at the same time
@@ -69,19 +67,12 @@ pub enum RetryCreate {
     /// 500 and 503, which the vendor calls safe to retry.
     #[default]
     VendorErrors,
-    /// Also 502, 504 and 520–530, which a gateway or a CDN sends. A gateway may have forwarded the request before it
-    /// responded with an error, so each retry may create another connector.
-    GatewayErrors,
 }
 
 impl RetryCreate {
     /// Returns whether the POST is sent again after a response with this status.
     pub(crate) fn allows(self, status: u16) -> bool {
-        match status {
-            500 | 503 => self != Self::Never,
-            502 | 504 | 520..=530 => self == Self::GatewayErrors,
-            _ => false,
-        }
+        self == Self::VendorErrors && matches!(status, 500 | 503)
     }
 }
 
@@ -104,8 +95,9 @@ impl Default for RetryPolicy {
 /// The policy by which a connector is polled until its channel is ready.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PollPolicy {
-    /// The delays between polls. Default: by the price of a poll.
-    pub interval: PollInterval,
+    /// The delay between polls. Default: `None`, by the age of the connector: **√(2 · 45 ms · age)**, at least 0.2 s and
+    /// at most 1.5 s, varied by an eighth. A channel that takes 10 s costs 20 polls, and is reported half a second late.
+    pub interval: Option<Duration>,
     /// The time after the creation during which a 404 is retried, because a new connector may not be visible to reads
     /// yet. A 404 after a response that showed the connector is not retried. Default: 10 s.
     pub not_found_grace: Duration,
@@ -115,138 +107,18 @@ pub struct PollPolicy {
 
 impl Default for PollPolicy {
     fn default() -> Self {
-        Self {
-            interval: PollInterval::default(),
-            not_found_grace: Duration::from_secs(10),
-            max_malformed: 3,
-        }
+        Self { interval: None, not_found_grace: Duration::from_secs(10), max_malformed: 3 }
     }
-}
-
-impl PollPolicy {
-    /// Returns the durations that must not be zero, with their names.
-    pub(crate) fn durations(&self) -> [(&'static str, Duration); 2] {
-        match &self.interval {
-            PollInterval::Price(PollPrice { price, max, .. }) => {
-                [("the price of a poll", *price), ("the maximum poll interval", *max)]
-            }
-            PollInterval::Backoff(Backoff { initial, max, .. }) => {
-                [("the initial poll interval", *initial), ("the maximum poll interval", *max)]
-            }
-        }
-    }
-}
-
-/// The delays between the polls of a connector.
-///
-/// ```
-/// use std::time::Duration;
-/// use bird_sms::{PollInterval, PollPolicy, PollPrice};
-///
-/// // A channel is reported earlier, and costs more GETs.
-/// let price = PollPrice { price: Duration::from_millis(10), ..PollPrice::default() };
-/// let policy = PollPolicy { interval: PollInterval::Price(price), ..PollPolicy::default() };
-/// # let _ = policy;
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum PollInterval {
-    /// By the price of a poll, and by the provisioning times of earlier installs once 20 of them are known; in a batch,
-    /// once one is known.
-    Price(PollPrice),
-    /// By the number of polls, whatever is known about provisioning.
-    Backoff(Backoff),
-}
-
-impl Default for PollInterval {
-    fn default() -> Self {
-        Self::Price(PollPrice::default())
-    }
-}
-
-/// The price of a poll: the time for which a ready channel may stay unreported to save one poll.
-///
-/// A schedule costs its lag, which is the time from the moment when the channel is ready to the poll that finds it, and
-/// the price of each poll. If the channel becomes ready at age t and polls are g apart, the mean lag is g/2, and the
-/// polls cost c·t/g. The sum is lowest for g = √(2·c·t), and is √(2·c·t) then. So while nothing is known, a connector
-/// of age t is polled again after **√(2·c·t)**: as if it became ready now. All gaps before were shorter, and there are
-/// twice as many polls, √(2·t/c): the cost is 1.5·√(2·c·t), and with the longest lag 2·√(2·c·t), which is at most twice
-/// the cost of the best fixed interval for a time that is known. Delays that grow by a factor have no such bound: their
-/// lag grows with t itself.
-///
-/// Once the times of 20 installs are known (in a batch, of one), polls are made where a channel is most likely to have
-/// become ready: where the hazard is h, √(h/2c) times per second (Keller 1974,
-/// <https://doi.org/10.1287/mnsc.21.3.256>). The rule for unknown times is the same with the hazard 1/t.
-///
-/// The price rises with the number of polls that wait for the [rate limit](RateLimits), because each poll delays them, and
-/// a little with the number of connectors of batches, whose polls will wait. When few polls are left, a batch plans those
-/// again that it planned at a high price.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PollPrice {
-    /// The price of a poll, c. Default: 45 ms, which makes 20 polls in the first 10 s, and reports a channel after 10 s
-    /// half a second late.
-    pub price: Duration,
-    /// The shortest gap while nothing is known about provisioning. Default: 0.2 s.
-    pub min: Duration,
-    /// The longest gap while no other poll waits for the rate limit: while nothing is known, and in a batch, where it
-    /// bounds how late the slowest channels are reported, after the first poll of each. Default: 1.5 s.
-    pub max: Duration,
-}
-
-impl Default for PollPrice {
-    fn default() -> Self {
-        Self {
-            price: Duration::from_millis(45),
-            min: Duration::from_millis(200),
-            max: Duration::from_millis(1500),
-        }
-    }
-}
-
-impl PollPrice {
-    /// Returns the gap after age `age` while nothing is known, at a price of `price` seconds instead of
-    /// [`price`](Self::price), with `random` in `0..1`.
-    ///
-    /// Gaps vary by an eighth, so that programs that start together do not poll together.
-    pub(crate) fn gap(&self, age: f64, price: f64, random: f64) -> f64 {
-        let own = self.price.as_secs_f64();
-        let (min, max) = (self.min.as_secs_f64(), self.max.as_secs_f64());
-        let gap = (2.0 * own * age).sqrt().min(max).max(min) * (price / own).sqrt();
-        gap * (1.125 - 0.25 * random)
-    }
-}
-
-/// What a poll, a caller or a journal says about how long a provisioning took, from the creation of the connector.
-/// Serializes in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProvisioningTime {
-    /// The age of the connector when its channel was last not ready.
-    #[serde(rename = "pendingSeconds", with = "seconds")]
-    pub pending: Duration,
-    /// The age of the connector when its channel was first known to be ready.
-    #[serde(rename = "readySeconds", with = "seconds")]
-    pub ready: Duration,
 }
 
 /// Durations in JSON, in seconds.
 pub(crate) mod seconds {
     use std::time::Duration;
 
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::Serializer;
 
     pub(crate) fn serialize<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_f64(time.as_secs_f64())
-    }
-
-    pub(crate) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Duration, D::Error> {
-        Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(D::Error::custom)
-    }
-}
-
-/// Creates an exact time.
-impl From<Duration> for ProvisioningTime {
-    fn from(time: Duration) -> Self {
-        Self { pending: time, ready: time }
     }
 }
 

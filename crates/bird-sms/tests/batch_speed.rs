@@ -77,23 +77,23 @@ fn sandbox(provisioning: &str) -> Builder {
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_stays_within_the_limits_and_wastes_few_polls_whatever_the_provisioning_time() {
-    for (delay, of_bound) in [("2s", 1.15), ("1s..5s", 1.4)] {
+    for (delay, gets, of_bound) in [("2s", 1.25, 1.15), ("1s..5s", 1.45, 1.4)] {
         let figures = simulate(500, sandbox(delay), |batch| batch).await;
         assert_eq!((figures.ready, figures.too_many), (500, 0), "{delay}: {figures:?}");
-        assert!(figures.gets_per_install <= 1.2, "{delay}: {figures:?}");
+        assert!(figures.gets_per_install <= gets, "{delay}: {figures:?}");
         assert!(figures.seconds <= of_bound * figures.bound, "{delay}: {figures:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_thousand_installs_at_most_one_get_in_twenty_finds_the_channel_pending() {
+async fn of_a_thousand_installs_at_most_one_get_in_six_finds_the_channel_pending() {
     let mut gets = 0.0;
     for seed in 0..4 {
         let figures = simulate(1000, sandbox("1s..5s").seed(seed), |batch| batch).await;
         assert_eq!((figures.ready, figures.too_many), (1000, 0), "{seed}: {figures:?}");
         gets += figures.gets_per_install;
     }
-    assert!(gets / 4.0 <= 1.05, "{gets}");
+    assert!(gets / 4.0 <= 1.2, "{gets}");
 }
 
 #[tokio::test(start_paused = true)]

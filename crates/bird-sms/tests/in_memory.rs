@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use bird_sandbox::{ReceivedRequest, Sandbox};
-use bird_sms::{
-    AccessKey, Backoff, Client, ClientBuilder, PollInterval, PollPolicy, RetryPolicy, jiff,
-};
+use bird_sms::{AccessKey, Backoff, Client, ClientBuilder, PollPolicy, RetryPolicy, jiff};
 
 /// Installs a channel, and returns what the client and the sandbox see, without times.
 async fn install(sandbox: &Sandbox, client: ClientBuilder) -> (String, Vec<ReceivedRequest>) {
@@ -16,7 +14,7 @@ async fn install(sandbox: &Sandbox, client: ClientBuilder) -> (String, Vec<Recei
         .attempt_timeout(Duration::from_millis(500))
         .access_key(AccessKey::new(sandbox.access_key()).unwrap())
         .retry_policy(RetryPolicy { backoff, retry_after_cap: short, ..Default::default() })
-        .poll_policy(PollPolicy { interval: PollInterval::Backoff(backoff), ..Default::default() })
+        .poll_policy(PollPolicy { interval: Some(short), ..Default::default() })
         .build()
         .unwrap();
     let workspace = client.workspace(sandbox.workspace_id().into());

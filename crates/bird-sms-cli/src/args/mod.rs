@@ -123,13 +123,7 @@ const OUTPUT: &str = "Output options";
 /// The options of the subcommands that wait for a channel.
 #[derive(Debug, clap::Args)]
 pub struct PollArgs {
-    /// Set the price of a poll: how long a ready channel may stay unreported to save one poll
-    ///
-    /// With a lower price, connectors are polled more often.
-    #[arg(long, value_name = "DURATION", default_value = "45ms", value_parser = duration)]
-    pub poll_price: Duration,
-
-    /// Poll at this interval, whatever is known about provisioning, such as 1s
+    /// Time between two polls of a connector, such as 1s [default: 0.2s, growing with its age to 1.5s]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub poll_interval: Option<Duration>,
 
@@ -146,7 +140,7 @@ pub struct CreateArgs {
     /// Set the server errors after which a creation is sent again
     ///
     /// A server error does not say whether a connector was created, so another attempt may create a second connector.
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = RetryCreateArg::Vendor)]
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = RetryCreateArg::Default)]
     pub retry_create: RetryCreateArg,
 }
 
@@ -155,18 +149,15 @@ pub struct CreateArgs {
 pub enum RetryCreateArg {
     /// After no server error
     Never,
-    /// After 500 and 503, which the vendor calls safe to retry
-    Vendor,
-    /// Also after 502, 504 and 520 to 530, with which a gateway may respond after it forwarded the creation
-    Gateway,
+    /// After 500 and 503, which Bird calls safe to retry
+    Default,
 }
 
 impl From<RetryCreateArg> for RetryCreate {
     fn from(arg: RetryCreateArg) -> Self {
         match arg {
             RetryCreateArg::Never => Self::Never,
-            RetryCreateArg::Vendor => Self::VendorErrors,
-            RetryCreateArg::Gateway => Self::GatewayErrors,
+            RetryCreateArg::Default => Self::VendorErrors,
         }
     }
 }

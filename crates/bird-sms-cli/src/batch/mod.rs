@@ -76,7 +76,6 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
     for adoption in &args.adopt {
         adopt(*adoption, workspace, &journal, &mut content.rows).await?;
     }
-    workspace.add_provisioning_times(content.rows.provisioning_times());
     let plan = plan(args, &input, content.rows)?;
     let mut run = Run::new(args, journal, plan, workspace, input.len())
         .map_err(|error| CliError::Usage(format!("the output cannot be written: {error}")))?;

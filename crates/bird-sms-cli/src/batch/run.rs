@@ -11,7 +11,6 @@ use bird_sms::{
     PhoneNumberId, Warning, Workspace,
 };
 use serde::Serialize;
-use tokio::sync::oneshot;
 
 use super::input::Input;
 use super::outcome::{Outcome, OutcomeWriter};
@@ -120,19 +119,11 @@ impl Run {
         let rows = input.rows().map_err(|error| read_error(&args.input, &error))?;
         let plan = Arc::clone(&self.plan);
         let items = rows.map_while(Result::ok).filter_map(move |request| plan.item(request));
-        let (stop, stopped) = oneshot::channel::<()>();
-        let mut stop = Some(stop);
         let created = self.progress.observer();
         let mut installs = workspace
             .install_sms_channels(items)
             .journal(Arc::clone(&self.journal))
-            .observe(move |_, event| created(event))
-            .with_graceful_shutdown(async move {
-                // A sender that was dropped does not stop the batch.
-                if stopped.await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            });
+            .observe(move |_, event| created(event));
         if let Some(concurrency) = args.concurrency {
             installs = installs.concurrency(concurrency);
         }
@@ -141,6 +132,7 @@ impl Run {
         let mut signals = pin!(interrupted());
         let began = Instant::now();
         let mut signal = None;
+        let mut stopping = false;
         self.progress.start(&self.summary);
         let mut seconds = tokio::time::interval(Duration::from_secs(1));
         loop {
@@ -154,16 +146,20 @@ impl Run {
                 code = &mut signals => {
                     signals.set(interrupted());
                     signal = Some(code);
-                    if self.stop(&mut stop, "Press Ctrl-C again") {
-                        continue;
+                    if std::mem::replace(&mut stopping, true) {
+                        break;
                     }
-                    break;
+                    outcomes.shut_down();
+                    self.print_stopping("Press Ctrl-C again");
+                    continue;
                 }
             };
             let Some(outcome) = outcome else { break };
             self.take(&outcome, signal.is_some());
-            if self.journal_error.is_some() || self.output_error.is_some() {
-                self.stop(&mut stop, "Press Ctrl-C");
+            let failed = self.journal_error.is_some() || self.output_error.is_some();
+            if failed && !std::mem::replace(&mut stopping, true) {
+                outcomes.shut_down();
+                self.print_stopping("Press Ctrl-C");
             }
         }
         // After a second signal, the installs in progress are abandoned and reported.
@@ -190,15 +186,11 @@ impl Run {
         Ok(self.end(signal))
     }
 
-    /// Starts the graceful shutdown, and prints how to end it. Returns false if it was started before.
-    fn stop(&self, stop: &mut Option<oneshot::Sender<()>>, how_to_exit: &str) -> bool {
-        let Some(stop) = stop.take() else { return false };
-        // The receiver is gone when nothing is left to stop.
-        let _ = stop.send(());
+    /// Prints that the batch shuts down, and how to end it.
+    fn print_stopping(&self, how_to_exit: &str) {
         self.progress.display.print(&format!(
             "Stopping: waiting for requests in flight. {how_to_exit} to exit immediately."
         ));
-        true
     }
 
     /// Counts, prints and writes the outcome of an install.

@@ -33,7 +33,7 @@ async fn the_short_help_of_each_subcommand_is_shorter_and_both_have_examples() {
 async fn an_option_that_does_nothing_for_a_subcommand_is_refused() {
     for args in [
         &["completions", "bash", "--timeout", "1s"][..],
-        &["sandbox", "--retry-create", "gateway"],
+        &["sandbox", "--retry-create", "never"],
         &["connector", "x", "--poll-interval", "1s"],
         &["check", "--quiet"],
     ] {

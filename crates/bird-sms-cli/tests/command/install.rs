@@ -308,9 +308,13 @@ async fn an_unknown_outcome_is_5() {
 
 // Fault 36.
 #[tokio::test]
-async fn a_creation_that_is_sent_again_after_a_504_has_a_warning_in_text_and_json() {
-    let script = [Reply::status(504), Reply::json(201, ready())];
-    let again = install(&["--retry-create", "gateway"]);
+async fn a_creation_that_is_sent_again_after_a_503_has_a_warning_in_text_and_json() {
+    let script = [Reply::status(503), Reply::json(201, ready())];
+    let never = peer(script.clone()).await;
+    let (code, _, stderr) =
+        run(at(&never.base_url(), &install(&["--retry-create", "never"]))).await;
+    assert_eq!((code, never.posts()), (5, 1), "{stderr}");
+    let again = install(&[]);
     let text = peer(script.clone()).await;
     let (code, _, stderr) = run(at(&text.base_url(), &again)).await;
     assert_eq!((code, text.posts()), (0, 2), "{stderr}");

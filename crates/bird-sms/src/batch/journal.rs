@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::RowState;
 use crate::{
-    ChannelId, ConnectorId, ConnectorState, Error, ProvisioningTime, SmsChannel,
-    SmsConnectorRequest, Warning,
+    ChannelId, ConnectorId, ConnectorState, Error, SmsChannel, SmsConnectorRequest, Warning,
 };
 
 /// A write-ahead log of a batch, such as a file or a table of a database. If the process is killed at any moment,
@@ -19,8 +17,7 @@ use crate::{
 ///
 /// To resume, fold the entries of each phone number with [`RowState::apply`], in the order in which they were appended,
 /// and hand the row to the batch with [`BatchItem::resume`](super::BatchItem::resume). A
-/// [`JournalState`](super::JournalState) folds all rows, and has the
-/// [provisioning times](super::JournalState::provisioning_times) that earlier runs observed.
+/// [`JournalState`](super::JournalState) folds all rows.
 ///
 /// ```
 /// use std::sync::Mutex;
@@ -76,17 +73,11 @@ pub enum JournalEntry {
     /// An operator named the connector of a row whose outcome was unknown.
     Adopted { connector_id: ConnectorId },
     /// The channel is ready.
-    ///
-    /// The provisioning time is that of the run that created the connector, by its monotonic clock and its polls. It is
-    /// absent if that run ended or was stopped meanwhile: the time of this entry says only when the channel was found,
-    /// and not whether it had been ready for long.
     Ready {
         connector_id: ConnectorId,
         channel_id: ChannelId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         warning: Option<Warning>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        provisioning_time: Option<ProvisioningTime>,
     },
     /// The connector exists, and its channel is not ready.
     NotReady { connector_id: ConnectorId, message: String },
@@ -101,17 +92,17 @@ pub enum JournalEntry {
 }
 
 impl JournalEntry {
-    /// Creates the last entry of an install, after which the row is in this state.
-    pub(super) fn ended(result: Result<&SmsChannel, &Error>, state: RowState) -> Self {
+    /// Creates the last entry of an install.
+    pub(crate) fn ended(result: &Result<SmsChannel, Error>) -> Self {
         let error = match result {
             Ok(channel) => {
-                let SmsChannel { connector_id, id, warning, provisioning_time, .. } = *channel;
-                return Self::Ready { connector_id, channel_id: id, warning, provisioning_time };
+                let SmsChannel { connector_id, id, warning, .. } = *channel;
+                return Self::Ready { connector_id, channel_id: id, warning };
             }
             Err(error) => error,
         };
         let message = error.chain();
-        match state.connector_state() {
+        match error.connector_state() {
             ConnectorState::Exists(connector_id) => Self::NotReady { connector_id, message },
             ConnectorState::ExistsIdUnknown => Self::Exists { message },
             ConnectorState::Unknown => Self::Unknown { message },

@@ -3,26 +3,19 @@
 mod adopt;
 mod item;
 mod journal;
-mod outcomes;
-mod resume;
-mod slot;
-mod task;
-mod waiting;
+mod row;
+mod run;
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use futures_util::future::{BoxFuture, FutureExt, select};
-use futures_util::{Stream, StreamExt, stream};
-use tokio::sync::{mpsc, oneshot};
+use futures_util::{Stream, stream};
 
 pub use adopt::AdoptionError;
 pub use item::{BatchItem, BatchOutcome};
 pub use journal::{Journal, JournalEntry, JournalFuture};
-pub use outcomes::BatchOutcomes;
-pub use resume::{JournalState, NextStep, RowState, UnknownRows};
-use slot::Batch;
-use waiting::Rows;
+pub use row::{JournalState, NextStep, RowState, UnknownRows};
+pub use run::BatchOutcomes;
 
 use crate::client::Workspace;
 use crate::{Event, SmsConnectorRequest};
@@ -73,12 +66,12 @@ impl Workspace {
 /// [`Workspace::install_sms_channel_stream`].
 ///
 /// A batch is as fast as the [`RateLimits`](crate::RateLimits) of the workspace allow, which all installs of a
-/// client share. GETs are the scarce part: connectors are created as fast as POSTs are allowed, the batch learns how
-/// long provisioning takes, and each connector is polled when that is worth its [price](crate::PollPrice), which rises
-/// with the number of connectors whose poll is due.
+/// client share. Connectors are created as fast as POSTs are allowed, and polled in the order in which their polls fall
+/// due by the [`PollPolicy`](crate::PollPolicy), as fast as GETs are allowed.
 ///
-/// The install timeout does not include the time for which the rate limit delays a poll: a connector is always polled
-/// once more before its install ends with [`Error::NotReady`](crate::Error::NotReady).
+/// The timeout of an install starts when its first POST may be sent, or with the wait for a connector of an earlier run.
+/// A connector whose turn comes only after the deadline is polled once more before its install ends with
+/// [`Error::NotReady`](crate::Error::NotReady).
 ///
 /// Requests are taken from the stream as installs end, and outcomes are returned as they come, so that memory does not
 /// grow with the batch beyond the [`concurrency`](Self::concurrency).
@@ -86,22 +79,22 @@ impl Workspace {
 /// # Errors
 ///
 /// The stream does not fail: each outcome has its own [`Error`](crate::Error). After a request is refused with 401 or
-/// 403, the batch shuts down as with [`with_graceful_shutdown`](Self::with_graceful_shutdown), because every other
-/// request would be refused as well.
+/// 403, the batch [shuts down](BatchOutcomes::shut_down), because every other request would be refused as well. It does
+/// the same if every response of a whole install timeout is a 429. A second request for a phone number ends with
+/// [`ConfigurationError::DuplicatePhoneNumber`](crate::ConfigurationError::DuplicatePhoneNumber).
 ///
 /// # Cancel safety
 ///
 /// Dropping the stream stops all installs at once and leaves the outcomes of POSTs in flight unknown.
-/// [`BatchOutcomes::abandon`] returns these outcomes, and [`with_graceful_shutdown`](Self::with_graceful_shutdown)
-/// waits for the POSTs. A [`Journal`] has every step in either case.
+/// [`BatchOutcomes::abandon`] returns these outcomes, and [`BatchOutcomes::shut_down`] waits for the POSTs. A [`Journal`]
+/// has every step in either case.
 #[must_use = "a batch does nothing until it is started and its outcomes are taken"]
 pub struct InstallSmsChannels<S> {
     workspace: Workspace,
     requests: S,
     concurrency: usize,
     journal: Option<Arc<dyn Journal>>,
-    observer: Option<Box<Observer>>,
-    shutdown: BoxFuture<'static, ()>,
+    observer: Option<Arc<Observer>>,
 }
 
 impl<S> InstallSmsChannels<S>
@@ -114,15 +107,13 @@ where
             .unwrap_or(usize::MAX)
             .saturating_mul(QUEUE_SECONDS)
             .min(100_000);
-        let shutdown = std::future::pending().boxed();
-        Self { workspace, requests, concurrency, journal: None, observer: None, shutdown }
+        Self { workspace, requests, concurrency, journal: None, observer: None }
     }
 
     /// Sets the number of installs in progress at a time, at least 1. Default: 400 for each GET per second that the
     /// workspace accepts, at most 100,000.
     ///
-    /// Most of them are connectors that wait for a poll, each of which takes about 200 bytes and its request. With
-    /// fewer installs, slow connectors are created later.
+    /// Each install is a task. With fewer installs, slow connectors are created later.
     pub fn concurrency(mut self, installs: usize) -> Self {
         self.concurrency = installs.max(1);
         self
@@ -139,18 +130,7 @@ where
         mut self,
         observer: impl Fn(&SmsConnectorRequest, &Event) + Send + Sync + 'static,
     ) -> Self {
-        self.observer = Some(Box::new(observer));
-        self
-    }
-
-    /// Shuts the batch down when `signal` completes: no install is started and no POST is sent again, POSTs in flight
-    /// are awaited, a POST whose intent is being written is sent if the rate limit allows it at once, and connectors that
-    /// exist end with [`Error::NotReady`](crate::Error::NotReady), which has their id.
-    pub fn with_graceful_shutdown(
-        mut self,
-        signal: impl Future<Output = ()> + Send + 'static,
-    ) -> Self {
-        self.shutdown = signal.boxed();
+        self.observer = Some(Arc::new(observer));
         self
     }
 
@@ -161,24 +141,8 @@ where
     ///
     /// The stream panics when it is polled outside of a Tokio runtime, or when a [`Journal`] panics.
     pub fn start(self) -> BatchOutcomes<S> {
-        let (refused, is_refused) = oneshot::channel();
-        let is_refused = async {
-            // A sender that was dropped does not signal a refusal.
-            if is_refused.await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
-        let shutdown = select(self.shutdown, is_refused.boxed()).map(drop).boxed().shared();
-        let (outcomes, receiver) = mpsc::unbounded_channel();
-        let batch = Batch {
-            workspace: self.workspace,
-            journal: self.journal,
-            observer: self.observer,
-            cancellation: shutdown.clone(),
-            rows: Rows::new(outcomes),
-            refused: Mutex::new(Some(refused)),
-        };
-        BatchOutcomes::new(batch, self.requests.take_until(shutdown), self.concurrency, receiver)
+        let Self { workspace, requests, concurrency, journal, observer } = self;
+        BatchOutcomes::new(workspace, requests, concurrency, journal, observer)
     }
 }
 

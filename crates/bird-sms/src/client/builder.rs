@@ -142,7 +142,7 @@ impl ClientBuilder {
 
     /// Sets how long an install, a wait or a read may take with all its attempts. Default: 2 minutes; at least 1 s.
     ///
-    /// The last poll is made as late as the response times seen allow, 50 ms to 1 s before the end.
+    /// The last poll is made 1 s before the end.
     pub fn install_timeout(mut self, timeout: Duration) -> Self {
         self.settings.install_timeout = timeout;
         self
@@ -268,7 +268,7 @@ impl ClientBuilder {
             ("the maximum delay between attempts", self.settings.retry.backoff.max),
         ]
         .into_iter()
-        .chain(self.settings.poll.durations())
+        .chain(self.settings.poll.interval.map(|interval| ("the poll interval", interval)))
         {
             if duration.is_zero() {
                 return Err(ConfigurationError::ZeroDuration(what));
@@ -334,7 +334,6 @@ mod tests {
     use bird_test_peer::{Peer, Reply};
 
     use super::*;
-    use crate::{PollInterval, PollPrice};
 
     fn builder() -> ClientBuilder {
         Client::builder().access_key(AccessKey::new("secret").unwrap())
@@ -388,9 +387,7 @@ mod tests {
     #[test]
     fn a_duration_of_zero_is_refused_and_the_longest_is_accepted() {
         let zero = Duration::ZERO;
-        let mut poll = PollPolicy::default();
-        let price = PollPrice { price: zero, ..Default::default() };
-        poll.interval = PollInterval::Price(price);
+        let poll = PollPolicy { interval: Some(zero), ..Default::default() };
         let mut retry = RetryPolicy::default();
         retry.backoff.max = zero;
         for builder in [

@@ -1,9 +1,7 @@
 //! The client: the access key, the connection pool, the settings, and the state that installs of a workspace share.
 
 mod builder;
-mod distribution;
 mod http;
-mod provisioning_times;
 mod workspace;
 mod workspace_state;
 
@@ -17,10 +15,9 @@ use bird_api::transport::Exchange;
 
 pub use builder::ClientBuilder;
 use builder::Settings;
-pub(crate) use provisioning_times::{KEPT_TIMES, TimeId};
 pub use workspace::Workspace;
+pub(crate) use workspace_state::Route;
 use workspace_state::WorkspaceState;
-pub(crate) use workspace_state::{CREATE_PATH, GET_PATH};
 
 use crate::transport::{FirstResponse, Permit, Runtime};
 use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy, WorkspaceId};
@@ -112,7 +109,7 @@ impl Client {
         if known.len() >= KNOWN_WORKSPACES {
             known.retain(|_, state| Arc::strong_count(state) > 1);
         }
-        let new = || Arc::new(WorkspaceState::new(self, id));
+        let new = || Arc::new(WorkspaceState::new(self));
         Arc::clone(known.entry(id).or_insert_with(new))
     }
 
@@ -148,13 +145,13 @@ impl Client {
         self.inner.settings.min_timeout
     }
 
-    /// Sends one request and reads its response, within the attempt timeout and the remaining time. Consumes the
-    /// permit.
+    /// Sends one request and reads its response, within the attempt timeout and the remaining time. The permit is
+    /// the right to do it.
     pub(crate) fn exchange(
         &self,
         request: reqwest::Request,
         remaining: Duration,
-        _permit: Permit,
+        _permit: &Permit,
     ) -> Exchange {
         self.inner.raw.exchange(request, self.inner.settings.attempt_timeout.min(remaining))
     }

@@ -4,11 +4,12 @@ use bird_api::types::CreateConnectorReq;
 use reqwest::Request;
 
 use super::Client;
+use super::workspace_state::Route;
 use super::workspace_state::WorkspaceState;
-use crate::transport::Deadline;
-use crate::{ConfigurationError, ConnectorId, ProvisioningTime, WorkspaceId};
-#[cfg(doc)]
-use crate::{JournalState, PollPrice};
+use crate::transport::{Alone, Deadline};
+use crate::{ConfigurationError, ConnectorId, WorkspaceId};
+
+const CHECKED: &str = "the base URL was checked when the client was built";
 
 /// A workspace: where connectors and channels are created.
 ///
@@ -54,42 +55,55 @@ impl Workspace {
         &self.client
     }
 
-    /// Adds provisioning times that were observed elsewhere, such as by an earlier process with a journal
-    /// ([`JournalState::provisioning_times`]). The last 64 times count; [`PollPrice`] says how polls follow them.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # fn example(workspace: bird_sms::Workspace, stored: Vec<Duration>) {
-    /// workspace.add_provisioning_times(stored);
-    /// # }
-    /// ```
-    pub fn add_provisioning_times(
-        &self,
-        times: impl IntoIterator<Item = impl Into<ProvisioningTime>>,
-    ) {
-        times.into_iter().for_each(|time| self.state.provisioning.add(time.into()));
-    }
-
-    /// Returns the last provisioning times that are known, at most 64, oldest first.
-    #[must_use]
-    pub fn provisioning_times(&self) -> Vec<ProvisioningTime> {
-        self.state.provisioning.times()
-    }
-
     pub(crate) fn state(&self) -> &WorkspaceState {
         &self.state
     }
 
     pub(crate) fn create_request(&self, body: &CreateConnectorReq) -> Request {
-        self.state.create_request(body)
+        let request = self.client.raw().create_connector_request(self.id.as_uuid(), body);
+        request.expect(CHECKED)
     }
 
     pub(crate) fn get_request(&self, id: ConnectorId) -> Request {
-        self.state.get_request(id)
+        let request = self.client.raw().get_connector_request(self.id.as_uuid(), id.as_uuid());
+        request.expect(CHECKED)
+    }
+
+    /// Returns the turn of a POST of a call of its own.
+    pub(crate) fn post_turn(&self) -> Alone<'_> {
+        Alone { runtime: self.client.runtime(), limiter: self.state.limiter(Route::Create) }
+    }
+
+    /// Returns the turn of a GET of a call of its own.
+    pub(crate) fn get_turn(&self) -> Alone<'_> {
+        Alone { runtime: self.client.runtime(), limiter: self.state.limiter(Route::Get) }
     }
 
     /// Starts the deadline of one call.
     pub(crate) fn deadline(&self) -> Deadline {
         Deadline::start(self.client.runtime().now(), self.client.install_timeout())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AccessKey, Client};
+
+    #[test]
+    fn the_templates_are_the_paths_of_the_requests() {
+        let client = Client::builder().access_key(AccessKey::new("k").unwrap()).build().unwrap();
+        let id = uuid::Uuid::from_u128(1);
+        let workspace = client.workspace(id.into());
+        let body = CreateConnectorReq::new("n".to_owned());
+        for (route, request) in [
+            (Route::Create, workspace.create_request(&body)),
+            (Route::Get, workspace.get_request(id.into())),
+        ] {
+            let (method, path) = route.template();
+            let path = path.replace("{workspaceId}", &id.to_string());
+            let path = path.replace("{connectorId}", &id.to_string());
+            assert_eq!((request.method().as_str(), request.url().path()), (method, &*path));
+        }
     }
 }

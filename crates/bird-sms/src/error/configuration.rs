@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::ParseIdError;
+use crate::{ParseIdError, PhoneNumberId};
 
 /// Input that cannot be used. Nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +38,9 @@ pub enum ConfigurationError {
     /// The channel message type is an empty string.
     #[error("the channel message type is empty; give a value such as `promotional`, or omit it")]
     EmptyChannelMessageType,
+    /// A batch has two requests for a phone number. The second one is not sent.
+    #[error("the batch has another request for phone number {0}")]
+    DuplicatePhoneNumber(PhoneNumberId),
     /// A rate limit of zero would never send anything.
     #[error("a rate limit is zero; give at least one request per second")]
     ZeroRateLimit,

@@ -22,7 +22,6 @@ pub use read::{NotReady, ReadError};
 pub use response::{ErrorResponse, MalformedResponse};
 pub use transport::{TransportError, TransportErrorKind};
 
-use crate::planted::planted;
 use crate::{ConnectorId, ConnectorState, Warning};
 
 /// The error of an install, a wait, a read or a batch. Each variant says what is known about the connector.
@@ -95,11 +94,6 @@ impl Error {
             }
             Self::OutcomeUnknown(_) => ConnectorState::Unknown,
             Self::CreatedIdUnknown(_) => ConnectorState::ExistsIdUnknown,
-            Self::NotReady(error)
-                if planted("a throttled poll loses the id") && error.last.is_some() =>
-            {
-                ConnectorState::Unknown
-            }
             Self::NotReady(error) => ConnectorState::Exists(error.connector_id),
             Self::Read(error) => ConnectorState::Exists(error.connector_id),
             Self::Journal(error) => error.state,
@@ -186,7 +180,7 @@ impl Error {
         match self {
             Self::NotReady(error) => error.warning,
             Self::Read(error) => error.warning,
-            Self::Journal(error) if !planted("a journal error loses the warning") => error.warning,
+            Self::Journal(error) => error.warning,
             _ => None,
         }
     }

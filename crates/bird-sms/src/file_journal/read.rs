@@ -151,12 +151,7 @@ mod tests {
     fn entries() -> Vec<(PhoneNumberId, JournalEntry)> {
         let connector_id = Uuid::from_u128(7).into();
         let channel_id = Uuid::from_u128(8).into();
-        let ready = JournalEntry::Ready {
-            connector_id,
-            channel_id,
-            warning: None,
-            provisioning_time: None,
-        };
+        let ready = JournalEntry::Ready { connector_id, channel_id, warning: None };
         [
             (1, JournalEntry::Intent { name: "SMS 1".to_owned() }),
             (1, JournalEntry::Created { connector_id, warning: None }),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::{AccessKey, ChannelId, Connector, ConnectorId, ProvisioningTime, Warning, WorkspaceId};
+use crate::{AccessKey, ChannelId, Connector, ConnectorId, Warning, WorkspaceId};
 
 /// An installed SMS channel.
 #[derive(Clone)]
@@ -18,8 +18,6 @@ pub struct SmsChannel {
     pub workspace_id: WorkspaceId,
     /// Set when an earlier attempt may have created another connector.
     pub warning: Option<Warning>,
-    /// How long the provisioning took, if a batch observed it.
-    pub(crate) provisioning_time: Option<ProvisioningTime>,
     body: Bytes,
     /// The access key, with which the body is redacted when it is decoded.
     key: AccessKey,
@@ -35,7 +33,7 @@ impl SmsChannel {
         key: &AccessKey,
     ) -> Self {
         let (body, key) = (body.clone(), key.clone());
-        Self { id, connector_id, workspace_id, warning: None, provisioning_time: None, body, key }
+        Self { id, connector_id, workspace_id, warning: None, body, key }
     }
 
     pub(crate) fn warning(self, warning: Option<Warning>) -> Self {

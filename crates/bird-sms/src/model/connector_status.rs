@@ -4,25 +4,7 @@ use serde::de::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 use super::decode::decode;
-use crate::{ChannelId, Connector, ConnectorId, WorkspaceId};
-
-/// A type that a connector is decoded as.
-pub(crate) trait DecodeConnector {
-    /// Returns the id of the connector, and that of its workspace if the response contained it.
-    fn ids(&self) -> (ConnectorId, Option<WorkspaceId>);
-}
-
-impl DecodeConnector for Connector {
-    fn ids(&self) -> (ConnectorId, Option<WorkspaceId>) {
-        (self.id, self.workspace_id)
-    }
-}
-
-impl DecodeConnector for ConnectorStatus {
-    fn ids(&self) -> (ConnectorId, Option<WorkspaceId>) {
-        (self.id, self.workspace_id)
-    }
-}
+use crate::{ChannelId, ConnectorId, WorkspaceId};
 
 /// The fields of a connector that a wait needs. No other field can fail the decoding.
 #[derive(Debug, PartialEq)]
@@ -80,6 +62,7 @@ impl ConnectorStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Connector;
 
     const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 

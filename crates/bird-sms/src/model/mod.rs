@@ -18,7 +18,7 @@ pub use channel::SmsChannel;
 pub use bird_api::types::{EndpointType, NumberType};
 pub use connector::{Connector, Number};
 pub use connector_state::ConnectorState;
-pub(crate) use connector_status::{ConnectorStatus, DecodeConnector};
+pub(crate) use connector_status::ConnectorStatus;
 pub(crate) use decode::recover_id;
 pub use id::{ChannelId, ConnectorId, ParseIdError, PhoneNumberId, UseCaseId, WorkspaceId};
 pub use redact::escape_controls;

@@ -11,7 +11,6 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretBox};
 
 use super::AccessKey;
-use crate::planted::planted;
 
 /// The longest text that is examined, in bytes.
 const MAX_TEXT: usize = 64 * 1024;
@@ -38,7 +37,7 @@ impl AccessKey {
     /// Returns the text, or `[redacted]` in its place when the text [reveals](Self::reveals) the key.
     #[must_use]
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let is_shown = !self.reveals(text) || planted("the access key is shown");
+        let is_shown = !self.reveals(text);
         Cow::Borrowed(if is_shown { text } else { REDACTED })
     }
 }

@@ -1,7 +1,6 @@
 //! The conformance kit of [`Journal`].
 
 use std::collections::HashMap;
-use std::time::Duration;
 use std::{fmt, io};
 
 use futures_util::StreamExt;
@@ -9,8 +8,8 @@ use futures_util::stream::FuturesUnordered;
 use uuid::Uuid;
 
 use crate::{
-    ConnectorState, Journal, JournalEntry, JournalState, NextStep, PhoneNumberId, ProvisioningTime,
-    RowState, SmsConnectorRequest, UnknownRows, Warning, WorkspaceId,
+    ConnectorState, Journal, JournalEntry, JournalState, NextStep, PhoneNumberId, RowState,
+    SmsConnectorRequest, UnknownRows, Warning, WorkspaceId,
 };
 
 /// The rows of each workspace.
@@ -407,16 +406,7 @@ impl Check {
         for warning in warnings {
             let (connector_id, channel_id) = (self.id(), self.id());
             entries.push(JournalEntry::Created { connector_id, warning });
-            let provisioning_time = warning.map(|_| ProvisioningTime {
-                pending: Duration::from_nanos(self.rng.u64(..1 << 36)),
-                ready: Duration::from_nanos(self.rng.u64(..1 << 36)),
-            });
-            entries.push(JournalEntry::Ready {
-                connector_id,
-                channel_id,
-                warning,
-                provisioning_time,
-            });
+            entries.push(JournalEntry::Ready { connector_id, channel_id, warning });
         }
         entries
     }

@@ -50,8 +50,8 @@ use crate::transport::{Runtime, Sleep};
 use crate::workflow::{Tolerance, create_failed, is_retryable_get};
 use crate::{
     AccessKey, AttemptError, Attempts, BatchOutcome, ChannelId, ClientBuilder, Connector,
-    ConnectorId, ConnectorState, CreatedIdUnknown, Error, ErrorResponse, JournalError,
-    MalformedResponse, NotReady, OutcomeUnknown, ReadError, RowState, SmsChannel,
+    ConnectorId, ConnectorState, CreatedIdUnknown, Error, ErrorResponse, JournalEntry,
+    JournalError, MalformedResponse, NotReady, OutcomeUnknown, ReadError, RowState, SmsChannel,
     SmsConnectorRequest, TransportError, TransportErrorKind, UnknownReason, WorkspaceId,
 };
 
@@ -173,7 +173,9 @@ pub fn batch_outcome(
     request: SmsConnectorRequest,
     result: Result<SmsChannel, Error>,
 ) -> BatchOutcome {
-    let state = RowState::default().after(result.as_ref());
+    let mut state = RowState::default();
+    state.apply(&JournalEntry::Intent { name: request.name().to_owned() }, None);
+    state.apply(&JournalEntry::ended(&result), None);
     let created = state.connector_state().connector_id().is_some();
     BatchOutcome { request, result, state, created }
 }

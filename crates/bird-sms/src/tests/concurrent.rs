@@ -10,8 +10,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    Backoff, Error, PhoneNumberId, PollInterval, PollPolicy, RateLimits, RetryPolicy,
-    SmsConnectorRequest,
+    Backoff, Error, PhoneNumberId, PollPolicy, RateLimits, RetryPolicy, SmsConnectorRequest,
 };
 
 /// Installs a channel for each of `count` numbers at once, against a sandbox that fails at random, and compares each
@@ -38,7 +37,7 @@ async fn check_installs(seed: u64, count: u128) -> Tally {
         .access_key(AccessKey::new(sandbox.access_key()).unwrap())
         .rate_limits(RateLimits { posts_per_second: u32::MAX, gets_per_second: u32::MAX })
         .retry_policy(retry)
-        .poll_policy(PollPolicy { interval: PollInterval::Backoff(backoff), ..Default::default() })
+        .poll_policy(PollPolicy { interval: Some(backoff.initial), ..Default::default() })
         .build()
         .unwrap();
     let workspace = client.workspace(sandbox.workspace_id().into());

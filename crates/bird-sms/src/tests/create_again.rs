@@ -88,11 +88,9 @@ async fn a_gateway_error_is_unknown_and_not_retried_by_default() {
 // Fault 36.
 #[tokio::test]
 async fn the_policy_says_after_which_server_errors_the_post_is_sent_again() {
-    for (policy, again) in [
-        (RetryCreate::Never, &[429][..]),
-        (RetryCreate::VendorErrors, &[429, 500, 503]),
-        (RetryCreate::GatewayErrors, &[429, 500, 502, 503, 504, 520, 530]),
-    ] {
+    for (policy, again) in
+        [(RetryCreate::Never, &[429][..]), (RetryCreate::VendorErrors, &[429, 500, 503])]
+    {
         for status in [429, 500, 501, 502, 503, 504, 505, 511, 520, 530, 599] {
             let peer = peer([Reply::status(status), created()]).await;
             let retry = RetryPolicy { create: policy, ..Default::default() };

@@ -28,8 +28,8 @@ use tokio::time::Instant;
 
 use crate::transport::{Runtime, Sleep};
 use crate::{
-    AccessKey, Backoff, Client, ClientBuilder, ConnectorId, Error, PendingChannel, PollInterval,
-    PollPolicy, RetryPolicy, SmsChannel, SmsConnectorRequest, Workspace, WorkspaceId,
+    AccessKey, Backoff, Client, ClientBuilder, ConnectorId, Error, PendingChannel, PollPolicy,
+    RetryPolicy, SmsChannel, SmsConnectorRequest, Workspace, WorkspaceId,
 };
 
 /// A runtime whose sleeps return at once and advance its clock, and whose random numbers give the longest delay.
@@ -54,6 +54,9 @@ impl Runtime for NoSleep {
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {
+        if duration.is_zero() {
+            return Box::pin(std::future::ready(()));
+        }
         self.slept.lock().unwrap().push(duration);
         Box::pin(tokio::task::yield_now())
     }
@@ -83,7 +86,7 @@ fn with_long_sleeps(peer: &Peer) -> Workspace {
         .base_url(peer.base_url())
         .install_timeout(10 * hour)
         .retry_policy(RetryPolicy { backoff, ..Default::default() })
-        .poll_policy(PollPolicy { interval: PollInterval::Backoff(backoff), ..Default::default() });
+        .poll_policy(PollPolicy { interval: Some(hour), ..Default::default() });
     workspace(builder)
 }
 

@@ -84,11 +84,10 @@ async fn the_delays_between_polls_grow_with_the_root_of_the_age_up_to_the_maximu
 }
 
 #[tokio::test]
-async fn the_delays_of_a_backoff_grow_up_to_its_maximum() {
-    let (initial, max) = (Duration::from_millis(500), Duration::from_secs(5));
-    let interval = PollInterval::Backoff(Backoff { initial, multiplier: 1.5, max, jitter: 0.25 });
-    let delays = delays(PollPolicy { interval, ..Default::default() }, 8).await;
-    assert_eq!(delays, [500, 750, 1125, 1687, 2531, 3796, 5000, 5000]);
+async fn an_interval_is_the_delay_between_all_polls() {
+    let interval = Some(Duration::from_secs(3));
+    let delays = delays(PollPolicy { interval, ..Default::default() }, 4).await;
+    assert_eq!(delays, [3000, 3000, 3000, 3000]);
 }
 
 #[tokio::test]
@@ -138,8 +137,8 @@ async fn a_wait_that_times_out_reports_the_id_the_time_and_the_polls() {
     assert_eq!(not_ready.connector_id, connector_id());
     assert_eq!(not_ready.polls as usize, peer.gets());
     let slept: Duration = runtime.slept().iter().sum();
-    // Fault 49: the last poll is made as late as the response time allows.
-    assert!((19_800..20_000).contains(&slept.as_millis()), "{slept:?}");
+    // Fault 49: the last poll is made a second before the deadline.
+    assert!((18_900..=19_100).contains(&slept.as_millis()), "{slept:?}");
     assert!(not_ready.waited >= slept);
     assert!(error.chain().contains(CONNECTOR), "{error}");
 }
@@ -149,17 +148,16 @@ async fn a_wait_that_times_out_reports_the_id_the_time_and_the_polls() {
 async fn the_last_poll_leaves_time_for_its_response() {
     let peer = Peer::with_handler(|_| pending_reply()).await.unwrap();
     let (builder, runtime) = without_sleep(&peer.base_url());
-    let five = Duration::from_secs(5);
-    let interval = Backoff { initial: five, multiplier: 1.0, max: five, jitter: 0.0 };
-    let policy = PollPolicy { interval: PollInterval::Backoff(interval), ..Default::default() };
-    // A poll after 10 s would leave 20 ms before the deadline, and a response is given 50 ms at least.
+    let interval = Some(Duration::from_secs(5));
+    let policy = PollPolicy { interval, ..Default::default() };
+    // A poll after 10 s would leave 20 ms before the deadline.
     let timeout = Duration::from_millis(10_020);
     let workspace = workspace(builder.poll_policy(policy).install_timeout(timeout));
     let error = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
     let Error::NotReady(not_ready) = &error else { panic!("{error:?}") };
     assert_eq!((not_ready.polls, peer.gets()), (3, 3));
     let slept: Duration = runtime.slept().iter().sum();
-    assert!((9_500..=9_970).contains(&slept.as_millis()), "{slept:?}");
+    assert!((9_000..=9_020).contains(&slept.as_millis()), "{slept:?}");
 }
 
 // Fault 1.

@@ -4,16 +4,16 @@ mod classify;
 mod deadline;
 mod first_response;
 mod rate_limiter;
-mod response_time;
 mod retry_after;
 mod runtime;
 pub(crate) mod tls;
+mod turn;
 
 pub(crate) use deadline::Deadline;
 pub(crate) use first_response::FirstResponse;
 pub(crate) use rate_limiter::{Permit, RateLimiter};
-pub(crate) use response_time::ResponseTime;
 pub(crate) use retry_after::retry_after;
 #[cfg(any(test, feature = "test-util"))]
 pub(crate) use runtime::Sleep;
 pub(crate) use runtime::{Runtime, TokioRuntime};
+pub(crate) use turn::{Alone, Slot, Turn};

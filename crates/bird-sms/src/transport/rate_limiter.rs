@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{FirstResponse, Runtime};
-use crate::planted::planted;
+use super::{Deadline, FirstResponse, Runtime};
 
 /// The fraction of a limit that is used. Requests that are sent evenly do not arrive evenly, so a server that counts
 /// per second would occasionally count more than the limit.
@@ -45,6 +45,8 @@ pub(crate) struct RateLimiter {
     /// Delays every permit but the first one of the client.
     first_response: Arc<FirstResponse>,
     state: Mutex<State>,
+    /// Wakes those who wait for a pause.
+    paused: Notify,
 }
 
 #[derive(Debug)]
@@ -57,8 +59,8 @@ struct State {
     rate_factor: f64,
     /// The time of the last decrease.
     throttled_at: Option<Instant>,
-    /// The end of the last pause. A permit that was taken before cannot be used before.
-    resumed_at: Instant,
+    /// The last pause. A permit that was taken before cannot be used before its end.
+    pause: Option<(Instant, Instant)>,
 }
 
 /// The right to send one request within [`MAX_AGE`]. After that it is renewed.
@@ -102,9 +104,7 @@ impl State {
     }
 
     fn take(&mut self, full_interval: Duration, at: Instant) -> Permit {
-        let catch_up =
-            if planted("the rate limiter bursts") { Duration::from_secs(1) } else { CATCH_UP };
-        let earliest = at.checked_sub(catch_up).unwrap_or(at);
+        let earliest = at.checked_sub(CATCH_UP).unwrap_or(at);
         self.next = self.next.max(earliest) + self.interval(full_interval, at);
         Permit { taken_at: at }
     }
@@ -121,8 +121,9 @@ impl RateLimiter {
                 queue_end: now,
                 rate_factor: 1.0,
                 throttled_at: None,
-                resumed_at: now,
+                pause: None,
             }),
+            paused: Notify::new(),
         }
     }
 
@@ -130,16 +131,10 @@ impl RateLimiter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a permit up to `timeout`, and takes the permit if `wanted` still returns true by then. Returns `None` at
-    /// once if the permit would come after the timeout.
+    /// Waits for a permit up to `timeout`. Returns `None` at once if the permit would come after the timeout.
     ///
     /// Cancel safe: a dropped waiter takes no permit.
-    pub(crate) async fn acquire_if(
-        &self,
-        runtime: &dyn Runtime,
-        timeout: Duration,
-        wanted: impl Fn() -> bool,
-    ) -> Option<Permit> {
+    pub(crate) async fn acquire(&self, runtime: &dyn Runtime, timeout: Duration) -> Option<Permit> {
         let began = runtime.now();
         if !self.first_response.has_ended() {
             // Boxed, because nearly no permit needs it. The other half of the time is left for the permit.
@@ -157,7 +152,7 @@ impl RateLimiter {
                 if state.next <= now
                     && (waiter.is_some() || self.waiters.load(Ordering::Relaxed) == 0)
                 {
-                    return wanted().then(|| state.take(self.interval, now));
+                    return Some(state.take(self.interval, now));
                 }
                 // Dropped waiters may leave the end of the queue in the future although nothing waits.
                 let behind = if self.waiters.load(Ordering::Relaxed) == 0 {
@@ -179,11 +174,6 @@ impl RateLimiter {
         }
     }
 
-    /// Waits for a permit up to `timeout`. Cancel safe.
-    pub(crate) async fn acquire(&self, runtime: &dyn Runtime, timeout: Duration) -> Option<Permit> {
-        self.acquire_if(runtime, timeout, || true).await
-    }
-
     /// Returns the permit, if its request can be sent now. If the request was delayed since, as by a slow journal, or if
     /// a 429 came, takes the next permit, before all waiters, and waits for its time, up to `timeout`. Requests that were
     /// delayed together would otherwise be sent together.
@@ -201,7 +191,7 @@ impl RateLimiter {
             let wait = {
                 let mut state = self.lock();
                 let age = now.saturating_duration_since(permit.taken_at);
-                if age <= MAX_AGE && state.resumed_at <= now || planted("permits do not age") {
+                if age <= MAX_AGE && state.pause.is_none_or(|(_, end)| end <= now) {
                     return Some(permit);
                 }
                 let at = state.next.max(now);
@@ -216,11 +206,6 @@ impl RateLimiter {
         }
     }
 
-    /// Returns how long the permits of the waiters take at the full rate, with those of `more` that do not wait yet.
-    pub(crate) fn backlog(&self, more: u32) -> Duration {
-        self.interval.saturating_mul(self.waiters.load(Ordering::Relaxed).saturating_add(more))
-    }
-
     /// Holds all permits back after a 429, until its `Retry-After` is over, and decreases the rate.
     pub(crate) fn throttle(&self, now: Instant, retry_after: Option<Duration>) {
         let mut state = self.lock();
@@ -232,8 +217,25 @@ impl RateLimiter {
         let pause = retry_after.unwrap_or_default().max(state.interval(self.interval, now));
         // A pause that overflows the clock becomes a year, which is longer than any deadline.
         let resumed = now.checked_add(pause).unwrap_or(now + Duration::from_secs(365 * 24 * 3600));
-        state.resumed_at = state.resumed_at.max(resumed);
+        let end = state.pause.map_or(resumed, |(_, end)| end.max(resumed));
+        state.pause = Some((now, end));
         state.next = state.next.max(resumed);
+        drop(state);
+        self.paused.notify_waiters();
+    }
+
+    /// Waits until the deadline lies within a pause: until a 429 comes whose `Retry-After` ends later.
+    pub(crate) async fn paused_at(&self, deadline: Deadline) {
+        loop {
+            let paused = self.paused.notified();
+            let pause = self.lock().pause;
+            if pause.is_some_and(|(from, to)| {
+                !deadline.remaining(from).is_zero() && deadline.remaining(to).is_zero()
+            }) {
+                return;
+            }
+            paused.await;
+        }
     }
 }
 

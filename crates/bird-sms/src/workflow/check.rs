@@ -1,9 +1,12 @@
 //! The check of the settings, which creates nothing.
 
+use std::time::Duration;
+
 use tracing::Instrument;
 
 use super::retry::send;
-use crate::client::Workspace;
+use crate::client::{Route, Workspace};
+use crate::transport::Turn;
 use crate::{
     AccessKey, AttemptError, CheckError, CheckProblem, ErrorResponse, MalformedResponse,
     TransportError,
@@ -50,12 +53,11 @@ impl Workspace {
 
     async fn read_random_connector(&self) -> Result<Access, CheckError> {
         let (client, deadline) = (self.client(), self.deadline());
-        let runtime = client.runtime();
+        let remaining = deadline.remaining(client.runtime().now());
         let random = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
         let request = self.get_request(random.into());
-        let sent = match self.state().gets.acquire(runtime, deadline.remaining(runtime.now())).await
-        {
-            Some(permit) => send(self, request, 1, deadline, permit).await,
+        let sent = match self.get_turn().take(Duration::ZERO, remaining, deadline).await {
+            Some(slot) => send(self, Route::Get, request, 1, slot).await,
             None => Err(AttemptError::Transport(TransportError::rate_limited()).into()),
         };
         let cause = match sent {

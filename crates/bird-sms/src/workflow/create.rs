@@ -1,37 +1,20 @@
 //! The creation: the POST, its retries, and what its outcome means for the connector.
 
-use std::time::Duration;
-
 use bird_api::Response;
 use bird_api::types::CreateConnectorReq;
 use tracing::Instrument;
 
 use super::PendingChannel;
-use super::retry::{
-    Attempt, Cancellation, FailedAttempt, LastAttempt, Retry, RetryError, is_retryable_create,
-    send, state_after_create,
-};
-use crate::client::Workspace;
+use super::retry::{Purpose, Retry, RetryError, is_retryable_create, send, state_after_create};
+use crate::client::{Route, Workspace};
 use crate::event::EventSink;
 use crate::model::{ConnectorStatus, recover_id};
-use crate::planted::planted;
-use crate::transport::{Deadline, Permit};
+use crate::transport::{Deadline, Turn};
 use crate::{
     AttemptError, Attempts, ConfigurationError, ConnectorState, CreatedIdUnknown, Error,
     ErrorResponse, Event, MalformedResponse, OutcomeUnknown, Refused, SmsConnectorRequest,
     UnknownReason, Unreachable, Warning,
 };
-
-/// The time before the deadline in which no attempt but the first is started. Such an attempt would probably end without
-/// a response, and would replace a certain error by an unknown outcome.
-const RESERVE: Duration = Duration::from_secs(1);
-
-/// The part of a creation that only installs of a batch have.
-pub(crate) struct CreateStart {
-    /// The permit of the first attempt.
-    pub(crate) permit: Permit,
-    pub(crate) cancellation: Cancellation,
-}
 
 impl Workspace {
     /// Creates an SMS connector, which is the first half of an install. The id of the connector can be stored before
@@ -60,7 +43,7 @@ impl Workspace {
             connector_id = tracing::field::Empty
         );
         let body = request.body(Some(self.client().key()))?;
-        create(self, &body, self.deadline(), EventSink::default(), false, None)
+        create(self, &body, self.deadline(), EventSink::default(), false, &self.post_turn())
             .instrument(span)
             .await
     }
@@ -73,84 +56,50 @@ pub(crate) async fn create(
     deadline: Deadline,
     events: EventSink,
     earlier: bool,
-    start: Option<CreateStart>,
+    turn: &impl Turn,
 ) -> Result<PendingChannel, Error> {
-    let (what, min) = ("the timeout of the install", workspace.client().min_timeout());
+    let client = workspace.client();
+    let (what, min) = ("the timeout of the install", client.min_timeout());
     if deadline.timeout().is_zero() {
         return Err(ConfigurationError::ZeroDuration(what).into());
     }
     if deadline.timeout() < min {
         return Err(ConfigurationError::TooShort(what, min).into());
     }
-    let (permit, cancellation) = start.map(|start| (start.permit, start.cancellation)).unzip();
-    let policy = workspace.client().retry();
-    let retry = Retry {
-        client: workspace.client(),
-        limiter: &workspace.state().posts,
-        events: &events,
-        deadline,
-        backoff: policy.backoff,
-        max_attempts: policy.max_attempts,
-        last_attempt: LastAttempt::Reserve(RESERVE),
-        cancellation: cancellation.as_ref(),
+    let mut retry = Retry::new(client, turn, &events, deadline, Purpose::Create);
+    // The last error response to an attempt that may have created a connector nevertheless. It makes every later outcome
+    // of this creation ambiguous.
+    let mut ambiguous: Option<ErrorResponse> = None;
+    let mut next = retry.start().await;
+    let response = loop {
+        let slot = match next {
+            Ok(slot) => slot,
+            Err(exhausted) => return Err(failed(exhausted, ambiguous, earlier)),
+        };
+        let attempt = retry.attempts().count;
+        events.emit(&Event::Creating { attempt });
+        let request = workspace.create_request(body);
+        let failed = match send(workspace, Route::Create, request, attempt, slot).await {
+            Ok(response) => break response,
+            Err(failed) => failed,
+        };
+        let retryable = is_retryable_create(&failed.error, client.retry().create);
+        let state = state_after_create(&failed.error);
+        let settled = ambiguous.is_none() && !earlier;
+        let known = if settled { state } else { ConnectorState::Unknown };
+        next = retry.again(failed, retryable, Some(known)).await.map(|(slot, error)| {
+            if let (true, AttemptError::Response(response)) = (state.may_exist(), error) {
+                ambiguous = Some(response);
+            }
+            slot
+        });
     };
-    let (count, ambiguous) = (0, None);
-    let mut attempt =
-        CreateAttempt { workspace, body, deadline, events: &events, earlier, count, ambiguous };
-    match retry.run(permit, &mut attempt).await {
-        Ok(response) => {
-            let elapsed = deadline.elapsed(workspace.client().runtime().now());
-            let attempts = Attempts { count: attempt.count, elapsed };
-            let warning = match attempt.ambiguous {
-                Some(response) => {
-                    Some(Warning::PossibleDuplicate { status: Some(response.status) })
-                }
-                None => earlier.then_some(Warning::PossibleDuplicate { status: None }),
-            };
-            created(workspace, &response, events, attempts, warning)
-        }
-        Err(exhausted) => Err(failed(exhausted, attempt.ambiguous, earlier)),
-    }
-}
-
-struct CreateAttempt<'a> {
-    workspace: &'a Workspace,
-    body: &'a CreateConnectorReq,
-    deadline: Deadline,
-    events: &'a EventSink,
-    earlier: bool,
-    count: u32,
-    /// The last error response to an attempt that may have created a connector nevertheless. Every later outcome of
-    /// this creation is ambiguous, too.
-    ambiguous: Option<ErrorResponse>,
-}
-
-impl Attempt for CreateAttempt<'_> {
-    type Output = Response;
-
-    async fn send(&mut self, number: u32, permit: Permit) -> Result<Response, FailedAttempt> {
-        self.count = number;
-        self.events.emit(&Event::Creating { attempt: number });
-        let request = self.workspace.create_request(self.body);
-        send(self.workspace, request, number, self.deadline, permit).await
-    }
-
-    fn is_retryable(&mut self, error: &AttemptError) -> bool {
-        is_retryable_create(error, self.workspace.client().retry().create)
-    }
-
-    fn connector_state(&self, error: &AttemptError) -> Option<ConnectorState> {
-        let is_known = self.ambiguous.is_none() && !self.earlier;
-        Some(if is_known { state_after_create(error) } else { ConnectorState::Unknown })
-    }
-
-    fn keep(&mut self, error: AttemptError) {
-        if state_after_create(&error).may_exist()
-            && let AttemptError::Response(response) = error
-        {
-            self.ambiguous = Some(response);
-        }
-    }
+    let warning = match ambiguous {
+        Some(response) => Some(Warning::PossibleDuplicate { status: Some(response.status) }),
+        None => earlier.then_some(Warning::PossibleDuplicate { status: None }),
+    };
+    let attempts = retry.attempts();
+    created(workspace, &response, events, attempts, warning)
 }
 
 /// Returns the pending channel after a 2xx: the connector exists, whatever the body contains.
@@ -194,7 +143,6 @@ fn failed(
     ambiguous: Option<ErrorResponse>,
     earlier: bool,
 ) -> Error {
-    let ambiguous = ambiguous.filter(|_| !planted("a conflict settles the attempts before it"));
     let reason = match (&error, state_after_create(&error)) {
         (AttemptError::Response(response), ConnectorState::NotCreated)
             if response.status == 409 && (ambiguous.is_some() || earlier) =>

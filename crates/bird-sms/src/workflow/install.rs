@@ -108,8 +108,9 @@ impl InstallSmsChannel {
         let deadline = Deadline::start(client.runtime().now(), timeout);
         let body = self.request.body(Some(client.key()))?;
         let events = self.events.clone();
-        let mut pending = create(&self.workspace, &body, deadline, events, false, None).await?;
-        pending.wait_until(deadline).await
+        let turn = self.workspace.post_turn();
+        let mut pending = create(&self.workspace, &body, deadline, events, false, &turn).await?;
+        pending.wait_until(deadline, &self.workspace.get_turn()).await
     }
 }
 

@@ -7,13 +7,12 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::poll_schedule::PollTimer;
-use super::read::{GetAttempt, GetHistory, Purpose};
-use super::retry::{Attempt, LastAttempt, Retry, RetryError};
+use super::read::get;
+use super::retry::{Purpose, Retry, RetryError, SendError, Tolerance, is_retryable_get};
 use crate::client::Workspace;
 use crate::event::EventSink;
 use crate::model::ConnectorStatus;
-use crate::transport::{Deadline, Permit};
+use crate::transport::{Deadline, Slot, Turn};
 use crate::{
     AttemptError, Attempts, ConnectorId, Error, Event, NotReady, ReadError, SmsChannel,
     TransportError, Warning,
@@ -53,17 +52,31 @@ pub struct PendingChannel {
     warning: Option<Warning>,
     events: EventSink,
     timeout: Option<Duration>,
-    history: GetHistory,
+    history: History,
 }
 
-/// The result of a poll, after its retries.
-enum PollResult {
-    Ready(Box<SmsChannel>),
-    Pending,
-    /// The poll failed, and may succeed later.
-    Failed(RetryError),
-    /// No later poll will succeed.
-    Fatal(RetryError),
+/// What the GETs of a connector have shown so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct History {
+    /// The number of GETs that were sent.
+    sent: u32,
+    /// Whether a response contained the connector.
+    seen: bool,
+    /// The number of consecutive malformed responses.
+    malformed: u32,
+}
+
+/// Returns the time between the poll of a connector of this age and the next one, with `random` in `0..1`:
+/// **√(2·c·age)** with c = 45 ms, at least 0.2 s and at most 1.5 s.
+///
+/// A schedule costs the lag from the moment when the channel is ready to the poll that finds it, and c for each poll. If
+/// the channel becomes ready at age t and polls are g apart, that is g/2 + c·t/g, which is lowest for g = √(2·c·t). Age
+/// counts from the creation, so nothing needs to be known about provisioning. Gaps vary by an eighth, and programs that
+/// start together don't poll together.
+fn gap(age: Duration, random: f64) -> Duration {
+    const PRICE: f64 = 0.045;
+    let gap = (2.0 * PRICE * age.as_secs_f64()).sqrt().clamp(0.2, 1.5);
+    Duration::from_secs_f64(gap * (1.125 - 0.25 * random))
 }
 
 impl PendingChannel {
@@ -77,7 +90,7 @@ impl PendingChannel {
             warning: None,
             events: EventSink::default(),
             timeout: None,
-            history: GetHistory::default(),
+            history: History::default(),
         }
     }
 
@@ -154,28 +167,6 @@ impl PendingChannel {
         self
     }
 
-    /// Returns the channel, if the response to the creation contained its id.
-    pub(crate) fn take_ready(&mut self) -> Option<SmsChannel> {
-        let channel = *self.ready.take()?;
-        self.events.emit(&Event::Ready { channel_id: channel.id });
-        Some(channel)
-    }
-
-    /// Returns when the connector was created, as far as it is known.
-    pub(crate) fn created_since(&self) -> Option<Instant> {
-        self.created
-    }
-
-    /// Sets when the connector was created, and what earlier polls found.
-    pub(crate) fn continued(mut self, created: Option<Instant>, history: GetHistory) -> Self {
-        (self.created, self.history) = (created, history);
-        self
-    }
-
-    pub(crate) fn history(&self) -> GetHistory {
-        self.history
-    }
-
     pub(crate) fn events(mut self, events: EventSink) -> Self {
         self.events = events;
         self
@@ -209,24 +200,19 @@ impl PendingChannel {
         if let Some(channel) = self.ready.take() {
             return Ok(Some(*channel));
         }
-        let deadline = self.deadline();
-        let workspace = self.workspace.clone();
+        let (workspace, deadline) = (self.workspace.clone(), self.deadline());
         let runtime = workspace.client().runtime();
-        let permit = workspace.state().gets.acquire(runtime, deadline.remaining(runtime.now()));
-        let permit = permit.await;
-        let mut attempt = self.attempt(&workspace, deadline);
-        let result = match permit {
-            Some(permit) => attempt.send(1, permit).await.map_err(|failed| failed.error),
-            None => Err(AttemptError::Transport(TransportError::rate_limited())),
+        let remaining = deadline.remaining(runtime.now());
+        let slot = workspace.get_turn().take(Duration::ZERO, remaining, deadline).await;
+        let (error, retryable) = match slot {
+            Some(slot) => match self.attempt(1, slot, deadline).await {
+                Ok(channel) => return Ok(channel),
+                Err((failed, retryable)) => (failed.error, retryable),
+            },
+            None => (AttemptError::Transport(TransportError::rate_limited()), true),
         };
-        match result {
-            Ok((status, response)) => Ok(self.channel(&status, &response)),
-            Err(error) => {
-                let retryable = attempt.is_retryable(&error);
-                let attempts = Attempts { count: 1, elapsed: deadline.elapsed(runtime.now()) };
-                Err(self.read_error(RetryError { error, attempts, retryable }))
-            }
-        }
+        let attempts = Attempts { count: 1, elapsed: deadline.elapsed(runtime.now()) };
+        Err(self.read_error(RetryError { error, attempts, retryable }))
     }
 
     /// Waits until the channel is ready.
@@ -250,8 +236,8 @@ impl PendingChannel {
             workspace_id = %self.workspace.id(),
             connector_id = %self.connector_id
         );
-        let deadline = self.deadline();
-        self.wait_until(deadline).instrument(span).await
+        let (deadline, turn) = (self.deadline(), self.workspace.clone());
+        self.wait_until(deadline, &turn.get_turn()).instrument(span).await
     }
 
     fn deadline(&self) -> Deadline {
@@ -260,102 +246,119 @@ impl PendingChannel {
         Deadline::start(client.runtime().now(), timeout)
     }
 
-    pub(crate) async fn wait_until(&mut self, deadline: Deadline) -> Result<SmsChannel, Error> {
-        if let Some(channel) = self.take_ready() {
-            return Ok(channel);
+    pub(crate) async fn wait_until(
+        &mut self,
+        deadline: Deadline,
+        turn: &impl Turn,
+    ) -> Result<SmsChannel, Error> {
+        let workspace = self.workspace.clone();
+        let client = workspace.client();
+        let (runtime, events) = (client.runtime(), self.events.clone());
+        if let Some(channel) = self.ready.take() {
+            events.emit(&Event::Ready { channel_id: channel.id });
+            return Ok(*channel);
         }
+        let began = runtime.now();
+        let waited = || runtime.now().saturating_duration_since(began);
         if deadline.timeout().is_zero() {
             // A configuration error would not have the id of the connector.
             return Err(self.not_ready(Duration::ZERO, None));
         }
-        let workspace = self.workspace.clone();
-        let began = workspace.client().runtime().now();
-        let mut timer = PollTimer::new(&workspace, self.created, self.resumed, deadline);
-        while timer.next().await {
-            let result = self.poll_until(None, deadline, began).await;
-            timer.observe(
-                self.history.last_sent.unwrap_or(began),
-                result.as_ref().is_ok_and(Option::is_some),
-            );
-            if let Some(channel) = result? {
-                return Ok(channel);
+        // The response to the creation already showed the connector. A resumed connector is polled at once.
+        let mut at_once = self.resumed;
+        while at_once || self.sleep_until_due(deadline).await {
+            at_once = false;
+            match self.poll_until(deadline, turn, &events).await {
+                Ok(Some(channel)) => {
+                    events.emit(&Event::Ready { channel_id: channel.id });
+                    return Ok(channel);
+                }
+                Ok(None) => {
+                    events.emit(&Event::Polled { polls: self.history.sent, waited: waited() });
+                }
+                Err(last) if last.retryable => {
+                    return Err(self.not_ready(waited(), Some(last.error)));
+                }
+                Err(mut last) => {
+                    last.attempts.count = self.history.sent;
+                    return Err(self.read_error(last));
+                }
             }
         }
-        let waited = workspace.client().runtime().now().saturating_duration_since(began);
-        Err(self.not_ready(waited, None))
+        Err(self.not_ready(waited(), None))
     }
 
-    /// Polls a connector whose wait began at this time, and retries a failed poll until the deadline. Returns `None`
-    /// while the channel is being provisioned.
-    pub(crate) async fn poll_until(
+    /// Polls, and retries a failed poll until the deadline. Returns `None` while the channel is being provisioned.
+    async fn poll_until(
         &mut self,
-        permit: Option<Permit>,
         deadline: Deadline,
-        began: Instant,
-    ) -> Result<Option<SmsChannel>, Error> {
+        turn: &impl Turn,
+        events: &EventSink,
+    ) -> Result<Option<SmsChannel>, RetryError> {
         let workspace = self.workspace.clone();
-        let runtime = workspace.client().runtime();
-        let waited = || runtime.now().saturating_duration_since(began);
-        match self.poll_once(&workspace, permit, deadline).await {
-            PollResult::Ready(channel) => {
-                self.events.emit(&Event::Ready { channel_id: channel.id });
-                Ok(Some(*channel))
-            }
-            PollResult::Pending => {
-                let polls = self.history.sent;
-                self.events.emit(&Event::Polled { polls, waited: waited() });
-                Ok(None)
-            }
-            PollResult::Failed(last) => Err(self.not_ready(waited(), Some(last.error))),
-            PollResult::Fatal(mut last) => {
-                last.attempts.count = self.history.sent;
-                Err(self.read_error(last))
+        let mut retry = Retry::new(workspace.client(), turn, events, deadline, Purpose::Poll);
+        let mut slot = retry.start().await?;
+        loop {
+            match self.attempt(retry.attempts().count, slot, deadline).await {
+                Ok(channel) => return Ok(channel),
+                Err((failed, retryable)) => {
+                    slot = retry.again(failed, retryable, None).await?.0;
+                }
             }
         }
     }
 
-    /// Polls, and retries a failed poll until the deadline.
-    async fn poll_once(
-        &mut self,
-        workspace: &Workspace,
-        permit: Option<Permit>,
-        deadline: Deadline,
-    ) -> PollResult {
-        let client = workspace.client();
-        let events = self.events.clone();
-        let retry = Retry {
-            client,
-            limiter: &workspace.state().gets,
-            events: &events,
-            deadline,
-            backoff: client.retry().backoff,
-            max_attempts: u32::MAX,
-            last_attempt: LastAttempt::At(&workspace.state().response_time),
-            cancellation: None,
+    /// Waits until the next poll is due. Returns whether the deadline leaves time for it.
+    async fn sleep_until_due(&self, deadline: Deadline) -> bool {
+        let client = self.workspace.client();
+        let (runtime, now) = (client.runtime(), client.runtime().now());
+        let age = now.saturating_duration_since(self.created.unwrap_or(deadline.started()));
+        let delay = client.poll().interval.unwrap_or_else(|| gap(age, runtime.random()));
+        let Some(delay) = Purpose::Poll.fit(delay, None, deadline.remaining(now)) else {
+            return false;
         };
-        let result = retry.run(permit, &mut self.attempt(workspace, deadline)).await;
-        match result {
-            Ok((status, response)) => match self.channel(&status, &response) {
-                Some(channel) => PollResult::Ready(Box::new(channel)),
-                None => PollResult::Pending,
-            },
-            Err(exhausted) if exhausted.retryable => PollResult::Failed(exhausted),
-            Err(exhausted) => PollResult::Fatal(exhausted),
+        // Tokio's timers have a resolution of a millisecond and round up, so that a delay of less than half a
+        // millisecond is none.
+        if delay >= Duration::from_micros(500) {
+            runtime.sleep(delay).await;
         }
+        true
     }
 
-    fn attempt<'a>(
-        &'a mut self,
-        workspace: &'a Workspace,
+    /// Polls once. Returns `None` while the channel is being provisioned. An error comes with whether a later attempt may
+    /// succeed.
+    async fn attempt(
+        &mut self,
+        number: u32,
+        slot: Slot,
         deadline: Deadline,
-    ) -> GetAttempt<'a, ConnectorStatus> {
-        GetAttempt {
-            workspace,
-            id: self.connector_id,
-            deadline,
-            history: &mut self.history,
-            decode: |body, _| ConnectorStatus::decode(body),
-            purpose: Purpose::Poll { not_found_since: self.created.unwrap_or(deadline.started()) },
+    ) -> Result<Option<SmsChannel>, (SendError, bool)> {
+        self.history.sent = self.history.sent.saturating_add(1);
+        let result = get(&self.workspace, self.connector_id, number, slot).await;
+        match &result {
+            Ok(_) => (self.history.seen, self.history.malformed) = (true, 0),
+            Err(error) => match &error.error {
+                AttemptError::Malformed(response) if response.truncated => {}
+                AttemptError::Malformed(_)
+                | AttemptError::OtherConnector(_)
+                | AttemptError::OtherWorkspace(_) => self.history.malformed += 1,
+                _ => self.history.malformed = 0,
+            },
+        }
+        match result {
+            Ok((status, response)) => Ok(self.channel(&status, &response)),
+            Err(error) => {
+                let client = self.workspace.client();
+                let policy = client.poll();
+                let since = self.created.unwrap_or(deadline.started());
+                let age = client.runtime().now().saturating_duration_since(since);
+                let tolerance = Tolerance {
+                    not_found: !self.history.seen && age < policy.not_found_grace,
+                    malformed: self.history.malformed < policy.max_malformed,
+                };
+                let retryable = is_retryable_get(&error.error, tolerance);
+                Err((error, retryable))
+            }
         }
     }
 
@@ -372,7 +375,7 @@ impl PendingChannel {
     }
 
     pub(crate) fn not_ready(&self, waited: Duration, last: Option<AttemptError>) -> Error {
-        let GetHistory { sent: polls, seen, .. } = self.history;
+        let History { sent: polls, seen, .. } = self.history;
         let connector_id = self.connector_id;
         Error::NotReady(Box::new(NotReady {
             connector_id,

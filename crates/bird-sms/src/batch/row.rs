@@ -1,17 +1,13 @@
 //! The state of each row by its journal, and the next step of the row.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{AdoptionError, JournalEntry};
-use crate::client::{KEPT_TIMES, Workspace};
-use crate::planted::planted;
-use crate::{
-    ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, ProvisioningTime, SmsChannel,
-    Warning,
-};
+use crate::client::Workspace;
+use crate::{ChannelId, ConnectorId, ConnectorState, PhoneNumberId, SmsChannel, Warning};
 
 /// What is known about one row: the fold of its journal entries.
 ///
@@ -128,9 +124,7 @@ impl RowState {
                     self.earlier = true;
                 }
                 self.since = self.since.or(at);
-                if !planted("a resume forgets an unknown row") {
-                    self.grow(ConnectorState::Unknown);
-                }
+                self.grow(ConnectorState::Unknown);
             }
             JournalEntry::Refused { .. } | JournalEntry::Unreachable { .. } => {
                 // A refusal settles the last attempt, and not the attempts before it.
@@ -157,7 +151,7 @@ impl RowState {
             }
             JournalEntry::Ready { connector_id, channel_id, warning, .. } => {
                 self.grow(ConnectorState::Exists(connector_id));
-                self.channel_id = Some(channel_id).filter(|_| !planted("ready is not final"));
+                self.channel_id = Some(channel_id);
                 self.warning = self.warning.or(warning);
             }
         }
@@ -189,24 +183,8 @@ impl RowState {
         Some(channel.warning(self.warning))
     }
 
-    /// Returns the state after an install that started in this state.
-    pub(crate) fn after(mut self, result: Result<&SmsChannel, &Error>) -> Self {
-        match result {
-            Ok(channel) => {
-                self.connector = ConnectorState::Exists(channel.connector_id);
-                self.channel_id = Some(channel.id);
-                self.warning = channel.warning;
-            }
-            Err(error) => {
-                self.grow(error.connector_state());
-                self.warning = self.warning.or(error.warning());
-            }
-        }
-        self
-    }
-
     /// Replaces the state of the connector, unless the new state has less information or the channel is ready.
-    pub(super) fn grow(&mut self, state: ConnectorState) {
+    fn grow(&mut self, state: ConnectorState) {
         let knowledge = |state| match state {
             ConnectorState::NotCreated => 0,
             ConnectorState::Unknown => 1,
@@ -223,7 +201,6 @@ impl RowState {
 #[derive(Clone, Debug, Default)]
 pub struct JournalState {
     rows: HashMap<PhoneNumberId, RowState>,
-    times: VecDeque<ProvisioningTime>,
 }
 
 impl JournalState {
@@ -236,16 +213,6 @@ impl JournalState {
         at: Option<Timestamp>,
     ) {
         self.rows.entry(phone_number_id).or_default().apply(entry, at);
-        if let JournalEntry::Ready { provisioning_time: Some(time), .. } = *entry {
-            self.times.truncate(KEPT_TIMES - 1);
-            self.times.push_front(time);
-        }
-    }
-
-    /// Returns the last provisioning times that earlier runs observed, at most 64, oldest first:
-    /// [`Workspace::add_provisioning_times`] takes them, so that a batch need not learn them again.
-    pub fn provisioning_times(&self) -> impl Iterator<Item = ProvisioningTime> {
-        self.times.iter().rev().copied()
     }
 
     /// Returns the state of a row. A row without entries was not created.
@@ -314,12 +281,7 @@ mod tests {
     fn an_entry_with_less_information_replaces_nothing() {
         let (connector_id, channel_id) = (ID.parse().unwrap(), ID.parse().unwrap());
         let created = JournalEntry::Created { connector_id, warning: None };
-        let ready = JournalEntry::Ready {
-            connector_id,
-            channel_id,
-            warning: None,
-            provisioning_time: None,
-        };
+        let ready = JournalEntry::Ready { connector_id, channel_id, warning: None };
         let unknown = JournalEntry::Unknown { message: String::new() };
         for less in [intent(), refused(), unknown] {
             let row = fold(&[intent(), created.clone(), less.clone()]);
@@ -344,7 +306,6 @@ mod tests {
             connector_id: wrong,
             channel_id: ID.parse().unwrap(),
             warning: None,
-            provisioning_time: None,
         };
         journal.apply(number, &ready, None);
         assert_eq!(journal.row(number).next(UnknownRows::LeaveAlone), NextStep::Done);

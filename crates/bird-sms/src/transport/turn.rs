@@ -1,0 +1,46 @@
+//! What a request waits for before it is sent.
+
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{Deadline, Permit, RateLimiter, Runtime};
+
+/// The right to send one request now, and the deadline of its response.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Slot {
+    pub(crate) permit: Permit,
+    pub(crate) deadline: Deadline,
+    /// Counts the request as in flight until the slot is dropped, if their number is limited.
+    pub(crate) in_flight: Option<OwnedSemaphorePermit>,
+}
+
+/// Where the requests of one call wait for their turn.
+pub(crate) trait Turn: Sync {
+    /// Waits for `delay`, and then for the turn of a request, for up to `timeout` in total. Returns `None` if the turn
+    /// would come later, or will not come.
+    fn take(
+        &self,
+        delay: Duration,
+        timeout: Duration,
+        deadline: Deadline,
+    ) -> impl Future<Output = Option<Slot>> + Send;
+}
+
+/// The turn of a call of its own: it waits at the rate limiter.
+pub(crate) struct Alone<'a> {
+    pub(crate) runtime: &'a dyn Runtime,
+    pub(crate) limiter: &'a RateLimiter,
+}
+
+impl Turn for Alone<'_> {
+    async fn take(&self, delay: Duration, timeout: Duration, deadline: Deadline) -> Option<Slot> {
+        let wait = Deadline::start(self.runtime.now(), timeout);
+        self.runtime.sleep(delay).await;
+        // A sleep takes a millisecond longer than asked for.
+        let timeout = wait.remaining(self.runtime.now());
+        let permit = self.limiter.acquire(self.runtime, timeout).await?;
+        Some(Slot { permit, deadline, in_flight: None })
+    }
+}
