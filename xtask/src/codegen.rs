@@ -9,10 +9,9 @@ use similar::TextDiff;
 
 use crate::derived::{Derived, derive};
 
-/// Rewrites every stale file. When the command does not compile with the contract, what is derived from the contract
-/// alone is written.
+/// Rewrites every stale file.
 pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
-    each_stale(root, |derived, _| {
+    for (derived, _) in stale(root)? {
         let path = root.join(&derived.path);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
@@ -20,43 +19,37 @@ pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
         fs::write(&path, &derived.content)
             .with_context(|| format!("cannot write {}", path.display()))?;
         println!("wrote {}", derived.path);
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 /// Prints what is stale, and returns whether nothing is.
 pub(crate) fn check(root: &Path) -> anyhow::Result<bool> {
-    let (report, result) = stale(root);
+    let report = report(root)?;
     print!("{report}");
-    result.map(|()| report.is_empty())
+    Ok(report.is_empty())
 }
 
-/// Returns a unified diff of every stale file with the command that updates it, and why other files cannot be derived.
-fn stale(root: &Path) -> (String, anyhow::Result<()>) {
+/// Returns a unified diff of every stale file, with the command that updates it.
+fn report(root: &Path) -> anyhow::Result<String> {
     let mut report = String::new();
-    let result = each_stale(root, |Derived { path, content }, old| {
-        let diff = TextDiff::from_lines(old, content);
+    for (Derived { path, content }, old) in stale(root)? {
+        let diff = TextDiff::from_lines(&old, &content);
         let (from, to) = (format!("a/{path}"), format!("b/{path}"));
         report.push_str(&diff.unified_diff().header(&from, &to).to_string());
-        Ok(writeln!(report, "{path} is stale; run `cargo xtask codegen`")?)
-    });
-    (report, result)
+        writeln!(report, "{path} is stale; run `cargo xtask codegen`")?;
+    }
+    Ok(report)
 }
 
-/// Visits the stale files with their old content, until a file cannot be derived.
-fn each_stale(
-    root: &Path,
-    mut visit: impl FnMut(&Derived, &str) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    for derived in derive(root)? {
-        let derived = derived?;
+/// Returns the stale files with their old content.
+fn stale(root: &Path) -> anyhow::Result<Vec<(Derived, String)>> {
+    let derived = derive(root)?.into_iter().map(|derived| {
         // A missing file is like an empty one.
         let old = fs::read_to_string(root.join(&derived.path)).unwrap_or_default();
-        if old != derived.content {
-            visit(&derived, &old)?;
-        }
-    }
-    Ok(())
+        (derived, old)
+    });
+    Ok(derived.filter(|(derived, old)| *old != derived.content).collect())
 }
 
 #[cfg(test)]
@@ -73,7 +66,7 @@ mod tests {
         crate::root().unwrap()
     }
 
-    /// A folder with the files that others are derived from, and a README with an empty section.
+    /// A folder with the files that others are derived from, and documents with an empty section.
     fn only_sources() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for file in [
@@ -85,50 +78,35 @@ mod tests {
             fs::create_dir_all(copy.parent().unwrap()).unwrap();
             fs::copy(root().join(file), copy).unwrap();
         }
-        let readme = "a\n<!-- derived: exit-codes -->\n<!-- /derived -->\nb\n";
-        fs::write(folder.path().join("README.md"), readme).unwrap();
-        let chapter =
-            "<!-- derived: crates/bird-sms/tests/testing.rs clock -->\n<!-- /derived -->\n";
+        let document =
+            "a\n<!-- derived: crates/bird-sms/tests/testing.rs clock -->\n<!-- /derived -->\nb\n";
         fs::create_dir(folder.path().join("docs")).unwrap();
-        fs::write(folder.path().join("docs/testing.md"), chapter).unwrap();
+        for path in ["README.md", "docs/testing.md"] {
+            fs::write(folder.path().join(path), document).unwrap();
+        }
         folder
     }
 
     #[test]
     fn derived_files_are_up_to_date() {
-        let (report, result) = stale(&root());
-        result.unwrap();
-        assert_eq!(report, "");
-    }
-
-    #[test]
-    fn no_file_of_a_derived_folder_is_left_over() {
-        let derived: Vec<_> =
-            derive(&root()).unwrap().map(|derived| derived.unwrap().path).collect();
-        for folder in ["crates/bird-sms-cli/man", "crates/bird-sms-cli/completions"] {
-            for file in fs::read_dir(root().join(folder)).unwrap() {
-                let path = format!("{folder}/{}", file.unwrap().file_name().to_string_lossy());
-                assert!(derived.contains(&path), "{path}");
-            }
-        }
+        assert_eq!(report(&root()).unwrap(), "");
     }
 
     #[test]
     fn a_missing_or_old_file_is_stale_until_it_is_written() {
         let folder = only_sources();
-        let (report, _) = stale(folder.path());
-        for derived in derive(&root()).unwrap() {
-            let path = derived.unwrap().path;
+        let stale = report(folder.path()).unwrap();
+        for Derived { path, .. } in derive(&root()).unwrap() {
             let line = format!("\n{path} is stale; run `cargo xtask codegen`\n");
-            assert!(report.contains(&line), "{path}");
+            assert!(stale.contains(&line), "{path}");
             let exists = folder.path().join(&path).exists();
             let has_text = ["README.md", "docs/testing.md"].contains(&&*path);
             assert_eq!(exists, has_text, "a check writes nothing");
         }
         write(folder.path()).unwrap();
-        assert_eq!(stale(folder.path()).0, "");
+        assert_eq!(report(folder.path()).unwrap(), "");
         let readme = fs::read_to_string(folder.path().join("README.md")).unwrap();
-        assert!(readme.starts_with("a\n") && readme.contains("| exit code |"), "{readme}");
+        assert!(readme.starts_with("a\n") && readme.contains("#[tokio::test"), "{readme}");
     }
 
     #[test]
@@ -141,7 +119,7 @@ mod tests {
         let region = "        region:\n          type: string\n";
         let color = "        color:\n          type: string\n          description: New.\n";
         fs::write(&path, contract.replacen(region, &format!("{color}{region}"), 1)).unwrap();
-        let (report, _) = stale(folder.path());
+        let report = report(folder.path()).unwrap();
         assert!(report.contains("--- a/crates/bird-api/generated/client.rs"), "{report}");
         let field = "+        pub color: ::std::option::Option<::std::string::String>,";
         assert!(report.contains(field), "{report}");
@@ -186,7 +164,6 @@ mod tests {
         let problem = "the generator supports no keyword `pths` in this contract";
         assert_eq!(error, format!("openapi.yaml:2: {problem} (at #/pths)"));
         assert!(!folder.path().join("crates/bird-api/generated").exists());
-        let (report, result) = stale(folder.path());
-        assert_eq!((report.as_str(), format!("{:#}", result.unwrap_err())), ("", error));
+        assert_eq!(format!("{:#}", report(folder.path()).unwrap_err()), error);
     }
 }

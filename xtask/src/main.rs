@@ -31,7 +31,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Rewrite the files that are derived from openapi.yaml, the command line and the examples
+    /// Rewrite the files that are derived from openapi.yaml, and the code that documents quote
     Codegen {
         /// Write nothing: print a diff of each stale file, and exit with 1 if there is one
         #[arg(long)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bird_sandbox::Sandbox;
+use bird_sms_cli::exit::Code;
 use bird_test_peer::fixtures::{PHONE_NUMBER_ID, USE_CASE_ID, nth_id};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -195,4 +196,11 @@ fn the_gate_runs_the_commands_that_the_test_does_not_run() {
     }
     let batch = readme.lines().find(|line| line.starts_with("bird-sms batch ")).unwrap();
     assert!(gate.contains("seq 1000") && gate.contains(batch), ".ci/run does not have: {batch}");
+}
+
+#[test]
+fn the_readme_has_the_table_of_exit_codes() {
+    let rows = Code::ALL.map(|code| format!("| {} | {} |\n", code as u8, code.meaning()));
+    let table = format!("| exit code | |\n|---|---|\n{}\n", rows.concat());
+    assert!(read("README.md").contains(&table), "README.md does not have:\n{table}");
 }
