@@ -109,7 +109,7 @@ impl Client {
         if known.len() >= KNOWN_WORKSPACES {
             known.retain(|_, state| Arc::strong_count(state) > 1);
         }
-        let new = || Arc::new(WorkspaceState::new(self));
+        let new = || Arc::new(WorkspaceState::new(self, id));
         Arc::clone(known.entry(id).or_insert_with(new))
     }
 

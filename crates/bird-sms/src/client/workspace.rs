@@ -9,8 +9,6 @@ use super::workspace_state::WorkspaceState;
 use crate::transport::{Alone, Deadline};
 use crate::{ConfigurationError, ConnectorId, WorkspaceId};
 
-const CHECKED: &str = "the base URL was checked when the client was built";
-
 /// A workspace: where connectors and channels are created.
 ///
 /// | | |
@@ -60,13 +58,11 @@ impl Workspace {
     }
 
     pub(crate) fn create_request(&self, body: &CreateConnectorReq) -> Request {
-        let request = self.client.raw().create_connector_request(self.id.as_uuid(), body);
-        request.expect(CHECKED)
+        self.state.create_request(body)
     }
 
     pub(crate) fn get_request(&self, id: ConnectorId) -> Request {
-        let request = self.client.raw().get_connector_request(self.id.as_uuid(), id.as_uuid());
-        request.expect(CHECKED)
+        self.state.get_request(id)
     }
 
     /// Returns the turn of a POST of a call of its own.
