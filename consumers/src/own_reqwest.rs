@@ -1,9 +1,82 @@
-//! A program that has a reqwest of its own.
+//! A program that has a reqwest of its own, with its feature `http2`, which bird-sms then has as well.
+
+use std::error::Error;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use bird_sms::{Client, ConnectorState, SmsConnectorRequest};
 
 #[path = "install.rs"]
 mod install;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    install::beside(&reqwest::Client::new()).await
+async fn main() -> Result<(), Box<dyn Error>> {
+    install::beside(&reqwest::Client::new()).await?;
+    the_client_of_bird_sms_speaks_http1().await?;
+    a_refused_stream_is_unknown_and_never_sent_again().await
+}
+
+/// The sandbox does not speak HTTP/2.
+async fn the_client_of_bird_sms_speaks_http1() -> Result<(), Box<dyn Error>> {
+    let client = Client::builder()
+        .from_env()?
+        .configure_http(reqwest::ClientBuilder::http2_prior_knowledge)
+        .build()?;
+    client.workspace_from_env()?.check().await?;
+    Ok(())
+}
+
+async fn a_refused_stream_is_unknown_and_never_sent_again() -> Result<(), Box<dyn Error>> {
+    let (url, streams) = refuse_streams()?;
+    let http = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build()?;
+    let client = Client::builder().from_env()?.base_url(url).http_client(http).build()?;
+    let request = SmsConnectorRequest::new("n", "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?);
+    let created = client.workspace_from_env()?.create_sms_connector(&request).await;
+    let error = created.expect_err("every stream is refused");
+    assert_eq!(error.connector_state(), ConnectorState::Unknown, "{error:?}");
+    assert_eq!(streams.load(Ordering::Relaxed), 1);
+    Ok(())
+}
+
+/// Starts a server that speaks HTTP/2 and refuses every stream. Returns its URL and the number of streams so far.
+fn refuse_streams() -> io::Result<(String, Arc<AtomicUsize>)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let streams = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&streams);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // The client closes the connection.
+            let _ = refuse(stream, &count);
+        }
+    });
+    Ok((url, streams))
+}
+
+/// Reads each request to its end, and refuses it. The frames are those of RFC 9113, section 6.
+fn refuse(mut connection: TcpStream, streams: &AtomicUsize) -> io::Result<()> {
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const END_STREAM: u8 = 1;
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const REFUSED_STREAM: [u8; 4] = [0, 0, 0, 7];
+    connection.write_all(&SETTINGS)?;
+    connection.read_exact(&mut [0; 24])?;
+    loop {
+        let mut header = [0; 9];
+        connection.read_exact(&mut header)?;
+        let [a, b, c, kind, flags, stream @ ..] = header;
+        let length = u32::from_be_bytes([0, a, b, c]);
+        io::copy(&mut (&connection).take(length.into()), &mut io::sink())?;
+        if kind == HEADERS {
+            streams.fetch_add(1, Ordering::Relaxed);
+        }
+        if matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0 {
+            let reset = [&[0, 0, 4, 3, 0][..], &stream, &REFUSED_STREAM].concat();
+            connection.write_all(&reset)?;
+        }
+    }
 }

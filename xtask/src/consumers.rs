@@ -10,7 +10,8 @@ use crate::command::{Server, build, cargo, succeed};
 /// The packages in `consumers`.
 const CONSUMERS: [&str; 2] = ["no-default-features", "own-reqwest"];
 
-/// Runs each program. A program installs a channel, and fails if another reqwest client cannot be made beside it.
+/// Runs each program. A program installs a channel, and fails if another reqwest client cannot be made beside it, or if
+/// what `own_reqwest.rs` says of HTTP/2 does not hold.
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let command = build(root, "bird-sms", &["-p", "bird-sms-cli"])?;
     let folder = root.join("consumers");

@@ -95,8 +95,7 @@ impl ExchangeError {
         self.kind
     }
 
-    /// Returns whether the server may have acted on the request. `false` is certain: the request did not leave, or the
-    /// server said that it did not process it.
+    /// Returns whether the server may have acted on the request. `false` is certain: the request did not leave.
     #[must_use]
     pub fn may_have_been_sent(&self) -> bool {
         self.sent
@@ -178,8 +177,7 @@ fn exchange(
         };
         let fail = |kind, source: Option<reqwest::Error>| {
             let taken = body.as_ref().is_none_or(|body| !body.revoke());
-            let processed = source.as_ref().is_none_or(|error| !is_unprocessed(error));
-            let sent = kind != ExchangeErrorKind::Connect && taken && processed;
+            let sent = kind != ExchangeErrorKind::Connect && taken;
             let source = source.map(|error| error.without_url().into());
             Err(ExchangeError { kind, sent, source })
         };
@@ -200,29 +198,6 @@ fn exchange(
             _ => fail(ExchangeErrorKind::Redirected, None),
         }
     }
-}
-
-/// Returns whether the server of an HTTP/2 connection said that it did not process the request: it refused the stream
-/// (RFC 9113, section 8.7), or the connection went away before the stream (section 6.8).
-#[cfg(feature = "http2")]
-fn is_unprocessed(error: &reqwest::Error) -> bool {
-    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            let reason = error.reason();
-            // With any other reason, h2 ends the streams that were processed with the same error.
-            return error.is_remote()
-                && (error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM)
-                    || error.is_go_away() && reason == Some(h2::Reason::NO_ERROR));
-        }
-        next = error.source();
-    }
-    false
-}
-
-#[cfg(not(feature = "http2"))]
-fn is_unprocessed(_: &reqwest::Error) -> bool {
-    false
 }
 
 /// Waits for the head of a response, and reads its body into `partial`, up to a limit in bytes. Returns why the body

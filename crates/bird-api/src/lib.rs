@@ -44,9 +44,6 @@ pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue, types};
 pub use context::RequestContext;
 pub use exchange::{BodyError, ExchangeError, ExchangeErrorKind, Response};
 
-/// Whether the HTTP client speaks HTTP/2 if the server offers it: the feature `http2`.
-pub const HTTP2: bool = cfg!(feature = "http2");
-
 /// The example of the README, which is tested with those of the documentation.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

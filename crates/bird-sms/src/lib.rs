@@ -75,7 +75,6 @@
 //! | `aws-lc-rs` | yes | TLS by rustls with aws-lc-rs, as in reqwest itself; takes precedence over `ring` |
 //! | `ring` | | TLS by rustls with ring, which compiles faster and is smaller |
 //! | `bundled-roots` | | trusts Mozilla's root certificates instead of the platform's |
-//! | `http2` | | HTTP/2 where the server offers it, with one connection for all requests |
 //! | `file-journal` | | the journal of a batch in a file; needs Rust 1.89 |
 //! | `test-util` | | results and errors for the tests of a program, and a check of its journal: `test_util` |
 //!

@@ -8,7 +8,7 @@ use reqwest::header::HeaderValue;
 
 use super::http::{HttpSettings, check_base_url, check_proxy_environment, is_loopback};
 use super::{Client, Inner};
-use crate::transport::{FirstResponse, Runtime, TokioRuntime};
+use crate::transport::{Runtime, TokioRuntime};
 use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy};
 
 /// The shortest install timeout: with less, an attempt would often end before its response, with an unknown outcome.
@@ -183,8 +183,8 @@ impl ClientBuilder {
 
     /// Changes the HTTP client that is built, for example its proxy or its name resolution.
     ///
-    /// The function gets a builder with the settings of this crate. Whatever it sets, redirects are not followed and
-    /// nothing is retried by the HTTP client. The certificates of the HTTP client have no effect while this crate
+    /// The function gets a builder with the settings of this crate. Whatever it sets, the HTTP client follows no
+    /// redirects, retries nothing and speaks HTTP/1.1. The certificates of the HTTP client have no effect while this crate
     /// configures TLS, which it does with the feature `aws-lc-rs` or `ring`: see
     /// [`root_certificates_pem`](Self::root_certificates_pem) and
     /// [`client_certificate_pem`](Self::client_certificate_pem).
@@ -211,7 +211,9 @@ impl ClientBuilder {
     }
 
     /// Uses this HTTP client as it is, without the settings of this builder for connections, proxies and certificates.
-    /// The client should not follow redirects: a redirect that was followed is reported as an error.
+    ///
+    /// The client should not follow redirects: a redirect that was followed is reported as an error. It may speak
+    /// HTTP/2. A POST whose stream the server refuses then counts as one with an unknown outcome.
     pub fn http_client(mut self, http: reqwest::Client) -> Self {
         self.http_client = Some(http);
         self
@@ -294,7 +296,6 @@ impl ClientBuilder {
         let mut context = RequestContext::new(key.authorization()?)
             .user_agent(user_agent)
             .body_limit(self.body_limit);
-        let is_http2_possible = bird_api::HTTP2 && self.transport.is_none();
         if let Some(transport) = self.transport {
             context = context.transport(transport);
         }
@@ -312,7 +313,6 @@ impl ClientBuilder {
                 key,
                 base_url,
                 settings: self.settings,
-                first_response: Arc::new(FirstResponse::new(is_http2_possible)),
                 workspaces: Mutex::default(),
             }),
         })

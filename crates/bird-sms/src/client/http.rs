@@ -31,7 +31,7 @@ impl Default for HttpSettings {
 }
 
 impl HttpSettings {
-    /// Builds the HTTP client, which follows no redirects, retries nothing and sends no referer.
+    /// Builds the HTTP client, which follows no redirects, retries nothing, sends no referer and speaks HTTP/1.1.
     pub(super) fn build(self, loopback: bool) -> Result<reqwest::Client, ConfigurationError> {
         let mut http =
             reqwest::Client::builder().connect_timeout(self.connect_timeout).referer(false);
@@ -50,9 +50,11 @@ impl HttpSettings {
             let problem = "bird-sms was built with neither aws-lc-rs nor ring";
             return Err(ConfigurationError::Tls(problem.to_owned()));
         }
+        // HTTP/2 is offered by default if any crate of the program switches on its feature of reqwest.
         (self.configure)(http)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
+            .http1_only()
             .build()
             .map_err(|error| ConfigurationError::Tls(error.to_string()))
     }

@@ -19,7 +19,7 @@ pub use workspace::Workspace;
 pub(crate) use workspace_state::Route;
 use workspace_state::WorkspaceState;
 
-use crate::transport::{FirstResponse, Permit, Runtime};
+use crate::transport::{Permit, Runtime};
 use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy, WorkspaceId};
 
 /// The number of workspace states at which unused states are dropped.
@@ -46,7 +46,6 @@ struct Inner {
     key: AccessKey,
     base_url: String,
     settings: Settings,
-    first_response: Arc<FirstResponse>,
     workspaces: Mutex<HashMap<WorkspaceId, Arc<WorkspaceState>>>,
 }
 
@@ -131,10 +130,6 @@ impl Client {
 
     pub(crate) fn runtime(&self) -> &dyn Runtime {
         &*self.inner.settings.runtime
-    }
-
-    pub(crate) fn first_response(&self) -> &Arc<FirstResponse> {
-        &self.inner.first_response
     }
 
     pub(crate) fn install_timeout(&self) -> Duration {

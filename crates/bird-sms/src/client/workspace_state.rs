@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bird_api::types::CreateConnectorReq;
@@ -47,7 +47,7 @@ impl WorkspaceState {
         *create.body_mut() = None;
         let get = client.raw().get_connector_request(id.as_uuid(), &uuid::Uuid::nil());
         let (limits, now) = (client.limits(), client.runtime().now());
-        let limiter = |limit| RateLimiter::new(limit, now, Arc::clone(client.first_response()));
+        let limiter = |limit| RateLimiter::new(limit, now);
         Self {
             posts: limiter(limits.posts_per_second),
             gets: limiter(limits.gets_per_second),

@@ -69,8 +69,7 @@ impl TransportError {
         self.kind
     }
 
-    /// Returns whether the server may have acted on the request. `false` is certain: the request did not leave, or the
-    /// server said that it did not process it.
+    /// Returns whether the server may have acted on the request. `false` is certain: the request did not leave.
     #[must_use]
     pub fn may_have_been_sent(&self) -> bool {
         self.source.as_ref().is_some_and(ExchangeError::may_have_been_sent)

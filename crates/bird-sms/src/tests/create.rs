@@ -51,6 +51,18 @@ async fn a_creation_returns_the_id_and_sends_the_documented_request() {
     assert_eq!(header("content-length"), Some(length.as_str()));
 }
 
+// Fault 60.
+#[tokio::test]
+async fn interim_responses_before_the_response_are_skipped() {
+    for interim in [100, 103] {
+        let script = [Reply::json(201, pending()), Reply::json(200, ready())];
+        let script = script.map(|reply| reply.after_interim(interim).after_interim(interim));
+        let peer = peer(script).await;
+        assert_eq!(install_at(&peer).await.unwrap().id.to_string(), CHANNEL, "{interim}");
+        assert_eq!((peer.posts(), peer.gets()), (1, 1));
+    }
+}
+
 // Fault 1.
 #[tokio::test]
 async fn refused_connections_are_retried_until_the_deadline_and_nothing_was_created() {

@@ -7,7 +7,6 @@ mod concurrent;
 mod create;
 mod create_again;
 mod hostile;
-mod http2;
 mod json;
 mod secrets;
 #[cfg(feature = "__rustls")]

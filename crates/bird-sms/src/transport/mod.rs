@@ -2,7 +2,6 @@
 
 mod classify;
 mod deadline;
-mod first_response;
 mod rate_limiter;
 mod retry_after;
 mod runtime;
@@ -10,7 +9,6 @@ pub(crate) mod tls;
 mod turn;
 
 pub(crate) use deadline::Deadline;
-pub(crate) use first_response::FirstResponse;
 pub(crate) use rate_limiter::{Permit, RateLimiter};
 pub(crate) use retry_after::retry_after;
 #[cfg(any(test, feature = "test-util"))]

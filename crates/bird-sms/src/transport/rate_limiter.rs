@@ -6,13 +6,13 @@
 //! `Retry-After` is over.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Deadline, FirstResponse, Runtime};
+use super::{Deadline, Runtime};
 
 /// The fraction of a limit that is used. Requests that are sent evenly do not arrive evenly, so a server that counts
 /// per second would occasionally count more than the limit.
@@ -42,8 +42,6 @@ pub(crate) struct RateLimiter {
     interval: Duration,
     /// The number of [`Waiter`]s.
     waiters: AtomicU32,
-    /// Delays every permit but the first one of the client.
-    first_response: Arc<FirstResponse>,
     state: Mutex<State>,
     /// Wakes those who wait for a pause.
     paused: Notify,
@@ -111,11 +109,10 @@ impl State {
 }
 
 impl RateLimiter {
-    pub(crate) fn new(per_second: u32, now: Instant, first_response: Arc<FirstResponse>) -> Self {
+    pub(crate) fn new(per_second: u32, now: Instant) -> Self {
         Self {
             interval: Duration::from_secs(1).div_f64(f64::from(per_second) * UTILISATION),
             waiters: AtomicU32::new(0),
-            first_response,
             state: Mutex::new(State {
                 next: now,
                 queue_end: now,
@@ -136,10 +133,6 @@ impl RateLimiter {
     /// Cancel safe: a dropped waiter takes no permit.
     pub(crate) async fn acquire(&self, runtime: &dyn Runtime, timeout: Duration) -> Option<Permit> {
         let began = runtime.now();
-        if !self.first_response.has_ended() {
-            // Boxed, because nearly no permit needs it. The other half of the time is left for the permit.
-            Box::pin(self.first_response.wait(runtime, timeout / 2)).await;
-        }
         let mut waiter = None;
         loop {
             let now = runtime.now();
@@ -250,7 +243,7 @@ mod tests {
     const LONG: Duration = Duration::from_hours(1);
 
     fn limiter(per_second: u32) -> RateLimiter {
-        RateLimiter::new(per_second, Instant::now(), Arc::new(FirstResponse::new(false)))
+        RateLimiter::new(per_second, Instant::now())
     }
 
     const RUNTIME: TokioRuntime = TokioRuntime(std::time::SystemTime::now);

@@ -51,7 +51,7 @@ mod with_rustls {
             .map_err(|error| ConfigurationError::Tls(error.to_string()))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
-        let mut config = match client_certificate {
+        let config = match client_certificate {
             None => config.with_no_client_auth(),
             Some(pem) => {
                 let pem = pem.expose_secret();
@@ -63,9 +63,6 @@ mod with_rustls {
                     .ok_or_else(|| ConfigurationError::Tls(NO_CLIENT_CERTIFICATE.to_owned()))?
             }
         };
-        if bird_api::HTTP2 {
-            config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        }
         Ok(config)
     }
 

@@ -104,7 +104,6 @@ pub(crate) async fn send(
     let result = client.exchange(request, slot.deadline.remaining(sent), &slot.permit).await;
     drop(slot);
     let result = result.map_err(TransportError::from);
-    client.first_response().end();
     let now = runtime.now();
     let (method, path) = route.template();
     // The names of OpenTelemetry's semantic conventions for HTTP clients.
