@@ -72,18 +72,17 @@
 //! | feature | default | |
 //! |---|---|---|
 //! | `codegen` | yes | generates the raw client from its contract at build time; without it the prebuilt copy is compiled |
-//! | `aws-lc-rs` | yes | TLS by rustls with aws-lc-rs, as in reqwest itself; takes precedence over `ring` |
-//! | `ring` | | TLS by rustls with ring, which compiles faster and is smaller |
-//! | `bundled-roots` | | trusts Mozilla's root certificates instead of the platform's |
+//! | `rustls` | yes | TLS by reqwest's rustls with aws-lc-rs: its feature `rustls` |
+//! | `rustls-no-provider` | | the same with a crypto provider that the program installs, such as ring: reqwest's feature `rustls-no-provider` |
 //! | `file-journal` | | the journal of a batch in a file; needs Rust 1.89 |
 //! | `test-util` | | results and errors for the tests of a program, and a check of its journal: `test_util` |
 //!
-//! Without `aws-lc-rs` and `ring`, TLS is that which the program switches on in its own dependency on reqwest, if any.
+//! Without either, TLS is what the program switches on in its own dependency on reqwest, if anything.
 //!
-//! With `ring` and without `aws-lc-rs`, `reqwest::Client::new()` panics everywhere in the program, unless the program
-//! has a default provider or depends on reqwest with its feature `rustls`. To set one, call
-//! `rustls::crypto::ring::default_provider().install_default()` at the start of `main`. Clients of this crate need no
-//! default provider.
+//! ring compiles faster than aws-lc-rs and makes a smaller program. To use it, depend on `rustls` with its feature
+//! `ring`, and on this crate with `default-features = false` and `rustls-no-provider`. Then call
+//! `rustls::crypto::ring::default_provider().install_default()` at the start of `main`: without a provider, every
+//! client of reqwest in the program panics when it is built, and so does [`ClientBuilder::build`].
 //!
 //! # Tracing
 //!

@@ -181,7 +181,7 @@ async fn a_certificate_of_an_unknown_authority() {
     assert_certificate(Ca::new().server("localhost"), &Ca::new(), message, hint).await;
 }
 
-#[cfg(all(target_os = "linux", not(feature = "bundled-roots")))]
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_clock_or_a_certificate_that_is_out_of_date() {
     let ca = Ca::new();

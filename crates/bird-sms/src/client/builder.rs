@@ -6,7 +6,9 @@ use bird_api::RequestContext;
 use bird_api::transport::Transport;
 use reqwest::header::HeaderValue;
 
-use super::http::{HttpSettings, check_base_url, check_proxy_environment, is_loopback};
+use super::http::{
+    Configured, HttpSettings, check_base_url, check_proxy_environment, check_root_file_environment,
+};
 use super::{Client, Inner};
 use crate::transport::{Runtime, TokioRuntime};
 use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy};
@@ -39,9 +41,9 @@ pub(super) struct Settings {
 /// | `HTTPS_PROXY`, `ALL_PROXY` | the proxy for `https://`, as `http://user:password@host:port`; in lower case, too |
 /// | `HTTP_PROXY`, `ALL_PROXY` | the same for `http://` |
 /// | `NO_PROXY` | hosts without a proxy, separated by commas; loopback never has one |
-/// | `SSL_CERT_FILE`, `SSL_CERT_DIR` | on Linux and the BSDs, the trusted root certificates instead of those of the platform. On macOS, Windows and Android, and with the feature `bundled-roots`, they have no effect |
+/// | `SSL_CERT_FILE`, `SSL_CERT_DIR` | on Linux and the BSDs, the root certificates to trust instead of the platform's. They have no effect on macOS, Windows and Android |
 ///
-/// On every platform [`root_certificates_pem`](Self::root_certificates_pem) trusts further certificates.
+/// `root_certificates_pem` trusts more certificates, on every platform but Android.
 #[must_use]
 pub struct ClientBuilder {
     key: Option<AccessKey>,
@@ -166,28 +168,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts these certificates, as PEM, beside those of the platform: for a proxy that inspects TLS, or for a
-    /// private server.
-    #[cfg_attr(docsrs, doc(cfg(any(feature = "ring", feature = "aws-lc-rs"))))]
-    pub fn root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.http.root_certificates = Some(pem.into());
-        self
-    }
-
-    /// Authenticates with this client certificate, for a gateway that requires mutual TLS: the certificate, its chain
-    /// and its private key, as PEM.
-    pub fn client_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.http.client_certificate = Some(pem.into().into());
-        self
-    }
-
     /// Changes the HTTP client that is built, for example its proxy or its name resolution.
     ///
     /// The function gets a builder with the settings of this crate. Whatever it sets, the HTTP client follows no
-    /// redirects, retries nothing and speaks HTTP/1.1. The certificates of the HTTP client have no effect while this crate
-    /// configures TLS, which it does with the feature `aws-lc-rs` or `ring`: see
-    /// [`root_certificates_pem`](Self::root_certificates_pem) and
-    /// [`client_certificate_pem`](Self::client_certificate_pem).
+    /// redirects, retries nothing and speaks HTTP/1.1.
     ///
     /// ```
     /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -202,11 +186,20 @@ impl ClientBuilder {
     /// # }
     /// ```
     pub fn configure_http(
-        mut self,
+        self,
         configure: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + 'static,
     ) -> Self {
-        let before = self.http.configure;
-        self.http.configure = Box::new(|http| configure(before(http)));
+        self.try_configure_http(|http| Ok(configure(http)))
+    }
+
+    pub(super) fn try_configure_http(
+        mut self,
+        configure: impl FnOnce(reqwest::ClientBuilder) -> Configured + Send + 'static,
+    ) -> Self {
+        self.http.configure = Some(match self.http.configure.take() {
+            Some(before) => Box::new(|http| configure(before(http)?)),
+            None => Box::new(configure),
+        });
         self
     }
 
@@ -226,6 +219,9 @@ impl ClientBuilder {
     ///
     /// With a transport in memory, such as that of `bird-sandbox`, a test whose clock is paused
     /// (`#[tokio::test(start_paused = true)]`) takes no time.
+    ///
+    /// The HTTP client is built all the same, and reads the root certificates of the machine, which takes 3 ms. With a
+    /// base URL such as `http://localhost` it needs none.
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
         self
@@ -258,7 +254,13 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// Fails if there is no access key, if the base URL, the user agent or a proxy of the environment cannot be used,
-    /// if a duration or a rate limit is zero, if the install timeout is shorter than 1 s, or if TLS cannot be set up.
+    /// if a duration or a rate limit is zero, if the install timeout is shorter than 1 s, or if TLS cannot be set up:
+    /// for example because the machine has no root certificates, which only `http://` to loopback does not need.
+    ///
+    /// # Panics
+    ///
+    /// Panics with the feature `rustls-no-provider` if the program has installed no crypto provider, unless reqwest's
+    /// feature `rustls` is on.
     pub fn build(self) -> Result<Client, ConfigurationError> {
         let key = self.key.ok_or(ConfigurationError::NoAccessKey)?;
         let base_url = check_base_url(&self.base_url, self.allow_http)?;
@@ -303,7 +305,8 @@ impl ClientBuilder {
             http
         } else {
             check_proxy_environment(&base_url, |name| std::env::var_os(name))?;
-            self.http.build(is_loopback(&base_url))?
+            check_root_file_environment(&base_url, |name| std::env::var_os(name))?;
+            self.http.build(&base_url)?
         };
         let base_url = base_url.as_str().trim_end_matches('/').to_owned();
         let raw = bird_api::Client::new_with_client(&base_url, http, context);

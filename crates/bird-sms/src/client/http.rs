@@ -1,63 +1,88 @@
 use std::ffi::OsString;
+use std::fs::File;
+use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::Url;
-use secrecy::SecretSlice;
 
 use crate::ConfigurationError;
+use crate::error::chain;
 
-type Configure = dyn FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send;
+/// A builder whose settings can be used.
+pub(super) type Configured = Result<reqwest::ClientBuilder, ConfigurationError>;
+type Configure = dyn FnOnce(reqwest::ClientBuilder) -> Configured + Send;
 
 /// The settings of the HTTP client.
 pub(super) struct HttpSettings {
     pub(super) connect_timeout: Duration,
-    /// PEM.
-    pub(super) root_certificates: Option<Vec<u8>>,
-    /// PEM, with the private key.
-    pub(super) client_certificate: Option<SecretSlice<u8>>,
-    pub(super) configure: Box<Configure>,
+    pub(super) configure: Option<Box<Configure>>,
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(10),
-            root_certificates: None,
-            client_certificate: None,
-            configure: Box::new(|http| http),
-        }
+        Self { connect_timeout: Duration::from_secs(10), configure: None }
     }
 }
 
 impl HttpSettings {
     /// Builds the HTTP client, which follows no redirects, retries nothing, sends no referer and speaks HTTP/1.1.
-    pub(super) fn build(self, loopback: bool) -> Result<reqwest::Client, ConfigurationError> {
+    pub(super) fn build(self, base_url: &Url) -> Result<reqwest::Client, ConfigurationError> {
         let mut http =
             reqwest::Client::builder().connect_timeout(self.connect_timeout).referer(false);
-        if loopback {
+        if is_loopback(base_url) {
             // On another machine, a proxy would connect to its own loopback.
             http = http.no_proxy();
         }
-        let certificates = (self.root_certificates.as_deref(), self.client_certificate.as_ref());
-        #[cfg(feature = "__rustls")]
+        #[cfg(feature = "rustls-no-provider")]
         {
-            let (roots, client) = certificates;
-            http = http.tls_backend_preconfigured(crate::transport::tls::config(roots, client)?);
+            http = http.tls_backend_rustls();
+            // Reading the roots takes nearly all of the 3 ms in which a client is built. A proxy may need them.
+            if base_url.scheme() == "http" && is_loopback(base_url) && self.configure.is_none() {
+                http = http.tls_certs_only([]);
+            }
         }
-        #[cfg(not(feature = "__rustls"))]
-        if !matches!(certificates, (None, None)) {
-            let problem = "bird-sms was built with neither aws-lc-rs nor ring";
-            return Err(ConfigurationError::Tls(problem.to_owned()));
+        if let Some(configure) = self.configure {
+            http = configure(http)?;
         }
         // HTTP/2 is offered by default if any crate of the program switches on its feature of reqwest.
-        (self.configure)(http)
-            .redirect(reqwest::redirect::Policy::none())
+        http.redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .http1_only()
             .build()
-            .map_err(|error| ConfigurationError::Tls(error.to_string()))
+            .map_err(|error| build_error(&error))
     }
+}
+
+/// Classifies the error of a client that cannot be built. The text is that of rustls-platform-verifier, whose error has
+/// no type of its own; a test fails if it changes.
+fn build_error(error: &reqwest::Error) -> ConfigurationError {
+    let text = chain(error);
+    if text.contains("No CA certificates were loaded") {
+        return ConfigurationError::NoTrustedRoots;
+    }
+    ConfigurationError::Tls(text)
+}
+
+/// Checks the environment variable from which the root certificates are taken on Linux and the BSDs. The HTTP client
+/// would ignore a file that cannot be read.
+pub(super) fn check_root_file_environment(
+    base_url: &Url,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<(), ConfigurationError> {
+    const IGNORED: bool = cfg!(any(windows, target_vendor = "apple", target_os = "android"));
+    if IGNORED || base_url.scheme() == "http" {
+        return Ok(());
+    }
+    let Some(path) = variable("SSL_CERT_FILE") else { return Ok(()) };
+    let opened = File::open(&path).and_then(|file| {
+        let is_dir = file.metadata()?.is_dir();
+        if is_dir { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(()) }
+    });
+    opened.map_err(|error| ConfigurationError::RootFile {
+        path: path.into(),
+        problem: error.to_string(),
+    })
 }
 
 /// Checks the environment variables from which the HTTP client takes its proxy. The HTTP client ignores a malformed
@@ -111,7 +136,7 @@ pub(super) fn check_base_url(text: &str, allow_http: bool) -> Result<Url, Config
     Ok(url)
 }
 
-pub(super) fn is_loopback(url: &Url) -> bool {
+fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
@@ -143,5 +168,19 @@ mod tests {
         // A proxy that is not used is not checked.
         assert!(check(bird, "HTTP_PROXY", "ftp://proxy").is_ok());
         assert!(check("http://127.0.0.1:1", "HTTP_PROXY", "ftp://proxy").is_ok());
+    }
+    #[cfg(not(any(windows, target_vendor = "apple", target_os = "android")))]
+    #[test]
+    fn a_root_file_that_cannot_be_read_is_refused_for_https_only() {
+        let check = |url: &str, path: &'static str| {
+            let url = Url::parse(url).unwrap();
+            check_root_file_environment(&url, |name| (name == "SSL_CERT_FILE").then(|| path.into()))
+        };
+        for (path, problem) in [("/nowhere/ca.pem", "No such file"), ("/", "is a directory")] {
+            let error = check("https://api.bird.com", path).unwrap_err().to_string();
+            assert!(error.contains(path) && error.contains(problem), "{error}");
+            assert_eq!(check("http://127.0.0.1:1", path), Ok(()));
+        }
+        assert_eq!(check("https://api.bird.com", "/dev/null"), Ok(()));
     }
 }

@@ -2,6 +2,8 @@
 
 mod builder;
 mod http;
+#[cfg(feature = "rustls-no-provider")]
+mod tls;
 mod workspace;
 mod workspace_state;
 

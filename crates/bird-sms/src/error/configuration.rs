@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{ParseIdError, PhoneNumberId};
@@ -50,6 +51,20 @@ pub enum ConfigurationError {
     /// A duration that must not be zero is zero.
     #[error("{0} is zero")]
     ZeroDuration(&'static str),
+    /// The file that the environment variable `SSL_CERT_FILE` names cannot be read.
+    #[error("SSL_CERT_FILE names a file that cannot be read: {}: {problem}", path.display())]
+    RootFile {
+        /// The value of the variable.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// No root certificates were found, as in a container without them.
+    #[error(
+        "no root certificates were found; install the CA certificates of the platform, or set SSL_CERT_FILE to a file \
+         of CA certificates"
+    )]
+    NoTrustedRoots,
     /// TLS or the HTTP client could not be set up.
     #[error("TLS could not be set up: {0}")]
     Tls(String),

@@ -25,8 +25,6 @@ pub enum TransportErrorKind {
     Certificate,
     /// The server's certificate has expired or is not valid yet, by the clock of this machine. Never retried.
     CertificateExpired,
-    /// No root certificates were found, as in a container without them. Never retried.
-    NoTrustedRoots,
     /// The proxy refused to connect without a user name and a password (407). Never retried.
     ProxyAuthentication,
     /// No response came within the attempt timeout.
@@ -47,7 +45,6 @@ impl TransportErrorKind {
             self,
             Self::Certificate
                 | Self::CertificateExpired
-                | Self::NoTrustedRoots
                 | Self::ProxyAuthentication
                 | Self::Redirected
         )
@@ -84,9 +81,6 @@ impl TransportError {
                 "Check the proxy in HTTPS_PROXY or ALL_PROXY; NO_PROXY lists the hosts that need none. It is safe to \
                  retry."
             }
-            TransportErrorKind::NoTrustedRoots => {
-                "Install the CA certificates of the platform, or set SSL_CERT_FILE to a file of CA certificates."
-            }
             TransportErrorKind::Certificate => {
                 "Check the API URL. If a proxy inspects TLS, trust its CA certificate: on Linux, set SSL_CERT_FILE."
             }
@@ -118,7 +112,6 @@ impl fmt::Display for TransportError {
             (TransportErrorKind::CertificateExpired, _) => {
                 "the certificate of the server has expired or is not valid yet"
             }
-            (TransportErrorKind::NoTrustedRoots, _) => "no root certificates were found",
             (TransportErrorKind::ProxyAuthentication, _) => {
                 "the proxy requires a user name and a password"
             }

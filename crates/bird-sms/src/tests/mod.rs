@@ -9,7 +9,7 @@ mod create_again;
 mod hostile;
 mod json;
 mod secrets;
-#[cfg(feature = "__rustls")]
+#[cfg(feature = "rustls-no-provider")]
 mod tls;
 mod tracing_output;
 mod transport;

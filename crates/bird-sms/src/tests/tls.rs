@@ -98,6 +98,33 @@ fn text_that_is_not_a_certificate_is_refused_before_anything_is_sent() {
     }
 }
 
+/// The root certificates are those of the environment, so the clients are built in a process of their own.
+#[cfg(target_os = "linux")]
+#[test]
+fn only_a_client_for_http_to_loopback_is_built_without_root_certificates() {
+    const CHILD: &str = "BIRD_SMS_TEST_CHILD";
+    if std::env::var_os(CHILD).is_none() {
+        let name = "only_a_client_for_http_to_loopback_is_built_without_root_certificates";
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.arg(name).env(CHILD, "1");
+        child.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/dev/null");
+        let printed = String::from_utf8(child.output().unwrap().stdout).unwrap();
+        assert!(printed.contains("test result: ok. 1 passed"), "{printed}");
+        return;
+    }
+    let builder = |url| without_sleep(url).0.allow_http();
+    for url in ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1"] {
+        assert!(builder(url).build().is_ok(), "{url}");
+        // It may have got a proxy that speaks TLS.
+        let configured = builder(url).configure_http(|http| http).build();
+        assert_eq!(configured.unwrap_err(), ConfigurationError::NoTrustedRoots, "{url}");
+    }
+    for url in ["https://bird.example", "https://localhost:1", "http://bird.example"] {
+        let error = builder(url).build().unwrap_err();
+        assert_eq!(error, ConfigurationError::NoTrustedRoots, "{url}");
+    }
+}
+
 #[tokio::test]
 async fn nothing_is_sent_to_a_server_that_does_not_speak_tls() {
     let peer = Peer::script([]).await.unwrap();

@@ -2,16 +2,13 @@ use std::error::Error as StdError;
 
 use bird_api::{ExchangeError, ExchangeErrorKind};
 
-use super::tls::no_trust;
 use crate::{TransportError, TransportErrorKind};
 
 /// Classifies the failures that the workflow or their advice treats differently.
 impl From<ExchangeError> for TransportError {
     fn from(source: ExchangeError) -> Self {
         let kind = match source.kind() {
-            ExchangeErrorKind::Connect => {
-                no_trust(&source).unwrap_or_else(|| kind_of_connect_error(&source))
-            }
+            ExchangeErrorKind::Connect => kind_of_connect_error(&source),
             ExchangeErrorKind::TimedOut => TransportErrorKind::TimedOut,
             ExchangeErrorKind::Redirected => TransportErrorKind::Redirected,
             _ => TransportErrorKind::Disconnected,
@@ -21,7 +18,8 @@ impl From<ExchangeError> for TransportError {
 }
 
 /// Returns what failed before a connection was established. The texts are compared, because hyper-util's error types
-/// are private; a test of each kind fails if its text changes.
+/// are private, and those of rustls are in a crate that only the HTTP client depends on; a test of each kind fails if
+/// its text changes.
 fn kind_of_connect_error(error: &(dyn StdError + 'static)) -> TransportErrorKind {
     let mut kind = TransportErrorKind::Connect;
     let mut next = Some(error);
@@ -29,6 +27,9 @@ fn kind_of_connect_error(error: &(dyn StdError + 'static)) -> TransportErrorKind
         let text = error.to_string();
         if text.ends_with("proxy authorization required") {
             return TransportErrorKind::ProxyAuthentication;
+        }
+        if let Some(problem) = text.strip_prefix("invalid peer certificate: ") {
+            return kind_of_certificate_error(problem);
         }
         // The error of a proxy contains the error of the connection to the proxy.
         if text.starts_with("tunnel error") {
@@ -39,4 +40,16 @@ fn kind_of_connect_error(error: &(dyn StdError + 'static)) -> TransportErrorKind
         next = error.source();
     }
     kind
+}
+
+/// Compares the text of a `rustls::CertificateError`. Verifiers of some platforms do not tell the times.
+fn kind_of_certificate_error(problem: &str) -> TransportErrorKind {
+    let is_out_of_date = problem.starts_with("certificate expired")
+        || problem.starts_with("certificate not valid yet")
+        || matches!(problem, "Expired" | "NotValidYet");
+    if is_out_of_date {
+        TransportErrorKind::CertificateExpired
+    } else {
+        TransportErrorKind::Certificate
+    }
 }

@@ -1,11 +1,10 @@
-//! The layers below the workflow: the rate limiter, the deadline, the runtime and TLS.
+//! The layers below the workflow: the rate limiter, the deadline and the runtime.
 
 mod classify;
 mod deadline;
 mod rate_limiter;
 mod retry_after;
 mod runtime;
-pub(crate) mod tls;
 mod turn;
 
 pub(crate) use deadline::Deadline;

@@ -1,0 +1,41 @@
+use reqwest::{Certificate, Identity};
+use secrecy::{ExposeSecret, SecretSlice};
+
+use super::ClientBuilder;
+use crate::ConfigurationError;
+
+/// Certificates, with the feature `rustls` or `rustls-no-provider`.
+impl ClientBuilder {
+    /// Trusts these certificates, as PEM, in addition to the platform's: for a proxy that inspects TLS, or for a
+    /// private server.
+    pub fn root_certificates_pem(self, pem: impl Into<Vec<u8>>) -> Self {
+        let pem = pem.into();
+        self.try_configure_http(move |http| Ok(http.tls_certs_merge(roots(&pem)?)))
+    }
+
+    /// Authenticates with this client certificate, for a gateway that requires mutual TLS: the certificate, its chain
+    /// and its private key, as PEM.
+    pub fn client_certificate_pem(self, pem: impl Into<Vec<u8>>) -> Self {
+        let pem = SecretSlice::from(pem.into());
+        self.try_configure_http(move |http| {
+            // The cause could show a part of the key.
+            let identity = Identity::from_pem(pem.expose_secret()).map_err(|_| {
+                tls("the PEM text of the client certificate has no certificate or no private key")
+            })?;
+            Ok(http.identity(identity))
+        })
+    }
+}
+
+fn roots(pem: &[u8]) -> Result<Vec<Certificate>, ConfigurationError> {
+    let roots = Certificate::from_pem_bundle(pem);
+    let roots = roots.map_err(|_| tls("the PEM text of the root certificates is damaged"))?;
+    if roots.is_empty() {
+        return Err(tls("the PEM text of the root certificates has no certificate"));
+    }
+    Ok(roots)
+}
+
+fn tls(problem: &str) -> ConfigurationError {
+    ConfigurationError::Tls(problem.to_owned())
+}
