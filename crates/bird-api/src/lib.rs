@@ -32,7 +32,13 @@ mod context;
 mod exchange;
 pub mod transport;
 
-#[expect(clippy::struct_field_names, reason = "progenitor chose the names")]
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    missing_docs,
+    rustdoc::bare_urls,
+    reason = "what a contract says is not code"
+)]
 mod client {
     #[cfg(feature = "codegen")]
     include!(concat!(env!("OUT_DIR"), "/client.rs"));

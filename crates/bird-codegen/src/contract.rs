@@ -1,13 +1,16 @@
 //! The passes over the contract that run before progenitor generates from it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use heck::ToSnakeCase;
 use serde_json::{Map, Value, json};
 
 use crate::Error;
-use crate::document::{MARKS, Part, escape, follow, parts, resolve};
+use crate::document::{MARKS, Part, escape, follow, parts};
+use crate::text::text;
 
-/// What [`mark`] puts around a mark in a description, which becomes the doc comment of a field.
+/// What [`mark`] puts around a mark in a description, which becomes the doc comment of a field. [`text`] leaves
+/// neither in a description.
 pub(crate) const MARK: (char, char) = ('\u{2}', '\u{3}');
 
 /// Keywords that limit values. For them typify generates types that refuse other values, and a response with such
@@ -23,9 +26,18 @@ fn has(words: &str, word: &str) -> bool {
 
 /// Checks a contract, runs every pass of this module, and returns the marks: `x-secret /components/…`.
 pub(crate) fn prepare(root: &mut Value) -> Result<BTreeSet<String>, Error> {
+    let mut functions = Names::default();
+    for part in parts(root)? {
+        show_as_text(root, &part);
+    }
     for part in parts(root)? {
         if part.kind == "operation" {
             check_parameters(root, &part.pointer)?;
+            check_path(&part.pointer)?;
+            let id = format!("{}/operationId", part.pointer);
+            let function = rust_name(at(root, &id).as_str().unwrap_or_default());
+            functions.add(&format!("{function}_request"), &id)?;
+            functions.add(&function, &id)?;
             let body = format!("{}/requestBody", part.pointer);
             if let Some((form @ "application/x-www-form-urlencoded", _)) =
                 content(root, at(root, &body), &body)?
@@ -34,17 +46,18 @@ pub(crate) fn prepare(root: &mut Value) -> Result<BTreeSet<String>, Error> {
                 return Err(Error::at(&pointer, format!("the client does not send `{form}`")));
             }
             keep_success(root, &part.pointer)?;
-            document_deprecation(root, &part.pointer);
         }
     }
-    merge_all_of(root)?;
-    move_null_to_references(root)?;
     let schemas = schemas(root)?;
-    check_titles(root, &schemas)?;
+    let mut types = BTreeMap::new();
+    for Part { pointer, .. } in &schemas {
+        check_schema(root, pointer)?;
+        check_type_name(root, pointer, &mut types)?;
+    }
+    move_null_to_references(root)?;
+    let schemas = self::schemas(root)?;
     let marks = mark(root, &schemas)?;
     for Part { pointer, .. } in schemas.iter().rev() {
-        check_required(at(root, pointer), pointer)?;
-        document_deprecation(root, pointer);
         if let Some(Value::Object(schema)) = root.pointer_mut(pointer) {
             simplify(schema);
         }
@@ -66,38 +79,80 @@ fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// Checks that each parameter becomes an argument of its own, and that the path has all of its parameters.
-fn check_parameters(root: &Value, operation: &str) -> Result<(), Error> {
-    let item = operation.rsplit_once('/').unwrap_or_default().0;
-    let path = item.rsplit_once('/').unwrap_or_default().1.replace("~1", "/").replace("~0", "~");
-    let body = root.pointer(&format!("{operation}/requestBody")).map(|_| json!("body").to_string());
-    let mut names = BTreeSet::from_iter(body);
-    let mut places = BTreeSet::new();
-    for list in [item, operation] {
-        let list = format!("{list}/parameters");
-        for (nth, parameter) in items(at(root, &list)).enumerate() {
-            let parameter = follow(root, parameter);
-            let (name, place) = (&parameter["name"], &parameter["in"]);
-            let problem = |text: String| Err(Error::at(&format!("{list}/{nth}"), text));
-            let header = name.as_str().unwrap_or_default().to_lowercase();
-            if place == "header" && ["accept", "authorization", "content-type"].contains(&&*header)
-            {
-                return problem(format!("OpenAPI ignores the header parameter {name}"));
-            }
-            let is_new = places.insert((name.to_string(), place.to_string()));
-            if !names.insert(name.to_string()) && is_new {
-                return problem(format!("two parameters have the name {name}"));
-            }
+/// Makes text of what becomes doc comments.
+fn show_as_text(root: &mut Value, part: &Part) {
+    let keywords: &[_] = match part.kind {
+        "info" => &["title", "description", "termsOfService", "version"],
+        _ => &["summary", "description"],
+    };
+    for keyword in keywords {
+        let pointer = format!("{}/{keyword}", part.pointer);
+        if let Some(shown) = at(root, &pointer).as_str().map(text) {
+            set(root, &pointer, shown.into());
         }
     }
-    let missing = path.split('{').skip(1).find_map(|part| {
-        let name = json!(part.split('}').next());
-        let is_missing = !places.contains(&(name.to_string(), json!("path").to_string()));
-        is_missing.then_some(name)
-    });
-    let problem =
-        |name| Error::at(operation, format!("the path parameter {name} is not in `parameters`"));
-    missing.map_or(Ok(()), |name| Err(problem(name)))
+}
+
+/// Returns the name that progenitor gives to a function or an argument.
+fn rust_name(name: &str) -> String {
+    name.replace('\'', "").to_snake_case()
+}
+
+/// Names of Rust, each with the part of the contract that has it.
+#[derive(Default)]
+struct Names(BTreeMap<String, String>);
+
+impl Names {
+    fn add(&mut self, name: &str, pointer: &str) -> Result<(), Error> {
+        let problem = |other| format!("its Rust name is `{name}`, as that of #{other}");
+        match self.0.insert(name.to_owned(), pointer.to_owned()) {
+            Some(other) => Err(Error::at(pointer, problem(other))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Checks that the path of an operation is the path of a URL, and no query, fragment or Markdown.
+fn check_path(operation: &str) -> Result<(), Error> {
+    let item = operation.rsplit_once('/').unwrap_or_default().0;
+    let path = item.trim_start_matches("/paths/");
+    match path.chars().find(|c| !c.is_ascii_graphic() || "?#`<>\"\\^|".contains(*c)) {
+        Some(c) => Err(Error::at(item, format!("a path has no {c:?}"))),
+        None => Ok(()),
+    }
+}
+
+/// Checks that each parameter becomes an argument of its own.
+fn check_parameters(root: &Value, operation: &str) -> Result<(), Error> {
+    let item = operation.rsplit_once('/').unwrap_or_default().0;
+    let mut names = Names::default();
+    let body = format!("{operation}/requestBody");
+    if !at(root, &body).is_null() {
+        names.add("body", &body)?;
+    }
+    let mut own = BTreeSet::new();
+    for above in [operation, item] {
+        let list = format!("{above}/parameters");
+        for (nth, parameter) in items(at(root, &list)).enumerate() {
+            let pointer = format!("{list}/{nth}");
+            let parameter = follow(root, parameter);
+            let place = (parameter["in"].as_str(), parameter["name"].as_str());
+            let name = place.1.unwrap_or_default();
+            let header = name.to_lowercase();
+            if place.0 == Some("header")
+                && ["accept", "authorization", "content-type"].contains(&&*header)
+            {
+                let problem = format!("OpenAPI ignores the header parameter `{name}`");
+                return Err(Error::at(&pointer, problem));
+            }
+            // A parameter of the operation replaces the same one of the path.
+            if above == operation || !own.contains(&place) {
+                names.add(&rust_name(name), &pointer)?;
+            }
+            own.insert(place);
+        }
+    }
+    Ok(())
 }
 
 /// Returns the one media type of a body with its schema, or `None` for a body without content.
@@ -181,121 +236,99 @@ fn wrapped(schema: &Value) -> Option<&Value> {
     part.get("$ref").filter(|_| others.into_iter().all(is_annotation))
 }
 
-/// Replaces every `allOf` that is not just a reference with annotations by one schema with the keywords of all parts.
-fn merge_all_of(root: &mut Value) -> Result<(), Error> {
-    // A part that is merged can bring another `allOf` with it.
-    for _ in 0..1000 {
-        let schemas = schemas(root)?;
-        let mut pointers = schemas.iter().rev().map(|part| &part.pointer);
-        let is_open = |pointer: &&String| {
-            let schema = at(root, pointer);
-            schema.get("allOf").is_some() && wrapped(schema).is_none()
+/// Checks what a schema needs so that the client is neither wrong nor does less than the contract says.
+fn check_schema(root: &Value, pointer: &str) -> Result<(), Error> {
+    let schema = at(root, pointer);
+    let problem =
+        |keyword: &str, text: &str| Err(Error::at(&format!("{pointer}{keyword}"), text.to_owned()));
+    if schema.get("allOf").is_some() && wrapped(schema).is_none() {
+        return problem("/allOf", "the generator supports `allOf` around one reference alone");
+    }
+    // typify makes a struct of the fields of all alternatives.
+    if !items(&schema["anyOf"]).all(|it| follow(root, it)["type"] == "object") {
+        return problem("/anyOf", "the generator supports `anyOf` for objects alone");
+    }
+    if schema["type"] == "array" && schema["items"].is_null() {
+        return problem("", "this array has no `items`");
+    }
+    let has_text = || items(&schema["enum"]).any(Value::is_string);
+    let kind = schema["type"].as_str().unwrap_or(if has_text() { "string" } else { "" });
+    for (nth, value) in items(&schema["enum"]).enumerate().filter(|(_, value)| !value.is_null()) {
+        let fits = match kind {
+            "string" => value.is_string(),
+            "integer" => value.is_i64() || value.is_u64(),
+            "number" => value.is_number(),
+            "boolean" => value.is_boolean(),
+            _ => true,
         };
-        let Some(pointer) = pointers.find(is_open) else { return Ok(()) };
-        let merged = flatten(root, at(root, pointer), pointer, &mut Vec::new())?;
-        set(root, pointer, Value::Object(merged));
-    }
-    Err(Error::at("/components/schemas", "an `allOf` contains itself".to_owned()))
-}
-
-/// Returns a schema with the keywords of its reference or of its `allOf`.
-fn flatten<'a>(
-    root: &'a Value,
-    schema: &'a Value,
-    pointer: &str,
-    inside: &mut Vec<&'a Value>,
-) -> Result<Map<String, Value>, Error> {
-    if let Some(reference) = schema.get("$ref") {
-        if inside.contains(&reference) {
-            return Err(Error::at(pointer, format!("{reference} contains itself")));
+        if !fits {
+            let hint = if kind == "string" { "; put it in quotes" } else { "" };
+            return problem(&format!("/enum/{nth}"), &format!("{value} is no {kind}{hint}"));
         }
-        inside.push(reference);
-        let target = flatten(root, resolve(root, reference).unwrap_or(schema), pointer, inside)?;
-        inside.pop();
-        // These describe the schema that has the name.
-        let own = |key: &str| key != "title" && key != "example" && key != "x-connector-template";
-        return Ok(target.into_iter().filter(|(key, _)| own(key)).collect());
     }
-    let mut merged = schema.as_object().cloned().unwrap_or_default();
-    let Some(Value::Array(all_of)) = merged.remove("allOf") else { return Ok(merged) };
-    let mut nullable = merged.get("nullable") != Some(&Value::Bool(false));
-    let says_null = merged.contains_key("nullable");
-    for (nth, _) in all_of.iter().enumerate() {
-        let below = format!("{pointer}/allOf/{nth}");
-        let part = flatten(root, &schema["allOf"][nth], &below, inside)?;
-        nullable &= says_null || part.get("nullable") == Some(&Value::Bool(true));
-        merge(&mut merged, part, &below)?;
+    let Some(properties) = schema["properties"].as_object() else { return Ok(()) };
+    let is_unknown = |name: &&Value| !properties.contains_key(name.as_str().unwrap_or_default());
+    match items(&schema["required"]).find(is_unknown) {
+        Some(name) => problem("/required", &format!("{name} is not a property")),
+        None => Ok(()),
     }
-    merged.insert("nullable".to_owned(), nullable.into());
-    Ok(merged)
 }
 
-/// Adds the keywords of a part to a schema, so that it describes what both describe.
-fn merge(
-    schema: &mut Map<String, Value>,
-    part: Map<String, Value>,
+/// Checks that the name that typify gives to the type of a schema is not the name of another type, which typify would
+/// use instead.
+fn check_type_name(
+    root: &Value,
     pointer: &str,
+    types: &mut BTreeMap<String, String>,
 ) -> Result<(), Error> {
-    for (keyword, value) in part {
-        let Some(old) = schema.get_mut(&keyword) else {
-            schema.insert(keyword, value);
-            continue;
-        };
-        match (keyword.as_str(), old, value) {
-            (_, old, value) if *old == value => {}
-            ("properties", Value::Object(old), Value::Object(properties)) => {
-                for (name, property) in properties {
-                    let below = format!("{pointer}/properties/{name}");
-                    merge_schema(old.entry(name).or_insert_with(|| json!({})), property, &below)?;
-                }
-            }
-            ("items", old, value) => merge_schema(old, value, &format!("{pointer}/items"))?,
-            ("required", Value::Array(old), Value::Array(names)) => old.extend(names),
-            ("additionalProperties", old, value) if *old == true || value == false => *old = value,
-            ("additionalProperties", Value::Bool(_), _)
-            | ("additionalProperties", _, Value::Bool(_)) => {}
-            ("enum", Value::Array(old), Value::Array(values)) => {
-                old.retain(|it| values.contains(it));
-            }
-            (mark, old, value) if MARKS.contains(&mark) => {
-                *old = (*old == true || value == true).into();
-            }
-            (other, _, _)
-                if has(ANNOTATIONS, other) || has(LIMITS, other) || other.starts_with("x-") => {}
-            (_, old, value) => {
-                let problem = format!(
-                    "`{keyword}` is {old} in one part of an `allOf` and {value} in another"
-                );
-                return Err(Error::at(pointer, problem));
-            }
+    let schema = at(root, pointer);
+    let has_type = ["properties", "enum", "oneOf", "anyOf"].iter().any(|it| !schema[it].is_null());
+    let is_named = pointer.starts_with("/components/schemas/") && pointer.matches('/').count() == 3;
+    let Some(name) = type_name(root, pointer).filter(|_| is_named || has_type) else {
+        return Ok(());
+    };
+    let id = name.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "");
+    match types.get(&id) {
+        Some(other) if at(root, other) != schema => {
+            let problem = format!("the Rust type `{name}` of this schema is also that of #{other}");
+            Err(Error::at(pointer, problem))
+        }
+        Some(_) => Ok(()),
+        None => {
+            types.insert(id, pointer.to_owned());
+            Ok(())
         }
     }
-    Ok(())
 }
 
-fn merge_schema(schema: &mut Value, other: Value, pointer: &str) -> Result<(), Error> {
-    match (schema, other) {
-        (schema, other) if *schema == other => Ok(()),
-        (Value::Object(schema), other) if schema.is_empty() => {
-            *schema = other.as_object().cloned().unwrap_or_default();
-            Ok(())
-        }
-        (Value::Object(schema), Value::Object(other))
-            if !schema.contains_key("$ref") && !other.contains_key("$ref") =>
-        {
-            merge(schema, other, pointer)
-        }
-        // Merged in the next round.
-        (schema, other) => {
-            *schema = json!({"allOf": [schema.take(), other]});
-            Ok(())
-        }
+fn type_name(root: &Value, pointer: &str) -> Option<String> {
+    let (above, last) = pointer.rsplit_once('/')?;
+    let (outer, kind) = above.rsplit_once('/')?;
+    let text = |pointer: String| at(root, &pointer).as_str().map(ToOwned::to_owned);
+    match (kind, last) {
+        ("schemas", _) if outer == "/components" => return Some(last.to_owned()),
+        // Their titles name variants.
+        ("oneOf" | "anyOf", _) => return None,
+        _ => {}
     }
+    let title = text(format!("{pointer}/title"));
+    title.or_else(|| match (kind, last) {
+        ("properties", _) => Some(format!("{}_{last}", type_name(root, outer)?)),
+        (_, "items") => Some(format!("{}_item", type_name(root, above)?)),
+        (_, "schema") => {
+            let operation = outer.strip_suffix("/parameters")?;
+            let id = text(format!("{operation}/operationId"))?;
+            Some(format!("{id}_{}", text(format!("{above}/name"))?))
+        }
+        _ => None,
+    })
 }
 
 /// Moves `nullable` from a schema with a name to the references to it. For a schema with a name typify would wrap
 /// the type in an `Option`.
 fn move_null_to_references(root: &mut Value) -> Result<(), Error> {
+    let parts = parts(root)?.into_iter().map(|part| part.pointer);
+    let references: Vec<_> = parts.filter(|pointer| !at(root, pointer)["$ref"].is_null()).collect();
     let mut done = BTreeSet::new();
     loop {
         let schemas = at(root, "/components/schemas").as_object().into_iter().flatten();
@@ -308,43 +341,19 @@ fn move_null_to_references(root: &mut Value) -> Result<(), Error> {
             continue;
         }
         let reference = json!({"$ref": format!("#/components/schemas/{name}")});
-        let parts = parts(root)?.into_iter().map(|part| part.pointer);
-        for pointer in parts.filter(|pointer| *at(root, pointer) == reference).collect::<Vec<_>>() {
+        for pointer in &references {
+            if *at(root, pointer) != reference {
+                continue;
+            }
             match pointer.rsplitn(3, '/').collect::<Vec<_>>()[..] {
                 // Null is a value of the whole.
                 [_, "allOf" | "anyOf" | "oneOf", outer] => {
                     set(root, &format!("{outer}/nullable"), true.into());
                 }
-                _ => set(root, &pointer, json!({"allOf": [reference], "nullable": true})),
+                _ => set(root, pointer, json!({"allOf": [reference], "nullable": true})),
             }
         }
     }
-}
-
-/// Checks that the titles from which typify makes names of types are not the names of other types, which typify would
-/// use instead.
-fn check_titles(root: &Value, schemas: &[Part]) -> Result<(), Error> {
-    let mut known: Vec<(String, &Value)> = Vec::new();
-    for Part { pointer, .. } in schemas {
-        let (above, name) = pointer.rsplit_once('/').unwrap_or_default();
-        let schema = at(root, pointer);
-        let has_type = !schema["properties"].is_null() || !schema["enum"].is_null();
-        let name = match above.rsplit('/').next() {
-            _ if above == "/components/schemas" => Some(name),
-            Some("oneOf" | "anyOf") => None,
-            _ => schema["title"].as_str().filter(|_| has_type),
-        };
-        let Some(name) = name else { continue };
-        let id = name.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "");
-        match known.iter().find(|(other, _)| *other == id) {
-            Some((_, other)) if *other != schema => {
-                let problem = format!("`{name}` is the name of another schema, too");
-                return Err(Error::at(&format!("{pointer}/title"), problem));
-            }
-            _ => known.push((id, schema)),
-        }
-    }
-    Ok(())
 }
 
 /// Moves the marks of properties into their descriptions, because the doc comment of a field is what progenitor and
@@ -361,38 +370,14 @@ fn mark(root: &mut Value, schemas: &[Part]) -> Result<BTreeSet<String>, Error> {
                 return Err(Error::at(&format!("{pointer}/{name}"), problem));
             }
             let mark = format!("{name} {pointer}");
-            describe(root, pointer, &format!("{}{mark}{}", MARK.0, MARK.1));
+            let description = format!("{pointer}/description");
+            let text = at(root, &description).as_str().unwrap_or_default();
+            let marked = format!("{text}{}{mark}{}", MARK.0, MARK.1);
+            set(root, &description, marked.into());
             marks.insert(mark);
         }
     }
     Ok(marks)
-}
-
-/// Says in the description that a part is deprecated, because progenitor and typify do not.
-fn document_deprecation(root: &mut Value, pointer: &str) {
-    if at(root, pointer)["deprecated"] == true {
-        describe(root, pointer, "\n\nDeprecated.");
-    }
-}
-
-/// Adds text to a description.
-fn describe(root: &mut Value, pointer: &str, text: &str) {
-    let description = at(root, pointer)["description"].as_str().unwrap_or_default();
-    let description = format!("{description}{text}");
-    set(root, &format!("{pointer}/description"), description.into());
-}
-
-fn check_required(schema: &Value, pointer: &str) -> Result<(), Error> {
-    let properties = schema["properties"].as_object();
-    let is_known = |name: &&Value| {
-        properties.is_none_or(|it| it.contains_key(name.as_str().unwrap_or_default()))
-    };
-    match items(&schema["required"]).find(|name| !is_known(name)) {
-        Some(name) => {
-            Err(Error::at(&format!("{pointer}/required"), format!("{name} is not a property")))
-        }
-        None => Ok(()),
-    }
 }
 
 /// Reduces a schema to what typify has a good type for.
@@ -407,6 +392,9 @@ fn simplify(schema: &mut Map<String, Value>) {
     }
     if schema.contains_key("allOf") {
         schema.remove("type");
+    }
+    if schema.get("additionalProperties") == Some(&json!({})) {
+        schema.insert("additionalProperties".to_owned(), true.into());
     }
     // An extension would keep typify from finding the Rust type of a format.
     schema.retain(|keyword, _| !has(LIMITS, keyword) && !keyword.starts_with("x-"));

@@ -24,6 +24,7 @@ mod document;
 mod passes;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -111,17 +112,22 @@ fn culprit(contract: &Value) -> Option<String> {
     let parts = parts.filter(|part| ["schema", "operation"].contains(&part.kind));
     let mut pointers: Vec<_> = parts.map(|part| part.pointer).collect();
     pointers.sort_by_key(|pointer| std::cmp::Reverse(pointer.matches('/').count()));
-    pointers.into_iter().find(|pointer| {
+    // The fewest of them, from the inside, without which it can.
+    let counts: Vec<_> = (1..=pointers.len()).collect();
+    let last = counts.partition_point(|count| {
         let mut without = contract.clone();
-        let (above, name) = pointer.rsplit_once('/').unwrap_or_default();
-        match without.pointer_mut(above) {
-            Some(Value::Object(item)) if above.starts_with("/paths/") && name != "schema" => {
-                item.remove(name);
+        for pointer in &pointers[..*count] {
+            let (above, name) = pointer.rsplit_once('/').unwrap_or_default();
+            match without.pointer_mut(above) {
+                Some(Value::Object(item)) if above.starts_with("/paths/") && name != "schema" => {
+                    item.remove(name);
+                }
+                _ => contract::set(&mut without, pointer, json!({})),
             }
-            _ => contract::set(&mut without, pointer, json!({})),
         }
-        render(&without, &BTreeSet::new()).is_ok()
-    })
+        render(&without, &BTreeSet::new()).is_err()
+    });
+    pointers.get(last).cloned()
 }
 
 thread_local! {

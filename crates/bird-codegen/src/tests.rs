@@ -103,7 +103,6 @@ fn the_first_problem_of_a_schema_is_named_with_its_line_and_pointer() {
             "`nullable` has no effect beside `$ref`",
         ),
         (schema("$ref: '#/components/schemas/T'"), "leads to no schema"),
-        (schema("allOf: [{$ref: '#/components/schemas/T'}, {type: object}]"), "contains itself"),
         // Extensions.
         (property("type: string, x-odd: true"), ":12: no pass reads `x-odd: true`"),
         (property("type: string, x-secret: yes"), "no pass reads `x-secret: \"yes\"`"),
@@ -119,11 +118,21 @@ fn the_first_problem_of_a_schema_is_named_with_its_line_and_pointer() {
             schema("type: object, required: [a], properties: {a: {type: string, x-lenient: true}}"),
             "a required field cannot be absent",
         ),
-        // Parts of `allOf` that exclude each other.
+        // What the client would not do, or do otherwise.
         (
-            schema("allOf: [{$ref: '#/components/schemas/S'}, {properties: {a: {type: integer}}}]"),
-            "`type` is \"string\" in one part of an `allOf` and \"integer\" in another (at #/components/schemas/T/allOf/1/properties/a)",
+            schema("allOf: [{$ref: '#/components/schemas/S'}, {type: object}]"),
+            ":12: the generator supports `allOf` around one reference alone (at #/components/schemas/T/allOf)",
         ),
+        (
+            property("type: array"),
+            ":12: this array has no `items` (at #/components/schemas/T/properties/a)",
+        ),
+        (
+            property("type: string, enum: [a, 1]"),
+            ":12: 1 is no string; put it in quotes (at #/components/schemas/T/properties/a/enum/1)",
+        ),
+        (property("enum: [a, true]"), "true is no string; put it in quotes"),
+        (property("type: integer, enum: ['1']"), "\"1\" is no integer"),
     ]);
 }
 
@@ -158,21 +167,22 @@ fn the_first_problem_of_an_operation_is_named_with_its_line_and_pointer() {
             )),
             ":9: the client does not send `application/x-www-form-urlencoded`",
         ),
-        // Parameters.
-        (contract(OK, S), "the path parameter \"id\" is not in `parameters`"),
+        // Paths and parameters.
+        (operation(OK).replace("/a/{id}", "/a/{id}#b"), ":4: a path has no '#' (at #/paths/~1a~1{id}#b)"),
+        (contract(OK, S), ":5: progenitor does not support it: missing path name mapping id"),
         (
             operation(OK).replace(
                 "parameters: [",
                 "parameters: [{name: id, in: query, schema: {type: string}}, ",
             ),
-            "two parameters have the name \"id\"",
+            "its Rust name is `id`, as that of #/paths/~1a~1{id}/post/parameters/0 (at #/paths/~1a~1{id}/post/parameters/1)",
         ),
         (
             operation(OK).replace(
                 "parameters: [",
                 "parameters: [{name: Accept, in: header, schema: {type: string}}, ",
             ),
-            "OpenAPI ignores the header parameter \"Accept\"",
+            "OpenAPI ignores the header parameter `Accept`",
         ),
         (
             operation(OK).replace(
@@ -198,7 +208,35 @@ fn the_first_problem_of_an_operation_is_named_with_its_line_and_pointer() {
         ),
         (
             property("type: object, title: S, properties: {b: {type: string}}"),
-            ":12: `S` is the name of another schema, too (at #/components/schemas/T/properties/a/title)",
+            ":12: the Rust type `S` of this schema is also that of #/components/schemas/S (at #/components/schemas/T/properties/a)",
+        ),
+        // Names in Rust.
+        (
+            contract(
+                OK,
+                &format!("{S}\n    TA: {{type: object}}\n    T: {{type: object, properties: {{a: {{type: string, enum: [b]}}}}}}"),
+            ),
+            ":11: the Rust type `TA` of this schema is also that of #/components/schemas/T/properties/a (at #/components/schemas/TA)",
+        ),
+        (
+            operation(OK).replace(
+                "parameters: [",
+                "parameters: [{name: 'A<', in: query, schema: {type: string}}, {name: 'A>', in: query, schema: {type: string}}, ",
+            ),
+            "its Rust name is `a`, as that of #/paths/~1a~1{id}/post/parameters/0 (at #/paths/~1a~1{id}/post/parameters/1)",
+        ),
+        (
+            operation(&format!("{OK}\n      requestBody: {{{json}}}}}"))
+                .replace("parameters: [", "parameters: [{name: Body, in: query, schema: {type: string}}, "),
+            "its Rust name is `body`, as that of #/paths/~1a~1{id}/post/requestBody",
+        ),
+        (
+            operation(&format!("{OK}\n    put:\n      operationId: Create\n      {ID}{OK}")),
+            ":10: its Rust name is `create_request`, as that of #/paths/~1a~1{id}/post/operationId (at #/paths/~1a~1{id}/put/operationId)",
+        ),
+        (
+            operation(&format!("{OK}\n    put:\n      operationId: create_request\n      {ID}{OK}")),
+            ":10: its Rust name is `create_request`",
         ),
     ]);
 }
@@ -222,12 +260,8 @@ fn what_the_contract_says_in_another_way_generates_the_same() {
         (property("type: object, additionalProperties: true"), property(&format!("type: object, nullable: true, anyOf: [{ref}, {{type: object, additionalProperties: true}}]"))),
         // A reference with annotations is a reference.
         (property("$ref: '#/components/schemas/S'"), property(&format!("type: object, nullable: true, allOf: [{ref}]"))),
-        // The parts of `allOf` are one schema.
-        (
-            schema("type: object, required: [a, b], properties: {a: {type: string, x-secret: true}, b: {type: integer, description: B.}}"),
-            schema(&format!("required: [b], properties: {{b: {{description: B.}}}}, allOf: [{ref}, {{allOf: [{{type: object, required: [a], properties: {{a: {{x-secret: true}}, b: {{type: integer, description: C.}}}}}}]}}]")),
-        ),
-        (property("type: string, x-secret: true"), property("allOf: [{type: string, x-secret: true}]")),
+        (property("type: object, additionalProperties: {}"), property("type: object, additionalProperties: true")),
+        (property(&format!("allOf: [{ref}]")), property(&format!("deprecated: true, allOf: [{ref}]"))),
         // The place of null is the reference.
         (
             nullable("S: {type: object}", "nullable: true, allOf: [{$ref: '#/components/schemas/S'}]"),
@@ -245,7 +279,33 @@ fn what_the_contract_says_in_another_way_generates_the_same() {
 }
 
 #[test]
-fn deprecation_is_documented() {
-    let rust = generate(&property("type: string, description: A., deprecated: true")).unwrap();
-    assert!(rust.contains("A.\n\nDeprecated."), "{rust}");
+fn the_value_plus_one_becomes_a_variant_like_others() {
+    let rust = generate(&property("type: string, enum: ['+1', '-1']")).unwrap();
+    assert!(rust.contains("        Plus1,\n") && rust.contains("        Minus1,\n"), "{rust}");
+}
+
+#[test]
+fn a_description_is_never_a_mark() {
+    let mark = r"\x02x-secret /components/schemas/T/properties/a\x03";
+    let rust = generate(&property(&format!("type: string, description: \"{mark}\""))).unwrap();
+    assert!(!rust.contains("[redacted]"), "{rust}");
+}
+
+#[test]
+fn each_description_is_shown_as_text() {
+    let yaml = operation(&OK.replace("description: d", "description: '<b>'"))
+        .replace(
+            "operationId: create",
+            "operationId: create\n      summary: '<b>'\n      description: \"<b>\\n\\n    let a;\"",
+        )
+        .replace("{name: id,", "{name: id, description: '<b>',")
+        .replace("title: t", "title: '<b>', description: '<b>'")
+        .replace(
+            "{type: object, properties: {a: {",
+            "{type: object, description: '<b>', properties: {a: {description: '<b>', ",
+        );
+    let rust = generate(&yaml).unwrap();
+    assert_eq!(rust.matches("<b>").count(), rust.matches("\\<b>").count(), "{rust}");
+    assert_eq!(rust.matches("<b>").count(), 7, "{rust}");
+    assert!(!rust.contains("    let a;"), "{rust}");
 }

@@ -7,14 +7,6 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
-    ///`Credentials`
-    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, PartialEq)]
-    #[non_exhaustive]
-    pub struct Credentials {
-        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub note: ::std::option::Option<::std::string::String>,
-        pub password: ::std::string::String,
-    }
     ///`Item`
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     #[non_exhaustive]
@@ -128,15 +120,6 @@ pub mod types {
             fn from(value: String) -> Self {
                 Self(value.into())
             }
-        }
-    }
-    /// Redacts the secret fields.
-    impl ::std::fmt::Debug for Credentials {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-            f.debug_struct("Credentials")
-                .field("note", &self.note)
-                .field("password", &"[redacted]")
-                .finish()
         }
     }
     /// Redacts the secret fields.
@@ -281,16 +264,6 @@ pub mod types {
                 str,
             > as ::serde::Deserialize>::deserialize(deserializer)?;
             ::std::result::Result::Ok(Self::from(&*value))
-        }
-    }
-    impl Credentials {
-        /// Creates a value from its required fields. The optional fields are `None`.
-        #[must_use]
-        pub fn new(password: ::std::string::String) -> Self {
-            Self {
-                password,
-                note: ::std::option::Option::None,
-            }
         }
     }
     impl Item {

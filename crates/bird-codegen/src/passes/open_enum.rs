@@ -1,10 +1,11 @@
 //! Open enums: a value that the contract does not list decodes as `Unknown`, which keeps its text.
 
-use quote::quote;
+use quote::{format_ident, quote};
 use syn::{Fields, File, Item, ItemEnum, ItemImpl, ItemMod};
 
 use super::{items, serde_value};
 use crate::Error;
+use crate::text::text;
 
 /// Replaces every string enum by an open one.
 pub(super) fn open_string_enums(module: &mut ItemMod) -> Result<(), Error> {
@@ -45,9 +46,12 @@ fn open_enum(item: &ItemEnum) -> Result<Vec<Item>, Error> {
             return Err(Error::at("", problem));
         }
         let wire = serde_value(&variant.attrs, "rename")?.unwrap_or(variant.ident.to_string());
-        variant_docs.push(format!(" `{wire}`"));
+        variant_docs.push(format!(" {}", text(&format!("`{wire}`"))));
         wires.push(wire);
-        idents.push(&variant.ident);
+        // typify names `+1` and `-1` `plus1` and `minus1`.
+        let name = variant.ident.to_string();
+        let (first, rest) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
+        idents.push(format_ident!("{}{rest}", first.to_uppercase()));
     }
     // typify's type for a reference to a reference needs `FromStr`.
     let file: File = syn::parse2(quote! {

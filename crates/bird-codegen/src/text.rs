@@ -1,0 +1,118 @@
+//! Descriptions as text: whatever a contract says, rustdoc shows it and neither runs it nor follows it.
+
+/// Returns a description as Markdown that has no code blocks, HTML, links and tables. Code spans, lists, headings
+/// and emphasis stay.
+///
+/// A code block would be a doctest, an unknown HTML tag or link fails `cargo doc -D warnings`, and rustc refuses
+/// bidirectional controls in comments.
+pub(crate) fn text(description: &str) -> String {
+    description.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn line(line: &str) -> String {
+    let is_shown = |c: &char| {
+        !matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            && (!c.is_control() || c.is_whitespace())
+    };
+    let shown: String = line.chars().filter(is_shown).collect();
+    // Four spaces start a code block, before a line and after the mark of a list.
+    let words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut text = String::new();
+    let mut rest = words.as_str();
+    while let Some(first) = rest.chars().next() {
+        let run = rest.len() - rest.trim_start_matches(first).len();
+        let (taken, escape) = match first {
+            '\\' if rest[1..].starts_with(|c: char| c.is_ascii_punctuation()) => (2, false),
+            // A code span that does not end on its line could hide what the next lines escape.
+            '`' => code_span(rest, run).map_or((run, true), |length| (length, false)),
+            '~' => (run, run > 2),
+            '<' | '[' | '|' => (1, true),
+            _ => (first.len_utf8(), false),
+        };
+        let (piece, after) = rest.split_at(taken);
+        for c in piece.chars() {
+            text.extend(escape.then_some('\\').into_iter().chain([c]));
+        }
+        rest = after;
+    }
+    text
+}
+
+/// Returns the length of the code span at the start of a text, if it ends.
+fn code_span(text: &str, ticks: usize) -> Option<usize> {
+    let mut at = ticks;
+    loop {
+        at += text[at..].find('`')?;
+        let run = text[at..].len() - text[at..].trim_start_matches('`').len();
+        at += run;
+        if run == ticks {
+            return Some(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use pulldown_cmark::{Event, Options, Parser, Tag};
+
+    use super::*;
+
+    /// Returns what would not be shown as text, with the Markdown of rustdoc.
+    fn hidden(markdown: &str) -> Option<Event<'_>> {
+        let options = Options::ENABLE_TABLES
+            | Options::ENABLE_FOOTNOTES
+            | Options::ENABLE_STRIKETHROUGH
+            | Options::ENABLE_TASKLISTS
+            | Options::ENABLE_SMART_PUNCTUATION;
+        let is_hidden = |event: &Event<'_>| match event {
+            Event::Html(_) | Event::InlineHtml(_) | Event::FootnoteReference(_) => true,
+            Event::Start(tag) => matches!(
+                tag,
+                Tag::CodeBlock(_)
+                    | Tag::HtmlBlock
+                    | Tag::Link { .. }
+                    | Tag::Image { .. }
+                    | Tag::Table(_)
+                    | Tag::FootnoteDefinition(_)
+            ),
+            _ => false,
+        };
+        Parser::new_ext(markdown, options).find(is_hidden)
+    }
+
+    #[test]
+    fn each_way_to_more_than_text_is_escaped() {
+        for (description, expected) in [
+            ("Regions:\n\n    eu-west\n\tus-east", "Regions:\n\neu-west\nus-east"),
+            ("-     fn main()", "- fn main()"),
+            ("```\nlet a;\n```", "\\`\\`\\`\nlet a;\n\\`\\`\\`"),
+            ("> ~~~ rust", "> \\~\\~\\~ rust"),
+            ("<script>a</script>", "\\<script>a\\</script>"),
+            ("`a\nb <b>` c", "\\`a\nb \\<b>\\` c"),
+            ("[`Client`](https://a.example)", "\\[`Client`](https://a.example)"),
+            ("| a |\n|---|\n| `<b>` |", "\\| a \\|\n\\|---\\|\n\\| `<b>` \\|"),
+            ("a\u{202e}b\u{2}x-secret /a\u{3}\u{7}\r", "abx-secret /a"),
+            (r"\<b> \\<b> \", r"\<b> \\\<b> \"),
+            // This stays.
+            (
+                "*a* `b<c>` ``d ` e`` ~~f~~\n- https://a.example/?b=c",
+                "*a* `b<c>` ``d ` e`` ~~f~~\n- https://a.example/?b=c",
+            ),
+        ] {
+            let text = text(description);
+            assert_eq!(text, expected);
+            assert_eq!(hidden(&text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_description_is_shown_as_text(
+            description in "([ \t\n]|    |[-+*>#=_~`|<>!\\[\\]():/\\\\&;1.]|```|~~~|<b>|<!--|a|https://a\\.b|\u{202e}|\u{2}){0,40}"
+        ) {
+            let text = text(&description);
+            prop_assert_eq!(hidden(&text), None, "{}", text);
+        }
+    }
+}
