@@ -7,11 +7,13 @@ use std::path::Path;
 use anyhow::Context;
 use similar::TextDiff;
 
+use crate::compile::{self, Client};
 use crate::derived::{Derived, derive};
+use crate::openapi::CONTRACTS;
 
 /// Rewrites every stale file.
-pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
-    for (derived, _) in stale(root)? {
+pub(crate) fn write(root: &Path, compiles: bool) -> anyhow::Result<()> {
+    for (derived, _) in stale(root, compiles)? {
         let path = root.join(&derived.path);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
@@ -24,16 +26,16 @@ pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
 }
 
 /// Prints what is stale, and returns whether nothing is.
-pub(crate) fn check(root: &Path) -> anyhow::Result<bool> {
-    let report = report(root)?;
+pub(crate) fn check(root: &Path, compiles: bool) -> anyhow::Result<bool> {
+    let report = report(root, compiles)?;
     print!("{report}");
     Ok(report.is_empty())
 }
 
 /// Returns a unified diff of every stale file, with the command that updates it.
-fn report(root: &Path) -> anyhow::Result<String> {
+fn report(root: &Path, compiles: bool) -> anyhow::Result<String> {
     let mut report = String::new();
-    for (Derived { path, content }, old) in stale(root)? {
+    for (Derived { path, content }, old) in stale(root, compiles)? {
         let diff = TextDiff::from_lines(&old, &content);
         let (from, to) = (format!("a/{path}"), format!("b/{path}"));
         report.push_str(&diff.unified_diff().header(&from, &to).to_string());
@@ -43,20 +45,37 @@ fn report(root: &Path) -> anyhow::Result<String> {
 }
 
 /// Returns the stale files with their old content.
-fn stale(root: &Path) -> anyhow::Result<Vec<(Derived, String)>> {
+///
+/// # Errors
+///
+/// Fails if a contract has a problem, or if `compiles` is set and a client that is stale does not compile.
+fn stale(root: &Path, compiles: bool) -> anyhow::Result<Vec<(Derived, String)>> {
     let derived = derive(root)?.into_iter().map(|derived| {
         // A missing file is like an empty one.
         let old = fs::read_to_string(root.join(&derived.path)).unwrap_or_default();
         (derived, old)
     });
-    Ok(derived.filter(|(derived, old)| *old != derived.content).collect())
+    let stale: Vec<_> = derived.filter(|(derived, old)| *old != derived.content).collect();
+    let mut clients = Vec::new();
+    for (contract, path) in CONTRACTS.into_iter().filter(|_| compiles) {
+        if let Some((Derived { path, content }, _)) = stale.iter().find(|(it, _)| it.path == path) {
+            clients.push(Client {
+                path: path.clone(),
+                code: content.clone(),
+                contract: (contract.to_owned(), fs::read_to_string(root.join(contract))?),
+            });
+        }
+    }
+    compile::check(&clients)?;
+    Ok(stale)
 }
 
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+    use std::time::{Duration, Instant};
 
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::command::{cargo, output};
@@ -89,13 +108,13 @@ mod tests {
 
     #[test]
     fn derived_files_are_up_to_date() {
-        assert_eq!(report(&root()).unwrap(), "");
+        assert_eq!(report(&root(), true).unwrap(), "");
     }
 
     #[test]
     fn a_missing_or_old_file_is_stale_until_it_is_written() {
         let folder = only_sources();
-        let stale = report(folder.path()).unwrap();
+        let stale = report(folder.path(), true).unwrap();
         for Derived { path, .. } in derive(&root()).unwrap() {
             let line = format!("\n{path} is stale; run `cargo xtask codegen`\n");
             assert!(stale.contains(&line), "{path}");
@@ -103,8 +122,8 @@ mod tests {
             let has_text = ["README.md", "docs/testing.md"].contains(&&*path);
             assert_eq!(exists, has_text, "a check writes nothing");
         }
-        write(folder.path()).unwrap();
-        assert_eq!(report(folder.path()).unwrap(), "");
+        write(folder.path(), true).unwrap();
+        assert_eq!(report(folder.path(), true).unwrap(), "");
         let readme = fs::read_to_string(folder.path().join("README.md")).unwrap();
         assert!(readme.starts_with("a\n") && readme.contains("#[tokio::test"), "{readme}");
     }
@@ -115,11 +134,11 @@ mod tests {
         let path = folder.path().join("openapi.yaml");
         let contract = include_str!("../testdata/contract.yaml");
         fs::write(&path, contract).unwrap();
-        write(folder.path()).unwrap();
+        write(folder.path(), true).unwrap();
         let region = "        region:\n          type: string\n";
         let color = "        color:\n          type: string\n          description: New.\n";
         fs::write(&path, contract.replacen(region, &format!("{color}{region}"), 1)).unwrap();
-        let report = report(folder.path()).unwrap();
+        let report = report(folder.path(), true).unwrap();
         assert!(report.contains("--- a/crates/bird-api/generated/client.rs"), "{report}");
         let field = "+        pub color: ::std::option::Option<::std::string::String>,";
         assert!(report.contains(field), "{report}");
@@ -157,13 +176,77 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_does_not_compile_is_refused_and_nothing_is_written() {
+        let folder = only_sources();
+        let path = folder.path().join("openapi.yaml");
+        let contract = fs::read_to_string(&path).unwrap();
+        // bird-api has a function of this name.
+        fs::write(&path, contract.replace("operationId: getConnector", "operationId: exchange"))
+            .unwrap();
+        let error = format!("{:#}", write(folder.path(), true).unwrap_err());
+        let problem = "openapi.yaml: the generated client does not compile: duplicate definitions with name `exchange`";
+        let place = "/paths/~1workspaces~1{workspaceId}~1connectors~1{connectorId}/get";
+        assert_eq!(error, format!("{problem} (at #{place})"));
+        assert!(!folder.path().join("crates/bird-api/generated").exists());
+        write(folder.path(), false).unwrap();
+        assert!(folder.path().join("crates/bird-api/generated/client.rs").exists());
+    }
+
+    /// Makes a contract with 40 operations and 120 schemas of the two and theirs.
+    fn large(one: &Value) -> Value {
+        let mut large = one.clone();
+        large["paths"] = json!({});
+        large["components"]["schemas"] = json!({});
+        for nth in 0..20 {
+            let (mut text, schemas) = (one.to_string(), nth % 8);
+            for name in one["components"]["schemas"].as_object().unwrap().keys() {
+                text = text
+                    .replace(&format!("schemas/{name}\""), &format!("schemas/{name}{schemas}\""));
+            }
+            let copy: Value = serde_json::from_str(&text).unwrap();
+            large["components"]["responses"] = copy["components"]["responses"].clone();
+            for (name, schema) in copy["components"]["schemas"].as_object().unwrap() {
+                large["components"]["schemas"][format!("{name}{schemas}")] = schema.clone();
+            }
+            for (path, item) in copy["paths"].as_object().unwrap() {
+                let mut item = item.clone();
+                for operation in item.as_object_mut().unwrap().values_mut() {
+                    let id = format!("{}{nth}", operation["operationId"].as_str().unwrap());
+                    operation["operationId"] = id.into();
+                }
+                large["paths"][format!("/{nth}{path}")] = item;
+            }
+        }
+        assert_eq!(large["paths"].as_object().unwrap().len(), 40);
+        assert_eq!(large["components"]["schemas"].as_object().unwrap().len(), 120);
+        large
+    }
+
+    #[test]
+    fn forty_operations_with_120_schemas_take_less_than_2_seconds_and_compile() {
+        let folder = only_sources();
+        let file = folder.path().join("openapi.yaml");
+        let yaml = large(&parse(&fs::read_to_string(&file).unwrap()).unwrap()).to_string();
+        fs::write(file, &yaml).unwrap();
+        let times = [(); 3].map(|()| {
+            let start = Instant::now();
+            write(folder.path(), false).unwrap();
+            start.elapsed()
+        });
+        assert!(times.iter().min() < Some(&Duration::from_secs(2)), "{times:?}");
+        let path = CONTRACTS[0].1.to_owned();
+        let code = fs::read_to_string(folder.path().join(&path)).unwrap();
+        compile::check(&[Client { path, code, contract: (String::new(), yaml) }]).unwrap();
+    }
+
+    #[test]
     fn a_problem_of_the_contract_is_reported_once_and_nothing_is_written() {
         let folder = only_sources();
         fs::write(folder.path().join("openapi.yaml"), "openapi: 3.0.3\npths: {}\n").unwrap();
-        let error = format!("{:#}", write(folder.path()).unwrap_err());
+        let error = format!("{:#}", write(folder.path(), true).unwrap_err());
         let problem = "the generator supports no keyword `pths` in this contract";
         assert_eq!(error, format!("openapi.yaml:2: {problem} (at #/pths)"));
         assert!(!folder.path().join("crates/bird-api/generated").exists());
-        assert_eq!(format!("{:#}", report(folder.path()).unwrap_err()), error);
+        assert_eq!(format!("{:#}", report(folder.path(), true).unwrap_err()), error);
     }
 }

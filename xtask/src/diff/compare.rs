@@ -9,6 +9,7 @@ use super::tree::{PROSE, Tree, has};
 use super::{Change, Compatibility, rust};
 use crate::openapi::parse;
 
+pub(super) const SAME: &str = "the generated client is the same, byte for byte";
 const RUST: &str = "code that is written for the old client breaks";
 const PROSE_ONLY: &str = "documentation does not change what a program does";
 const NO_RULE: &str = "no rule covers it, and the Rust does not show what breaks";
@@ -41,8 +42,22 @@ impl Rule {
     }
 }
 
-/// Returns all changes between the texts of two contracts, the worst first.
-pub(super) fn compare(old_text: &str, new_text: &str) -> anyhow::Result<Vec<Change>> {
+/// The client of a contract, or why there is none.
+pub(super) type Generated = Result<String, bird_codegen::Error>;
+
+/// Returns all changes between the texts of two contracts, the worst first, and the new client if it differs from the
+/// client of the old contract.
+///
+/// # Errors
+///
+/// Fails if no client can be generated from the new contract.
+pub(super) fn compare(
+    contract: &str,
+    (old_text, old_client): (&str, &Generated),
+    new_text: &str,
+) -> anyhow::Result<(Vec<Change>, Option<String>)> {
+    let client = bird_codegen::generate(contract, new_text)?;
+    let is_same = old_client.as_ref().is_ok_and(|old| *old == client);
     let (old, new) = (Tree::new(old_text)?, Tree::new(new_text)?);
     let rules = Rule::all()?;
     let parts = |path: &str| old.get(path).into_iter().chain(new.get(path));
@@ -55,11 +70,14 @@ pub(super) fn compare(old_text: &str, new_text: &str) -> anyhow::Result<Vec<Chan
         rust,
     };
     let mut changes = Vec::new();
-    let mut rust = rust::compare(old_text, new_text).unwrap_or_else(|error| {
-        let what = format!("no client can be generated from {error:#}");
-        changes.push(change(Unknown, "", what, "what breaks in Rust is not known", Vec::new()));
-        Vec::new()
-    });
+    let mut rust = match old_client {
+        Ok(old) => rust::compare(old, &client)?,
+        Err(error) => {
+            let what = format!("no client can be generated from the old contract: {error}");
+            changes.push(change(Unknown, "", what, "what breaks in Rust is not known", Vec::new()));
+            Vec::new()
+        }
+    };
     for path in old.differing(&new) {
         let (kind, what) = kind(path, &old, &new);
         let users: Vec<_> = parts(path).flat_map(|part| &part.users).collect();
@@ -72,6 +90,9 @@ pub(super) fn compare(old_text: &str, new_text: &str) -> anyhow::Result<Vec<Chan
         });
         let worst = verdicts.max_by_key(|(class, _)| *class).filter(|_| kind != "prose");
         let (mut class, mut because) = worst.unwrap_or((Compatible, PROSE_ONLY));
+        if is_same {
+            (class, because) = (Compatible, SAME);
+        }
         let names = [old.item(path), new.item(path)];
         let mut texts = Vec::new();
         let is_named = |item: &&mut rust::Change| names.contains(&item.ids[0]);
@@ -91,7 +112,7 @@ pub(super) fn compare(old_text: &str, new_text: &str) -> anyhow::Result<Vec<Chan
     }
     if changes.is_empty() && parse(old_text)? != parse(new_text)? {
         let what = "the order or the place of parts changes".to_owned();
-        let because = "the parts that operations use mean the same";
+        let because = if is_same { SAME } else { "the parts that operations use mean the same" };
         changes.push(change(Compatible, "", what, because, Vec::new()));
     }
     changes
@@ -105,7 +126,7 @@ pub(super) fn compare(old_text: &str, new_text: &str) -> anyhow::Result<Vec<Chan
         }
         is_same
     });
-    Ok(changes)
+    Ok((changes, Some(client).filter(|_| !is_same)))
 }
 
 /// Returns the kind of a change, for the rules, and its description.

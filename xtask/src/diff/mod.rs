@@ -16,12 +16,18 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::command::cargo;
+use crate::compile::{self, Client};
+use crate::openapi::CONTRACTS;
+pub(crate) use tree::Tree;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A git revision or a file to compare with [default: the last release tag, else HEAD]
+    /// A git revision or a file to compare with [default: the last release tag, else the commit before the last change]
     #[arg(long, value_name = "REV|FILE")]
     base: Option<String>,
+    /// Do not compile the client
+    #[arg(long)]
+    no_check: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -66,11 +72,27 @@ struct Report {
 /// Prints the changes since the base, and returns whether they are compatible.
 pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
     let base = Base::read(root, args.base.as_deref())?;
-    let new = std::fs::read_to_string(root.join("openapi.yaml"))?;
-    let changes = compare::compare(&base.contract, &new)?;
+    let mut changes = Vec::new();
+    let mut clients = Vec::new();
+    for (contract, path) in CONTRACTS {
+        // A contract that is new since the base has nothing to compare with.
+        let Some(old) = base.contract(root, contract)? else { continue };
+        let new = std::fs::read_to_string(root.join(contract))?;
+        let old_client = bird_codegen::generate(contract, &old);
+        let (of_contract, client) = compare::compare(contract, (&old, &old_client), &new)?;
+        changes.extend(of_contract);
+        clients.extend(client.map(|code| Client {
+            path: path.to_owned(),
+            code,
+            contract: (contract.to_owned(), new),
+        }));
+    }
+    if !args.no_check {
+        compile::check(&clients)?;
+    }
     let worst = changes.iter().map(|change| change.compatibility).max();
     let version = base.version()?;
-    let (rust_api, rust_breaks) = rust_api(root, &base)?;
+    let (rust_api, rust_breaks) = rust_api(root, base.revision.as_deref())?;
     let breaking = worst > Some(Compatibility::Compatible) || rust_breaks;
     let next_version = next(&version, worst.is_some(), breaking);
     let report = Report { base: base.name, breaking, changes, version, next_version, rust_api };
@@ -104,33 +126,46 @@ impl fmt::Display for Report {
     }
 }
 
-/// What the contract is compared with.
+const NO_RELEASE: &str = ", the commit before the contract's last change, because there is no release yet (--base takes another)";
+
+/// What the contracts are compared with.
 struct Base {
-    /// The revision or the path.
     name: String,
-    is_revision: bool,
-    contract: String,
+    /// `None` for a file.
+    revision: Option<String>,
     manifest: String,
 }
 
 impl Base {
-    /// Reads the given base, the last release or the last commit.
+    /// Finds the given base, the last release, or without one the commit before the last change of a contract.
     fn read(root: &Path, given: Option<&str>) -> anyhow::Result<Self> {
-        if let Some(name) = given.filter(|given| Path::new(given).is_file()) {
-            let contract = std::fs::read_to_string(name)?;
+        if let Some(file) = given.filter(|given| Path::new(given).is_file()) {
             let manifest = std::fs::read_to_string(root.join("Cargo.toml"))?;
-            return Ok(Self { name: name.to_owned(), is_revision: false, contract, manifest });
+            return Ok(Self { name: file.to_owned(), revision: None, manifest });
         }
-        let name = match given {
-            Some(revision) => revision.to_owned(),
-            None => git(root, &["describe", "--tags", "--abbrev=0", "--match", "v[0-9]*"])
-                .map_or_else(|_| "HEAD".to_owned(), |tag| tag.trim().to_owned()),
+        let tag = git(root, &["describe", "--tags", "--abbrev=0", "--match", "v[0-9]*"]);
+        let release = tag.ok().map(|tag| tag.trim().to_owned());
+        let (revision, why) = match given.map(ToOwned::to_owned).or(release) {
+            Some(revision) => (revision, ""),
+            None => (before_last_change(root)?, NO_RELEASE),
         };
-        let show = |file| git(root, &["show", &format!("{name}:{file}")]);
-        let contract = show("openapi.yaml")
-            .with_context(|| format!("{name} is neither a file nor a revision with a contract"))?;
-        let manifest = show("Cargo.toml")?;
-        Ok(Self { name, is_revision: true, contract, manifest })
+        let name = format!("{revision}{why}");
+        let manifest = git(root, &["show", &format!("{revision}:Cargo.toml")])
+            .with_context(|| format!("{name} is neither a file nor a revision"))?;
+        Ok(Self { name, revision: Some(revision), manifest })
+    }
+
+    /// Returns the text of a contract, or `None` if the base is older than the contract. A file is the first contract.
+    fn contract(&self, root: &Path, contract: &str) -> anyhow::Result<Option<String>> {
+        let is_first = contract == CONTRACTS[0].0;
+        match &self.revision {
+            None if is_first => Ok(Some(std::fs::read_to_string(&self.name)?)),
+            None => Ok(None),
+            Some(revision) => match git(root, &["show", &format!("{revision}:{contract}")]) {
+                Err(error) if is_first => Err(error.context("the base has no contract")),
+                text => Ok(text.ok()),
+            },
+        }
     }
 
     /// Returns the version of the workspace.
@@ -141,6 +176,16 @@ impl Base {
             .context("Cargo.toml has no version")?;
         Ok(version.trim_matches('"').parse()?)
     }
+}
+
+/// Returns the commit before the last change of a contract: HEAD if there is a change that is not committed.
+fn before_last_change(root: &Path) -> anyhow::Result<String> {
+    let paths = CONTRACTS.map(|(contract, _)| contract);
+    if !git(root, &[&["status", "--porcelain", "--"][..], &paths].concat())?.is_empty() {
+        return Ok("HEAD".to_owned());
+    }
+    let commit = git(root, &[&["log", "-1", "--format=%h", "--"][..], &paths].concat())?;
+    Ok(format!("{}^", commit.trim()))
 }
 
 fn git(root: &Path, args: &[&str]) -> anyhow::Result<String> {
@@ -164,10 +209,10 @@ fn next(version: &Version, changed: bool, breaking: bool) -> Version {
 }
 
 /// Runs cargo-semver-checks on the published libraries; returns its result and whether it found a break.
-fn rust_api(root: &Path, base: &Base) -> anyhow::Result<(String, bool)> {
-    if !base.is_revision {
+fn rust_api(root: &Path, base: Option<&str>) -> anyhow::Result<(String, bool)> {
+    let Some(base) = base else {
         return Ok(("not compared, because the base is a file".to_owned(), false));
-    }
+    };
     let installed = cargo().args(["semver-checks", "--version"]).output();
     if !installed.is_ok_and(|output| output.status.success()) {
         let hint = "not compared, because cargo-semver-checks is not installed \
@@ -176,7 +221,7 @@ fn rust_api(root: &Path, base: &Base) -> anyhow::Result<(String, bool)> {
     }
     let output = cargo()
         .current_dir(root)
-        .args(["semver-checks", "--color", "never", "--baseline-rev", &base.name])
+        .args(["semver-checks", "--color", "never", "--baseline-rev", base])
         .args(["-p", "bird-api", "-p", "bird-sms", "-p", "bird-sandbox"])
         .output()?;
     let text = String::from_utf8_lossy(&output.stderr);

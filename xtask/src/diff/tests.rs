@@ -1,10 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::panic::catch_unwind;
 
 use serde_json::Value;
 
-use super::compare::{Rule, compare};
-use super::{Compatibility, next};
+use super::Compatibility::Compatible;
+use super::compare::{Generated, Rule, SAME, compare};
+use super::{Base, Change, git, next};
+use crate::compile::{self, Client};
 use crate::openapi::{escape, parse};
 
 const BASE: &str = include_str!("../../testdata/diff/base.yaml");
@@ -15,45 +18,115 @@ const BASE: &str = include_str!("../../testdata/diff/base.yaml");
 struct Case {
     change: String,
     edit: BTreeMap<String, Value>,
-    class: Compatibility,
+    class: String,
     because: String,
     despite: Option<String>,
 }
 
+/// Returns the class of a change, with all that is said about it, and the client if it differs.
+fn judge(base: &Generated, new: &Value, all: &mut Vec<Change>) -> (String, String, Option<String>) {
+    match compare("openapi.yaml", (BASE, base), &new.to_string()) {
+        Err(error) => ("refused".to_owned(), error.to_string(), None),
+        Ok((changes, client)) => {
+            let worst = changes.first().map_or(Compatible, |it| it.compatibility);
+            let of_class: Vec<_> = changes.iter().filter(|it| it.compatibility == worst).collect();
+            let verdict = (format!("{worst:?}").to_lowercase(), format!("{of_class:#?}"), client);
+            all.extend(changes);
+            verdict
+        }
+    }
+}
+
 #[test]
-fn each_change_has_a_verdict_that_a_second_judge_shares_or_the_reason_why_not() {
-    let cases = include_str!("../../testdata/diff/changes.yaml");
-    let cases: Vec<Case> = yaml_serde::from_str(cases).unwrap();
+fn each_change_has_a_verdict_that_a_second_judge_shares_and_its_client_compiles() {
+    let file = crate::root().unwrap().join("xtask/testdata/diff/changes.yaml");
+    let cases: Vec<Case> = yaml_serde::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let base = parse(BASE).unwrap();
+    let base_client = bird_codegen::generate("openapi.yaml", BASE);
     let mut problems = Vec::new();
+    let mut clients = BTreeMap::new();
     let mut unused: BTreeSet<_> = Rule::all().unwrap().into_iter().map(|it| it.because).collect();
     for Case { change, edit, class, because, despite } in &cases {
-        let base = parse(BASE).unwrap();
+        let mut changes = Vec::new();
         let mut new = base.clone();
         for (pointer, value) in edit {
             set(&mut new, pointer, value);
         }
-        let changes = compare(BASE, &new.to_string()).unwrap();
-        let worst = changes.first().map_or(Compatibility::Compatible, |it| it.compatibility);
-        let is_reason = |it: &super::Change| format!("{it:?}").contains(because);
-        let mut of_class = changes.iter().filter(|it| it.compatibility == worst);
-        if worst != *class || !(changes.is_empty() || of_class.any(is_reason)) {
-            problems.push(format!("{change}: {changes:#?}"));
+        let (worst, text, client) = judge(&base_client, &new, &mut changes);
+        let is_same = worst == "compatible" && client.is_none();
+        if is_same && changes.iter().any(|it| it.because != SAME) {
+            problems.push(format!("{change}: the client is the same: {text}"));
         }
-        unused.retain(|because| changes.iter().all(|it| it.because != *because));
         let judged = catch_unwind(|| ::drift::compare(&base, &new).unwrap());
         let objections = judged.map_or(vec!["it panics".to_owned()], |changes| {
             let changes = changes.iter().flat_map(|change| &change.changes);
             let objections = changes.filter(|it| it.class != ::drift::ChangeClass::Trivial);
             objections.map(|it| format!("{:?}: {}", it.class, it.message)).collect()
         });
-        let differs = worst == Compatibility::Compatible && !objections.is_empty();
+        let differs = worst == "compatible" && !is_same && !objections.is_empty();
         if differs != despite.is_some() {
             problems.push(format!("{change}: drift says {objections:?}, despite: {despite:?}"));
         }
+        clients.extend(client.map(|client| (client, new.to_string())));
+        // Beside another change, after which the client differs, the verdict is the same.
+        set(&mut new, "Arguments/description", &"New.".into());
+        let beside = is_same.then(|| judge(&base_client, &new, &mut changes));
+        let (beside, more, _) = beside.unwrap_or((worst.clone(), String::new(), None));
+        if [&worst, &beside] != [class; 2] || !format!("{text}{more}").contains(because) {
+            problems.push(format!("{change}: {worst}: {text}\nbeside another: {beside}: {more}"));
+        }
+        unused.retain(|because| changes.iter().all(|it| it.because != *because));
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     assert!(unused.is_empty(), "rules without a case: {unused:#?}");
-    assert!(cases.len() >= 60);
+    compile(clients);
+}
+
+/// Compiles clients, each with its contract, as modules of one crate in the place of bird-api.
+fn compile(clients: BTreeMap<String, String>) {
+    let mut lib =
+        "//! Clients.\n/// As in bird-api.\n#[derive(Clone, Debug)]\npub struct RequestContext;\n"
+            .to_owned();
+    let client = |(nth, (code, contract))| {
+        let hooks = "impl progenitor_client::ClientHooks<crate::RequestContext> for Client {}";
+        let allow = "#[allow(clippy::all, missing_docs, reason = \"only compiled\")]";
+        let include = format!("include!(\"../generated/case{nth}.rs\");");
+        writeln!(lib, "{allow}\npub mod case{nth} {{ {include} {hooks} }}").unwrap();
+        let path = format!("crates/bird-api/generated/case{nth}.rs");
+        Client { path, code, contract: (format!("case {nth}"), contract) }
+    };
+    let mut clients: Vec<_> = clients.into_iter().enumerate().map(client).collect();
+    let path = "crates/bird-api/src/lib.rs".to_owned();
+    clients.push(Client { path, code: lib, contract: (String::new(), BASE.to_owned()) });
+    compile::check(&clients).unwrap();
+}
+
+#[test]
+fn the_base_is_the_last_release_or_the_commit_before_the_last_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let commit = |contract: &str| {
+        std::fs::write(root.join("openapi.yaml"), contract).unwrap();
+        git(root, &["add", "."]).unwrap();
+        let name = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+        git(root, &[&name[..], &["commit", "--quiet", "--allow-empty", "-m", contract]].concat())
+            .unwrap();
+    };
+    let base = || {
+        let base = Base::read(root, None).unwrap();
+        (base.contract(root, "openapi.yaml").unwrap().unwrap(), base.name)
+    };
+    git(root, &["init", "--quiet"]).unwrap();
+    std::fs::write(root.join("Cargo.toml"), "[workspace.package]\nversion = \"0.1.0\"\n").unwrap();
+    ["first", "second", "second"].into_iter().for_each(commit);
+    let (contract, name) = base();
+    assert_eq!(contract, "first");
+    assert!(name.contains("there is no release yet (--base takes another)"), "{name}");
+    std::fs::write(root.join("openapi.yaml"), "third").unwrap();
+    assert_eq!(base().0, "second");
+    git(root, &["tag", "v0.1.0"]).unwrap();
+    commit("third");
+    assert_eq!(base(), ("second".to_owned(), "v0.1.0".to_owned()));
 }
 
 /// Sets or removes the value at a pointer.
@@ -97,5 +170,9 @@ fn another_way_to_write_the_same_yaml_changes_nothing() {
     let anchored = label.replace('{', "&label {");
     let anchors = format!("{first}{anchored}{}", second.replace(label, "label: *label"));
     assert_eq!(anchors.matches("*label").count(), 1);
-    assert_eq!(compare(BASE, &anchors).unwrap(), []);
+    assert_eq!(
+        compare("openapi.yaml", (BASE, &bird_codegen::generate("openapi.yaml", BASE)), &anchors)
+            .unwrap(),
+        (Vec::new(), None)
+    );
 }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::rust::id;
 use crate::openapi::{escape, parse, resolve};
@@ -22,7 +22,7 @@ const FLAGS: &str = "required nullable deprecated uniqueItems x-lenient x-secret
 
 /// The parts of a contract by their paths.
 #[derive(Default)]
-pub(super) struct Tree(BTreeMap<String, Part>);
+pub(crate) struct Tree(BTreeMap<String, Part>);
 
 pub(super) struct Part {
     pub(super) pointer: String,
@@ -33,7 +33,7 @@ pub(super) struct Part {
 }
 
 impl Tree {
-    pub(super) fn new(contract: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(contract: &str) -> anyhow::Result<Self> {
         let mut tree = Self::default();
         tree.add(&parse(contract)?, "", "", "");
         Ok(tree)
@@ -59,9 +59,6 @@ impl Tree {
         }
         let (above, last) = path.rsplit_once('/').unwrap_or_default();
         let success = above.strip_suffix("/responses").filter(|_| last.starts_with(":2"));
-        if let Some(operation) = success.filter(|_| part["content"].is_null()) {
-            self.set(&format!("{operation}/success/no-body"), pointer, &Value::Null, user);
-        }
         let operation = part["operationId"].as_str();
         for (keyword, value) in part.as_object().into_iter().flatten() {
             let (name, keyword) = (escape(keyword), keyword.as_str());
@@ -80,7 +77,7 @@ impl Tree {
                     self.set(&below, &pointer, &value.to_string().into(), user);
                 }
                 (flag, Value::Bool(false)) if has(FLAGS, flag) => {}
-                ("additionalProperties", Value::Bool(true)) => {}
+                ("additionalProperties", _) if *value == true || *value == json!({}) => {}
                 ("additionalProperties", Value::Bool(false)) => {
                     self.set(&format!("{path}/closed"), &pointer, &Value::Null, user);
                 }
@@ -165,6 +162,11 @@ impl Tree {
     /// Returns the first path of a Rust item.
     pub(super) fn path(&self, item: &str) -> Option<&str> {
         self.0.keys().map(String::as_str).find(|path| self.item(path) == item)
+    }
+
+    /// Returns the pointer of the part that becomes a Rust item.
+    pub(crate) fn place(&self, item: &str) -> Option<&str> {
+        Some(&self.get(self.path(&id(item))?)?.pointer)
     }
 
     /// Returns the name of the Rust item that a part becomes, as [`id`] returns it.
