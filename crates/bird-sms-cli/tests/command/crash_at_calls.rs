@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use bird_sandbox::{Sandbox, StoredConnector};
@@ -19,6 +19,7 @@ use uuid::Uuid;
 use self::verdict::Verdict;
 use crate::crash::settle;
 use crate::rows::{OUT, Rows, program, within_a_minute};
+use crate::wrap;
 
 /// The name of a call, and its errors.
 type Call = (&'static str, &'static [&'static str]);
@@ -111,22 +112,6 @@ fn label((name, line): &(String, String)) -> Option<String> {
     let listed = FILE_CALLS.iter().chain(&SOCKET_CALLS).any(|(call, _)| call == name);
     let of_journal = if line.contains("j.jsonl") { " (journal)" } else { "" };
     listed.then(|| format!("{name}{of_journal}"))
-}
-
-/// Returns a command that starts another one, with its environment and folder.
-fn wrap(program: &str, args: &[&str], wrapped: &Command) -> Command {
-    let wrapped = wrapped.as_std();
-    let mut command = Command::new(program);
-    command.args(args).arg(wrapped.get_program()).args(wrapped.get_args());
-    for (name, value) in wrapped.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command.current_dir(wrapped.get_current_dir().unwrap()).kill_on_drop(true);
-    command.stdin(Stdio::null());
-    command
 }
 
 /// Returns the options of strace that write a trace, of the calls to files in the folder or of all calls.

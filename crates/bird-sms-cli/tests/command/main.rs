@@ -43,6 +43,31 @@ fn in_sandbox(sandbox: &Sandbox, args: &[&str]) -> Command {
     command
 }
 
+/// Returns a command that starts another one, with its environment and folder.
+fn wrap(program: &str, args: &[&str], wrapped: &Command) -> Command {
+    let wrapped = wrapped.as_std();
+    let mut command = Command::new(program);
+    command.args(args).arg(wrapped.get_program()).args(wrapped.get_args());
+    for (name, value) in wrapped.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    if let Some(folder) = wrapped.get_current_dir() {
+        command.current_dir(folder);
+    }
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Returns the command with the default action for SIGHUP, which a parent such as `nohup` has ignored.
+fn hung_up_by_default(command: &Command) -> Command {
+    // Other systems have no such option, and nothing else that sets an action without unsafe code.
+    let options: &[&str] = if cfg!(target_os = "linux") { &["--default-signal=HUP"] } else { &[] };
+    wrap("env", options, command)
+}
+
 /// Runs a command, which must end within a minute, and returns its exit code, stdout and stderr.
 async fn run(mut command: Command) -> (i32, String, String) {
     ended(rows::within_a_minute(command.output()).await.unwrap())

@@ -14,7 +14,7 @@ use tokio::process::Command;
 use crate::rows::{
     BATCH, OUT, Rows, assert_no_duplicates, at, configure, end_of, program, settled, until,
 };
-use crate::{run, signal};
+use crate::{hung_up_by_default, run, signal};
 
 /// The end of a batch that got signals.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ async fn run_with_signals(
     connectors: usize,
     signals: &[(&str, Duration)],
 ) -> End {
-    let mut command = rows.command(&backend.base_url(), more);
+    let mut command = hung_up_by_default(&rows.command(&backend.base_url(), more));
     let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     until(|| backend.peer().posts() >= connectors).await;
     let pid = process.id().unwrap().to_string();
@@ -262,7 +262,7 @@ async fn an_install_that_is_hung_up_ends_with_129_and_the_id() {
     let install = ["install", "--json", "--name", "x", "--phone-number-id", PHONE_NUMBER_ID];
     for args in [&install[..], &["wait", CONNECTOR_ID, "--json"]] {
         let gets = peer.gets();
-        let mut command = at(&peer.base_url(), args);
+        let mut command = hung_up_by_default(&at(&peer.base_url(), args));
         let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         until(|| peer.gets() != gets).await;
         signal(&process, "HUP");
