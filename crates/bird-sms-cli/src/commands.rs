@@ -6,6 +6,7 @@ use std::path::Path;
 use std::pin::Pin;
 
 use bird_sms::{Access, ChannelMessageType, ConnectorId, ConnectorState, UseCaseId, WorkspaceId};
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
 use serde::Serialize;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -21,7 +22,7 @@ use crate::json::to_json;
 use crate::output::{print, print_channel, print_connector, print_line};
 use crate::progress::Progress;
 use crate::sandbox;
-use crate::secret::Scrubber;
+use crate::secret::argument_with_key;
 use crate::signal::{aborted, aborted_wait, ignore_file_size_signal, interrupted};
 use crate::workspace::build_workspace;
 
@@ -29,7 +30,7 @@ use crate::workspace::build_workspace;
 ///
 /// # Errors
 ///
-/// Fails if they cannot be used, and for help and the version, which [`refuse`] prints.
+/// Fails if they cannot be used or contain the access key, and for help and the version, which [`refuse`] prints.
 pub fn parse() -> Result<Args, clap::Error> {
     if let Some(choice) = color_choice(std::env::args_os().map(|arg| arg.to_string_lossy().into()))
     {
@@ -39,6 +40,12 @@ pub fn parse() -> Result<Args, clap::Error> {
             clap::ColorChoice::Never => anstream::ColorChoice::Never,
         }
         .write_global();
+    }
+    if let Some(position) = argument_with_key() {
+        let problem = format!(
+            "argument {position} contains the access key; remove it, because other processes can see arguments"
+        );
+        return Err(Args::command().error(ErrorKind::ValueValidation, problem));
     }
     Args::try_parse()
 }
@@ -58,19 +65,10 @@ fn color_choice(args: impl Iterator<Item = String>) -> Option<clap::ColorChoice>
 #[must_use]
 pub fn refuse(error: &clap::Error) -> Code {
     let json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
-    if !error.use_stderr() {
+    if !json || !error.use_stderr() {
         // Nothing is left to do when the stream is closed.
         let _ = error.print();
-        return Code::Done;
-    }
-    if !json {
-        let text = error.render();
-        let scrubber = Scrubber::of_process();
-        let (plain, shown) = (text.to_string(), text.ansi().to_string());
-        // Colours are left out of a text that has to be changed.
-        let text = if use_colors() && scrubber.scrub(&plain) == plain { shown } else { plain };
-        let _ = write!(io::stderr(), "{}", scrubber.scrub(&text));
-        return Code::Usage;
+        return if error.use_stderr() { Code::Usage } else { Code::Done };
     }
     // The problem is the first paragraph. The usage after it is left out.
     let text = error.render().to_string();

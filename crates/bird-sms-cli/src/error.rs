@@ -12,7 +12,6 @@ use serde::Serialize;
 use crate::args::ConnectionArgs;
 use crate::exit::Code;
 use crate::json::to_json;
-use crate::secret::Scrubber;
 
 /// The error of a command.
 #[derive(Debug)]
@@ -77,7 +76,7 @@ impl CliError {
     pub(crate) fn print(&self, json: bool, options: Option<&ConnectionArgs>) {
         let text = if json { self.json(options) } else { self.text(options) };
         // Nothing is left to do when stderr is closed.
-        let _ = writeln!(io::stderr(), "{}", Scrubber::of_process().scrub(&text));
+        let _ = writeln!(io::stderr(), "{text}");
     }
 
     fn library_error(&self) -> Option<&Error> {

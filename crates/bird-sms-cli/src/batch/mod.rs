@@ -23,7 +23,6 @@ use crate::args::{Adoption, BatchArgs};
 use crate::error::CliError;
 use crate::exit::Code;
 use crate::json::to_json;
-use crate::secret::Scrubber;
 use crate::workspace::build_workspace;
 
 /// The result of a batch.
@@ -40,13 +39,9 @@ pub(crate) struct BatchEnd {
 /// Runs a batch to its end, or up to a signal.
 pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
     let shared = &args.shared;
-    for path in args.out.iter().chain([&args.journal]) {
-        ensure_no_secret(path)?;
-    }
     let input = Input::check(&args.input)
         .map_err(|error| read_error(&args.input, &error))?
         .map_err(|report| CliError::Usage(format!("{}: {report}", args.input.display())))?;
-    ensure_no_secret_in_rows(args, &input)?;
     let limits = RateLimits {
         posts_per_second: args.posts_per_second,
         gets_per_second: args.gets_per_second,
@@ -77,7 +72,7 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
         adopt(*adoption, workspace, &journal, &mut content.rows).await?;
     }
     let plan = plan(args, &input, content.rows)?;
-    let mut run = Run::new(args, journal, plan, workspace, input.len())
+    let mut run = Run::new(args, journal, plan, input.len())
         .map_err(|error| CliError::Usage(format!("the output cannot be written: {error}")))?;
     run.report_skipped(&input)?;
     let (code, error) = run.install(args, workspace, &input).await?;
@@ -158,36 +153,6 @@ fn report_torn_line(args: &BatchArgs, content: &JournalContent) {
             "Line {line} of the journal {path} was torn by a crash, and is ignored: no step followed it"
         );
     }
-}
-
-/// Returns an error if the name of a file may be an access key, because the key would stay in the folder.
-fn ensure_no_secret(path: &Path) -> Result<(), CliError> {
-    let path = path.to_string_lossy();
-    if Scrubber::of_process().scrub(&path) == path {
-        return Ok(());
-    }
-    Err(CliError::Usage(
-        "the name of the journal or of --out may be an access key; give a name with an extension, such as \
-         journal.jsonl"
-            .to_owned(),
-    ))
-}
-
-/// Returns an error if a name has the access key, because it would be sent and shown as the name of a connector.
-fn ensure_no_secret_in_rows(args: &BatchArgs, input: &Input) -> Result<(), CliError> {
-    let scrubber = Scrubber::of_process();
-    let rows = input.rows().map_err(|error| read_error(&args.input, &error))?;
-    for row in rows {
-        let request = expect_valid_row(row)?;
-        if scrubber.reveals_key(request.name()) {
-            return Err(CliError::Usage(format!(
-                "{}: the name of phone number {} has the access key; nothing was sent",
-                args.input.display(),
-                request.phone_number_id()
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// Returns an error if the outcome file would overwrite another file of the batch.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bird_sms::{
-    BatchOutcome, ChannelId, Client, ConnectorId, ConnectorState, Error, FileJournal, NextStep,
+    BatchOutcome, ChannelId, ConnectorId, ConnectorState, Error, FileJournal, NextStep,
     PhoneNumberId, Warning, Workspace,
 };
 use serde::Serialize;
@@ -35,7 +35,6 @@ pub(super) struct Run {
     journal: Arc<FileJournal>,
     plan: Arc<Plan>,
     json: bool,
-    client: Client,
     /// The rows that an earlier run left unfinished, and that have no outcome of this run yet.
     unfinished: HashSet<PhoneNumberId>,
     output_error: Option<io::Error>,
@@ -62,7 +61,6 @@ impl Run {
         args: &BatchArgs,
         journal: FileJournal,
         plan: Plan,
-        workspace: &Workspace,
         rows: u64,
     ) -> io::Result<Self> {
         Ok(Self {
@@ -72,7 +70,6 @@ impl Run {
             journal: Arc::new(journal),
             plan: Arc::new(plan),
             json: args.shared.json,
-            client: workspace.client().clone(),
             unfinished: HashSet::new(),
             output_error: None,
             refused: None,
@@ -93,7 +90,7 @@ impl Run {
                     }
                 }
                 NextStep::LeaveAlone | NextStep::Done => {
-                    self.report(Outcome::skipped(&request, state))
+                    self.report(&Outcome::skipped(&request, state))
                         .map_err(|error| not_written(&error))?;
                 }
             }
@@ -217,7 +214,7 @@ impl Run {
         if let Some(warning) = outcome.state.warning() {
             self.print_warning(&row, warning);
         }
-        if let Err(error) = self.report(row) {
+        if let Err(error) = self.report(&row) {
             self.output_error = Some(error);
             self.out = OutcomeWriter::Nowhere;
         }
@@ -262,7 +259,7 @@ impl Run {
         for request in rows {
             if self.unfinished.remove(&request.phone_number_id()) {
                 let row = self.plan.row(request.phone_number_id());
-                if let Err(error) = self.report(Outcome::skipped(&request, row)) {
+                if let Err(error) = self.report(&Outcome::skipped(&request, row)) {
                     self.output_error = Some(error);
                     self.out = OutcomeWriter::Nowhere;
                 }
@@ -270,10 +267,9 @@ impl Run {
         }
     }
 
-    fn report(&mut self, mut outcome: Outcome) -> io::Result<()> {
-        outcome.name = self.client.redact(&outcome.name).into_owned();
-        self.summary.count(&outcome);
-        self.out.write(&outcome)
+    fn report(&mut self, outcome: &Outcome) -> io::Result<()> {
+        self.summary.count(outcome);
+        self.out.write(outcome)
     }
 
     /// Returns the exit code, and what else than the rows failed. Without a signal, the exit code is that of the worst

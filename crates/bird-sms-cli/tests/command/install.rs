@@ -98,7 +98,7 @@ async fn bad_input_is_one_sentence_with_nothing_sent_and_no_key_shown() {
     let cases: [(&[&str], &str); 8] = [
         (&["--workspace-id", "https://app.bird.com/workspaces/x"], "is a URL"),
         (&["--workspace-id", ""], "workspace id is empty"),
-        (&["--workspace-id", KEY], "workspace id is not a UUID"),
+        (&["--workspace-id", KEY], "argument 7 contains the access key"),
         (&["--use-case-id", "7"], "use case id is not a UUID"),
         (&["--channel-message-type", ""], "message type is empty"),
         (&["--timeout", "1ms"], "is shorter than 1s"),

@@ -263,6 +263,9 @@ impl ClientBuilder {
     /// feature `rustls` is on.
     pub fn build(self) -> Result<Client, ConfigurationError> {
         let key = self.key.ok_or(ConfigurationError::NoAccessKey)?;
+        if key.is_in(&self.base_url) {
+            return Err(ConfigurationError::AccessKeyIn("API URL"));
+        }
         let base_url = check_base_url(&self.base_url, self.allow_http)?;
         for (what, duration) in [
             ("the connect timeout", self.http.connect_timeout),

@@ -7,7 +7,6 @@ mod tls;
 mod workspace;
 mod workspace_state;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -96,13 +95,6 @@ impl Client {
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.inner.base_url
-    }
-
-    /// Returns the text, or `[redacted]` if the text reveals the access key in any encoding that
-    /// [`AccessKey::reveals`] knows. Use the function for untrusted text that a program logs or prints.
-    #[must_use]
-    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.inner.key.redact(text)
     }
 
     fn workspace_state(&self, id: WorkspaceId) -> Arc<WorkspaceState> {

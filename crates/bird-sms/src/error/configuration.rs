@@ -16,7 +16,7 @@ pub enum ConfigurationError {
     /// The access key cannot be sent.
     #[error("the access key {0}")]
     AccessKey(&'static str),
-    /// A name, or another text that is not secret, contains the access key.
+    /// A name, or another value that is not secret, contains the access key.
     #[error("the {0} contains the access key")]
     AccessKeyIn(&'static str),
     /// Requests cannot be sent to the base URL.

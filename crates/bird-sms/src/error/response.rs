@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use bird_api::{BodyError, Response};
-use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::header::{HeaderMap, HeaderValue, LOCATION};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::AccessKey;
 use crate::model::printable;
@@ -46,26 +47,21 @@ pub struct ErrorResponse {
 impl ErrorResponse {
     /// Decodes as much of the response as possible, and never fails.
     pub(crate) fn new(response: &Response, key: &AccessKey) -> Self {
-        let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap_or_default();
-        let text =
-            |field: &str| body.get(field)?.as_str().map(|text| printable(text, key, EXCERPT));
-        let (code, message) = (text("code"), text("message"));
-        let details = details(&body, key);
+        let mut body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        key.redact_json(&mut body);
+        let text = |field: &str| body.get(field)?.as_str().map(|text| printable(text, EXCERPT));
+        let code = text("code");
+        let message = text("message");
+        let details = details(&body);
         let decoded = code.is_some() || message.is_some() || !details.is_empty();
-        let excerpt = (!decoded && !response.body.is_empty())
-            .then(|| printable(&String::from_utf8_lossy(&response.body), key, EXCERPT));
-        let location = response
-            .headers
-            .get(LOCATION)
-            .map(|value| printable(&String::from_utf8_lossy(value.as_bytes()), key, EXCERPT));
         Self {
             status: response.status.as_u16(),
             request_id: request_id(&response.headers, key),
             code,
             message,
             details,
-            location,
-            excerpt,
+            location: response.headers.get(LOCATION).map(|value| header(value, key)),
+            excerpt: if decoded { None } else { excerpt(&response.body, key) },
         }
     }
 
@@ -78,13 +74,13 @@ impl ErrorResponse {
     }
 }
 
-fn details(body: &serde_json::Value, key: &AccessKey) -> BTreeMap<String, Vec<String>> {
+fn details(body: &Value) -> BTreeMap<String, Vec<String>> {
     let Some(details) = body.get("details").and_then(|details| details.as_object()) else {
         return BTreeMap::new();
     };
-    let problem = |value: &serde_json::Value| match value.as_str() {
-        Some(text) => printable(text, key, EXCERPT),
-        None => printable(&value.to_string(), key, EXCERPT),
+    let problem = |value: &Value| match value.as_str() {
+        Some(text) => printable(text, EXCERPT),
+        None => printable(&value.to_string(), EXCERPT),
     };
     details
         .iter()
@@ -94,7 +90,7 @@ fn details(body: &serde_json::Value, key: &AccessKey) -> BTreeMap<String, Vec<St
                 Some(problems) => problems.iter().take(DETAILS).map(problem).collect(),
                 None => vec![problem(problems)],
             };
-            (printable(path, key, EXCERPT), problems)
+            (printable(path, EXCERPT), problems)
         })
         .collect()
 }
@@ -147,14 +143,17 @@ impl MalformedResponse {
         let problem = match &response.body_error {
             Some(error) => error.to_string(),
             None if response.body.is_empty() => "the body is empty".to_owned(),
-            None => printable(problem, key, EXCERPT),
+            None => {
+                // serde shows a string as `{:?}` does, which escapes two characters that the key may have.
+                let problem = problem.replace("\\\"", "\"").replace("\\\\", "\\");
+                printable(&key.redact(&problem), EXCERPT)
+            }
         };
         Self {
             status: response.status.as_u16(),
             request_id: request_id(&response.headers, key),
             problem,
-            excerpt: (!response.body.is_empty())
-                .then(|| printable(&String::from_utf8_lossy(&response.body), key, EXCERPT)),
+            excerpt: excerpt(&response.body, key),
             truncated: matches!(
                 response.body_error,
                 Some(BodyError::Disconnected(_) | BodyError::TimedOut)
@@ -179,9 +178,18 @@ impl fmt::Display for MalformedResponse {
     }
 }
 
+/// Returns the start of a body that is not empty.
+fn excerpt(body: &[u8], key: &AccessKey) -> Option<String> {
+    (!body.is_empty()).then(|| printable(&key.redact(&key.redact_body(body)), EXCERPT))
+}
+
+fn header(value: &HeaderValue, key: &AccessKey) -> String {
+    printable(&key.redact(&String::from_utf8_lossy(value.as_bytes())), EXCERPT)
+}
+
 fn request_id(headers: &HeaderMap, key: &AccessKey) -> Option<String> {
     let value = ["x-request-id", "request-id", "bird-request-id", "x-amzn-trace-id"]
         .iter()
         .find_map(|name| headers.get(*name))?;
-    Some(printable(&String::from_utf8_lossy(value.as_bytes()), key, EXCERPT))
+    Some(header(value, key))
 }

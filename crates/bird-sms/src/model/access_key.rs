@@ -1,23 +1,15 @@
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::redact::Forms;
 use crate::ConfigurationError;
 
 /// An access key of Bird. No output has it, and the last clone wipes it from memory when it is dropped. A
 /// [`Client`](crate::Client) keeps another copy in the header that it sends.
 #[derive(Clone)]
-pub struct AccessKey(pub(super) Arc<Shared>);
-
-/// What the clones of a key share.
-pub(super) struct Shared {
-    pub(super) key: SecretString,
-    /// What a text is compared with, made when the first text is.
-    pub(super) forms: OnceLock<Forms>,
-}
+pub struct AccessKey(pub(super) Arc<SecretString>);
 
 impl AccessKey {
     /// Makes an access key from the text that the dashboard shows.
@@ -37,26 +29,21 @@ impl AccessKey {
             text if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 "contains a character that is not visible ASCII"
             }
-            _ => return Ok(Self(Arc::new(Shared { key, forms: OnceLock::new() }))),
+            _ => return Ok(Self(Arc::new(key))),
         };
         Err(ConfigurationError::AccessKey(problem))
-    }
-
-    /// Returns whether a text has the key verbatim. Cheap, unlike [`reveals`](Self::reveals).
-    pub(crate) fn is_in(&self, text: &str) -> bool {
-        text.contains(self.0.key.expose_secret())
     }
 
     /// Returns whether the prefix is that of a key for another API of the vendor: `bk_` of the platform API, which the
     /// vendor's SDKs use, and `test_` of the older REST API.
     pub(crate) fn is_of_other_product(&self) -> bool {
-        let key = self.0.key.expose_secret();
+        let key = self.0.expose_secret();
         key.starts_with("bk_") || key.starts_with("test_")
     }
 
     /// Returns the value of the `Authorization` header.
     pub(crate) fn authorization(&self) -> Result<HeaderValue, ConfigurationError> {
-        let mut value = HeaderValue::try_from(format!("AccessKey {}", self.0.key.expose_secret()))
+        let mut value = HeaderValue::try_from(format!("AccessKey {}", self.0.expose_secret()))
             .map_err(|_| ConfigurationError::AccessKey("cannot be sent in a header"))?;
         value.set_sensitive(true);
         Ok(value)

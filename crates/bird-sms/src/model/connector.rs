@@ -46,14 +46,13 @@ impl Connector {
         &self.json.0
     }
 
-    /// Decodes a body. Text that reveals the access key is redacted in every field and in [`json`](Self::json).
+    /// Decodes a body. The access key is removed from every field, and from [`json`](Self::json), but no ID changes.
     pub(crate) fn decode(body: &[u8], key: &AccessKey) -> Result<Self, String> {
         let connector: types::Connector = decode(body)?;
         if connector.id.is_nil() {
             return Err("`id`: the nil UUID is not an id".to_owned());
         }
         let text = |text: String| key.redact(&text).into_owned();
-        let json = redact_json(String::from_utf8_lossy(body).trim(), key);
         let channel = connector.channel.unwrap_or_default();
         Ok(Self {
             id: connector.id.into(),
@@ -70,7 +69,7 @@ impl Connector {
             template_ref: connector.connector_template_ref.map(text),
             created_at: connector.created_at,
             updated_at: connector.updated_at,
-            json: Json(json),
+            json: Json(key.redact_body(body)),
         })
     }
 }
@@ -81,33 +80,6 @@ impl Serialize for Connector {
         let json: Value = serde_json::from_str(self.json()).map_err(serde::ser::Error::custom)?;
         json.serialize(serializer)
     }
-}
-
-/// Redacts each text of the JSON that reveals the key. JSON without such a text is returned unchanged.
-fn redact_json(json: &str, key: &AccessKey) -> String {
-    fn redact(value: &mut Value, key: &AccessKey) -> bool {
-        match value {
-            Value::String(text) if key.reveals(text) => {
-                *text = key.redact(text).into_owned();
-                true
-            }
-            Value::Array(values) => {
-                values.iter_mut().fold(false, |redacted, value| redact(value, key) | redacted)
-            }
-            Value::Object(fields) => {
-                let revealing = |name: &&String| key.reveals(name);
-                let names: Vec<_> = fields.keys().filter(revealing).cloned().collect();
-                for name in &names {
-                    fields.remove(name);
-                }
-                let values = fields.values_mut();
-                values.fold(!names.is_empty(), |redacted, value| redact(value, key) | redacted)
-            }
-            _ => false,
-        }
-    }
-    let mut value = serde_json::from_str(json).unwrap_or_default();
-    if redact(&mut value, key) { value.to_string() } else { json.to_owned() }
 }
 
 #[derive(Clone, PartialEq)]

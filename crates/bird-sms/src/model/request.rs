@@ -122,8 +122,8 @@ impl SmsConnectorRequest {
         self.body(None).map(drop)
     }
 
-    /// Returns the body of the POST, or why it cannot be sent. A name that contains the access key is refused, because
-    /// names are printed and logged.
+    /// Returns the body of the POST, or why it cannot be sent. Text that contains the access key is refused, because
+    /// it would be printed and logged.
     pub(crate) fn body(
         &self,
         key: Option<&AccessKey>,

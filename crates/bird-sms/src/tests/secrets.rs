@@ -7,8 +7,7 @@ use bird_test_peer::{Peer, Reply};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
-use crate::ChannelMessageType;
-use crate::model::redact::tests::ENCODERS;
+use crate::{ChannelMessageType, ConfigurationError};
 
 #[derive(Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
@@ -125,74 +124,122 @@ fn no_log_debug_output_error_or_event_has_the_key() {
     }
 }
 
-/// Returns a connector and an error, with this text in each of their fields.
-fn echoes(text: &str) -> (String, String) {
-    let text = serde_json::Value::from(text);
-    let connector = serde_json::json!({
-        "id": CONNECTOR, "workspaceId": WORKSPACE, "name": text, "description": text, "region": text,
-        "createdAt": "2025-01-21T01:43:10.940Z", "connectorTemplateRef": text, "extra": [text],
-        "channel": {"channelId": CHANNEL, "platform": text}, "arguments": {"phoneNumberId": text},
-        "number": {"phoneNumber": text, "country": text, "numberType": text, "endpointType": text,
-            "capabilities": [text]},
-    });
-    let error = serde_json::json!({
-        "code": text, "message": text, "details": {text.as_str().unwrap(): [text, {"nested": text}]},
-    });
-    (connector.to_string(), error.to_string())
+/// Returns the key as a JSON string, in several of the ways in which JSON escapes characters.
+fn json_strings(key: &str) -> [String; 4] {
+    let string = |text: &str| serde_json::to_string(text).unwrap();
+    let string_of =
+        |escape: fn(char) -> String| format!("\"{}\"", key.chars().map(escape).collect::<String>());
+    [
+        string(key),
+        string(&key.to_uppercase()),
+        string_of(|c| if matches!(c, '/' | '\\' | '"') { format!("\\{c}") } else { c.into() }),
+        string_of(
+            |c| if c.is_alphanumeric() { c.into() } else { format!("\\u{:04X}", u32::from(c)) },
+        ),
+    ]
+}
+
+/// Returns scripts whose responses have this JSON string, and perhaps these headers, wherever they can.
+fn echoes(text: &str, headers: &[&str]) -> Vec<Vec<Reply>> {
+    let connector = format!(
+        r#"{{"id":"{CONNECTOR}","workspaceId":"{WORKSPACE}","name":{text},"description":{text},
+        "region":{text},"createdAt":"2025-01-21T01:43:10.940Z","connectorTemplateRef":{text},
+        "channel":{{"channelId":"{CHANNEL}","platform":{text}}},"arguments":{{"phoneNumberId":{text}}},
+        "number":{{"phoneNumber":{text},"country":{text},"numberType":{text},"endpointType":{text},
+        "capabilities":[{text}]}},"extra":[{text},{{{text}:{text}}}]}}"#
+    );
+    let error = format!(
+        r#"{{"code":{text},"message":{text},"details":{{{text}:[{text},{{{text}:{text}}}]}}}}"#
+    );
+    let created = Reply::json(201, pending());
+    vec![
+        vec![created.clone(), Reply::json(200, &connector)],
+        vec![created, Reply::with_headers(401, headers, &error)],
+        vec![Reply::with_headers(422, headers, &error)],
+        vec![Reply::with_headers(302, headers, text)],
+        vec![Reply::json(201, connector.replace(CONNECTOR, "no id"))],
+        vec![Reply::json(201, format!(r#"{{"channel":{text},"id":{text}}}"#))],
+        vec![Reply::with_headers(500, headers, &error), Reply::with_headers(409, headers, text)],
+    ]
+}
+
+fn workspace_with_key(peer: &Peer, key: &str) -> Workspace {
+    workspace(without_sleep(&peer.base_url()).0.access_key(AccessKey::new(key).unwrap()))
 }
 
 // Faults 42, 44 and 58.
 #[tokio::test]
-async fn no_field_header_or_error_shows_the_key_in_any_encoding() {
-    for encode in ENCODERS {
-        let encoded = encode(KEY);
-        let (connector, error) = echoes(&encoded);
-        let is_header = !encoded.contains(['\0', '\r', '\n']) && encoded.is_ascii();
-        let headers = if is_header { format!("x-request-id: {encoded}") } else { String::new() };
-        let location = headers.replace("x-request-id", "location");
-        let headers: Vec<_> =
-            [&*headers, &*location].into_iter().filter(|h| !h.is_empty()).collect();
-        let malformed = connector.replace(CONNECTOR, "no id");
-        let mut shown = Vec::new();
-        for script in [
-            vec![Reply::json(201, pending()), Reply::json(200, &connector)],
-            vec![Reply::json(201, pending()), Reply::with_headers(401, &headers, &error)],
-            vec![Reply::with_headers(422, &headers, &error)],
-            vec![Reply::with_headers(302, &headers, &encoded)],
-            vec![Reply::json(201, &malformed)],
-            vec![
-                Reply::with_headers(500, &headers, &error),
-                Reply::with_headers(409, &headers, &encoded),
-            ],
-        ] {
-            let peer = Peer::script(script).await.unwrap();
-            match install_at(&peer).await {
-                Ok(channel) => {
-                    let connector = channel.connector().unwrap();
-                    assert_eq!(connector.name, "[redacted]");
-                    shown.push(format!("{channel:?} {connector:?} {}", connector.json()));
+async fn no_field_header_or_error_shows_a_key_that_was_echoed_as_json() {
+    for key in [KEY, r#"a"b\c/d+e=f"#, r"0/1\2+3\\"] {
+        let headers = ["x-request-id", "location"].map(|name| format!("{name}: {key}"));
+        let headers = headers.each_ref().map(|header| &**header);
+        for text in json_strings(key) {
+            let mut shown = Vec::new();
+            for script in echoes(&text, &headers) {
+                let peer = Peer::script(script).await.unwrap();
+                match workspace_with_key(&peer, key).install(request()).await {
+                    Ok(channel) => {
+                        let connector = channel.connector().unwrap();
+                        assert_eq!(connector.name, "[redacted]");
+                        shown.push(format!("{channel:?} {connector:?} {}", connector.json()));
+                    }
+                    Err(error) => shown.push(format!("{error} {error:?} {}", error.chain())),
                 }
-                Err(error) => shown.push(format!("{error} {error:?} {}", error.chain())),
             }
-        }
-        let shown = shown.concat();
-        assert!(shown.matches("[redacted]").count() > 20, "{shown}");
-        let key = AccessKey::new(KEY).unwrap();
-        assert!(!shown.contains(&encoded), "{encoded}: {shown}");
-        // Each part is examined alone: a long text would be examined less deeply.
-        for part in shown.split(['"', ' ', '{', '}']) {
-            assert!(!key.reveals(part), "{encoded}: {part}");
+            let shown = shown.concat();
+            assert!(shown.matches("[redacted]").count() > 20, "{shown}");
+            assert!(!shown.contains(text.trim_matches('"')), "{text}: {shown}");
+            // `{:?}` escapes as JSON does.
+            let plain = |text: &str| text.replace('\\', "").to_lowercase();
+            assert!(!plain(&shown).contains(&plain(key)), "{text}: {shown}");
         }
     }
 }
 
+#[tokio::test]
+async fn a_key_that_is_echoed_as_it_is_in_json_that_means_another_text_is_not_shown() {
+    let key = r#"abc\"defgh"#;
+    let peer = Peer::script([Reply::json(403, format!(r#"{{"error":"{key}"}}"#))]).await.unwrap();
+    let error = workspace_with_key(&peer, key).install(request()).await.unwrap_err();
+    assert!(error.chain().contains("[redacted]"), "{}", error.chain());
+    assert!(!error.chain().contains(key), "{}", error.chain());
+}
+
+// Fault 44.
+#[tokio::test]
+async fn a_key_that_looks_like_a_part_of_an_id_destroys_no_id() {
+    let key = &CONNECTOR[..13];
+    let ready = ready().replace("My SMS channel", &format!("of {key}"));
+    let peer = Peer::script([Reply::json(201, pending()), Reply::json(200, ready)]).await.unwrap();
+    let channel = workspace_with_key(&peer, key).install(request()).await.unwrap();
+    assert_eq!((channel.id.to_string(), channel.connector_id), (CHANNEL.into(), connector_id()));
+    let connector = channel.connector().unwrap();
+    assert_eq!((connector.id, &*connector.name), (connector_id(), "of [redacted]"));
+    let json: serde_json::Value = serde_json::from_str(connector.json()).unwrap();
+    assert_eq!((&json["id"], &json["name"]), (&CONNECTOR.into(), &"of [redacted]".into()));
+    let peer = Peer::script([Reply::json(201, pending()), Reply::status(403)]).await.unwrap();
+    let error = workspace_with_key(&peer, key).install(request()).await.unwrap_err();
+    assert_eq!(error.connector_state().connector_id(), Some(connector_id()));
+    assert!(error.chain().contains(CONNECTOR), "{}", error.chain());
+}
+
+// Fault 44.
+#[tokio::test]
+async fn a_key_of_fewer_than_eight_characters_changes_no_text() {
+    let peer = Peer::script([Reply::json(422, r#"{"code":"x","message":"exact"}"#)]).await.unwrap();
+    let error = workspace_with_key(&peer, "x").install(request()).await.unwrap_err();
+    let json = serde_json::to_value(&error).unwrap();
+    assert_eq!((&json["code"], &json["status"]), (&"x".into(), &422.into()));
+    assert!(error.chain().contains("x: exact"), "{}", error.chain());
+}
+
 // Fault 43.
 #[tokio::test]
-async fn the_key_is_refused_as_a_name_before_anything_is_sent() {
+async fn the_key_is_refused_as_a_value_before_anything_is_sent() {
     let peer = Peer::script([]).await.unwrap();
     let workspace = workspace(without_sleep(&peer.base_url()).0);
     let number = NUMBER.parse().unwrap();
-    for name in [KEY.to_owned(), format!("my {KEY} channel")] {
+    for name in [KEY.to_owned(), format!("my {} channel", KEY.to_uppercase())] {
         let error = workspace.install_sms_channel(&name, number).await.unwrap_err();
         assert!(matches!(error, Error::Configuration(_)), "{error:?}");
         assert!(!format!("{error:?} {}", error.chain()).contains(KEY));
@@ -201,5 +248,8 @@ async fn the_key_is_refused_as_a_name_before_anything_is_sent() {
         .install_sms_channel("n", number)
         .channel_message_type(ChannelMessageType::from(KEY));
     assert!(matches!(install.await, Err(Error::Configuration(_))));
+    let url = format!("{}/{KEY}", peer.base_url());
+    let error = without_sleep(&url).0.build().unwrap_err();
+    assert_eq!(error, ConfigurationError::AccessKeyIn("API URL"));
     assert_eq!(peer.connections(), 0);
 }
