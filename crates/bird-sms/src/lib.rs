@@ -168,9 +168,9 @@ pub use batch::{
 };
 pub use client::{Client, ClientBuilder, Workspace};
 pub use error::{
-    AttemptError, Attempts, CheckError, CheckProblem, ConfigurationError, CreatedIdUnknown, Error,
-    ErrorResponse, JournalError, MalformedResponse, NotReady, OutcomeUnknown, ReadError, Refused,
-    TransportError, TransportErrorKind, UnknownReason, Unreachable,
+    AttemptError, Attempts, CheckError, CheckProblem, CreatedIdUnknown, Error, ErrorResponse,
+    JournalError, MalformedResponse, NotReady, OutcomeUnknown, ReadError, Refused, TransportError,
+    TransportErrorKind, UnknownReason, Unreachable,
 };
 pub use event::Event;
 #[cfg(feature = "file-journal")]
@@ -179,9 +179,9 @@ pub use file_journal::open_regular_file;
 #[cfg(feature = "file-journal")]
 pub use file_journal::{FileJournal, FileJournalError, JournalContent, JournalStorage};
 pub use model::{
-    AccessKey, ChannelId, ChannelMessageType, Connector, ConnectorId, ConnectorState, EndpointType,
-    Number, NumberType, ParseIdError, PhoneNumberId, SmsChannel, SmsConnectorRequest, UseCaseId,
-    Warning, WorkspaceId, escape_controls,
+    AccessKey, ChannelId, ChannelMessageType, ConfigurationError, Connector, ConnectorId,
+    ConnectorState, EndpointType, Number, NumberType, ParseIdError, PhoneNumberId, SmsChannel,
+    SmsConnectorRequest, UseCaseId, Warning, WorkspaceId, escape_controls,
 };
 pub use policy::{Backoff, PollPolicy, RateLimits, RetryCreate, RetryPolicy};
 pub use workflow::{Access, InstallSmsChannel, PendingChannel};

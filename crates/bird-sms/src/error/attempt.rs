@@ -1,5 +1,21 @@
-use super::{ErrorResponse, MalformedResponse, TransportError};
-use crate::{ConnectorId, WorkspaceId};
+//! The error of one attempt, and the parts of a response that it keeps.
+
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::fmt;
+
+use bird_api::{BodyError, ExchangeError, Response};
+use reqwest::header::{HeaderMap, HeaderValue, LOCATION};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::model::printable;
+use crate::{AccessKey, ConnectorId, WorkspaceId};
+
+/// The maximum length of a text from a response, in bytes.
+const EXCERPT: usize = 512;
+/// The maximum number of fields of `details`, and of problems of each field.
+const DETAILS: usize = 32;
 
 /// The error of one attempt.
 #[derive(Debug, thiserror::Error)]
@@ -49,4 +65,311 @@ impl AttemptError {
             _ => None,
         }
     }
+}
+
+/// The error of an attempt without a response.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TransportError {
+    kind: TransportErrorKind,
+    source: Option<ExchangeError>,
+}
+
+/// The kinds of [`TransportError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// No connection was established: TCP or TLS failed.
+    Connect,
+    /// The name of the server could not be resolved.
+    Dns,
+    /// The proxy was not reached, or did not connect to the server.
+    Proxy,
+    /// The server's certificate is not trusted, or not for this host. Never retried.
+    Certificate,
+    /// The server's certificate has expired or is not valid yet, by the clock of this machine. Never retried.
+    CertificateExpired,
+    /// The proxy refused to connect without a user name and a password (407). Never retried.
+    ProxyAuthentication,
+    /// No response came within the attempt timeout.
+    TimedOut,
+    /// The connection was lost, or the peer did not speak HTTP.
+    Disconnected,
+    /// The rate limiter of the workspace had no permit in time: before the deadline, or before the shutdown of the batch.
+    /// Nothing was sent.
+    RateLimited,
+    /// The caller's `reqwest::Client` followed a redirect, and sent the access key with it. Never retried.
+    Redirected,
+}
+
+impl TransportErrorKind {
+    /// Returns whether every later attempt would fail in the same way.
+    pub(crate) fn is_final(self) -> bool {
+        matches!(
+            self,
+            Self::Certificate
+                | Self::CertificateExpired
+                | Self::ProxyAuthentication
+                | Self::Redirected
+        )
+    }
+}
+
+impl TransportError {
+    pub(crate) fn new(kind: TransportErrorKind, source: ExchangeError) -> Self {
+        Self { kind, source: Some(source) }
+    }
+
+    pub(crate) fn rate_limited() -> Self {
+        Self { kind: TransportErrorKind::RateLimited, source: None }
+    }
+
+    /// Returns the kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> TransportErrorKind {
+        self.kind
+    }
+
+    /// Returns whether the server may have acted on the request. `false` is certain: the request did not leave.
+    #[must_use]
+    pub fn may_have_been_sent(&self) -> bool {
+        self.source.as_ref().is_some_and(ExchangeError::may_have_been_sent)
+    }
+
+    pub(super) fn help(&self) -> &'static str {
+        match self.kind {
+            TransportErrorKind::Dns => {
+                "Check the host in the API URL, and that this machine can resolve names; it is safe to retry."
+            }
+            TransportErrorKind::Proxy => {
+                "Check the proxy in HTTPS_PROXY or ALL_PROXY; NO_PROXY lists the hosts that need none. It is safe to \
+                 retry."
+            }
+            TransportErrorKind::Certificate => {
+                "Check the API URL. If a proxy inspects TLS, trust its CA certificate: on Linux, set SSL_CERT_FILE."
+            }
+            TransportErrorKind::CertificateExpired => {
+                "Check the clock of this machine. If the clock is right, the certificate has to be renewed."
+            }
+            TransportErrorKind::ProxyAuthentication => {
+                "Put the user name and the password into the URL of the proxy, as in http://user:password@host:port."
+            }
+            TransportErrorKind::RateLimited => {
+                "Retry later, or with a longer timeout: the requests before this one use up the rate limit."
+            }
+            TransportErrorKind::Connect => {
+                "Check the API URL and the network; it is safe to retry."
+            }
+            _ => "It is safe to retry.",
+        }
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.kind, &self.source) {
+            (TransportErrorKind::Dns, _) => "the name of the server could not be resolved",
+            (TransportErrorKind::Proxy, _) => {
+                "the proxy was not reached, or did not connect to the server"
+            }
+            (TransportErrorKind::Certificate, _) => "the certificate of the server was refused",
+            (TransportErrorKind::CertificateExpired, _) => {
+                "the certificate of the server has expired or is not valid yet"
+            }
+            (TransportErrorKind::ProxyAuthentication, _) => {
+                "the proxy requires a user name and a password"
+            }
+            (_, Some(source)) => return source.fmt(f),
+            (_, None) => "the rate limit left no permit in time",
+        })
+    }
+}
+
+impl StdError for TransportError {
+    /// Returns the root cause. The errors in between only say "client error" and the like.
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        let mut cause = self.source.as_ref()?.source()?;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        Some(cause)
+    }
+}
+
+/// A response of Bird, or of a proxy in front of Bird, whose status is not 2xx.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ErrorResponse {
+    /// The HTTP status.
+    pub status: u16,
+    /// The id of the request, which Bird's support asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Bird's error code, such as `InvalidPayload`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Bird's error message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The problems of each field, by the path of the field.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, Vec<String>>,
+    /// The target of a redirect. Redirects are never followed, because the access key would be sent along.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// The start of a body that is not Bird's JSON: at most 512 bytes and an ellipsis, with control characters
+    /// replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<String>,
+}
+
+impl ErrorResponse {
+    /// Decodes as much of the response as possible, and never fails.
+    pub(crate) fn new(response: &Response, key: &AccessKey) -> Self {
+        let mut body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        key.redact_json(&mut body);
+        let text = |field: &str| body.get(field)?.as_str().map(|text| printable(text, EXCERPT));
+        let code = text("code");
+        let message = text("message");
+        let details = details(&body);
+        let decoded = code.is_some() || message.is_some() || !details.is_empty();
+        Self {
+            status: response.status.as_u16(),
+            request_id: request_id(&response.headers, key),
+            code,
+            message,
+            details,
+            location: response.headers.get(LOCATION).map(|value| header(value, key)),
+            excerpt: if decoded { None } else { excerpt(&response.body, key) },
+        }
+    }
+
+    /// Returns whether the response is about a field of the request, by its code, its message or its details.
+    pub(super) fn is_about(&self, field: &str) -> bool {
+        let details =
+            self.details.iter().flat_map(|(path, problems)| [path].into_iter().chain(problems));
+        let mut texts = self.code.iter().chain(&self.message).chain(details);
+        texts.any(|text| text.contains(field))
+    }
+}
+
+fn details(body: &Value) -> BTreeMap<String, Vec<String>> {
+    let Some(details) = body.get("details").and_then(|details| details.as_object()) else {
+        return BTreeMap::new();
+    };
+    let problem = |value: &Value| match value.as_str() {
+        Some(text) => printable(text, EXCERPT),
+        None => printable(&value.to_string(), EXCERPT),
+    };
+    details
+        .iter()
+        .take(DETAILS)
+        .map(|(path, problems)| {
+            let problems = match problems.as_array() {
+                Some(problems) => problems.iter().take(DETAILS).map(problem).collect(),
+                None => vec![problem(problems)],
+            };
+            (printable(path, EXCERPT), problems)
+        })
+        .collect()
+}
+
+impl std::error::Error for ErrorResponse {}
+
+/// `HTTP 422 InvalidPayload: One or more fields … (.name: property "name" is missing) [request …]`
+impl fmt::Display for ErrorResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HTTP {}", self.status)?;
+        if let Some(code) = &self.code {
+            write!(f, " {code}")?;
+        }
+        match (&self.message, &self.excerpt) {
+            (Some(message), _) => write!(f, ": {message}")?,
+            (None, Some(excerpt)) => write!(f, ", with the body: {excerpt}")?,
+            (None, None) => {}
+        }
+        if let Some(location) = &self.location {
+            write!(f, ", a redirect to {location}")?;
+        }
+        for (path, problems) in &self.details {
+            write!(f, " ({path}: {})", problems.join("; "))?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, " [request {id}]")?;
+        }
+        Ok(())
+    }
+}
+
+/// A 2xx response that cannot be decoded.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct MalformedResponse {
+    /// The HTTP status, a 2xx.
+    pub status: u16,
+    /// The id of the request, which Bird's support asks for.
+    pub request_id: Option<String>,
+    /// What is wrong, with the path of the field.
+    pub problem: String,
+    /// The start of the body: at most 512 bytes and an ellipsis, with control characters replaced.
+    pub excerpt: Option<String>,
+    /// Whether the body is incomplete because the connection was lost or the attempt timed out.
+    pub truncated: bool,
+}
+
+impl MalformedResponse {
+    pub(crate) fn new(response: &Response, problem: &str, key: &AccessKey) -> Self {
+        let problem = match &response.body_error {
+            Some(error) => error.to_string(),
+            None if response.body.is_empty() => "the body is empty".to_owned(),
+            None => {
+                // serde shows a string as `{:?}` does, which escapes two characters that the key may have.
+                let problem = problem.replace("\\\"", "\"").replace("\\\\", "\\");
+                printable(&key.redact(&problem), EXCERPT)
+            }
+        };
+        Self {
+            status: response.status.as_u16(),
+            request_id: request_id(&response.headers, key),
+            problem,
+            excerpt: excerpt(&response.body, key),
+            truncated: matches!(
+                response.body_error,
+                Some(BodyError::Disconnected(_) | BodyError::TimedOut)
+            ),
+        }
+    }
+}
+
+impl std::error::Error for MalformedResponse {}
+
+/// `HTTP 201, and the body is empty [request …]`
+impl fmt::Display for MalformedResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HTTP {}, and {}", self.status, self.problem)?;
+        if let Some(excerpt) = &self.excerpt {
+            write!(f, ", with the body: {excerpt}")?;
+        }
+        match &self.request_id {
+            Some(id) => write!(f, " [request {id}]"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Returns the start of a body that is not empty.
+fn excerpt(body: &[u8], key: &AccessKey) -> Option<String> {
+    (!body.is_empty()).then(|| printable(&key.redact(&key.redact_body(body)), EXCERPT))
+}
+
+fn header(value: &HeaderValue, key: &AccessKey) -> String {
+    printable(&key.redact(&String::from_utf8_lossy(value.as_bytes())), EXCERPT)
+}
+
+fn request_id(headers: &HeaderMap, key: &AccessKey) -> Option<String> {
+    let value = ["x-request-id", "request-id", "bird-request-id", "x-amzn-trace-id"]
+        .iter()
+        .find_map(|name| headers.get(*name))?;
+    Some(header(value, key))
 }

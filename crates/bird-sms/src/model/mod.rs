@@ -2,6 +2,7 @@
 
 mod access_key;
 mod channel;
+mod configuration;
 mod connector;
 mod connector_state;
 mod connector_status;
@@ -16,6 +17,7 @@ pub use access_key::AccessKey;
 pub use channel::SmsChannel;
 // The values are those of the contract, so that there is no second list to keep.
 pub use bird_api::types::{EndpointType, NumberType};
+pub use configuration::ConfigurationError;
 pub use connector::{Connector, Number};
 pub use connector_state::ConnectorState;
 pub(crate) use connector_status::ConnectorStatus;

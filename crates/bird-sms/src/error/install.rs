@@ -1,0 +1,291 @@
+//! The errors of an install: of its creation, its wait and its journal.
+
+use std::time::Duration;
+use std::{fmt, io};
+
+use super::{AttemptError, Attempts, Error, ErrorResponse, MalformedResponse, TransportError};
+use crate::{ConnectorId, ConnectorState, SmsChannel, Warning};
+
+/// The details of [`Error::Refused`](crate::Error::Refused).
+#[derive(Debug, thiserror::Error)]
+#[error("the request was refused, and no connector was created")]
+#[non_exhaustive]
+pub struct Refused {
+    /// The response that refused the request.
+    #[source]
+    pub response: ErrorResponse,
+    /// The attempts that were made.
+    pub attempts: Attempts,
+    /// Whether there would have been another attempt with more time, or with more attempts.
+    pub(crate) retryable: bool,
+}
+
+impl Refused {
+    pub(super) fn help(&self) -> &'static str {
+        match self.response.status {
+            300..=399 => {
+                "Check the API URL. Redirects are not followed, because the access key would be sent to another host."
+            }
+            401 => "Check the access key, and that its role may use the API.",
+            403 => {
+                "The access key's policy must allow `create` on /workspaces/{workspaceId}/connectors."
+            }
+            404 => "Check the workspace id.",
+            407 => "Check the URL of the proxy: it requires a user name and a password.",
+            409 => {
+                "A connector for this phone number exists already. The Bird dashboard shows its id."
+            }
+            422 if self.response.is_about("useCaseId") => {
+                "Give the id of a use case. docs/scenarios.md says which senders need which, and where its id comes \
+                 from."
+            }
+            422 if self.response.is_about("phoneNumberId") => {
+                "Check the phone number id. docs/scenarios.md says where it comes from."
+            }
+            429 => "The workspace is over its rate limit. Retry later.",
+            _ => "Correct the request and retry.",
+        }
+    }
+}
+
+/// The details of [`Error::Unreachable`](crate::Error::Unreachable).
+#[derive(Debug, thiserror::Error)]
+#[error("Bird was not reached after {attempts}, and no connector was created")]
+#[non_exhaustive]
+pub struct Unreachable {
+    /// The error of the last attempt.
+    #[source]
+    pub cause: TransportError,
+    /// The attempts that were made.
+    pub attempts: Attempts,
+    /// Whether there would have been another attempt with more time, or with more attempts.
+    pub(crate) retryable: bool,
+}
+
+/// The details of [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OutcomeUnknown {
+    /// Why the outcome is unknown.
+    pub reason: UnknownReason,
+    /// The error of the last attempt. `None` if the attempt was abandoned.
+    pub last: Option<AttemptError>,
+    /// The error response to an earlier attempt that may have created a connector.
+    pub earlier: Option<ErrorResponse>,
+    /// The attempts that were made.
+    pub attempts: Attempts,
+}
+
+impl OutcomeUnknown {
+    pub(crate) fn new(reason: UnknownReason) -> Self {
+        let attempts = Attempts::default();
+        Self { reason, last: None, earlier: None, attempts }
+    }
+
+    /// Returns the response to the last attempt, or else the response to an earlier attempt.
+    pub(super) fn response(&self) -> Option<&ErrorResponse> {
+        self.last.as_ref().and_then(AttemptError::response).or(self.earlier.as_ref())
+    }
+}
+
+impl fmt::Display for OutcomeUnknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (after {}", self.reason, self.attempts)?;
+        if let Some(earlier) = &self.earlier {
+            write!(f, ", an earlier response was {earlier}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl std::error::Error for OutcomeUnknown {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.last.as_ref().map(|last| last as _)
+    }
+}
+
+/// The reason why an outcome is unknown. `Display` writes the reason as one clause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnknownReason {
+    /// The request was sent, and there was no response or a 408.
+    #[error(
+        "the request was sent and no response says what became of it, so a connector may exist"
+    )]
+    NoResponse,
+    /// Bird responded with a server error, to the last attempt or to an earlier attempt, which may have created a
+    /// connector nevertheless.
+    #[error("the server responded with an error, so a connector may exist")]
+    ServerError,
+    /// A gateway responded with 502, 504 or 520–530, and may have forwarded the request.
+    #[error(
+        "a gateway responded with an error and may have forwarded the request, so a connector may exist"
+    )]
+    GatewayError,
+    /// Bird responded with a conflict after an attempt whose outcome is unknown, and which probably created the
+    /// connector.
+    #[error("a connector for this phone number exists, probably created by an earlier attempt")]
+    AlreadyExists,
+    /// The last attempt created nothing, and an attempt of an earlier run may have created a connector.
+    #[error("the outcome of an earlier attempt is still unknown, so a connector may exist")]
+    EarlierAttempt,
+    /// The install was abandoned after its request was sent.
+    #[error("the install was abandoned after its request was sent, so a connector may exist")]
+    Abandoned,
+}
+
+/// The details of [`Error::CreatedIdUnknown`](crate::Error::CreatedIdUnknown).
+#[derive(Debug, thiserror::Error)]
+#[error("the connector exists, and its id is not known because the response cannot be read")]
+#[non_exhaustive]
+pub struct CreatedIdUnknown {
+    /// The response that reported the creation.
+    #[source]
+    pub response: MalformedResponse,
+    /// The attempts that were made.
+    pub attempts: Attempts,
+}
+
+/// The details of [`Error::NotReady`](crate::Error::NotReady).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct NotReady {
+    /// The connector to [resume](crate::Workspace::pending_channel) with.
+    pub connector_id: ConnectorId,
+    /// The time from the start of the wait to its end.
+    pub waited: Duration,
+    /// The number of GETs that were sent.
+    pub polls: u32,
+    /// Whether a response contained the connector, such as that to its creation. Without one, a wait that was resumed
+    /// from an id does not show that the connector exists.
+    pub seen: bool,
+    /// Set when an earlier attempt may have created another connector.
+    pub warning: Option<Warning>,
+    /// The error of the last poll, if the poll failed.
+    pub last: Option<AttemptError>,
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, seconds, polls) = (self.connector_id, self.waited.as_secs_f64(), self.polls);
+        let plural = if polls == 1 { "" } else { "s" };
+        let what =
+            if self.seen { "exists, and its channel is not ready" } else { "could not be read" };
+        write!(f, "connector {id} {what} after {seconds:.1} s and {polls} poll{plural}")
+    }
+}
+
+impl NotReady {
+    pub(super) fn help(&self) -> &'static str {
+        match &self.last {
+            Some(last) if !self.seen => help_of_read(last),
+            _ => "Continue to wait for the connector; do not create it again.",
+        }
+    }
+}
+
+impl std::error::Error for NotReady {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.last.as_ref().map(|last| last as _)
+    }
+}
+
+/// The details of [`Error::Read`](crate::Error::Read).
+#[derive(Debug, thiserror::Error)]
+#[error("connector {connector_id} could not be read after {attempts}")]
+#[non_exhaustive]
+pub struct ReadError {
+    /// The connector to [resume](crate::Workspace::pending_channel) with.
+    pub connector_id: ConnectorId,
+    /// The error of the last attempt.
+    #[source]
+    pub cause: AttemptError,
+    /// The attempts that were made.
+    pub attempts: Attempts,
+    /// Whether there would have been another attempt with more time, or with more attempts.
+    pub(crate) retryable: bool,
+    /// Set when an earlier attempt may have created another connector.
+    pub warning: Option<Warning>,
+}
+
+impl ReadError {
+    pub(super) fn help(&self) -> &'static str {
+        help_of_read(&self.cause)
+    }
+}
+
+/// Returns what to do after a GET that failed.
+fn help_of_read(cause: &AttemptError) -> &'static str {
+    match cause {
+        AttemptError::Response(response) => match response.status {
+            401 => "Check the access key, and that its role may use the API.",
+            403 => {
+                "The access key's policy must allow `view` on /workspaces/{workspaceId}/connectors/{connectorId}."
+            }
+            404 => "Check the connector id and the workspace id.",
+            407 => "Check the URL of the proxy: it requires a user name and a password.",
+            300..=399 => "Check the API URL. Redirects are not followed.",
+            _ => "Retry later; do not create the connector again.",
+        },
+        AttemptError::Transport(error) => error.help(),
+        AttemptError::Malformed(_)
+        | AttemptError::OtherConnector(_)
+        | AttemptError::OtherWorkspace(_) => {
+            "Check that the API URL is Bird's; do not create the connector again."
+        }
+    }
+}
+
+/// The details of [`Error::Journal`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct JournalError {
+    /// What is known about the connector.
+    pub state: ConnectorState,
+    /// Set when an earlier attempt may have created another connector.
+    pub warning: Option<Warning>,
+    /// The result of the install, if the entry that could not be written is that of the result.
+    pub ended: Option<Result<SmsChannel, Error>>,
+    /// The error of the journal.
+    pub source: io::Error,
+}
+
+impl JournalError {
+    pub(super) fn help(&self) -> &'static str {
+        match self.state {
+            ConnectorState::NotCreated => {
+                "Correct the cause of the journal error and run again. Nothing is lost."
+            }
+            ConnectorState::Exists(_) if self.ended.is_some() => {
+                "Correct the cause of the journal error and run again: the journal has the id of the connector."
+            }
+            ConnectorState::Exists(_) => {
+                "Note the id of the connector, because the journal does not have it."
+            }
+            ConnectorState::Unknown | ConnectorState::ExistsIdUnknown => {
+                "Check the Bird dashboard for the connector before you retry."
+            }
+        }
+    }
+}
+
+impl fmt::Display for JournalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.ended, self.state) {
+            (Some(Ok(SmsChannel { id, connector_id, .. })), _) => {
+                write!(f, "channel {id} of connector {connector_id} is ready")?;
+            }
+            (Some(Err(error)), _) => f.write_str(&error.chain())?,
+            (None, ConnectorState::Exists(id)) => write!(f, "connector {id} exists")?,
+            (None, ConnectorState::NotCreated) => f.write_str("no connector was created")?,
+            (None, _) => f.write_str("a connector may exist")?,
+        }
+        f.write_str(", and the journal could not be written")
+    }
+}
+
+impl std::error::Error for JournalError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
