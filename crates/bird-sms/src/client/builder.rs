@@ -213,17 +213,15 @@ impl ClientBuilder {
     }
 
     /// Sends the requests of the workflow and of `Client::exchange` with this transport: for tests, and to record or to
-    /// fail requests. The operations of [`Client::raw`] still use the HTTP client. The connect timeout, the proxies and
-    /// the certificates are checked by [`build`](Self::build), and have no effect on the transport, which also limits the
-    /// length of bodies itself.
+    /// fail requests. The connect timeout, the proxies and the certificates have no effect on it, and it limits the length
+    /// of bodies itself. The operations of [`Client::raw`] still use the HTTP client, which then trusts no root
+    /// certificates: a test needs none on its machine.
     ///
     /// With a transport in memory, such as that of `bird-sandbox`, a test whose clock is paused
     /// (`#[tokio::test(start_paused = true)]`) takes no time.
-    ///
-    /// The HTTP client is built all the same, and reads the root certificates of the machine, which takes 3 ms. With a
-    /// base URL such as `http://localhost` it needs none.
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
+        self.http.unused = true;
         self
     }
 
@@ -307,8 +305,10 @@ impl ClientBuilder {
         let http = if let Some(http) = self.http_client {
             http
         } else {
-            check_proxy_environment(&base_url, |name| std::env::var_os(name))?;
-            check_root_file_environment(&base_url, |name| std::env::var_os(name))?;
+            if !self.http.unused {
+                check_proxy_environment(&base_url, |name| std::env::var_os(name))?;
+                check_root_file_environment(&base_url, |name| std::env::var_os(name))?;
+            }
             self.http.build(&base_url)?
         };
         let base_url = base_url.as_str().trim_end_matches('/').to_owned();

@@ -17,11 +17,13 @@ type Configure = dyn FnOnce(reqwest::ClientBuilder) -> Configured + Send;
 pub(super) struct HttpSettings {
     pub(super) connect_timeout: Duration,
     pub(super) configure: Option<Box<Configure>>,
+    /// Whether a transport takes the place of the HTTP client.
+    pub(super) unused: bool,
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(10), configure: None }
+        Self { connect_timeout: Duration::from_secs(10), configure: None, unused: false }
     }
 }
 
@@ -38,7 +40,8 @@ impl HttpSettings {
         {
             http = http.tls_backend_rustls();
             // Reading the roots takes nearly all of the 3 ms in which a client is built. A proxy may need them.
-            if base_url.scheme() == "http" && is_loopback(base_url) && self.configure.is_none() {
+            let plain = base_url.scheme() == "http" && is_loopback(base_url);
+            if self.unused || plain && self.configure.is_none() {
                 http = http.tls_certs_only([]);
             }
         }

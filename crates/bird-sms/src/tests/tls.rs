@@ -101,10 +101,11 @@ fn text_that_is_not_a_certificate_is_refused_before_anything_is_sent() {
 /// The root certificates are those of the environment, so the clients are built in a process of their own.
 #[cfg(target_os = "linux")]
 #[test]
-fn only_a_client_for_http_to_loopback_is_built_without_root_certificates() {
+fn only_a_client_for_loopback_or_with_a_transport_is_built_without_root_certificates() {
     const CHILD: &str = "BIRD_SMS_TEST_CHILD";
     if std::env::var_os(CHILD).is_none() {
-        let name = "only_a_client_for_http_to_loopback_is_built_without_root_certificates";
+        let name =
+            "only_a_client_for_loopback_or_with_a_transport_is_built_without_root_certificates";
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());
         child.arg(name).env(CHILD, "1");
         child.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/dev/null");
@@ -123,6 +124,8 @@ fn only_a_client_for_http_to_loopback_is_built_without_root_certificates() {
         let error = builder(url).build().unwrap_err();
         assert_eq!(error, ConfigurationError::NoTrustedRoots, "{url}");
     }
+    let sandbox = bird_sandbox::Sandbox::builder().in_memory();
+    assert!(builder("https://bird.example").transport(sandbox.transport()).build().is_ok());
 }
 
 #[tokio::test]
