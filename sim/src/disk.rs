@@ -3,6 +3,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
 use std::pin::pin;
 use std::task::ready;
 use std::time::Duration;
@@ -174,7 +175,8 @@ impl SimJournal {
     /// Opens the journal, and starts the task that writes it. Fails if the disk is full.
     pub(crate) fn open(world: &Shared) -> Option<(Self, JournalState)> {
         let file = SimFile { world: world.clone(), position: 0 };
-        let opened = FileJournal::with_storage(file, "journal.jsonl", workspace_id());
+        let path = Path::new("journal.jsonl");
+        let opened = FileJournal::with_storage(file, path, workspace_id(), "https://x");
         let mut locked = world.lock();
         hold!(locked, a_journal_can_be_opened(opened.as_ref().map(drop)));
         let (file, content, write) = opened.ok()?;

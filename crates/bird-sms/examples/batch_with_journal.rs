@@ -11,7 +11,7 @@ mod sandbox;
 
 /// Installs what is missing, and returns the number of channels that are ready. Stops after `limit` outcomes.
 async fn run(workspace: &Workspace, path: &Path, limit: usize) -> Result<usize, Box<dyn Error>> {
-    let (journal, content) = FileJournal::open(path, workspace.id())?;
+    let (journal, content) = FileJournal::open(path, workspace)?;
     let items = (1..=10).map(move |n| {
         let number = Uuid::from_u128(n).into();
         let request = SmsConnectorRequest::new(format!("SMS {n}"), number);
@@ -40,7 +40,7 @@ async fn run(workspace: &Workspace, path: &Path, limit: usize) -> Result<usize, 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     let (sandbox, workspace) = sandbox::start(&[]).await?;
-    // The folder has the lock of the workspace, too.
+    // The lock of the workspace is in the folder as well.
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("channels.jsonl");
     println!("the first run: {} ready", run(&workspace, &path, 2).await?);

@@ -3,9 +3,11 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bird_sms::test_util::{JournalStore, JournalViolation, check_journal};
+use bird_sms::uuid::Uuid;
 use bird_sms::{
     FileJournal, Journal, JournalEntry, JournalFuture, JournalState, JournalStorage, PhoneNumberId,
     SmsConnectorRequest, WorkspaceId,
@@ -144,7 +146,8 @@ impl JournalStore for FileStore {
 
     async fn open(&mut self, workspace_id: WorkspaceId) -> io::Result<(FileJournal, JournalState)> {
         let file = SimulatedFile { disk: Arc::clone(&self.disk), workspace_id, read: 0 };
-        let opened = FileJournal::with_storage(file, "j.jsonl", workspace_id);
+        let path = Path::new("j.jsonl");
+        let opened = FileJournal::with_storage(file, path, workspace_id, "https://x");
         let (journal, content, write) = opened.map_err(io::Error::other)?;
         self.writers.push(tokio::spawn(write));
         Ok((journal, content.rows))
@@ -187,6 +190,22 @@ async fn the_journal_in_a_file_passes_whatever_operation_fails() {
     }
 }
 // [/kit]
+
+#[tokio::test]
+async fn opening_a_journal_syncs_it_before_returning() {
+    let (mut store, id) = (FileStore::new(1, false), Uuid::from_u128(1));
+    let number = Uuid::from_u128(2).into();
+    let (journal, _) = store.open(id.into()).await.unwrap();
+    let entry = JournalEntry::Intent { name: "n".to_owned() };
+    journal.append_entry(number, entry).await.unwrap();
+    // As if the process had ended between the write and the syncs.
+    let content = |file: &mut Content| (file.synced, file.has_name) = (0, false);
+    store.disk.lock().unwrap().files.values_mut().for_each(content);
+    let (_, state) = store.open(id.into()).await.unwrap();
+    assert!(state.row(number).is_unfinished());
+    store.crash().await;
+    assert_eq!(store.entries(id.into()).await.unwrap().len(), 1);
+}
 
 #[tokio::test]
 async fn a_disk_that_forgets_syncs_is_found() {

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use bird_sms::{
-    AdoptionError, ConnectorId, ConnectorState, FileJournal, JournalContent, JournalEntry,
+    AdoptionError, Client, ConnectorId, ConnectorState, FileJournal, JournalContent, JournalEntry,
     JournalState, PhoneNumberId, RateLimits, SmsConnectorRequest, UnknownRows, Workspace,
 };
 use same_file::Handle;
@@ -58,12 +58,9 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
             ensure_not_overwriting(out, key, "access key")?;
         }
     }
-    // An embedded sandbox is a workspace that no other process knows.
-    let (journal, mut content) = if shared.sandbox {
-        FileJournal::open_without_workspace_lock(&args.journal, workspace.id())
-    } else {
-        FileJournal::open(&args.journal, workspace.id())
-    }?;
+    let base_url =
+        if shared.sandbox { FileJournal::SANDBOX } else { workspace.client().base_url() };
+    let (journal, mut content) = FileJournal::open_at(&args.journal, workspace.id(), base_url)?;
     if let Some(out) = &args.out {
         ensure_not_overwriting(out, &args.journal, "journal")?;
     }
@@ -86,7 +83,12 @@ fn dry_run(args: &BatchArgs, input: &Input, limits: RateLimits) -> Result<BatchE
     // An embedded sandbox would be a new workspace.
     let workspace_id = shared.workspace_id.as_deref().filter(|_| !shared.sandbox);
     let workspace_id = workspace_id.map(str::parse).transpose()?;
-    let mut content = JournalContent::read(&args.journal, workspace_id)?;
+    let base_url = match &shared.api_url {
+        _ if shared.sandbox => FileJournal::SANDBOX,
+        Some(url) => url,
+        None => Client::DEFAULT_BASE_URL,
+    };
+    let mut content = JournalContent::read(&args.journal, workspace_id, base_url)?;
     report_torn_line(args, &content);
     for Adoption { phone_number_id, connector_id } in args.adopt.iter().copied() {
         if content.rows.row(phone_number_id).connector_state()

@@ -7,6 +7,7 @@ use bird_sandbox::{Builder, Sandbox};
 use bird_test_peer::fixtures::nth_id;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
+use uuid::Uuid;
 
 use crate::rows::{Rows, lines};
 use crate::{in_sandbox, run, signal};
@@ -264,6 +265,24 @@ async fn a_journal_is_for_one_process_and_one_workspace() {
     assert_eq!((sandbox.post_count(), other.post_count()), (1, 0));
 }
 
+// Fault 76.
+#[tokio::test]
+async fn a_journal_of_another_server_is_refused_by_its_url() {
+    let server = || fast().workspace_id(Uuid::from_u128(1)).start();
+    let (staging, production) = (server().await.unwrap(), server().await.unwrap());
+    let batch = Rows::new(1);
+    assert_eq!(batch.run(&staging, &[]).await.0, 0);
+    for more in [&[][..], &["--dry-run"], &["--dry-run", "--sandbox"]] {
+        let (code, _, stderr) = batch.run(&production, more).await;
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains(&staging.base_url()), "{stderr}");
+        assert!(!stderr.contains("another file"), "{stderr}");
+    }
+    assert_eq!(production.post_count(), 0);
+    let (code, stdout, _) = batch.run(&staging, &[]).await;
+    assert!(code == 0 && stdout.contains("(1 before this run)"), "{stdout}");
+}
+
 #[tokio::test]
 async fn a_torn_last_line_is_dropped_and_any_other_is_refused() {
     let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(2));
@@ -306,14 +325,14 @@ async fn a_first_line_that_is_torn_is_written_again() {
 #[tokio::test]
 async fn a_file_that_is_not_a_journal_is_not_changed() {
     let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(1));
-    let newer = "{\"at\":\"2026-11-23T10:00:00Z\",\"event\":\"journal\",\"version\":3,\
-                 \"workspaceId\":\"00000000-0000-4000-8000-000000000001\"}\n";
+    let newer = "{\"at\":\"2026-11-23T10:00:00Z\",\"event\":\"journal\",\"version\":2,\
+                 \"workspaceId\":\"00000000-0000-4000-8000-000000000001\",\"crc32\":\"95efe8ef\"}\n";
     for (text, problem) in [
         ("some notes", "not a journal"),
         ("some notes\n", "not a journal"),
         ("{\"name\":\"x\"}\n", "not a journal"),
         ("name,phone_number_id\nx,y\n", "not a journal"),
-        (newer, "version 3"),
+        (newer, "version 2"),
     ] {
         std::fs::write(batch.path("j.jsonl"), text).unwrap();
         for more in [&[][..], &["--dry-run"]] {

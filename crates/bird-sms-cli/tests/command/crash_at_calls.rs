@@ -11,6 +11,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use bird_sandbox::{Sandbox, StoredConnector};
+use bird_sms::{AccessKey, Client, FileJournal};
 use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::process::Command;
@@ -76,9 +77,9 @@ enum Fault {
 struct Case {
     fault: Fault,
     rows: usize,
-    /// The journal has its first line before the run. The first write of the journal's thread cannot be reached
-    /// otherwise, because the calls of each thread are counted on their own.
-    first_line: Option<String>,
+    /// Whether the journal has its first line before the run. The first write of the journal's thread cannot be
+    /// reached otherwise, because the calls of each thread are counted on their own.
+    first_line: bool,
 }
 
 /// The counts of the cases of one row of the table.
@@ -132,8 +133,11 @@ impl Case {
         let sandbox = sandbox.get_limit(u32::MAX).post_limit(u32::MAX);
         let sandbox = sandbox.provisioning_delay(Duration::from_millis(20)).start().await.unwrap();
         let rows = Rows::new(self.rows);
-        if let Some(line) = &self.first_line {
-            std::fs::write(rows.path("j.jsonl"), line).unwrap();
+        if self.first_line {
+            let key = AccessKey::new(sandbox.access_key()).unwrap();
+            let client = Client::builder().base_url(sandbox.base_url()).access_key(key);
+            let workspace = client.build().unwrap().workspace(Uuid::from_u128(1).into());
+            FileJournal::open(rows.path("j.jsonl"), &workspace).unwrap();
         }
         (rows, sandbox)
     }
@@ -254,7 +258,7 @@ async fn settled(sandbox: &Sandbox) -> Vec<StoredConnector> {
 }
 
 /// The calls of a run without a fault, and its journal.
-async fn clean_run(files: &[&str], first_line: Option<String>) -> (Threads, String) {
+async fn clean_run(files: &[&str], first_line: bool) -> (Threads, String) {
     let case = Case { fault: Fault::SmallDisk, rows: 3, first_line };
     let (rows, sandbox) = case.start().await;
     let args = strace(rows.folder(), files);
@@ -295,39 +299,38 @@ fn kills(threads: &Threads) -> BTreeSet<(String, usize)> {
 
 /// Returns all cases.
 async fn cases() -> Vec<Case> {
-    let (all, journal) = clean_run(&[], None).await;
-    let first_line = journal.split_inclusive('\n').next().map(str::to_owned);
+    let (all, journal) = clean_run(&[], false).await;
     let mut faults: Vec<_> = kills(&all)
         .into_iter()
-        .map(|(call, nth)| (Fault::Kill { call, files: &[], nth }, None))
+        .map(|(call, nth)| (Fault::Kill { call, files: &[], nth }, false))
         .collect();
     let mut fail = |files: &'static [&'static str],
                     threads: &Threads,
                     (call, errors): Call,
-                    first_line: Option<&String>| {
+                    first_line: bool| {
         let most = most(threads, call);
         for nth in (1..=most + BEYOND).filter(|_| most > 0) {
             let errors = errors.iter().map(|error| Fault::Error { call, files, nth, error });
             // Kills at the calls to all files are there already.
             let kill =
                 (!files.is_empty()).then(|| Fault::Kill { call: call.to_owned(), files, nth });
-            faults.extend(errors.chain(kill).map(|fault| (fault, first_line.cloned())));
+            faults.extend(errors.chain(kill).map(|fault| (fault, first_line)));
         }
     };
     for call in SOCKET_CALLS {
-        fail(&[], &all, call, None);
+        fail(&[], &all, call, false);
     }
     for files in [&JOURNAL[..], &OTHER_FILES] {
-        let (calls, _) = clean_run(files, None).await;
+        let (calls, _) = clean_run(files, false).await;
         for call in FILE_CALLS {
-            fail(files, &calls, call, None);
+            fail(files, &calls, call, false);
         }
     }
-    let (calls, _) = clean_run(&JOURNAL, first_line.clone()).await;
-    fail(&JOURNAL, &calls, FILE_CALLS[1], first_line.as_ref());
+    let (calls, _) = clean_run(&JOURNAL, true).await;
+    fail(&JOURNAL, &calls, FILE_CALLS[1], true);
     // The first limit is that of the copy of the rows.
     for bytes in (150..journal.len()).step_by(60) {
-        faults.push((Fault::FileSize { bytes }, None));
+        faults.push((Fault::FileSize { bytes }, false));
     }
     let mut cases: Vec<_> =
         faults.into_iter().map(|(fault, first_line)| Case { fault, rows: 3, first_line }).collect();
@@ -337,7 +340,7 @@ async fn cases() -> Vec<Case> {
     )
     .await
     {
-        let full = |rows| Case { fault: Fault::SmallDisk, rows, first_line: None };
+        let full = |rows| Case { fault: Fault::SmallDisk, rows, first_line: false };
         cases.extend((6..=12).map(full));
     }
     cases

@@ -93,6 +93,8 @@ async fn no_control_of_a_hostile_server_reaches_the_terminal() {
             let reply = reply.clone();
             let peer = Peer::with_handler(move |_| reply.clone()).await.unwrap();
             let args = format!("{args}{json} --timeout 2s");
+            // Each peer is another server.
+            let _ = std::fs::remove_file(rows.path("j.jsonl"));
             let Some(process) = at_terminal(&peer.base_url(), &args) else { return };
             let (status, text) = ended(process).await;
             assert_eq!(status.code(), Some(code), "{args}: {text:?}");

@@ -1,30 +1,29 @@
-//! A journal in a file: JSON Lines, which are only ever appended to. The first line has the id of the workspace. `line`
-//! has the format of a line, `read` folds the lines, and `storage` has the file.
+//! A journal in a file that is only ever appended to. `format` has its lines, and `storage` the file and its locks.
 
-mod error;
-mod line;
-mod read;
+mod format;
 mod storage;
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::error::FileJournalError;
-use self::line::{EntryLine, Header, VERSION, encode};
-pub use self::read::JournalContent;
+pub use self::format::JournalContent;
+use self::format::{EntryLine, Owner, encode};
 use self::storage::LockedFile;
 pub use self::storage::{JournalStorage, open_regular_file};
+use crate::error::chain;
 use crate::{
-    Journal, JournalEntry, JournalFuture, PhoneNumberId, SmsConnectorRequest, WorkspaceId,
+    Journal, JournalEntry, JournalFuture, PhoneNumberId, SmsConnectorRequest, Workspace,
+    WorkspaceId,
 };
 
-/// A [`Journal`] in a file of JSON Lines, that of `bird-sms batch`. Needs the feature `file-journal`, and with it Rust
-/// 1.89.
+/// A [`Journal`] in a file of JSON Lines, as `bird-sms batch` keeps it. Needs the feature `file-journal`, and with it
+/// Rust 1.89.
 ///
 /// A service installs a batch, and after a crash installs what is left of it, by the same code:
 ///
@@ -34,7 +33,7 @@ use crate::{
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// # let requests: Vec<SmsConnectorRequest> = Vec::new();
 /// let workspace = Workspace::from_env()?;
-/// let (journal, content) = FileJournal::open("channels.jsonl", workspace.id())?;
+/// let (journal, content) = FileJournal::open("channels.jsonl", &workspace)?;
 /// let items = requests.into_iter().map(|request| {
 ///     let row = content.rows.row(request.phone_number_id());
 ///     BatchItem::resume(request, row)
@@ -51,7 +50,7 @@ use crate::{
 ///
 /// The entries that are appended while others are synced share the next sync. After a write or a sync that failed, the
 /// end of the file is not known: every further entry fails with the same error, and [`open`](Self::open) repairs the
-/// file. The journal fails, too, if its file is moved or replaced while it is open.
+/// file. The journal fails as well if its file is moved or replaced while it is open.
 ///
 /// # Cancel safety
 ///
@@ -60,7 +59,7 @@ use crate::{
 pub struct FileJournal {
     entries: mpsc::UnboundedSender<Pending>,
     /// Dropped after `entries`.
-    _thread: Option<WriterThread>,
+    thread: Option<WriterThread>,
 }
 
 /// Waits, when it is dropped, until the thread that writes has closed the file, so that it can be opened again.
@@ -87,7 +86,11 @@ struct Pending {
 }
 
 impl FileJournal {
-    /// Opens or creates a journal for this workspace, and returns it with what it has. Blocks while the file is read.
+    /// Stands in for the base URL of a sandbox that ends with its process.
+    #[doc(hidden)]
+    pub const SANDBOX: &str = "sandbox";
+
+    /// Opens or creates a journal for this workspace, and returns it with its content. Blocks while the file is read.
     ///
     /// The file is locked until the journal is dropped, and so is the workspace for other journals in the same folder,
     /// by a file `.bird-sms-WORKSPACE.lock`, which stays. The rest of a line that a crash tore off is removed, because
@@ -96,51 +99,41 @@ impl FileJournal {
     ///
     /// # Errors
     ///
-    /// Fails if the file cannot be used, is locked, is not a journal of this workspace, or is damaged.
+    /// Fails if the file cannot be used, is locked, is damaged, or is not a journal of this workspace at the base URL
+    /// of its client.
     pub fn open(
         path: impl AsRef<Path>,
-        workspace_id: WorkspaceId,
+        workspace: &Workspace,
     ) -> Result<(Self, JournalContent), FileJournalError> {
-        Self::start(
-            LockedFile::open(path.as_ref(), Some(workspace_id))?,
-            path.as_ref(),
-            workspace_id,
-        )
+        Self::open_at(path.as_ref(), workspace.id(), workspace.client().base_url())
     }
 
-    /// Opens a journal as [`open`](Self::open) does, and does not lock the workspace: for a workspace that no other
-    /// process knows, such as that of a sandbox.
+    /// Opens a journal as [`open`](Self::open) does, for the API at a base URL. If that is [`SANDBOX`](Self::SANDBOX),
+    /// the workspace is not locked, because it ends with the process.
     ///
     /// # Errors
     ///
     /// Fails as [`open`](Self::open) does.
-    pub fn open_without_workspace_lock(
-        path: impl AsRef<Path>,
-        workspace_id: WorkspaceId,
-    ) -> Result<(Self, JournalContent), FileJournalError> {
-        Self::start(LockedFile::open(path.as_ref(), None)?, path.as_ref(), workspace_id)
-    }
-
-    fn start(
-        file: LockedFile,
+    #[doc(hidden)]
+    pub fn open_at(
         path: &Path,
         workspace_id: WorkspaceId,
+        base_url: &str,
     ) -> Result<(Self, JournalContent), FileJournalError> {
-        let (writer, content) = Writer::open(file, path, workspace_id)?;
-        let (entries, mut pending) = mpsc::unbounded_channel();
-        let (close, closed) = std::sync::mpsc::channel();
-        thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || {
-                // Dropped after `writer`, which closes the file.
-                let _close: std::sync::mpsc::Sender<()> = close;
-                let mut writer = writer;
-                while let Some(first) = pending.blocking_recv() {
-                    writer.store(first, &mut pending);
-                }
+        let file = LockedFile::open(path, (base_url != Self::SANDBOX).then_some(workspace_id))?;
+        let (mut journal, content, write) = Self::with_storage(file, path, workspace_id, base_url)?;
+        let (close, closed) = std::sync::mpsc::channel::<()>();
+        let spawn = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+            thread::Builder::new().name("journal".to_owned()).spawn(move || {
+                runtime.block_on(write);
+                // The file is closed.
+                drop(close);
             })
-            .map_err(|source| FileJournalError::Io { path: path.to_owned(), source })?;
-        Ok((Self { entries, _thread: Some(WriterThread(Mutex::new(closed))) }, content))
+        };
+        spawn().map_err(|source| FileJournalError::Io { path: path.to_owned(), source })?;
+        journal.thread = Some(WriterThread(Mutex::new(closed)));
+        Ok((journal, content))
     }
 
     /// Opens a journal in a storage of the caller, which errors call `path`. Nothing is locked, and no thread is
@@ -149,20 +142,23 @@ impl FileJournal {
     ///
     /// # Errors
     ///
-    /// Fails if the storage fails, is not a journal of this workspace, or is damaged.
-    pub fn with_storage(
-        storage: impl JournalStorage,
-        path: impl AsRef<Path>,
+    /// Fails if the storage fails, is damaged, or is not a journal of this workspace at this base URL.
+    #[doc(hidden)]
+    pub fn with_storage<S: JournalStorage>(
+        storage: S,
+        path: &Path,
         workspace_id: WorkspaceId,
-    ) -> Result<(Self, JournalContent, impl Future<Output = ()> + Send), FileJournalError> {
-        let (mut writer, content) = Writer::open(storage, path.as_ref(), workspace_id)?;
+        base_url: &str,
+    ) -> Result<(Self, JournalContent, impl Future<Output = ()> + Send + use<S>), FileJournalError>
+    {
+        let (mut writer, content) = Writer::open(storage, path, workspace_id, base_url)?;
         let (entries, mut pending) = mpsc::unbounded_channel();
         let write = async move {
             while let Some(first) = pending.recv().await {
                 writer.store(first, &mut pending);
             }
         };
-        Ok((Self { entries, _thread: None }, content, write))
+        Ok((Self { entries, thread: None }, content, write))
     }
 
     /// Appends an entry for a phone number, such as [`JournalEntry::Adopted`]. When the future completes, the entry
@@ -209,36 +205,32 @@ impl Journal for FileJournal {
 /// Writes lines to the end of a journal.
 struct Writer<S> {
     storage: S,
-    version: u32,
     failed: Option<(ErrorKind, String)>,
 }
 
 impl<S: JournalStorage> Writer<S> {
-    /// Reads a journal of this workspace, and writes its first line if there is none.
+    /// Reads a journal, and writes its first line if there is none.
     fn open(
         mut storage: S,
         path: &Path,
         workspace_id: WorkspaceId,
+        base_url: &str,
     ) -> Result<(Self, JournalContent), FileJournalError> {
-        let failed = |source| FileJournalError::Io { path: path.to_owned(), source };
-        let content = JournalContent::of(&mut storage, path, Some(workspace_id))?;
-        storage.truncate(content.end).map_err(failed)?;
-        let version = if content.version == 0 { VERSION } else { content.version };
-        let start = if content.end == 0 {
-            encode(&Header::new(storage.now(), workspace_id), version)
-        } else if content.unterminated {
-            b"\n".to_vec()
-        } else {
-            Vec::new()
-        };
-        // Everything is synced, also if nothing is written: an earlier process may have ended between a write and its
+        let owner = Owner { path, workspace_id: Some(workspace_id), base_url };
+        let content = JournalContent::of(&mut storage, owner)?;
+        let mut start = if content.unterminated { b"\n".to_vec() } else { Vec::new() };
+        if !content.has_header {
+            start.extend(format::header(storage.now(), workspace_id, base_url));
+        }
+        // Everything is synced, even if nothing is written: an earlier process may have ended between a write and its
         // syncs, and what this process acts upon must not be lost.
         storage
-            .write_all(&start)
+            .truncate(content.end)
+            .and_then(|()| storage.write_all(&start))
             .and_then(|()| storage.sync_data())
             .and_then(|()| storage.sync_folder())
-            .map_err(failed)?;
-        Ok((Self { storage, version, failed: None }, content))
+            .map_err(|error| owner.failed(error))?;
+        Ok((Self { storage, failed: None }, content))
     }
 
     /// Stores an entry and those that wait behind it, with one sync.
@@ -246,7 +238,7 @@ impl<S: JournalStorage> Writer<S> {
         let mut together = vec![first];
         together.extend(std::iter::from_fn(|| more.try_recv().ok()));
         if self.failed.is_none() {
-            // After a failure the end of the file is not known, so that nothing more is written to it.
+            // After a failure the end of the file is not known, and nothing more is written to it.
             self.failed =
                 self.write(&together).err().map(|error| (error.kind(), error.to_string()));
         }
@@ -264,76 +256,82 @@ impl<S: JournalStorage> Writer<S> {
         self.storage.ensure_in_place()?;
         let at = self.storage.now();
         let entries = together.iter().filter_map(|pending| pending.entry.as_ref());
-        let lines: Vec<u8> = entries
-            .flat_map(|(number, entry)| encode(&EntryLine::new(at, *number, entry), self.version))
-            .collect();
+        let encode = |(number, entry): &(_, _)| {
+            encode(&EntryLine { at, phone_number_id: *number, entry: Cow::Borrowed(entry) })
+        };
+        let lines: Vec<u8> = entries.flat_map(encode).collect();
         self.storage.write_all(&lines)?;
         self.storage.sync_data()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::io::{Cursor, Read, Write};
+/// The reason why a [`FileJournal`] cannot be used. The file was not changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the fields are paths, ids and errors")]
+pub enum FileJournalError {
+    /// The file, or the file that locks its workspace, cannot be opened, read or written.
+    #[error("the journal {} cannot be used", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    /// Another process has the journal open.
+    #[error("the journal {} is in use by another process", path.display())]
+    InUse { path: PathBuf },
+    /// Another journal of the workspace in the same folder is open.
+    #[error("another batch of workspace {workspace_id} is running with a journal in this folder")]
+    WorkspaceInUse { workspace_id: WorkspaceId },
+    /// The file is something else.
+    #[error("{} is not a journal of bird-sms", path.display())]
+    NotAJournal { path: PathBuf },
+    /// A newer version of this crate wrote the journal.
+    #[error("the journal {} has version {version}, which a newer bird-sms reads", path.display())]
+    Newer { path: PathBuf, version: u32 },
+    /// A line was changed, or a part of it is missing. Without the line, the journal would forget a connector.
+    /// `is_header` if it is the first line of a journal.
+    #[error("line {line} of the journal {} is damaged: {problem}", path.display())]
+    Damaged { path: PathBuf, line: u64, is_header: bool, problem: String },
+    /// The journal belongs to another workspace.
+    #[error("the journal {} is for workspace {found}, and this is workspace {expected}", path.display())]
+    OtherWorkspace { path: PathBuf, found: WorkspaceId, expected: WorkspaceId },
+    /// The journal belongs to another base URL.
+    #[error("the journal {} is for the API at {found}, and this is the API at {expected}", path.display())]
+    OtherServer { path: PathBuf, found: String, expected: String },
+}
 
-    use super::*;
-
-    /// A file of which it is known how much survives a crash.
-    struct Synced {
-        file: Cursor<Vec<u8>>,
-        length: usize,
-        named: bool,
+impl FileJournalError {
+    /// Returns the error and its causes on one line, as `{:#}` of anyhow prints them.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        chain(self)
     }
 
-    impl Read for Synced {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.file.read(buffer)
+    /// Returns what to do next, in one or two sentences.
+    #[must_use]
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "Correct the cause, or name another file.",
+            Self::InUse { .. } | Self::WorkspaceInUse { .. } => {
+                "Wait until the other batch has ended."
+            }
+            Self::NotAJournal { .. } => {
+                "Check the name of the file, which was not changed. If it was a journal, restore it from a copy: a new \
+                 journal would create every connector again."
+            }
+            Self::Newer { .. } => "Use the newer version.",
+            Self::Damaged { is_header: true, .. } => {
+                "Restore the file from a copy. Without a copy, start a new journal, with only those phone numbers that \
+                 have no connector in the Bird dashboard."
+            }
+            Self::Damaged { .. } => {
+                "Restore the file from a copy. Without a copy, remove the line, and take the phone numbers that have a \
+                 connector in the Bird dashboard out of the rows: the journal may have forgotten them."
+            }
+            Self::OtherWorkspace { .. } => {
+                "Name another file; a sandbox is a new workspace each time that it starts."
+            }
+            Self::OtherServer { .. } => {
+                "Use the URL of the journal. If both URLs lead to the same workspace, a new journal would create every \
+                 connector again."
+            }
         }
-    }
-
-    impl Write for Synced {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.file.write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl JournalStorage for Synced {
-        fn truncate(&mut self, length: u64) -> io::Result<()> {
-            self.file.get_mut().truncate(usize::try_from(length).unwrap());
-            self.file.set_position(length);
-            Ok(())
-        }
-
-        fn sync_data(&mut self) -> io::Result<()> {
-            self.length = self.file.get_ref().len();
-            Ok(())
-        }
-
-        fn sync_folder(&mut self) -> io::Result<()> {
-            self.named = true;
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn what_is_read_survives_a_crash_before_it_is_acted_upon() {
-        let id = WorkspaceId::from(uuid::Uuid::from_u128(1));
-        let empty = Synced { file: Cursor::default(), length: 0, named: false };
-        let (mut writer, _) = Writer::open(empty, Path::new("j"), id).unwrap();
-        let entry = JournalEntry::Intent { name: "n".to_owned() };
-        let number = PhoneNumberId::from(uuid::Uuid::from_u128(2));
-        let line = EntryLine::new(writer.storage.now(), number, &entry);
-        // A process ended between the write and the sync.
-        writer.storage.write_all(&encode(&line, VERSION)).unwrap();
-        let file = Cursor::new(writer.storage.file.into_inner());
-        let (writer, content) =
-            Writer::open(Synced { file, length: 0, named: false }, Path::new("j"), id).unwrap();
-        assert!(content.rows.row(number).is_unfinished());
-        assert_eq!(writer.storage.length, writer.storage.file.get_ref().len());
-        assert!(writer.storage.named);
     }
 }

@@ -1,0 +1,76 @@
+//! `FileJournal` on a real file.
+
+use std::fs;
+use std::path::Path;
+
+use bird_sms::uuid::Uuid;
+use bird_sms::{
+    AccessKey, Client, FileJournal, FileJournalError, JournalContent, JournalEntry, Workspace,
+};
+use tempfile::TempDir;
+
+const URL: &str = "https://api.bird.com";
+
+fn workspace_at(base_url: &str) -> Workspace {
+    let builder = Client::builder().base_url(base_url).access_key(AccessKey::new("key").unwrap());
+    builder.build().unwrap().workspace(Uuid::from_u128(1).into())
+}
+
+fn workspace() -> Workspace {
+    workspace_at(URL)
+}
+
+fn open_error(path: &Path, workspace: &Workspace) -> FileJournalError {
+    FileJournal::open(path, workspace).map(drop).unwrap_err()
+}
+
+async fn append(journal: &FileJournal, row: u128) -> std::io::Result<()> {
+    let entry = JournalEntry::Adopted { connector_id: Uuid::from_u128(row).into() };
+    journal.append_entry(Uuid::from_u128(row).into(), entry).await
+}
+
+fn rows(content: &JournalContent) -> usize {
+    content.rows.rows().count()
+}
+
+// Fault 78.
+#[tokio::test]
+async fn a_journal_with_crlf_and_blank_lines_is_continued() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("j.jsonl");
+    for row in 1..=3 {
+        let (journal, content) = FileJournal::open(&path, &workspace()).unwrap();
+        assert_eq!((rows(&content), content.torn_line), (row - 1, None));
+        append(&journal, row as u128).await.unwrap();
+        drop(journal);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace('\n', "\r\n") + "\n  \r\n\n\r").unwrap();
+    }
+    let content = JournalContent::read(&path, Some(workspace().id()), URL).unwrap();
+    assert_eq!(rows(&content), 3);
+}
+
+// Fault 76.
+#[tokio::test]
+async fn a_journal_of_another_server_is_refused_and_not_changed() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("j.jsonl");
+    let (journal, _) = FileJournal::open(&path, &workspace_at("https://staging.test/")).unwrap();
+    append(&journal, 1).await.unwrap();
+    drop(journal);
+    let before = fs::read(&path).unwrap();
+    let error = open_error(&path, &workspace());
+    assert!(matches!(error, FileJournalError::OtherServer { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("https://staging.test,") && text.ends_with(URL), "{text}");
+    let in_sandbox = FileJournal::open_at(&path, workspace().id(), FileJournal::SANDBOX);
+    assert!(matches!(in_sandbox, Err(FileJournalError::OtherServer { .. })));
+    let error = JournalContent::read(&path, None, URL).unwrap_err();
+    assert!(matches!(error, FileJournalError::OtherServer { .. }), "{error}");
+    assert!(!error.help().contains("another file"), "{}", error.help());
+    assert_eq!(fs::read(&path).unwrap(), before);
+    for same in ["https://staging.test", "https://STAGING.test:443/"] {
+        assert_eq!(rows(&JournalContent::read(&path, None, same).unwrap()), 1, "{same}");
+        FileJournal::open(&path, &workspace_at(same)).unwrap();
+    }
+}
