@@ -160,6 +160,11 @@ impl JournalStorage for SimFile {
         })
     }
 
+    fn ensure_unchanged(&self, length: u64) -> io::Result<()> {
+        let found = self.world.lock().disk.file.len() as u64;
+        if found == length { Ok(()) } else { Err(ErrorKind::InvalidData.into()) }
+    }
+
     fn now(&self) -> Timestamp {
         Timestamp::try_from(clock::system_time()).expect("a time of this century")
     }

@@ -1,6 +1,7 @@
-//! `FileJournal` on a real file.
+//! `FileJournal` on a real file: what else touches it, and whose it is.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use bird_sms::uuid::Uuid;
@@ -31,6 +32,42 @@ async fn append(journal: &FileJournal, row: u128) -> std::io::Result<()> {
 
 fn rows(content: &JournalContent) -> usize {
     content.rows.rows().count()
+}
+
+// Faults 68 and 69.
+#[tokio::test]
+async fn a_journal_that_something_else_touched_takes_no_more_entries() {
+    let touches: [fn(&Path); 7] = [
+        |path| fs::write(path, "").unwrap(),
+        |path| fs::write(path, &fs::read(path).unwrap()[..20]).unwrap(),
+        |path| fs::write(path, [fs::read(path).unwrap(), b"\n".to_vec()].concat()).unwrap(),
+        // Longer than the journal, as if someone had restored another one.
+        |path| fs::write(path, "x".repeat(1000)).unwrap(),
+        |path| fs::rename(path, path.with_extension("old")).unwrap(),
+        |path| fs::remove_file(path).unwrap(),
+        |path| {
+            let copy = path.with_extension("copy");
+            fs::copy(path, &copy).unwrap();
+            fs::rename(copy, path).unwrap();
+        },
+    ];
+    for (nth, touch) in touches.into_iter().enumerate() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("j.jsonl");
+        let (journal, _) = FileJournal::open(&path, &workspace()).unwrap();
+        append(&journal, 1).await.unwrap();
+        journal.drain().await.unwrap();
+        touch(&path);
+        let after = fs::read(&path).ok();
+        // The end of a batch finds it as well as its next entry.
+        let drained = journal.drain().await;
+        assert_eq!(drained.unwrap_err().kind(), ErrorKind::InvalidData, "{nth}");
+        let error = append(&journal, 2).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData, "{nth}");
+        assert!(error.to_string().contains("j.jsonl was "), "{error}");
+        drop(journal);
+        assert_eq!(fs::read(&path).ok(), after, "{nth}");
+    }
 }
 
 // Fault 78.

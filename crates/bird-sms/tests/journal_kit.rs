@@ -125,6 +125,11 @@ impl JournalStorage for SimulatedFile {
             disk.operate()
         })
     }
+
+    fn ensure_unchanged(&self, length: u64) -> io::Result<()> {
+        let found = self.with(|_, file| file.bytes.len() as u64);
+        if found == length { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+    }
 }
 
 /// The journals in files on a disk.

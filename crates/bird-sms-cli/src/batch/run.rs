@@ -1,7 +1,7 @@
 //! The run of a batch: the report of its outcomes, and its shutdown.
 
 use std::collections::HashSet;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,8 +24,8 @@ use crate::exit::Code;
 use crate::json::to_json;
 use crate::signal::{exit_at_third_signal, interrupted};
 
-/// How long the journal may take to store what was appended before a second signal. A disk that hangs must not keep
-/// the process from ending; what is not stored by then is printed.
+/// How long the journal may take to store what was appended before the end or a second signal. A disk that hangs must
+/// not keep the process from ending; what is not stored by then is printed.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) struct Run {
@@ -41,7 +41,7 @@ pub(super) struct Run {
     /// The response that refused the access key.
     refused: Option<String>,
     /// The error of the journal, and the state of a connector that the journal does not have.
-    journal_error: Option<(String, ConnectorState)>,
+    journal_error: Option<(io::Error, ConnectorState)>,
 }
 
 /// A row that the journal does not have, as it is printed with `--json`.
@@ -161,10 +161,9 @@ impl Run {
         }
         // After a second signal, the installs in progress are abandoned and reported.
         let abandoned = outcomes.abandon();
-        let stored = abandoned.is_empty()
-            || tokio::time::timeout(DRAIN_TIMEOUT, self.journal.drain())
-                .await
-                .is_ok_and(|drained| drained.is_ok());
+        // The journal may have been changed after the last entry.
+        let drained = tokio::time::timeout(DRAIN_TIMEOUT, self.journal.drain()).await;
+        let stored = matches!(drained, Ok(Ok(())));
         for outcome in abandoned {
             let state = outcome.connector_state();
             // The journal has what is ready, and its errors are printed below.
@@ -173,6 +172,9 @@ impl Run {
                 self.print_not_in_journal(&Outcome::of_install(&outcome), state);
             }
             self.take(&outcome, true);
+        }
+        if let (Ok(Err(error)), None) = (drained, &self.journal_error) {
+            self.journal_error = Some((error, ConnectorState::NotCreated));
         }
         self.progress.display.finish();
         self.report_unfinished(input);
@@ -200,7 +202,8 @@ impl Run {
             let is_lost = error.ended.is_none() && error.state.connector_id().is_some();
             self.summary.not_in_journal += u64::from(is_lost);
             if self.journal_error.is_none() || error.state.may_exist() {
-                self.journal_error = Some((error.source.to_string(), error.state));
+                let source = io::Error::new(error.source.kind(), error.source.to_string());
+                self.journal_error = Some((source, error.state));
             }
         } else if let Err(error) = &outcome.result
             && error.is_access_refused()
@@ -283,8 +286,14 @@ impl Run {
         let mut state = self.summary.state();
         let (message, hint) = if let Some((error, of)) = self.journal_error.take() {
             state = if of.may_exist() { of } else { state };
-            let hint = "Correct the cause and run the same command. It leaves alone what the journal lacks: give --adopt \
-                        NUMBER=ID for each connector that is printed above.";
+            let hint = if error.kind() == ErrorKind::InvalidData {
+                "Put the journal back as it was before you run the command again. If it is lost, first take the phone \
+                 numbers that have a connector in the Bird dashboard out of the rows: a new journal would create them \
+                 again."
+            } else {
+                "Correct the cause and run the same command. It leaves alone what the journal lacks: give --adopt \
+                 NUMBER=ID for each connector that is printed above."
+            };
             (format!("the journal could not be written, and the batch was stopped: {error}"), hint)
         } else if let Some(error) = self.output_error.take() {
             let hint = "The journal has what was done; the same command continues when the cause is corrected.";

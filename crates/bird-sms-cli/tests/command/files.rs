@@ -1,5 +1,6 @@
 //! Files that are not what they should be: devices, pipes, and names of one file for two purposes. Faults 50 and 51.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -180,6 +181,71 @@ async fn a_journal_that_is_renamed_or_removed_while_in_use_lets_no_second_run_do
     };
     let (first, second) = run_twice(&rows, replace).await;
     assert!(second == 2 || first != 0, "{first} {second}");
+}
+
+type Change = fn(&Path);
+
+/// Starts a batch, and changes its journal in mid-batch. Returns its end.
+async fn change_journal(change: Change) -> (i32, String) {
+    let backend = Backend::start().await.unwrap().delay(|_| Duration::from_millis(100));
+    let rows = Rows::new(40);
+    let mut process = rows.command(&backend.base_url(), &["--concurrency", "4"]);
+    let process = process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until(|| backend.peer().posts() >= 8).await;
+    let journal = rows.path("j.jsonl");
+    change(&journal);
+    let changed = std::fs::read(&journal).ok();
+    let (code, _, stderr) = end_of(process).await;
+    assert!(backend.peer().posts() < rows.count, "the batch did not stop");
+    assert_eq!(std::fs::read(&journal).ok(), changed, "something was appended");
+    (code, stderr)
+}
+
+// Faults 68 and 69.
+#[tokio::test]
+async fn a_journal_that_is_changed_while_in_use_stops_the_batch() {
+    let changes: [(Change, &str); 4] = [
+        (|path| std::fs::write(path, "").unwrap(), "changed by something else"),
+        (
+            |path| {
+                let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+                file.write_all(b"\n").unwrap();
+            },
+            "changed by something else",
+        ),
+        (|path| std::fs::rename(path, path.with_extension("old")).unwrap(), "moved or replaced"),
+        (|path| std::fs::remove_file(path).unwrap(), "moved or replaced"),
+    ];
+    for (change, how) in changes {
+        let (code, stderr) = change_journal(change).await;
+        assert!(code == 5 || code == 6, "{code}: {stderr}");
+        assert!(stderr.contains(&format!("j.jsonl was {how} while in use")), "{stderr}");
+        assert!(!stderr.contains("the same command"), "{stderr}");
+    }
+}
+
+// Fault 69.
+#[tokio::test]
+async fn a_journal_that_is_truncated_after_the_last_entry_is_reported() {
+    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
+    assert_eq!(run(rows.command(&backend.base_url(), &[])).await.0, 0);
+    let journal = rows.path("j.jsonl");
+    let whole = std::fs::read_to_string(&journal).unwrap();
+    // The line is gone when the journal has been opened.
+    std::fs::write(&journal, format!("{whole}{{")).unwrap();
+    let fifo = std::process::Command::new("mkfifo").arg(rows.path("fifo")).status().unwrap();
+    assert!(fifo.success());
+    let args = ["batch", "numbers.csv", "--journal", "j.jsonl", "--out", "fifo"];
+    let mut process = at(&backend.base_url(), &args);
+    process.current_dir(rows.folder()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let process = process.spawn().unwrap();
+    until(|| std::fs::read_to_string(&journal).unwrap() == whole).await;
+    std::fs::write(&journal, "").unwrap();
+    let out = rows.path("fifo");
+    tokio::task::spawn_blocking(move || std::fs::read(out).unwrap()).await.unwrap();
+    let (code, stdout, stderr) = end_of(process).await;
+    assert_eq!(code, 1, "{stdout} {stderr}");
+    assert!(stderr.contains("j.jsonl was changed by something else"), "{stderr}");
 }
 
 #[tokio::test]

@@ -50,7 +50,11 @@ use crate::{
 ///
 /// The entries that are appended while others are synced share the next sync. After a write or a sync that failed, the
 /// end of the file is not known: every further entry fails with the same error, and [`open`](Self::open) repairs the
-/// file. The journal fails as well if its file is moved or replaced while it is open.
+/// file.
+///
+/// While the journal is open, nothing else may touch its file. If the file was moved, replaced, truncated or extended,
+/// the next entry and all after it fail with an error of the kind [`InvalidData`](ErrorKind::InvalidData), and nothing
+/// more is written. [`drain`](Self::drain) checks this once more after the last entry.
 ///
 /// # Cancel safety
 ///
@@ -179,7 +183,7 @@ impl FileJournal {
     ///
     /// # Errors
     ///
-    /// Fails if one of them could not be written.
+    /// Fails if one of them could not be written, or if the file was changed since.
     pub async fn drain(&self) -> io::Result<()> {
         self.store(None).await
     }
@@ -205,6 +209,8 @@ impl Journal for FileJournal {
 /// Writes lines to the end of a journal.
 struct Writer<S> {
     storage: S,
+    /// The length of the file, in bytes.
+    length: u64,
     failed: Option<(ErrorKind, String)>,
 }
 
@@ -230,7 +236,8 @@ impl<S: JournalStorage> Writer<S> {
             .and_then(|()| storage.sync_data())
             .and_then(|()| storage.sync_folder())
             .map_err(|error| owner.failed(error))?;
-        Ok((Self { storage, failed: None }, content))
+        let length = content.end + start.len() as u64;
+        Ok((Self { storage, length, failed: None }, content))
     }
 
     /// Stores an entry and those that wait behind it, with one sync.
@@ -253,7 +260,7 @@ impl<S: JournalStorage> Writer<S> {
     }
 
     fn write(&mut self, together: &[Pending]) -> io::Result<()> {
-        self.storage.ensure_in_place()?;
+        self.storage.ensure_unchanged(self.length)?;
         let at = self.storage.now();
         let entries = together.iter().filter_map(|pending| pending.entry.as_ref());
         let encode = |(number, entry): &(_, _)| {
@@ -261,6 +268,7 @@ impl<S: JournalStorage> Writer<S> {
         };
         let lines: Vec<u8> = entries.flat_map(encode).collect();
         self.storage.write_all(&lines)?;
+        self.length += lines.len() as u64;
         self.storage.sync_data()
     }
 }

@@ -7,15 +7,17 @@ use jiff::Timestamp;
 use super::FileJournalError;
 use crate::WorkspaceId;
 
-/// What a [`FileJournal`](super::FileJournal) asks of its file. A test can implement it to lose what was not synced, to
-/// write less than it was given, or to fail as a full disk does: see [`FileJournal::with_storage`].
+/// What a [`FileJournal`](super::FileJournal) asks of its file. A simulated disk implements it to lose what was not
+/// synced, to write less than it was given, or to fail when it is full.
 ///
-/// A journal reads the file once, from its start to its end, and truncates it to the end of the last whole line. From then
-/// on it writes at the end alone. It writes the first line if there is none, and calls [`sync_data`](Self::sync_data) and
-/// [`sync_folder`](Self::sync_folder). Then it writes entries, and calls [`sync_data`](Self::sync_data) after them. After
-/// a write or a sync that failed, the journal writes nothing more.
+/// A journal reads the file once, from its start to its end, and truncates it to the end of the last whole line. From
+/// then on it only writes at the end. It writes the first line if there is none, and calls [`sync_data`] and
+/// [`sync_folder`]. To store entries, it calls [`ensure_unchanged`], writes them, and calls [`sync_data`]. After one
+/// of these failed, it writes nothing more.
 ///
-/// [`FileJournal::with_storage`]: super::FileJournal::with_storage
+/// [`ensure_unchanged`]: Self::ensure_unchanged
+/// [`sync_data`]: Self::sync_data
+/// [`sync_folder`]: Self::sync_folder
 pub trait JournalStorage: Read + Write + Send {
     /// Cuts the file to this length in bytes, after which it is written.
     ///
@@ -38,14 +40,12 @@ pub trait JournalStorage: Read + Write + Send {
     /// Fails as [`File::sync_all`] does.
     fn sync_folder(&mut self) -> io::Result<()>;
 
-    /// Returns an error if the file is no longer what the next run would read, because it was moved or replaced.
+    /// Checks that the file has this length in bytes, and is what the next run would read.
     ///
     /// # Errors
     ///
-    /// The error says how.
-    fn ensure_in_place(&self) -> io::Result<()> {
-        Ok(())
-    }
+    /// Fails with [`ErrorKind::InvalidData`] if something else changed, moved or replaced the file.
+    fn ensure_unchanged(&self, length: u64) -> io::Result<()>;
 
     /// Returns the time that an entry gets.
     fn now(&self) -> Timestamp {
@@ -129,15 +129,15 @@ impl JournalStorage for LockedFile {
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
 
-    fn ensure_in_place(&self) -> io::Result<()> {
-        match self.is_in_place() {
-            Ok(true) => Ok(()),
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => {
-                let path = self.path.display();
-                Err(io::Error::other(format!("{path} was moved or replaced while in use")))
-            }
-        }
+    fn ensure_unchanged(&self, length: u64) -> io::Result<()> {
+        let how = match self.is_in_place() {
+            Ok(true) if self.file.metadata()?.len() == length => return Ok(()),
+            Ok(true) => "changed by something else",
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => "moved or replaced",
+        };
+        let message = format!("{} was {how} while in use", self.path.display());
+        Err(io::Error::new(ErrorKind::InvalidData, message))
     }
 }
 
@@ -158,7 +158,8 @@ fn open_and_lock(
 ) -> Result<File, FileJournalError> {
     let failed = |source| FileJournalError::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
+    // Never over bytes that something else wrote, not even between a check of the length and the write.
+    options.read(true).write(true).append(cfg!(unix)).create(true).truncate(false);
     let file = open_regular_file(path, &options).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
