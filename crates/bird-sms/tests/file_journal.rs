@@ -1,4 +1,4 @@
-//! `FileJournal` on a real file: what else touches it, and whose it is.
+//! `FileJournal` on a real file: what else touches it, who else uses it, and whose it is.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -110,4 +110,53 @@ async fn a_journal_of_another_server_is_refused_and_not_changed() {
         assert_eq!(rows(&JournalContent::read(&path, None, same).unwrap()), 1, "{same}");
         FileJournal::open(&path, &workspace_at(same)).unwrap();
     }
+}
+
+// Fault 96.
+#[test]
+fn a_workspace_that_is_locked_gets_no_new_journal() {
+    let folder = TempDir::new().unwrap();
+    let (first, second) = (folder.path().join("a.jsonl"), folder.path().join("b.jsonl"));
+    let journal = FileJournal::open(first, &workspace()).unwrap();
+    let error = open_error(&second, &workspace());
+    assert!(matches!(error, FileJournalError::WorkspaceInUse { .. }), "{error}");
+    assert!(!second.exists());
+    drop(journal);
+    FileJournal::open(second, &workspace()).unwrap();
+}
+
+// Fault 96.
+#[cfg(unix)]
+#[test]
+fn the_workspace_is_locked_where_the_journal_really_is() {
+    let folder = TempDir::new().unwrap();
+    let (real, links) = (folder.path().join("real"), folder.path().join("links"));
+    fs::create_dir(&real).unwrap();
+    fs::create_dir(&links).unwrap();
+    let link = links.join("j.jsonl");
+    // The link leads to another link, and then to a file that does not exist yet.
+    std::os::unix::fs::symlink("second.jsonl", &link).unwrap();
+    std::os::unix::fs::symlink("../real/j.jsonl", links.join("second.jsonl")).unwrap();
+    for _ in 0..2 {
+        let journal = FileJournal::open(&link, &workspace()).unwrap();
+        let error = open_error(&real.join("other.jsonl"), &workspace());
+        assert!(matches!(error, FileJournalError::WorkspaceInUse { .. }), "{error}");
+        drop(journal);
+        assert!(real.join("j.jsonl").is_file());
+        assert_eq!(fs::read_dir(&links).unwrap().count(), 2);
+    }
+    std::os::unix::fs::symlink("circle", links.join("circle")).unwrap();
+    let error = open_error(&links.join("circle"), &workspace());
+    assert!(matches!(error, FileJournalError::Io { .. }), "{error}");
+}
+
+#[test]
+fn what_cannot_be_a_journal_gets_no_lock_beside_it() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("directory")).unwrap();
+    let error = open_error(&folder.path().join("directory"), &workspace());
+    assert!(error.chain().contains("it is not a regular file"), "{error}");
+    let error = open_error(&folder.path().join("absent/j.jsonl"), &workspace());
+    assert!(matches!(error, FileJournalError::Io { .. }), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -254,9 +254,14 @@ async fn a_journal_is_for_one_process_and_one_workspace() {
     while sandbox.connectors().is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let (code, _, stderr) = batch.run(&sandbox, &[]).await;
-    assert_eq!(code, 2, "{stderr}");
-    assert!(stderr.contains("in use by another process"), "{stderr}");
+    for journal in ["j.jsonl", "other.jsonl"] {
+        let mut command = in_sandbox(&sandbox, &["batch", "numbers.csv", "--journal", journal]);
+        command.current_dir(batch.folder());
+        let (code, _, stderr) = run(command).await;
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("another batch of workspace"), "{stderr}");
+    }
+    assert!(!batch.path("other.jsonl").exists());
     first.kill().await.unwrap();
     let other = fast().start().await.unwrap();
     let (code, _, stderr) = batch.run(&other, &[]).await;

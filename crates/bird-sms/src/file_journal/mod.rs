@@ -97,9 +97,10 @@ impl FileJournal {
     /// Opens or creates a journal for this workspace, and returns it with its content. Blocks while the file is read.
     ///
     /// The file is locked until the journal is dropped, and so is the workspace for other journals in the same folder,
-    /// by a file `.bird-sms-WORKSPACE.lock`, which stays. The rest of a line that a crash tore off is removed, because
-    /// no step followed it. A thread writes the file; dropping the journal waits until the thread has written what was
-    /// appended, for at most a second.
+    /// by a file `.bird-sms-WORKSPACE.lock`, which stays. If the path is a symbolic link, that is the folder of the
+    /// file it leads to. The rest of a line that a crash tore off is removed, because no step followed it. A thread
+    /// writes the file; dropping the journal waits until the thread has written what was appended, for at most a
+    /// second.
     ///
     /// # Errors
     ///

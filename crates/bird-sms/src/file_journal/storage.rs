@@ -57,8 +57,8 @@ pub trait JournalStorage: Read + Write + Send {
 pub(super) struct LockedFile {
     file: File,
     path: PathBuf,
-    #[cfg(not(unix))]
-    handle: same_file::Handle,
+    /// Where the file is, if the path is a symbolic link.
+    real_path: PathBuf,
     /// Holds the lock of the workspace.
     _lock: Option<File>,
 }
@@ -69,16 +69,17 @@ impl LockedFile {
         path: &Path,
         workspace_id: Option<WorkspaceId>,
     ) -> Result<Self, FileJournalError> {
-        let file = open_and_lock(path, || FileJournalError::InUse { path: path.to_owned() })?;
-        let lock = workspace_id.map(|id| lock_folder(path, id)).transpose()?;
-        Ok(Self {
-            file,
-            path: path.to_owned(),
-            #[cfg(not(unix))]
-            handle: same_file::Handle::from_path(path)
-                .map_err(|source| FileJournalError::Io { path: path.to_owned(), source })?,
-            _lock: lock,
-        })
+        let real_path = real_path(path)
+            .map_err(|source| FileJournalError::Io { path: path.to_owned(), source })?;
+        // First, so that a run that must wait for another one makes no journal. Without the lock, another run could
+        // start a new journal after the journal in use was moved, and would create every connector again.
+        let lock = |id| {
+            let path = real_path.with_file_name(format!(".bird-sms-{id}.lock"));
+            open_and_lock(&path, FileJournalError::WorkspaceInUse { workspace_id: id })
+        };
+        let lock = workspace_id.map(lock).transpose()?;
+        let file = open_and_lock(&real_path, FileJournalError::InUse { path: path.to_owned() })?;
+        Ok(Self { file, path: path.to_owned(), real_path, _lock: lock })
     }
 
     /// Returns whether the path still names the file. Needs no file descriptor, of which there may be none left.
@@ -91,7 +92,8 @@ impl LockedFile {
 
     #[cfg(not(unix))]
     fn is_in_place(&self) -> io::Result<bool> {
-        same_file::Handle::from_path(&self.path).map(|handle| handle == self.handle)
+        use same_file::Handle;
+        Ok(Handle::from_path(&self.path)? == Handle::from_file(self.file.try_clone()?)?)
     }
 }
 
@@ -125,8 +127,7 @@ impl JournalStorage for LockedFile {
         if !cfg!(unix) {
             return Ok(());
         }
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        File::open(folder_of(&self.real_path))?.sync_all()
     }
 
     fn ensure_unchanged(&self, length: u64) -> io::Result<()> {
@@ -141,21 +142,32 @@ impl JournalStorage for LockedFile {
     }
 }
 
-/// Locks the workspace for the journals in this folder. Without the lock, another run could start a new journal after
-/// the journal in use was moved, and would create every connector again.
-fn lock_folder(journal: &Path, workspace_id: WorkspaceId) -> Result<File, FileJournalError> {
-    let path = journal.with_file_name(format!(".bird-sms-{workspace_id}.lock"));
-    open_and_lock(&path, || FileJournalError::WorkspaceInUse { workspace_id })
+/// Returns where a regular file is or will be, without symbolic links.
+fn real_path(path: &Path) -> io::Result<PathBuf> {
+    ensure_regular(path)?;
+    match path.canonicalize() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            if let Ok(target) = path.read_link() {
+                // A circle of links is another error.
+                return real_path(&folder_of(path).join(target));
+            }
+            let name = path.file_name().ok_or(error)?;
+            Ok(folder_of(path).canonicalize()?.join(name))
+        }
+        result => result,
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 #[expect(
     clippy::incompatible_msrv,
     reason = "the feature needs a newer Rust, as its documentation says"
 )]
-fn open_and_lock(
-    path: &Path,
-    in_use: impl Fn() -> FileJournalError,
-) -> Result<File, FileJournalError> {
+fn open_and_lock(path: &Path, in_use: FileJournalError) -> Result<File, FileJournalError> {
     let failed = |source| FileJournalError::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
     // Never over bytes that something else wrote, not even between a check of the length and the write.
@@ -163,7 +175,7 @@ fn open_and_lock(
     let file = open_regular_file(path, &options).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(in_use()),
+        Err(TryLockError::WouldBlock) => Err(in_use),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
@@ -172,17 +184,17 @@ fn open_and_lock(
 /// directory cannot be written.
 #[doc(hidden)]
 pub fn open_regular_file(path: &Path, options: &OpenOptions) -> io::Result<File> {
-    let refuse = |is_file: bool| {
-        let error = || io::Error::new(ErrorKind::InvalidInput, "it is not a regular file");
-        is_file.then_some(()).ok_or_else(error)
-    };
     // Checked before opening, because opening a FIFO blocks, and after, because the path may have changed.
-    match path.metadata() {
-        Ok(metadata) => refuse(metadata.is_file())?,
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
+    ensure_regular(path)?;
     let file = options.open(path)?;
-    refuse(file.metadata()?.is_file())?;
-    Ok(file)
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+}
+
+/// Fails if there is something else than a regular file.
+fn ensure_regular(path: &Path) -> io::Result<()> {
+    if path.exists() && !path.is_file() { Err(not_regular()) } else { Ok(()) }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")
 }
