@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::panic::resume_unwind;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::{fmt, io};
 
 use bird_api::types::CreateConnectorReq;
 use futures_util::{FutureExt, Stream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span};
 
@@ -37,7 +38,7 @@ pub(super) struct Batch {
     workspace: Workspace,
     journal: Option<Arc<dyn Journal>>,
     observer: Option<Arc<Observer>>,
-    shutdown: watch::Sender<bool>,
+    shutdown: Shutdown,
     posts: Semaphore,
     gets: Semaphore,
     in_flight: Arc<Semaphore>,
@@ -45,6 +46,34 @@ pub(super) struct Batch {
     rows: Mutex<HashMap<PhoneNumberId, Arc<Row>>>,
     /// `None` for a row for which nothing was sent.
     outcomes: mpsc::UnboundedSender<Option<BatchOutcome>>,
+}
+
+/// Tells the tasks of a batch to shut down.
+///
+/// Not a channel of Tokio, whose receivers are woken in a random order.
+#[derive(Default)]
+struct Shutdown {
+    began: AtomicBool,
+    tasks: Notify,
+}
+
+impl Shutdown {
+    fn begin(&self) {
+        self.began.store(true, Ordering::Relaxed);
+        self.tasks.notify_waiters();
+    }
+
+    fn has_begun(&self) -> bool {
+        self.began.load(Ordering::Relaxed)
+    }
+
+    async fn wait(&self) {
+        // Made before the flag is read, so a shutdown in between is not missed.
+        let begun = self.tasks.notified();
+        if !self.has_begun() {
+            begun.await;
+        }
+    }
 }
 
 /// A row: its request, and all that is known about it.
@@ -145,11 +174,6 @@ impl Batch {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn stopped(&self) {
-        // The sender lives as long as the batch.
-        let _ = self.shutdown.subscribe().wait_for(|stopped| *stopped).await;
-    }
-
     /// Runs the task of a row.
     async fn run(self: Arc<Self>, row: Arc<Row>, step: Step) {
         let result = match self.install(&row, step).await {
@@ -188,7 +212,7 @@ impl Batch {
             // The wait comes first: a channel that is ready is not lost to the shutdown.
             biased;
             result = pending.wait_until(deadline, &turn) => Some(result),
-            () = self.stopped() => None,
+            () = self.shutdown.wait() => None,
         };
         Some(result.unwrap_or_else(|| {
             let now = self.workspace.client().runtime().now();
@@ -205,7 +229,7 @@ impl Batch {
     ) -> Option<Result<(PendingChannel, Deadline), Error>> {
         let slot = tokio::select! {
             biased;
-            () = self.stopped() => return None,
+            () = self.shutdown.wait() => return None,
             slot = self.take(Route::Create, None) => slot?,
         };
         let (state, deadline) = (row.state(), slot.deadline);
@@ -239,7 +263,7 @@ impl Batch {
                 && self.workspace.state().throttled_for()
                     >= self.workspace.client().install_timeout();
             if error.is_access_refused() || throttled {
-                self.shutdown.send_replace(true);
+                self.shutdown.begin();
             }
         }
         if matches!(result, Err(Error::Journal(_))) {
@@ -328,7 +352,7 @@ impl Turn for PostTurn<'_> {
                 permit = limiter.renew(runtime, permit, timeout) => {
                     Slot { permit: permit?, deadline, in_flight }
                 }
-                () = batch.stopped() => return None,
+                () = batch.shutdown.wait() => return None,
             }
         } else {
             let wait = Deadline::start(runtime.now(), timeout);
@@ -341,7 +365,7 @@ impl Turn for PostTurn<'_> {
             };
             tokio::select! {
                 biased;
-                () = batch.stopped() => return None,
+                () = batch.shutdown.wait() => return None,
                 slot = taken => slot?,
             }
         };
@@ -403,7 +427,7 @@ where
             workspace,
             journal,
             observer,
-            shutdown: watch::Sender::new(false),
+            shutdown: Shutdown::default(),
             posts: Semaphore::new(PLACES),
             gets: Semaphore::new(PLACES),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
@@ -447,7 +471,7 @@ where
     /// # }
     /// ```
     pub fn shut_down(&mut self) {
-        self.batch.shutdown.send_replace(true);
+        self.batch.shutdown.begin();
     }
 
     /// Stops all installs at once, and returns the outcomes that were not taken yet.
@@ -506,7 +530,7 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<BatchOutcome>> {
         loop {
-            if *self.batch.shutdown.borrow() {
+            if self.batch.shutdown.has_begun() {
                 self.requests = None;
             }
             while self.unfinished < self.concurrency
