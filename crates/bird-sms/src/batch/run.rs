@@ -184,6 +184,13 @@ impl Batch {
         self.rows().remove(&row.request.phone_number_id());
     }
 
+    /// Ends all rows that have a task. None of them sends a POST from now on that is not in an outcome.
+    fn abandon(&self) -> Vec<BatchOutcome> {
+        let rows = std::mem::take(&mut *self.rows());
+        let end = |row: Arc<Row>| row.lock().end(&row.request, None);
+        rows.into_values().filter_map(end).collect()
+    }
+
     fn end(&self, row: &Row, result: Option<Result<SmsChannel, Error>>) {
         // Sent under the lock: whoever finds that the row has ended finds its outcome in the channel.
         let mut known = row.lock();
@@ -482,9 +489,7 @@ where
     pub fn abandon(&mut self) -> Vec<BatchOutcome> {
         self.requests = None;
         self.unfinished = 0;
-        let rows = std::mem::take(&mut *self.batch.rows());
-        let end = |row: Arc<Row>| row.lock().end(&row.request, None);
-        let abandoned: Vec<_> = rows.into_values().filter_map(end).collect();
+        let abandoned = self.batch.abandon();
         self.tasks = JoinSet::new();
         let mut outcomes = Vec::new();
         while let Ok(outcome) = self.outcomes.try_recv() {
@@ -566,6 +571,14 @@ where
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+}
+
+impl<S: Stream> Drop for BatchOutcomes<S> {
+    fn drop(&mut self) {
+        // A task that runs at this moment on another thread goes on until it waits. It must not send a POST whose intent
+        // was not in the journal before: another batch may resume from the journal now.
+        self.batch.abandon();
     }
 }
 

@@ -1,0 +1,5 @@
+//! Batches against a server in memory.
+
+mod abandon;
+mod server;
+mod speed;
