@@ -11,14 +11,14 @@ use std::{fmt, io};
 
 use bird_api::types::CreateConnectorReq;
 use futures_util::{FutureExt, Stream};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span};
 
 use super::{BatchItem, BatchOutcome, Journal, JournalEntry, NextStep, Observer, RowState};
 use crate::client::{Route, Workspace};
 use crate::event::EventSink;
-use crate::transport::{Deadline, Slot, Turn};
+use crate::transport::{Deadline, Permit, Slot, Turn};
 use crate::workflow::{RESERVE, create, install_span};
 use crate::{
     ConfigurationError, ConnectorId, ConnectorState, Error, Event, JournalError, NotReady,
@@ -227,24 +227,34 @@ impl Batch {
         }))
     }
 
-    /// Creates the connector. The deadline of the install starts when the first POST has its permit.
+    /// Creates the connector. The deadline of the install starts when the first POST may leave.
     async fn create(
         &self,
         row: &Row,
         body: &CreateConnectorReq,
         events: EventSink,
     ) -> Option<Result<(PendingChannel, Deadline), Error>> {
-        let slot = tokio::select! {
+        let (permit, in_flight) = tokio::select! {
             biased;
             () = self.shutdown.wait() => return None,
-            slot = self.take(Route::Create, None) => slot?,
+            taken = self.take(Route::Create) => taken?,
         };
-        let (state, deadline) = (row.state(), slot.deadline);
+        let state = row.state();
         let intent = JournalEntry::Intent { name: row.request.name().to_owned() };
         if let Err(source) = self.append(row, intent).await {
             return Some(Err(journal_error(state, None, source)));
         }
-        let turn = PostTurn { batch: self, row, first: Mutex::new(Some(slot)) };
+        let (runtime, limiter) =
+            (self.workspace.client().runtime(), self.workspace.state().limiter(Route::Create));
+        let permit = tokio::select! {
+            // The permit comes first: a POST whose intent is on disk is sent if the rate limit allows it at once.
+            biased;
+            permit = limiter.renew(runtime, permit, Duration::MAX) => permit,
+            () = self.shutdown.wait() => None,
+        };
+        let deadline = self.workspace.deadline();
+        let first = permit.map(|permit| Slot { permit, deadline, _in_flight: Some(in_flight) });
+        let turn = PostTurn { batch: self, row, first: Mutex::new(first) };
         let earlier = state.earlier_may_exist();
         let created = create(&self.workspace, body, deadline, events, earlier, &turn).await;
         let pending = match created {
@@ -313,8 +323,8 @@ impl Batch {
         }
     }
 
-    /// Waits in line for a request. Without a deadline, the deadline of the install starts with the permit.
-    async fn take(&self, route: Route, deadline: Option<Deadline>) -> Option<Slot> {
+    /// Waits in line for a request.
+    async fn take(&self, route: Route) -> Option<(Permit, OwnedSemaphorePermit)> {
         let places = match route {
             Route::Create => &self.posts,
             Route::Get => &self.gets,
@@ -323,9 +333,7 @@ impl Batch {
         let in_flight = Arc::clone(&self.in_flight).acquire_owned().await.ok()?;
         let (runtime, limiter) =
             (self.workspace.client().runtime(), self.workspace.state().limiter(route));
-        let permit = limiter.acquire(runtime, Duration::MAX).await?;
-        let deadline = deadline.unwrap_or_else(|| self.workspace.deadline());
-        Some(Slot { permit, deadline, in_flight: Some(in_flight) })
+        Some((limiter.acquire(runtime, Duration::MAX).await?, in_flight))
     }
 }
 
@@ -342,38 +350,31 @@ fn journal_error(
 struct PostTurn<'a> {
     batch: &'a Batch,
     row: &'a Row,
-    /// The slot of the first POST, which was taken before the intent was written.
+    /// The slot of the first POST, whose permit was taken before the intent was written. `None` if the batch was shut
+    /// down since.
     first: Mutex<Option<Slot>>,
 }
 
 impl Turn for PostTurn<'_> {
     async fn take(&self, delay: Duration, timeout: Duration, deadline: Deadline) -> Option<Slot> {
         let Self { batch, row, first } = self;
-        let runtime = batch.workspace.client().runtime();
         let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let slot = if let Some(Slot { permit, deadline, in_flight }) = first {
-            let limiter = batch.workspace.state().limiter(Route::Create);
-            tokio::select! {
-                // The permit comes first: a POST whose intent is on disk is sent if the rate limit allows it at once.
-                biased;
-                permit = limiter.renew(runtime, permit, timeout) => {
-                    Slot { permit: permit?, deadline, in_flight }
-                }
-                () = batch.shutdown.wait() => return None,
-            }
-        } else {
-            let wait = Deadline::start(runtime.now(), timeout);
-            let taken = async {
-                runtime.sleep(delay).await;
-                let timeout = wait.remaining(runtime.now());
-                tokio::time::timeout(timeout, batch.take(Route::Create, Some(deadline)))
-                    .await
-                    .ok()?
-            };
-            tokio::select! {
-                biased;
-                () = batch.shutdown.wait() => return None,
-                slot = taken => slot?,
+        let slot = match first {
+            Some(slot) => slot,
+            None => {
+                let runtime = batch.workspace.client().runtime();
+                let wait = Deadline::start(runtime.now(), timeout);
+                let taken = async {
+                    runtime.sleep(delay).await;
+                    let timeout = wait.remaining(runtime.now());
+                    tokio::time::timeout(timeout, batch.take(Route::Create)).await.ok()?
+                };
+                let (permit, in_flight) = tokio::select! {
+                    biased;
+                    () = batch.shutdown.wait() => return None,
+                    taken = taken => taken?,
+                };
+                Slot { permit, deadline, _in_flight: Some(in_flight) }
             }
         };
         row.begin_post().then_some(slot)
@@ -388,15 +389,15 @@ impl Turn for GetTurn<'_> {
         let workspace = &self.0.workspace;
         let runtime = workspace.client().runtime();
         runtime.sleep(delay).await;
-        let slot = tokio::select! {
+        let (permit, in_flight) = tokio::select! {
             biased;
             () = workspace.state().limiter(Route::Get).paused_at(deadline) => return None,
-            slot = self.0.take(Route::Get, Some(deadline)) => slot?,
+            taken = self.0.take(Route::Get) => taken?,
         };
         let now = runtime.now();
         let late = deadline.remaining(now) < RESERVE;
         let deadline = if late { Deadline::start(now, LATE_POLL) } else { deadline };
-        Some(Slot { deadline, ..slot })
+        Some(Slot { permit, deadline, _in_flight: Some(in_flight) })
     }
 }
 

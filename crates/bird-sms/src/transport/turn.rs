@@ -13,7 +13,7 @@ pub(crate) struct Slot {
     pub(crate) permit: Permit,
     pub(crate) deadline: Deadline,
     /// Counts the request as in flight until the slot is dropped, if their number is limited.
-    pub(crate) in_flight: Option<OwnedSemaphorePermit>,
+    pub(crate) _in_flight: Option<OwnedSemaphorePermit>,
 }
 
 /// Where the requests of one call wait for their turn.
@@ -41,6 +41,6 @@ impl Turn for Alone<'_> {
         // A sleep takes a millisecond longer than asked for.
         let timeout = wait.remaining(self.runtime.now());
         let permit = self.limiter.acquire(self.runtime, timeout).await?;
-        Some(Slot { permit, deadline, in_flight: None })
+        Some(Slot { permit, deadline, _in_flight: None })
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bird_sandbox::Sandbox;
 use bird_sms::{
-    AccessKey, BatchOutcome, Client, ClientBuilder, ConnectorState, Error, SmsConnectorRequest,
-    Workspace,
+    AccessKey, BatchOutcome, Client, ClientBuilder, ConnectorState, Error, Journal, JournalEntry,
+    JournalFuture, SmsConnectorRequest, Workspace,
 };
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep};
@@ -63,6 +63,49 @@ async fn a_batch_stops_if_every_post_of_a_whole_timeout_is_throttled() {
         assert!(outcomes.iter().all(|outcome| matches!(outcome.result, Err(Error::Refused(_)))));
         assert!(took > Duration::from_secs(19) && took < Duration::from_secs(25), "{took:?}");
     }
+}
+
+/// A journal whose disk is slow.
+struct Slow;
+
+impl Journal for Slow {
+    fn append<'a>(&'a self, _: &'a SmsConnectorRequest, _: JournalEntry) -> JournalFuture<'a> {
+        Box::pin(async {
+            sleep(100 * MILLISECOND).await;
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_delays_the_batch_and_fails_no_row_that_was_not_sent() {
+    let duration = async |pause, timeout| {
+        let server = Server::new(20 * MILLISECOND, move |call| match call.post {
+            Some(_) if call.nth == 100 && pause => Reply::TooMany(60),
+            Some(_) => Reply::Pending,
+            None => Reply::Ready,
+        });
+        let workspace = server.workspace(timeout);
+        let began = Instant::now();
+        let batch = workspace.install_sms_channels(requests(1, 1000)).journal(Slow).start();
+        let outcomes: Vec<_> = batch.collect().await;
+        assert_eq!(outcomes.len(), 1000);
+        let throttled = server.posts()[100].post;
+        let failed = outcomes.iter().filter(|outcome| outcome.result.is_err());
+        let failed: Vec<_> =
+            failed.map(|outcome| Some(outcome.request.phone_number_id())).collect();
+        (failed, throttled, began.elapsed())
+    };
+    let (failed, _, undisturbed) = duration(false, |client| client).await;
+    assert_eq!(failed, []);
+    let (failed, _, took) = duration(true, |client| client).await;
+    assert_eq!(failed, []);
+    let delay = took.checked_sub(undisturbed).unwrap();
+    assert!(delay > Duration::from_secs(55) && delay < Duration::from_secs(62), "{delay:?}");
+    // The row of the 429 has no time left for another attempt, and the rows behind it have all of theirs.
+    let (failed, throttled, _) =
+        duration(true, |client| client.install_timeout(Duration::from_secs(30))).await;
+    assert_eq!(failed, [throttled]);
 }
 
 #[tokio::test(start_paused = true)]
