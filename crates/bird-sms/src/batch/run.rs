@@ -13,6 +13,7 @@ use bird_api::types::CreateConnectorReq;
 use futures_util::{FutureExt, Stream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
 use super::{BatchItem, BatchOutcome, Journal, JournalEntry, NextStep, Observer, RowState};
@@ -36,6 +37,7 @@ const LATE_POLL: Duration = Duration::from_secs(10);
 /// What the rows of a batch share.
 pub(super) struct Batch {
     workspace: Workspace,
+    started: Instant,
     journal: Option<Arc<dyn Journal>>,
     observer: Option<Arc<Observer>>,
     shutdown: Shutdown,
@@ -277,7 +279,7 @@ impl Batch {
     ) -> Result<SmsChannel, Error> {
         if let Err(error) = &result {
             let throttled = error.status() == Some(429)
-                && self.workspace.state().throttled_for()
+                && self.workspace.state().throttled_since(self.started)
                     >= self.workspace.client().install_timeout();
             if error.is_access_refused() || throttled {
                 self.shutdown.begin();
@@ -431,8 +433,10 @@ where
     ) -> Self {
         let (sender, outcomes) = mpsc::unbounded_channel();
         let workspace_id = workspace.id();
+        let started = workspace.client().runtime().now();
         let batch = Batch {
             workspace,
+            started,
             journal,
             observer,
             shutdown: Shutdown::default(),

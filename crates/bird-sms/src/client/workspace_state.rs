@@ -88,10 +88,12 @@ impl WorkspaceState {
         *times = throttled.then(|| (times.map_or(now, |(first, _)| first), now));
     }
 
-    /// Returns for how long every response was a 429, up to the last one.
-    pub(crate) fn throttled_for(&self) -> Duration {
+    /// Returns for how long every response since `began` was a 429, up to the last one.
+    pub(crate) fn throttled_since(&self, began: Instant) -> Duration {
         let times = *self.throttled.lock().unwrap_or_else(PoisonError::into_inner);
-        times.map_or(Duration::ZERO, |(first, last)| last.saturating_duration_since(first))
+        times.map_or(Duration::ZERO, |(first, last)| {
+            last.saturating_duration_since(first.max(began))
+        })
     }
 }
 
