@@ -30,6 +30,8 @@ const MIN_RATE_FACTOR: f64 = 1.0 / 64.0;
 const INCREASE_PER_SECOND: f64 = 0.02;
 /// The time within which several 429s decrease the rate once, because their requests were sent at the same rate.
 const ONE_DECREASE: Duration = Duration::from_secs(1);
+/// The longest pause for which a request waits whose deadline has passed.
+const SHORT_PAUSE: Duration = Duration::from_secs(1);
 
 /// A budget of requests per second.
 ///
@@ -217,13 +219,15 @@ impl RateLimiter {
         self.paused.notify_waiters();
     }
 
-    /// Waits until the deadline lies within a pause: until a 429 comes whose `Retry-After` ends later.
+    /// Waits until a 429 comes whose `Retry-After` ends after the deadline. If the deadline has passed by then, a pause
+    /// of up to [`SHORT_PAUSE`] does not count.
     pub(crate) async fn paused_at(&self, deadline: Deadline) {
         loop {
             let paused = self.paused.notified();
             let pause = self.lock().pause;
             if pause.is_some_and(|(from, to)| {
-                !deadline.remaining(from).is_zero() && deadline.remaining(to).is_zero()
+                let late = deadline.remaining(from).is_zero();
+                deadline.remaining(to).is_zero() && (!late || to - from > SHORT_PAUSE)
             }) {
                 return;
             }

@@ -52,6 +52,19 @@ async fn a_retry_after_on_every_get_does_not_outlast_the_timeout_for_each_row() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn rows_that_are_late_do_not_each_wait_for_a_pause() {
+    let began = Instant::now();
+    // The queue is 20 s long when the timeouts of the rows are over.
+    let server = Server::new(20 * MILLISECOND, move |call| {
+        let throttled = call.at - began > Duration::from_secs(123);
+        if call.post.is_none() && throttled { Reply::TooMany(60) } else { Reply::Pending }
+    });
+    let (outcomes, took) = run(&server.workspace(|client| client), 1000).await;
+    assert!(outcomes.len() == 1000 && all_exist(&outcomes));
+    assert!(took < Duration::from_secs(125), "{took:?}, {} GETs", server.gets());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_stops_if_every_post_of_a_whole_timeout_is_throttled() {
     for (rows, latency) in [(6, MILLISECOND), (500, 50 * MILLISECOND)] {
         let server = Server::new(latency, |_| Reply::TooMany(20));
