@@ -109,3 +109,21 @@ async fn a_batch_with_few_file_descriptors_writes_its_journal_and_creates_each_r
     assert_no_duplicates(&connectors);
     assert_eq!(rows.recorded().len(), rows.count);
 }
+
+#[tokio::test]
+async fn a_server_that_hangs_gets_no_more_connections_than_descriptors_and_no_row_is_lost() {
+    let backend = Backend::start().await.unwrap().delay(|_| Duration::from_hours(1));
+    let rows = Rows::new(400);
+    let more = [&OUT[..], &["--timeout", "3s"]].concat();
+    let command = limited(&rows, "-n 256", &more, &backend.base_url());
+    let (code, stdout, stderr) = run(command).await;
+    assert_eq!(code, 5, "{stdout} {stderr}");
+    let connectors = settled(&backend).await;
+    assert_no_duplicates(&connectors);
+    assert!(connectors.len() > 200 && connectors.len() < 256, "{}", connectors.len());
+    assert_eq!(rows.outcomes().len(), rows.count);
+    for (number, last) in rows.last_entries() {
+        let unknown = connectors.contains_key(&number);
+        assert_eq!(last["event"], if unknown { "unknown" } else { "unreachable" }, "{last}");
+    }
+}
