@@ -91,8 +91,7 @@ pub(crate) fn nothing_is_sent_after_its_deadline(
     ensure!(timeout <= attempt_timeout, "{call:?} has a timeout of {timeout:?}");
     let Some(row) = row else { return Ok(()) };
     let (is_post, row) = (matches!(call, Call::Post { .. }), &world.rows[row]);
-    let began = if is_post && !world.scenario.single { row.intent } else { row.began };
-    let Some(began) = began else { return Ok(()) };
+    let Some(began) = row.began else { return Ok(()) };
     let now = clock::now();
     let end = began + install_timeout + TIMER;
     let late = if is_post || world.scenario.single { Duration::ZERO } else { LATE_POLL };

@@ -117,6 +117,9 @@ impl World {
             (true, Some(row)) => Call::Post { row, nth: self.rows[row].posts.len() },
             _ => Call::Get { connector: connector_of(request) },
         };
+        if let Some(row) = row.filter(|_| !self.scenario.single) {
+            self.rows[row].began.get_or_insert(now);
+        }
         if let (Call::Post { .. }, Some(row)) = (call, row) {
             hold!(self, no_post_after_one_that_may_have_arrived(row));
             hold!(self, a_durable_intent_precedes_each_post(row));
@@ -149,9 +152,6 @@ impl World {
         }
         if let Some(row) = row {
             self.rows[row].in_flight += 1;
-            if !is_post {
-                self.rows[row].began.get_or_insert(now);
-            }
         }
         (call, fate, id)
     }

@@ -302,9 +302,6 @@ fn observe(world: &Shared, row: usize, event: &Event) {
         return;
     }
     world.note(|_| format!("row {row}: event {event:?}"));
-    if let Event::Created { .. } = event {
-        world.rows[row].began = Some(clock::now());
-    }
     let text = format!("{event:?} {}", json(event));
     hold!(world, the_key_is_not_shown("an event", &text));
     world.step();

@@ -361,23 +361,22 @@ impl Turn for PostTurn<'_> {
     async fn take(&self, delay: Duration, timeout: Duration, deadline: Deadline) -> Option<Slot> {
         let Self { batch, row, first } = self;
         let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let slot = match first {
-            Some(slot) => slot,
-            None => {
-                let runtime = batch.workspace.client().runtime();
-                let wait = Deadline::start(runtime.now(), timeout);
-                let taken = async {
-                    runtime.sleep(delay).await;
-                    let timeout = wait.remaining(runtime.now());
-                    tokio::time::timeout(timeout, batch.take(Route::Create)).await.ok()?
-                };
-                let (permit, in_flight) = tokio::select! {
-                    biased;
-                    () = batch.shutdown.wait() => return None,
-                    taken = taken => taken?,
-                };
-                Slot { permit, deadline, _in_flight: Some(in_flight) }
-            }
+        let slot = if let Some(slot) = first {
+            slot
+        } else {
+            let runtime = batch.workspace.client().runtime();
+            let wait = Deadline::start(runtime.now(), timeout);
+            let taken = async {
+                runtime.sleep(delay).await;
+                let timeout = wait.remaining(runtime.now());
+                tokio::time::timeout(timeout, batch.take(Route::Create)).await.ok()?
+            };
+            let (permit, in_flight) = tokio::select! {
+                biased;
+                () = batch.shutdown.wait() => return None,
+                taken = taken => taken?,
+            };
+            Slot { permit, deadline, _in_flight: Some(in_flight) }
         };
         row.begin_post().then_some(slot)
     }
