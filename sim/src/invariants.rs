@@ -245,6 +245,8 @@ pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &Outcome<'_>) 
     let own = world.server.of_row(row).filter(|(_, connector)| connector.own).count();
     let warning = outcome.state.warning();
     if matches!(state, ConnectorState::Exists(_)) && !single {
+        let said = outcome.result.map_or_else(Error::warning, |channel| channel.warning);
+        ensure!(said == warning, "row {row} has the warning {warning:?}, and says {said:?}");
         ensure!(own < 2 || warning.is_some(), "row {row} has {own} connectors, and no warning");
         let attempts = world.rows[row].posts.iter().filter(|post| !post.is_settled()).count();
         let resumed = knowledge(&world.rows[row].resumed) > 0;

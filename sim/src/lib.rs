@@ -34,39 +34,6 @@ pub struct Report {
     pub trace: String,
 }
 
-/// The bugs that can be planted in the library: the names of its calls of `planted`.
-pub const PLANTED: [&str; 16] = [
-    "a lost POST is sent again",
-    "a 504 is not created",
-    "a Retry-After is ignored",
-    "a retry ignores the deadline",
-    "a retry ignores a shutdown",
-    "a conflict settles the attempts before it",
-    "the rate limiter bursts",
-    "permits do not age",
-    "a resume forgets an unknown row",
-    "ready is not final",
-    "the intent is written after the POST",
-    "an entry is not awaited",
-    "a sync is forgotten",
-    "a throttled poll loses the id",
-    "a journal error loses the warning",
-    "the access key is shown",
-];
-
-/// Plants a bug in the library, which has to be built with `--cfg planted_bug`.
-///
-/// # Panics
-///
-/// Panics if there is no such bug, or if the library was built without the bugs.
-pub fn plant(bug: &str) {
-    let bug = PLANTED.iter().find(|planted| **planted == bug).expect("the name of a bug");
-    #[cfg(planted_bug)]
-    bird_sms::plant(bug);
-    #[cfg(not(planted_bug))]
-    panic!("built without `--cfg planted_bug`, so that {bug:?} cannot be planted");
-}
-
 /// Simulates a seed.
 #[must_use]
 pub fn run(seed: u64, traced: bool) -> Report {

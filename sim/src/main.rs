@@ -4,16 +4,15 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use bird_sim::{Failure, PLANTED, first_failure, plant, run};
+use bird_sim::{Failure, first_failure, run};
 use clap::Parser;
-use clap::builder::PossibleValuesParser;
 
 /// Simulates the install workflow with faults and crashes, and checks what must always hold
 ///
 /// Exit code 1: an invariant did not hold.
 #[derive(Parser)]
 #[command(name = "cargo xtask sim")]
-#[group(id = "what", required = true, multiple = false, args = ["seed", "seeds", "planted"])]
+#[group(id = "what", required = true, multiple = false, args = ["seed", "seeds"])]
 struct Args {
     /// Simulate one seed, and print what happens
     #[arg(long)]
@@ -21,16 +20,7 @@ struct Args {
     /// Simulate the seeds from A up to B, without B, on all cores
     #[arg(long, value_name = "A..B", value_parser = range)]
     seeds: Option<(u64, u64)>,
-    /// Plant each bug in the library, and find it within 20,000 seeds
-    #[arg(long)]
-    planted: bool,
-    /// Plant this bug in the library
-    #[arg(long, value_parser = PossibleValuesParser::new(PLANTED))]
-    bug: Option<String>,
 }
-
-/// The number of seeds within which each planted bug is found.
-const ENOUGH: u64 = 20_000;
 
 fn range(text: &str) -> Result<(u64, u64), String> {
     let bounds =
@@ -40,12 +30,6 @@ fn range(text: &str) -> Result<(u64, u64), String> {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if args.planted {
-        return find_planted();
-    }
-    if let Some(bug) = &args.bug {
-        plant(bug);
-    }
     let failed = if let Some(seed) = args.seed {
         let report = run(seed, true);
         print!("{}", report.trace);
@@ -58,27 +42,10 @@ fn main() -> ExitCode {
         None => ExitCode::SUCCESS,
         Some((seed, Failure { invariant, what })) => {
             eprintln!("seed {seed} fails: {invariant}: {what}");
-            let bug = args.bug.map_or(String::new(), |bug| format!(" --bug '{bug}'"));
-            eprintln!("to repeat it: cargo xtask sim --seed {seed}{bug}");
+            eprintln!("to repeat it: cargo xtask sim --seed {seed}");
             ExitCode::FAILURE
         }
     }
-}
-
-/// Finds each planted bug, and prints the invariant and the seed.
-fn find_planted() -> ExitCode {
-    let mut missed = 0;
-    println!("| planted bug | found by | seed |\n|---|---|---|");
-    for bug in PLANTED {
-        plant(bug);
-        if let Some((seed, failure)) = first_failure(0..ENOUGH, |_| {}) {
-            println!("| {bug} | `{}` | {seed} |", failure.invariant);
-        } else {
-            missed += 1;
-            println!("| {bug} | nothing within {ENOUGH} seeds | |");
-        }
-    }
-    ExitCode::from(u8::from(missed > 0))
 }
 
 /// Simulates seeds on all cores, and prints how far it is.

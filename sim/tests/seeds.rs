@@ -1,4 +1,4 @@
-//! Simulates some seeds. `cargo xtask sim` simulates more of them, and finds the bugs that are planted in the library.
+//! Simulates some seeds. `cargo xtask sim` simulates more of them.
 
 use bird_sim::{first_failure, run};
 
