@@ -40,6 +40,8 @@ pub(super) struct Run {
     output_error: Option<io::Error>,
     /// The response that refused the access key.
     refused: Option<String>,
+    /// A 429 with which a row ended.
+    throttled: Option<String>,
     /// The error of the journal, and the state of a connector that the journal does not have.
     journal_error: Option<(io::Error, ConnectorState)>,
 }
@@ -73,6 +75,7 @@ impl Run {
             unfinished: HashSet::new(),
             output_error: None,
             refused: None,
+            throttled: None,
             journal_error: None,
         })
     }
@@ -214,6 +217,11 @@ impl Run {
             // After a signal, the reason of the failures is known.
             self.progress.print_failure(&row);
         }
+        if let Err(error) = &outcome.result
+            && error.status() == Some(429)
+        {
+            self.throttled.get_or_insert_with(|| error.chain());
+        }
         if let Some(warning) = outcome.state.warning() {
             self.print_warning(&row, warning);
         }
@@ -302,6 +310,15 @@ impl Run {
             let message =
                 format!("the access key is refused, and the batch was stopped: {refused}");
             (message, "`bird-sms check` says more.")
+        } else if let Some(throttled) = self.throttled.take()
+            && signal.is_none()
+            && self.summary.not_begun > 0
+        {
+            let hint = "Another program may use up the rate limit. Run the same command later; it continues.";
+            let message = format!(
+                "every request of a whole timeout was refused with 429, and the batch was stopped: {throttled}"
+            );
+            (message, hint)
         } else {
             return (signal.unwrap_or(worst), None);
         };

@@ -27,7 +27,7 @@ pub(super) struct Summary {
     unknown: u64,
     exists: u64,
     /// The rows that this run had not begun when it was stopped.
-    not_begun: u64,
+    pub(super) not_begun: u64,
     elapsed_seconds: f64,
 }
 

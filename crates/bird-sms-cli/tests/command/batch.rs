@@ -86,6 +86,18 @@ async fn a_refusal_is_counted_by_its_code_and_sent_again_the_next_time() {
     assert!(stdout.starts_with("5 of 5 rows ready (3 before this run), 2 connectors"), "{stdout}");
 }
 
+#[tokio::test]
+async fn a_batch_of_which_every_request_is_throttled_stops_and_says_why() {
+    // The sandbox asks for a second, and two of them are a timeout.
+    let (sandbox, batch) = (failing("post:429x50").await, Rows::new(8));
+    let more = ["--concurrency", "1", "--timeout", "2s"];
+    let (code, stdout, stderr) = batch.run(&sandbox, &more).await;
+    assert_eq!((code, sandbox.connectors().len()), (3, 0), "{stdout} {stderr}");
+    assert!(stdout.contains(" not begun"), "{stdout}");
+    let why = "refused with 429, and the batch was stopped: ";
+    assert!(stderr.contains(why) && stderr.contains("Run the same command later"), "{stderr}");
+}
+
 // Fault 33.
 #[tokio::test]
 async fn a_refused_key_stops_the_batch_and_the_rows_that_were_not_begun_are_counted() {
