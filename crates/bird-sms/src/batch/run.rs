@@ -132,6 +132,7 @@ impl Known {
     /// has ended before, or if no connector may exist.
     fn end(
         &mut self,
+        workspace: &Workspace,
         request: &SmsConnectorRequest,
         result: Option<Result<SmsChannel, Error>>,
     ) -> Option<BatchOutcome> {
@@ -140,6 +141,8 @@ impl Known {
         }
         let state = self.state;
         let unknown = |reason| Error::OutcomeUnknown(Box::new(OutcomeUnknown::new(reason)));
+        // A channel that is ready is not lost, although the journal may not have it yet.
+        let result = result.or_else(|| state.channel(workspace).map(Ok));
         let result = match (result, state.connector_state()) {
             (Some(result), _) => result,
             (None, ConnectorState::NotCreated) => return None,
@@ -189,7 +192,7 @@ impl Batch {
     /// Ends all rows that have a task. None of them sends a POST from now on that is not in an outcome.
     fn abandon(&self) -> Vec<BatchOutcome> {
         let rows = std::mem::take(&mut *self.rows());
-        let end = |row: Arc<Row>| row.lock().end(&row.request, None);
+        let end = |row: Arc<Row>| row.lock().end(&self.workspace, &row.request, None);
         rows.into_values().filter_map(end).collect()
     }
 
@@ -197,7 +200,7 @@ impl Batch {
         // Sent under the lock: whoever finds that the row has ended finds its outcome in the channel.
         let mut known = row.lock();
         // The receiver is gone when the batch was dropped.
-        let _ = self.outcomes.send(known.end(&row.request, result));
+        let _ = self.outcomes.send(known.end(&self.workspace, &row.request, result));
     }
 
     /// Returns `None` if the batch was shut down before anything was sent.
@@ -514,8 +517,7 @@ where
                 let error = ConfigurationError::DuplicatePhoneNumber(number);
                 return batch.end(&row, Some(Err(error.into())));
             }
-            NextStep::Done => return batch.end(&row, state.channel(&batch.workspace).map(Ok)),
-            NextStep::LeaveAlone => return batch.end(&row, None),
+            NextStep::Done | NextStep::LeaveAlone => return batch.end(&row, None),
             NextStep::Create => match row.request.body(Some(batch.workspace.client().key())) {
                 Ok(body) => Step::Create(Box::new(body)),
                 Err(error) => return batch.end(&row, Some(Err(error.into()))),

@@ -192,3 +192,23 @@ async fn a_batch_that_resumes_a_dropped_one_sends_no_post_again() {
     let again = posts.values().filter(|posts| **posts > 1).count();
     assert_eq!(again, 0, "rows with two POSTs; of {} rows", posts.len());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_is_ready_is_in_the_outcome_while_the_journal_writes_it() {
+    struct Stuck;
+    impl Journal for Stuck {
+        fn append<'a>(&'a self, _: &SmsConnectorRequest, entry: JournalEntry) -> JournalFuture<'a> {
+            match entry {
+                JournalEntry::Ready { .. } => Box::pin(std::future::pending()),
+                _ => Box::pin(async { Ok(()) }),
+            }
+        }
+    }
+    let server = Server::new(Duration::from_millis(1), |_| Reply::Ready);
+    let workspace = server.workspace(|client| client);
+    let mut batch = workspace.install_sms_channels(requests(1, 1)).journal(Stuck).start();
+    let outcome = tokio::time::timeout(Duration::from_secs(1), batch.next()).await;
+    assert!(outcome.is_err(), "{outcome:?}");
+    let [outcome] = &batch.abandon()[..] else { panic!("not one outcome") };
+    assert_eq!(outcome.result.as_ref().ok().map(|channel| channel.id), outcome.state.channel_id());
+}
