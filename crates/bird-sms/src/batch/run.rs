@@ -367,7 +367,10 @@ impl Turn for PostTurn<'_> {
         let slot = if let Some(slot) = first {
             slot
         } else {
-            let runtime = batch.workspace.client().runtime();
+            let (runtime, limiter) = (
+                batch.workspace.client().runtime(),
+                batch.workspace.state().limiter(Route::Create),
+            );
             let wait = Deadline::start(runtime.now(), timeout);
             let taken = async {
                 runtime.sleep(delay).await;
@@ -377,6 +380,7 @@ impl Turn for PostTurn<'_> {
             let (permit, in_flight) = tokio::select! {
                 biased;
                 () = batch.shutdown.wait() => return None,
+                () = limiter.paused_at(deadline) => return None,
                 taken = taken => taken?,
             };
             Slot { permit, deadline, _in_flight: Some(in_flight) }

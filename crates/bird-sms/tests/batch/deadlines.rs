@@ -65,6 +65,18 @@ async fn rows_that_are_late_do_not_each_wait_for_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_ends_at_once_if_its_deadline_lies_within_a_pause() {
+    let server = Server::new(MILLISECOND, |call| match call.nth {
+        0 => Reply::Unavailable,
+        _ => Reply::TooMany(60),
+    });
+    let (outcomes, took) = run(&server.workspace(three_seconds), 2).await;
+    assert_eq!((outcomes.len(), server.posts().len()), (2, 2));
+    assert!(outcomes.iter().any(|outcome| matches!(outcome.result, Err(Error::OutcomeUnknown(_)))));
+    assert!(took < 100 * MILLISECOND, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_stops_if_every_post_of_a_whole_timeout_is_throttled() {
     for (rows, latency) in [(6, MILLISECOND), (500, 50 * MILLISECOND)] {
         let server = Server::new(latency, |_| Reply::TooMany(20));

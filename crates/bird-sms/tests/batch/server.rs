@@ -22,6 +22,8 @@ pub enum Reply {
     Ready,
     /// A 429, with the seconds of its `Retry-After`.
     TooMany(u64),
+    /// A 503.
+    Unavailable,
     /// No response.
     Hang,
 }
@@ -133,6 +135,10 @@ impl Server {
             Reply::TooMany(seconds) => {
                 let headers = HeaderMap::from_iter([(RETRY_AFTER, seconds.into())]);
                 return Ok(Response::new(StatusCode::TOO_MANY_REQUESTS, headers, "{}".into()));
+            }
+            Reply::Unavailable => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                return Ok(Response::new(status, HeaderMap::new(), "{}".into()));
             }
             Reply::Ready => format!(r#","channel":{{"channelId":"{connector}"}}"#),
             Reply::Pending | Reply::Hang => String::new(),
