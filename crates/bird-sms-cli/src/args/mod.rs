@@ -321,7 +321,7 @@ pub struct BatchArgs {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub gets_per_second: u32,
 
-    /// Set the number of installs in progress at a time [default: 400 for each GET per second, at most 100000]
+    /// Set the number of installs in progress at a time [default: 12000]
     #[arg(long, value_name = "N")]
     pub concurrency: Option<usize>,
 
