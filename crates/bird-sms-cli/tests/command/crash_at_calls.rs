@@ -11,7 +11,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use bird_sandbox::{Sandbox, StoredConnector};
-use bird_sms::{AccessKey, Client, FileJournal};
+use bird_sms::FileJournal;
 use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::process::Command;
@@ -134,10 +134,8 @@ impl Case {
         let sandbox = sandbox.provisioning_delay(Duration::from_millis(20)).start().await.unwrap();
         let rows = Rows::new(self.rows);
         if self.first_line {
-            let key = AccessKey::new(sandbox.access_key()).unwrap();
-            let client = Client::builder().base_url(sandbox.base_url()).access_key(key);
-            let workspace = client.build().unwrap().workspace(Uuid::from_u128(1).into());
-            FileJournal::open(rows.path("j.jsonl"), &workspace).unwrap();
+            let workspace_id = Uuid::from_u128(1).into();
+            FileJournal::open_at(&rows.path("j.jsonl"), workspace_id, &sandbox.base_url()).unwrap();
         }
         (rows, sandbox)
     }
