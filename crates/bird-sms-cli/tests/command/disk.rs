@@ -31,7 +31,7 @@ fn recorded(journal: &Path) -> BTreeSet<String> {
 /// Runs a batch whose journal gets full, and asserts that each connector is in the journal or printed, and in the
 /// outcomes.
 async fn run_full(json: bool) {
-    let backend = Backend::start().await.unwrap().delay(|_| Duration::from_millis(150));
+    let backend = Backend::start().await.unwrap().delay(|_| Duration::from_millis(500));
     let rows = Rows::new(300);
     // The limit holds for the outcomes as well, unless they go to a pipe.
     let more: &[&str] = if json { &["--out", "-", "--json"] } else { &["--out", "-"] };
