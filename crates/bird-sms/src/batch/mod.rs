@@ -72,8 +72,8 @@ impl Workspace {
 /// A connector whose turn comes only after the deadline is polled once more before its install ends with
 /// [`Error::NotReady`](crate::Error::NotReady).
 ///
-/// Requests are taken from the stream as installs end, and outcomes are returned as they come, so that memory does not
-/// grow with the batch beyond the [`concurrency`](Self::concurrency).
+/// Requests are taken from the stream as installs end, and outcomes are returned as they come. Beyond the
+/// [`concurrency`](Self::concurrency), memory grows only by the phone number ids that were taken.
 ///
 /// # Errors
 ///
