@@ -278,6 +278,30 @@ mod tests {
     }
 
     #[test]
+    fn the_time_of_a_creation_is_kept_until_an_adoption() {
+        let (connector_id, at) = (ID.parse().unwrap(), Timestamp::from_second(7).unwrap());
+        let mut row = RowState::default();
+        row.apply(&intent(), Some(Timestamp::from_second(1).unwrap()));
+        assert_eq!(row.created_at(), None);
+        row.apply(&JournalEntry::Created { connector_id, warning: None }, Some(at));
+        assert_eq!(row.created_at(), Some(at));
+        row.apply(&JournalEntry::Adopted { connector_id }, Some(at));
+        assert_eq!(row.created_at(), None);
+    }
+
+    #[test]
+    fn a_row_is_unfinished_from_its_intent_until_it_is_refused_or_ready() {
+        let (connector_id, channel_id) = (ID.parse().unwrap(), ID.parse().unwrap());
+        let created = JournalEntry::Created { connector_id, warning: None };
+        let ready = JournalEntry::Ready { connector_id, channel_id, warning: None };
+        assert!(!fold(&[]).is_unfinished());
+        assert!(fold(&[intent()]).is_unfinished());
+        assert!(!fold(&[intent(), refused()]).is_unfinished());
+        assert!(fold(&[intent(), created.clone()]).is_unfinished());
+        assert!(!fold(&[intent(), created, ready]).is_unfinished());
+    }
+
+    #[test]
     fn an_entry_with_less_information_replaces_nothing() {
         let (connector_id, channel_id) = (ID.parse().unwrap(), ID.parse().unwrap());
         let created = JournalEntry::Created { connector_id, warning: None };

@@ -335,6 +335,8 @@ async fn a_batch_stops_when_the_access_key_is_refused() {
     let batch = workspace(without_sleep(&peer.base_url()).0).install_sms_channels(items);
     let outcomes: Vec<_> = batch.concurrency(1).start().collect().await;
     assert_eq!((outcomes.len(), peer.posts()), (1, 1));
+    let error = outcomes[0].result.as_ref().unwrap_err();
+    assert_eq!(error.connector_state(), ConnectorState::Unknown, "{error:?}");
     let peer = Peer::with_handler(|_| Reply::status(422)).await.unwrap();
     let batch = workspace(without_sleep(&peer.base_url()).0).install_sms_channels(requests(10));
     assert_eq!(batch.concurrency(1).start().count().await, 10);

@@ -7,7 +7,10 @@ use proptest::prelude::*;
 
 use super::create::{create, created, peer, reason};
 use super::*;
-use crate::{Error, Event, RetryCreate, RetryPolicy, TransportErrorKind, UnknownReason, Warning};
+use crate::{
+    ConfigurationError, ConnectorState, Error, Event, RetryCreate, RetryPolicy, TransportErrorKind,
+    UnknownReason, Warning,
+};
 
 // Fault 12.
 #[tokio::test]
@@ -83,6 +86,42 @@ async fn a_gateway_error_is_unknown_and_not_retried_by_default() {
         let error = result.unwrap_err();
         assert_eq!((reason(&error), posts), (UnknownReason::GatewayError, 1), "{status}");
     }
+}
+
+#[tokio::test]
+async fn after_an_ambiguous_attempt_every_retry_says_that_the_connector_is_unknown() {
+    let unknown = Some(ConnectorState::Unknown);
+    let settled = Some(ConnectorState::NotCreated);
+    for (statuses, states) in [([429, 503], [settled, unknown]), ([503, 429], [unknown, unknown])] {
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let observer = Arc::clone(&events);
+        let [first, second] = statuses.map(Reply::status);
+        let peer = peer([first, second, Reply::json(201, ready())]).await;
+        workspace(without_sleep(&peer.base_url()).0)
+            .install_sms_channel("n", NUMBER.parse().unwrap())
+            .observe(move |event| {
+                if let Event::Retrying { connector_state, .. } = event {
+                    observer.lock().unwrap().push(*connector_state);
+                }
+            })
+            .await
+            .unwrap();
+        assert_eq!(*events.lock().unwrap(), states, "{statuses:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_install_with_a_timeout_below_a_second_sends_nothing() {
+    let peer = peer([Reply::json(201, ready())]).await;
+    let key = AccessKey::new(KEY).unwrap();
+    let workspace = workspace(Client::builder().access_key(key).base_url(peer.base_url()));
+    let install = |timeout| {
+        workspace.install_sms_channel("n", NUMBER.parse().unwrap()).timeout(timeout).into_future()
+    };
+    let error = install(Duration::from_millis(999)).await.unwrap_err();
+    let too_short = matches!(error, Error::Configuration(ConfigurationError::TooShort(..)));
+    assert!(too_short && peer.posts() == 0, "{error:?}");
+    assert!(install(Duration::from_secs(1)).await.is_ok());
 }
 
 // Fault 36.
