@@ -15,8 +15,8 @@ use crate::{
 /// entry must survive a crash. If the future fails, the install ends with [`Error::Journal`]; before the POST this
 /// means that nothing is sent.
 ///
-/// To resume, fold the entries of each phone number with [`RowState::apply`], in the order in which they were appended,
-/// and hand the row to the batch with [`BatchItem::resume`](super::BatchItem::resume). A
+/// To resume, fold the entries of each phone number with [`RowState::apply`](super::RowState::apply), in the order in
+/// which they were appended, and hand the row to the batch with [`BatchItem::resume`](super::BatchItem::resume). A
 /// [`JournalState`](super::JournalState) folds all rows.
 ///
 /// ```
