@@ -327,6 +327,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_places_of_dropped_waiters_are_free_when_no_waiter_is_left() {
+        let limiter = limiter(1);
+        let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
+        for _ in 0..50 {
+            assert!(poll_immediate(Box::pin(limiter.acquire(&RUNTIME, LONG))).await.is_none());
+        }
+        let began = Instant::now();
+        let _permit = limiter.acquire(&RUNTIME, LONG).await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiter_that_is_late_is_not_overtaken() {
+        let limiter = limiter(1);
+        let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
+        let mut waiter = Box::pin(limiter.acquire(&RUNTIME, LONG));
+        assert!(poll_immediate(&mut waiter).await.is_none());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let other = Box::pin(limiter.acquire(&RUNTIME, LONG));
+        assert!(poll_immediate(other).await.is_none());
+        assert!(poll_immediate(&mut waiter).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn waiters_that_wake_together_are_not_released_together() {
         let limiter = limiter(50);
         let mut waits: Vec<_> =
@@ -361,6 +385,20 @@ mod tests {
         let began = Instant::now();
         assert!(limiter.acquire(&RUNTIME, Duration::from_millis(100)).await.is_none());
         assert!(began.elapsed() <= Duration::from_millis(100));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_would_wait_too_long_behind_others_does_not_wait() {
+        let limiter = limiter(1);
+        let mut waits: Vec<_> =
+            (0..10).map(|_| Box::pin(limiter.acquire(&RUNTIME, LONG))).collect();
+        for wait in &mut waits {
+            let _permit = poll_immediate(wait).await;
+        }
+        let began = Instant::now();
+        assert!(limiter.acquire(&RUNTIME, Duration::from_secs(5)).await.is_none());
+        assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
+        assert!(limiter.acquire(&RUNTIME, Duration::from_secs(15)).await.is_some());
     }
 
     #[tokio::test(start_paused = true)]
