@@ -351,6 +351,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn several_429s_of_a_second_decrease_the_rate_once() {
+        for (pause, least, most) in [(500, 1_300, 1_450), (1_500, 1_700, 1_900)] {
+            let limiter = limiter(50);
+            limiter.throttle(Instant::now(), None);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            limiter.throttle(Instant::now(), None);
+            let last = *permits(&limiter, 51).await.last().unwrap();
+            assert!((least..=most).contains(&last), "{last} ms after {pause} ms");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn waiters_that_wake_together_are_not_released_together() {
         let limiter = limiter(50);
         let mut waits: Vec<_> =
