@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     AdoptionError, BatchItem, BatchOutcome, BatchOutcomes, ConfigurationError, ConnectorState,
-    Journal, JournalEntry, JournalFuture, PhoneNumberId, RateLimits, RowState, UnknownRows,
-    Warning,
+    Journal, JournalEntry, JournalFuture, PhoneNumberId, RateLimits, RowState, UnknownReason,
+    UnknownRows, Warning,
 };
 
 fn number(n: u128) -> PhoneNumberId {
@@ -183,7 +183,33 @@ async fn a_connector_that_exists_is_waited_for_and_not_created_again() {
     let items = stream::iter([BatchItem::resume(request(), connector_id())]);
     let outcomes: Vec<_> = workspace.install_sms_channel_stream(items).start().collect().await;
     assert_eq!(outcomes[0].result.as_ref().unwrap().id.to_string(), CHANNEL);
+    assert!(!outcomes[0].created);
     assert_eq!((peer.posts(), peer.gets()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_row_whose_channel_is_ready_costs_no_request() {
+    let (channel_id, warning) =
+        (CHANNEL.parse().unwrap(), Some(Warning::PossibleDuplicate { status: None }));
+    let mut state = RowState::default();
+    let ready = JournalEntry::Ready { connector_id: connector_id(), channel_id, warning };
+    state.apply(&ready, None);
+    let peer = Peer::script([]).await.unwrap();
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
+    let item = BatchItem::resume(request(), state);
+    let outcome = workspace.install_sms_channels([item]).start().next().await.unwrap();
+    let channel = outcome.result.unwrap();
+    assert_eq!((channel.id, channel.connector_id), (channel_id, connector_id()));
+    assert_eq!((channel.warning, peer.connections()), (warning, 0));
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_429_settles_the_row() {
+    let peer = Peer::script([429, 422].map(Reply::status)).await.unwrap();
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
+    let outcome = workspace.install_sms_channels([request()]).start().next().await.unwrap();
+    assert_eq!((outcome.connector_state(), peer.posts()), (ConnectorState::NotCreated, 2));
+    assert!(matches!(outcome.result, Err(Error::Refused(_))), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -361,8 +387,13 @@ async fn an_abandoned_batch_reports_what_was_sent_and_nothing_else() {
         assert!(futures_util::future::poll_immediate(outcomes.next()).await.is_none());
         tokio::task::yield_now().await;
     }
-    let mut states: Vec<_> = outcomes
-        .abandon()
+    let abandoned = outcomes.abandon();
+    for outcome in &abandoned {
+        if let Err(Error::OutcomeUnknown(error)) = &outcome.result {
+            assert_eq!(error.reason, UnknownReason::Abandoned);
+        }
+    }
+    let mut states: Vec<_> = abandoned
         .iter()
         .map(|outcome| (outcome.request.phone_number_id(), outcome.connector_state()))
         .collect();
@@ -378,8 +409,8 @@ async fn an_abandoned_batch_reports_what_was_sent_and_nothing_else() {
     assert!(outcomes.next().await.is_none());
 }
 
-#[tokio::test]
-async fn an_abandoned_batch_keeps_the_warning_of_a_creation_that_the_journal_is_writing() {
+/// Abandons a batch of one row while the journal writes the entry after the intent.
+async fn abandon_while_writing(script: impl IntoIterator<Item = Reply>) -> Vec<BatchOutcome> {
     struct Stuck(Arc<Notify>);
     impl Journal for Stuck {
         fn append<'a>(&'a self, _: &SmsConnectorRequest, step: JournalEntry) -> JournalFuture<'a> {
@@ -390,7 +421,6 @@ async fn an_abandoned_batch_keeps_the_warning_of_a_creation_that_the_journal_is_
             Box::pin(std::future::pending())
         }
     }
-    let script = [Reply::json(503, "{}"), Reply::json(201, pending())];
     let peer = Peer::script(script).await.unwrap();
     let stuck = Arc::new(Notify::new());
     let batch = workspace(without_sleep(&peer.base_url()).0).install_sms_channels(requests(1));
@@ -399,9 +429,22 @@ async fn an_abandoned_batch_keeps_the_warning_of_a_creation_that_the_journal_is_
         outcome = outcomes.next() => panic!("{outcome:?}"),
         () = stuck.notified() => {}
     }
-    let [outcome] = &outcomes.abandon()[..] else { panic!("not one outcome") };
+    outcomes.abandon()
+}
+
+#[tokio::test]
+async fn an_abandoned_batch_keeps_the_warning_of_a_creation_that_the_journal_is_writing() {
+    let script = [Reply::json(503, "{}"), Reply::json(201, pending())];
+    let [outcome] = &abandon_while_writing(script).await[..] else { panic!("not one outcome") };
     assert_eq!(outcome.state.warning(), Some(Warning::PossibleDuplicate { status: Some(503) }));
     assert_eq!(outcome.connector_state(), ConnectorState::Exists(connector_id()));
+}
+
+#[tokio::test]
+async fn an_abandoned_row_is_unknown_until_the_journal_has_its_refusal() {
+    let outcomes = abandon_while_writing([Reply::status(422)]).await;
+    let [outcome] = &outcomes[..] else { panic!("not one outcome") };
+    assert_eq!(outcome.connector_state(), ConnectorState::Unknown);
 }
 
 #[tokio::test]
@@ -440,7 +483,14 @@ async fn a_row_whose_outcome_is_unknown_is_left_alone_unless_the_item_says_other
         let batch = workspace.install_sms_channels([item]);
         let outcomes: Vec<_> = batch.start().collect().await;
         assert_eq!((outcomes.len(), peer.posts()), (1, posts));
-        assert_eq!(outcomes[0].result.is_ok(), posts == 1);
+        assert_eq!(outcomes[0].created, posts == 1);
         assert!(outcomes[0].connector_state().may_exist());
+        match &outcomes[0].result {
+            Ok(_) => assert_eq!(posts, 1),
+            Err(Error::OutcomeUnknown(error)) => {
+                assert_eq!((error.reason, posts), (UnknownReason::EarlierAttempt, 0));
+            }
+            Err(error) => panic!("{error:?}"),
+        }
     }
 }

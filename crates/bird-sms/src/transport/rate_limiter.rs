@@ -430,6 +430,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_pause_ends_a_wait_whose_deadline_it_passes_and_a_short_one_no_late_wait() {
+        let seconds = Duration::from_secs;
+        for (at, pause, ends) in [
+            (seconds(9), Duration::from_millis(900), false),
+            (seconds(9), seconds(1), true),
+            (seconds(11), SHORT_PAUSE, false),
+            (seconds(11), SHORT_PAUSE + seconds(1), true),
+        ] {
+            let limiter = limiter(50);
+            let deadline = Deadline::start(Instant::now(), seconds(10));
+            let mut paused = Box::pin(limiter.paused_at(deadline));
+            tokio::time::sleep(at).await;
+            assert!(poll_immediate(&mut paused).await.is_none());
+            limiter.throttle(Instant::now(), Some(pause));
+            let ended = poll_immediate(&mut paused).await.is_some();
+            assert_eq!(ended, ends, "{pause:?} at {at:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn no_number_of_429s_stops_the_limiter_for_good() {
         let limiter = limiter(50);
         for second in 0..100 {
