@@ -87,6 +87,15 @@ async fn a_journal_with_crlf_and_blank_lines_is_continued() {
     assert_eq!(rows(&content), 3);
 }
 
+#[test]
+fn a_journal_that_does_not_exist_is_read_as_empty_and_a_folder_is_an_error() {
+    let folder = TempDir::new().unwrap();
+    let missing = JournalContent::read(folder.path().join("j.jsonl"), None, URL).unwrap();
+    assert_eq!(rows(&missing), 0);
+    let error = JournalContent::read(folder.path(), None, URL).unwrap_err();
+    assert!(matches!(error, FileJournalError::Io { .. }), "{error}");
+}
+
 // Fault 76.
 #[tokio::test]
 async fn a_journal_of_another_server_is_refused_and_not_changed() {
