@@ -368,6 +368,20 @@ async fn a_batch_stops_when_the_access_key_is_refused() {
     assert_eq!(batch.concurrency(1).start().count().await, 10);
 }
 
+#[tokio::test]
+async fn a_batch_waits_for_requests_that_come_later() {
+    let peer = Peer::script([Reply::json(201, ready())]).await.unwrap();
+    let later = Arc::new(Notify::new());
+    let notified = Arc::clone(&later).notified_owned();
+    let requests = stream::once(notified.map(|()| request()));
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
+    let mut outcomes = workspace.install_sms_channel_stream(requests).start();
+    assert!(futures_util::future::poll_immediate(outcomes.next()).await.is_none());
+    later.notify_one();
+    assert!(outcomes.next().await.unwrap().result.is_ok());
+    assert!(outcomes.next().await.is_none());
+}
+
 // Fault 34.
 #[tokio::test]
 async fn an_abandoned_batch_reports_what_was_sent_and_nothing_else() {
