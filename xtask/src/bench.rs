@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{Server, build, cargo, succeed};
 
-const BASELINE: &str = "bench/baseline.json";
+const BASELINE: &str = "tests/bench/baseline.json";
 /// The accepted ratio to the baseline.
 const TOLERANCE: f64 = 1.03;
 

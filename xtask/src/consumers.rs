@@ -1,4 +1,4 @@
-//! `cargo xtask consumers`: builds the programs of `consumers/`, and runs them against a sandbox.
+//! `cargo xtask consumers`: builds the programs of `tests/consumers/`, and runs them against a sandbox.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +14,7 @@ const CONSUMERS: [&str; 2] = ["no-default-features", "own-reqwest"];
 /// what `own_reqwest.rs` says of HTTP/2 does not hold.
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let command = build(root, "bird-sms", &["-p", "bird-sms-cli"])?;
-    let folder = root.join("consumers");
+    let folder = root.join("tests/consumers");
     // The versions of the workspace.
     std::fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
     let target = root.join("target");
