@@ -1,4 +1,4 @@
-//! Generates the client from the contract into `OUT_DIR`, unless the prebuilt copy is wanted.
+//! Generates the client from the contracts into `OUT_DIR`, unless the prebuilt copy is wanted.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -13,15 +13,21 @@ fn generate() -> Result<(), Box<dyn std::error::Error>> {
     use std::path::Path;
     use std::{env, fs};
 
-    // In the workspace the contract is the one at the top. A packaged crate has only its own copy, and
+    // In the workspace the contracts are those at the top. A packaged crate has only its own copies, and
     // what lies two folders above it is somebody else's: cargo leaves `Cargo.toml.orig` in a package.
     let here = env::var("CARGO_MANIFEST_DIR")?;
     let here = Path::new(&here);
     let is_packaged = here.join("Cargo.toml.orig").exists() || !here.ends_with("crates/bird-api");
-    let contract = here.join(if is_packaged { "openapi.yaml" } else { "../../openapi.yaml" });
-    println!("cargo::rerun-if-changed={}", contract.display());
-    let yaml = fs::read_to_string(&contract)
-        .map_err(|error| format!("cannot read {}: {error}", contract.display()))?;
-    let client = Path::new(&env::var("OUT_DIR")?).join("client.rs");
-    Ok(fs::write(client, bird_codegen::generate("openapi.yaml", &yaml)?)?)
+    let read = |copy: &str, original: &str| {
+        let contract = here.join(if is_packaged { copy } else { original });
+        println!("cargo::rerun-if-changed={}", contract.display());
+        fs::read_to_string(&contract)
+            .map_err(|error| format!("cannot read {}: {error}", contract.display()))
+    };
+    let out = env::var("OUT_DIR")?;
+    let out = Path::new(&out);
+    let client = read("openapi.yaml", "../../openapi.yaml")?;
+    fs::write(out.join("client.rs"), bird_codegen::generate("openapi.yaml", &client)?)?;
+    let numbers = read("numbers.yaml", "../../contract/numbers.yaml")?;
+    Ok(fs::write(out.join("numbers.rs"), bird_codegen::extend("contract/numbers.yaml", &numbers)?)?)
 }

@@ -18,23 +18,27 @@ pub(crate) struct Derived {
 ///
 /// # Errors
 ///
-/// Fails if the contract has a problem.
+/// Fails if a contract has a problem.
 pub(crate) fn derive(root: &Path) -> anyhow::Result<Vec<Derived>> {
     let contract = read(root, "openapi.yaml")?;
     let client = bird_codegen::generate("openapi.yaml", &contract)?;
+    let numbers = read(root, "contract/numbers.yaml")?;
+    let numbers_module = bird_codegen::extend("contract/numbers.yaml", &numbers)?;
     let parts_file = "crates/bird-api/tests/generator/contract.yaml";
     let parts = read(root, parts_file)?;
     let json = format!("{}\n", serde_json::to_string_pretty(&parse(&contract)?)?);
     let files = [
-        // Reviewers see a change of the contract as a change of Rust code; also the client of builds
+        // Reviewers see a change of a contract as a change of Rust code; also the client of builds
         // without the feature `codegen`.
         ("crates/bird-api/generated/client.rs", client),
+        ("crates/bird-api/generated/numbers.rs", numbers_module),
         // Shows what the generator does with parts of OpenAPI that the contract does not use.
         ("crates/bird-api/tests/generator/client.rs", bird_codegen::generate(parts_file, &parts)?),
         // The sandbox reads the contract at run time, and has no parser for YAML.
         ("crates/bird-sandbox/openapi.json", json),
         // A package contains no files from outside its own folder.
         ("crates/bird-api/openapi.yaml", contract),
+        ("crates/bird-api/numbers.yaml", numbers),
         // They quote code that is compiled.
         ("README.md", quoting(root, "README.md")?),
         ("docs/testing.md", quoting(root, "docs/testing.md")?),

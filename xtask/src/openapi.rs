@@ -1,11 +1,22 @@
-//! Reads the contract as JSON.
+//! The contracts: their clients, and their text as JSON.
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
 /// The contracts, each with the client that it generates.
-pub(crate) const CONTRACTS: [(&str, &str); 1] =
-    [("openapi.yaml", "crates/bird-api/generated/client.rs")];
+pub(crate) const CONTRACTS: [(&str, &str); 2] = [
+    ("openapi.yaml", "crates/bird-api/generated/client.rs"),
+    ("contract/numbers.yaml", "crates/bird-api/generated/numbers.rs"),
+];
+
+/// Generates the client of a contract. The first one has the client, and the others extend it.
+pub(crate) fn generate(contract: &str, yaml: &str) -> Result<String, bird_codegen::Error> {
+    if contract == CONTRACTS[0].0 {
+        bird_codegen::generate(contract, yaml)
+    } else {
+        bird_codegen::extend(contract, yaml)
+    }
+}
 
 /// Parses the text of the contract.
 pub(crate) fn parse(yaml: &str) -> anyhow::Result<Value> {
@@ -66,16 +77,14 @@ pub(crate) fn success(contract: &Value, operation_id: &str) -> anyhow::Result<St
 mod tests {
     use super::*;
 
-    fn contract() -> Value {
-        parse(&std::fs::read_to_string(crate::root().unwrap().join("openapi.yaml")).unwrap())
-            .unwrap()
-    }
-
     #[test]
     fn each_field_enum_limit_status_header_and_error_code_has_a_source() {
-        let mut unsourced = Vec::new();
-        collect_unsourced(&contract(), "", false, &mut unsourced);
-        assert!(unsourced.is_empty(), "without x-source in openapi.yaml: {unsourced:#?}");
+        for (file, _) in CONTRACTS {
+            let yaml = std::fs::read_to_string(crate::root().unwrap().join(file)).unwrap();
+            let mut unsourced = Vec::new();
+            collect_unsourced(&parse(&yaml).unwrap(), "", false, &mut unsourced);
+            assert!(unsourced.is_empty(), "without x-source in {file}: {unsourced:#?}");
+        }
     }
 
     /// Collects the paths of the facts that have no `x-source`. A field may have that of its schema.

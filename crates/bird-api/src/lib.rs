@@ -17,8 +17,9 @@
 //!
 //! | here | is |
 //! |---|---|
-//! | [`Client`] | the two operations, each also as a function that only builds the request |
-//! | [`types`] | the schemas of the operations |
+//! | [`Client`] | the operations, each also as a function that only builds the request |
+//! | [`types`] | the schemas of connectors |
+//! | [`numbers::types`] | the schemas of numbers, their requirements, and use cases |
 //! | [`RequestContext`] | the headers and the body limit of every request |
 //! | [`Client::exchange`] | one request, and its [`Response`] as status, headers and bytes; errors say whether the request was sent |
 //! | [`transport`] | what takes the place of the HTTP client, for tests |
@@ -44,6 +45,21 @@ mod client {
     include!(concat!(env!("OUT_DIR"), "/client.rs"));
     #[cfg(not(feature = "codegen"))]
     include!("../generated/client.rs");
+}
+
+/// Reading numbers, their requirements, and use cases: the types. The operations are methods of [`Client`].
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    missing_docs,
+    rustdoc::bare_urls,
+    reason = "what a contract says is not code"
+)]
+pub mod numbers {
+    #[cfg(feature = "codegen")]
+    include!(concat!(env!("OUT_DIR"), "/numbers.rs"));
+    #[cfg(not(feature = "codegen"))]
+    include!("../generated/numbers.rs");
 }
 
 pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue, types};

@@ -1,5 +1,6 @@
 //! Decoding of connectors.
 
+use bird_api::numbers::types::LongCode;
 use bird_api::types::{Capabilities, Connector, EndpointType, NumberType};
 use serde_json::{Value, json};
 
@@ -139,4 +140,24 @@ fn another_field_of_the_wrong_type_fails() {
     let mut value = example();
     value["region"] = json!(7);
     assert!(serde_json::from_value::<Connector>(value).is_err());
+}
+
+#[test]
+fn a_number_decodes_beyond_the_values_and_fields_of_the_contract() {
+    let number = json!({
+        "id": ID, "endpointId": ID, "numberString": "+1", "countryCode": "US", "type": "satellite",
+        "capabilities": {"fax": {"inbound": true}, "sms": {"outbound": null}},
+        "createdAt": "2025-01-21T01:43:10-03:00", "updatedAt": "2025-01-21T01:43:10Z", "new": 1,
+        "endpoint": {
+            "type": "crystal-ball",
+            "capabilities": "sms",
+            "dependencies": [{"type": "flow", "flowId": 7}, {"type": "connector", "connectorId": ""}],
+        },
+    });
+    let number: LongCode = serde_json::from_value(number).unwrap();
+    assert_eq!(number.type_, Some("satellite".into()));
+    assert_eq!(number.endpoint.capabilities, None);
+    let dependencies = number.endpoint.dependencies.unwrap();
+    assert_eq!(dependencies[1].type_.as_deref(), Some("connector"));
+    assert_eq!((dependencies.len(), dependencies[1].connector_id), (2, None));
 }

@@ -1,7 +1,7 @@
-//! Turns the contract of bird-sms, `openapi.yaml`, into the Rust source of its raw client.
+//! Turns the contracts of bird-sms, `openapi.yaml` and `contract/numbers.yaml`, into the Rust source of its raw client.
 //!
-//! The build script of `bird-api` calls [`generate`] on every build, and `cargo xtask codegen` calls it to
-//! refresh the checked-in copy.
+//! The build script of `bird-api` calls [`generate`] and [`extend`] on every build, and `cargo xtask codegen` calls them
+//! to refresh the checked-in copies.
 //!
 //! ```
 //! # let yaml = "{openapi: 3.0.3, info: {title: t, version: v1}, paths: {}}";
@@ -50,6 +50,10 @@ impl Error {
         Self { file: String::new(), line: 1, pointer: pointer.to_owned(), message }
     }
 
+    fn of(self, file: &str) -> Self {
+        Self { file: file.to_owned(), ..self }
+    }
+
     fn locate(self, yaml: &str) -> Self {
         Self { line: document::line(yaml, &self.pointer), ..self }
     }
@@ -68,8 +72,26 @@ impl From<syn::Error> for Error {
 /// Fails when the text is not an `OpenAPI` 3.0 document, or uses a part of `OpenAPI` that progenitor or
 /// this crate does not support.
 pub fn generate(file: &str, yaml: &str) -> Result<String, Error> {
-    let code = generate_code(yaml).map_err(|error| Error { file: file.to_owned(), ..error })?;
-    Ok(format!("// @generated from {file} by `cargo xtask codegen`. Do not edit.\n\n{code}"))
+    generate_code(yaml).map(|code| mark(file, &code)).map_err(|error| error.of(file))
+}
+
+/// Turns the text of a second contract of the same API into a module with its types, whose operations are methods of
+/// `crate::Client`.
+///
+/// # Errors
+///
+/// Fails as [`generate`] does.
+pub fn extend(file: &str, yaml: &str) -> Result<String, Error> {
+    let extend = |code: String| {
+        let mut module = syn::parse_file(&code)?;
+        passes::use_client_of_crate(&mut module);
+        Ok(mark(file, &prettyplease::unparse(&module)))
+    };
+    generate_code(yaml).and_then(extend).map_err(|error| error.of(file))
+}
+
+fn mark(file: &str, code: &str) -> String {
+    format!("// @generated from {file} by `cargo xtask codegen`. Do not edit.\n\n{code}")
 }
 
 fn generate_code(yaml: &str) -> Result<String, Error> {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::Compatibility::{Breaking, Compatible, Unknown};
 use super::tree::{PROSE, Tree, has};
 use super::{Change, Compatibility, rust};
-use crate::openapi::parse;
+use crate::openapi::{self, parse};
 
 pub(super) const SAME: &str = "the generated client is the same, byte for byte";
 const RUST: &str = "code that is written for the old client breaks";
@@ -56,7 +56,7 @@ pub(super) fn compare(
     (old_text, old_client): (&str, &Generated),
     new_text: &str,
 ) -> anyhow::Result<(Vec<Change>, Option<String>)> {
-    let client = bird_codegen::generate(contract, new_text)?;
+    let client = openapi::generate(contract, new_text)?;
     let is_same = old_client.as_ref().is_ok_and(|old| *old == client);
     let (old, new) = (Tree::new(old_text)?, Tree::new(new_text)?);
     let rules = Rule::all()?;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::cargo;
 use crate::compile::{self, Client};
-use crate::openapi::CONTRACTS;
+use crate::openapi::{self, CONTRACTS};
 pub(crate) use tree::Tree;
 
 #[derive(clap::Args)]
@@ -78,7 +78,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
         // A contract that is new since the base has nothing to compare with.
         let Some(old) = base.contract(root, contract)? else { continue };
         let new = std::fs::read_to_string(root.join(contract))?;
-        let old_client = bird_codegen::generate(contract, &old);
+        let old_client = openapi::generate(contract, &old);
         let (of_contract, client) = compare::compare(contract, (&old, &old_client), &new)?;
         changes.extend(of_contract);
         clients.extend(client.map(|code| Client {

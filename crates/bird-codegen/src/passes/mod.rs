@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use syn::{
-    Attribute, Expr, ExprLit, Field, File, Item, ItemImpl, ItemMod, Lit, LitStr, Meta, parse_quote,
+    Attribute, Expr, ExprLit, Field, File, ImplItem, Item, ItemImpl, ItemMod, Lit, LitStr, Meta,
+    parse_quote,
 };
 
 use crate::Error;
@@ -41,6 +42,30 @@ pub(crate) fn run(
     // `bird_api::RequestContext` implements the hooks.
     file.items.retain(|item| !is_empty_hooks(item));
     Ok(())
+}
+
+/// Leaves out the client and what belongs to it, so the operations become methods of `crate::Client`.
+pub(crate) fn use_client_of_crate(file: &mut File) {
+    file.items.retain(|item| match item {
+        Item::Struct(item) => item.ident != "Client",
+        Item::Impl(block) => block.trait_.is_none() && !is_constructor(block),
+        Item::Mod(module) => module.ident == "types",
+        Item::Use(item) => !matches!(item.vis, syn::Visibility::Public(_)),
+        _ => true,
+    });
+    file.items.insert(
+        0,
+        parse_quote!(
+            use crate::{Client, Error, ResponseValue};
+        ),
+    );
+}
+
+/// Returns whether a block has the constructors of the client, and no operations.
+fn is_constructor(block: &ItemImpl) -> bool {
+    let is_constructor =
+        |item: &ImplItem| matches!(item, ImplItem::Fn(item) if item.sig.ident == "new_with_client");
+    block.items.iter().any(is_constructor)
 }
 
 /// Runs the passes that the marks of fields ask for.
