@@ -5,7 +5,15 @@ use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
-use crate::server::Break;
+/// What ends the connection of a request without a whole response.
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("a fault of the sandbox breaks the connection")]
+pub(crate) enum Break {
+    /// Sends a FIN.
+    Close,
+    /// Sends a RST.
+    Reset,
+}
 
 #[derive(Debug)]
 pub(crate) struct ResponseBody {

@@ -16,9 +16,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::routes::{error, has_access_key, header, json_response};
-use crate::state::State;
-use crate::{ConnectorSeed, Fault, ParseFaultError};
+use crate::fault::{Fault, ParseFaultError};
+use crate::http::{error, header, json_response};
+use crate::state::{ConnectorSeed, State};
 
 const PREFIX: &str = "/_sandbox";
 /// The path of the page, to which its requests are relative.
@@ -92,7 +92,7 @@ fn add_headers(response: &mut Response<String>, content_type: &'static str) {
 /// from this machine, for this machine (a page whose name is changed to resolve to 127.0.0.1 sends its own name as the
 /// host), and when it changes something, not from another web page.
 fn refusal(state: &State, peer: IpAddr, head: &Parts) -> Option<&'static str> {
-    if has_access_key(state, head) {
+    if state.accepts_key_of(head) {
         return None;
     }
     if !peer.to_canonical().is_loopback() {
@@ -217,11 +217,14 @@ fn parse<'b, T: Deserialize<'b>>(head: &Parts, body: &'b Bytes) -> Result<T, Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Builder;
+    use crate::state::{Config, Key};
 
     #[test]
     fn another_machine_needs_the_access_key() {
-        let state = State::new(Builder::default().access_key("open-sesame"));
+        let state = State::new(Config {
+            access_key: Some(Key("open-sesame".to_owned())),
+            ..Config::default()
+        });
         let request = |key: &str| {
             let request = Request::delete("/_sandbox/faults").header(HOST, "localhost:8080");
             request.header("authorization", format!("AccessKey {key}")).body(()).unwrap()

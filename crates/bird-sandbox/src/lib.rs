@@ -71,6 +71,7 @@ mod contract;
 mod control;
 mod delay;
 mod fault;
+mod http;
 mod routes;
 mod seed;
 mod server;
@@ -83,7 +84,6 @@ mod transport;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::Method;
 use tokio::net::TcpListener;
@@ -91,14 +91,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+pub use contract::CONTRACT;
 pub use delay::{Delay, ParseDelayError};
 pub use fault::{ActiveFault, Fault, ParseFaultError};
 pub use state::{AlreadyExists, ConnectorSeed, ReceivedRequest, StoredConnector};
 
-use crate::state::State;
-
-/// The contract that requests are validated against: `openapi.yaml` as JSON.
-pub const CONTRACT: &str = include_str!("../openapi.json");
+use crate::state::{Config, Key, Observer, State};
 
 /// The reasons why a sandbox does not start.
 #[derive(Debug, thiserror::Error)]
@@ -120,52 +118,13 @@ pub enum StartError {
 pub struct Builder {
     listen: SocketAddr,
     allow_remote: bool,
-    provisioning_delay: Delay,
-    response_delay: Delay,
-    seed: Option<u64>,
-    access_key: Option<Key>,
-    workspace_id: Option<Uuid>,
-    get_limit: u32,
-    post_limit: u32,
-    faults: Vec<Fault>,
-    observer: Option<Observer>,
-    use_case_required: Vec<Uuid>,
-}
-
-#[derive(Clone)]
-pub(crate) struct Key(pub(crate) String);
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct Observer(pub(crate) Arc<dyn Fn(&ReceivedRequest) + Send + Sync>);
-
-impl fmt::Debug for Observer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Observer")
-    }
+    config: Config,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            allow_remote: false,
-            provisioning_delay: Delay::from(Duration::from_secs(2)),
-            response_delay: Delay::from(Duration::ZERO),
-            seed: None,
-            access_key: None,
-            workspace_id: None,
-            get_limit: 50,
-            post_limit: 500,
-            faults: Vec::new(),
-            observer: None,
-            use_case_required: Vec::new(),
-        }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { listen, allow_remote: false, config: Config::default() }
     }
 }
 
@@ -186,13 +145,13 @@ impl Builder {
     /// Sets the time from the creation of a connector to its channel. With zero the response to the POST has
     /// the channel. Default: 2 s.
     pub fn provisioning_delay(mut self, delay: impl Into<Delay>) -> Self {
-        self.provisioning_delay = delay.into();
+        self.config.provisioning_delay = delay.into();
         self
     }
 
     /// Sets the time from a request, which is processed at once, to its response. Default: none.
     pub fn response_delay(mut self, delay: impl Into<Delay>) -> Self {
-        self.response_delay = delay.into();
+        self.config.response_delay = delay.into();
         self
     }
 
@@ -200,50 +159,50 @@ impl Builder {
     /// times in responses and requests are those of tokio's clock, from 2100-01-01 on. Whoever knows the seed knows the
     /// key. Default: random ids and the system time, but 0 in memory.
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+        self.config.seed = Some(seed);
         self
     }
 
     /// Sets the access key that requests need. Default: a random key.
     pub fn access_key(mut self, key: impl Into<String>) -> Self {
-        self.access_key = Some(Key(key.into()));
+        self.config.access_key = Some(Key(key.into()));
         self
     }
 
     /// Sets the id of the one workspace. Default: a random id.
     pub fn workspace_id(mut self, id: Uuid) -> Self {
-        self.workspace_id = Some(id);
+        self.config.workspace_id = Some(id);
         self
     }
 
     /// Sets the limit of GETs per second; a GET beyond it gets a 429. Default: 50, Bird's limit.
     pub fn get_limit(mut self, per_second: u32) -> Self {
-        self.get_limit = per_second;
+        self.config.get_limit = per_second;
         self
     }
 
     /// Sets the limit of POSTs per second; a POST beyond it gets a 429. Default: 500, Bird's limit.
     pub fn post_limit(mut self, per_second: u32) -> Self {
-        self.post_limit = per_second;
+        self.config.post_limit = per_second;
         self
     }
 
     /// Adds a phone number that needs a use case, as a US 10DLC number does: a POST for it without `useCaseId` gets a
     /// 422 with `details`.
     pub fn require_use_case(mut self, phone_number_id: Uuid) -> Self {
-        self.use_case_required.push(phone_number_id);
+        self.config.use_case_required.push(phone_number_id);
         self
     }
 
     /// Adds a fault.
     pub fn fault(mut self, fault: Fault) -> Self {
-        self.faults.push(fault);
+        self.config.faults.push(fault);
         self
     }
 
     /// Adds faults, in their order.
     pub fn faults(mut self, faults: impl IntoIterator<Item = Fault>) -> Self {
-        self.faults.extend(faults);
+        self.config.faults.extend(faults);
         self
     }
 
@@ -251,7 +210,7 @@ impl Builder {
     ///
     /// The sandbox waits for the function, which may be called by several threads at a time.
     pub fn observe(mut self, observer: impl Fn(&ReceivedRequest) + Send + Sync + 'static) -> Self {
-        self.observer = Some(Observer(Arc::new(observer)));
+        self.config.observer = Some(Observer(Arc::new(observer)));
         self
     }
 
@@ -272,7 +231,7 @@ impl Builder {
         let listener = TcpListener::bind(self.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (stop, stopped) = oneshot::channel();
-        let state = Arc::new(State::new(self));
+        let state = Arc::new(State::new(self.config));
         let task = tokio::spawn(server::serve(listener, Arc::clone(&state), stopped));
         Ok(Sandbox { state, server: Some(Server { address, stop, task }) })
     }
@@ -285,8 +244,8 @@ impl Builder {
     #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
     #[must_use]
     pub fn in_memory(mut self) -> Sandbox {
-        self.seed.get_or_insert_default();
-        Sandbox { state: Arc::new(State::new(self)), server: None }
+        self.config.seed.get_or_insert_default();
+        Sandbox { state: Arc::new(State::new(self.config)), server: None }
     }
 }
 

@@ -5,16 +5,16 @@ use std::net::IpAddr;
 
 use http_body_util::BodyExt;
 use hyper::body::Body;
-use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::body::ResponseBody;
+use crate::body::{Break, ResponseBody};
 use crate::control;
 use crate::fault::Kind;
-use crate::server::Break;
+use crate::http::{error, header, json_response};
 use crate::state::State;
 
 /// Handles every request: injects the fault that is due, or else responds as the API does. Requests of the control API
@@ -93,21 +93,11 @@ fn with_status(state: &State, status: u16) -> Response<Value> {
     response
 }
 
-pub(crate) fn json_response(status: u16, body: Value) -> Response<Value> {
-    let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::from_u16(status).expect("a status");
-    response
-}
-
-pub(crate) fn error(status: u16, code: &str, message: &str) -> Response<Value> {
-    json_response(status, json!({ "code": code, "message": message }))
-}
-
 /// Responds as the API does. The order of the checks is Bird's as far as it is known: the key, the rate limit,
 /// the path, the body.
 fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
     let not_found = |message| error(404, "NotFound", message);
-    if !has_access_key(state, head) {
+    if !state.accepts_key_of(head) {
         return error(401, "Unauthorized", "Access key is missing or invalid");
     }
     if !state.within_limit(&head.method) {
@@ -135,15 +125,6 @@ fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
             None => not_found("Connector not found"),
         },
     }
-}
-
-pub(crate) fn has_access_key(state: &State, head: &Parts) -> bool {
-    header(head, &AUTHORIZATION).strip_prefix("AccessKey ") == Some(state.access_key())
-}
-
-/// Returns a header, or an empty text.
-pub(crate) fn header<'a>(head: &'a Parts, name: &HeaderName) -> &'a str {
-    head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// Parses an id as the contract writes it. The uuid crate accepts other spellings too.

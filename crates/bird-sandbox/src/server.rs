@@ -13,18 +13,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::body::Break;
 use crate::routes;
 use crate::state::State;
-
-/// The error of a handler that ends the connection of its request without a response.
-#[derive(Debug, PartialEq, thiserror::Error)]
-#[error("a fault of the sandbox breaks the connection")]
-pub(crate) enum Break {
-    /// Sends a FIN.
-    Close,
-    /// Sends a RST.
-    Reset,
-}
 
 /// Serves connections until the sender of `stopped` is dropped, and returns when every connection has ended.
 pub(crate) async fn serve(

@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use jiff::Timestamp;
@@ -15,9 +16,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::contract::Contract;
-use crate::fault::Kind;
+use crate::delay::Delay;
+use crate::fault::{ActiveFault, Fault, Kind};
+use crate::http::header;
 use crate::seed::Seed;
-use crate::{ActiveFault, Builder, Delay, Fault, Key, Observer};
 
 /// The number of requests that a sandbox keeps.
 const REQUESTS_KEPT: usize = 10_000;
@@ -118,8 +120,57 @@ impl fmt::Debug for ReceivedRequest {
     }
 }
 
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) provisioning_delay: Delay,
+    pub(crate) response_delay: Delay,
+    pub(crate) seed: Option<u64>,
+    pub(crate) access_key: Option<Key>,
+    pub(crate) workspace_id: Option<Uuid>,
+    pub(crate) get_limit: u32,
+    pub(crate) post_limit: u32,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) observer: Option<Observer>,
+    pub(crate) use_case_required: Vec<Uuid>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            provisioning_delay: Delay::from(Duration::from_secs(2)),
+            response_delay: Delay::from(Duration::ZERO),
+            seed: None,
+            access_key: None,
+            workspace_id: None,
+            get_limit: 50,
+            post_limit: 500,
+            faults: Vec::new(),
+            observer: None,
+            use_case_required: Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Key(pub(crate) String);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Observer(pub(crate) Arc<dyn Fn(&ReceivedRequest) + Send + Sync>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
 pub(crate) struct State {
-    config: Builder,
+    config: Config,
     seed: Seed,
     access_key: Key,
     workspace_id: Uuid,
@@ -149,7 +200,7 @@ pub(crate) struct Inner {
 }
 
 impl State {
-    pub(crate) fn new(config: Builder) -> Self {
+    pub(crate) fn new(config: Config) -> Self {
         let mut inner = Inner::default();
         for fault in &config.faults {
             inner.add_fault(fault.clone());
@@ -168,6 +219,10 @@ impl State {
 
     pub(crate) fn access_key(&self) -> &str {
         &self.access_key.0
+    }
+
+    pub(crate) fn accepts_key_of(&self, head: &Parts) -> bool {
+        header(head, &AUTHORIZATION).strip_prefix("AccessKey ") == Some(self.access_key())
     }
 
     pub(crate) fn workspace_id(&self) -> Uuid {
@@ -412,7 +467,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_second_allows_as_many_requests_as_the_limit() {
-        let state = State::new(Builder { get_limit: 2, ..Builder::default() });
+        let state = State::new(Config { get_limit: 2, ..Config::default() });
         for _ in 0..2 {
             assert_eq!([(); 3].map(|()| state.within_limit(&Method::GET)), [true, true, false]);
             tokio::time::advance(Duration::from_secs(1)).await;
