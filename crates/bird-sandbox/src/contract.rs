@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hyper::StatusCode;
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// The contract that requests are validated against: `openapi.yaml` as JSON.
 pub const CONTRACT: &str = include_str!("../openapi.json");
@@ -36,10 +36,10 @@ impl Contract {
             .flatten()
             .filter_map(|(name, schema)| {
                 let template = schema["x-connector-template"].as_str()?;
-                Some((template.to_owned(), validator(&contract, name)))
+                Some((template.to_owned(), of_schema(&contract, name)))
             })
             .collect();
-        let create = validator(&contract, "CreateConnectorReq");
+        let create = of_schema(&contract, "CreateConnectorReq");
         Self { create, templates, errors: errors(&contract) }
     }
 
@@ -126,50 +126,39 @@ fn dotted(pointer: &str) -> String {
     path
 }
 
-/// Compiles one schema of the contract.
-///
-/// # Panics
-///
-/// Panics when the contract does not have the schema, or the schema is invalid.
-pub(crate) fn validator(contract: &Value, schema: &str) -> Validator {
-    let schemas = &contract["components"]["schemas"];
-    assert!(schemas.get(schema).is_some(), "openapi.yaml has no schema {schema}");
-    let root = json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$ref": format!("#/components/schemas/{schema}"),
-        "components": { "schemas": to_json_schema(schemas) },
-    });
-    jsonschema::options()
-        .should_validate_formats(true)
-        .build(&root)
-        .expect("the schemas of openapi.yaml are JSON schemas")
+/// Compiles a schema of the embedded contract.
+pub(crate) fn of_schema(contract: &Value, name: &str) -> Validator {
+    let schema = json!({ "$ref": format!("#/components/schemas/{name}") });
+    validator(contract, &schema).expect("the embedded contract has JSON schemas")
 }
 
-/// Converts a schema from `OpenAPI` 3.0 to JSON Schema. In the contract only `nullable` differs.
+/// Compiles a schema of `OpenAPI` 3.0, which may refer to components of its contract. Hidden: `cargo xtask drift` calls it.
 ///
-/// Beside a `type`, `nullable` becomes a second type, so that problems of inner values keep their paths. Beside
-/// an `allOf`, which would refuse null, it becomes an alternative.
+/// # Errors
+///
+/// Fails if the contract does not have what the schema refers to, or a schema is not a JSON schema.
+#[doc(hidden)]
+pub fn validator(contract: &Value, schema: &Value) -> Result<Validator, ValidationError<'static>> {
+    let mut root = to_json_schema(schema);
+    root["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+    root["components"] = to_json_schema(&contract["components"]);
+    jsonschema::options().should_validate_formats(true).build(&root)
+}
+
+/// Converts schemas of `OpenAPI` 3.0 to JSON Schema. In the contract only `nullable` differs.
+///
+/// It becomes a condition and not another type, because an `allOf` beside it would refuse null. Problems of inner values
+/// keep their paths.
 fn to_json_schema(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => {
-            let mut converted: Map<String, Value> = fields
-                .iter()
-                .filter(|(name, _)| *name != "nullable")
-                .map(|(name, value)| (name.clone(), to_json_schema(value)))
-                .collect();
+            let converted: Value =
+                fields.iter().map(|(name, value)| (name.clone(), to_json_schema(value))).collect();
             if fields.get("nullable") == Some(&Value::Bool(true)) {
-                let all_of = converted.contains_key("allOf");
-                if let Some(kind) = converted.get_mut("type").filter(|_| !all_of) {
-                    *kind = json!([kind.take(), "null"]);
-                    if let Some(any_of) = converted.get_mut("anyOf").and_then(Value::as_array_mut) {
-                        any_of.push(json!({ "type": "null" }));
-                    }
-                } else {
-                    let either = json!([converted, { "type": "null" }]);
-                    converted = Map::from_iter([("anyOf".to_owned(), either)]);
-                }
+                json!({ "if": { "type": "null" }, "else": converted })
+            } else {
+                converted
             }
-            Value::Object(converted)
         }
         Value::Array(items) => items.iter().map(to_json_schema).collect(),
         other => other.clone(),
@@ -190,7 +179,7 @@ mod tests {
     #[test]
     fn null_is_allowed_for_nullable_fields_alone() {
         let contract = serde_json::from_str(CONTRACT).unwrap();
-        let connector = validator(&contract, "Connector");
+        let connector = of_schema(&contract, "Connector");
         let id = "123e4567-e89b-12d3-a456-426614174000";
         let with = |field: &str| {
             let mut value = json!({"id": id, "name": "n", "createdAt": "2025-01-21T01:43:10.940Z"});

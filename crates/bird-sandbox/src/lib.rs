@@ -92,6 +92,8 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 pub use contract::CONTRACT;
+#[doc(hidden)]
+pub use contract::validator;
 pub use delay::{Delay, ParseDelayError};
 pub use fault::{ActiveFault, Fault, ParseFaultError};
 pub use state::{AlreadyExists, ConnectorSeed, ReceivedRequest, StoredConnector};

@@ -50,16 +50,11 @@ pub(crate) struct ResponseSchema<'a> {
 impl<'a> ResponseSchema<'a> {
     pub(crate) fn new(contract: &'a Value, operation: &str) -> anyhow::Result<Self> {
         let at = success(contract, operation)?;
-        let schemas = contract["components"]["schemas"].as_object().into_iter().flatten();
-        let schemas: Value =
-            schemas.map(|(name, schema)| (name.clone(), to_json_schema(schema))).collect();
-        let mut root = closed(contract.pointer(&at).unwrap_or(&Value::Null));
-        root["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
-        root["components"] = json!({ "schemas": schemas });
-        let validator = jsonschema::options()
-            .should_validate_formats(true)
-            .build(&root)
-            .map_err(ValidationError::to_owned)
+        let mut closed = contract.clone();
+        close(&mut closed);
+        let mut schema = closed.pointer(&at).cloned().unwrap_or_default();
+        schema["unevaluatedProperties"] = false.into();
+        let validator = bird_sandbox::validator(&closed, &schema)
             .context("the contract has a schema that is not a JSON schema")?;
         Ok(Self { contract, at, validator })
     }
@@ -152,35 +147,25 @@ impl<'a> ResponseSchema<'a> {
     }
 }
 
-/// Converts a schema of `OpenAPI` 3.0 to JSON Schema.
-///
-/// `nullable` becomes a condition and not another type, because an `allOf` beside it would refuse null.
-fn to_json_schema(schema: &Value) -> Value {
-    let convert = |keyword: &str, value: &Value| match (keyword, value) {
-        ("properties", Value::Object(fields)) => {
-            fields.iter().map(|(name, field)| (name.clone(), closed(field))).collect()
+/// Forbids fields that neither the schema of a value nor its parts define.
+fn close(contract: &mut Value) {
+    match contract {
+        Value::Object(fields) => {
+            for (keyword, part) in fields {
+                close(part);
+                let values: Vec<_> = match (keyword.as_str(), part) {
+                    ("properties", Value::Object(fields)) => fields.values_mut().collect(),
+                    ("items" | "additionalProperties", part @ Value::Object(_)) => vec![part],
+                    _ => continue,
+                };
+                for schema in values {
+                    schema["unevaluatedProperties"] = false.into();
+                }
+            }
         }
-        ("items" | "additionalProperties", Value::Object(_)) => closed(value),
-        ("allOf" | "anyOf" | "oneOf", Value::Array(parts)) => {
-            parts.iter().map(to_json_schema).collect()
-        }
-        _ => value.clone(),
-    };
-    let keywords = schema.as_object().into_iter().flatten();
-    let converted: Value =
-        keywords.map(|(keyword, value)| (keyword.clone(), convert(keyword, value))).collect();
-    if schema["nullable"] == true {
-        json!({ "if": { "type": "null" }, "else": converted })
-    } else {
-        converted
+        Value::Array(parts) => parts.iter_mut().for_each(close),
+        _ => {}
     }
-}
-
-/// Converts the schema of a whole value, and forbids fields that neither the schema nor its parts define.
-fn closed(schema: &Value) -> Value {
-    let mut schema = to_json_schema(schema);
-    schema["unevaluatedProperties"] = false.into();
-    schema
 }
 
 /// Returns a schema for one value.
