@@ -326,7 +326,7 @@ async fn cases() -> Vec<Case> {
     }
     let (calls, _) = clean_run(&JOURNAL, true).await;
     fail(&JOURNAL, &calls, FILE_CALLS[1], true);
-    // The first limit is that of the copy of the rows.
+    // A smaller limit ends the run before its first POST.
     for bytes in (150..journal.len()).step_by(60) {
         faults.push((Fault::FileSize { bytes }, false));
     }

@@ -1,18 +1,21 @@
 //! The access key, typed where something else belongs. Fault 43.
 
 use bird_sandbox::Sandbox;
-use bird_test_peer::fixtures::{PHONE_NUMBER_ID as NUMBER, WORKSPACE_ID};
+use bird_test_peer::fixtures::{
+    CONNECTOR_ID, PHONE_NUMBER_ID as NUMBER, USE_CASE_ID, WORKSPACE_ID,
+};
 
 use crate::{bird_sms, in_sandbox, run};
 
 const KEY: &str = "Zq7xW2mK9vLp4RtY8sNb3HcJ6dFg5QaXe1UoT0iM";
 
+// Fault 79.
 #[tokio::test]
 async fn the_key_is_never_printed_back_wherever_it_was_typed() {
     let sandbox = Sandbox::builder().start().await.unwrap();
     let install = ["install", "--name", "n", "--phone-number-id", NUMBER];
     let batch = ["batch", "rows.csv", "--journal", "j.jsonl"];
-    let cases: [&[&str]; 11] = [
+    let cases: [&[&str]; 12] = [
         &[KEY],
         &["install", "--name", KEY, "--phone-number-id", NUMBER, "--json"],
         &[&install[..], &["--access-key-file", KEY]].concat(),
@@ -20,6 +23,7 @@ async fn the_key_is_never_printed_back_wherever_it_was_typed() {
         &[&install[..], &["--api-url", KEY]].concat(),
         &["wait", KEY, "--json"],
         &["batch", "key.csv", "--journal", "j.jsonl", "--out", "-"],
+        &["batch", "type.csv", "--journal", "j.jsonl"],
         &["batch", "header.csv", "--journal", "j.jsonl", "--json"],
         &["batch", "field.jsonl", "--journal", "j.jsonl"],
         &["batch", "rows.csv", "--journal", KEY],
@@ -30,6 +34,11 @@ async fn the_key_is_never_printed_back_wherever_it_was_typed() {
         let write = |name, text: String| std::fs::write(folder.path().join(name), text).unwrap();
         write("rows.csv", format!("name,phone_number_id\nn,{NUMBER}\n"));
         write("key.csv", format!("name,phone_number_id\n{KEY},{NUMBER}\nn,{KEY}\n"));
+        let rows = format!("m,{USE_CASE_ID},{KEY}\no,{CONNECTOR_ID},");
+        write(
+            "type.csv",
+            format!("name,phone_number_id,channel_message_type\nn,{NUMBER},\n{rows}\n"),
+        );
         write("header.csv", format!("name,{KEY}\n"));
         write("field.jsonl", format!("{{\"{KEY}\":1}}\n"));
         let mut command = bird_sms(args);
@@ -43,7 +52,7 @@ async fn the_key_is_never_printed_back_wherever_it_was_typed() {
         let shown = format!("{stdout}{stderr}");
         assert!(!shown.contains(KEY), "{args:?}: {shown}");
         let names = std::fs::read_dir(folder.path()).unwrap();
-        assert_eq!(names.count(), 4, "{args:?} made a file");
+        assert_eq!(names.count(), 5, "{args:?} made a file");
     }
     assert_eq!(sandbox.post_count(), 0);
 }

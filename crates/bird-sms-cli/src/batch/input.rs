@@ -1,0 +1,375 @@
+//! The rows of a batch: CSV with a header, or JSON Lines.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use bird_sms::{ChannelMessageType, PhoneNumberId, SmsConnectorRequest, UseCaseId};
+use csv::{ByteRecord, ReaderBuilder};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::secret;
+
+/// The columns of CSV and the fields of JSON Lines, in snake case and in camel case.
+const COLUMNS: [[&str; 2]; 5] = [
+    ["name", "name"],
+    ["phone_number_id", "phoneNumberId"],
+    ["use_case_id", "useCaseId"],
+    ["channel_message_type", "channelMessageType"],
+    ["conversational", "conversational"],
+];
+const NAME: usize = 0;
+const PHONE_NUMBER_ID: usize = 1;
+const CONVERSATIONAL: usize = 4;
+
+/// The values of a row, by column.
+type Values<'a> = [Option<&'a str>; COLUMNS.len()];
+
+/// The byte order mark that spreadsheets write before UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+/// The longest input, in bytes: some millions of rows.
+const MAX_INPUT: u64 = 256 * 1024 * 1024;
+/// The number of bad rows that a report shows.
+const SHOWN_ROWS: usize = 50;
+/// The number of characters of an unknown name that a report shows. Without a header it may be anything.
+const SHOWN_NAME: usize = 40;
+const NOT_BOOLEAN: &str = "conversational is neither true nor false";
+const NOT_UTF8: &str = "is not UTF-8; save the file as `CSV UTF-8`";
+
+/// The rows of a batch, each of which can be sent.
+pub(crate) struct Input {
+    rows: Arc<[(u32, SmsConnectorRequest)]>,
+}
+
+pub(crate) type Row = Result<SmsConnectorRequest, Infallible>;
+
+impl Input {
+    /// Reads and checks all rows of a file, or of standard input for `-`. The inner error is a report of the rows that
+    /// cannot be used.
+    pub(crate) fn check(path: &Path) -> io::Result<Result<Self, String>> {
+        let source: Box<dyn Read> = if path == Path::new("-") {
+            Box::new(io::stdin())
+        } else {
+            Box::new(File::open(path)?)
+        };
+        let mut bytes = Vec::new();
+        if source.take(MAX_INPUT + 1).read_to_end(&mut bytes)? as u64 > MAX_INPUT {
+            return Err(io::Error::other("it is longer than 256 MiB"));
+        }
+        Ok(Self::of(&bytes))
+    }
+
+    fn of(bytes: &[u8]) -> Result<Self, String> {
+        let mut rows = Rows::default();
+        let text = bytes.strip_prefix(BOM).unwrap_or(bytes);
+        match text.trim_ascii_start().first() {
+            Some(b'{') => rows.read_json_lines(text),
+            Some(b'[') => return Err("a JSON array; write one object a line".to_owned()),
+            _ => rows.read_csv(text)?,
+        }
+        if rows.bad > 0 { Err(rows.report()) } else { Ok(Self { rows: rows.good.into() }) }
+    }
+
+    /// Returns the number of rows.
+    pub(crate) fn len(&self) -> u64 {
+        self.rows.len() as u64
+    }
+
+    /// Returns the rows, from the first one.
+    #[expect(clippy::unnecessary_wraps, reason = "the caller reads rows that may fail")]
+    pub(crate) fn rows(&self) -> io::Result<impl Iterator<Item = Row> + Send + use<>> {
+        let rows = Arc::clone(&self.rows);
+        Ok((0..rows.len()).map(move |index| Ok(rows[index].1.clone())))
+    }
+}
+
+/// The rows that were read.
+#[derive(Default)]
+struct Rows {
+    good: Vec<(u32, SmsConnectorRequest)>,
+    /// The line of each phone number id.
+    lines: HashMap<PhoneNumberId, u32>,
+    bad: usize,
+    /// The lines and the problems of the first bad rows.
+    shown: Vec<(u32, String)>,
+}
+
+impl Rows {
+    fn add(&mut self, line: u32, request: Result<SmsConnectorRequest, String>) {
+        let request =
+            request.and_then(|request| match self.lines.entry(request.phone_number_id()) {
+                Entry::Occupied(earlier) => {
+                    Err(format!("the phone number id is already in line {}", earlier.get()))
+                }
+                Entry::Vacant(number) => {
+                    number.insert(line);
+                    Ok(request)
+                }
+            });
+        match request {
+            Ok(request) => self.good.push((line, request)),
+            Err(problem) => {
+                self.bad += 1;
+                if self.bad <= SHOWN_ROWS {
+                    self.shown.push((line, problem));
+                }
+            }
+        }
+    }
+
+    fn report(self) -> String {
+        let plural = if self.bad == 1 { "" } else { "s" };
+        let of = self.good.len() + self.bad;
+        let lines = self.shown.iter().map(|(line, problem)| format!("\n  line {line}: {problem}"));
+        let more = self.bad.saturating_sub(SHOWN_ROWS);
+        let more = (more > 0).then(|| format!("\n  … and {more} more"));
+        let report: String = lines.chain(more).collect();
+        format!("{} row{plural} of {of} cannot be used{report}", self.bad)
+    }
+
+    fn read_json_lines(&mut self, text: &[u8]) {
+        for (line, row) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+            let row = row.trim_ascii();
+            if !row.is_empty() {
+                self.add(line, read_object(row));
+            }
+        }
+    }
+
+    /// Reads CSV, or returns why its header cannot be used.
+    fn read_csv(&mut self, text: &[u8]) -> Result<(), String> {
+        let (separator, start) = separator(text);
+        let mut reader = ReaderBuilder::new()
+            .delimiter(separator)
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(&text[start..]);
+        let mut record = ByteRecord::new();
+        let mut header = None;
+        let (mut counted, mut line) = (0, 1);
+        loop {
+            // The reader counts no lines before a row: empty ones, and the `\n` of `\r\n`.
+            let before = start + offset(&reader);
+            let found = reader.read_byte_record(&mut record).map_err(|error| error.to_string())?;
+            let row = &text[before..start + offset(&reader)];
+            let before = before + row.iter().take_while(|byte| is_line_end(**byte)).count();
+            line += line_ends(&text[counted..before]);
+            counted = before;
+            if found && record.iter().all(is_blank) {
+                continue;
+            }
+            match &header {
+                None => {
+                    let columns = columns(&record);
+                    header = Some(columns.map_err(|problem| format!("line {line}: {problem}"))?);
+                }
+                Some(_) if !found => return Ok(()),
+                Some(columns) => {
+                    let is_open = || row.split(|byte| *byte == b'"').count() % 2 == 0;
+                    let request = if record.iter().flatten().copied().any(is_line_end) && is_open()
+                    {
+                        // The rest of the file is in this cell.
+                        Err("a quote is not closed".to_owned())
+                    } else {
+                        values(columns, &record).and_then(request)
+                    };
+                    self.add(line, request);
+                }
+            }
+        }
+    }
+}
+
+fn offset(reader: &csv::Reader<&[u8]>) -> usize {
+    usize::try_from(reader.position().byte()).expect("the text is in memory")
+}
+
+fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
+}
+
+/// Counts `\n`, `\r\n` and `\r`.
+fn line_ends(text: &[u8]) -> u32 {
+    let is_end =
+        |at: &usize| text[*at] == b'\n' || text[*at] == b'\r' && text.get(at + 1) != Some(&b'\n');
+    u32::try_from((0..text.len()).filter(is_end).count()).unwrap_or(u32::MAX)
+}
+
+fn is_blank(cell: &[u8]) -> bool {
+    cell.trim_ascii().is_empty()
+}
+
+/// Returns the separator and where the text starts after a line `sep=;`. Without such a line it is the one that the
+/// header has most of, outside quotes: a comma, unless semicolons or tabs outnumber the commas.
+fn separator(text: &[u8]) -> (u8, usize) {
+    let first = text.split(|byte| is_line_end(*byte)).next().unwrap_or_default();
+    let bare = first.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(first);
+    if let Some((b"sep=", &[separator])) = bare.split_at_checked(4) {
+        return (separator, first.len());
+    }
+    let unquoted = text.split(|byte| *byte == b'"').step_by(2).flatten();
+    let header =
+        unquoted.skip_while(|byte| is_line_end(**byte)).take_while(|byte| !is_line_end(**byte));
+    let count = |separator: &u8| header.clone().filter(|byte| *byte == separator).count();
+    // Of equal counts, the last is the maximum.
+    ([b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b','), 0)
+}
+
+/// Finds the column of each cell of the header. A cell without a name has none.
+fn columns(header: &ByteRecord) -> Result<Vec<Option<usize>>, String> {
+    let mut columns = Vec::new();
+    let mut problems = Vec::new();
+    for name in header {
+        let name = str::from_utf8(name).map_err(|_| format!("the header {NOT_UTF8}"))?.trim();
+        columns.push(match column("column", name) {
+            _ if name.is_empty() => None,
+            Ok(column) if columns.contains(&Some(column)) => {
+                problems.push(format!("the header has the column {} twice", COLUMNS[column][0]));
+                None
+            }
+            Ok(column) => Some(column),
+            Err(problem) => {
+                problems.push(format!("the header has the {problem}"));
+                None
+            }
+        });
+    }
+    while columns.pop_if(|column| column.is_none()).is_some() {}
+    if !problems.is_empty() {
+        // A file without a header may have any number of columns.
+        problems.truncate(COLUMNS.len());
+        return Err(problems.join("; "));
+    }
+    match [NAME, PHONE_NUMBER_ID].into_iter().find(|column| !columns.contains(&Some(*column))) {
+        Some(column) => Err(format!("the header does not have the column {}", COLUMNS[column][0])),
+        None => Ok(columns),
+    }
+}
+
+/// Finds the column with this name, or describes the name and suggests one that has the same letters.
+fn column(kind: &str, name: &str) -> Result<usize, String> {
+    if let Some(column) = COLUMNS.iter().position(|names| names.contains(&name)) {
+        return Ok(column);
+    }
+    let letters = |name: &str| name.to_lowercase().replace([' ', '-', '_'], "");
+    let known = COLUMNS.map(|[name, _]| name);
+    let hint = match known.into_iter().find(|known| letters(known) == letters(name)) {
+        Some(known) => format!("did you mean {known}?"),
+        None if kind == "column" && name.contains(known[PHONE_NUMBER_ID]) => {
+            "separate the columns by `,`, `;` or tab".to_owned()
+        }
+        None => format!("the {kind}s are {}", known.join(",")),
+    };
+    if secret::is_in(name) {
+        return Err(format!("unknown {kind} that contains the access key; {hint}"));
+    }
+    let shown: String = name.chars().take(SHOWN_NAME).collect();
+    Err(format!("unknown {kind} {shown:?}; {hint}"))
+}
+
+/// Returns the values of a row of CSV.
+fn values<'a>(columns: &[Option<usize>], record: &'a ByteRecord) -> Result<Values<'a>, String> {
+    let (found, expected) = (record.len(), columns.len());
+    if found < expected || !record.iter().skip(expected).all(is_blank) {
+        return Err(format!("expected {expected} columns, as in the header; found {found}"));
+    }
+    let mut values = Values::default();
+    for (cell, column) in record.iter().zip(columns) {
+        match column {
+            Some(column) => {
+                let value = str::from_utf8(cell);
+                values[*column] = Some(
+                    value.map_err(|_| format!("the column {} {NOT_UTF8}", COLUMNS[*column][0]))?,
+                );
+            }
+            None if is_blank(cell) => {}
+            None => return Err("a value is in a column without a name".to_owned()),
+        }
+    }
+    Ok(values)
+}
+
+/// A JSON line. The values may have any type, because the errors of serde do not name a field of the wrong type.
+#[derive(Deserialize)]
+struct Object {
+    name: Option<Value>,
+    #[serde(alias = "phoneNumberId")]
+    phone_number_id: Option<Value>,
+    #[serde(alias = "useCaseId")]
+    use_case_id: Option<Value>,
+    #[serde(alias = "channelMessageType")]
+    channel_message_type: Option<Value>,
+    conversational: Option<Value>,
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
+}
+
+fn read_object(row: &[u8]) -> Result<SmsConnectorRequest, String> {
+    let object: Object = serde_json::from_slice(row)
+        // The report has the line in the file, and this one is that in the row.
+        .map_err(|error| format!("invalid JSON: {}", error.to_string().replace(" line 1", "")))?;
+    if let Some(name) = object.unknown.keys().next() {
+        return Err(format!("the row has the {}", column("field", name).err().unwrap_or_default()));
+    }
+    let fields = [
+        &object.name,
+        &object.phone_number_id,
+        &object.use_case_id,
+        &object.channel_message_type,
+        &object.conversational,
+    ];
+    let mut values = Values::default();
+    for (column, field) in fields.into_iter().enumerate() {
+        values[column] = match field {
+            None => None,
+            Some(Value::String(text)) => Some(text),
+            Some(Value::Bool(value)) if column == CONVERSATIONAL => {
+                Some(if *value { "true" } else { "false" })
+            }
+            Some(_) if column == CONVERSATIONAL => return Err(NOT_BOOLEAN.to_owned()),
+            Some(_) => return Err(format!("the field {} is not a string", COLUMNS[column][0])),
+        };
+    }
+    request(values)
+}
+
+/// Builds the request of a row, or describes all that is wrong with its values.
+fn request(values: Values) -> Result<SmsConnectorRequest, String> {
+    let [name, values @ ..] = values;
+    // The name is the only text in which spaces count.
+    let values = values.map(|value| value.map(str::trim).filter(|text| !text.is_empty()));
+    let [phone_number_id, use_case_id, channel_message_type, conversational] = values;
+    let mut problems = Vec::new();
+    let number = phone_number_id.unwrap_or_default().parse::<PhoneNumberId>();
+    problems.extend(number.as_ref().err().map(ToString::to_string));
+    // The other values are checked also when this one is wrong.
+    let number = number.unwrap_or_else(|_| Uuid::nil().into());
+    let use_case_id = use_case_id.map(str::parse::<UseCaseId>).transpose();
+    problems.extend(use_case_id.as_ref().err().map(ToString::to_string));
+    let conversational = conversational.map(|text| match text {
+        _ if text.eq_ignore_ascii_case("true") => Some(true),
+        _ if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => {
+            problems.push(NOT_BOOLEAN.to_owned());
+            None
+        }
+    });
+    let request = SmsConnectorRequest::new(name.unwrap_or_default(), number)
+        .use_case_id(use_case_id.unwrap_or_default())
+        .channel_message_type(channel_message_type.map(ChannelMessageType::from))
+        .conversational(conversational.flatten());
+    problems.extend(request.check().err().map(|error| error.to_string()));
+    if [name, channel_message_type].into_iter().flatten().any(secret::is_in) {
+        problems.push("a value contains the access key".to_owned());
+    }
+    if problems.is_empty() { Ok(request) } else { Err(problems.join("; ")) }
+}
+
+#[cfg(test)]
+mod tests;
