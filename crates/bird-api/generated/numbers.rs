@@ -224,9 +224,11 @@ entry, so without one the number may still be in use.
         ///The name, such as `use-case-sms` or `brand:nl`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub name: ::std::option::Option<::std::string::String>,
-        ///The status. Only `satisfied` means that nothing is missing.
+        /**The status. `satisfied` means that nothing is missing. The others are not in the
+readable part of the reference.
+*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub status: ::std::option::Option<RequirementStatus>,
+        pub status: ::std::option::Option<::std::string::String>,
         ///The kind.
         #[serde(rename = "type", skip_serializing_if = "::std::option::Option::is_none")]
         pub type_: ::std::option::Option<RequirementType>,
@@ -571,66 +573,6 @@ entry, so without one the number may still be in use.
         }
     }
     impl<'de> ::serde::Deserialize<'de> for NumberType {
-        fn deserialize<D: ::serde::Deserializer<'de>>(
-            deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            let value = <::std::borrow::Cow<
-                'de,
-                str,
-            > as ::serde::Deserialize>::deserialize(deserializer)?;
-            ::std::result::Result::Ok(Self::from(&*value))
-        }
-    }
-    ///The status. Only `satisfied` means that nothing is missing.
-    ///
-    /// Open: a value that this version does not know decodes as `Unknown`, which keeps its text.
-    #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-    #[non_exhaustive]
-    pub enum RequirementStatus {
-        /// `satisfied`
-        Satisfied,
-        /// A value that this version does not know.
-        Unknown(::std::string::String),
-    }
-    impl RequirementStatus {
-        /// Returns the value as it is written in JSON.
-        #[must_use]
-        pub fn as_str(&self) -> &str {
-            match self {
-                Self::Satisfied => "satisfied",
-                Self::Unknown(value) => value,
-            }
-        }
-    }
-    impl ::std::convert::From<&str> for RequirementStatus {
-        fn from(value: &str) -> Self {
-            match value {
-                "satisfied" => Self::Satisfied,
-                other => Self::Unknown(other.to_owned()),
-            }
-        }
-    }
-    /// Never fails.
-    impl ::std::str::FromStr for RequirementStatus {
-        type Err = ::std::convert::Infallible;
-        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(value))
-        }
-    }
-    impl ::std::fmt::Display for RequirementStatus {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-            f.write_str(self.as_str())
-        }
-    }
-    impl ::serde::Serialize for RequirementStatus {
-        fn serialize<S: ::serde::Serializer>(
-            &self,
-            serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
-            serializer.serialize_str(self.as_str())
-        }
-    }
-    impl<'de> ::serde::Deserialize<'de> for RequirementStatus {
         fn deserialize<D: ::serde::Deserializer<'de>>(
             deserializer: D,
         ) -> ::std::result::Result<Self, D::Error> {

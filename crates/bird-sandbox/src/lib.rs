@@ -15,8 +15,8 @@
 //! # }
 //! ```
 //!
-//! The sandbox serves the two endpoints of `openapi.yaml` and validates requests against the schemas of that
-//! file. A connector gets its channel after a delay, and a phone number can be installed once. For a wrong
+//! The sandbox serves the endpoints of `openapi.yaml` and `numbers.yaml`, and validates requests against the schemas of
+//! the first file. A connector gets its channel after a delay, and a phone number can be installed once. For a wrong
 //! key, another workspace, an invalid body and too many requests the sandbox sends the documented responses
 //! (401, 404, 422, 429). The order of the checks is: the key, the rate limit, the workspace, the body. Delays
 //! and limits follow tokio's clock.
@@ -72,6 +72,8 @@ mod control;
 mod delay;
 mod fault;
 mod http;
+mod lists;
+mod number;
 mod routes;
 mod seed;
 mod server;
@@ -98,6 +100,7 @@ pub use delay::{Delay, ParseDelayError};
 pub use fault::{ActiveFault, Fault, ParseFaultError};
 pub use state::{AlreadyExists, ConnectorSeed, ReceivedRequest, StoredConnector};
 
+use crate::number::Number;
 use crate::state::{Config, Key, Observer, State};
 
 /// The reasons why a sandbox does not start.
@@ -189,10 +192,22 @@ impl Builder {
         self
     }
 
-    /// Adds a phone number that needs a use case, as a US 10DLC number does: a POST for it without `useCaseId` gets a
-    /// 422 with `details`.
+    /// Adds a phone number that needs a use case, as a US 10DLC number does: the use case is one of its requirements, and a
+    /// POST for it without `useCaseId` gets a 422 with `details`.
     pub fn require_use_case(mut self, phone_number_id: Uuid) -> Self {
         self.config.use_case_required.push(phone_number_id);
+        self
+    }
+
+    /// Adds a long code number, in E.164. The workspace has it instead of the ten that it has otherwise, and a short code
+    /// and an alphanumeric sender in any case. The ID of a number ends with its digits, and the sandbox also installs IDs
+    /// of no number.
+    ///
+    /// ```
+    /// let sandbox = bird_sandbox::Sandbox::builder().number("+31612345678");
+    /// ```
+    pub fn number(mut self, number: &str) -> Self {
+        self.config.numbers.push(Number::long_code(number));
         self
     }
 

@@ -1,4 +1,4 @@
-//! The two endpoints.
+//! The endpoints.
 
 use std::error::Error;
 use std::net::IpAddr;
@@ -15,6 +15,7 @@ use crate::body::{Break, ResponseBody};
 use crate::control;
 use crate::fault::Kind;
 use crate::http::{error, header, json_response};
+use crate::lists;
 use crate::state::State;
 
 /// Handles every request: injects the fault that is due, or else responds as the API does. Requests of the control API
@@ -103,12 +104,17 @@ fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
     if !state.within_limit(&head.method) {
         return error(429, "TooManyRequests", "Rate limit exceeded");
     }
-    let (workspace, connector) = match *head.uri.path().split('/').collect::<Vec<_>>() {
-        ["", "workspaces", workspace, "connectors"] => (workspace, None),
-        ["", "workspaces", workspace, "connectors", connector] => (workspace, Some(connector)),
+    let path: Vec<_> = head.uri.path().split('/').collect();
+    let (workspace, path) = match &path[..] {
+        ["", "workspaces", workspace, path @ ..] => (*workspace, path),
         _ => return not_found("Path not found"),
     };
-    let allowed = if connector.is_some() { Method::GET } else { Method::POST };
+    let allowed = match path {
+        ["connectors"] => Method::POST,
+        ["connectors", _] => Method::GET,
+        path if lists::is_path(path) => Method::GET,
+        _ => return not_found("Path not found"),
+    };
     if head.method != allowed {
         let mut response = error(405, "MethodNotAllowed", "Method not allowed");
         let allowed = allowed.as_str().parse().expect("a method is a header value");
@@ -118,12 +124,13 @@ fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
     if id(workspace) != Some(state.workspace_id()) {
         return not_found("Workspace not found");
     }
-    match connector {
-        None => create(state, head, body),
-        Some(text) => match id(text).and_then(|id| state.connector(id)) {
+    match path {
+        ["connectors"] => create(state, head, body),
+        ["connectors", text] => match id(text).and_then(|id| state.connector(id)) {
             Some(connector) => json_response(200, connector),
             None => not_found("Connector not found"),
         },
+        path => lists::respond(state, path, head.uri.query().unwrap_or_default()),
     }
 }
 

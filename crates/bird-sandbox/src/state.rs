@@ -1,6 +1,6 @@
 //! The state of a sandbox: connectors, requests, limits and faults.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::contract::Contract;
 use crate::delay::Delay;
 use crate::fault::{ActiveFault, Fault, Kind};
 use crate::http::header;
+use crate::number::{NUMBERS, Number};
 use crate::seed::Seed;
 
 /// The number of requests that a sandbox keeps.
@@ -132,6 +133,8 @@ pub(crate) struct Config {
     pub(crate) faults: Vec<Fault>,
     pub(crate) observer: Option<Observer>,
     pub(crate) use_case_required: Vec<Uuid>,
+    /// The long codes, or none for those of [`NUMBERS`].
+    pub(crate) numbers: Vec<Number>,
 }
 
 impl Default for Config {
@@ -147,6 +150,7 @@ impl Default for Config {
             faults: Vec::new(),
             observer: None,
             use_case_required: Vec::new(),
+            numbers: Vec::new(),
         }
     }
 }
@@ -175,6 +179,7 @@ pub(crate) struct State {
     access_key: Key,
     workspace_id: Uuid,
     pub(crate) contract: Contract,
+    pub(crate) numbers: Vec<Number>,
     inner: Mutex<Inner>,
 }
 
@@ -183,7 +188,7 @@ pub(crate) struct Inner {
     pub(crate) connectors: Vec<StoredConnector>,
     /// Positions in `connectors`.
     by_id: HashMap<Uuid, usize>,
-    phone_numbers: HashSet<String>,
+    by_phone_number_id: HashMap<String, usize>,
     pub(crate) requests: VecDeque<ReceivedRequest>,
     /// The number of all requests that were recorded.
     pub(crate) recorded: u64,
@@ -206,11 +211,17 @@ impl State {
             inner.add_fault(fault.clone());
         }
         let seed = Seed::new(config.seed);
+        let mut numbers = config.numbers.clone();
+        if numbers.is_empty() {
+            numbers.extend(NUMBERS.map(Number::long_code));
+        }
+        numbers.extend([Number::short_code(), Number::alpha()]);
         let random_key = || Key(format!("sandbox-{}", seed.new_id().simple()));
         Self {
             access_key: config.access_key.clone().unwrap_or_else(random_key),
             workspace_id: config.workspace_id.unwrap_or_else(|| seed.new_id()),
             contract: Contract::new(),
+            numbers,
             inner: Mutex::new(inner),
             config,
             seed,
@@ -321,8 +332,26 @@ impl State {
     pub(crate) fn lacks_use_case(&self, body: &Value) -> bool {
         let arguments = &body["arguments"];
         let number = arguments["phoneNumberId"].as_str().and_then(|id| Uuid::try_parse(id).ok());
-        number.is_some_and(|number| self.config.use_case_required.contains(&number))
-            && arguments["useCaseId"].is_null()
+        number.is_some_and(|number| self.needs_use_case(number)) && arguments["useCaseId"].is_null()
+    }
+
+    pub(crate) fn needs_use_case(&self, phone_number_id: Uuid) -> bool {
+        self.config.use_case_required.contains(&phone_number_id)
+    }
+
+    /// Returns a number: one of the lists, or one that was installed, because the sandbox installs any ID.
+    pub(crate) fn number(&self, id: Uuid) -> Option<Number> {
+        let listed = self.numbers.iter().find(|number| number.id == id).cloned();
+        let is_known = || self.needs_use_case(id) || self.connector_of(id).is_some();
+        listed.or_else(|| is_known().then(|| Number::unlisted(id)))
+    }
+
+    /// Returns the ID of the connector that uses a number, and whether it has a use case.
+    pub(crate) fn connector_of(&self, phone_number_id: Uuid) -> Option<(Uuid, bool)> {
+        let inner = self.lock();
+        let nth = inner.by_phone_number_id.get(&phone_number_id.to_string())?;
+        let connector = &inner.connectors[*nth];
+        Some((connector.id, !connector.arguments["useCaseId"].is_null()))
     }
 
     /// Creates a connector from a valid body, or returns `None` when the phone number has one.
@@ -336,7 +365,7 @@ impl State {
         let phone_number_id = template.and(body["arguments"]["phoneNumberId"].as_str());
         let phone_number_id = phone_number_id.unwrap_or_default().to_ascii_lowercase();
         let mut inner = self.lock();
-        if inner.phone_numbers.contains(&phone_number_id) {
+        if inner.by_phone_number_id.contains_key(&phone_number_id) {
             return None;
         }
         let nth = inner.connectors.len();
@@ -353,10 +382,10 @@ impl State {
             template: template.map(str::to_owned),
             arguments: body["arguments"].clone(),
         };
-        let json = connector.json(self.workspace_id());
+        let json = connector.json(self);
         inner.by_id.insert(connector.id, nth);
         if template.is_some() {
-            inner.phone_numbers.insert(connector.phone_number_id.clone());
+            inner.by_phone_number_id.insert(connector.phone_number_id.clone(), nth);
         }
         inner.connectors.push(connector);
         Some(json)
@@ -382,7 +411,7 @@ impl State {
     pub(crate) fn connector(&self, id: Uuid) -> Option<Value> {
         let inner = self.lock();
         let nth = *inner.by_id.get(&id)?;
-        Some(inner.connectors[nth].json(self.workspace_id()))
+        Some(inner.connectors[nth].json(self))
     }
 }
 
@@ -428,12 +457,12 @@ impl StoredConnector {
         self.ready_at.is_some_and(|at| Instant::now() >= at)
     }
 
-    fn json(&self, workspace_id: Uuid) -> Value {
+    fn json(&self, state: &State) -> Value {
         let ready = self.is_ready();
         let updated_at = if ready { self.updated_at } else { self.created_at };
         let mut connector = json!({
             "id": self.id,
-            "workspaceId": workspace_id,
+            "workspaceId": state.workspace_id(),
             "name": self.name,
             "region": "sandbox",
             "arguments": self.arguments,
@@ -447,13 +476,16 @@ impl StoredConnector {
             connector["connectorTemplateRef"] = json!(template);
             if ready {
                 connector["channel"]["platform"] = json!(slug);
+                let id = Uuid::try_parse(&self.phone_number_id).unwrap_or_default();
+                let listed = state.numbers.iter().find(|number| number.id == id);
+                let number = listed.cloned().unwrap_or_else(|| Number::unlisted(id));
                 connector["number"] = json!({
-                    "numberId": self.phone_number_id,
-                    "phoneNumber": "+31970000000",
+                    "numberId": id,
+                    "phoneNumber": number.text,
                     "capabilities": "sms-inbound,sms-outbound",
                     "numberType": "mobile",
-                    "endpointType": "long-code-number",
-                    "country": "NL",
+                    "endpointType": number.endpoint_type(),
+                    "country": number.country(),
                 });
             }
         }

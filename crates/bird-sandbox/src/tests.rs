@@ -2,6 +2,7 @@
 
 mod control;
 mod faults;
+mod numbers;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;

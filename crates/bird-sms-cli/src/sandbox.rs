@@ -36,6 +36,9 @@ pub(crate) async fn serve(args: &SandboxArgs) -> Result<(), CliError> {
     for number in &args.use_case_required {
         builder = builder.require_use_case(*number.as_uuid());
     }
+    for number in &args.numbers {
+        builder = builder.number(number);
+    }
     if args.allow_remote {
         builder = builder.allow_remote();
     }

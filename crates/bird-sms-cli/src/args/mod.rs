@@ -378,6 +378,19 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(duration).map_err(|_| "is negative".to_owned())
 }
 
+/// Checks that a text is a phone number in E.164: a plus and 2 to 15 digits.
+fn phone_number(text: &str) -> Result<String, &'static str> {
+    match text.strip_prefix('+') {
+        Some(digits)
+            if (2..=15).contains(&digits.len())
+                && digits.bytes().all(|digit| digit.is_ascii_digit()) =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err("is not a phone number such as +31612345678"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -386,6 +399,14 @@ mod tests {
     fn the_arguments_do_not_contradict_each_other() {
         use clap::CommandFactory;
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn phone_numbers_are_those_of_e164() {
+        assert_eq!(phone_number("+31612345678").as_deref(), Ok("+31612345678"));
+        for wrong in ["", "+", "31612345678", "+31 6", "+1234567890123456", "+٣١٦١٢"] {
+            assert!(phone_number(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

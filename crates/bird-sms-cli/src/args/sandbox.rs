@@ -42,6 +42,10 @@ pub struct SandboxArgs {
     #[arg(long = "use-case-required", value_name = "PHONE_NUMBER_ID")]
     pub use_case_required: Vec<PhoneNumberId>,
 
+    /// Long code number instead of the ten that the sandbox has, such as +31612345678. May be given more than once
+    #[arg(long = "number", value_name = "PHONE_NUMBER", value_parser = super::phone_number)]
+    pub numbers: Vec<String>,
+
     /// Inject a fault: `METHOD:KIND[xTIMES][@AFTER][#PHONE_NUMBER_ID]` or
     /// `random:SEED:PERCENT`
     ///
