@@ -4,24 +4,40 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// Returns the delay that the server asks for, at most `cap`. Returns `None` if there is no such header, or if its
-/// value is repeated, negative, not a number, or a date in the past.
+/// The delay for a value that cannot be read: the server asked for one.
+const UNREADABLE: Duration = Duration::from_secs(1);
+
+/// Returns the delay that the server asks for, at most `cap`, or `None` without the header. Of several values, the
+/// longest counts.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime, cap: Duration) -> Option<Duration> {
-    let mut values = headers.get_all(RETRY_AFTER).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let text = value.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A number that overflows is a long delay.
-        let seconds = text.parse().unwrap_or(u64::MAX);
-        return Some(Duration::from_secs(seconds).min(cap));
-    }
+    let values = headers.get_all(RETRY_AFTER).iter();
+    let longest = values.map(|value| delay(value.to_str().unwrap_or_default().trim(), now)).max();
+    Some(longest?.min(cap))
+}
+
+fn delay(text: &str, now: SystemTime) -> Duration {
     // Some servers write the zone of UTC as a number, which is not in the RFC.
     let date = match text.strip_suffix("-0000").or_else(|| text.strip_suffix("+0000")) {
         Some(date) => format!("{date}GMT"),
         None => text.to_owned(),
     };
-    let date = httpdate::parse_http_date(&date).ok()?;
-    Some(date.duration_since(now).ok()?.min(cap))
+    if let Ok(date) = httpdate::parse_http_date(&date) {
+        return date.duration_since(now).unwrap_or_default();
+    }
+    // A proxy may join two values with a comma.
+    let delays = text.split(',').map(|text| seconds(text.trim()).unwrap_or(UNREADABLE));
+    delays.max().unwrap_or(UNREADABLE)
+}
+
+/// Returns seconds, of which a fraction is rounded up. It is not in the RFC, and some servers send it.
+fn seconds(text: &str) -> Option<Duration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if whole.is_empty() || !(whole.bytes().chain(fraction.bytes())).all(|c| c.is_ascii_digit()) {
+        return None;
+    }
+    let up = fraction.bytes().any(|digit| digit != b'0');
+    // A number that overflows is a long delay.
+    Some(Duration::from_secs(whole.parse().unwrap_or(u64::MAX).saturating_add(u64::from(up))))
 }
 
 #[cfg(test)]
@@ -55,21 +71,46 @@ mod tests {
     }
 
     #[test]
-    fn a_date_in_the_past_is_ignored() {
-        assert_eq!(parse(&[b"Sun, 06 Nov 1994 08:49:00 GMT"]), None);
+    fn a_date_in_the_past_is_no_delay() {
+        assert_eq!(parse(&[b"Sun, 06 Nov 1994 08:49:00 GMT"]), Some(Duration::ZERO));
+        assert_eq!(parse(&[]), None);
     }
 
     // Fault 20.
     #[test]
-    fn absurd_values_are_clamped_or_ignored() {
-        for long in ["18446744073709551615", "1000000000000000000000000000000", "10000000000"] {
+    fn absurd_values_are_clamped() {
+        for long in ["18446744073709551615.5", "1000000000000000000000000000000", "10000000000"] {
             assert_eq!(parse(&[long.as_bytes()]), Some(CAP), "{long}");
         }
         assert_eq!(parse(&[b"Sat, 06 Nov 2094 08:49:37 GMT"]), Some(CAP));
-        for ignored in ["-1", "1e10", "NaN", "", " ", "3.5", "+3", "soon"] {
-            assert_eq!(parse(&[ignored.as_bytes()]), None, "{ignored}");
+    }
+
+    // Fault 82.
+    #[test]
+    fn a_fraction_is_rounded_up_and_the_longest_value_counts() {
+        for (values, seconds) in [
+            (&["3.5"][..], 4),
+            (&["29.7"], 30),
+            (&["0.0"], 0),
+            (&["0.25"], 1),
+            (&["3."], 3),
+            (&["3", "7"], 7),
+            (&["9", "2.5"], 9),
+            (&["3, 7"], 7),
+            (&["2", "Sun, 06 Nov 1994 08:49:37 GMT"], 5),
+            (&["0", "soon"], 1),
+        ] {
+            let bytes: Vec<_> = values.iter().map(|value| value.as_bytes()).collect();
+            assert_eq!(parse(&bytes), Some(Duration::from_secs(seconds)), "{values:?}");
         }
-        assert_eq!(parse(&[b"3", b"3"]), None);
-        assert_eq!(parse(&[b"\xff"]), None);
+    }
+
+    // Fault 82.
+    #[test]
+    fn a_value_that_cannot_be_read_counts_as_a_second() {
+        for value in ["-1", "1e10", "NaN", "", " ", "+3", "soon", ".5", "1.2.3", "5s"] {
+            assert_eq!(parse(&[value.as_bytes()]), Some(UNREADABLE), "{value}");
+        }
+        assert_eq!(parse(&[b"\xff"]), Some(UNREADABLE));
     }
 }
