@@ -17,17 +17,25 @@ impl AccessKey {
     /// # Errors
     ///
     /// Fails if the text cannot be sent in a header: it is empty, or has a line break, a space or another character that
-    /// is not visible ASCII. The error does not have the text.
+    /// is not visible ASCII. Fails as well if the text has quotation marks around the key, as `docker --env-file` keeps
+    /// them, or the name of the variable before it. The error does not have the text.
     pub fn new(key: impl Into<String>) -> Result<Self, ConfigurationError> {
+        const QUOTES: [char; 3] = ['"', '\'', '`'];
         let key = SecretString::from(key.into());
         let problem = match key.expose_secret() {
             "" => "is empty",
+            text if text.contains("BIRD_ACCESS_KEY") => {
+                "contains `BIRD_ACCESS_KEY`; give only the value after `BIRD_ACCESS_KEY=`"
+            }
             text if text.contains(['\r', '\n']) => "contains a line break",
             text if text.contains(' ') => {
                 "contains a space; give the key alone, without `AccessKey`"
             }
             text if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 "contains a character that is not visible ASCII"
+            }
+            text if text.starts_with(QUOTES) || text.ends_with(QUOTES) => {
+                "is in quotes; give it without them"
             }
             _ => return Ok(Self(Arc::new(key))),
         };
@@ -67,6 +75,23 @@ mod tests {
             let error = AccessKey::new(key).unwrap_err().to_string();
             assert!(!error.contains("secret") && !error.contains("Evil"), "{error}");
         }
+    }
+
+    // Fault 85.
+    #[test]
+    fn a_key_in_quotes_or_with_the_name_of_its_variable_is_refused() {
+        for (key, problem) in [
+            ("\"secret\"", "is in quotes"),
+            ("'secret'", "is in quotes"),
+            ("`secret`", "is in quotes"),
+            ("secret\"", "is in quotes"),
+            ("BIRD_ACCESS_KEY=secret", "contains `BIRD_ACCESS_KEY`"),
+            ("export BIRD_ACCESS_KEY=\"secret\"\n", "contains `BIRD_ACCESS_KEY`"),
+        ] {
+            let error = AccessKey::new(key).unwrap_err().to_string();
+            assert!(error.contains(problem) && !error.contains("secret"), "{error}");
+        }
+        assert!(AccessKey::new("se\"cr'et=").is_ok());
     }
 
     #[test]

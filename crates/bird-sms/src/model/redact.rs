@@ -186,7 +186,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_the_key_is_removed(secret in "[!-~]{8,40}", parts in prop::collection::vec(".{0,9}", 1..5)) {
+        fn only_the_key_is_removed(secret in "[!#-&(-_a-~][!-~]{6,38}[!#-&(-_a-~]", parts in prop::collection::vec(".{0,9}", 1..5)) {
             let key = key(&secret);
             prop_assume!(!parts.iter().any(|part| key.is_in(part)));
             let redacted = key.redact(&parts.join(&secret)).into_owned();
