@@ -108,6 +108,12 @@ mod tests {
         assert!(problem(r#"{"id":"ID","id":"ID"}"#).contains("duplicate field"));
         assert!(problem(r#"{"id":"ID""#).contains("EOF"));
         assert!(problem("\u{feff}{}").contains("expected value"));
+        // Fault 104: no path where there is none.
+        for body in ["", "{", r#"{"garbage"#] {
+            assert!(problem(body).starts_with("EOF while parsing"), "{}", problem(body));
+        }
+        let cut = problem(r#"{"id":"ID","channel":{"chan"#);
+        assert!(cut.starts_with("`channel`: EOF while parsing"), "{cut}");
         // A skipped value is skipped without recursion, so that no depth overflows the stack.
         let deep = format!(r#"{{"x":{}1{}}}"#, "[".repeat(400_000), "]".repeat(400_000));
         assert!(problem(&deep).contains("missing field `id`"));

@@ -21,8 +21,9 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Str
 fn decode_with_path<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, String> {
     let mut source = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut source).map_err(|error| {
-        match error.path().to_string() {
-            path if path == "." => error.inner().to_string(),
+        // `.` is the whole body, and `?` what a truncated body does not name.
+        match error.path().to_string().trim_end_matches(['.', '?']) {
+            "" => error.inner().to_string(),
             path => format!("`{path}`: {}", error.inner()),
         }
     })?;
@@ -32,15 +33,19 @@ fn decode_with_path<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Stri
 
 /// Returns the id of the connector in a body, even if the rest is truncated or malformed.
 ///
-/// It is the `id` of the object; without one, that of the only object one level below that looks like a connector. Returns
-/// `None` for two different ids in the same place, and for the nil UUID.
+/// It is the `id` of the object. If the object is a wrapper, without a field of a connector, it is that of the only object
+/// one level below that looks like a connector. Returns `None` for two different ids in the same place, and for the nil
+/// UUID.
 pub(crate) fn recover_id(body: &[u8]) -> Option<ConnectorId> {
     let mut found = Found::default();
-    // An error after the id does not matter, because the body may be truncated there.
-    let _ =
+    let read =
         serde_json::Deserializer::from_slice(body).deserialize_any(IdCollector::root(&mut found));
+    // An error after the id does not matter, because the body may be truncated there. Before it, the object may be a
+    // connector whose `id` is missing, and the objects below are parts of it.
+    let is_wrapper = !found.is_connector && read.is_ok();
     match (&found.top[..], &found.nested[..]) {
-        ([id], _) | ([], [id]) if !id.is_nil() => Some((*id).into()),
+        ([id], _) if !id.is_nil() => Some((*id).into()),
+        ([], [id]) if is_wrapper && !id.is_nil() => Some((*id).into()),
         _ => None,
     }
 }
@@ -49,6 +54,8 @@ pub(crate) fn recover_id(body: &[u8]) -> Option<ConnectorId> {
 #[derive(Default)]
 struct Found {
     top: Vec<Uuid>,
+    /// Whether the object has a field of a connector, perhaps an `id` that cannot be read.
+    is_connector: bool,
     /// The ids of the objects one level below that have another field of a connector, too.
     nested: Vec<Uuid>,
 }
@@ -76,6 +83,8 @@ impl<'de> Visitor<'de> for IdCollector<'_> {
         let (mut ids, mut is_connector) = (Vec::new(), false);
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             is_connector |= matches!(&*key, "createdAt" | "connectorTemplateRef" | "channel");
+            self.found.is_connector |=
+                !self.nested && (is_connector || matches!(&*key, "id" | "name"));
             if key == "id" {
                 let id = map.next_value::<serde_json::Value>()?;
                 let ids = if self.nested { &mut ids } else { &mut self.found.top };
@@ -90,7 +99,7 @@ impl<'de> Visitor<'de> for IdCollector<'_> {
                 map.next_value_seed(IdCollector { found: self.found, nested: true })?;
             }
         }
-        if is_connector {
+        if self.nested && is_connector {
             self.found.nested.extend(ids);
         }
         Ok(())
@@ -168,6 +177,22 @@ mod tests {
             recovered(r#"{"a":{"id":"ID","channel":null},"b":{"id":"OTHER","channel":null}}"#),
             None
         );
+    }
+
+    // Fault 71.
+    #[test]
+    fn the_id_of_a_part_is_not_that_of_the_connector() {
+        let user = r#""createdBy":{"id":"ID","createdAt":"now"}"#;
+        for body in [
+            format!(r#"{{"id":"con_12345",{user}}}"#),
+            format!(r#"{{{user},"id":null}}"#),
+            format!(r#"{{{user},"createdAt":"now"}}"#),
+            format!(r#"{{{user},"name":"n"}}"#),
+            // The id of the connector may have come after the end.
+            format!(r#"{{"status":"created",{user},"up"#),
+        ] {
+            assert_eq!(recovered(&body), None, "{body}");
+        }
     }
 
     // Fault 56.
