@@ -349,7 +349,7 @@ fn request(values: Values) -> Result<SmsConnectorRequest, String> {
     let number = phone_number_id.unwrap_or_default().parse::<PhoneNumberId>();
     problems.extend(number.as_ref().err().map(ToString::to_string));
     // The other values are checked also when this one is wrong.
-    let number = number.unwrap_or_else(|_| Uuid::nil().into());
+    let number = number.unwrap_or_else(|_| Uuid::max().into());
     let use_case_id = use_case_id.map(str::parse::<UseCaseId>).transpose();
     problems.extend(use_case_id.as_ref().err().map(ToString::to_string));
     let conversational = conversational.map(|text| match text {

@@ -27,12 +27,20 @@ pub enum ConfigurationError {
         "the environment variable {0} is not the URL of a proxy, such as http://proxy.example:3128"
     )]
     Proxy(&'static str),
+    /// An environment variable for the proxy names a SOCKS proxy.
+    #[error(
+        "the environment variable {0} names a SOCKS proxy, which is not supported; give an HTTP proxy"
+    )]
+    SocksProxy(&'static str),
     /// The user agent cannot be sent in a header.
     #[error("the user agent contains a character that cannot be sent in a header")]
     UserAgent,
     /// An id is not a UUID.
     #[error(transparent)]
     Id(#[from] ParseIdError),
+    /// An id is that of something else.
+    #[error("the {0} {1}")]
+    WrongId(&'static str, &'static str),
     /// The name of the connector is empty.
     #[error("the name is empty; give the connector a name")]
     EmptyName,

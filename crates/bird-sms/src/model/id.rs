@@ -1,8 +1,10 @@
 //! The ids of an install. Each has its own type, so that two ids cannot be swapped.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::{Deserialize, Deserializer, Error};
 use uuid::Uuid;
 
 /// The error of parsing an id. The message does not contain the text, which may be an access key pasted by mistake.
@@ -16,9 +18,7 @@ pub struct ParseIdError {
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
-        #[derive(
-            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-        )]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
         #[serde(transparent)]
         pub struct $name(Uuid);
 
@@ -55,6 +55,17 @@ macro_rules! id {
                 parse(text, $what == WORKSPACE)
                     .map(Self)
                     .map_err(|problem| ParseIdError { what: $what, problem })
+            }
+        }
+
+        /// Reads text as `from_str` does, with the same advice.
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if !deserializer.is_human_readable() {
+                    return Uuid::deserialize(deserializer).map(Self);
+                }
+                let text = Cow::<str>::deserialize(deserializer)?;
+                text.parse().map_err(D::Error::custom)
             }
         }
     };
@@ -95,6 +106,9 @@ fn parse(text: &str, workspace: bool) -> Result<Uuid, &'static str> {
     if text.is_empty() {
         return Err("is empty; it must be a UUID such as 2cffb55c-120e-91a8-8f10-ed9d1b412d29");
     }
+    if text.starts_with(['"', '\'']) {
+        return Err("is in quotes; give it without them");
+    }
     if text.contains("://") || text.contains("bird.com") {
         return Err("is a URL; give only the UUID that it contains");
     }
@@ -105,6 +119,14 @@ fn parse(text: &str, workspace: bool) -> Result<Uuid, &'static str> {
         return Err(
             "starts with `ws_`, which the API does not accept; give the workspace's UUID, \
              which the dashboard shows in its address after /workspaces/",
+        );
+    }
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if (3..=15).contains(&digits)
+        && text.chars().all(|c| c.is_ascii_digit() || " +-().".contains(c))
+    {
+        return Err(
+            "is a phone number, and not an id: a UUID such as 2cffb55c-120e-91a8-8f10-ed9d1b412d29",
         );
     }
     match Uuid::try_parse(text) {
@@ -131,6 +153,31 @@ mod tests {
         assert!(problem("").contains("is empty"));
         let number = "ws_123".parse::<PhoneNumberId>().unwrap_err().to_string();
         assert!(number.contains("identifier of a workspace"), "{number}");
+        let quoted = problem("\"2cffb55c-120e-91a8-8f10-ed9d1b412d29\"");
+        assert_eq!(quoted, "the workspace id is in quotes; give it without them");
+    }
+
+    // Fault 80.
+    #[test]
+    fn a_phone_number_in_place_of_an_id_is_named() {
+        for text in ["+31612345678", "+1 (555) 010-9999", "31.6.12.34.56.78", "12345"] {
+            let error = text.parse::<PhoneNumberId>().unwrap_err().to_string();
+            assert!(
+                error.starts_with("the phone number id is a phone number, and not an id: a UUID"),
+                "{error}"
+            );
+        }
+    }
+
+    // Fault 100.
+    #[test]
+    fn an_id_in_json_has_the_advice_of_from_str() {
+        let error = serde_json::from_str::<WorkspaceId>(r#""ws_123""#).unwrap_err().to_string();
+        assert!(error.contains("UUID, which the dashboard shows"), "{error}");
+        assert!(serde_json::from_str::<ConnectorId>("7").is_err());
+        let id: ChannelId = Uuid::from_u128(7).into();
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(serde_json::from_str::<ChannelId>(&json).unwrap(), id);
     }
 
     #[test]

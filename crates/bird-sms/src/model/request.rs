@@ -1,7 +1,11 @@
+use std::collections::BTreeMap;
+
 use bird_api::types::{CreateConnectorReq, SmsArguments};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::open_enum::open_enum;
+use super::printable;
 use crate::{AccessKey, ConfigurationError, PhoneNumberId, UseCaseId};
 
 /// The connector template of SMS connectors.
@@ -16,8 +20,8 @@ open_enum! {
     }
 }
 
-/// The request for an SMS connector of a phone number. Serializes as a JSON object, so that
-/// it can be stored in a queue or in a table of jobs.
+/// The request for an SMS connector of a phone number. Serializes as a JSON object, and can be stored in a queue or in a
+/// table of jobs. An unknown field is an error.
 ///
 /// ```
 /// use bird_sms::{ChannelMessageType, SmsConnectorRequest, UseCaseId};
@@ -31,17 +35,54 @@ open_enum! {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", try_from = "Fields")]
 #[must_use]
 pub struct SmsConnectorRequest {
     name: String,
     phone_number_id: PhoneNumberId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     use_case_id: Option<UseCaseId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     channel_message_type: Option<ChannelMessageType>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     conversational: Option<bool>,
+}
+
+/// The fields of a request as they are read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields {
+    name: Option<String>,
+    phone_number_id: Option<PhoneNumberId>,
+    use_case_id: Option<UseCaseId>,
+    channel_message_type: Option<ChannelMessageType>,
+    conversational: Option<bool>,
+    #[serde(flatten)]
+    unknown: BTreeMap<String, serde_json::Value>,
+}
+
+impl TryFrom<Fields> for SmsConnectorRequest {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        const NAMES: [&str; 5] =
+            ["name", "phoneNumberId", "useCaseId", "channelMessageType", "conversational"];
+        if let Some(name) = fields.unknown.keys().next() {
+            let letters = |name: &str| name.to_lowercase().replace([' ', '-', '_'], "");
+            let hint = match NAMES.into_iter().find(|known| letters(known) == letters(name)) {
+                Some(known) => format!("did you mean {known}?"),
+                None => format!("the fields are {}", NAMES.join(", ")),
+            };
+            return Err(format!("unknown field {:?}; {hint}", printable(name, 40)));
+        }
+        Ok(Self {
+            name: fields.name.ok_or("the field name is missing")?,
+            phone_number_id: fields.phone_number_id.ok_or("the field phoneNumberId is missing")?,
+            use_case_id: fields.use_case_id,
+            channel_message_type: fields.channel_message_type,
+            conversational: fields.conversational,
+        })
+    }
 }
 
 impl SmsConnectorRequest {
@@ -117,7 +158,7 @@ impl SmsConnectorRequest {
     ///
     /// # Errors
     ///
-    /// Fails if the name is empty, or if a message type is set and empty.
+    /// Fails if the name is empty, if a message type is set and empty, or if an id is the nil UUID or is given twice.
     pub fn check(&self) -> Result<(), ConfigurationError> {
         self.body(None).map(drop)
     }
@@ -128,6 +169,7 @@ impl SmsConnectorRequest {
         &self,
         key: Option<&AccessKey>,
     ) -> Result<CreateConnectorReq, ConfigurationError> {
+        self.check_ids()?;
         if self.name.trim().is_empty() {
             return Err(ConfigurationError::EmptyName);
         }
@@ -151,6 +193,22 @@ impl SmsConnectorRequest {
         body.arguments = Some(arguments);
         body.channel_conversational_status_enabled = self.conversational;
         Ok(body)
+    }
+
+    /// Checks that no id was pasted in the place of another one.
+    fn check_ids(&self) -> Result<(), ConfigurationError> {
+        let wrong = |what, problem| Err(ConfigurationError::WrongId(what, problem));
+        let (number, use_case) =
+            (Uuid::from(self.phone_number_id), self.use_case_id.map(Uuid::from));
+        for (what, id) in [("phone number id", Some(number)), ("use case id", use_case)] {
+            if id == Some(Uuid::nil()) {
+                return wrong(what, "is the nil UUID, which is the id of nothing");
+            }
+        }
+        if use_case == Some(number) {
+            return wrong("use case id", "is the phone number id");
+        }
+        Ok(())
     }
 
     /// Returns the arguments of the connector template.
@@ -201,7 +259,7 @@ mod tests {
         let request = SmsConnectorRequest::new("n", NUMBER.parse().unwrap());
         let full = request
             .clone()
-            .use_case_id(UseCaseId::from(uuid::Uuid::nil()))
+            .use_case_id(UseCaseId::from(Uuid::from_u128(7)))
             .channel_message_type(ChannelMessageType::from("2fa"))
             .conversational(false);
         let json = serde_json::json!({ "name": "n", "phoneNumberId": NUMBER });
@@ -216,10 +274,51 @@ mod tests {
     #[test]
     fn an_empty_name_or_message_type_is_refused() {
         let number = NUMBER.parse().unwrap();
-        let blank = SmsConnectorRequest::new(" ", number).body(None);
+        let blank = SmsConnectorRequest::new(" ", number).check();
         assert!(matches!(blank, Err(ConfigurationError::EmptyName)));
         let empty = ChannelMessageType::from("");
         let request = SmsConnectorRequest::new("n", number).channel_message_type(empty);
-        assert!(matches!(request.body(None), Err(ConfigurationError::EmptyChannelMessageType)));
+        assert_eq!(request.check(), Err(ConfigurationError::EmptyChannelMessageType));
+    }
+
+    // Fault 80.
+    #[test]
+    fn an_id_in_the_place_of_another_id_is_refused() {
+        let (id, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        for (number, use_case, problem) in [
+            (Uuid::nil(), other, "the phone number id is the nil UUID, which is the id of nothing"),
+            (id, Uuid::nil(), "the use case id is the nil UUID, which is the id of nothing"),
+            (id, id, "the use case id is the phone number id"),
+        ] {
+            let request =
+                SmsConnectorRequest::new("n", number.into()).use_case_id(UseCaseId::from(use_case));
+            assert_eq!(request.check().unwrap_err().to_string(), problem);
+        }
+    }
+
+    // Fault 100.
+    #[test]
+    fn a_request_from_json_has_no_unknown_field() {
+        let read = |field: &str| {
+            let json = format!(r#"{{"name":"n","phoneNumberId":"{NUMBER}",{field}}}"#);
+            serde_json::from_str::<SmsConnectorRequest>(&json).map_err(|error| error.to_string())
+        };
+        for (field, hint) in [
+            (r#""usecaseId":"x""#, r#"unknown field "usecaseId"; did you mean useCaseId?"#),
+            (r#""Channel message-type":[]"#, "did you mean channelMessageType?"),
+            (r#""number":7"#, "the fields are name, phoneNumberId, useCaseId, channelMessageType"),
+            (r#""useCaseId":"+31612345678""#, "the use case id is a phone number"),
+            (r#""use_case_id":null"#, "did you mean useCaseId?"),
+        ] {
+            let error = read(field).unwrap_err();
+            assert!(error.contains(hint), "{error}");
+        }
+        let number = r#"{"name":"n","PhoneNumberId":"x"}"#;
+        let error = serde_json::from_str::<SmsConnectorRequest>(number).unwrap_err().to_string();
+        assert!(error.contains("did you mean phoneNumberId?"), "{error}");
+        let error = serde_json::from_str::<SmsConnectorRequest>("{}").unwrap_err().to_string();
+        assert!(error.starts_with("the field name is missing"), "{error}");
+        let long = format!(r#""{}\u001b":1"#, "x".repeat(1000));
+        assert!(read(&long).unwrap_err().len() < 200);
     }
 }

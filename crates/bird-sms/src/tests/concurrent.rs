@@ -165,7 +165,7 @@ async fn an_install_that_fails_does_not_affect_others_and_connections_are_shared
     let workspace = workspace(without_sleep(&peer.base_url()).0);
     for round in 1..=3 {
         let mut installs = JoinSet::new();
-        for number in 0..64 {
+        for number in 1..=64 {
             let workspace = workspace.clone();
             let number = PhoneNumberId::from(Uuid::from_u128(number));
             installs.spawn(async move { workspace.install_sms_channel("n", number).await });
