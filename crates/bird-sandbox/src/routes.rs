@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::net::IpAddr;
 
-use http_body_util::BodyExt;
-use hyper::body::Body;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body, Bytes};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
@@ -17,6 +17,9 @@ use crate::fault::Kind;
 use crate::http::{error, header, json_response};
 use crate::lists;
 use crate::state::State;
+
+/// The length of the longest body, in bytes.
+const BODY_LIMIT: usize = 1024 * 1024;
 
 /// Handles every request: injects the fault that is due, or else responds as the API does. Requests of the control API
 /// are not those of Bird's, and are neither counted nor recorded.
@@ -33,11 +36,25 @@ where
         return Ok(Box::pin(control::handle(state, peer, request)).await.map(ResponseBody::whole));
     }
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| Break::Close)?.to_bytes();
+    let mut too_long = false;
+    let body = if state.accepts_key_of(&head) {
+        match Limited::new(body, BODY_LIMIT).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => {
+                too_long = true;
+                Bytes::new()
+            }
+            Err(_) => return Err(Break::Close),
+        }
+    } else {
+        // The response will be a 401, whatever the body is.
+        Bytes::new()
+    };
     let (fault, fault_text) = state.next_fault(&head, &body).unzip();
     let response = match fault {
         Some(Kind::Reset | Kind::Hang) => None,
         Some(Kind::Status(status)) => Some(with_status(state, status)),
+        _ if too_long => Some(error(413, "PayloadTooLarge", "The body is longer than 1 MiB")),
         None | Some(Kind::Lost | Kind::Garbage | Kind::Cut) => Some(respond(state, &head, &body)),
     };
     let response = response.filter(|_| fault != Some(Kind::Lost));

@@ -70,6 +70,22 @@ impl Api {
         send(self.request(Method::GET, &format!("{}/{id}", self.connectors()))).await
     }
 
+    /// Sends the head of a POST with this length, and perhaps the key, and returns the status of the response.
+    async fn head_of_post(&self, key: &str, body: &[u8], length: usize) -> String {
+        let path = self.connectors();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\n{key}content-type: application/json\r\n\
+             content-length: {length}\r\n\r\n"
+        );
+        let mut stream = TcpStream::connect(address(&self.sandbox)).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(body).await.unwrap();
+        let mut status = [0; 12];
+        let read = stream.read_exact(&mut status);
+        timeout(Duration::from_secs(10), read).await.unwrap().unwrap();
+        String::from_utf8_lossy(&status).into_owned()
+    }
+
     /// Sends a valid POST over a new connection, and returns all bytes until the server closes it.
     async fn raw_post(&self) -> std::io::Result<Vec<u8>> {
         let (body, address) = (valid().to_string(), address(&self.sandbox));
@@ -462,4 +478,19 @@ async fn a_number_that_needs_a_use_case_is_refused_without_one() {
     assert_eq!(refused["details"], problem);
     body["arguments"]["useCaseId"] = use_case;
     assert_eq!(api.post(&body).await.0, 201);
+}
+
+#[tokio::test]
+async fn a_request_without_the_key_is_refused_before_its_body_is_read() {
+    let api = Api::start(immediate()).await;
+    assert_eq!(api.head_of_post("", b"", 200 << 20).await, "HTTP/1.1 401");
+}
+
+#[tokio::test]
+async fn a_body_of_more_than_a_mebibyte_is_refused() {
+    let api = Api::start(immediate()).await;
+    let key = format!("authorization: {}\r\n", api.key());
+    let body = vec![b' '; (1 << 20) + 1];
+    assert_eq!(api.head_of_post(&key, &body, 200 << 20).await, "HTTP/1.1 413");
+    assert_eq!(api.head_of_post(&key, &body[1..], 1 << 20).await, "HTTP/1.1 400");
 }
