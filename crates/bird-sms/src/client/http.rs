@@ -4,6 +4,8 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use http::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 
 use crate::ConfigurationError;
@@ -96,17 +98,25 @@ pub(super) fn check_proxy_environment(
 ) -> Result<(), ConfigurationError> {
     const HTTP: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
     const HTTPS: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    if is_loopback(base_url) {
+    let no_proxy = variable("NO_PROXY").or_else(|| variable("no_proxy")).unwrap_or_default();
+    // The HTTP client asks the same matcher.
+    let matcher =
+        Matcher::builder().all("http://proxy").no(no_proxy.to_string_lossy().into_owned()).build();
+    let has_proxy = |uri: Uri| matcher.intercept(&uri).is_some();
+    if is_loopback(base_url) || !base_url.as_str().parse().is_ok_and(has_proxy) {
         return Ok(());
     }
     for name in if base_url.scheme() == "http" { HTTP } else { HTTPS } {
         let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
-        let is_proxy = |text: &str| {
-            let uri = text.parse::<http::Uri>().ok()?;
-            let scheme = uri.scheme_str().unwrap_or("http");
-            (uri.authority().is_some() && matches!(scheme, "http" | "https")).then_some(())
+        let uri = value.to_str().and_then(|text| text.parse::<Uri>().ok());
+        let uri = uri.filter(|uri| uri.authority().is_some());
+        return match uri.as_ref().map(|uri| uri.scheme_str().unwrap_or("http")) {
+            Some("http" | "https") => Ok(()),
+            Some(scheme) if scheme.to_ascii_lowercase().starts_with("socks") => {
+                Err(ConfigurationError::SocksProxy(name))
+            }
+            _ => Err(ConfigurationError::Proxy(name)),
         };
-        return value.to_str().and_then(is_proxy).ok_or(ConfigurationError::Proxy(name));
     }
     Ok(())
 }
@@ -168,10 +178,33 @@ mod tests {
         }
         assert!(check(bird, "all_proxy", "ftp://proxy").is_err());
         assert!(check("http://10.0.0.1", "HTTP_PROXY", "ftp://proxy").is_err());
+        // Fault 88.
+        for socks in ["socks5://proxy:1080", "SOCKS5h://proxy:1080", "socks4://user@proxy"] {
+            let error = check(bird, "ALL_PROXY", socks);
+            assert_eq!(error, Err(ConfigurationError::SocksProxy("ALL_PROXY")), "{socks}");
+        }
         // A proxy that is not used is not checked.
         assert!(check(bird, "HTTP_PROXY", "ftp://proxy").is_ok());
         assert!(check("http://127.0.0.1:1", "HTTP_PROXY", "ftp://proxy").is_ok());
     }
+
+    // Fault 88.
+    #[test]
+    fn a_proxy_of_a_host_in_no_proxy_is_not_checked() {
+        let check = |no_proxy: &'static str| {
+            let url = Url::parse("https://api.bird.com").unwrap();
+            check_proxy_environment(&url, |name| match name {
+                "HTTPS_PROXY" => Some("ftp://proxy".into()),
+                "no_proxy" => Some(no_proxy.into()),
+                _ => None,
+            })
+        };
+        for host in ["api.bird.com", "localhost, .bird.com", "*"] {
+            assert_eq!(check(host), Ok(()), "{host}");
+        }
+        assert!(check("bird.example").is_err() && check("").is_err());
+    }
+
     #[cfg(not(any(windows, target_vendor = "apple", target_os = "android")))]
     #[test]
     fn a_root_file_that_cannot_be_read_is_refused_for_https_only() {
