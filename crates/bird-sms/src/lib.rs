@@ -47,8 +47,9 @@
 //! | 502, 504, 520–530 | unknown: a gateway's response | not retried | retried |
 //! | 501, 505 | unknown | not retried | not retried |
 //! | other 5xx | unknown | not retried | retried |
-//! | no response, 408 | unknown, unless the request provably did not leave | not retried, unless it provably did not leave | retried |
-//! | 3xx, other 4xx | not created | not retried | not retried; a 404 is, during [`PollPolicy::not_found_grace`] |
+//! | no response, 408, 460, 499 | unknown, unless the request provably did not leave | not retried, unless it provably did not leave | retried |
+//! | 1xx instead of a response, 303, another redirect to a `Location` below `…/connectors/` | unknown: it may be the new connector | not retried | not retried |
+//! | other 3xx, other 4xx | not created | not retried | not retried; a 404 is, during [`PollPolicy::not_found_grace`] |
 //! | 2xx, malformed | exists; its id may be recovered | not retried | a poll is retried: [`PollPolicy::max_malformed`]; a read only if the body is truncated |
 //!
 //! A success after an attempt whose outcome is unknown has a [`Warning`]: that attempt may have created another

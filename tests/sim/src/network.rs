@@ -78,7 +78,7 @@ impl World {
         let (there, back) = (way(rng), way(rng));
         let (mut before, mut after) = (None, None);
         if status {
-            let statuses = [500, 503, 500, 503, 502, 504, 520, 408, 501, 505];
+            let statuses = [500, 503, 500, 503, 502, 504, 520, 408, 499, 303, 501, 505];
             let status = Some(statuses[rng.usize(..statuses.len())]);
             *(if rng.bool() { &mut before } else { &mut after }) = status;
         } else if throttled {

@@ -21,7 +21,7 @@ pub(crate) struct Faults {
     pub(crate) not_sent: f64,
     /// The request or its response is lost: at once, or without a word.
     pub(crate) lost: f64,
-    /// A server error or a 408, before or after the request is processed.
+    /// A server error, a 303, a 408 or a 499, before or after the request is processed.
     pub(crate) status: f64,
     /// A 429.
     pub(crate) throttled: f64,

@@ -73,8 +73,8 @@ impl Post {
     pub(crate) fn is_settled(&self) -> bool {
         match self.reported {
             Reported::NotSent => true,
-            Reported::Status(status) => (300..500).contains(&status) && status != 408,
-            Reported::Nothing | Reported::Lost => false,
+            Reported::Status(303 | 408 | 499) | Reported::Nothing | Reported::Lost => false,
+            Reported::Status(status) => (300..500).contains(&status),
         }
     }
 }

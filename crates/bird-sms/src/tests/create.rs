@@ -267,12 +267,32 @@ async fn a_redirect_is_never_followed() {
         for headers in [&[location.as_str()][..], &[]] {
             let (result, posts) = create([Reply::with_headers(status, headers, "")]).await;
             let error = result.unwrap_err();
-            assert!(matches!(error, Error::Refused(_)), "{error:?}");
+            assert_eq!(error.connector_may_exist(), status == 303, "{error:?}");
             assert_eq!(error.response().unwrap().location.is_some(), !headers.is_empty());
             assert_eq!(posts, 1);
         }
     }
     assert_eq!(elsewhere.connections(), 0);
+}
+
+// Fault 73.
+#[tokio::test]
+async fn a_redirect_to_a_new_connector_is_unknown_and_its_location_is_shown() {
+    for (status, location, may_exist) in [
+        (302, "/workspaces/x/connectors/con_12345", true),
+        (301, "https://api.bird.com/workspaces/x/connectors/con_12345?view=full", true),
+        (303, "/jobs/con_12345", true),
+        (302, "/workspaces/x/connectors", false),
+        (302, "/workspaces/x/connectors/", false),
+        (307, "https://login.example/con_12345", false),
+    ] {
+        let header = format!("location: {location}");
+        let redirect = Reply::with_headers(status, &[&header], "");
+        let (result, posts) = create([redirect, created()]).await;
+        let error = result.unwrap_err();
+        assert_eq!((error.connector_may_exist(), posts), (may_exist, 1), "{status} {location}");
+        assert!(error.chain().contains(location), "{error}");
+    }
 }
 
 // Fault 18.

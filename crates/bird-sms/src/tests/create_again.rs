@@ -214,6 +214,11 @@ async fn a_status_that_is_not_retryable_is_sent_once() {
         (501, UnknownReason::ServerError),
         (505, UnknownReason::ServerError),
         (408, UnknownReason::NoResponse),
+        // Fault 73.
+        (101, UnknownReason::NoResponse),
+        (303, UnknownReason::NoResponse),
+        (460, UnknownReason::NoResponse),
+        (499, UnknownReason::NoResponse),
     ] {
         let (result, posts) = create([Reply::status(status), created()]).await;
         assert_eq!((reason(&result.unwrap_err()), posts), (expected, 1), "{status}");
@@ -246,8 +251,8 @@ impl Outcome {
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         prop::sample::select(vec![
-            201, 204, 301, 307, 400, 401, 403, 404, 408, 409, 422, 429, 500, 501, 502, 503, 504,
-            505
+            201, 204, 301, 303, 307, 400, 401, 403, 404, 408, 409, 422, 429, 499, 500, 501, 502,
+            503, 504, 505
         ])
         .prop_map(Outcome::Status),
         Just(Outcome::Status(503)),
@@ -275,7 +280,7 @@ proptest! {
             assert_eq!(peer.posts(), outcomes.len().min(again + 1), "{result:?}");
             // After a POST that was processed, or may have been, no error says that nothing was created.
             let processed = outcomes[..peer.posts()].iter().any(|outcome| {
-                matches!(outcome, Outcome::Close | Outcome::Reset | Outcome::Status(201 | 204 | 408 | 500..=599))
+                matches!(outcome, Outcome::Close | Outcome::Reset | Outcome::Status(201 | 204 | 303 | 408 | 499..=599))
             });
             match result {
                 Ok(pending) => assert_eq!(pending.connector_id(), connector_id()),

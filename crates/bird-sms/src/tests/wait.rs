@@ -185,6 +185,8 @@ async fn transient_failures_are_retried() {
         Reply::BytesThenClose(cut.clone()),
         Reply::BytesThenReset(cut),
         Reply::status(408),
+        Reply::status(460),
+        Reply::status(499),
         Reply::status(429),
         Reply::status(500),
         Reply::status(503),

@@ -6,14 +6,15 @@
 //! | a certificate that is refused, no root certificates, a proxy that requires a password | `NotCreated` | not retried | not retried |
 //! | a redirect that the HTTP client followed | `Unknown` | not retried | not retried |
 //! | timeout, reset, EOF before a response | `Unknown`, unless provably not sent | not retried, unless provably not sent | retried |
-//! | 408 | `Unknown` | not retried | retried |
+//! | 408, 460, 499 | `Unknown` | not retried | retried |
+//! | 1xx instead of a response, 303, another redirect to a `Location` below `…/connectors/` | `Unknown`: it may be the new connector | not retried | not retried |
 //! | 429 | `NotCreated`: the vendor says that it was not processed | retried | retried |
 //! | 500, 503 | `Unknown`: the vendor calls a retry safe | retried, unless the policy is [`Never`](RetryCreate::Never) | retried |
 //! | 502, 504, 520–530 | `Unknown`: a gateway's response, not the vendor's | not retried | retried |
 //! | 501, 505 | `Unknown` | not retried | not retried |
 //! | other 5xx | `Unknown` | not retried | retried |
 //! | 404 | `NotCreated` | not retried | a poll: retried during the grace period, until a response has shown the connector; a read: not retried |
-//! | 3xx, other 4xx | `NotCreated` | not retried | not retried |
+//! | other 3xx, other 4xx | `NotCreated` | not retried | not retried |
 //! | 2xx, malformed | exists, see `create` | not retried | a poll: retried a few times; a read: only if the body is truncated |
 
 use std::time::Duration;
@@ -57,7 +58,7 @@ pub(crate) fn is_retryable_get(error: &AttemptError, tolerance: Tolerance) -> bo
         AttemptError::Response(response) => match response.status {
             404 => tolerance.not_found,
             501 | 505 => false,
-            408 | 429 | 500..=599 => true,
+            408 | 429 | 460 | 499 | 500..=599 => true,
             _ => false,
         },
         AttemptError::Transport(error) => !error.kind().is_final(),
@@ -69,11 +70,22 @@ pub(crate) fn is_retryable_get(error: &AttemptError, tolerance: Tolerance) -> bo
 /// Returns what is known about the connector after a POST with this error.
 pub(crate) fn state_after_create(error: &AttemptError) -> ConnectorState {
     match error {
-        AttemptError::Response(response) if !matches!(response.status, 408 | 500..) => {
-            ConnectorState::NotCreated
-        }
+        AttemptError::Response(response) if !leaves_open(response) => ConnectorState::NotCreated,
         AttemptError::Transport(error) if !error.may_have_been_sent() => ConnectorState::NotCreated,
         _ => ConnectorState::Unknown,
+    }
+}
+
+/// Returns whether the request may have been processed in spite of this response.
+fn leaves_open(response: &ErrorResponse) -> bool {
+    match response.status {
+        // 460 and 499 are the words of gateways for a request that was cancelled.
+        ..200 | 303 | 408 | 460 | 499 | 500.. => true,
+        // A redirect to the new connector, as after a form.
+        300..400 => response.location.as_deref().is_some_and(|location| {
+            location.split_once("/connectors/").is_some_and(|(_, below)| !below.is_empty())
+        }),
+        _ => false,
     }
 }
 
