@@ -1,11 +1,12 @@
 //! The errors of the command, as text and as JSON.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use bird_sms::{
     CheckError, CheckProblem, ConfigurationError, ConnectorId, ConnectorState, Error,
-    FileJournalError, ParseIdError, Warning,
+    ErrorResponse, FileJournalError, ParseIdError, Warning,
 };
 use serde::Serialize;
 
@@ -148,6 +149,12 @@ impl CliError {
 
     fn text(&self, options: Option<&ConnectionArgs>) -> String {
         let mut text = format!("error: {}", self.message());
+        let conflict = self.library_error().and_then(Error::response);
+        let conflict = conflict.filter(|response| response.status == 409);
+        for id in conflict.map(ErrorResponse::ids).unwrap_or_default() {
+            // It may be the id of the connector that exists.
+            let _ = write!(text, "\nid in the response: {id}");
+        }
         if let Some(hint) = self.hint(options) {
             text.push_str("\nhint: ");
             text.push_str(&hint);

@@ -187,6 +187,19 @@ async fn refused_is_3_and_nothing_was_created() {
     assert_eq!(failure(&[limited], 1).await.0, 3);
 }
 
+// Fault 83.
+#[tokio::test]
+async fn the_ids_of_a_409_have_lines_of_their_own() {
+    let body = format!(r#"{{"code": "AlreadyExists", "connectorId": "{CONNECTOR}"}}"#);
+    let peer = peer([Reply::json(409, &body)]).await;
+    let (code, _, stderr) = run(at(&peer.base_url(), &install(&[]))).await;
+    assert_eq!(code, 3, "{stderr}");
+    assert!(
+        stderr.lines().any(|line| line == format!("id in the response: {CONNECTOR}")),
+        "{stderr}"
+    );
+}
+
 #[tokio::test]
 async fn the_hint_of_a_422_about_an_id_leads_to_the_scenarios() {
     let number = NUMBER.parse().unwrap();

@@ -1,21 +1,26 @@
 //! The error of one attempt, and the parts of a response that it keeps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
 use std::fmt;
 
 use bird_api::{BodyError, ExchangeError, Response};
-use reqwest::header::{HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{HeaderMap, HeaderValue, LOCATION, PROXY_AUTHENTICATE};
 use serde::Serialize;
 use serde_json::Value;
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use crate::model::printable;
 use crate::{AccessKey, ConnectorId, WorkspaceId};
 
 /// The maximum length of a text from a response, in bytes.
 const EXCERPT: usize = 512;
-/// The maximum number of fields of `details`, and of problems of each field.
+/// The maximum number of `details`, and of the texts of each.
 const DETAILS: usize = 32;
+/// What to do after a 407.
+pub(super) const PROXY_AUTHENTICATION: &str = "Put the user name and the password into the URL of the proxy, as in http://user:password@host:port. If they are \
+     there, the proxy refuses them, or wants another kind of authentication than Basic, which is not supported.";
 
 /// The error of one attempt.
 #[derive(Debug, thiserror::Error)]
@@ -151,9 +156,7 @@ impl TransportError {
             TransportErrorKind::CertificateExpired => {
                 "Check the clock of this machine. If the clock is right, the certificate has to be renewed."
             }
-            TransportErrorKind::ProxyAuthentication => {
-                "Put the user name and the password into the URL of the proxy, as in http://user:password@host:port."
-            }
+            TransportErrorKind::ProxyAuthentication => PROXY_AUTHENTICATION,
             TransportErrorKind::RateLimited => {
                 "Retry later, or with a longer timeout: the requests before this one use up the rate limit."
             }
@@ -212,7 +215,8 @@ pub struct ErrorResponse {
     /// Bird's error message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The problems of each field, by the path of the field.
+    /// The problems of each field, by the path of the field; what else the body has, by the name of the member; and the
+    /// `Proxy-Authenticate` of a 407. At most 32 entries with 32 texts each, of at most 512 bytes and an ellipsis.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, Vec<String>>,
     /// The target of a redirect. Redirects are never followed, because the access key would be sent along.
@@ -222,6 +226,9 @@ pub struct ErrorResponse {
     /// replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub excerpt: Option<String>,
+    /// Whether this is a 401 to a key of another product.
+    #[serde(skip)]
+    pub(crate) other_product: bool,
 }
 
 impl ErrorResponse {
@@ -229,50 +236,89 @@ impl ErrorResponse {
     pub(crate) fn new(response: &Response, key: &AccessKey) -> Self {
         let mut body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
         key.redact_json(&mut body);
-        let text = |field: &str| body.get(field)?.as_str().map(|text| printable(text, EXCERPT));
+        let mut members = match body {
+            Value::Object(members) => members,
+            _ => serde_json::Map::new(),
+        };
+        let mut text = |field: &str| {
+            let text = members.get(field)?.as_str().map(|text| printable(text, EXCERPT))?;
+            members.remove(field);
+            Some(text)
+        };
         let code = text("code");
         let message = text("message");
-        let details = details(&body);
-        let decoded = code.is_some() || message.is_some() || !details.is_empty();
+        let decoded = code.is_some()
+            || message.is_some()
+            || members
+                .get("details")
+                .is_some_and(|details| details.is_object() || details.is_array());
+        let mut details = if decoded { details(members) } else { BTreeMap::new() };
+        let status = response.status.as_u16();
+        if status == 407 {
+            let schemes = response.headers.get_all(PROXY_AUTHENTICATE).iter();
+            let schemes: Vec<_> = schemes.take(DETAILS).map(|value| header(value, key)).collect();
+            if !schemes.is_empty() {
+                details.insert(PROXY_AUTHENTICATE.to_string(), schemes);
+            }
+        }
         Self {
-            status: response.status.as_u16(),
+            status,
             request_id: request_id(&response.headers, key),
             code,
             message,
             details,
             location: response.headers.get(LOCATION).map(|value| header(value, key)),
             excerpt: if decoded { None } else { excerpt(&response.body, key) },
+            other_product: status == 401 && key.is_of_other_product(),
         }
+    }
+
+    /// Returns the UUIDs in the texts of the response. After a 409, one may be the id of the connector that exists.
+    #[must_use]
+    pub fn ids(&self) -> BTreeSet<Uuid> {
+        let parts = |text: &String| {
+            let parts = text.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
+            let parts = parts.map(|part| part.trim_matches('-'));
+            let ids = parts.filter(|part| part.len() == Hyphenated::LENGTH);
+            ids.filter_map(|part| Uuid::try_parse(part).ok()).collect::<Vec<_>>()
+        };
+        self.texts().chain(&self.excerpt).flat_map(parts).collect()
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &String> {
+        let details =
+            self.details.iter().flat_map(|(path, problems)| [path].into_iter().chain(problems));
+        self.code.iter().chain(&self.message).chain(details)
     }
 
     /// Returns whether the response is about a field of the request, by its code, its message or its details.
     pub(super) fn is_about(&self, field: &str) -> bool {
-        let details =
-            self.details.iter().flat_map(|(path, problems)| [path].into_iter().chain(problems));
-        let mut texts = self.code.iter().chain(&self.message).chain(details);
-        texts.any(|text| text.contains(field))
+        self.texts().any(|text| text.contains(field))
     }
 }
 
-fn details(body: &Value) -> BTreeMap<String, Vec<String>> {
-    let Some(details) = body.get("details").and_then(|details| details.as_object()) else {
-        return BTreeMap::new();
+/// Returns the members of a body but its code and its message: `details` by the paths that it has, if it is an object.
+fn details(mut members: serde_json::Map<String, Value>) -> BTreeMap<String, Vec<String>> {
+    let details = match members.remove("details") {
+        Some(Value::Object(details)) => details,
+        Some(details) => [("details".to_owned(), details)].into_iter().collect(),
+        None => serde_json::Map::new(),
     };
-    let problem = |value: &Value| match value.as_str() {
+    let text = |value: &Value| match value.as_str() {
         Some(text) => printable(text, EXCERPT),
         None => printable(&value.to_string(), EXCERPT),
     };
-    details
-        .iter()
-        .take(DETAILS)
-        .map(|(path, problems)| {
-            let problems = match problems.as_array() {
-                Some(problems) => problems.iter().take(DETAILS).map(problem).collect(),
-                None => vec![problem(problems)],
-            };
-            (printable(path, EXCERPT), problems)
-        })
-        .collect()
+    let mut texts = BTreeMap::<_, Vec<_>>::new();
+    for (path, value) in details.iter().chain(&members).take(DETAILS) {
+        let texts = texts.entry(printable(path, EXCERPT)).or_default();
+        match value {
+            Value::Null => {}
+            Value::Array(values) => texts.extend(values.iter().take(DETAILS).map(text)),
+            value => texts.push(text(value)),
+        }
+    }
+    texts.retain(|_, texts| !texts.is_empty());
+    texts
 }
 
 impl std::error::Error for ErrorResponse {}

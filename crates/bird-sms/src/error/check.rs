@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::attempt::PROXY_AUTHENTICATION;
 use super::{AttemptError, ErrorResponse, chain};
 
 /// The error of [`Workspace::check`](crate::Workspace::check): what is wrong with the settings or the connection, as
@@ -48,6 +49,10 @@ pub enum CheckProblem {
     Unavailable,
 }
 
+/// What to do about a key of another product.
+pub(super) const OTHER_PRODUCT: &str = "Create an access key in the organization settings of Bird, under Access keys; keys that begin with bk_ or test_ are \
+     for other APIs.";
+
 impl CheckError {
     /// Returns the response, if there was one whose status is not 2xx.
     #[must_use]
@@ -68,10 +73,7 @@ impl CheckError {
             CheckProblem::AccessKey => {
                 "Copy the access key again from the organization settings of Bird, and check that it has a role."
             }
-            CheckProblem::OtherProduct => {
-                "Create an access key in the organization settings of Bird, under Access keys; keys that begin with \
-                 bk_ or test_ are for other APIs."
-            }
+            CheckProblem::OtherProduct => OTHER_PRODUCT,
             CheckProblem::Role => {
                 "Give the role of the access key a policy that allows `create` and `view` on \
                  /workspaces/{workspaceId}/connectors/**."
@@ -86,7 +88,7 @@ impl CheckError {
             CheckProblem::NotBird => "Check the API URL: Bird's is https://api.bird.com.",
             CheckProblem::Unreachable => match self.cause.transport() {
                 Some(error) => error.help(),
-                None => "Check the URL of the proxy: it requires a user name and a password.",
+                None => PROXY_AUTHENTICATION,
             },
             CheckProblem::Unavailable => {
                 "Retry later: the response says nothing about the settings."

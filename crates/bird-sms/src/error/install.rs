@@ -3,6 +3,8 @@
 use std::time::Duration;
 use std::{fmt, io};
 
+use super::attempt::PROXY_AUTHENTICATION;
+use super::check::OTHER_PRODUCT;
 use super::{AttemptError, Attempts, Error, ErrorResponse, MalformedResponse, TransportError};
 use crate::{ConnectorId, ConnectorState, SmsChannel, Warning};
 
@@ -26,12 +28,13 @@ impl Refused {
             300..=399 => {
                 "Check the API URL. Redirects are not followed, because the access key would be sent to another host."
             }
+            401 if self.response.other_product => OTHER_PRODUCT,
             401 => "Check the access key, and that its role may use the API.",
             403 => {
                 "The access key's policy must allow `create` on /workspaces/{workspaceId}/connectors."
             }
             404 => "Check the workspace id.",
-            407 => "Check the URL of the proxy: it requires a user name and a password.",
+            407 => PROXY_AUTHENTICATION,
             409 => {
                 "A connector for this phone number exists already. The Bird dashboard shows its id."
             }
@@ -108,7 +111,7 @@ impl std::error::Error for OutcomeUnknown {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnknownReason {
-    /// The request was sent, and there was no response or a 408.
+    /// The request was sent, and there was no response, or one that leaves open what became of it, such as a 408 or a 303.
     #[error(
         "the request was sent and no response says what became of it, so a connector may exist"
     )]
@@ -218,12 +221,13 @@ impl ReadError {
 fn help_of_read(cause: &AttemptError) -> &'static str {
     match cause {
         AttemptError::Response(response) => match response.status {
+            401 if response.other_product => OTHER_PRODUCT,
             401 => "Check the access key, and that its role may use the API.",
             403 => {
                 "The access key's policy must allow `view` on /workspaces/{workspaceId}/connectors/{connectorId}."
             }
             404 => "Check the connector id and the workspace id.",
-            407 => "Check the URL of the proxy: it requires a user name and a password.",
+            407 => PROXY_AUTHENTICATION,
             300..=399 => "Check the API URL. Redirects are not followed.",
             _ => "Retry later; do not create the connector again.",
         },

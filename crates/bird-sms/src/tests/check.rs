@@ -52,11 +52,33 @@ async fn a_refusal_is_classified_by_its_status_its_text_and_the_prefix_of_the_ke
 }
 
 #[tokio::test]
+async fn each_call_says_that_a_refused_key_is_of_another_product() {
+    let peer = Peer::with_handler(|_| json(401, "Unauthorized")).await.unwrap();
+    let workspace_with = |key: &str| {
+        let builder = without_sleep(&peer.base_url()).0;
+        workspace(builder.access_key(AccessKey::new(key).unwrap()))
+    };
+    for (key, other) in [("bk_us1_Ab3xKq9mP2wR5tY8", true), (KEY, false)] {
+        let workspace = workspace_with(key);
+        let wait = workspace.pending_channel(connector_id());
+        for error in [
+            workspace.install(request()).await.unwrap_err(),
+            wait.wait().await.unwrap_err(),
+            workspace.connector(connector_id()).await.unwrap_err(),
+        ] {
+            let help = error.help().unwrap();
+            assert_eq!(help.contains("keys that begin with bk_ or test_"), other, "{help}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_response_that_is_not_from_the_api_is_reported_as_not_bird() {
     for reply in [
         Reply::json(200, ready()),
         Reply::json(200, "<!doctype html>"),
         Reply::with_headers(302, &["location: /login"], ""),
+        Reply::status(101),
         Reply::with_headers(404, &["content-type: text/html"], "<h1>Not found</h1>"),
         Reply::with_headers(403, &["content-type: text/html"], "<h1>Blocked</h1>"),
         Reply::status(404),
@@ -67,7 +89,7 @@ async fn a_response_that_is_not_from_the_api_is_reported_as_not_bird() {
 
 #[tokio::test]
 async fn a_failure_that_says_nothing_about_the_settings_is_not_retried() {
-    for status in [408, 429, 500, 502, 503] {
+    for status in [408, 429, 460, 499, 500, 502, 503] {
         assert_eq!(
             check(Reply::status(status)).await.unwrap_err().problem,
             CheckProblem::Unavailable

@@ -361,11 +361,15 @@ async fn a_proxy_that_refuses_the_request_created_nothing() {
         let retry = RetryPolicy { max_attempts: 2, ..Default::default() };
         workspace(builder.retry_policy(retry))
     };
-    let forward = peer([Reply::status(407)]).await;
+    let schemes = ["proxy-authenticate: Negotiate", "proxy-authenticate: NTLM"];
+    let forward = peer([Reply::with_headers(407, &schemes, "")]).await;
     let workspace = via(&forward, "http://bird.example");
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     assert_eq!(error.response().unwrap().status, 407);
     assert!(matches!(error, Error::Refused(_)), "{error:?}");
+    // Fault 88.
+    assert!(error.chain().contains("(proxy-authenticate: Negotiate; NTLM)"), "{}", error.chain());
+    assert!(error.help().unwrap().contains("another kind of authentication"), "{error}");
     for status in [403, 407] {
         let tunnel = peer([Reply::status(status), Reply::status(status)]).await;
         let workspace = via(&tunnel, "https://bird.example");

@@ -34,13 +34,54 @@ async fn error_bodies_of_any_shape_are_decoded_as_far_as_possible() {
         ("plain text", None, 0),
         ("[1, 2]", None, 0),
         (r#"{"code": 7, "message": {"a": 1}}"#, None, 0),
-        (r#"{"code": "C", "details": "text"}"#, Some("C"), 0),
+        (r#"{"code": "C", "details": null, "more": []}"#, Some("C"), 0),
+        (r#"{"code": "C", "details": "text"}"#, Some("C"), 1),
         (r#"{"code": "C", "details": {".a": "one", ".b": [1, null], ".c": {}}}"#, Some("C"), 3),
     ] {
         let error = create(Reply::with_headers(401, &[], body)).await;
         let response = error.response().unwrap();
         assert_eq!((response.status, response.code.as_deref()), (401, code), "{body}");
         assert_eq!(response.details.len(), details, "{body}");
+    }
+}
+
+// Fault 83.
+#[tokio::test]
+async fn details_of_any_shape_and_other_members_are_shown_and_bounded() {
+    let shown = |body: String| async move {
+        let error = create(Reply::json(422, body)).await;
+        (error.response().unwrap().details.clone(), error.chain())
+    };
+    let body = r#"{"code": "C", "details": [{"field": "name", "issue": "short"}, "text"],
+        "existing": {"id": "con_1"}, "status": 422, ".name": "x", "message": ["m"]}"#;
+    let (details, chain) = shown(body.to_owned()).await;
+    assert_eq!(details["details"], [r#"{"field":"name","issue":"short"}"#, "text"]);
+    assert_eq!(details["existing"], [r#"{"id":"con_1"}"#]);
+    assert_eq!(
+        (&details["status"][..], &details["message"][..]),
+        (&["422".into()][..], &["m".into()][..])
+    );
+    assert!(chain.contains(r#"(existing: {"id":"con_1"})"#), "{chain}");
+    let same = r#"{"details": {"a": "one", "b": ["two"]}, "a": "three"}"#;
+    assert_eq!(shown(same.to_owned()).await.0["a"], ["one", "three"]);
+    let many: Vec<_> = (0..100).map(|n| format!(r#""{n:03}": "{}""#, "x".repeat(5000))).collect();
+    let (details, _) = shown(format!(r#"{{"code": "C", {}}}"#, many.join(","))).await;
+    assert!(details.len() == 32 && details.values().flatten().all(|text| text.len() < 600));
+}
+
+// Fault 83.
+#[tokio::test]
+async fn the_ids_of_a_conflict_are_found_in_its_texts() {
+    let (one, two) = (CONNECTOR, CHANNEL);
+    for body in [
+        format!(r#"{{"code": "AlreadyExists", "message": "see connector-{one}, {two}!"}}"#),
+        format!(r#"{{"message": "exists", "details": [{{"id": "{one}"}}], "next": "/x/{two}"}}"#),
+        format!("<p>{one}</p> {two}{two}"),
+    ] {
+        let error = create(Reply::json(409, &body)).await;
+        let ids: Vec<_> = error.response().unwrap().ids().iter().map(ToString::to_string).collect();
+        let last = body.contains(&two.repeat(2));
+        assert_eq!(ids, if last { vec![one] } else { vec![two, one] }, "{body}");
     }
 }
 

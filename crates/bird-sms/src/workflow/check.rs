@@ -8,8 +8,7 @@ use super::retry::send;
 use crate::client::{Route, Workspace};
 use crate::transport::Turn;
 use crate::{
-    AccessKey, AttemptError, CheckError, CheckProblem, ErrorResponse, MalformedResponse,
-    TransportError,
+    AttemptError, CheckError, CheckProblem, ErrorResponse, MalformedResponse, TransportError,
 };
 
 /// What a check showed when nothing is wrong.
@@ -68,7 +67,7 @@ impl Workspace {
             Err(failed) => failed.error,
         };
         let problem = match &cause {
-            AttemptError::Response(response) => match read(response, client.key()) {
+            AttemptError::Response(response) => match read(response) {
                 Ok(access) => return Ok(access),
                 Err(problem) => problem,
             },
@@ -84,16 +83,16 @@ impl Workspace {
 /// The vendor documents the statuses: 401 for an unknown key and for a role without access to the API, 403 for a policy
 /// that does not allow `view`, and 404. The texts of the bodies are not documented, so that they only refine what the
 /// status says.
-fn read(response: &ErrorResponse, key: &AccessKey) -> Result<Access, CheckProblem> {
+fn read(response: &ErrorResponse) -> Result<Access, CheckProblem> {
     let text = |text: &Option<String>| text.as_deref().unwrap_or_default().to_lowercase();
     let text = text(&response.code) + " " + &text(&response.message);
     Err(match response.status {
         407 => CheckProblem::Unreachable,
-        408 | 429 => CheckProblem::Unavailable,
-        300..=399 => CheckProblem::NotBird,
+        408 | 429 | 460 | 499 => CheckProblem::Unavailable,
+        ..400 => CheckProblem::NotBird,
         // A page of a proxy or of another server. Bird's errors have a code or a message.
         400..=499 if response.excerpt.is_some() => CheckProblem::NotBird,
-        401 if key.is_of_other_product() => CheckProblem::OtherProduct,
+        401 if response.other_product => CheckProblem::OtherProduct,
         401 | 403 if text.contains("role") => CheckProblem::Role,
         401 => CheckProblem::AccessKey,
         403 => CheckProblem::Policy,
