@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::pin::pin;
 
-use bird_sandbox::{ReceivedRequest, Sandbox, StartError};
+use bird_sandbox::{ReceivedRequest, Sandbox};
 use bird_sms::escape_controls;
 use futures_util::future::poll_immediate;
 use serde::Serialize;
@@ -29,8 +29,6 @@ pub(crate) async fn serve(args: &SandboxArgs) -> Result<(), CliError> {
     let mut builder = Sandbox::builder()
         .listen(args.listen)
         .provisioning_delay(args.provisioning_delay)
-        .get_limit(args.get_limit)
-        .post_limit(args.post_limit)
         .faults(args.faults.iter().cloned())
         .observe(move |request| log(request, json));
     for number in &args.use_case_required {
@@ -39,13 +37,9 @@ pub(crate) async fn serve(args: &SandboxArgs) -> Result<(), CliError> {
     for number in &args.numbers {
         builder = builder.number(number);
     }
-    if args.allow_remote {
-        builder = builder.allow_remote();
-    }
-    let sandbox = builder.start().await.map_err(|error| match error {
-        StartError::NotLoopback(_) => CliError::Usage(format!("{error}; give --allow-remote")),
-        error => CliError::Usage(error.to_string()),
-    })?;
+    // An address other than the default was typed.
+    let sandbox = builder.allow_remote().start().await;
+    let sandbox = sandbox.map_err(|error| CliError::Usage(error.to_string()))?;
     // The signals are handled before the settings are printed, which is when a script may send one.
     let mut stop = pin!(interrupted());
     let _ = poll_immediate(&mut stop).await;

@@ -41,8 +41,7 @@ pub struct GlobalArgs {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
-    /// Set when to use colors: auto, always or never
-    // The option is read before clap parses, because clap prints its own errors in color: see `commands::parse`.
+    /// When to use colors: auto, always or never
     #[arg(
         long,
         global = true,
@@ -57,9 +56,9 @@ pub struct GlobalArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Connection options")]
 pub struct ConnectionArgs {
-    /// Set the id of the workspace, a UUID
+    /// ID of the workspace (UUID)
     ///
-    /// The dashboard shows it in its address after /workspaces/. The `ws_…` identifier is another one.
+    /// The dashboard shows it in its address after /workspaces/. The `ws_…` identifier is something else.
     #[arg(long, value_name = "UUID", env = "BIRD_WORKSPACE_ID", hide_env_values = true)]
     pub workspace_id: Option<String>,
 
@@ -69,15 +68,15 @@ pub struct ConnectionArgs {
         value_name = "URL",
         env = "BIRD_API_URL",
         hide_env_values = true,
-        help = format!("Set the base URL of the API [default: `{}`]", bird_sms::Client::DEFAULT_BASE_URL)
+        help = format!("Base URL of the API [default: `{}`]", bird_sms::Client::DEFAULT_BASE_URL)
     )]
     pub api_url: Option<String>,
 
-    /// Read the access key from this file instead of `BIRD_ACCESS_KEY`
+    /// File or pipe with the access key, or `-` for standard input [default: `BIRD_ACCESS_KEY`]
     #[arg(long, value_name = "FILE")]
     pub access_key_file: Option<PathBuf>,
 
-    /// Set the longest time of an install, a wait or a read, such as 90s or 2m
+    /// Longest time of an install, a wait or a read, such as 90s or 2m
     ///
     /// At least 1s, because a request needs time for its response.
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = timeout)]
@@ -137,7 +136,7 @@ pub struct PollArgs {
 /// The options of the subcommands that create connectors.
 #[derive(Debug, clap::Args)]
 pub struct CreateArgs {
-    /// Set the server errors after which a creation is sent again
+    /// Server errors after which a creation is sent again
     ///
     /// A server error does not say whether a connector was created, so another attempt may create a second connector.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = RetryCreateArg::Default)]
@@ -217,25 +216,25 @@ pub struct CheckArgs {
 /// The arguments of `bird-sms install`.
 #[derive(Debug, clap::Args)]
 pub struct InstallArgs {
-    /// Set the name of the connector
+    /// Name of the connector
     #[arg(long)]
     pub name: String,
 
-    /// Set the id of the phone number, a UUID
+    /// ID of the phone number (UUID)
     #[arg(long, value_name = "UUID")]
     pub phone_number_id: String,
 
-    /// Set the id of the use case, a UUID
+    /// ID of the use case (UUID)
     ///
-    /// US 10DLC and toll-free numbers need that of their registration. Other senders may need a generic one.
+    /// US 10DLC and toll-free numbers need the one they are registered for. Other senders may need a generic one.
     #[arg(long, value_name = "UUID")]
     pub use_case_id: Option<String>,
 
-    /// Set the type of the messages, such as `promotional` [default: none]
+    /// Type of the messages, such as `promotional` [default: none]
     #[arg(long, value_name = "TYPE")]
     pub channel_message_type: Option<String>,
 
-    /// Set whether an incoming message opens a conversation in the inbox [default: the vendor's]
+    /// Whether an incoming message opens a conversation in the inbox [default: Bird decides]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub conversational: Option<bool>,
 
@@ -255,7 +254,7 @@ pub struct InstallArgs {
 /// The arguments of `bird-sms wait`.
 #[derive(Debug, clap::Args)]
 pub struct WaitArgs {
-    /// Set the id of the connector, a UUID
+    /// ID of the connector (UUID)
     pub connector_id: String,
 
     /// The options of every wait.
@@ -270,7 +269,7 @@ pub struct WaitArgs {
 /// The arguments of `bird-sms connector`.
 #[derive(Debug, clap::Args)]
 pub struct ConnectorArgs {
-    /// Set the id of the connector, a UUID
+    /// ID of the connector (UUID)
     pub connector_id: String,
 
     /// The options that other subcommands have, too.
@@ -281,19 +280,19 @@ pub struct ConnectorArgs {
 /// The arguments of `bird-sms batch`.
 #[derive(Debug, clap::Args)]
 pub struct BatchArgs {
-    /// Read the rows from this file, or from standard input for `-`
+    /// File with the rows, or `-` for standard input
     ///
     /// CSV with a header, separated by `,`, `;` or tab, or JSON Lines.
     #[arg(value_name = "FILE")]
     pub input: PathBuf,
 
-    /// Write each step to this file before the next step is taken
+    /// File in which each step is stored before the next one is taken
     ///
     /// The same command with the same journal resumes.
     #[arg(long, value_name = "FILE")]
     pub journal: PathBuf,
 
-    /// Write the outcome of each row to this file, or to standard output for `-`
+    /// File for the outcome of each row, or `-` for standard output
     ///
     /// CSV, or JSON Lines for *.jsonl, *.ndjson, and for `-` with --json.
     #[arg(long, value_name = "FILE")]
@@ -307,22 +306,22 @@ pub struct BatchArgs {
     #[arg(long)]
     pub retry_unknown: bool,
 
-    /// Set the connector of a row whose outcome is unknown
+    /// Connector of a row whose outcome is unknown
     ///
-    /// The Bird dashboard shows the id. May be given more than once.
+    /// The Bird dashboard shows the ID. May be given more than once.
     #[arg(long, value_name = "PHONE_NUMBER_ID=CONNECTOR_ID", value_parser = parse_adoption)]
     pub adopt: Vec<Adoption>,
 
-    /// Set the number of POSTs per second
+    /// Most POSTs per second
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     pub posts_per_second: u32,
 
-    /// Set the number of GETs per second
+    /// Most GETs per second
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub gets_per_second: u32,
 
-    /// Set the number of installs in progress at a time [default: 12000]
-    #[arg(long, value_name = "N")]
+    /// Most installs in progress at a time [default: 12000]
+    #[arg(long, value_name = "N", hide = true)]
     pub concurrency: Option<usize>,
 
     /// The options of every creation.
@@ -360,7 +359,7 @@ fn parse_adoption(text: &str) -> Result<Adoption, String> {
 /// The arguments of `bird-sms completions`.
 #[derive(Debug, clap::Args)]
 pub struct CompletionsArgs {
-    /// Set the shell
+    /// Shell that the script is for
     pub shell: clap_complete::Shell,
 }
 

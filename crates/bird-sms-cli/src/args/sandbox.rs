@@ -8,17 +8,14 @@ use super::OUTPUT;
 /// The arguments of `bird-sms sandbox`.
 #[derive(Debug, clap::Args)]
 pub struct SandboxArgs {
-    /// Set the address to listen at. Port 0 takes a free port
+    /// Address to listen on, with port 0 for any free port
+    ///
+    /// Other machines can reach an address that is not loopback, such as 0.0.0.0:8080 in a container. They need the
+    /// access key, which is sent unencrypted.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
 
-    /// Allow an address that is not a loopback address, such as 0.0.0.0:8080 in a container
-    ///
-    /// Other machines that can reach the address need the access key, which is not encrypted on its way.
-    #[arg(long)]
-    pub allow_remote: bool,
-
-    /// Set the shell for which the settings are printed
+    /// Shell in whose syntax the settings are printed
     #[arg(long, value_enum, default_value_t = ExportShell::Sh)]
     pub shell: ExportShell,
 
@@ -26,19 +23,11 @@ pub struct SandboxArgs {
     #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
 
-    /// Set the time from a creation to its channel: 2s, 1s..5s (uniform) or ~2s (a long tail)
+    /// Time from a creation to its channel: 2s, 1s..5s (uniform) or ~2s (a long tail)
     #[arg(long, value_name = "DELAY", default_value = "2s")]
     pub provisioning_delay: Delay,
 
-    /// Set the number of GETs per second above which the response is 429
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub get_limit: u32,
-
-    /// Set the number of POSTs per second above which the response is 429
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    pub post_limit: u32,
-
-    /// Require a use case for this phone number, as US 10DLC numbers do. May be given more than once
+    /// Phone number that needs a use case, as US 10DLC numbers do. May be given more than once
     #[arg(long = "use-case-required", value_name = "PHONE_NUMBER_ID")]
     pub use_case_required: Vec<PhoneNumberId>,
 
@@ -46,8 +35,7 @@ pub struct SandboxArgs {
     #[arg(long = "number", value_name = "PHONE_NUMBER", value_parser = super::phone_number)]
     pub numbers: Vec<String>,
 
-    /// Inject a fault: `METHOD:KIND[xTIMES][@AFTER][#PHONE_NUMBER_ID]` or
-    /// `random:SEED:PERCENT`
+    /// Requests that fail, and how: `METHOD:KIND[xTIMES][@AFTER][#PHONE_NUMBER_ID]` or `random:SEED:PERCENT`
     ///
     /// METHOD is get or post. KIND is a status from 300 to 599, reset, hang, lost (processed, without a response),
     /// garbage (processed, with a body that is not JSON) or cut (processed, with half of the body). `post:503x2` fails
