@@ -64,9 +64,29 @@ pub(crate) fn print(text: &str) -> Result<(), CliError> {
         .map_err(|error| CliError::Unexpected(format!("the result could not be written: {error}")))
 }
 
-/// Writes to stdout. `println!` would panic when stdout is closed.
+/// Writes to stdout, and to stderr if stdout was closed. `println!` would panic when stdout is closed.
 fn write(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout();
     stdout.write_all(text.as_bytes())?;
-    stdout.flush()
+    stdout.flush()?;
+    if was_closed(&stdout) { io::stderr().write_all(text.as_bytes()) } else { Ok(()) }
+}
+
+/// Returns whether stdout was closed when the process started. Rust opens `/dev/null` in its place, to read and write.
+#[cfg(unix)]
+fn was_closed(stdout: &io::Stdout) -> bool {
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::fd::AsFd;
+
+    use same_file::Handle;
+
+    let is_null = Handle::stdout().ok() == Handle::from_path("/dev/null").ok();
+    let read = || File::from(stdout.as_fd().try_clone_to_owned()?).read(&mut [0]);
+    is_null && read().is_ok()
+}
+
+#[cfg(not(unix))]
+fn was_closed(_: &io::Stdout) -> bool {
+    false
 }

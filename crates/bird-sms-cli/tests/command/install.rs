@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::rows::at;
-use crate::{bird_sms, ended, in_sandbox, run, signal};
+use crate::{bird_sms, ended, in_sandbox, run, signal, wrap};
 
 const INSTALL: [&str; 5] = ["install", "--name", "My SMS channel", "--phone-number-id", NUMBER];
 
@@ -118,7 +118,7 @@ async fn bad_input_is_one_sentence_with_nothing_sent_and_no_key_shown() {
     let (code, _, stderr) = run(at(&peer.base_url(), &empty_name)).await;
     assert!(code == 2 && stderr.contains("the name is empty"), "{stderr}");
     for (name, value, problem) in [
-        ("BIRD_ACCESS_KEY", "top-secret-key\n", "contains a line break"),
+        ("BIRD_ACCESS_KEY", "top-secret\n-key\n", "contains a line break"),
         ("BIRD_ACCESS_KEY", "", "access key is empty"),
         ("BIRD_API_URL", "api.bird.com", "is not a URL"),
     ] {
@@ -132,7 +132,7 @@ async fn bad_input_is_one_sentence_with_nothing_sent_and_no_key_shown() {
 }
 
 #[tokio::test]
-async fn a_key_in_a_file_may_end_with_a_line_break() {
+async fn a_key_may_end_with_a_line_break() {
     let sandbox = Sandbox::builder().provisioning_delay(Duration::ZERO).start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
@@ -142,6 +142,9 @@ async fn a_key_in_a_file_may_end_with_a_line_break() {
     command.env("BIRD_ACCESS_KEY", "wrong");
     let (code, _, stderr) = run(command).await;
     assert_eq!(code, 0, "{stderr}");
+    let mut command = in_sandbox(&sandbox, &["check"]);
+    command.env("BIRD_ACCESS_KEY", format!("{}\n", sandbox.access_key()));
+    assert_eq!(run(command).await.0, 0);
 }
 
 /// Returns the JSON object of the last line.
@@ -298,6 +301,21 @@ async fn a_result_that_cannot_be_written_is_reported_with_its_ids() {
     assert_eq!((code, &error["connectorId"]), (1, &CONNECTOR.into()), "{stderr}");
     assert_eq!(error["connectorMayExist"], true);
     assert!(error["message"].as_str().unwrap().contains(CHANNEL), "{stderr}");
+}
+
+// Fault 81.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_result_goes_to_stderr_too_if_stdout_is_closed() {
+    let peer = peer([Reply::json(201, ready())]).await;
+    let command = at(&peer.base_url(), &install(&["--quiet"]));
+    let (code, _, stderr) = run(wrap("sh", &["-c", "exec \"$0\" \"$@\" >&-"], &command)).await;
+    assert!(code == 0 && stderr.ends_with(&format!("{CHANNEL}\n")), "{code}: {stderr}");
+    let peer = Peer::script([Reply::json(201, ready())]).await.unwrap();
+    let command = at(&peer.base_url(), &install(&["--quiet"]));
+    let (code, _, stderr) =
+        run(wrap("sh", &["-c", "exec \"$0\" \"$@\" >/dev/null"], &command)).await;
+    assert!(code == 0 && !stderr.contains(CHANNEL), "{code}: {stderr}");
 }
 
 #[tokio::test]
