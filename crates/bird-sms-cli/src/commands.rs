@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use bird_sms::{Access, ChannelMessageType, ConnectorId, ConnectorState, UseCaseId, WorkspaceId};
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::{CommandFactory, Parser};
 use serde::Serialize;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -21,10 +21,9 @@ use crate::exit::Code;
 use crate::json::to_json;
 use crate::output::{print, print_channel, print_connector, print_line};
 use crate::progress::Progress;
-use crate::sandbox;
-use crate::secret::argument_with_key;
 use crate::signal::{aborted, aborted_wait, ignore_file_size_signal, interrupted};
 use crate::workspace::build_workspace;
+use crate::{sandbox, secret};
 
 /// Parses the arguments of the process.
 ///
@@ -32,33 +31,22 @@ use crate::workspace::build_workspace;
 ///
 /// Fails if they cannot be used or contain the access key, and for help and the version, which [`refuse`] prints.
 pub fn parse() -> Result<Args, clap::Error> {
-    if let Some(choice) = color_choice(std::env::args_os().map(|arg| arg.to_string_lossy().into()))
+    let args = Args::try_parse();
+    if let Ok(Args { command: Command::Batch(batch), .. }) = &args
+        && batch.input == Path::new("-")
+        && batch.shared.access_key_file.as_deref() == Some(Path::new("-"))
     {
-        match choice {
-            clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
-            clap::ColorChoice::Always => anstream::ColorChoice::Always,
-            clap::ColorChoice::Never => anstream::ColorChoice::Never,
-        }
-        .write_global();
+        let problem = "standard input cannot be both the access key and the rows";
+        return Err(Args::command().error(ErrorKind::ArgumentConflict, problem));
     }
-    if let Some(position) = argument_with_key() {
+    secret::read_file(args.as_ref().ok());
+    if let Some(position) = secret::argument_with_key() {
         let problem = format!(
             "argument {position} contains the access key; remove it, because other processes can see arguments"
         );
         return Err(Args::command().error(ErrorKind::ValueValidation, problem));
     }
-    Args::try_parse()
-}
-
-/// Finds `--color` in arguments that may have errors, because the errors are printed in color.
-fn color_choice(args: impl Iterator<Item = String>) -> Option<clap::ColorChoice> {
-    let mut args = args.take_while(|arg| arg != "--");
-    let option = args.find(|arg| arg == "--color" || arg.starts_with("--color="))?;
-    let value = match option.split_once('=') {
-        Some((_, value)) => value.to_owned(),
-        None => args.next()?,
-    };
-    clap::ColorChoice::from_str(&value, true).ok()
+    args
 }
 
 /// Prints an error of the arguments, as JSON if they contain `--json`. Help and version are not errors.
@@ -82,6 +70,12 @@ pub fn refuse(error: &clap::Error) -> Code {
 /// Runs the command to its end.
 #[must_use]
 pub fn run(args: &Args) -> Code {
+    match args.global.color {
+        clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
+        clap::ColorChoice::Always => anstream::ColorChoice::Always,
+        clap::ColorChoice::Never => anstream::ColorChoice::Never,
+    }
+    .write_global();
     start_tracing(args.global.verbose);
     match block_on(Box::pin(execute(args))) {
         Ok(code) => code,

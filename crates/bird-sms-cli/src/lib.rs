@@ -14,7 +14,6 @@ mod help;
 mod json;
 mod output;
 mod progress;
-mod regular_file;
 mod sandbox;
 mod secret;
 mod signal;

@@ -1,11 +1,13 @@
 //! The workspace of a command, from its arguments and the environment.
 
+use std::path::Path;
+
 use bird_sandbox::Sandbox;
 use bird_sms::{AccessKey, Client, ClientBuilder, PollPolicy, RetryPolicy, Workspace, WorkspaceId};
 
 use crate::args::{ConnectionArgs, CreateArgs, PollArgs};
 use crate::error::CliError;
-use crate::regular_file::read_short_text;
+use crate::secret;
 
 /// A workspace, and the embedded sandbox that serves it until it is dropped.
 pub(crate) struct Connected {
@@ -79,19 +81,16 @@ fn workspace_id(shared: &ConnectionArgs) -> Result<WorkspaceId, String> {
 }
 
 fn access_key(shared: &ConnectionArgs) -> Result<AccessKey, String> {
-    let Some(path) = &shared.access_key_file else {
-        return match std::env::var_os("BIRD_ACCESS_KEY") {
-            Some(key) => AccessKey::new(key.to_string_lossy()).map_err(|error| error.to_string()),
-            None => {
-                Err("there is no access key; set BIRD_ACCESS_KEY or give --access-key-file".into())
-            }
-        };
-    };
-    let shown = path.display();
-    let text = read_short_text(path)
-        .map_err(|error| format!("the access key file {shown} cannot be read: {error}"))?;
-    // Editors end a file with a line break, which is not part of the key.
-    let key = text.strip_suffix('\n').unwrap_or(&text);
-    let key = key.strip_suffix('\r').unwrap_or(key);
-    AccessKey::new(key).map_err(|error| format!("{error} (in the file {shown})"))
+    let file = shared.access_key_file.as_deref().map(Path::display);
+    match secret::text() {
+        None => Err("there is no access key; set BIRD_ACCESS_KEY or give --access-key-file".into()),
+        Some(Ok(text)) => AccessKey::new(text).map_err(|error| match file {
+            Some(file) => format!("{error} (in the file {file})"),
+            None => error.to_string(),
+        }),
+        Some(Err(error)) => {
+            let file = file.map(|file| format!(" {file}")).unwrap_or_default();
+            Err(format!("the access key file{file} cannot be read: {error}"))
+        }
+    }
 }

@@ -175,10 +175,10 @@ pub use error::{
 };
 pub use event::Event;
 #[cfg(feature = "file-journal")]
-pub use file_journal::{FileJournal, FileJournalError, JournalContent};
-#[cfg(feature = "file-journal")]
 #[doc(hidden)]
-pub use file_journal::{JournalStorage, open_regular_file};
+pub use file_journal::JournalStorage;
+#[cfg(feature = "file-journal")]
+pub use file_journal::{FileJournal, FileJournalError, JournalContent};
 pub use model::{
     AccessKey, ChannelId, ChannelMessageType, ConfigurationError, Connector, ConnectorId,
     ConnectorState, EndpointType, Number, NumberType, ParseIdError, PhoneNumberId, SmsChannel,

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use bird_sandbox::Sandbox;
 use bird_test_peer::Backend;
-use bird_test_peer::fixtures::{ACCESS_KEY, PHONE_NUMBER_ID};
+use bird_test_peer::fixtures::ACCESS_KEY;
 use tokio::process::Command;
 
 use crate::rows::{Rows, assert_no_duplicates, at, end_of, settled, until};
-use crate::run;
+use crate::{in_sandbox, run};
 
 /// Runs a command that must not wait for a file.
 async fn run_at_once(command: Command) -> (i32, String, String) {
@@ -51,22 +52,47 @@ async fn a_journal_that_is_not_a_regular_file_is_refused_and_nothing_is_sent() {
     assert_eq!(backend.peer().connections(), 0);
 }
 
+// Fault 86.
 #[tokio::test]
-async fn a_key_file_that_is_not_a_regular_file_is_refused_and_nothing_is_sent() {
+async fn a_key_file_without_a_key_is_refused_in_time_and_nothing_is_sent() {
     let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
-    let install = ["install", "--name", "x", "--phone-number-id", PHONE_NUMBER_ID];
-    let batch = ["batch", "numbers.csv", "--journal", "j.jsonl"];
+    let batch = ["batch", "numbers.csv", "--journal", "j.jsonl", "--timeout", "1s"];
     for key in irregular_files(rows.folder()) {
-        for args in [&install[..], &batch] {
-            let args = [args, &["--access-key-file", key]].concat();
-            let mut command = at(&backend.base_url(), &args);
-            command.current_dir(rows.folder());
-            let (code, stdout, stderr) = run_at_once(command).await;
-            assert_eq!((code, stdout.as_str()), (2, ""), "{key}: {stderr}");
-            assert!(stderr.contains(key), "{stderr}");
-        }
+        let mut command =
+            at(&backend.base_url(), &[&batch, &["--access-key-file", key][..]].concat());
+        command.current_dir(rows.folder());
+        let (code, stdout, stderr) = run_at_once(command).await;
+        assert_eq!((code, stdout.as_str()), (2, ""), "{key}: {stderr}");
+        assert!(stderr.contains(key), "{stderr}");
+        assert!(!key.ends_with("fifo") || stderr.contains("did not come in time"), "{stderr}");
     }
     assert_eq!(backend.peer().connections(), 0);
+}
+
+// Fault 86.
+#[tokio::test]
+async fn a_key_may_come_from_a_pipe_or_from_standard_input() {
+    let sandbox = Sandbox::builder().start().await.unwrap();
+    let rows = Rows::new(0);
+    let text = format!("{}\r\n", sandbox.access_key());
+    irregular_files(rows.folder());
+    for key in ["fifo", "-"] {
+        let args = ["batch", "numbers.csv", "--journal", "j.jsonl", "--access-key-file", key];
+        let mut command = in_sandbox(&sandbox, &args);
+        command.current_dir(rows.folder()).env_remove("BIRD_ACCESS_KEY");
+        std::fs::write(rows.path("text"), &text).unwrap();
+        command.stdin(std::fs::File::open(rows.path("text")).unwrap());
+        let (fifo, text) = (rows.path("fifo"), text.clone());
+        let write = tokio::task::spawn_blocking(move || {
+            if key == "fifo" { std::fs::write(fifo, text) } else { Ok(()) }
+        });
+        let (code, _, stderr) = run_at_once(command).await;
+        assert_eq!(code, 0, "{key}: {stderr}");
+        write.await.unwrap().unwrap();
+    }
+    let both = ["batch", "-", "--journal", "j.jsonl", "--access-key-file", "-"];
+    let (code, _, stderr) = run(in_sandbox(&sandbox, &both)).await;
+    assert!(code == 2 && stderr.contains("both the access key and the rows"), "{stderr}");
 }
 
 #[tokio::test]

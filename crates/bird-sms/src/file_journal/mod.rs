@@ -14,8 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::format::JournalContent;
 use self::format::{EntryLine, Owner, encode};
-use self::storage::LockedFile;
-pub use self::storage::{JournalStorage, open_regular_file};
+pub use self::storage::JournalStorage;
+use self::storage::{LockedFile, open_regular_file};
 use crate::error::chain;
 use crate::{
     Journal, JournalEntry, JournalFuture, PhoneNumberId, SmsConnectorRequest, Workspace,

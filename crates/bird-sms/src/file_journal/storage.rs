@@ -182,8 +182,7 @@ fn open_and_lock(path: &Path, in_use: FileJournalError) -> Result<File, FileJour
 
 /// Opens a regular file with these options, which may create the file. A FIFO would block, a device has no end, and a
 /// directory cannot be written.
-#[doc(hidden)]
-pub fn open_regular_file(path: &Path, options: &OpenOptions) -> io::Result<File> {
+pub(super) fn open_regular_file(path: &Path, options: &OpenOptions) -> io::Result<File> {
     // Checked before opening, because opening a FIFO blocks, and after, because the path may have changed.
     ensure_regular(path)?;
     let file = options.open(path)?;
