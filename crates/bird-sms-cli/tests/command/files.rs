@@ -163,50 +163,37 @@ async fn a_journal_that_is_the_key_file_or_the_rows_is_refused_and_not_changed()
     assert_eq!(backend.peer().connections(), 0);
 }
 
-/// Starts a batch, does something to its journal in mid-batch and runs the same command a second time. Returns the
-/// exit codes of both.
-async fn run_twice(rows: &Rows, disturb: impl FnOnce()) -> (i32, i32) {
-    let backend = Backend::start().await.unwrap().delay(|_| Duration::from_millis(100));
-    let more = ["--concurrency", "4"];
-    let mut first = rows.command(&backend.base_url(), &more);
+/// Starts a batch, does something to its journal while POSTs are in flight, and runs the same command a second time,
+/// which must be refused.
+async fn run_twice(disturb: fn(&Path)) {
+    let backend = Backend::start().await.unwrap().delay(|_| Duration::from_secs(3));
+    let rows = Rows::new(8);
+    let mut first = rows.command(&backend.base_url(), &["--concurrency", "4"]);
     let first = first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let second = async {
-        until(|| backend.peer().posts() >= 8).await;
-        disturb();
-        // Its outcomes are not those of the first.
-        let more = ["--concurrency", "4", "--journal", "j.jsonl"];
-        let args = [&["batch", "numbers.csv"][..], &more].concat();
-        let mut second = at(&backend.base_url(), &args);
+        until(|| backend.peer().posts() == 4).await;
+        disturb(&rows.path("j.jsonl"));
+        let mut second = at(&backend.base_url(), &["batch", "numbers.csv", "--journal", "j.jsonl"]);
         second.current_dir(rows.folder());
         run(second).await
     };
     let (first, second) = tokio::join!(end_of(first), second);
+    assert_eq!(second.0, 2, "{second:?}");
+    assert_ne!(first.0, 0, "{first:?}");
     assert_no_duplicates(&settled(&backend).await);
-    (first.0, second.0)
 }
 
 #[tokio::test]
 async fn a_journal_that_is_renamed_or_removed_while_in_use_lets_no_second_run_double_anything() {
-    let rows = Rows::new(40);
-    let journal = rows.path("j.jsonl");
-    let (first, second) =
-        run_twice(&rows, || std::fs::rename(&journal, rows.path("old.jsonl")).unwrap()).await;
-    assert!(second == 2 || first != 0, "{first} {second}");
-
-    let rows = Rows::new(40);
-    let journal = rows.path("j.jsonl");
-    let (first, second) = run_twice(&rows, || std::fs::remove_file(&journal).unwrap()).await;
-    assert!(second == 2 || first != 0, "{first} {second}");
-
-    // Another file at the place of the journal, as a backup that is put back.
-    let rows = Rows::new(40);
-    let journal = rows.path("j.jsonl");
-    let replace = || {
-        std::fs::copy(&journal, rows.path("copy.jsonl")).unwrap();
-        std::fs::rename(rows.path("copy.jsonl"), &journal).unwrap();
-    };
-    let (first, second) = run_twice(&rows, replace).await;
-    assert!(second == 2 || first != 0, "{first} {second}");
+    // The last one puts back a backup.
+    tokio::join!(
+        run_twice(|path| std::fs::rename(path, path.with_extension("old")).unwrap()),
+        run_twice(|path| std::fs::remove_file(path).unwrap()),
+        run_twice(|path| {
+            std::fs::copy(path, path.with_extension("copy")).unwrap();
+            std::fs::rename(path.with_extension("copy"), path).unwrap();
+        }),
+    );
 }
 
 type Change = fn(&Path);
