@@ -1,9 +1,113 @@
-//! The server and the hand-written client that `cargo xtask bench` compares bird-sms with.
+//! Four ways to install a channel.
 //!
-//! An *install* is a POST with the response 201 without a channel, and a GET with the response that has the
-//! channel, over a connection that is kept alive on loopback.
+//! An *install* is a POST whose response is a 201 without a channel, and a GET whose response has the channel, over a
+//! connection to loopback that is kept alive. Each function connects to a [`server`], and returns what installs one
+//! channel per call.
 
-#![expect(clippy::missing_errors_doc, reason = "an error ends the program")]
+#![expect(clippy::missing_panics_doc, reason = "an error ends the benchmark")]
 
-pub mod hand_written;
+mod hand_written;
 pub mod server;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use bird_api::RequestContext;
+use bird_api::types::CreateConnectorReq;
+use bird_sms::{AccessKey, Client, PollPolicy, RateLimits, UseCaseId};
+use reqwest::header::HeaderValue;
+use tokio::runtime::{Builder, Runtime};
+
+use hand_written::HandWritten;
+use server::{CHANNEL, CONNECTOR, NAME, NUMBER, USE_CASE, WORKSPACE};
+
+const KEY: &str = "secret";
+
+/// Writes the bytes of two requests, and looks for the channel id in the bytes that it reads.
+pub fn raw_tcp(server: SocketAddr) -> impl FnMut() {
+    let mut stream = TcpStream::connect(server).unwrap();
+    stream.set_nodelay(true).unwrap();
+    let head =
+        format!("host: {server}\r\nauthorization: AccessKey {KEY}\r\naccept: application/json\r\n");
+    let body = format!(
+        r#"{{"connectorTemplateRef":"sms-messagebird:1","name":"{NAME}","arguments":{{"phoneNumberId":"{NUMBER}","useCaseId":"{USE_CASE}"}}}}"#
+    );
+    let path = format!("/workspaces/{WORKSPACE}/connectors");
+    let post = format!(
+        "POST {path} HTTP/1.1\r\n{head}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let get = format!("GET {path}/{CONNECTOR} HTTP/1.1\r\n{head}\r\n");
+    let mut buffer = [0; 4096];
+    move || {
+        for (request, expected) in [(&post, CONNECTOR), (&get, CHANNEL)] {
+            stream.write_all(request.as_bytes()).unwrap();
+            let read = stream.read(&mut buffer).unwrap();
+            assert!(str::from_utf8(&buffer[..read]).unwrap().contains(expected));
+        }
+    }
+}
+
+/// reqwest and serde, as a reader of Bird's documentation would use them.
+pub fn hand_written(server: SocketAddr) -> impl FnMut() {
+    let (runtime, http) = (runtime(), http_client());
+    let client = HandWritten::new(http, &format!("http://{server}"), KEY);
+    move || {
+        let channel = runtime.block_on(client.install(WORKSPACE, NAME, NUMBER, USE_CASE));
+        assert_eq!(channel.unwrap(), CHANNEL);
+    }
+}
+
+/// The generated client of `bird-api`.
+pub fn generated(server: SocketAddr) -> impl FnMut() {
+    let (runtime, http) = (runtime(), http_client());
+    let mut key = HeaderValue::from_str(&format!("AccessKey {KEY}")).unwrap();
+    key.set_sensitive(true);
+    let client = bird_api::Client::new_with_client(
+        &format!("http://{server}"),
+        http,
+        RequestContext::new(key),
+    );
+    let workspace = WORKSPACE.parse().unwrap();
+    move || {
+        let channel = runtime.block_on(async {
+            let mut request = CreateConnectorReq::new(NAME.to_owned());
+            request.connector_template_ref = Some("sms-messagebird:1".to_owned());
+            let created = client.create_connector(&workspace, &request).await.unwrap();
+            client.get_connector(&workspace, &created.id).await.unwrap().into_inner().channel
+        });
+        assert_eq!(channel.unwrap().channel_id.unwrap().to_string(), CHANNEL);
+    }
+}
+
+/// bird-sms, without a delay before the first poll and without rate limits.
+pub fn bird_sms(server: SocketAddr) -> impl FnMut() {
+    let runtime = runtime();
+    let interval = Some(Duration::from_nanos(1));
+    let client = Client::builder()
+        .access_key(AccessKey::new(KEY).unwrap())
+        .base_url(format!("http://{server}"))
+        .poll_policy(PollPolicy { interval, ..Default::default() })
+        .rate_limits(RateLimits { posts_per_second: u32::MAX, gets_per_second: u32::MAX })
+        .build()
+        .unwrap();
+    let workspace = client.workspace(WORKSPACE.parse().unwrap());
+    move || {
+        let install = workspace.install_sms_channel(NAME, NUMBER.parse().unwrap());
+        let install = install.use_case_id(USE_CASE.parse::<UseCaseId>().unwrap());
+        let channel = runtime.block_on(async { install.await });
+        assert_eq!(channel.unwrap().id.to_string(), CHANNEL);
+    }
+}
+
+fn runtime() -> Runtime {
+    // Every client of reqwest needs a provider, although no server here speaks TLS.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Returns an HTTP client without root certificates, as bird-sms makes it for loopback.
+fn http_client() -> reqwest::Client {
+    reqwest::Client::builder().tls_certs_only([]).build().unwrap()
+}

@@ -1,15 +1,13 @@
-//! A server that is not the bottleneck: its responses are the example of the vendor's documentation, in memory.
+//! A server that is not the bottleneck: its responses are the example of Bird's documentation, in memory.
 
-use std::sync::Arc;
-
-use anyhow::Context;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
 
 /// The id of the workspace in all responses.
 pub const WORKSPACE: &str = "a1405560-c8d3-4b1a-877d-3f449ad95352";
 /// The id of the connector that every POST creates.
-const CONNECTOR: &str = "123e4567-e89b-12d3-a456-426614174000";
+pub const CONNECTOR: &str = "123e4567-e89b-12d3-a456-426614174000";
 /// The id of its channel.
 pub const CHANNEL: &str = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9";
 /// The id of the phone number.
@@ -22,8 +20,46 @@ pub const NAME: &str = "My SMS channel";
 /// A connector, with placeholders for the constants above.
 const BODY: &str = r#"{"id":"CONNECTOR","workspaceId":"WORKSPACE","routingKey":"text","name":"My SMS channel","region":"text","description":"text","arguments":{"phoneNumberId":"NUMBER","useCaseId":"USECASE"},"channel":CHANNEL,"number":{"profileId":"CONNECTOR","numberId":"CONNECTOR","phoneNumber":"+31612345678","capabilities":"mms-inbound,mms-outbound,sms-inbound,sms-outbound","numberType":"mobile","endpointType":"alpha-number","country":"NL","profileAttachments":[{"capability":"text","profileId":"text","variables":{"connectorId":"text"}}]},"connectorTemplateSlug":"sms-messagebird","connectorTemplateRef":"sms-messagebird:1","dataFetching":{"schedule":"text","streams":[{"eventName":"text","streamName":"text","eventStreamName":"text","filter":"text","initialState":"text","endCondition":"text","incremental":true,"duplicatesFilterCapacity":1,"cursorField":"text"}]},"dataCapture":{"captureEndpoint":"text"},"createdAt":"2025-01-21T01:43:10.940Z","updatedAt":"2025-01-21T01:43:10.940Z"}"#;
 
+/// Starts a server on loopback that serves until the process ends.
+#[must_use]
+pub fn start() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // The client reports a connection that breaks.
+            thread::spawn(move || serve(stream));
+        }
+    });
+    address
+}
+
+/// Responds to each request of a connection. No client sends one before it has the last response.
+fn serve(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let created = response("201 Created", "null");
+    let channel = format!(r#"{{"channelId":"{CHANNEL}","platform":"sms-messagebird"}}"#);
+    let ready = response("200 OK", &channel);
+    let mut buffer = vec![0; 16 * 1024];
+    let mut filled = 0;
+    loop {
+        let read = stream.read(&mut buffer[filled..])?;
+        if read == 0 {
+            return Ok(());
+        }
+        filled += read;
+        let request = &buffer[..filled];
+        // The end of a POST is that of its JSON.
+        let is_post = request.starts_with(b"POST");
+        if request.ends_with(if is_post { b"}" } else { b"\r\n\r\n" }) {
+            filled = 0;
+            stream.write_all(if is_post { created.as_bytes() } else { ready.as_bytes() })?;
+        }
+    }
+}
+
 /// Returns a response with its head.
-fn response(status: &str, channel: &str) -> Vec<u8> {
+fn response(status: &str, channel: &str) -> String {
     let body = BODY
         .replace("CHANNEL", channel)
         .replace("CONNECTOR", CONNECTOR)
@@ -35,51 +71,4 @@ fn response(status: &str, channel: &str) -> Vec<u8> {
          5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
-    .into_bytes()
-}
-
-/// Serves until the process ends.
-pub async fn serve(listener: TcpListener) -> anyhow::Result<()> {
-    let created: Arc<[u8]> = response("201 Created", "null").into();
-    let channel = format!(r#"{{"channelId":"{CHANNEL}","platform":"sms-messagebird"}}"#);
-    let ready: Arc<[u8]> = response("200 OK", &channel).into();
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        // The client reports a connection that breaks.
-        tokio::spawn(connection(stream, created.clone(), ready.clone()));
-    }
-}
-
-async fn connection(
-    mut stream: TcpStream,
-    created: Arc<[u8]>,
-    ready: Arc<[u8]>,
-) -> anyhow::Result<()> {
-    let mut buffer = vec![0; 16 * 1024];
-    let mut filled = 0;
-    loop {
-        let read = stream.read(&mut buffer[filled..]).await?;
-        if read == 0 {
-            return Ok(());
-        }
-        filled += read;
-        let end = buffer[..filled].windows(4).position(|end| end == b"\r\n\r\n");
-        let Some(end) = end else { continue };
-        let is_post = buffer.starts_with(b"POST");
-        let length = if is_post { content_length(&buffer[..end])? } else { 0 };
-        if filled < end + 4 + length {
-            continue;
-        }
-        // No client sends a request before it has received the last response.
-        filled = 0;
-        stream.write_all(if is_post { &created } else { &ready }).await?;
-    }
-}
-
-/// Returns the `Content-Length` in the head of a message.
-fn content_length(head: &[u8]) -> anyhow::Result<usize> {
-    let head = str::from_utf8(head)?.to_ascii_lowercase();
-    let (_, rest) = head.split_once("content-length: ").context("no content-length")?;
-    Ok(rest.lines().next().unwrap_or_default().trim().parse()?)
 }

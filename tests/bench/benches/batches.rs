@@ -2,7 +2,6 @@
 //!
 //! The library runs unchanged. The sandbox is a transport in memory, and the clock is Tokio's, which is paused: it
 //! advances to the next timer when no task can run.
-//! An example, because only tests and examples may use the paused clock.
 
 #![expect(clippy::cast_precision_loss, reason = "the counts are small")]
 
