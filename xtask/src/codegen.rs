@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn derived_files_are_up_to_date() {
-        assert_eq!(report(&root(), true).unwrap(), "");
+        assert_eq!(report(&root(), false).unwrap(), "");
     }
 
     #[test]
@@ -145,6 +145,7 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "starts cargo: `.ci/run compiled_contracts`"]
     fn a_build_in_the_workspace_needs_its_contract_and_a_package_has_its_own() {
         let mut build = cargo();
         build.current_dir(root()).args(["build", "--quiet", "--locked", "--workspace"]);
@@ -178,6 +179,7 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "starts cargo: `.ci/run compiled_contracts`"]
     fn a_client_that_does_not_compile_is_refused_and_nothing_is_written() {
         let folder = only_sources();
         let path = folder.path().join("openapi.yaml");
@@ -225,6 +227,7 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "starts cargo: `.ci/run compiled_contracts`"]
     fn a_contract_of_forty_operations_and_120_schemas_compiles() {
         let folder = only_sources();
         let file = folder.path().join("openapi.yaml");

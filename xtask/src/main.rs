@@ -1,11 +1,8 @@
 //! Maintainers' tasks: `cargo xtask --help`.
 
-mod bench;
 mod codegen;
 mod command;
 mod compile;
-mod consumers;
-mod contract;
 mod derived;
 mod diff;
 #[cfg(test)]
@@ -40,17 +37,6 @@ enum Task {
         #[arg(long)]
         no_check: bool,
     },
-    /// Simulate batches, and count the instructions of an install beside those of a hand-written client; needs valgrind
-    Bench {
-        /// Only compare the instructions of an install with the baseline, and exit with 1 if they are more
-        #[arg(long)]
-        check: bool,
-        /// Save the instructions of an install as the baseline
-        #[arg(long, conflicts_with = "check")]
-        save_baseline: bool,
-    },
-    /// Build and run programs that depend on bird-sms without its default features, and beside another reqwest client
-    Consumers,
     /// Kill and fail a batch at each system call, kill another at random moments, and check that nothing is lost
     Crash,
     /// Print the changes of openapi.yaml, and exit with 1 if they break users of bird-sms
@@ -63,8 +49,6 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Have independent programs judge openapi.yaml, the sandbox and the command; needs npm and python3
-    Contract,
 }
 
 fn main() -> ExitCode {
@@ -86,11 +70,10 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Codegen { check: false, no_check } => codegen::write(&root, !no_check).map(|()| true),
         Task::Diff(args) => diff::run(&root, &args),
         Task::Drift(args) => drift::run(&root, &args),
-        Task::Bench { check: true, .. } => bench::check(&root),
-        Task::Bench { save_baseline: true, .. } => bench::save_baseline(&root).map(|()| true),
-        Task::Bench { .. } => bench::run(&root).map(|()| true),
         Task::Crash => {
-            let test = "test --locked -p bird-sms-cli --test command -- --include-ignored --nocapture crash";
+            // The whole workspace, as all tests do: another choice of packages would be another build.
+            let test =
+                "test --workspace --locked --test command -- --include-ignored --nocapture crash";
             command::succeed(command::cargo().current_dir(root).args(test.split(' ')))
                 .map(|()| true)
         }
@@ -100,8 +83,6 @@ fn run(task: Task) -> anyhow::Result<bool> {
             let status = sim.current_dir(root).args(run.split(' ')).args(args).status();
             Ok(status.context("cannot run cargo")?.success())
         }
-        Task::Contract => contract::run(&root),
-        Task::Consumers => consumers::run(&root).map(|()| true),
     }
 }
 
