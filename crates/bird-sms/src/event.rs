@@ -45,6 +45,13 @@ pub enum Event {
         #[serde(skip)]
         connector_state: Option<ConnectorState>,
     },
+    /// A 429 paused all requests of this kind, POSTs or GETs, in the workspace for more than a second. Only the install
+    /// whose request got the 429 has this event.
+    Paused {
+        /// The time until requests are sent again.
+        #[serde(rename = "durationSeconds", serialize_with = "seconds::serialize")]
+        duration: Duration,
+    },
     /// The channel is ready.
     Ready {
         /// The id of the channel.
@@ -62,7 +69,7 @@ impl Event {
             Self::Creating { .. } => Some(ConnectorState::Unknown),
             Self::Created { connector_id, .. } => Some(ConnectorState::Exists(*connector_id)),
             Self::Retrying { connector_state, .. } => *connector_state,
-            Self::Polled { .. } | Self::Ready { .. } => None,
+            Self::Polled { .. } | Self::Paused { .. } | Self::Ready { .. } => None,
         }
     }
 }
@@ -96,6 +103,7 @@ impl EventSink {
                 tracing::debug!(polls, ?waited, "channel not ready yet");
             }
             Event::Retrying { after, reason, .. } => tracing::warn!(?after, reason, "retrying"),
+            Event::Paused { duration } => tracing::warn!(?duration, "paused by the rate limit"),
             Event::Ready { channel_id } => tracing::info!(%channel_id, "channel ready"),
         }
         if let Some(observer) = &self.0 {

@@ -43,13 +43,18 @@ impl Progress {
         self.display.start();
     }
 
-    /// Returns an observer that counts the connectors that were created.
+    /// Returns an observer that counts the connectors that were created, and says why everything stands still.
     pub(super) fn observer(&self) -> impl Fn(&Event) + Send + Sync + 'static {
-        let created = Arc::clone(&self.created);
-        move |event| {
-            if matches!(event, Event::Created { .. }) {
+        let (created, display) = (Arc::clone(&self.created), self.display.clone());
+        move |event| match event {
+            Event::Created { .. } => {
                 created.fetch_add(1, Ordering::Relaxed);
             }
+            Event::Paused { duration } => {
+                let seconds = duration.as_secs_f64();
+                display.print(&format!("Paused for {seconds:.0} s by the rate limit"));
+            }
+            _ => {}
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bird_sandbox::{Builder, Sandbox};
 use bird_test_peer::fixtures::nth_id;
+use bird_test_peer::{Peer, Reply};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
@@ -96,6 +97,18 @@ async fn a_batch_of_which_every_request_is_throttled_stops_and_says_why() {
     assert!(stdout.contains(" not begun"), "{stdout}");
     let why = "refused with 429, and the batch was stopped: ";
     assert!(stderr.contains(why) && stderr.contains("Run the same command later"), "{stderr}");
+}
+
+// Fault 84.
+#[tokio::test]
+async fn a_pause_by_the_rate_limit_is_one_line() {
+    let limited = Reply::with_headers(429, &["retry-after: 60"], "");
+    let limited = limited.delayed(Duration::from_millis(500));
+    let (peer, batch) = (Peer::script(vec![limited; 3]).await.unwrap(), Rows::new(3));
+    // The pause is longer than the timeout, so each row ends with its 429.
+    let (code, _, stderr) = run(batch.command(&peer.base_url(), &["--timeout", "10s"])).await;
+    assert_eq!((code, peer.posts()), (3, 3), "{stderr}");
+    assert_eq!(stderr.matches("Paused for 60 s by the rate limit\n").count(), 1, "{stderr}");
 }
 
 // Fault 33.

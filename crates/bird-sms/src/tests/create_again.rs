@@ -23,6 +23,25 @@ async fn a_rate_limit_is_waited_out() {
     assert_eq!(peer.posts(), 3);
 }
 
+// Fault 84.
+#[tokio::test]
+async fn a_pause_by_the_rate_limit_is_an_event_also_if_it_ends_the_install() {
+    for seconds in [50, 150] {
+        let after = format!("retry-after: {seconds}");
+        let peer = peer([Reply::with_headers(429, &[&after], ""), created()]).await;
+        let retry = RetryPolicy { retry_after_cap: Duration::MAX, ..Default::default() };
+        let workspace = workspace(without_sleep(&peer.base_url()).0.retry_policy(retry));
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&events);
+        let _ = workspace
+            .install(request())
+            .observe(move |event| seen.lock().unwrap().push(event.clone()))
+            .await;
+        let paused = Event::Paused { duration: Duration::from_secs(seconds) };
+        assert_eq!(events.lock().unwrap()[1], paused);
+    }
+}
+
 // Faults 12 and 20.
 #[tokio::test]
 async fn a_retry_after_beyond_the_deadline_ends_it_without_a_sleep() {

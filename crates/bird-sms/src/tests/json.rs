@@ -133,6 +133,7 @@ fn an_event_is_a_json_object_with_durations_in_seconds() {
             Event::Retrying { after: half, reason: "r".to_owned(), connector_state: None },
             json!({ "event": "retrying", "afterSeconds": 0.5, "reason": "r" }),
         ),
+        (Event::Paused { duration: half }, json!({ "event": "paused", "durationSeconds": 0.5 })),
         (
             Event::Ready { channel_id: CHANNEL.parse().unwrap() },
             json!({ "event": "ready", "channelId": CHANNEL }),

@@ -30,7 +30,7 @@ const MIN_RATE_FACTOR: f64 = 1.0 / 64.0;
 const INCREASE_PER_SECOND: f64 = 0.02;
 /// The time within which several 429s decrease the rate once, because their requests were sent at the same rate.
 const ONE_DECREASE: Duration = Duration::from_secs(1);
-/// The longest pause for which a request waits whose deadline has passed.
+/// The longest pause for which a request waits whose deadline has passed, and that nobody is told of.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
 
 /// A budget of requests per second.
@@ -201,8 +201,9 @@ impl RateLimiter {
         }
     }
 
-    /// Holds all permits back after a 429, until its `Retry-After` is over, and decreases the rate.
-    pub(crate) fn throttle(&self, now: Instant, retry_after: Option<Duration>) {
+    /// Holds all permits back after a 429, until its `Retry-After` is over, and decreases the rate. Returns the pause, if it
+    /// is longer than [`SHORT_PAUSE`] and ends that much later than the one before: several requests may get the same 429.
+    pub(crate) fn throttle(&self, now: Instant, retry_after: Option<Duration>) -> Option<Duration> {
         let mut state = self.lock();
         let is_new = |at| now.saturating_duration_since(at) >= ONE_DECREASE;
         if state.throttled_at.is_none_or(is_new) {
@@ -212,11 +213,12 @@ impl RateLimiter {
         let pause = retry_after.unwrap_or_default().max(state.interval(self.interval, now));
         // A pause that overflows the clock becomes a year, which is longer than any deadline.
         let resumed = now.checked_add(pause).unwrap_or(now + Duration::from_secs(365 * 24 * 3600));
-        let end = state.pause.map_or(resumed, |(_, end)| end.max(resumed));
-        state.pause = Some((now, end));
+        let before = state.pause.map_or(now, |(_, end)| end);
+        state.pause = Some((now, before.max(resumed)));
         state.next = state.next.max(resumed);
         drop(state);
         self.paused.notify_waiters();
+        (resumed.saturating_duration_since(before.max(now)) > SHORT_PAUSE).then_some(pause)
     }
 
     /// Waits until a 429 comes whose `Retry-After` ends after the deadline. If the deadline has passed by then, a pause
@@ -484,5 +486,20 @@ mod tests {
         limiter.throttle(began, Some(Duration::from_secs(3)));
         assert!(limiter.renew(&RUNTIME, permit, LONG).await.is_some());
         assert!(began.elapsed() >= Duration::from_secs(3));
+    }
+
+    // Fault 84.
+    #[tokio::test]
+    async fn a_long_pause_is_told_once_and_again_when_it_is_prolonged() {
+        let (limiter, began) = (limiter(5), Instant::now());
+        let throttle = |after, seconds| {
+            let retry_after = Some(Duration::from_secs(seconds));
+            limiter.throttle(began + Duration::from_millis(after), retry_after)
+        };
+        assert_eq!(throttle(0, 1), None);
+        assert_eq!(throttle(100, 60), Some(Duration::from_secs(60)));
+        assert_eq!((throttle(200, 60), throttle(300, 5)), (None, None));
+        assert_eq!(throttle(30_000, 60), Some(Duration::from_secs(60)));
+        assert_eq!(throttle(300_000, 2), Some(Duration::from_secs(2)));
     }
 }

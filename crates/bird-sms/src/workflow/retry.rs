@@ -93,11 +93,13 @@ fn leaves_open(response: &ErrorResponse) -> bool {
 pub(crate) struct SendError {
     pub(crate) error: AttemptError,
     pub(crate) retry_after: Option<Duration>,
+    /// How long the rate limiter pauses because of this response.
+    paused: Option<Duration>,
 }
 
 impl From<AttemptError> for SendError {
     fn from(error: AttemptError) -> Self {
-        Self { error, retry_after: None }
+        Self { error, retry_after: None, paused: None }
     }
 }
 
@@ -136,11 +138,10 @@ pub(crate) async fn send(
     }
     let cap = client.retry().retry_after_cap;
     let retry_after = retry_after(&response.headers, runtime.system_time(), cap);
-    if throttled {
-        state.limiter(route).throttle(now, retry_after);
-    }
+    let limiter = state.limiter(route);
+    let paused = if throttled { limiter.throttle(now, retry_after) } else { None };
     let error = AttemptError::Response(ErrorResponse::new(&response, client.key()));
-    Err(SendError { error, retry_after })
+    Err(SendError { error, retry_after, paused })
 }
 
 /// The time before the deadline in which no POST but the first is sent, and which is left for the response to the last
@@ -251,10 +252,13 @@ impl<'a, T: Turn> Retry<'a, T> {
     /// `retryable`, or if no time, attempt or turn is left. `state` is what is known about the connector, after a POST.
     pub(crate) async fn again(
         &mut self,
-        SendError { error, retry_after }: SendError,
+        SendError { error, retry_after, paused }: SendError,
         retryable: bool,
         state: Option<ConnectorState>,
     ) -> Result<(Slot, AttemptError), RetryError> {
+        if let Some(duration) = paused {
+            self.events.emit(&Event::Paused { duration });
+        }
         let policy = self.client.retry();
         let max_attempts =
             if self.purpose == Purpose::Poll { u32::MAX } else { policy.max_attempts };
