@@ -1,14 +1,13 @@
 //! The errors of the command, as text and as JSON.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use bird_sms::{
-    CheckError, CheckProblem, ConfigurationError, ConnectorId, ConnectorState, Error,
-    ErrorResponse, FileJournalError, ParseIdError, Warning,
+    CheckError, ConfigurationError, ConnectorId, ConnectorState, Error, ErrorResponse,
+    FileJournalError, ParseIdError,
 };
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::args::ConnectionArgs;
 use crate::exit::Code;
@@ -80,13 +79,6 @@ impl CliError {
         let _ = writeln!(io::stderr(), "{text}");
     }
 
-    fn library_error(&self) -> Option<&Error> {
-        match self {
-            Self::Install(error) | Self::Read(error) => Some(error),
-            _ => None,
-        }
-    }
-
     pub(crate) fn message(&self) -> String {
         match self {
             // The hint and the exit code say that nothing was created.
@@ -149,7 +141,10 @@ impl CliError {
 
     fn text(&self, options: Option<&ConnectionArgs>) -> String {
         let mut text = format!("error: {}", self.message());
-        let conflict = self.library_error().and_then(Error::response);
+        let conflict = match self {
+            Self::Install(error) | Self::Read(error) => error.response(),
+            _ => None,
+        };
         let conflict = conflict.filter(|response| response.status == 409);
         for id in conflict.map(ErrorResponse::ids).unwrap_or_default() {
             // It may be the id of the connector that exists.
@@ -162,64 +157,27 @@ impl CliError {
         text
     }
 
+    /// Returns the JSON of the library's error, or an object of the same shape, with the exit code.
     fn json(&self, options: Option<&ConnectionArgs>) -> String {
-        let error = self.library_error();
-        let check = match self {
-            Self::Check(error) => Some(error),
-            _ => None,
-        };
-        let response = error.and_then(Error::response).or(check.and_then(CheckError::response));
-        let malformed = match error {
-            Some(Error::CreatedIdUnknown(error)) => Some(&error.response),
-            _ => None,
-        };
         let state = self.state();
-        to_json(&JsonError {
-            error: self.code().name(),
-            exit_code: self.code() as u8,
-            problem: check.map(|error| error.problem),
-            message: self.message(),
-            hint: self.hint(options),
-            connector_may_exist: state.may_exist(),
-            connector_id: state.connector_id(),
-            warning: error.and_then(Error::warning),
-            status: response.map(|r| r.status).or(malformed.map(|r| r.status)),
-            code: response.and_then(|r| r.code.as_deref()),
-            details: response.map(|r| &r.details).filter(|details| !details.is_empty()),
-            request_id: response
-                .and_then(|r| r.request_id.as_deref())
-                .or(malformed.and_then(|r| r.request_id.as_deref())),
-            attempts: error.map(|error| error.attempts().count),
-            elapsed_seconds: error.map(|error| error.attempts().elapsed.as_secs_f64()),
-        })
+        let mut object = match self {
+            Self::Install(error) | Self::Read(error) => json!(error),
+            Self::Check(error) => json!(error.response()),
+            _ => Value::Null,
+        };
+        if object.get("error").is_none() {
+            object["error"] = self.code().name().into();
+            object["message"] = self.message().into();
+            object["connectorState"] = state.kind().into();
+            object["connectorId"] = json!(state.connector_id());
+        }
+        if let Self::Check(error) = self {
+            object["problem"] = json!(error.problem);
+        }
+        if let Some(hint) = self.hint(options) {
+            object["hint"] = hint.into();
+        }
+        object["exitCode"] = (self.code() as u8).into();
+        to_json(&object)
     }
-}
-
-/// An error with `--json`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JsonError<'a> {
-    error: &'static str,
-    exit_code: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<CheckProblem>,
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-    connector_may_exist: bool,
-    connector_id: Option<ConnectorId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    warning: Option<Warning>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<&'a BTreeMap<String, Vec<String>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempts: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    elapsed_seconds: Option<f64>,
 }

@@ -134,7 +134,7 @@ async fn the_error_of_a_batch_agrees_with_its_exit_code_and_its_rows() {
     let (code, _, stderr) = batch.run(&sandbox, &one_at_a_time).await;
     let error: Value = serde_json::from_str(stderr.lines().last().unwrap()).unwrap();
     assert_eq!((code, &error["exitCode"]), (5, &5.into()), "{stderr}");
-    assert_eq!(error["connectorMayExist"], true, "{stderr}");
+    assert_eq!(error["connectorState"], "unknown", "{stderr}");
 }
 
 // Fault 36.

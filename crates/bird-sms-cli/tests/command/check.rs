@@ -84,7 +84,7 @@ async fn a_problem_has_a_name_in_json() {
     let object: Value = serde_json::from_str(&stderr).unwrap();
     assert_eq!((code, &object["exitCode"], &object["error"]), (3, &3.into(), &"refused".into()));
     assert_eq!((&object["problem"], &object["status"]), (&"policy".into(), &403.into()));
-    assert_eq!(object["connectorMayExist"], false);
+    assert_eq!(object["connectorState"], "not-created");
 }
 
 #[tokio::test]

@@ -104,5 +104,5 @@ async fn a_504_of_nginx_after_the_creation_is_unknown_and_not_sent_again() {
     assert_eq!((code, backend.peer().posts()), (5, 1), "{stderr}");
     assert_eq!(backend.connectors_by_number()[PHONE_NUMBER_ID].len(), 1);
     let error: Value = serde_json::from_str(stderr.lines().last().unwrap()).unwrap();
-    assert_eq!((&error["status"], &error["connectorMayExist"]), (&504.into(), &true.into()));
+    assert_eq!((&error["status"], &error["connectorState"]), (&504.into(), &"unknown".into()));
 }
