@@ -489,6 +489,8 @@ numbers; newer copies of the vendor's documentation expect it for every sender.
         AlphaNumber,
         /// `long-code-number`
         LongCodeNumber,
+        /// `short-code-number`
+        ShortCodeNumber,
         /// A value that this version does not know.
         Unknown(::std::string::String),
     }
@@ -499,6 +501,7 @@ numbers; newer copies of the vendor's documentation expect it for every sender.
             match self {
                 Self::AlphaNumber => "alpha-number",
                 Self::LongCodeNumber => "long-code-number",
+                Self::ShortCodeNumber => "short-code-number",
                 Self::Unknown(value) => value,
             }
         }
@@ -508,6 +511,7 @@ numbers; newer copies of the vendor's documentation expect it for every sender.
             match value {
                 "alpha-number" => Self::AlphaNumber,
                 "long-code-number" => Self::LongCodeNumber,
+                "short-code-number" => Self::ShortCodeNumber,
                 other => Self::Unknown(other.to_owned()),
             }
         }

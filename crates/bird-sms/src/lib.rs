@@ -61,6 +61,8 @@
 //! |---|---|
 //! | configure; use many workspaces | [`Client`], [`ClientBuilder`], [`RetryPolicy`], [`PollPolicy`], [`RateLimits`] |
 //! | check key, workspace and connection | [`Workspace::check`] |
+//! | find a phone number id, see what uses a number | [`Workspace::numbers`], [`Workspace::number`] |
+//! | see what a number needs | [`Workspace::requirements`], [`Workspace::use_cases`] |
 //! | install one channel | [`Workspace::install_sms_channel`] |
 //! | store the id before the wait | [`Workspace::create_sms_connector`], [`PendingChannel`] |
 //! | install many | [`Workspace::install_sms_channels`], [`BatchOutcome`] |
@@ -88,7 +90,7 @@
 //! # Tracing
 //!
 //! Each call is a span of `tracing`: `install_sms_channel`, `create_sms_connector`, `wait_for_channel`, `poll_channel`,
-//! `read_connector`, `check`, and `install_sms_channels` around the installs of a batch. A span has
+//! `read_connector`, `read_numbers`, `check`, and `install_sms_channels` around the installs of a batch. A span has
 //! `workspace_id`, `phone_number_id` and `connector_id`, as far as they are known. Each exchange is an event at the
 //! level `DEBUG`, with the names of OpenTelemetry: `http.request.method`, `url.template`, `http.response.status_code` or
 //! `error.type`, `http.client.request.duration` in seconds, and `attempt`. Neither spans nor events have the access key
@@ -170,8 +172,8 @@ pub use batch::{
 pub use client::{Client, ClientBuilder, Workspace};
 pub use error::{
     AttemptError, Attempts, CheckError, CheckProblem, CreatedIdUnknown, Error, ErrorResponse,
-    JournalError, MalformedResponse, NotReady, OutcomeUnknown, ReadError, Refused, TransportError,
-    TransportErrorKind, UnknownReason, Unreachable,
+    JournalError, MalformedResponse, NotReady, NumbersError, NumbersRead, OutcomeUnknown,
+    ReadError, Refused, TransportError, TransportErrorKind, UnknownReason, Unreachable,
 };
 pub use event::Event;
 #[cfg(feature = "file-journal")]
@@ -180,9 +182,10 @@ pub use file_journal::JournalStorage;
 #[cfg(feature = "file-journal")]
 pub use file_journal::{FileJournal, FileJournalError, JournalContent};
 pub use model::{
-    AccessKey, ChannelId, ChannelMessageType, ConfigurationError, Connector, ConnectorId,
-    ConnectorState, EndpointType, Number, NumberType, ParseIdError, PhoneNumberId, SmsChannel,
-    SmsConnectorRequest, UseCaseId, Warning, WorkspaceId, escape_controls,
+    AccessKey, CapabilityState, ChannelId, ChannelMessageType, ConfigurationError, Connector,
+    ConnectorId, ConnectorNumber, ConnectorState, EndpointType, Number, NumberType, ParseIdError,
+    PhoneNumberId, Requirement, SmsChannel, SmsConnectorRequest, UseCase, UseCaseId, Warning,
+    WorkspaceId, escape_controls,
 };
 pub use policy::{Backoff, PollPolicy, RateLimits, RetryCreate, RetryPolicy};
 pub use workflow::{Access, InstallSmsChannel, PendingChannel};

@@ -332,7 +332,7 @@ impl Batch {
     async fn take(&self, route: Route) -> Option<(Permit, OwnedSemaphorePermit)> {
         let places = match route {
             Route::Create => &self.posts,
-            Route::Get => &self.gets,
+            Route::Get | Route::Numbers(_) => &self.gets,
         };
         let _place = places.acquire().await.ok()?;
         let in_flight = Arc::clone(&self.in_flight).acquire_owned().await.ok()?;

@@ -7,13 +7,14 @@ use tokio::time::Instant;
 
 use super::Client;
 use crate::transport::RateLimiter;
-use crate::{ConnectorId, WorkspaceId};
+use crate::{ConnectorId, NumbersRead, WorkspaceId};
 
-/// The two endpoints.
+/// The endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Create,
     Get,
+    Numbers(NumbersRead),
 }
 
 impl Route {
@@ -22,6 +23,7 @@ impl Route {
         match self {
             Self::Create => ("POST", "/workspaces/{workspaceId}/connectors"),
             Self::Get => ("GET", "/workspaces/{workspaceId}/connectors/{connectorId}"),
+            Self::Numbers(read) => ("GET", read.template()),
         }
     }
 }
@@ -78,7 +80,7 @@ impl WorkspaceState {
     pub(crate) fn limiter(&self, route: Route) -> &RateLimiter {
         match route {
             Route::Create => &self.posts,
-            Route::Get => &self.gets,
+            Route::Get | Route::Numbers(_) => &self.gets,
         }
     }
 

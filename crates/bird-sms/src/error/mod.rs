@@ -3,6 +3,7 @@
 mod attempt;
 mod check;
 mod install;
+mod numbers;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,7 @@ pub use install::{
     CreatedIdUnknown, JournalError, NotReady, OutcomeUnknown, ReadError, Refused, UnknownReason,
     Unreachable,
 };
+pub use numbers::{NumbersError, NumbersRead};
 use serde::{Serialize, Serializer};
 
 use crate::{ConfigurationError, ConnectorId, ConnectorState, Warning};

@@ -27,7 +27,7 @@ pub struct Connector {
     /// The platform of the channel.
     pub platform: Option<String>,
     /// The phone number that the connector sends from and receives at.
-    pub number: Option<Number>,
+    pub number: Option<ConnectorNumber>,
     /// The phone number id that the connector was created with.
     pub phone_number_id: Option<PhoneNumberId>,
     /// The template that the connector was created from, such as `sms-messagebird:1`.
@@ -62,7 +62,7 @@ impl Connector {
             region: connector.region.map(text),
             channel_id: channel.channel_id.filter(|id| !id.is_nil()).map(Into::into),
             platform: channel.platform.map(text),
-            number: connector.number.map(|number| Number::new(number, text)),
+            number: connector.number.map(|number| ConnectorNumber::new(number, text)),
             phone_number_id: connector
                 .arguments
                 .and_then(|arguments| arguments.get("phoneNumberId")?.as_str()?.parse().ok()),
@@ -95,7 +95,7 @@ impl fmt::Debug for Json {
 /// The phone number of a connector.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Number {
+pub struct ConnectorNumber {
     /// The number in E.164, or the name of a sender.
     pub phone_number: Option<String>,
     /// The country, as ISO 3166-1 alpha-2.
@@ -108,7 +108,7 @@ pub struct Number {
     pub capabilities: Vec<String>,
 }
 
-impl Number {
+impl ConnectorNumber {
     fn new(number: types::NumberConfig, text: impl Fn(String) -> String) -> Self {
         let capabilities = number.capabilities.map(capabilities).unwrap_or_default();
         Self {

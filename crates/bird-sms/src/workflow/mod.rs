@@ -3,6 +3,7 @@
 mod check;
 mod create;
 mod install;
+mod numbers;
 mod read;
 mod retry;
 mod wait;

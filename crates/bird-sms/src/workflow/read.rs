@@ -1,9 +1,10 @@
-//! The GET of a connector.
+//! The GETs of one call: that of a connector, and the retried ones around numbers.
 
 use bird_api::Response;
+use reqwest::Request;
 use tracing::Instrument;
 
-use super::retry::{Purpose, Retry, SendError, Tolerance, is_retryable_get, send};
+use super::retry::{Purpose, Retry, RetryError, SendError, Tolerance, is_retryable_get, send};
 use crate::client::{Route, Workspace};
 use crate::event::EventSink;
 use crate::model::ConnectorStatus;
@@ -34,33 +35,44 @@ impl Workspace {
     }
 
     async fn read_connector(&self, id: ConnectorId) -> Result<Connector, Error> {
-        let (client, deadline) = (self.client(), self.deadline());
-        let (turn, events) = (self.get_turn(), EventSink::default());
-        let mut retry = Retry::new(client, &turn, &events, deadline, Purpose::Read);
-        let mut next = retry.start().await;
-        loop {
-            let slot = next.map_err(|exhausted| {
-                Error::Read(Box::new(ReadError {
-                    connector_id: id,
-                    cause: exhausted.error,
-                    attempts: exhausted.attempts,
-                    retryable: exhausted.retryable,
-                    warning: None,
-                }))
-            })?;
-            let read = match get(self, id, retry.attempts().count, slot).await {
-                Ok((_, response)) => Connector::decode(&response.body, client.key())
-                    .map_err(|problem| malformed(self, &response, &problem)),
-                Err(failed) => Err(failed),
-            };
-            match read {
-                Ok(connector) => return Ok(connector),
-                Err(failed) => {
-                    let retryable = is_retryable_get(&failed.error, Tolerance::default());
-                    next = retry.again(failed, retryable, None).await.map(|(slot, _)| slot);
-                }
-            }
-        }
+        let key = self.client().key();
+        let decode = |response: &Response| {
+            check(self, id, response)?;
+            Connector::decode(&response.body, key)
+                .map_err(|problem| malformed(self, response, &problem))
+        };
+        read(self, Route::Get, || self.get_request(id), decode).await.map_err(|failed| {
+            Error::Read(Box::new(ReadError {
+                connector_id: id,
+                cause: failed.error,
+                attempts: failed.attempts,
+                retryable: failed.retryable,
+                warning: None,
+            }))
+        })
+    }
+}
+
+/// Sends a GET and decodes its response. Transient failures are retried until the install timeout of the client.
+pub(super) async fn read<T>(
+    workspace: &Workspace,
+    route: Route,
+    request: impl Fn() -> Request,
+    decode: impl Fn(&Response) -> Result<T, Box<AttemptError>>,
+) -> Result<T, RetryError> {
+    let (turn, events) = (workspace.get_turn(), EventSink::default());
+    let deadline = workspace.deadline();
+    let mut retry = Retry::new(workspace.client(), &turn, &events, deadline, Purpose::Read);
+    let mut slot = retry.start().await?;
+    loop {
+        let sent = send(workspace, route, request(), retry.attempts().count, slot).await;
+        let failed = match sent.map(|response| decode(&response)) {
+            Ok(Ok(read)) => return Ok(read),
+            Ok(Err(error)) => (*error).into(),
+            Err(failed) => failed,
+        };
+        let retryable = is_retryable_get(&failed.error, Tolerance::default());
+        slot = retry.again(failed, retryable, None).await?.0;
     }
 }
 
@@ -73,18 +85,31 @@ pub(super) async fn get(
 ) -> Result<(ConnectorStatus, Response), SendError> {
     let request = workspace.get_request(id);
     let response = send(workspace, Route::Get, request, number, slot).await?;
-    let status = ConnectorStatus::decode(&response.body)
-        .map_err(|problem| malformed(workspace, &response, &problem))?;
-    if status.id != id {
-        return Err(AttemptError::OtherConnector(status.id).into());
-    }
-    if let Some(other) = status.workspace_id.filter(|id| *id != workspace.id()) {
-        return Err(AttemptError::OtherWorkspace(other).into());
-    }
+    let status = check(workspace, id, &response).map_err(|error| *error)?;
     Ok((status, response))
 }
 
-fn malformed(workspace: &Workspace, response: &Response, problem: &str) -> SendError {
+fn check(
+    workspace: &Workspace,
+    id: ConnectorId,
+    response: &Response,
+) -> Result<ConnectorStatus, Box<AttemptError>> {
+    let status = ConnectorStatus::decode(&response.body)
+        .map_err(|problem| malformed(workspace, response, &problem))?;
+    if status.id != id {
+        return Err(Box::new(AttemptError::OtherConnector(status.id)));
+    }
+    if let Some(other) = status.workspace_id.filter(|id| *id != workspace.id()) {
+        return Err(Box::new(AttemptError::OtherWorkspace(other)));
+    }
+    Ok(status)
+}
+
+pub(super) fn malformed(
+    workspace: &Workspace,
+    response: &Response,
+    problem: &str,
+) -> Box<AttemptError> {
     let key = workspace.client().key();
-    AttemptError::Malformed(MalformedResponse::new(response, problem, key)).into()
+    Box::new(AttemptError::Malformed(MalformedResponse::new(response, problem, key)))
 }

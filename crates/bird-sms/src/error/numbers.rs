@@ -1,0 +1,110 @@
+//! The error of a read around numbers, which has no connector.
+
+use super::{AttemptError, Attempts, ErrorResponse, chain};
+
+/// What is read around numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NumbersRead {
+    /// The long code numbers.
+    Numbers,
+    /// One long code number.
+    Number,
+    /// The short codes.
+    ShortCodes,
+    /// The alphanumeric senders.
+    AlphanumericSenders,
+    /// The requirements of a number.
+    Requirements,
+    /// The use cases.
+    UseCases,
+}
+
+impl NumbersRead {
+    /// Returns the path as the contract has it.
+    pub(crate) fn template(self) -> &'static str {
+        match self {
+            Self::Numbers => "/workspaces/{workspaceId}/numbers-long-code",
+            Self::Number => "/workspaces/{workspaceId}/numbers-long-code/{longCodeNumberId}",
+            Self::ShortCodes => "/workspaces/{workspaceId}/numbers-short-code",
+            Self::AlphanumericSenders => "/workspaces/{workspaceId}/numbers-alpha",
+            Self::Requirements => {
+                "/workspaces/{workspaceId}/endpoints/{endpointId}/compliance-requirements"
+            }
+            Self::UseCases => "/workspaces/{workspaceId}/use-cases",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Numbers => "the numbers",
+            Self::Number => "the number",
+            Self::ShortCodes => "the short codes",
+            Self::AlphanumericSenders => "the alphanumeric senders",
+            Self::Requirements => "the requirements of the number",
+            Self::UseCases => "the use cases",
+        }
+    }
+}
+
+/// The error of reading numbers, requirements or use cases. Nothing was created or changed.
+#[derive(Debug, thiserror::Error)]
+#[error("{} could not be read after {attempts}", .read.name())]
+#[non_exhaustive]
+pub struct NumbersError {
+    /// What was read.
+    pub read: NumbersRead,
+    /// The error of the last attempt.
+    #[source]
+    pub cause: AttemptError,
+    /// The attempts that were made.
+    pub attempts: Attempts,
+    pub(crate) retryable: bool,
+}
+
+impl NumbersError {
+    /// Returns the last response, if its status was not 2xx.
+    #[must_use]
+    pub fn response(&self) -> Option<&ErrorResponse> {
+        self.cause.response()
+    }
+
+    /// Returns whether the read may succeed later: it ran out of time or attempts.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.retryable
+    }
+
+    /// Returns the error and its causes on one line, as `{:#}` of anyhow prints them.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+
+    /// Returns what to do next, as one sentence.
+    #[must_use]
+    pub fn help(&self) -> String {
+        let text = match &self.cause {
+            AttemptError::Response(response) => match (response.status, self.read) {
+                (401, _) => "Check the access key, and that its role may use the API.",
+                (403, read) => {
+                    // In a policy, `*` is one segment of a path, so a number needs a row of its own.
+                    let segments = read.template().split('/');
+                    let segments = segments.map(|it| if it.starts_with('{') { "*" } else { it });
+                    let path = segments.collect::<Vec<_>>().join("/");
+                    return format!("The access key's policy must allow `view` on {path}.");
+                }
+                (404, NumbersRead::Number | NumbersRead::Requirements) => {
+                    "Check the phone number id and the workspace id."
+                }
+                (404, _) => "Check the workspace id.",
+                (407, _) => "Check the URL of the proxy: it requires a user name and a password.",
+                (300..=399, _) => "Check the API URL. Redirects are not followed.",
+                _ => "Retry later.",
+            },
+            AttemptError::Transport(error) => error.help(),
+            _ => "Check that the API URL is Bird's.",
+        };
+        text.to_owned()
+    }
+}
