@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo build -p bird-sms-cli
+cargo build --quiet --locked -p bird-sms-cli
 bird_sms=${CARGO_TARGET_DIR:-target}/debug/bird-sms
 scratch=$(mktemp -d)
 trap 'kill %1; rm -rf "$scratch"' EXIT
@@ -14,7 +14,7 @@ until [[ $(wc -l <"$scratch/exports") -eq 3 ]]; do sleep 0.1; done
 source "$scratch/exports"
 
 install() { "$bird_sms" install --name "$1" --phone-number-id "$2" --use-case-id be123b02-dacf-31f9-b3e5-50b18260bc23; }
-post() { curl --silent --fail --output /dev/null --header 'Content-Type: application/json' --data "$2" "$BIRD_API_URL/_sandbox/$1"; }
+post() { curl --silent --fail --output /dev/null --header 'Content-Type: application/json' --header "Authorization: AccessKey $BIRD_ACCESS_KEY" --data "$2" "$BIRD_API_URL/_sandbox/$1"; }
 install "Support" 2cffb55c-120e-91a8-8f10-ed9d1b412d29
 install "Alerts" 7b1f0b5e-3a52-4c0e-9d43-5f4f0c9a1e10
 post connectors '{"name": "Marketing", "phoneNumberId": "c0a8f3de-64c1-4f9b-8a57-1f0e2d3c4b5a", "provisioningDelay": "1h"}'

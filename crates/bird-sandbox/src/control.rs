@@ -6,15 +6,13 @@ use std::net::IpAddr;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes};
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION,
-    ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, Uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::fault::{Fault, ParseFaultError};
 use crate::http::{error, header, json_response};
@@ -23,6 +21,7 @@ use crate::state::{ConnectorSeed, State};
 const PREFIX: &str = "/_sandbox";
 /// The path of the page, to which its requests are relative.
 pub(crate) const INSPECTOR: &str = "/_sandbox/";
+const TOKEN: HeaderName = HeaderName::from_static("sandbox-token");
 /// The largest body of a control request, in bytes.
 const MAX_BODY: usize = 16 * 1024;
 /// The numbers of connectors and of requests in a response: without a `limit`, and the largest.
@@ -35,68 +34,47 @@ pub(crate) fn is_control(uri: &Uri) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-pub(crate) async fn handle<B>(state: &State, peer: IpAddr, request: Request<B>) -> Response<String>
+pub(crate) async fn handle<B>(state: &State, request: Request<B>) -> Response<String>
 where
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
 {
     let (head, body) = request.into_parts();
-    let response = match refusal(state, peer, &head) {
-        Some(reason) => error(403, "Forbidden", reason),
+    let (response, content_type) = match refusal(state, &head) {
+        Some(reason) => (error(403, "Forbidden", reason), "application/json"),
         None if head.method == Method::GET && head.uri.path() == INSPECTOR => {
-            return inspector();
+            let page = include_str!("inspector.html").replace("{token}", state.token());
+            (Response::new(Value::String(page)), "text/html; charset=utf-8")
         }
         None => match Limited::new(body, MAX_BODY).collect().await {
-            Ok(body) => respond(state, &head, &body.to_bytes()),
-            Err(_) => error(400, "BadRequest", "The body is too long or incomplete"),
+            Ok(body) => (respond(state, &head, &body.to_bytes()), "application/json"),
+            Err(_) => {
+                (error(400, "BadRequest", "The body is too long or incomplete"), "application/json")
+            }
         },
     };
     let mut response = response.map(|body| match body {
         Value::Null => String::new(),
+        Value::String(page) => page,
         body => body.to_string(),
     });
-    add_headers(&mut response, "application/json");
-    response
-}
-
-/// Responds with the page that shows the state. It loads nothing, cannot be framed, and runs no script but its own,
-/// which cannot turn a text into HTML.
-fn inspector() -> Response<String> {
-    let nonce = Uuid::new_v4().simple().to_string();
-    let mut response = Response::new(include_str!("inspector.html").replace("{nonce}", &nonce));
-    add_headers(&mut response, "text/html; charset=utf-8");
-    let policy = format!(
-        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
-         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-         require-trusted-types-for 'script'; trusted-types 'none'"
-    );
-    let policy = policy.parse().expect("a policy is a header value");
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
-    response
-}
-
-fn add_headers(response: &mut Response<String>, content_type: &'static str) {
     for (name, value) in [
         (CONTENT_TYPE, content_type),
         (CACHE_CONTROL, "no-store"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    response
 }
 
 /// Returns why a request is refused, or `None` when it is allowed.
 ///
-/// A request with the access key is allowed, because no web page has the key. Without it, the request has to be local:
-/// from this machine, for this machine (a page whose name is changed to resolve to 127.0.0.1 sends its own name as the
-/// host), and when it changes something, not from another web page.
-fn refusal(state: &State, peer: IpAddr, head: &Parts) -> Option<&'static str> {
+/// No web page has the access key. Without it, the host has to be loopback, because a page whose name is changed to
+/// resolve to 127.0.0.1 sends its own name; and a change needs the token of the inspector, which a page of another origin
+/// cannot read.
+fn refusal(state: &State, head: &Parts) -> Option<&'static str> {
     if state.accepts_key_of(head) {
         return None;
-    }
-    if !peer.to_canonical().is_loopback() {
-        return Some("Requests from other machines need the access key");
     }
     let hosts: Vec<_> = head.headers.get_all(HOST).iter().collect();
     let is_local = matches!(*hosts, [host] if is_loopback(host.as_bytes()))
@@ -104,8 +82,8 @@ fn refusal(state: &State, peer: IpAddr, head: &Parts) -> Option<&'static str> {
     if !is_local {
         return Some("The host is not a loopback address");
     }
-    if head.method != Method::GET && !is_same_origin(head) {
-        return Some("The request is that of another web page");
+    if head.method != Method::GET && header(head, &TOKEN) != state.token() {
+        return Some("A change needs the access key, or the token of the inspector");
     }
     None
 }
@@ -115,15 +93,6 @@ fn is_loopback(host: &[u8]) -> bool {
     let host = authority.host();
     let ip = host.trim_start_matches('[').trim_end_matches(']').parse();
     host.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip: IpAddr| ip.is_loopback())
-}
-
-/// Returns whether a request is that of the sandbox's own page, or of a program that is not a browser.
-fn is_same_origin(head: &Parts) -> bool {
-    const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-    let origin = header(head, &ORIGIN).strip_prefix("http://");
-    let has = |name| head.headers.contains_key(name);
-    (!has(ORIGIN) || origin.is_some_and(|origin| origin.eq_ignore_ascii_case(header(head, &HOST))))
-        && (!has(SEC_FETCH_SITE) || header(head, &SEC_FETCH_SITE) == "same-origin")
 }
 
 fn respond(state: &State, head: &Parts, body: &Bytes) -> Response<Value> {
@@ -212,36 +181,4 @@ fn parse<'b, T: Deserialize<'b>>(head: &Parts, body: &'b Bytes) -> Result<T, Str
         return Err("The content type is not application/json".to_owned());
     }
     serde_json::from_slice(body).map_err(|problem| format!("The body is wrong: {problem}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::state::{Config, Key};
-
-    #[test]
-    fn another_machine_needs_the_access_key() {
-        let state = State::new(Config {
-            access_key: Some(Key("open-sesame".to_owned())),
-            ..Config::default()
-        });
-        let request = |key: &str| {
-            let request = Request::delete("/_sandbox/faults").header(HOST, "localhost:8080");
-            request.header("authorization", format!("AccessKey {key}")).body(()).unwrap()
-        };
-        let ((without, ()), (with, ())) =
-            (request("guess").into_parts(), request("open-sesame").into_parts());
-        for (peer, is_local) in [
-            ("127.0.0.1", true),
-            ("::1", true),
-            ("::ffff:127.0.0.1", true),
-            ("192.0.2.1", false),
-            ("::ffff:192.0.2.1", false),
-            ("fe80::1", false),
-        ] {
-            let peer = peer.parse().unwrap();
-            assert_eq!(refusal(&state, peer, &without).is_none(), is_local, "{peer}");
-            assert_eq!(refusal(&state, peer, &with), None, "{peer}");
-        }
-    }
 }

@@ -60,9 +60,9 @@
 //! | `DELETE /_sandbox/faults/ID` | removes a fault; without `/ID`, all faults | |
 //! | `POST /_sandbox/connectors` | adds a connector as if it existed: a [`ConnectorSeed`] | `{"name": "…", "phoneNumberId": "…"}` |
 //!
-//! No response has the access key or the body of a request. A request without the access key is allowed from this
-//! machine alone, with a loopback address or `localhost` as its host; when it changes something, not from a web page
-//! of another origin. Other machines need the access key.
+//! No response has the access key or the body of a request. A request that changes something needs the access key, as
+//! the requests of the API do, or the token of the inspector. Another one needs the key, or a loopback address or
+//! `localhost` as its host, so no web page can read the state.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

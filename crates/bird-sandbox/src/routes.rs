@@ -1,7 +1,6 @@
 //! The endpoints.
 
 use std::error::Error;
-use std::net::IpAddr;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes};
@@ -25,7 +24,6 @@ const BODY_LIMIT: usize = 1024 * 1024;
 /// are not those of Bird's, and are neither counted nor recorded.
 pub(crate) async fn handle<B>(
     state: &State,
-    peer: IpAddr,
     request: Request<B>,
 ) -> Result<Response<ResponseBody>, Break>
 where
@@ -33,7 +31,7 @@ where
 {
     if control::is_control(request.uri()) {
         // In a box, because it would enlarge the future of every request.
-        return Ok(Box::pin(control::handle(state, peer, request)).await.map(ResponseBody::whole));
+        return Ok(Box::pin(control::handle(state, request)).await.map(ResponseBody::whole));
     }
     let (head, body) = request.into_parts();
     let mut too_long = false;

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +26,8 @@ pub(crate) async fn serve(
     let accept = async {
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => {
-                    connections.spawn(connection(stream, peer.ip(), Arc::clone(&state)));
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, Arc::clone(&state)));
                 }
                 // For example, the process has too many open files.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -44,10 +43,10 @@ pub(crate) async fn serve(
     connections.shutdown().await;
 }
 
-async fn connection(stream: TcpStream, peer: IpAddr, state: Arc<State>) {
+async fn connection(stream: TcpStream, state: Arc<State>) {
     // Nagle's algorithm would delay small responses.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| Box::pin(routes::handle(&state, peer, request)));
+    let service = service_fn(|request| Box::pin(routes::handle(&state, request)));
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     // Other errors are those of clients.
     if let Err(error) = poll_fn(|cx| connection.poll_without_shutdown(cx)).await

@@ -177,6 +177,8 @@ pub(crate) struct State {
     config: Config,
     seed: Seed,
     access_key: Key,
+    /// What the inspector proves itself with. Nobody can guess it from a seed.
+    token: String,
     workspace_id: Uuid,
     pub(crate) contract: Contract,
     pub(crate) numbers: Vec<Number>,
@@ -219,6 +221,7 @@ impl State {
         let random_key = || Key(format!("sandbox-{}", seed.new_id().simple()));
         Self {
             access_key: config.access_key.clone().unwrap_or_else(random_key),
+            token: Uuid::new_v4().to_string(),
             workspace_id: config.workspace_id.unwrap_or_else(|| seed.new_id()),
             contract: Contract::new(),
             numbers,
@@ -230,6 +233,10 @@ impl State {
 
     pub(crate) fn access_key(&self) -> &str {
         &self.access_key.0
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.token
     }
 
     pub(crate) fn accepts_key_of(&self, head: &Parts) -> bool {

@@ -1,7 +1,6 @@
 //! The sandbox as a transport in memory.
 
 use std::fmt;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +27,7 @@ impl Transport for InMemory {
         Box::pin(async move {
             let request = Request::<reqwest::Body>::try_from(request)
                 .map_err(|_| ExchangeError::new(ExchangeErrorKind::Disconnected, false))?;
-            let response = routes::handle(&state, Ipv4Addr::LOCALHOST.into(), request);
+            let response = routes::handle(&state, request);
             let kind = match tokio::time::timeout(timeout, response).await {
                 Ok(Ok(response)) => {
                     let (head, body) = response.into_parts();

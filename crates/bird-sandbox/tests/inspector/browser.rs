@@ -20,7 +20,7 @@ pub(crate) struct Browser {
     responses: BufReader<ChildStdout>,
     session: Option<String>,
     sent: u64,
-    /// What the browser reported of errors of the page: exceptions, and violations of the security policy.
+    /// The errors of the page that the browser reported.
     pub(crate) problems: Vec<Value>,
 }
 
@@ -63,12 +63,12 @@ impl Browser {
             browser.call(domain, json!({})).await;
         }
         browser.call("Page.navigate", json!({ "url": url })).await;
-        browser.wait_for("document.querySelector('#live')?.textContent === 'Live'").await;
+        browser.wait_for("document.querySelector('#live')?.textContent.endsWith('Live')").await;
         Some(browser)
     }
 
     /// Calls a method of the protocol, and returns its result.
-    pub(crate) async fn call(&mut self, method: &str, parameters: Value) -> Value {
+    async fn call(&mut self, method: &str, parameters: Value) -> Value {
         self.sent += 1;
         let mut request = json!({ "id": self.sent, "method": method, "params": parameters });
         if let Some(session) = &self.session {
@@ -92,20 +92,12 @@ impl Browser {
         }
     }
 
-    /// Evaluates an expression in the page. The error is that of the expression.
-    pub(crate) async fn try_evaluate(&mut self, expression: &str) -> Result<Value, String> {
-        let parameters =
-            json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
-        let mut result = self.call("Runtime.evaluate", parameters).await;
-        let problem = &result["exceptionDetails"]["exception"]["description"];
-        match problem.as_str() {
-            Some(problem) => Err(problem.to_owned()),
-            None => Ok(result["result"]["value"].take()),
-        }
-    }
-
+    /// Evaluates an expression in the page.
     pub(crate) async fn evaluate(&mut self, expression: &str) -> Value {
-        self.try_evaluate(expression).await.unwrap()
+        let parameters = json!({ "expression": expression, "returnByValue": true });
+        let mut result = self.call("Runtime.evaluate", parameters).await;
+        assert!(result["exceptionDetails"].is_null(), "{expression}: {result}");
+        result["result"]["value"].take()
     }
 
     /// Waits until an expression is true.
@@ -116,37 +108,5 @@ impl Browser {
             }
         };
         timeout(PATIENCE, holds).await.expect(expression);
-    }
-
-    /// Presses a key, such as `Tab`.
-    pub(crate) async fn press(&mut self, key: &str) {
-        let (code, text) = match key {
-            "Enter" => (13, "\r"),
-            "Tab" => (9, ""),
-            key => panic!("no code for {key}"),
-        };
-        for kind in ["keyDown", "keyUp"] {
-            let mut event =
-                json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code });
-            if kind == "keyDown" && !text.is_empty() {
-                event["text"] = json!(text);
-            }
-            self.call("Input.dispatchKeyEvent", event).await;
-        }
-    }
-
-    /// Types a text into the focused field, in place of what it has.
-    pub(crate) async fn type_text(&mut self, text: &str) {
-        self.evaluate("document.activeElement.select()").await;
-        self.call("Input.insertText", json!({ "text": text })).await;
-    }
-
-    /// Sets the width of the window and the colour scheme, `light` or `dark`.
-    pub(crate) async fn show_as(&mut self, width: u32, scheme: &str) {
-        let size =
-            json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
-        self.call("Emulation.setDeviceMetricsOverride", size).await;
-        let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
-        self.call("Emulation.setEmulatedMedia", json!({ "features": [feature] })).await;
     }
 }
