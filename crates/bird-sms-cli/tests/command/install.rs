@@ -338,6 +338,7 @@ async fn an_unknown_outcome_is_5() {
         (vec![Reply::Reset], 1),
         (vec![Reply::Close], 1),
         (vec![Reply::status(501)], 1),
+        (vec![Reply::status(504)], 1),
         (vec![Reply::status(500), Reply::status(409)], 2),
         (vec![malformed], 1),
     ] {

@@ -8,7 +8,6 @@ mod crash_at_calls;
 mod disk;
 #[cfg(unix)]
 mod files;
-mod gateway;
 mod help;
 mod install;
 mod readme;
