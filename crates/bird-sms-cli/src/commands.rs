@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::pin::Pin;
 
-use bird_sms::{Access, ChannelMessageType, ConnectorId, ConnectorState, UseCaseId, WorkspaceId};
+use bird_sms::{
+    Access, ChannelMessageType, ConnectorId, ConnectorState, PhoneNumberId, SmsConnectorRequest,
+    UseCaseId, WorkspaceId,
+};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use serde::Serialize;
@@ -19,11 +22,11 @@ use crate::display::use_colors;
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
 use crate::json::to_json;
-use crate::output::{print, print_channel, print_connector, print_line};
+use crate::output::{print, print_channel, print_connector, print_line, print_pending};
 use crate::progress::Progress;
 use crate::signal::{aborted, aborted_wait, ignore_file_size_signal, interrupted};
 use crate::workspace::build_workspace;
-use crate::{sandbox, secret};
+use crate::{numbers, sandbox, secret};
 
 /// Parses the arguments of the process.
 ///
@@ -114,6 +117,8 @@ async fn execute(args: &Args) -> Result<Code, CliError> {
         Command::Wait(args) => wait(args).await,
         Command::Connector(args) => show_connector(args).await,
         Command::Batch(args) => return batch(args).await,
+        Command::Numbers(args) => numbers::list(args).await,
+        Command::UseCases(args) => numbers::use_cases(args).await,
         Command::Sandbox(args) => sandbox::serve(args).await,
         Command::Completions(args) => {
             let mut script = Vec::new();
@@ -189,19 +194,30 @@ async fn check(args: &CheckArgs) -> Result<(), CliError> {
 
 async fn install(args: &InstallArgs) -> Result<(), CliError> {
     let shared = &args.shared;
-    let phone_number_id = args.phone_number_id.parse()?;
+    let phone_number_id =
+        args.phone_number_id.as_deref().map(str::parse::<PhoneNumberId>).transpose()?;
     let use_case_id = args.use_case_id.as_deref().map(str::parse::<UseCaseId>).transpose()?;
     let configure = |client| args.poll.configure(args.create.configure(client));
     let connected = build_workspace(shared, configure).await?;
-    let progress = Progress::new(shared.json, args.poll.quiet);
-    let observer = progress.clone();
-    let install = connected
-        .workspace
-        .install_sms_channel(&args.name, phone_number_id)
+    let workspace = &connected.workspace;
+    let number = match (phone_number_id, &args.phone_number) {
+        (Some(id), _) => id,
+        (None, number) => numbers::find(workspace, number.as_deref().unwrap_or_default()).await?,
+    };
+    let request = SmsConnectorRequest::new(&args.name, number)
         .use_case_id(use_case_id)
         .channel_message_type(args.channel_message_type.as_deref().map(ChannelMessageType::from))
-        .conversational(args.conversational)
-        .observe(move |event| observer.observe(event));
+        .conversational(args.conversational);
+    if args.no_wait {
+        let pending = tokio::select! {
+            result = workspace.create_sms_connector(&request) => result.map_err(CliError::Install)?,
+            code = interrupted() => return Err(aborted(code, ConnectorState::Unknown)),
+        };
+        return print_pending(&pending, shared.json);
+    }
+    let progress = Progress::new(shared.json, args.poll.quiet);
+    let observer = progress.clone();
+    let install = workspace.install(request).observe(move |event| observer.observe(event));
     let result = tokio::select! {
         result = install.into_future() => result.map_err(CliError::Install),
         code = interrupted() => Err(aborted(code, progress.state())),

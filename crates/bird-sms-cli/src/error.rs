@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use bird_sms::{
     CheckError, ConfigurationError, ConnectorId, ConnectorState, Error, ErrorResponse,
-    FileJournalError, ParseIdError,
+    FileJournalError, NumbersError, ParseIdError,
 };
 use serde_json::{Value, json};
 
@@ -26,6 +26,8 @@ pub(crate) enum CliError {
     Read(Error),
     /// A check failed.
     Check(CheckError),
+    /// Numbers, requirements or use cases could not be read.
+    Numbers(NumbersError),
     /// The command ended before its install did, or before its result was written.
     Aborted(Aborted),
     /// Another error. No connector was created.
@@ -67,6 +69,7 @@ impl CliError {
             Self::Install(error) => Code::of_install(error),
             Self::Read(error) => Code::of_read(error),
             Self::Check(error) => Code::of_check(error),
+            Self::Numbers(error) => Code::of_numbers(error),
             Self::Aborted(aborted) => aborted.code,
             Self::Unexpected(_) => Code::Unexpected,
         }
@@ -86,6 +89,7 @@ impl CliError {
             | Self::Read(Error::Configuration(error)) => error.to_string(),
             Self::Install(error) | Self::Read(error) => error.chain(),
             Self::Check(error) => error.chain(),
+            Self::Numbers(error) => error.chain(),
             Self::Journal(error) => error.chain(),
             Self::Aborted(aborted) => aborted.message.clone(),
             Self::Usage(message) | Self::Unexpected(message) => message.clone(),
@@ -96,9 +100,11 @@ impl CliError {
         match self {
             Self::Install(error) | Self::Read(error) => error.connector_state(),
             Self::Aborted(aborted) => aborted.state,
-            Self::Check(_) | Self::Usage(_) | Self::Journal(_) | Self::Unexpected(_) => {
-                ConnectorState::NotCreated
-            }
+            Self::Check(_)
+            | Self::Numbers(_)
+            | Self::Usage(_)
+            | Self::Journal(_)
+            | Self::Unexpected(_) => ConnectorState::NotCreated,
         }
     }
 
@@ -134,6 +140,7 @@ impl CliError {
                 Some(help.to_owned() + if error.is_access_refused() { &more } else { "" })
             }
             (Self::Check(error), _) => Some(error.help().to_owned()),
+            (Self::Numbers(error), _) => Some(error.help()),
             (Self::Journal(error), _) => Some(error.help().to_owned()),
             _ => None,
         }
@@ -163,6 +170,7 @@ impl CliError {
         let mut object = match self {
             Self::Install(error) | Self::Read(error) => json!(error),
             Self::Check(error) => json!(error.response()),
+            Self::Numbers(error) => json!(error.response()),
             _ => Value::Null,
         };
         if object.get("error").is_none() {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use bird_sms::{CheckError, CheckProblem, ConnectorState, Error};
+use bird_sms::{CheckError, CheckProblem, ConnectorState, Error, NumbersError};
 
 /// An exit code, which says what is known about the connector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +115,15 @@ impl Code {
             CheckProblem::Unreachable => Self::Unreachable,
             CheckProblem::Unavailable => Self::ReadFailed,
             _ => Self::Refused,
+        }
+    }
+
+    /// Returns the code of a read of numbers that failed, which creates nothing.
+    #[must_use]
+    pub fn of_numbers(error: &NumbersError) -> Self {
+        match error.response().map(|response| response.status) {
+            Some(300..=407 | 409..=499) => Self::Refused,
+            _ => Self::Unreachable,
         }
     }
 

@@ -53,7 +53,8 @@ Where the id of a phone number and that of a use case come from, by country and 
 pub(crate) const INSTALL_EXAMPLES: &str = "\
 Examples:
   bird-sms install --name \"My SMS channel\" --phone-number-id UUID --use-case-id UUID
-  bird-sms install --name Alerts --phone-number-id UUID --timeout 5m --json";
+  bird-sms install --name Alerts --phone-number +31612345678 --timeout 5m --json
+  bird-sms install --name Alerts --phone-number-id UUID --no-wait";
 
 pub(crate) const WAIT_EXAMPLES: &str = "\
 Examples:
@@ -84,6 +85,28 @@ pub(crate) const CONNECTOR_EXAMPLES: &str = "\
 Examples:
   bird-sms connector CONNECTOR_ID
   bird-sms connector CONNECTOR_ID --json";
+
+pub(crate) const NUMBERS: &str = "\
+List the numbers of the workspace, with their ids and connectors
+
+Aligned columns on a terminal, and tabs in a pipe: number, country, type, id, connector. `none shown` does not mean that a \
+number is free, because Bird does not document when a connector is shown.
+
+With --json, each line is an object with phoneNumberId, phoneNumber, country, type and connectorIds.
+
+With --rows, the output is a CSV file for `bird-sms batch`: the long code numbers that show no connector, and whose \
+capabilities do not exclude SMS.";
+
+pub(crate) const NUMBERS_EXAMPLES: &str = "\
+Examples:
+  bird-sms numbers
+  bird-sms numbers --sandbox
+  bird-sms numbers --rows >rows.csv";
+
+pub(crate) const USE_CASES_EXAMPLES: &str = "\
+Examples:
+  bird-sms use-cases
+  bird-sms use-cases --json";
 
 pub(crate) const SANDBOX_EXAMPLES: &str = "\
 Examples:

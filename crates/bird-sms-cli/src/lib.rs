@@ -12,6 +12,7 @@ mod display;
 mod error;
 mod help;
 mod json;
+mod numbers;
 mod output;
 mod progress;
 mod sandbox;

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use bird_sms::{Connector, ConnectorState, SmsChannel, escape_controls};
+use bird_sms::{Connector, ConnectorState, PendingChannel, SmsChannel, escape_controls};
+use serde_json::json;
 
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
@@ -19,6 +20,25 @@ pub(crate) fn print_channel(channel: &SmsChannel, json: bool) -> Result<(), CliE
                 "channel {id} of connector {connector_id} is ready, and the result could not be written: {error}"
             ),
             state: ConnectorState::Exists(connector_id),
+            hint: None,
+        })
+    })
+}
+
+/// Prints the id of a connector whose channel is not waited for, or one object with `--json`. If that fails, the error has
+/// the id.
+pub(crate) fn print_pending(pending: &PendingChannel, json: bool) -> Result<(), CliError> {
+    let (id, warning) = (pending.connector_id(), pending.creation_warning());
+    if let Some(warning) = warning.filter(|_| !json) {
+        let _ = writeln!(io::stderr(), "Warning: {warning}. {}", warning.help());
+    }
+    let object = json!({ "connectorId": id, "warning": warning });
+    let text = if json { to_json(&object) } else { id.to_string() };
+    write(&format!("{text}\n")).map_err(|error| {
+        CliError::Aborted(Aborted {
+            code: Code::Unexpected,
+            message: format!("connector {id} exists, and the result could not be written: {error}"),
+            state: ConnectorState::Exists(id),
             hint: None,
         })
     })

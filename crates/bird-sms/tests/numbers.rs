@@ -101,7 +101,7 @@ async fn a_page_without_results_and_a_token_that_repeats_are_malformed() {
         let replies: Vec<_> = replies.iter().map(|body| (200, &**body)).collect();
         let (workspace, script) = scripted(&replies);
         let error = all(workspace.numbers()).await.unwrap_err();
-        assert!(matches!(error.cause, AttemptError::Malformed(_)), "{error:?}");
+        assert!(matches!(*error.cause, AttemptError::Malformed(_)), "{error:?}");
         assert!(error.chain().contains(problem), "{}", error.chain());
         assert_eq!(script.requests.lock().unwrap().len(), requests, "{problem}");
     }

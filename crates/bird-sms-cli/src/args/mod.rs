@@ -179,6 +179,12 @@ pub enum Command {
     /// Print a connector
     #[command(after_help = help::CONNECTOR_EXAMPLES)]
     Connector(ConnectorArgs),
+    /// List the numbers of the workspace, with their ids and connectors
+    #[command(long_about = help::NUMBERS, after_help = help::NUMBERS_EXAMPLES)]
+    Numbers(NumbersArgs),
+    /// List the use cases of the workspace, with their ids
+    #[command(after_help = help::USE_CASES_EXAMPLES)]
+    UseCases(UseCasesArgs),
     /// Serve a local sandbox of the API
     #[command(after_help = help::SANDBOX_EXAMPLES)]
     Sandbox(SandboxArgs),
@@ -200,6 +206,8 @@ impl Command {
             Self::Wait(args) => Some(&args.shared),
             Self::Batch(args) => Some(&args.shared),
             Self::Connector(args) => Some(&args.shared),
+            Self::Numbers(args) => Some(&args.shared),
+            Self::UseCases(args) => Some(&args.shared),
             Self::Sandbox(_) | Self::Completions(_) | Self::Environment => None,
         }
     }
@@ -221,8 +229,14 @@ pub struct InstallArgs {
     pub name: String,
 
     /// ID of the phone number (UUID)
-    #[arg(long, value_name = "UUID")]
-    pub phone_number_id: String,
+    #[arg(long, value_name = "UUID", required_unless_present = "phone_number")]
+    pub phone_number_id: Option<String>,
+
+    /// Phone number instead of its ID, such as +31612345678
+    ///
+    /// Its ID is read first. `bird-sms numbers` lists the numbers.
+    #[arg(long, value_name = "PHONE_NUMBER", value_parser = phone_number, conflicts_with = "phone_number_id")]
+    pub phone_number: Option<String>,
 
     /// ID of the use case (UUID)
     ///
@@ -237,6 +251,12 @@ pub struct InstallArgs {
     /// Whether an incoming message opens a conversation in the inbox [default: Bird decides]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub conversational: Option<bool>,
+
+    /// Print the ID of the connector once it exists, without waiting for its channel
+    ///
+    /// `bird-sms wait` continues. Carriers may take days to approve a number.
+    #[arg(long)]
+    pub no_wait: bool,
 
     /// The options of every creation.
     #[command(flatten)]
@@ -272,6 +292,26 @@ pub struct ConnectorArgs {
     /// ID of the connector (UUID)
     pub connector_id: String,
 
+    /// The options that other subcommands have, too.
+    #[command(flatten)]
+    pub shared: ConnectionArgs,
+}
+
+/// The arguments of `bird-sms numbers`.
+#[derive(Debug, clap::Args)]
+pub struct NumbersArgs {
+    /// Print rows for `bird-sms batch`: the long code numbers that show no connector
+    #[arg(long, conflicts_with = "json")]
+    pub rows: bool,
+
+    /// The options that other subcommands have, too.
+    #[command(flatten)]
+    pub shared: ConnectionArgs,
+}
+
+/// The arguments of `bird-sms use-cases`.
+#[derive(Debug, clap::Args)]
+pub struct UseCasesArgs {
     /// The options that other subcommands have, too.
     #[command(flatten)]
     pub shared: ConnectionArgs,

@@ -4,8 +4,17 @@ use bird_test_peer::fixtures::PHONE_NUMBER_ID;
 
 use crate::{bird_sms, run};
 
-const SUBCOMMANDS: [&str; 7] =
-    ["check", "install", "wait", "batch", "connector", "sandbox", "completions"];
+const SUBCOMMANDS: [&str; 9] = [
+    "check",
+    "install",
+    "wait",
+    "batch",
+    "connector",
+    "numbers",
+    "use-cases",
+    "sandbox",
+    "completions",
+];
 
 /// Runs the command, which must succeed, and returns what it prints.
 async fn printed(args: &[&str]) -> String {

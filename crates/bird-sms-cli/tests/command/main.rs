@@ -10,6 +10,7 @@ mod disk;
 mod files;
 mod help;
 mod install;
+mod numbers;
 mod readme;
 mod rows;
 mod sandbox;

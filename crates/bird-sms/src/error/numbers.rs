@@ -56,7 +56,7 @@ pub struct NumbersError {
     pub read: NumbersRead,
     /// The error of the last attempt.
     #[source]
-    pub cause: AttemptError,
+    pub cause: Box<AttemptError>,
     /// The attempts that were made.
     pub attempts: Attempts,
     pub(crate) retryable: bool,
@@ -84,7 +84,7 @@ impl NumbersError {
     /// Returns what to do next, as one sentence.
     #[must_use]
     pub fn help(&self) -> String {
-        let text = match &self.cause {
+        let text = match &*self.cause {
             AttemptError::Response(response) => match (response.status, self.read) {
                 (401, _) => "Check the access key, and that its role may use the API.",
                 (403, read) => {

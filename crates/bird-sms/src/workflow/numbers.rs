@@ -194,8 +194,8 @@ fn built(request: reqwest::Result<Request>) -> Request {
 }
 
 fn error(read: NumbersRead, failed: RetryError) -> NumbersError {
-    let RetryError { error: cause, attempts, retryable } = failed;
-    NumbersError { read, cause, attempts, retryable }
+    let RetryError { error, attempts, retryable } = failed;
+    NumbersError { read, cause: Box::new(error), attempts, retryable }
 }
 
 /// Lists everything, page by page. `request` makes the request of the page with a token, and `show` makes a result of

@@ -1,0 +1,213 @@
+//! `bird-sms numbers` and `bird-sms use-cases`, and the ids of phone numbers that other commands are given.
+
+use std::collections::{BTreeSet, HashMap};
+use std::convert::identity;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+use bird_sms::{
+    ConnectorId, ConnectorState, EndpointType, Number, NumbersError, PhoneNumberId, UseCase,
+    UseCaseId, Workspace, escape_controls,
+};
+use futures_util::{Stream, TryStreamExt};
+use serde::Serialize;
+
+use crate::args::{NumbersArgs, UseCasesArgs};
+use crate::error::CliError;
+use crate::json::to_json;
+use crate::output::print;
+use crate::signal::{aborted, interrupted};
+use crate::workspace::build_workspace;
+
+/// A number, with `--json`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonNumber<'a> {
+    phone_number_id: PhoneNumberId,
+    phone_number: &'a str,
+    country: Option<&'a str>,
+    r#type: Option<&'a str>,
+    connector_ids: &'a [ConnectorId],
+}
+
+/// A use case, with `--json`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonUseCase<'a> {
+    use_case_id: UseCaseId,
+    name: Option<&'a str>,
+    status: Option<&'a str>,
+}
+
+pub(crate) async fn list(args: &NumbersArgs) -> Result<(), CliError> {
+    let connected = build_workspace(&args.shared, identity).await?;
+    let workspace = &connected.workspace;
+    let mut numbers = read(workspace.numbers()).await?;
+    if args.rows {
+        return print(&rows(&numbers));
+    }
+    for other in [read(workspace.short_codes()).await, read(workspace.alphanumeric_senders()).await]
+    {
+        match other {
+            Ok(other) => numbers.extend(other),
+            // The key may view long code numbers only.
+            Err(CliError::Numbers(error)) => warn(&error),
+            Err(error) => return Err(error),
+        }
+    }
+    if args.shared.json {
+        let json = |number: &Number| {
+            to_json(&JsonNumber {
+                phone_number_id: number.id,
+                phone_number: &number.phone_number,
+                country: number.country.as_deref(),
+                r#type: Some(kind(number)),
+                connector_ids: &number.connectors,
+            })
+        };
+        return print(&numbers.iter().map(|number| json(number) + "\n").collect::<String>());
+    }
+    let cells = |number: &Number| {
+        let country = number.country.clone().unwrap_or_default();
+        let connectors: Vec<_> = number.connectors.iter().map(ToString::to_string).collect();
+        // Bird does not document when a connector is shown, so this does not mean that the number is free.
+        let shown =
+            if connectors.is_empty() { "none shown".to_owned() } else { connectors.join(",") };
+        [
+            number.phone_number.clone(),
+            country,
+            kind(number).to_owned(),
+            number.id.to_string(),
+            shown,
+        ]
+    };
+    let header = ["NUMBER", "COUNTRY", "TYPE", "ID", "CONNECTOR"];
+    print(&table(header, &numbers.iter().map(cells).collect::<Vec<_>>()))
+}
+
+pub(crate) async fn use_cases(args: &UseCasesArgs) -> Result<(), CliError> {
+    let connected = build_workspace(&args.shared, identity).await?;
+    let use_cases = read(connected.workspace.use_cases()).await?;
+    if args.shared.json {
+        let json = |use_case: &UseCase| {
+            to_json(&JsonUseCase {
+                use_case_id: use_case.id,
+                name: use_case.name.as_deref(),
+                status: use_case.status.as_deref(),
+            })
+        };
+        return print(&use_cases.iter().map(|use_case| json(use_case) + "\n").collect::<String>());
+    }
+    let cells = |use_case: &UseCase| {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        [use_case.id.to_string(), text(&use_case.name), text(&use_case.status)]
+    };
+    print(&table(["ID", "NAME", "STATUS"], &use_cases.iter().map(cells).collect::<Vec<_>>()))
+}
+
+/// Reads a whole list, up to a signal.
+pub(crate) async fn read<T>(
+    list: impl Stream<Item = Result<T, NumbersError>>,
+) -> Result<Vec<T>, CliError> {
+    tokio::select! {
+        all = list.try_collect() => all.map_err(CliError::Numbers),
+        code = interrupted() => Err(aborted(code, ConnectorState::NotCreated)),
+    }
+}
+
+/// Prints a part that could not be read.
+pub(crate) fn warn(error: &NumbersError) {
+    // Nothing is left to do when stderr is closed.
+    let _ = writeln!(io::stderr(), "Warning: {}. {}", error.chain(), error.help());
+}
+
+/// The type of a long code number, or what else the number is.
+fn kind(number: &Number) -> &str {
+    match (&number.endpoint_type, &number.number_type) {
+        (EndpointType::LongCodeNumber, number_type) => {
+            number_type.as_ref().map_or("", |number_type| number_type.as_str())
+        }
+        (endpoint_type, _) => endpoint_type.as_str(),
+    }
+}
+
+/// Returns the rows of a batch: the numbers that show no connector and may have SMS, each once.
+fn rows(numbers: &[Number]) -> String {
+    let mut seen = BTreeSet::new();
+    let mut rows = "name,phone_number_id\n".to_owned();
+    for number in numbers {
+        if number.connectors.is_empty() && !number.excludes_sms() && seen.insert(number.id) {
+            let name = escape_controls(&number.phone_number).replace('"', "\"\"");
+            let quote = if name.contains(['"', ',']) { "\"" } else { "" };
+            let _ = writeln!(rows, "{quote}SMS {name}{quote},{}", number.id);
+        }
+    }
+    rows
+}
+
+/// Returns lines of cells: aligned below a header on a terminal, separated by tabs in a pipe.
+fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
+    let mut rows: Vec<_> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| escape_controls(cell).into_owned()))
+        .collect();
+    let is_aligned = io::stdout().is_terminal();
+    if is_aligned {
+        rows.insert(0, header.map(str::to_owned));
+    }
+    let width = |nth: usize| rows.iter().map(|row| row[nth].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| if is_aligned { format!("{cell:width$}") } else { cell.clone() });
+        let separator = if is_aligned { "  " } else { "\t" };
+        cells.collect::<Vec<_>>().join(separator).trim_end_matches(' ').to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+/// Finds the id of a phone number in E.164.
+pub(crate) async fn find(workspace: &Workspace, number: &str) -> Result<PhoneNumberId, CliError> {
+    let found = read(workspace.numbers_starting_with(number)).await?;
+    choose(number, &by_number(&found)).map_err(CliError::Usage)
+}
+
+/// Long code numbers by their digits. Bird may leave out the plus.
+pub(crate) type ByNumber = HashMap<String, Vec<PhoneNumberId>>;
+
+pub(crate) fn by_number(numbers: &[Number]) -> ByNumber {
+    let mut by_number = ByNumber::new();
+    for Number { id, phone_number, .. } in numbers {
+        let ids = by_number.entry(phone_number.trim_start_matches('+').to_owned()).or_default();
+        if !ids.contains(id) {
+            ids.push(*id);
+        }
+    }
+    by_number
+}
+
+/// Returns the one id of a phone number, or why there is none.
+pub(crate) fn choose(number: &str, numbers: &ByNumber) -> Result<PhoneNumberId, String> {
+    let digits = number.trim_start_matches('+');
+    match numbers.get(digits).map(Vec::as_slice) {
+        Some([id]) => Ok(*id),
+        Some(ids) => {
+            let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+            Err(format!("several numbers are {number}; give one of the ids {}", ids.join(", ")))
+        }
+        None => {
+            let mut longer: Vec<_> =
+                numbers.keys().filter(|other| other.starts_with(digits)).collect();
+            longer.sort_unstable();
+            let longer: Vec<_> =
+                longer.iter().take(5).map(|it| format!("+{}", escape_controls(it))).collect();
+            let candidates = match &longer[..] {
+                [] => "`bird-sms numbers` lists those that it has".to_owned(),
+                longer => format!("it has {}", longer.join(", ")),
+            };
+            Err(format!("the workspace has no long code number {number}; {candidates}"))
+        }
+    }
+}
