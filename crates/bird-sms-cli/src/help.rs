@@ -64,7 +64,7 @@ Examples:
 pub(crate) const BATCH: &str = "\
 Install many SMS channels from a file, as fast as the rate limits allow
 
-The columns are name, phone_number_id and, if they are needed, use_case_id, channel_message_type and conversational \
+The columns are name, phone_number_id or phone_number, and, if they are needed, use_case_id, channel_message_type and conversational \
 (true or false). A JSON line has fields of these names. All rows are checked before anything is sent.
 
 The journal is JSON Lines. After an interruption, a crash or a failure, run the same command again. Rows that are \

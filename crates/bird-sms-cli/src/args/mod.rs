@@ -338,9 +338,23 @@ pub struct BatchArgs {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 
-    /// Check the rows and the journal, print what would be done, and send nothing
+    /// Check the rows and the journal, print what would be done, and create nothing
+    ///
+    /// Nothing is sent, unless rows have phone numbers whose IDs have to be read.
     #[arg(long)]
     pub dry_run: bool,
+
+    /// ID of the use case (UUID) of rows that have none
+    #[arg(long, value_name = "UUID")]
+    pub use_case_id: Option<String>,
+
+    /// Type of the messages of rows that have none, such as `promotional`
+    #[arg(long, value_name = "TYPE")]
+    pub channel_message_type: Option<String>,
+
+    /// Whether an incoming message opens a conversation in the inbox, for rows that do not say
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub conversational: Option<bool>,
 
     /// Retry the rows whose outcome is unknown. Each retry may create a second connector
     #[arg(long)]
@@ -418,7 +432,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Checks that a text is a phone number in E.164: a plus and 2 to 15 digits.
-fn phone_number(text: &str) -> Result<String, &'static str> {
+pub(crate) fn phone_number(text: &str) -> Result<String, &'static str> {
     match text.strip_prefix('+') {
         Some(digits)
             if (2..=15).contains(&digits.len())

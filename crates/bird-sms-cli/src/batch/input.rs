@@ -1,5 +1,6 @@
 //! The rows of a batch: CSV with a header, or JSON Lines.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::convert::Infallible;
@@ -8,25 +9,29 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use bird_sms::{ChannelMessageType, PhoneNumberId, SmsConnectorRequest, UseCaseId};
+use bird_sms::{ChannelMessageType, ParseIdError, PhoneNumberId, SmsConnectorRequest, UseCaseId};
 use csv::{ByteRecord, ReaderBuilder};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::args::phone_number;
+use crate::numbers::{ByNumber, choose};
 use crate::secret;
 
 /// The columns of CSV and the fields of JSON Lines, in snake case and in camel case.
-const COLUMNS: [[&str; 2]; 5] = [
+const COLUMNS: [[&str; 2]; 6] = [
     ["name", "name"],
     ["phone_number_id", "phoneNumberId"],
+    ["phone_number", "phoneNumber"],
     ["use_case_id", "useCaseId"],
     ["channel_message_type", "channelMessageType"],
     ["conversational", "conversational"],
 ];
 const NAME: usize = 0;
 const PHONE_NUMBER_ID: usize = 1;
-const CONVERSATIONAL: usize = 4;
+const PHONE_NUMBER: usize = 2;
+const CONVERSATIONAL: usize = 5;
 
 /// The values of a row, by column.
 type Values<'a> = [Option<&'a str>; COLUMNS.len()];
@@ -42,9 +47,29 @@ const SHOWN_NAME: usize = 40;
 const NOT_BOOLEAN: &str = "conversational is neither true nor false";
 const NOT_UTF8: &str = "is not UTF-8; save the file as `CSV UTF-8`";
 
+/// What rows have whose own values are empty.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Defaults {
+    pub(crate) use_case_id: Option<UseCaseId>,
+    pub(crate) channel_message_type: Option<ChannelMessageType>,
+    pub(crate) conversational: Option<bool>,
+}
+
 /// The rows of a batch, each of which can be sent.
 pub(crate) struct Input {
     rows: Arc<[(u32, SmsConnectorRequest)]>,
+    defaults: Defaults,
+    /// The text of the rows, if they have phone numbers whose ids are not known yet.
+    unresolved: Option<Vec<u8>>,
+}
+
+/// What a row is read with.
+struct With<'a> {
+    defaults: &'a Defaults,
+    /// The ids of phone numbers, once they are known.
+    numbers: Option<&'a ByNumber>,
+    /// Whether a phone number has an id that is not known yet.
+    is_unresolved: Cell<bool>,
 }
 
 pub(crate) type Row = Result<SmsConnectorRequest, Infallible>;
@@ -52,7 +77,7 @@ pub(crate) type Row = Result<SmsConnectorRequest, Infallible>;
 impl Input {
     /// Reads and checks all rows of a file, or of standard input for `-`. The inner error is a report of the rows that
     /// cannot be used.
-    pub(crate) fn check(path: &Path) -> io::Result<Result<Self, String>> {
+    pub(crate) fn check(path: &Path, defaults: &Defaults) -> io::Result<Result<Self, String>> {
         let source: Box<dyn Read> = if path == Path::new("-") {
             Box::new(io::stdin())
         } else {
@@ -62,18 +87,43 @@ impl Input {
         if source.take(MAX_INPUT + 1).read_to_end(&mut bytes)? as u64 > MAX_INPUT {
             return Err(io::Error::other("it is longer than 256 MiB"));
         }
-        Ok(Self::of(&bytes))
+        Ok(Self::of(bytes, defaults, None))
     }
 
-    fn of(bytes: &[u8]) -> Result<Self, String> {
-        let mut rows = Rows::default();
-        let text = bytes.strip_prefix(BOM).unwrap_or(bytes);
+    fn of(bytes: Vec<u8>, defaults: &Defaults, numbers: Option<&ByNumber>) -> Result<Self, String> {
+        let with = With { defaults, numbers, is_unresolved: Cell::new(false) };
+        let mut rows = Rows {
+            with: &with,
+            good: Vec::new(),
+            lines: HashMap::new(),
+            bad: 0,
+            shown: Vec::new(),
+        };
+        let text = bytes.strip_prefix(BOM).unwrap_or(&bytes);
         match text.trim_ascii_start().first() {
             Some(b'{') => rows.read_json_lines(text),
             Some(b'[') => return Err("a JSON array; write one object a line".to_owned()),
             _ => rows.read_csv(text)?,
         }
-        if rows.bad > 0 { Err(rows.report()) } else { Ok(Self { rows: rows.good.into() }) }
+        if rows.bad > 0 {
+            return Err(rows.report());
+        }
+        let (rows, defaults) = (rows.good.into(), defaults.clone());
+        let unresolved = with.is_unresolved.get().then_some(bytes);
+        Ok(Self { rows, defaults, unresolved })
+    }
+
+    /// Returns whether rows have phone numbers whose ids have to be looked up.
+    pub(crate) fn is_unresolved(&self) -> bool {
+        self.unresolved.is_some()
+    }
+
+    /// Replaces phone numbers by their ids, or returns a report of the rows that cannot be used.
+    pub(crate) fn resolve(self, numbers: &ByNumber) -> Result<Self, String> {
+        match self.unresolved {
+            Some(text) => Self::of(text, &self.defaults, Some(numbers)),
+            None => Ok(self),
+        }
     }
 
     /// Returns the number of rows.
@@ -90,8 +140,8 @@ impl Input {
 }
 
 /// The rows that were read.
-#[derive(Default)]
-struct Rows {
+struct Rows<'a> {
+    with: &'a With<'a>,
     good: Vec<(u32, SmsConnectorRequest)>,
     /// The line of each phone number id.
     lines: HashMap<PhoneNumberId, u32>,
@@ -100,7 +150,7 @@ struct Rows {
     shown: Vec<(u32, String)>,
 }
 
-impl Rows {
+impl Rows<'_> {
     fn add(&mut self, line: u32, request: Result<SmsConnectorRequest, String>) {
         let request =
             request.and_then(|request| match self.lines.entry(request.phone_number_id()) {
@@ -137,7 +187,7 @@ impl Rows {
         for (line, row) in (1..).zip(text.split(|byte| *byte == b'\n')) {
             let row = row.trim_ascii();
             if !row.is_empty() {
-                self.add(line, read_object(row));
+                self.add(line, read_object(row, self.with));
             }
         }
     }
@@ -177,7 +227,7 @@ impl Rows {
                         // The rest of the file is in this cell.
                         Err("a quote is not closed".to_owned())
                     } else {
-                        values(columns, &record).and_then(request)
+                        values(columns, &record).and_then(|values| request(values, self.with))
                     };
                     self.add(line, request);
                 }
@@ -246,10 +296,16 @@ fn columns(header: &ByteRecord) -> Result<Vec<Option<usize>>, String> {
         problems.truncate(COLUMNS.len());
         return Err(problems.join("; "));
     }
-    match [NAME, PHONE_NUMBER_ID].into_iter().find(|column| !columns.contains(&Some(*column))) {
-        Some(column) => Err(format!("the header does not have the column {}", COLUMNS[column][0])),
-        None => Ok(columns),
+    let has = |column| columns.contains(&Some(column));
+    if !has(NAME) {
+        return Err("the header does not have the column name".to_owned());
     }
+    if !has(PHONE_NUMBER_ID) && !has(PHONE_NUMBER) {
+        return Err(
+            "the header does not have the column phone_number_id or phone_number".to_owned()
+        );
+    }
+    Ok(columns)
 }
 
 /// Finds the column with this name, or describes the name and suggests one that has the same letters.
@@ -301,6 +357,8 @@ struct Object {
     name: Option<Value>,
     #[serde(alias = "phoneNumberId")]
     phone_number_id: Option<Value>,
+    #[serde(alias = "phoneNumber")]
+    phone_number: Option<Value>,
     #[serde(alias = "useCaseId")]
     use_case_id: Option<Value>,
     #[serde(alias = "channelMessageType")]
@@ -310,7 +368,7 @@ struct Object {
     unknown: Map<String, Value>,
 }
 
-fn read_object(row: &[u8]) -> Result<SmsConnectorRequest, String> {
+fn read_object(row: &[u8], with: &With) -> Result<SmsConnectorRequest, String> {
     let object: Object = serde_json::from_slice(row)
         // The report has the line in the file, and this one is that in the row.
         .map_err(|error| format!("invalid JSON: {}", error.to_string().replace(" line 1", "")))?;
@@ -320,6 +378,7 @@ fn read_object(row: &[u8]) -> Result<SmsConnectorRequest, String> {
     let fields = [
         &object.name,
         &object.phone_number_id,
+        &object.phone_number,
         &object.use_case_id,
         &object.channel_message_type,
         &object.conversational,
@@ -336,18 +395,22 @@ fn read_object(row: &[u8]) -> Result<SmsConnectorRequest, String> {
             Some(_) => return Err(format!("the field {} is not a string", COLUMNS[column][0])),
         };
     }
-    request(values)
+    request(values, with)
 }
 
 /// Builds the request of a row, or describes all that is wrong with its values.
-fn request(values: Values) -> Result<SmsConnectorRequest, String> {
+fn request(values: Values, with: &With) -> Result<SmsConnectorRequest, String> {
     let [name, values @ ..] = values;
     // The name is the only text in which spaces count.
     let values = values.map(|value| value.map(str::trim).filter(|text| !text.is_empty()));
-    let [phone_number_id, use_case_id, channel_message_type, conversational] = values;
+    let [phone_number_id, number, use_case_id, channel_message_type, conversational] = values;
     let mut problems = Vec::new();
-    let number = phone_number_id.unwrap_or_default().parse::<PhoneNumberId>();
-    problems.extend(number.as_ref().err().map(ToString::to_string));
+    let number = match (phone_number_id, number) {
+        (Some(_), Some(_)) => Err("phone_number_id and phone_number are both given".to_owned()),
+        (None, Some(number)) => id_of(number, with),
+        (id, None) => id.unwrap_or_default().parse().map_err(|it: ParseIdError| it.to_string()),
+    };
+    problems.extend(number.as_ref().err().cloned());
     // The other values are checked also when this one is wrong.
     let number = number.unwrap_or_else(|_| Uuid::max().into());
     let use_case_id = use_case_id.map(str::parse::<UseCaseId>).transpose();
@@ -361,14 +424,28 @@ fn request(values: Values) -> Result<SmsConnectorRequest, String> {
         }
     });
     let request = SmsConnectorRequest::new(name.unwrap_or_default(), number)
-        .use_case_id(use_case_id.unwrap_or_default())
-        .channel_message_type(channel_message_type.map(ChannelMessageType::from))
-        .conversational(conversational.flatten());
+        .use_case_id(use_case_id.unwrap_or_default().or(with.defaults.use_case_id))
+        .channel_message_type(
+            channel_message_type
+                .map(ChannelMessageType::from)
+                .or(with.defaults.channel_message_type.clone()),
+        )
+        .conversational(conversational.flatten().or(with.defaults.conversational));
     problems.extend(request.check().err().map(|error| error.to_string()));
     if [name, channel_message_type].into_iter().flatten().any(secret::is_in) {
         problems.push("a value contains the access key".to_owned());
     }
     if problems.is_empty() { Ok(request) } else { Err(problems.join("; ")) }
+}
+
+/// Returns the id of a phone number. While it is not known, a stand-in with its digits shows numbers that are in two rows.
+fn id_of(number: &str, with: &With) -> Result<PhoneNumberId, String> {
+    let number = phone_number(number).map_err(|problem| format!("phone_number {problem}"))?;
+    let Some(numbers) = with.numbers else {
+        with.is_unresolved.set(true);
+        return Ok(Uuid::from_u128(number[1..].parse().unwrap_or_default()).into());
+    };
+    choose(&number, numbers)
 }
 
 #[cfg(test)]

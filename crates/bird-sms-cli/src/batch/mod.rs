@@ -7,6 +7,7 @@ mod progress;
 mod run;
 mod summary;
 
+use std::convert::identity;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -16,13 +17,14 @@ use bird_sms::{
 };
 use same_file::Handle;
 
-use self::input::{Input, Row};
+use self::input::{Defaults, Input, Row};
 use self::plan::Plan;
 use self::run::Run;
 use crate::args::{Adoption, BatchArgs};
 use crate::error::CliError;
 use crate::exit::Code;
 use crate::json::to_json;
+use crate::numbers::{by_number, read};
 use crate::workspace::build_workspace;
 
 /// The result of a batch.
@@ -39,19 +41,31 @@ pub(crate) struct BatchEnd {
 /// Runs a batch to its end, or up to a signal.
 pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
     let shared = &args.shared;
-    let input = Input::check(&args.input)
+    let defaults = Defaults {
+        use_case_id: args.use_case_id.as_deref().map(str::parse).transpose()?,
+        channel_message_type: args.channel_message_type.as_deref().map(Into::into),
+        conversational: args.conversational,
+    };
+    let input = Input::check(&args.input, &defaults)
         .map_err(|error| read_error(&args.input, &error))?
-        .map_err(|report| CliError::Usage(format!("{}: {report}", args.input.display())))?;
+        .map_err(|report| unusable(args, &report))?;
     let limits = RateLimits {
         posts_per_second: args.posts_per_second,
         gets_per_second: args.gets_per_second,
     };
     if args.dry_run {
+        let input = if input.is_unresolved() {
+            let connected = build_workspace(shared, identity).await?;
+            resolve(args, input, &connected.workspace).await?
+        } else {
+            input
+        };
         return dry_run(args, &input, limits);
     }
     let configure = |client| args.poll.configure(args.create.configure(client)).rate_limits(limits);
     let connected = build_workspace(shared, configure).await?;
     let workspace = &connected.workspace;
+    let input = resolve(args, input, workspace).await?;
     if let Some(out) = &args.out {
         ensure_not_overwriting(out, &args.input, "rows")?;
         if let Some(key) = &shared.access_key_file {
@@ -76,6 +90,19 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
     let (state, summary) = (run.summary.state(), run.summary);
     let summary = if shared.json { to_json(&summary) } else { summary.text() };
     Ok(BatchEnd { summary, code, state, error })
+}
+
+/// Looks the phone numbers of the rows up. All numbers of the workspace are read, 99 with each GET.
+async fn resolve(args: &BatchArgs, input: Input, workspace: &Workspace) -> Result<Input, CliError> {
+    if !input.is_unresolved() {
+        return Ok(input);
+    }
+    let numbers = by_number(&read(workspace.numbers()).await?);
+    input.resolve(&numbers).map_err(|report| unusable(args, &report))
+}
+
+fn unusable(args: &BatchArgs, report: &str) -> CliError {
+    CliError::Usage(format!("{}: {report}", args.input.display()))
 }
 
 fn dry_run(args: &BatchArgs, input: &Input, limits: RateLimits) -> Result<BatchEnd, CliError> {

@@ -187,3 +187,25 @@ async fn an_install_that_does_not_wait_prints_the_connector_and_wait_continues()
     let (code, stdout, _) = run(at(&peer.base_url(), &install)).await;
     assert_eq!((code, stdout.as_str(), peer.posts()), (5, "", 1));
 }
+
+#[tokio::test]
+async fn the_phone_numbers_of_a_batch_are_looked_up_before_anything_is_created() {
+    let sandbox = sandbox(&["+316123456789", NUMBER]).await;
+    let rows = Rows::of(&format!("name,phone_number\nx,{NUMBER}\ny,+31699999999\n"));
+    for more in [&[][..], &["--dry-run"]] {
+        let (code, stdout, stderr) = rows.run(&sandbox, more).await;
+        assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");
+        let problem = "line 3: the workspace has no long code number +31699999999";
+        assert!(stderr.contains(problem), "{stderr}");
+    }
+    assert!(sandbox.post_count() == 0 && !rows.path("j.jsonl").exists());
+    let rows = Rows::of(&format!("name,phone_number\nx,{NUMBER}\n"));
+    let (code, _, stderr) = rows.run(&sandbox, &["--use-case-id", CONNECTOR]).await;
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(sandbox.connectors()[0].phone_number_id, ID);
+    assert!(sandbox.requests().iter().any(|request| request.body.contains(CONNECTOR)));
+    // The same command resumes.
+    let (code, stdout, _) = rows.run(&sandbox, &["--use-case-id", CONNECTOR]).await;
+    assert!(code == 0 && stdout.contains("1 before this run"), "{stdout}");
+    assert_eq!(sandbox.post_count(), 1);
+}

@@ -5,7 +5,11 @@ const B: &str = "be123b02-dacf-31f9-b3e5-50b18260bc23";
 
 /// Reads a file in which `A` and `B` stand for two UUIDs.
 fn read(text: &str) -> Result<Input, String> {
-    Input::of(text.replace('A', A).replace('B', B).as_bytes())
+    of(text.replace('A', A).replace('B', B).as_bytes())
+}
+
+fn of(bytes: &[u8]) -> Result<Input, String> {
+    Input::of(bytes.to_vec(), &Defaults::default(), None)
 }
 
 fn requests(text: &str) -> Vec<SmsConnectorRequest> {
@@ -115,19 +119,20 @@ fn a_wrong_header_is_reported_alone() {
         assert_report(&format!("{header}\nx,y\n"), &[problem]);
     }
     assert_report("", &["line 1: the header does not have the column name"]);
-    let report = Input::of(b"\xff\n").err().unwrap();
+    let report = of(b"\xff\n").err().unwrap();
     assert_eq!(report, "line 1: the header is not UTF-8; save the file as `CSV UTF-8`");
 }
 
 #[test]
 fn an_unknown_name_is_shown_with_the_known_name_that_it_resembles() {
-    let known = "s are name,phone_number_id,use_case_id,channel_message_type,conversational";
+    let known =
+        "s are name,phone_number_id,phone_number,use_case_id,channel_message_type,conversational";
     let long = "x".repeat(1024 * 1024);
     for (name, shown, hint) in [
         ("phone-number-id", "phone-number-id", "did you mean phone_number_id?"),
         ("usecaseId", "usecaseId", "did you mean use_case_id?"),
         ("note", "note", known),
-        ("phone_number", "phone_number", known),
+        ("phone-number", "phone-number", "did you mean phone_number?"),
         (&long, &"x".repeat(40), known),
     ] {
         for (kind, input) in [
@@ -208,7 +213,7 @@ fn a_quote_that_is_not_closed_swallows_no_row() {
 
 #[test]
 fn what_is_not_utf8_is_a_bad_row() {
-    let report = Input::of(b"name,phone_number_id\n\xff,x\nok,y\n").err().unwrap();
+    let report = of(b"name,phone_number_id\n\xff,x\nok,y\n").err().unwrap();
     assert_parts(&report, &["2 rows of 2", "line 2: the column name is not UTF-8"]);
 }
 
@@ -222,7 +227,7 @@ fn a_report_shows_the_first_fifty_bad_rows() {
 #[cfg(unix)]
 #[test]
 fn an_input_without_an_end_is_given_up() {
-    let error = Input::check(Path::new("/dev/zero")).err().unwrap();
+    let error = Input::check(Path::new("/dev/zero"), &Defaults::default()).err().unwrap();
     assert_eq!(error.to_string(), "it is longer than 256 MiB");
 }
 
@@ -234,8 +239,74 @@ fn rows_may_come_from_a_pipe_and_not_from_a_directory() {
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let path = fifo.clone();
     let writer = std::thread::spawn(move || std::fs::write(path, "name,phone_number_id\n"));
-    assert_eq!(Input::check(&fifo).unwrap().unwrap().len(), 0);
+    assert_eq!(Input::check(&fifo, &Defaults::default()).unwrap().unwrap().len(), 0);
     writer.join().unwrap().unwrap();
-    let error = Input::check(folder.path()).err().unwrap();
+    let error = Input::check(folder.path(), &Defaults::default()).err().unwrap();
     assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+}
+
+#[test]
+fn a_phone_number_is_replaced_by_the_one_id_that_has_it() {
+    let (a, b) = (A.parse().unwrap(), B.parse().unwrap());
+    let mut numbers =
+        ByNumber::from([("31612".to_owned(), vec![a]), ("316123".to_owned(), vec![b])]);
+    let text = "name,phone_number,phone_number_id\nx, +31612 ,\n";
+    let input = read(text).unwrap();
+    assert!(input.is_unresolved());
+    let resolved = input.resolve(&numbers).unwrap();
+    assert!(!resolved.is_unresolved());
+    assert_eq!(*resolved.rows, [(2, SmsConnectorRequest::new("x", a))]);
+    let json =
+        "{\"name\":\"x\",\"phoneNumber\":\"+3161\"}\n{\"name\":\"y\",\"phone_number\":\"+31612\"}";
+    let report = read(json).unwrap().resolve(&numbers).err().unwrap();
+    assert_parts(
+        &report,
+        &[
+            "1 row of 2",
+            "line 1: the workspace has no long code number +3161; it has +31612, +316123",
+        ],
+    );
+    numbers.insert("31612".to_owned(), vec![a, b]);
+    let report = read(text).unwrap().resolve(&numbers).err().unwrap();
+    assert_parts(&report, &["line 2: several numbers are +31612; give one of the ids", A, B]);
+    // The id of another row is that of the phone number.
+    numbers.insert("31612".to_owned(), vec![a]);
+    let twice = read("name,phone_number,phone_number_id\nx,+31612,\ny,,A\n").unwrap();
+    assert_parts(
+        &twice.resolve(&numbers).err().unwrap(),
+        &["line 3: the phone number id is already in line 2"],
+    );
+    assert_report(
+        "name,phone_number\nx,+31612\ny,+31612\n",
+        &["line 3: the phone number id is already in line 2"],
+    );
+    assert_report(
+        "name,phone_number\nx,31612\n",
+        &["phone_number is not a phone number such as +31612345678"],
+    );
+    assert_report("name,phone_number,phone_number_id\nx,+31612,A\n", &["are both given"]);
+}
+
+#[test]
+fn rows_without_a_value_have_the_default() {
+    let defaults = Defaults {
+        use_case_id: Some(B.parse().unwrap()),
+        channel_message_type: Some(ChannelMessageType::Promotional),
+        conversational: Some(true),
+    };
+    let text = format!(
+        "name,phone_number_id,use_case_id,channel_message_type,conversational\nx,{A},,,\ny,{B},{A},other,false\n"
+    );
+    let input = Input::of(text.into_bytes(), &defaults, None).unwrap();
+    let expected = [
+        SmsConnectorRequest::new("x", A.parse().unwrap())
+            .use_case_id(B.parse::<UseCaseId>().unwrap())
+            .channel_message_type(ChannelMessageType::Promotional)
+            .conversational(true),
+        SmsConnectorRequest::new("y", B.parse().unwrap())
+            .use_case_id(A.parse::<UseCaseId>().unwrap())
+            .channel_message_type(ChannelMessageType::from("other"))
+            .conversational(false),
+    ];
+    assert_eq!(input.rows.iter().map(|(_, request)| request.clone()).collect::<Vec<_>>(), expected);
 }
