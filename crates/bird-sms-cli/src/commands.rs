@@ -112,7 +112,7 @@ fn start_tracing(verbose: u8) {
 async fn execute(args: &Args) -> Result<Code, CliError> {
     ignore_file_size_signal();
     match &args.command {
-        Command::Check(args) => check(args).await,
+        Command::Check(args) => return check(args).await,
         Command::Install(args) => install(args).await,
         Command::Wait(args) => wait(args).await,
         Command::Connector(args) => show_connector(args).await,
@@ -162,20 +162,34 @@ struct JsonCheck<'a> {
     may_view: Option<bool>,
     /// Always null: only a POST shows it.
     may_create: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<&'a numbers::Report>,
 }
 
-async fn check(args: &CheckArgs) -> Result<(), CliError> {
+async fn check(args: &CheckArgs) -> Result<Code, CliError> {
+    let number_id = args.phone_number_id.as_deref().map(str::parse::<PhoneNumberId>).transpose()?;
     let connected = build_workspace(&args.shared, identity).await?;
     let workspace = &connected.workspace;
     let access = tokio::select! {
         result = workspace.check() => result.map_err(CliError::Check)?,
         code = interrupted() => return Err(aborted(code, ConnectorState::NotCreated)),
     };
+    let number_id = match &args.phone_number {
+        Some(number) => Some(numbers::find(workspace, number).await?),
+        None => number_id,
+    };
+    let number = match number_id {
+        Some(id) => Some(numbers::Report::read(workspace, id).await?),
+        None => None,
+    };
+    let is_missing = number.as_ref().is_some_and(|number| !number.missing.is_empty());
+    let code = if is_missing { Code::Refused } else { Code::Done };
     let (workspace_id, api_url) = (workspace.id(), workspace.client().base_url());
     if args.shared.json {
         let (may_view, may_create) = ((access == Access::Confirmed).then_some(true), None);
-        let result = JsonCheck { workspace_id, api_url, access, may_view, may_create };
-        return print_line(&to_json(&result));
+        let number = number.as_ref();
+        let result = JsonCheck { workspace_id, api_url, access, may_view, may_create, number };
+        return print_line(&to_json(&result)).map(|()| code);
     }
     let seen = match access {
         Access::Confirmed => {
@@ -188,8 +202,10 @@ async fn check(args: &CheckArgs) -> Result<(), CliError> {
     };
     print_line(&format!(
         "Workspace {workspace_id} at {api_url}\n{seen}\n\
-         Not checked: whether the key may create connectors. Only an install shows that."
+         Not checked: whether the key may create connectors. Only an install shows that.{}",
+        number.map(|number| format!("\n{}", number.text())).unwrap_or_default()
     ))
+    .map(|()| code)
 }
 
 async fn install(args: &InstallArgs) -> Result<(), CliError> {

@@ -34,13 +34,16 @@ Check the access key, the workspace and the connection, and create nothing
 One GET of a random connector id is sent. The response shows whether the key, its role, its policy for `view`, the \
 workspace id and the API URL are right. It does not show whether the key may create connectors.
 
-The exit code is 3 if Bird refuses a setting, 4 if Bird was not reached, and 7 if the response says nothing about the \
+With a phone number, its state and its requirements are read as well: what is known to be missing before it can send.
+
+The exit code is 3 if Bird refuses a setting or something is missing, 4 if Bird was not reached, and 7 if the response says nothing about the \
 settings, such as a 503.";
 
 pub(crate) const CHECK_EXAMPLES: &str = "\
 Examples:
   bird-sms check
-  bird-sms check --json --access-key-file ~/.config/bird-key";
+  bird-sms check --json --access-key-file ~/.config/bird-key
+  bird-sms check --phone-number +31612345678";
 
 pub(crate) const INSTALL: &str = "\
 Install an SMS channel and print its id

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 use bird_sms::{
-    ConnectorId, ConnectorState, EndpointType, Number, NumbersError, PhoneNumberId, UseCase,
-    UseCaseId, Workspace, escape_controls,
+    ConnectorId, ConnectorState, EndpointType, Number, NumbersError, PhoneNumberId, Requirement,
+    UseCase, UseCaseId, Workspace, escape_controls,
 };
-use futures_util::{Stream, TryStreamExt};
+use futures_util::{Stream, TryStreamExt, stream};
 use serde::Serialize;
 
 use crate::args::{NumbersArgs, UseCasesArgs};
@@ -166,6 +166,100 @@ fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
         cells.collect::<Vec<_>>().join(separator).trim_end_matches(' ').to_owned() + "\n"
     };
     rows.iter().map(line).collect()
+}
+
+/// What is known about a number before an install, with `--json`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report {
+    phone_number_id: PhoneNumberId,
+    phone_number: Option<String>,
+    connector_ids: Vec<ConnectorId>,
+    /// What has to be done first.
+    pub(crate) missing: Vec<String>,
+    /// What may matter.
+    notes: Vec<String>,
+}
+
+impl Report {
+    /// Reads a number and its requirements. What the key may not view, or is not as documented, is a warning.
+    pub(crate) async fn read(workspace: &Workspace, id: PhoneNumberId) -> Result<Self, CliError> {
+        let (phone_number_id, phone_number, connector_ids) = (id, None, Vec::new());
+        let (missing, notes) = (Vec::new(), Vec::new());
+        let mut report = Self { phone_number_id, phone_number, connector_ids, missing, notes };
+        match known(read(stream::once(workspace.number(id))).await)? {
+            Some(numbers) => numbers.into_iter().for_each(|number| report.add_number(number)),
+            None => report.notes.push("the state of the number is unknown".to_owned()),
+        }
+        match known(read(workspace.requirements(id)).await)? {
+            Some(requirements) => requirements.iter().for_each(|it| report.add_requirement(it)),
+            // A 404 says that Bird does not know the number here, not that nothing is required.
+            None => report.notes.push("its requirements are unknown".to_owned()),
+        }
+        Ok(report)
+    }
+
+    fn add_number(&mut self, number: Number) {
+        if number.excludes_sms() {
+            self.missing.push("the number has no SMS".to_owned());
+        }
+        for state in number.states.iter().filter(|it| it.capability.starts_with("sms-")) {
+            let mut text = format!("{} is {}", state.capability, state.status);
+            if !state.issues.is_empty() {
+                text = format!("{text}: {}", state.issues.join(", "));
+            }
+            match &*state.status {
+                "active" => {}
+                "inactive" => self.missing.push(text),
+                _ => self.notes.push(text),
+            }
+        }
+        for id in &number.connectors {
+            self.notes.push(format!(
+                "connector {id} uses the number; `bird-sms wait {id}` returns its channel"
+            ));
+        }
+        self.phone_number = Some(number.phone_number);
+        self.connector_ids = number.connectors;
+    }
+
+    fn add_requirement(&mut self, requirement: &Requirement) {
+        if !requirement.is_satisfied() {
+            let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+            let Requirement { kind, name, status, message, issues, .. } = requirement;
+            let reasons = message.iter().chain(issues).cloned().collect::<Vec<_>>().join("; ");
+            let reasons = if reasons.is_empty() { reasons } else { format!(": {reasons}") };
+            let what = format!("requirement {} ({})", text(name), text(kind));
+            self.missing.push(format!("{what} is {}{reasons}", text(status)));
+        }
+    }
+
+    /// Returns the report as lines.
+    pub(crate) fn text(&self) -> String {
+        let number = self.phone_number.as_deref().unwrap_or("unknown");
+        let mut lines = vec![format!("Number {number} ({})", self.phone_number_id)];
+        lines.extend(self.missing.iter().map(|text| format!("Missing: {text}")));
+        lines.extend(self.notes.iter().map(|text| format!("Note: {text}")));
+        if self.missing.is_empty() {
+            lines.push("Nothing is known to be missing.".to_owned());
+        }
+        lines.iter().map(|line| escape_controls(line)).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Prints a warning for a read that is not allowed, or not as documented, and returns `None`.
+fn known<T>(result: Result<T, CliError>) -> Result<Option<T>, CliError> {
+    match result {
+        Ok(read) => Ok(Some(read)),
+        Err(CliError::Numbers(error))
+            if error.cause.malformed().is_some()
+                || error.response().is_some_and(|it| matches!(it.status, 403 | 404)) =>
+        {
+            warn(&error);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Finds the id of a phone number in E.164.

@@ -216,6 +216,14 @@ impl Command {
 /// The arguments of `bird-sms check`.
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
+    /// ID of a phone number (UUID), to check what it lacks
+    #[arg(long, value_name = "UUID")]
+    pub phone_number_id: Option<String>,
+
+    /// Phone number instead of its ID, such as +31612345678
+    #[arg(long, value_name = "PHONE_NUMBER", value_parser = phone_number, conflicts_with = "phone_number_id")]
+    pub phone_number: Option<String>,
+
     /// The options that other subcommands have, too.
     #[command(flatten)]
     pub shared: ConnectionArgs,

@@ -209,3 +209,72 @@ async fn the_phone_numbers_of_a_batch_are_looked_up_before_anything_is_created()
     assert!(code == 0 && stdout.contains("1 before this run"), "{stdout}");
     assert_eq!(sandbox.post_count(), 1);
 }
+
+#[tokio::test]
+async fn a_check_of_a_number_says_what_it_lacks_and_what_uses_it() {
+    let builder = Sandbox::builder().number(NUMBER).require_use_case(ID.parse().unwrap());
+    let sandbox = builder.provisioning_delay(Duration::ZERO).start().await.unwrap();
+    let check = ["check", "--phone-number", NUMBER];
+    let (code, stdout, stderr) = run(in_sandbox(&sandbox, &check)).await;
+    assert_eq!((code, stderr.as_str()), (3, ""), "{stdout}");
+    let missing =
+        "\nMissing: requirement use-case-sms (use-case) is unsatisfied: A use case is missing\n";
+    assert!(stdout.contains(missing), "{stdout}");
+    let install = ["install", "--name", "n", "--phone-number-id", ID, "--use-case-id", CONNECTOR];
+    assert_eq!(run(in_sandbox(&sandbox, &install)).await.0, 0);
+    let id = sandbox.connectors()[0].id;
+    let stdout = printed(&sandbox, &["check", "--phone-number-id", ID]).await;
+    assert!(stdout.contains(&format!("`bird-sms wait {id}`")), "{stdout}");
+    assert!(stdout.ends_with("\nNothing is known to be missing.\n"), "{stdout}");
+    let stdout = printed(&sandbox, &["check", "--phone-number-id", ID, "--json"]).await;
+    let object: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(object["number"]["connectorIds"][0], id.to_string());
+    assert_eq!(object["number"]["missing"], Value::Array(Vec::new()));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_about_a_number_is_a_warning_and_unknown() {
+    let number = |state: &str| {
+        format!(
+            r#"{{"id": "{ID}", "endpointId": "{ID}", "numberString": "{NUMBER}", "countryCode": "NL", "capabilities": {{}},
+            "createdAt": "2025-01-21T01:43:10Z", "updatedAt": "2025-01-21T01:43:10Z", "endpoint": {{"capabilities":
+            [{{"name": "sms", "outbound": {{"status": "{state}", "issues": ["unpaid"]}}}}]}}}}"#
+        )
+    };
+    let not_found = || Reply::json(404, r#"{"message": "Connector not found"}"#);
+    let empty = Reply::json(200, r#"{"results": []}"#);
+    let (ok, active) = (Reply::json(200, number("active")), "Nothing is known to be missing.");
+    for (detail, requirements, code, shown, warning) in [
+        (ok.clone(), empty.clone(), 0, active, ""),
+        (ok.clone(), Reply::status(404), 0, "Note: its requirements are unknown", "HTTP 404"),
+        (ok, Reply::json(200, "[]"), 0, "Note: its requirements are unknown", "HTTP 200, and"),
+        (
+            Reply::status(403),
+            empty.clone(),
+            0,
+            "Note: the state of the number is unknown",
+            "must allow `view` on /workspaces/*/numbers-long-code/*.",
+        ),
+        (
+            Reply::json(200, number("inactive")),
+            empty.clone(),
+            3,
+            "Missing: sms-outbound is inactive: unpaid",
+            "",
+        ),
+        (
+            Reply::json(200, number("dormant")),
+            empty.clone(),
+            0,
+            "Note: sms-outbound is dormant: unpaid",
+            "",
+        ),
+    ] {
+        let peer = Peer::script([not_found(), detail, requirements]).await.unwrap();
+        let args = ["check", "--phone-number-id", ID];
+        let (ended, stdout, stderr) = run(at(&peer.base_url(), &args)).await;
+        assert_eq!(ended, code, "{stdout}{stderr}");
+        assert!(stdout.contains(shown) && stderr.contains(warning), "{stdout}{stderr}");
+        assert_eq!(stderr.is_empty(), warning.is_empty(), "{stderr}");
+    }
+}
