@@ -64,7 +64,7 @@ fn an_exchange_sends_header_parameters() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let response = runtime.block_on(async {
         let client = bird_api::Client::new_with_client(&base, http_client(), context());
-        client.exchange(put(&base, Some("one")).unwrap(), Duration::from_mins(1)).await
+        client.exchange(put(&base, Some("one")).unwrap(), Duration::from_secs(60)).await
     });
     assert_eq!(response.unwrap().status, 204);
     let request = server.join().unwrap();

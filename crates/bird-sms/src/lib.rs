@@ -77,7 +77,7 @@
 //! | `codegen` | yes | generates the raw client from its contract at build time; without it the prebuilt copy is compiled |
 //! | `rustls` | yes | TLS by reqwest's rustls with aws-lc-rs: its feature `rustls` |
 //! | `rustls-no-provider` | | the same with a crypto provider that the program installs, such as ring: reqwest's feature `rustls-no-provider` |
-//! | `file-journal` | | the journal of a batch in a file; needs Rust 1.89 |
+//! | `file-journal` | | the journal of a batch in a file |
 //! | `test-util` | | results and errors for the tests of a program, and a check of its journal: `test_util` |
 //!
 //! Without either, TLS is what the program switches on in its own dependency on reqwest, if anything.
@@ -141,7 +141,7 @@
 //!
 //! The futures need a Tokio runtime with time and I/O enabled. They panic if they are polled outside of one.
 //!
-//! The crate builds with Rust 1.88. Raising the minimum is a change of the minor version.
+//! The crate builds with Rust 1.89. Raising the minimum is a change of the minor version.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

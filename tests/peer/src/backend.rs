@@ -117,7 +117,7 @@ mod tests {
         }
         assert!(reply("GET", "/unknown", "").starts_with("HTTP/1.1 404 "));
         assert!(reply("POST", "", "{}").starts_with("HTTP/1.1 422 "));
-        state.delay = Some(Box::new(|_| Duration::from_hours(1)));
+        state.delay = Some(Box::new(|_| Duration::from_secs(3600)));
         let delayed = state.create("w", br#"{"arguments": {"phoneNumberId": "n"}}"#);
         assert!(matches!(delayed, Reply::Delayed(..)), "{delayed:?}");
         assert_eq!(state.by_number["n"].len(), 3);

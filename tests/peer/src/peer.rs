@@ -121,7 +121,8 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, inner: Arc<Mute
         let reset = {
             let mut inner = inner.lock().unwrap();
             inner.connections += 1;
-            inner.script.pop_front_if(|reply| matches!(reply, Reply::ResetOnAccept)).is_some()
+            let reset = matches!(inner.script.front(), Some(Reply::ResetOnAccept));
+            reset && inner.script.pop_front().is_some()
         };
         if reset {
             let _ = stream.set_zero_linger();

@@ -119,10 +119,12 @@ impl Tree {
                         self.set(&format!("{below}/:{name}"), &at, &Value::Null, user);
                     }
                 }
-                ("content", _) if let Some(operation) = success => {
-                    self.add(root, &pointer, &format!("{operation}/success/content"), user);
-                }
-                _ => self.add(root, &pointer, &below, user),
+                _ => match success.filter(|_| keyword == "content") {
+                    Some(operation) => {
+                        self.add(root, &pointer, &format!("{operation}/success/content"), user);
+                    }
+                    None => self.add(root, &pointer, &below, user),
+                },
             }
         }
     }

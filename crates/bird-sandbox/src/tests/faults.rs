@@ -65,7 +65,7 @@ async fn a_cut_response_has_half_of_its_body_and_the_connector_exists() {
 
 #[tokio::test]
 async fn a_response_that_is_delayed_comes_after_its_request_was_processed() {
-    let api = Api::start(immediate().response_delay(Duration::from_hours(1))).await;
+    let api = Api::start(immediate().response_delay(Duration::from_secs(3600))).await;
     timeout(Duration::from_millis(50), api.raw_post()).await.unwrap_err();
     assert_eq!(api.sandbox.connectors().len(), 1);
 }

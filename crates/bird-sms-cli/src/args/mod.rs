@@ -472,7 +472,7 @@ mod tests {
 
     #[test]
     fn durations_have_units() {
-        assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         for wrong in ["", "2", "-2s", "soon", "1e99s"] {

@@ -115,7 +115,7 @@ async fn a_batch_with_few_file_descriptors_writes_its_journal_and_creates_each_r
 
 #[tokio::test]
 async fn a_server_that_hangs_gets_no_more_connections_than_descriptors_and_no_row_is_lost() {
-    let backend = Backend::start().await.unwrap().delay(|_| Duration::from_hours(1));
+    let backend = Backend::start().await.unwrap().delay(|_| Duration::from_secs(3600));
     let rows = Rows::new(400);
     let more = [&OUT[..], &["--timeout", "3s"]].concat();
     let command = limited(&rows, "-n 256", &more, &backend.base_url());

@@ -22,8 +22,7 @@ use crate::{
     WorkspaceId,
 };
 
-/// A [`Journal`] in a file of JSON Lines, as `bird-sms batch` keeps it. Needs the feature `file-journal`, and with it
-/// Rust 1.89.
+/// A [`Journal`] in a file of JSON Lines, as `bird-sms batch` keeps it. Needs the feature `file-journal`.
 ///
 /// A service installs a batch, and after a crash installs what is left of it, by the same code:
 ///

@@ -163,10 +163,6 @@ fn folder_of(path: &Path) -> &Path {
     folder.unwrap_or(Path::new("."))
 }
 
-#[expect(
-    clippy::incompatible_msrv,
-    reason = "the feature needs a newer Rust, as its documentation says"
-)]
 fn open_and_lock(path: &Path, in_use: FileJournalError) -> Result<File, FileJournalError> {
     let failed = |source| FileJournalError::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();

@@ -73,7 +73,7 @@ async fn refused_connections_are_retried_until_the_deadline_and_nothing_was_crea
     assert!(unreachable.attempts.count > 10);
     assert!(!error.connector_may_exist());
     let slept: Duration = runtime.slept().iter().sum();
-    assert!(slept < Duration::from_mins(2), "{slept:?}");
+    assert!(slept < Duration::from_secs(120), "{slept:?}");
     assert!(error.chain().contains("Connection refused"), "{error}");
 }
 

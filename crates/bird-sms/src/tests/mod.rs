@@ -78,7 +78,7 @@ fn without_sleep(base_url: &str) -> (ClientBuilder, Arc<NoSleep>) {
 
 /// Returns a workspace whose client really sleeps, for an hour before each retry and each poll.
 fn with_long_sleeps(peer: &Peer) -> Workspace {
-    let hour = Duration::from_hours(1);
+    let hour = Duration::from_secs(3600);
     let backoff = Backoff { initial: hour, multiplier: 1.0, max: hour, jitter: 0.0 };
     let builder = Client::builder()
         .access_key(AccessKey::new(KEY).unwrap())

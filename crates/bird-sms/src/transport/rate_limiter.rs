@@ -246,7 +246,7 @@ mod tests {
     use super::*;
     use crate::transport::TokioRuntime;
 
-    const LONG: Duration = Duration::from_hours(1);
+    const LONG: Duration = Duration::from_secs(3600);
 
     fn limiter(per_second: u32) -> RateLimiter {
         RateLimiter::new(per_second, Instant::now())
