@@ -1,10 +1,10 @@
 //! The time of an install.
 
 use bird_bench::server;
-use divan::Bencher;
+use divan::{Bencher, Divan};
 
 fn main() {
-    divan::main();
+    Divan::from_args().sample_count(1000).main();
 }
 
 #[divan::bench]
