@@ -233,13 +233,29 @@ async fn install(args: &InstallArgs) -> Result<(), CliError> {
     }
     let progress = Progress::new(shared.json, args.poll.quiet);
     let observer = progress.clone();
-    let install = workspace.install(request).observe(move |event| observer.observe(event));
-    let result = tokio::select! {
-        result = install.into_future() => result.map_err(CliError::Install),
-        code = interrupted() => Err(aborted(code, progress.state())),
+    let batch = workspace.install_sms_channels([request]);
+    let mut outcomes = batch.observe(move |_, event| observer.observe(event)).start();
+    let mut signal = None;
+    // A POST in flight is awaited after the first signal, and the second signal ends the command.
+    let outcome = loop {
+        tokio::select! {
+            outcome = outcomes.next() => break outcome,
+            code = interrupted() => {
+                if signal.replace(code).is_some() {
+                    break outcomes.abandon().pop();
+                }
+                outcomes.shut_down();
+                progress.print_stopping();
+            }
+        }
     };
     progress.finish();
-    print_channel(&result?, shared.json)
+    match (outcome.map(|outcome| outcome.result), signal) {
+        (Some(Ok(channel)), _) => print_channel(&channel, shared.json),
+        (Some(Err(error)), None) => Err(CliError::Install(error)),
+        (Some(Err(error)), Some(code)) => Err(aborted(code, error.connector_state())),
+        (None, code) => Err(aborted(code.unwrap_or(Code::Unexpected), ConnectorState::NotCreated)),
+    }
 }
 
 async fn wait(args: &WaitArgs) -> Result<(), CliError> {

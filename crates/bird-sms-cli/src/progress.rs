@@ -1,9 +1,9 @@
 //! The progress of one install.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use bird_sms::{ConnectorId, ConnectorState, Event, Warning};
+use bird_sms::{ConnectorId, Event, Warning};
 use indicatif::ProgressBar;
 
 use crate::display::{Display, Style};
@@ -11,8 +11,6 @@ use crate::json::to_json;
 
 #[derive(Clone)]
 pub(crate) struct Progress {
-    /// What is known about the connector, for a command that a signal ends.
-    state: Arc<Mutex<ConnectorState>>,
     /// Whether a poll has shown the connector.
     seen: Arc<AtomicBool>,
     display: Display,
@@ -22,7 +20,7 @@ impl Progress {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
         let display = Display::new(json, quiet, "{elapsed} ", ProgressBar::new_spinner());
         display.start();
-        Self { state: Arc::default(), seen: Arc::default(), display }
+        Self { seen: Arc::default(), display }
     }
 
     /// Shows the wait for a connector that exists.
@@ -31,18 +29,11 @@ impl Progress {
         self
     }
 
-    pub(crate) fn state(&self) -> ConnectorState {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(crate) fn is_seen(&self) -> bool {
         self.seen.load(Ordering::Relaxed)
     }
 
     pub(crate) fn observe(&self, event: &Event) {
-        if let Some(state) = event.connector_state() {
-            *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
-        }
         match event {
             Event::Creating { attempt: 1 } => self.print_status("Creating the connector …"),
             Event::Created { connector_id, warning } => {
@@ -75,6 +66,13 @@ impl Progress {
         if let Some(warning) = warning {
             self.display.print_always(&format!("Warning: {warning}. {}", warning.help()));
         }
+    }
+
+    /// Prints that the request in flight is awaited after a signal.
+    pub(crate) fn print_stopping(&self) {
+        self.display.print(
+            "Stopping: waiting for the request in flight. Press Ctrl-C again to exit immediately.",
+        );
     }
 
     /// Prints a line that the next status replaces on a terminal.

@@ -3,22 +3,20 @@
 
 use std::error::Error;
 use std::path::Path;
+use std::sync::Arc;
 
 use bird_sms::uuid::Uuid;
-use bird_sms::{BatchItem, FileJournal, SmsConnectorRequest, Workspace};
+use bird_sms::{FileJournal, SmsConnectorRequest, Workspace};
 
 mod sandbox;
 
 /// Installs what is missing, and returns the number of channels that are ready. Stops after `limit` outcomes.
 async fn run(workspace: &Workspace, path: &Path, limit: usize) -> Result<usize, Box<dyn Error>> {
-    let (journal, content) = FileJournal::open(path, workspace)?;
-    let items = (1..=10).map(move |n| {
-        let number = Uuid::from_u128(n).into();
-        let request = SmsConnectorRequest::new(format!("SMS {n}"), number);
-        BatchItem::resume(request, content.rows.row(number))
-    });
+    let journal = Arc::new(FileJournal::open(path, workspace)?);
+    let requests =
+        (1..=10).map(|n| SmsConnectorRequest::new(format!("SMS {n}"), Uuid::from_u128(n).into()));
     let mut outcomes =
-        workspace.install_sms_channels(items).concurrency(3).journal(journal).start();
+        workspace.install_sms_channels(requests).concurrency(3).journal(journal).start();
     let (mut ended, mut ready) = (0, 0);
     while let Some(outcome) = outcomes.next().await {
         ended += 1;

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "the code is shown, and is not run")]
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use bird_sms::{ConnectorId, Journal, PhoneNumberId, SmsConnectorRequest, UseCaseId, Workspace};
 
@@ -50,7 +50,7 @@ async fn in_two_steps(
 async fn batch(
     workspace: Workspace,
     requests: Vec<SmsConnectorRequest>,
-    journal: impl Journal + 'static,
+    journal: Arc<dyn Journal>,
 ) {
     // [batch]
     let batch = workspace.install_sms_channels(requests).journal(journal);

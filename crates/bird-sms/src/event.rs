@@ -106,6 +106,11 @@ impl EventSink {
             Event::Paused { duration } => tracing::warn!(?duration, "paused by the rate limit"),
             Event::Ready { channel_id } => tracing::info!(%channel_id, "channel ready"),
         }
+        self.observe(event);
+    }
+
+    /// Calls the observer.
+    pub(crate) fn observe(&self, event: &Event) {
         if let Some(observer) = &self.0 {
             observer(event);
         }

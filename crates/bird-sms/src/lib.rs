@@ -66,7 +66,7 @@
 //! | install one channel | [`Workspace::install_sms_channel`] |
 //! | store the id before the wait | [`Workspace::create_sms_connector`], [`PendingChannel`] |
 //! | install many | [`Workspace::install_sms_channels`], [`BatchOutcome`] |
-//! | survive a crash | [`Journal`], [`RowState`], [`BatchItem::resume`]; `FileJournal`, with the feature `file-journal` |
+//! | survive a crash | [`Journal`], [`InstallSmsChannels::journal`]; `FileJournal`, with the feature `file-journal` |
 //! | follow the progress | [`Event`]; `tracing` has the same events |
 //! | handle errors | [`Error`] |
 //!
@@ -166,14 +166,15 @@ pub use reqwest;
 pub use uuid;
 
 pub use batch::{
-    AdoptionError, BatchItem, BatchOutcome, BatchOutcomes, InstallSmsChannels, Journal,
-    JournalEntry, JournalFuture, JournalState, NextStep, RowState, UnknownRows,
+    AdoptionError, BatchOutcome, BatchOutcomes, InstallSmsChannels, Journal, JournalEntry,
+    JournalFuture, JournalState, NextStep, RowState, UnknownRows,
 };
 pub use client::{Client, ClientBuilder, Workspace};
 pub use error::{
     AttemptError, Attempts, CheckError, CheckProblem, CreatedIdUnknown, Error, ErrorResponse,
-    JournalError, MalformedResponse, NotReady, NumbersError, NumbersRead, OutcomeUnknown,
-    ReadError, Refused, TransportError, TransportErrorKind, UnknownReason, Unreachable,
+    JournalError, MalformedResponse, NotReady, NotReadyReason, NumbersError, NumbersRead,
+    OutcomeUnknown, ReadError, Refused, TransportError, TransportErrorKind, UnknownReason,
+    Unreachable,
 };
 pub use event::Event;
 #[cfg(feature = "file-journal")]

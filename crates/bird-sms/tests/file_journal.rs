@@ -6,7 +6,8 @@ use std::path::Path;
 
 use bird_sms::uuid::Uuid;
 use bird_sms::{
-    AccessKey, Client, FileJournal, FileJournalError, JournalContent, JournalEntry, Workspace,
+    AccessKey, Client, FileJournal, FileJournalError, Journal, JournalContent, JournalEntry,
+    Workspace,
 };
 use tempfile::TempDir;
 
@@ -27,7 +28,7 @@ fn open_error(path: &Path, workspace: &Workspace) -> FileJournalError {
 
 async fn append(journal: &FileJournal, row: u128) -> std::io::Result<()> {
     let entry = JournalEntry::Adopted { connector_id: Uuid::from_u128(row).into() };
-    journal.append_entry(Uuid::from_u128(row).into(), entry).await
+    journal.append(Uuid::from_u128(row).into(), entry).await
 }
 
 fn rows(content: &JournalContent) -> usize {
@@ -54,7 +55,7 @@ async fn a_journal_that_something_else_touched_takes_no_more_entries() {
     for (nth, touch) in touches.into_iter().enumerate() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("j.jsonl");
-        let (journal, _) = FileJournal::open(&path, &workspace()).unwrap();
+        let journal = FileJournal::open(&path, &workspace()).unwrap();
         append(&journal, 1).await.unwrap();
         journal.drain().await.unwrap();
         touch(&path);
@@ -76,8 +77,9 @@ async fn a_journal_with_crlf_and_blank_lines_is_continued() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("j.jsonl");
     for row in 1..=3 {
-        let (journal, content) = FileJournal::open(&path, &workspace()).unwrap();
-        assert_eq!((rows(&content), content.torn_line), (row - 1, None));
+        let journal = FileJournal::open(&path, &workspace()).unwrap();
+        let state = journal.load().await.unwrap();
+        assert_eq!((state.rows().count(), journal.torn_line()), (row - 1, None));
         append(&journal, row as u128).await.unwrap();
         drop(journal);
         let text = fs::read_to_string(&path).unwrap();
@@ -101,7 +103,7 @@ fn a_journal_that_does_not_exist_is_read_as_empty_and_a_folder_is_an_error() {
 async fn a_journal_of_another_server_is_refused_and_not_changed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("j.jsonl");
-    let (journal, _) = FileJournal::open(&path, &workspace_at("https://staging.test/")).unwrap();
+    let journal = FileJournal::open(&path, &workspace_at("https://staging.test/")).unwrap();
     append(&journal, 1).await.unwrap();
     drop(journal);
     let before = fs::read(&path).unwrap();

@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use bird_sms::jiff::Timestamp;
 use bird_sms::{
-    FileJournal, Journal, JournalEntry, JournalFuture, JournalState, JournalStorage,
-    SmsConnectorRequest,
+    FileJournal, Journal, JournalEntry, JournalFuture, JournalState, JournalStorage, PhoneNumberId,
 };
 
 use crate::clock;
@@ -178,14 +177,13 @@ pub(crate) struct SimJournal {
 
 impl SimJournal {
     /// Opens the journal, and starts the task that writes it. Fails if the disk is full.
-    pub(crate) fn open(world: &Shared) -> Option<(Self, JournalState)> {
+    pub(crate) fn open(world: &Shared) -> Option<Self> {
         let file = SimFile { world: world.clone(), position: 0 };
         let path = Path::new("journal.jsonl");
         let opened = FileJournal::with_storage(file, path, workspace_id(), "https://x");
         let mut locked = world.lock();
         hold!(locked, a_journal_can_be_opened(opened.as_ref().map(drop)));
-        let (file, content, write) = opened.ok()?;
-        locked.resume(&content.rows);
+        let (file, write) = opened.ok()?;
         drop(locked);
         let world = world.clone();
         let slow = world.clone();
@@ -200,12 +198,12 @@ impl SimJournal {
             })
             .await;
         });
-        Some((Self { world, file }, content.rows))
+        Some(Self { world, file })
     }
 
     pub(crate) async fn store(&self, row: usize, entry: JournalEntry) -> io::Result<()> {
         self.world.step().await;
-        let stored = self.file.append_entry(number_of(row), entry.clone()).await;
+        let stored = self.file.append(number_of(row), entry.clone()).await;
         self.world.step().await;
         match &stored {
             Ok(()) => self.world.lock().promise(row, &entry),
@@ -219,11 +217,15 @@ impl SimJournal {
 }
 
 impl Journal for SimJournal {
-    fn append<'a>(
-        &'a self,
-        request: &'a SmsConnectorRequest,
-        entry: JournalEntry,
-    ) -> JournalFuture<'a> {
-        Box::pin(self.store(row_of(request.phone_number_id()), entry))
+    fn load(&self) -> JournalFuture<'_, JournalState> {
+        Box::pin(async {
+            let state = self.file.load().await?;
+            self.world.lock().resume(&state);
+            Ok(state)
+        })
+    }
+
+    fn append(&self, phone_number_id: PhoneNumberId, entry: JournalEntry) -> JournalFuture<'_> {
+        Box::pin(self.store(row_of(phone_number_id), entry))
     }
 }

@@ -4,9 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bird_sms::{
-    AccessKey, BatchItem, Client, Error, Event, JournalEntry, JournalState, NextStep,
-    PendingChannel, PollPolicy, RetryPolicy, RowState, SmsChannel, SmsConnectorRequest, Workspace,
-    reqwest,
+    AccessKey, Client, Error, Event, Journal, JournalEntry, NextStep, PendingChannel, PollPolicy,
+    RetryPolicy, RowState, SmsChannel, SmsConnectorRequest, Workspace, reqwest,
 };
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -99,38 +98,31 @@ fn request(row: usize) -> SmsConnectorRequest {
 }
 
 async fn work(world: &Shared, plan: Life) {
-    let Some((journal, state)) = SimJournal::open(world) else { return };
+    let Some(journal) = SimJournal::open(world) else { return };
     let (workspace, journal) = (workspace(world), Arc::new(journal));
     let Scenario { rows, single, concurrency, .. } = world.lock().scenario.clone();
     if single {
+        let state = journal.load().await.expect("a journal that was just opened");
         let services = (0..rows).map(|row| {
             let (journal, row_state) = (Arc::clone(&journal), state.row(number_of(row)));
             serve(world.clone(), workspace.clone(), journal, row, row_state)
         });
         stream::iter(services).buffer_unordered(concurrency).collect::<()>().await;
     } else {
-        batch(world, &workspace, journal, &state, plan).await;
+        batch(world, &workspace, journal, plan).await;
     }
     let world = &mut *world.lock();
     hold!(world, rows_in_are_outcomes_out());
 }
 
 /// Installs all rows by a batch, as the command does: a signal and an error of the journal shut the batch down.
-async fn batch(
-    world: &Shared,
-    workspace: &Workspace,
-    journal: Arc<SimJournal>,
-    state: &JournalState,
-    plan: Life,
-) {
+async fn batch(world: &Shared, workspace: &Workspace, journal: Arc<SimJournal>, plan: Life) {
     let Scenario { rows, unknown, concurrency, .. } = world.lock().scenario.clone();
-    let items: Vec<_> = (0..rows)
-        .map(|row| BatchItem::resume(request(row), state.row(number_of(row))).unknown_rows(unknown))
-        .collect();
     let observer = world.clone();
     let mut outcomes = workspace
-        .install_sms_channels(items)
+        .install_sms_channels((0..rows).map(request))
         .journal(journal)
+        .unknown_rows(unknown)
         .observe(move |request, event| observe(&observer, row_of(request.phone_number_id()), event))
         .concurrency(concurrency)
         .start();

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -72,8 +71,6 @@ struct With<'a> {
     is_unresolved: Cell<bool>,
 }
 
-pub(crate) type Row = Result<SmsConnectorRequest, Infallible>;
-
 impl Input {
     /// Reads and checks all rows of a file, or of standard input for `-`. The inner error is a report of the rows that
     /// cannot be used.
@@ -132,10 +129,9 @@ impl Input {
     }
 
     /// Returns the rows, from the first one.
-    #[expect(clippy::unnecessary_wraps, reason = "the caller reads rows that may fail")]
-    pub(crate) fn rows(&self) -> io::Result<impl Iterator<Item = Row> + Send + use<>> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = SmsConnectorRequest> + Send + use<> {
         let rows = Arc::clone(&self.rows);
-        Ok((0..rows.len()).map(move |index| Ok(rows[index].1.clone())))
+        (0..rows.len()).map(move |index| rows[index].1.clone())
     }
 }
 

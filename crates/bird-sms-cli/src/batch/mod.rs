@@ -10,14 +10,15 @@ mod summary;
 use std::convert::identity;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use bird_sms::{
-    AdoptionError, Client, ConnectorId, ConnectorState, FileJournal, JournalContent, JournalEntry,
-    JournalState, PhoneNumberId, RateLimits, SmsConnectorRequest, UnknownRows, Workspace,
+    AdoptionError, Client, ConnectorState, FileJournal, Journal, JournalContent, JournalEntry,
+    PhoneNumberId, RateLimits, UnknownRows, Workspace,
 };
 use same_file::Handle;
 
-use self::input::{Defaults, Input, Row};
+use self::input::{Defaults, Input};
 use self::plan::Plan;
 use self::run::Run;
 use crate::args::{Adoption, BatchArgs};
@@ -74,19 +75,23 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
     }
     let base_url =
         if shared.sandbox { FileJournal::SANDBOX } else { workspace.client().base_url() };
-    let (journal, mut content) = FileJournal::open_at(&args.journal, workspace.id(), base_url)?;
+    let journal = Arc::new(FileJournal::open_at(&args.journal, workspace.id(), base_url)?);
     if let Some(out) = &args.out {
         ensure_not_overwriting(out, &args.journal, "journal")?;
     }
-    report_torn_line(args, &content);
-    for adoption in &args.adopt {
-        adopt(*adoption, workspace, &journal, &mut content.rows).await?;
+    report_torn_line(args, journal.torn_line());
+    for Adoption { phone_number_id, connector_id } in args.adopt.iter().copied() {
+        let adopted = workspace.adopt(&*journal, phone_number_id, connector_id).await;
+        adopted.map_err(|error| refuse_adoption(phone_number_id, error))?;
     }
-    let plan = plan(args, &input, content.rows)?;
+    let state = journal.load().await.map_err(|error| {
+        CliError::Unexpected(format!("the journal cannot be read: {error}; nothing was sent"))
+    })?;
+    let plan = Plan::new(input.rows(), &state, unknown_rows(args));
+    drop(state);
     let mut run = Run::new(args, journal, plan, input.len())
         .map_err(|error| CliError::Usage(format!("the output cannot be written: {error}")))?;
-    run.report_skipped(&input)?;
-    let (code, error) = run.install(args, workspace, &input).await?;
+    let (code, error) = run.install(args, workspace, &input).await;
     let (state, summary) = (run.summary.state(), run.summary);
     let summary = if shared.json { to_json(&summary) } else { summary.text() };
     Ok(BatchEnd { summary, code, state, error })
@@ -105,6 +110,10 @@ fn unusable(args: &BatchArgs, report: &str) -> CliError {
     CliError::Usage(format!("{}: {report}", args.input.display()))
 }
 
+fn unknown_rows(args: &BatchArgs) -> UnknownRows {
+    if args.retry_unknown { UnknownRows::Retry } else { UnknownRows::LeaveAlone }
+}
+
 fn dry_run(args: &BatchArgs, input: &Input, limits: RateLimits) -> Result<BatchEnd, CliError> {
     let shared = &args.shared;
     // An embedded sandbox would be a new workspace.
@@ -116,65 +125,33 @@ fn dry_run(args: &BatchArgs, input: &Input, limits: RateLimits) -> Result<BatchE
         None => Client::DEFAULT_BASE_URL,
     };
     let mut content = JournalContent::read(&args.journal, workspace_id, base_url)?;
-    report_torn_line(args, &content);
+    report_torn_line(args, content.torn_line);
     for Adoption { phone_number_id, connector_id } in args.adopt.iter().copied() {
-        if content.rows.row(phone_number_id).connector_state()
-            != ConnectorState::Exists(connector_id)
-        {
-            check_adoption(&content.rows, phone_number_id, connector_id)?;
-            let entry = JournalEntry::Adopted { connector_id };
-            content.rows.apply(phone_number_id, &entry, None);
-        }
+        let check = content.rows.check_adoption(phone_number_id, connector_id);
+        check.map_err(|error| refuse_adoption(phone_number_id, error))?;
+        content.rows.apply(phone_number_id, &JournalEntry::Adopted { connector_id }, None);
     }
-    let summary = plan(args, input, content.rows)?.describe(limits, shared.json);
+    let plan = Plan::new(input.rows(), &content.rows, unknown_rows(args));
+    let summary = plan.describe(limits, shared.json);
     let (code, state) = (Code::Done, ConnectorState::NotCreated);
     Ok(BatchEnd { summary, code, state, error: None })
 }
 
-fn plan(args: &BatchArgs, input: &Input, journal: JournalState) -> Result<Plan, CliError> {
-    let unknown = if args.retry_unknown { UnknownRows::Retry } else { UnknownRows::LeaveAlone };
-    let rows = input.rows().map_err(|error| read_error(&args.input, &error))?;
-    Plan::new(rows.map(expect_valid_row), journal, unknown)
-}
-
-/// Reads the connector that an operator named for a row, compares it with the row, and appends the adoption.
-async fn adopt(
-    Adoption { phone_number_id, connector_id }: Adoption,
-    workspace: &Workspace,
-    journal: &FileJournal,
-    rows: &mut JournalState,
-) -> Result<(), CliError> {
-    if rows.row(phone_number_id).connector_state() == ConnectorState::Exists(connector_id) {
-        // An earlier run with the same command adopted it.
-        return Ok(());
-    }
-    check_adoption(rows, phone_number_id, connector_id)?;
-    let compared = workspace.read_adoption(phone_number_id, connector_id).await;
-    compared.map_err(CliError::Read)?.map_err(|error| refuse_adoption(phone_number_id, &error))?;
-    let entry = JournalEntry::Adopted { connector_id };
-    rows.apply(phone_number_id, &entry, None);
-    journal.append_entry(phone_number_id, entry).await.map_err(|error| {
-        CliError::Unexpected(format!(
+fn refuse_adoption(number: PhoneNumberId, error: AdoptionError) -> CliError {
+    match error {
+        AdoptionError::Read(error) => CliError::Read(error),
+        AdoptionError::Journal(error) => CliError::Unexpected(format!(
             "the journal cannot be written: {error}; no connector was created"
-        ))
-    })
-}
-
-fn check_adoption(
-    rows: &JournalState,
-    number: PhoneNumberId,
-    connector_id: ConnectorId,
-) -> Result<(), CliError> {
-    rows.check_adoption(number, connector_id).map_err(|error| refuse_adoption(number, &error))
-}
-
-fn refuse_adoption(number: PhoneNumberId, error: &AdoptionError) -> CliError {
-    CliError::Usage(format!("no connector can be adopted for phone number {number}: {error}"))
+        )),
+        error => CliError::Usage(format!(
+            "no connector can be adopted for phone number {number}: {error}"
+        )),
+    }
 }
 
 /// Prints that the last line of the journal is ignored, if a crash tore it.
-fn report_torn_line(args: &BatchArgs, content: &JournalContent) {
-    if let Some(line) = content.torn_line {
+fn report_torn_line(args: &BatchArgs, torn_line: Option<u64>) {
+    if let Some(line) = torn_line {
         let path = args.journal.display();
         // Nothing is left to do when stderr is closed.
         let _ = writeln!(
@@ -204,9 +181,4 @@ fn ensure_not_overwriting(out: &Path, needed: &Path, what: &str) -> Result<(), C
 
 fn read_error(path: &Path, error: &io::Error) -> CliError {
     CliError::Usage(format!("{} cannot be read: {error}", path.display()))
-}
-
-/// Returns a row that is valid, because all rows were checked.
-fn expect_valid_row(row: Row) -> Result<SmsConnectorRequest, CliError> {
-    row.map_err(|error| match error {})
 }

@@ -1,19 +1,18 @@
-//! The plan of a batch: the next step of each row. The dry run, the report of skipped rows and the run all use it.
+//! The plan of a batch: the next step of each row, by the journal.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bird_sms::{
-    BatchItem, JournalState, NextStep, PhoneNumberId, RateLimits, RowState, SmsConnectorRequest,
-    UnknownRows,
+    JournalState, NextStep, PhoneNumberId, RateLimits, RowState, SmsConnectorRequest, UnknownRows,
 };
 use serde::Serialize;
 
 use crate::json::to_json;
 
-/// The next step of each row, by the journal.
 pub(super) struct Plan {
-    journal: JournalState,
-    unknown: UnknownRows,
+    /// The rows that an earlier run left unfinished.
+    pub(super) unfinished: HashMap<PhoneNumberId, RowState>,
     pub(super) counts: Counts,
 }
 
@@ -37,46 +36,28 @@ pub(super) struct Counts {
 }
 
 impl Plan {
-    pub(super) fn new<E>(
-        rows: impl Iterator<Item = Result<SmsConnectorRequest, E>>,
-        journal: JournalState,
+    pub(super) fn new(
+        rows: impl Iterator<Item = SmsConnectorRequest>,
+        journal: &JournalState,
         unknown: UnknownRows,
-    ) -> Result<Self, E> {
-        let unfinished = journal.rows().filter(|(_, row)| row.is_unfinished()).count();
-        let mut plan = Self { journal, unknown, counts: Counts::default() };
-        let mut unfinished_here = 0;
-        for row in rows {
-            let number = row?.phone_number_id();
-            unfinished_here += u64::from(plan.row(number).is_unfinished());
+    ) -> Self {
+        let mut plan = Self { unfinished: HashMap::new(), counts: Counts::default() };
+        for request in rows {
+            let row = journal.row(request.phone_number_id());
+            if row.is_unfinished() {
+                plan.unfinished.insert(request.phone_number_id(), row);
+            }
             plan.counts.rows += 1;
-            *match plan.next(number) {
+            *match row.next(unknown) {
                 NextStep::Create => &mut plan.counts.create,
                 NextStep::Wait(_) => &mut plan.counts.wait,
                 NextStep::Done => &mut plan.counts.done,
                 NextStep::LeaveAlone => &mut plan.counts.left_alone,
             } += 1;
         }
-        plan.counts.elsewhere = unfinished as u64 - unfinished_here;
-        Ok(plan)
-    }
-
-    pub(super) fn row(&self, number: PhoneNumberId) -> RowState {
-        self.journal.row(number)
-    }
-
-    pub(super) fn next(&self, number: PhoneNumberId) -> NextStep {
-        self.row(number).next(self.unknown)
-    }
-
-    /// Returns the item of a row, if the batch does anything for the row.
-    pub(super) fn item(&self, request: SmsConnectorRequest) -> Option<BatchItem> {
-        let row = self.row(request.phone_number_id());
-        match row.next(self.unknown) {
-            NextStep::Create | NextStep::Wait(_) => {
-                Some(BatchItem::resume(request, row).unknown_rows(self.unknown))
-            }
-            NextStep::LeaveAlone | NextStep::Done => None,
-        }
+        let unfinished = journal.rows().filter(|(_, row)| row.is_unfinished()).count();
+        plan.counts.elsewhere = (unfinished - plan.unfinished.len()) as u64;
+        plan
     }
 
     /// Describes the plan, as text or as JSON.

@@ -38,9 +38,14 @@ impl Progress {
     }
 
     /// Starts to measure the rate of installs.
-    pub(super) fn start(&mut self, summary: &Summary) {
-        (self.began, self.ended_before) = (Instant::now(), summary.ended());
+    pub(super) fn start(&mut self) {
+        self.began = Instant::now();
         self.display.start();
+    }
+
+    /// Takes note of a row that had an outcome before this run.
+    pub(super) fn skip(&mut self) {
+        self.ended_before += 1;
     }
 
     /// Returns an observer that counts the connectors that were created, and says why everything stands still.

@@ -1,14 +1,13 @@
 //! The run of a batch: the report of its outcomes, and its shutdown.
 
-use std::collections::HashSet;
 use std::io::{self, ErrorKind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bird_sms::{
-    BatchOutcome, ChannelId, ConnectorId, ConnectorState, Error, FileJournal, NextStep,
-    PhoneNumberId, Warning, Workspace,
+    BatchOutcome, ChannelId, ConnectorId, ConnectorState, Error, FileJournal, PhoneNumberId,
+    Warning, Workspace,
 };
 use serde::Serialize;
 
@@ -17,7 +16,7 @@ use super::outcome::{Outcome, OutcomeWriter};
 use super::plan::Plan;
 use super::progress::Progress;
 use super::summary::Summary;
-use super::{expect_valid_row, read_error};
+use super::unknown_rows;
 use crate::args::BatchArgs;
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
@@ -33,15 +32,12 @@ pub(super) struct Run {
     out: OutcomeWriter,
     progress: Progress,
     journal: Arc<FileJournal>,
-    plan: Arc<Plan>,
+    /// What an earlier run left unfinished, without the rows that have an outcome of this run.
+    plan: Plan,
     json: bool,
-    /// The rows that an earlier run left unfinished, and that have no outcome of this run yet.
-    unfinished: HashSet<PhoneNumberId>,
     output_error: Option<io::Error>,
-    /// The response that refused the access key.
-    refused: Option<String>,
-    /// A 429 with which a row ended.
-    throttled: Option<String>,
+    /// The status and the error of a row after which the batch shut itself down.
+    refused: Option<(u16, String)>,
     /// The error of the journal, and the state of a connector that the journal does not have.
     journal_error: Option<(io::Error, ConnectorState)>,
 }
@@ -61,7 +57,7 @@ struct NotInJournal<'a> {
 impl Run {
     pub(super) fn new(
         args: &BatchArgs,
-        journal: FileJournal,
+        journal: Arc<FileJournal>,
         plan: Plan,
         rows: u64,
     ) -> io::Result<Self> {
@@ -69,36 +65,22 @@ impl Run {
             summary: Summary::new(rows),
             out: OutcomeWriter::open(args.out.as_deref(), args.shared.json)?,
             progress: Progress::new(args, rows),
-            journal: Arc::new(journal),
-            plan: Arc::new(plan),
+            journal,
+            plan,
             json: args.shared.json,
-            unfinished: HashSet::new(),
             output_error: None,
             refused: None,
-            throttled: None,
             journal_error: None,
         })
     }
 
-    /// Reports the rows that nothing is done for.
-    pub(super) fn report_skipped(&mut self, input: &Input) -> Result<(), CliError> {
-        for row in input.rows().map_err(|error| CliError::Unexpected(error.to_string()))? {
-            let request = expect_valid_row(row)?;
-            let number = request.phone_number_id();
-            let state = self.plan.row(number);
-            match self.plan.next(number) {
-                NextStep::Create | NextStep::Wait(_) => {
-                    if state.is_unfinished() {
-                        self.unfinished.insert(number);
-                    }
-                }
-                NextStep::LeaveAlone | NextStep::Done => {
-                    self.report(&Outcome::skipped(&request, state))
-                        .map_err(|error| not_written(&error))?;
-                }
-            }
-        }
-        self.summary.ready_before = self.summary.ready;
+    /// Installs the rows. Returns the exit code, and what else than the rows failed.
+    pub(super) async fn install(
+        &mut self,
+        args: &BatchArgs,
+        workspace: &Workspace,
+        input: &Input,
+    ) -> (Code, Option<CliError>) {
         let elsewhere = self.plan.counts.elsewhere;
         if elsewhere > 0 {
             self.progress.display.print(&format!(
@@ -106,23 +88,11 @@ impl Run {
                  channel is not ready; they are not in this file, and nothing is done for them"
             ));
         }
-        Ok(())
-    }
-
-    /// Installs the other rows. Returns the exit code, and what else than the rows failed.
-    pub(super) async fn install(
-        &mut self,
-        args: &BatchArgs,
-        workspace: &Workspace,
-        input: &Input,
-    ) -> Result<(Code, Option<CliError>), CliError> {
-        let rows = input.rows().map_err(|error| read_error(&args.input, &error))?;
-        let plan = Arc::clone(&self.plan);
-        let items = rows.map_while(Result::ok).filter_map(move |request| plan.item(request));
         let created = self.progress.observer();
         let mut installs = workspace
-            .install_sms_channels(items)
-            .journal(Arc::clone(&self.journal))
+            .install_sms_channels(input.rows())
+            .journal(self.journal.clone())
+            .unknown_rows(unknown_rows(args))
             .observe(move |_, event| created(event));
         if let Some(concurrency) = args.concurrency {
             installs = installs.concurrency(concurrency);
@@ -133,7 +103,7 @@ impl Run {
         let began = Instant::now();
         let mut signal = None;
         let mut stopping = false;
-        self.progress.start(&self.summary);
+        self.progress.start();
         let mut seconds = tokio::time::interval(Duration::from_secs(1));
         loop {
             let outcome = tokio::select! {
@@ -155,7 +125,7 @@ impl Run {
                 }
             };
             let Some(outcome) = outcome else { break };
-            self.take(&outcome, signal.is_some());
+            self.take(&outcome, stopping, outcomes.is_shut_down());
             let failed = self.journal_error.is_some() || self.output_error.is_some();
             if failed && !std::mem::replace(&mut stopping, true) {
                 outcomes.shut_down();
@@ -174,7 +144,7 @@ impl Run {
             if !stored && !is_printed && state.may_exist() {
                 self.print_not_in_journal(&Outcome::of_install(&outcome), state);
             }
-            self.take(&outcome, true);
+            self.take(&outcome, true, true);
         }
         if let (Ok(Err(error)), None) = (drained, &self.journal_error) {
             self.journal_error = Some((error, ConnectorState::NotCreated));
@@ -185,7 +155,7 @@ impl Run {
             self.output_error = Some(error);
         }
         self.summary.finish(began.elapsed());
-        Ok(self.end(signal))
+        self.end(signal)
     }
 
     /// Prints that the batch shuts down, and how to end it.
@@ -195,10 +165,16 @@ impl Run {
         ));
     }
 
-    /// Counts, prints and writes the outcome of an install.
-    fn take(&mut self, outcome: &BatchOutcome, stopping: bool) {
-        self.unfinished.remove(&outcome.request.phone_number_id());
+    /// Counts, prints and writes the outcome of an install. `stopping` is whether this command shut the batch down.
+    fn take(&mut self, outcome: &BatchOutcome, stopping: bool, shut_down: bool) {
+        self.plan.unfinished.remove(&outcome.request.phone_number_id());
+        if outcome.from_journal {
+            self.summary.ready_before += u64::from(outcome.result.is_ok());
+            self.progress.skip();
+            return self.report(&Outcome::skipped(&outcome.request, outcome.state));
+        }
         let row = Outcome::of_install(outcome);
+        let shut_itself_down = shut_down && !stopping;
         if let Err(Error::Journal(error)) = &outcome.result {
             self.print_not_in_journal(&row, outcome.connector_state());
             // With a result, the journal has the creation.
@@ -209,26 +185,19 @@ impl Run {
                 self.journal_error = Some((source, error.state));
             }
         } else if let Err(error) = &outcome.result
-            && error.is_access_refused()
+            && let Some(status @ (401..=403 | 429)) = error.status()
+            && shut_itself_down
         {
-            // The batch stops by itself, and its end says why.
-            self.refused.get_or_insert_with(|| error.chain());
-        } else if !stopping {
-            // After a signal, the reason of the failures is known.
+            // The end says why.
+            self.refused.get_or_insert_with(|| (status, error.chain()));
+        } else if !shut_down {
+            // After a shutdown, the reason of the failures is known.
             self.progress.print_failure(&row);
-        }
-        if let Err(error) = &outcome.result
-            && error.status() == Some(429)
-        {
-            self.throttled.get_or_insert_with(|| error.chain());
         }
         if let Some(warning) = outcome.state.warning() {
             self.print_warning(&row, warning);
         }
-        if let Err(error) = self.report(&row) {
-            self.output_error = Some(error);
-            self.out = OutcomeWriter::Nowhere;
-        }
+        self.report(&row);
         self.progress.advance(&self.summary);
     }
 
@@ -263,24 +232,22 @@ impl Run {
 
     /// Reports the rows of earlier runs that this run did not continue because it was stopped.
     fn report_unfinished(&mut self, input: &Input) {
-        if self.unfinished.is_empty() {
+        if self.plan.unfinished.is_empty() {
             return;
         }
-        let rows = input.rows().into_iter().flatten().map_while(Result::ok);
-        for request in rows {
-            if self.unfinished.remove(&request.phone_number_id()) {
-                let row = self.plan.row(request.phone_number_id());
-                if let Err(error) = self.report(&Outcome::skipped(&request, row)) {
-                    self.output_error = Some(error);
-                    self.out = OutcomeWriter::Nowhere;
-                }
+        for request in input.rows() {
+            if let Some(row) = self.plan.unfinished.remove(&request.phone_number_id()) {
+                self.report(&Outcome::skipped(&request, row));
             }
         }
     }
 
-    fn report(&mut self, outcome: &Outcome) -> io::Result<()> {
+    fn report(&mut self, outcome: &Outcome) {
         self.summary.count(outcome);
-        self.out.write(outcome)
+        if let Err(error) = self.out.write(outcome) {
+            self.output_error = Some(error);
+            self.out = OutcomeWriter::Nowhere;
+        }
     }
 
     /// Returns the exit code, and what else than the rows failed. Without a signal, the exit code is that of the worst
@@ -306,19 +273,19 @@ impl Run {
         } else if let Some(error) = self.output_error.take() {
             let hint = "The journal has what was done; the same command continues when the cause is corrected.";
             (format!("the output could not be written: {error}"), hint)
-        } else if let Some(refused) = self.refused.take() {
-            let message =
-                format!("the access key is refused, and the batch was stopped: {refused}");
-            (message, "`bird-sms check` says more.")
-        } else if let Some(throttled) = self.throttled.take()
-            && signal.is_none()
-            && self.summary.not_begun > 0
-        {
-            let hint = "Another program may use up the rate limit. Run the same command later; it continues.";
-            let message = format!(
-                "every request of a whole timeout was refused with 429, and the batch was stopped: {throttled}"
-            );
-            (message, hint)
+        } else if let Some((status, error)) = self.refused.take() {
+            let (reason, hint) = match status {
+                402 => (
+                    "Bird asks for a payment",
+                    "Add money to the wallet of the workspace and run the same command; it continues.",
+                ),
+                429 => (
+                    "every request of a whole timeout was refused with 429",
+                    "Another program may use up the rate limit. Run the same command later; it continues.",
+                ),
+                _ => ("the access key is refused", "Run `bird-sms check` for details."),
+            };
+            (format!("{reason}, and the batch was stopped: {error}"), hint)
         } else {
             return (signal.unwrap_or(worst), None);
         };
@@ -326,10 +293,4 @@ impl Run {
         let code = signal.unwrap_or(failed);
         (code, Some(CliError::Aborted(Aborted { code, message, state, hint: Some(hint) })))
     }
-}
-
-fn not_written(error: &io::Error) -> CliError {
-    CliError::Unexpected(format!(
-        "the output could not be written: {error}; no connector was created"
-    ))
 }

@@ -198,16 +198,24 @@ async fn a_row_with_an_unknown_outcome_is_left_alone_until_it_is_retried_or_adop
     assert_eq!(of_row, ["intent", "unknown", "intent", "exists", "adopted", "ready"]);
 }
 
+// Fault 102.
 #[tokio::test]
-async fn only_a_row_with_an_unknown_outcome_can_be_adopted() {
+async fn a_number_that_somebody_installed_by_hand_is_adopted() {
     let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(1));
-    let adopt = format!("{}={}", nth_id(1), nth_id(2));
-    for more in [vec!["--adopt", &adopt], vec!["--adopt", &adopt, "--dry-run"]] {
+    let number = nth_id(1);
+    let args = ["install", "--name", "by hand", "--phone-number-id", &number];
+    assert_eq!(run(in_sandbox(&sandbox, &args)).await.0, 0);
+    assert_eq!(batch.run(&sandbox, &[]).await.0, 3);
+    let connector = sandbox.connectors()[0].id.to_string();
+    let adopt = format!("{number}={connector}");
+    let (code, stdout, stderr) = batch.run(&sandbox, &["--adopt", &adopt]).await;
+    assert!(code == 0 && stdout.contains("1 of 1 rows ready"), "{stdout} {stderr}");
+    let other = format!("{number}={}", nth_id(2));
+    for more in [vec!["--adopt", &other], vec!["--adopt", &other, "--dry-run"]] {
         let (code, _, stderr) = batch.run(&sandbox, &more).await;
-        assert_eq!(code, 2, "{stderr}");
-        assert!(stderr.contains("has no unknown outcome"), "{stderr}");
+        assert!(code == 2 && stderr.contains("is ready"), "{stderr}");
     }
-    assert_eq!(sandbox.post_count(), 0);
+    assert_eq!(sandbox.post_count(), 2);
 }
 
 #[tokio::test]

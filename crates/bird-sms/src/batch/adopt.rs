@@ -1,17 +1,24 @@
-//! Adoption: an operator names the connector of a row whose outcome is unknown.
+//! Adoption: an operator names the connector of a row.
 
+use std::io;
+
+use super::journal::InUse;
+use super::{Journal, JournalEntry, JournalState};
 use crate::client::Workspace;
 use crate::model::SMS_TEMPLATE;
-use crate::{Connector, ConnectorId, PhoneNumberId};
+use crate::{ConnectorId, ConnectorState, Error, PhoneNumberId};
 
-/// The reason why a connector cannot be adopted for a row.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// The reason why a connector was not adopted. The journal was not changed.
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdoptionError {
-    /// The outcome of the row is not unknown.
-    #[error("the journal has no unknown outcome for this phone number")]
-    NotUnknown,
-    /// The connector belongs to another row, and a connector serves only one phone number.
+    /// The journal has the channel of the phone number, of another connector.
+    #[error("the channel of this phone number is ready")]
+    Ready,
+    /// The journal has another connector that was created for the phone number, and that exists.
+    #[error("connector {0} was created for this phone number, and exists")]
+    OtherConnector(ConnectorId),
+    /// The connector belongs to another phone number of the journal.
     #[error("the connector belongs to phone number {0}")]
     OtherRow(PhoneNumberId),
     /// The connector was created from another template.
@@ -20,36 +27,92 @@ pub enum AdoptionError {
     /// The connector was created for another phone number.
     #[error("the connector was created for phone number {0}")]
     OtherPhoneNumber(PhoneNumberId),
+    /// The connector could not be read, for example because it was deleted.
+    #[error("the connector cannot be read")]
+    Read(#[source] Error),
+    /// The journal could not be read or written, or is in use.
+    #[error("the journal cannot be used")]
+    Journal(#[from] io::Error),
 }
 
 impl Workspace {
-    /// Reads a connector that an operator named for a phone number, and checks its template and its phone number.
+    /// Appends to a journal that this connector is the one of a phone number, because a person found it, for example in the
+    /// Bird dashboard. The next batch waits for its channel.
     ///
-    /// Check [`JournalState::check_adoption`](crate::JournalState::check_adoption) first, and append
-    /// [`JournalEntry::Adopted`](crate::JournalEntry::Adopted) after.
+    /// This is for a phone number whose outcome is unknown, whose creation was refused because a connector exists, or whose
+    /// connector was deleted. The connector is read first, and its template and its phone number are compared. Adopting the
+    /// same connector again changes nothing.
+    ///
+    /// ```no_run
+    /// # async fn example(workspace: bird_sms::Workspace, journal: &dyn bird_sms::Journal) -> Result<(), Box<dyn std::error::Error>> {
+    /// let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
+    /// let connector = "123e4567-e89b-12d3-a456-426614174000".parse()?;
+    /// workspace.adopt(journal, number, connector).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// The outer error is [`Error::Read`](crate::Error::Read), for example for a connector that was deleted. The inner
-    /// error says how the connector differs.
+    /// Fails if the connector differs or cannot be read, if the phone number has another connector, and if the journal
+    /// fails or serves a batch.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a GET changes nothing.
-    pub async fn read_adoption(
+    /// Cancel safe: nothing is created, and the entry is appended or not.
+    pub async fn adopt(
+        &self,
+        journal: &dyn Journal,
+        phone_number_id: PhoneNumberId,
+        connector_id: ConnectorId,
+    ) -> Result<(), AdoptionError> {
+        let _in_use = InUse::begin(journal)?;
+        let rows = journal.load().await?;
+        if !rows.check_adoption(phone_number_id, connector_id)? {
+            return Ok(());
+        }
+        let row = rows.row(phone_number_id);
+        if let (ConnectorState::Exists(id), false) = (row.connector_state(), row.is_adopted()) {
+            match self.connector(id).await {
+                Err(error) if error.status() == Some(404) => {}
+                Err(error) => return Err(AdoptionError::Read(error)),
+                Ok(_) => return Err(AdoptionError::OtherConnector(id)),
+            }
+        }
+        let connector = self.connector(connector_id).await.map_err(AdoptionError::Read)?;
+        if let Some(template) = connector.template_ref.filter(|template| template != SMS_TEMPLATE) {
+            return Err(AdoptionError::OtherTemplate(template));
+        }
+        if let Some(other) = connector.phone_number_id.filter(|id| *id != phone_number_id) {
+            return Err(AdoptionError::OtherPhoneNumber(other));
+        }
+        Ok(journal.append(phone_number_id, JournalEntry::Adopted { connector_id }).await?)
+    }
+}
+
+impl JournalState {
+    /// Checks what [`Workspace::adopt`] checks without a request. Returns whether there is anything to do: not if the row
+    /// has this connector.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the channel of the row is ready, or if another row has this connector.
+    pub fn check_adoption(
         &self,
         phone_number_id: PhoneNumberId,
         connector_id: ConnectorId,
-    ) -> Result<Result<Connector, AdoptionError>, crate::Error> {
-        let connector = self.connector(connector_id).await?;
-        Ok(match (&connector.template_ref, connector.phone_number_id) {
-            (Some(template), _) if template != SMS_TEMPLATE => {
-                Err(AdoptionError::OtherTemplate(template.clone()))
-            }
-            (_, Some(other)) if other != phone_number_id => {
-                Err(AdoptionError::OtherPhoneNumber(other))
-            }
-            _ => Ok(connector),
-        })
+    ) -> Result<bool, AdoptionError> {
+        let row = self.row(phone_number_id);
+        let has = |state: ConnectorState| state == ConnectorState::Exists(connector_id);
+        if has(row.connector_state()) {
+            return Ok(false);
+        }
+        if row.channel_id().is_some() {
+            return Err(AdoptionError::Ready);
+        }
+        match self.rows().find(|(_, row)| has(row.connector_state())) {
+            Some((other, _)) => Err(AdoptionError::OtherRow(other)),
+            None => Ok(true),
+        }
     }
 }

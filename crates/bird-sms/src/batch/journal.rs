@@ -1,60 +1,114 @@
-use std::io;
+use std::collections::BTreeSet;
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    ChannelId, ConnectorId, ConnectorState, Error, SmsChannel, SmsConnectorRequest, Warning,
-};
+use super::JournalState;
+use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsChannel, Warning};
 
-/// A write-ahead log of a batch, such as a file or a table of a database. If the process is killed at any moment,
-/// another process can resume from the journal.
-///
-/// Each entry is appended before the next step is taken. When the future of [`append`](Self::append) completes, the
-/// entry must survive a crash. If the future fails, the install ends with [`Error::Journal`]; before the POST this
-/// means that nothing is sent.
-///
-/// To resume, fold the entries of each phone number with [`RowState::apply`](super::RowState::apply), in the order in
-/// which they were appended, and hand the row to the batch with [`BatchItem::resume`](super::BatchItem::resume). A
-/// [`JournalState`](super::JournalState) folds all rows.
+/// A write-ahead log of installs, such as a file or a table of a database. If the process is killed at any moment,
+/// running the same installs with the same journal resumes them.
 ///
 /// ```
-/// use std::sync::Mutex;
-/// use bird_sms::{Journal, JournalEntry, JournalFuture, JournalState, SmsConnectorRequest};
+/// use std::sync::{Arc, Mutex};
+/// use bird_sms::{Journal, JournalEntry, JournalFuture, JournalState, PhoneNumberId, Workspace};
 ///
 /// /// A journal in memory, for tests.
 /// #[derive(Default)]
 /// struct Memory(Mutex<JournalState>);
 ///
 /// impl Journal for Memory {
-///     fn append<'a>(&'a self, request: &'a SmsConnectorRequest, entry: JournalEntry) -> JournalFuture<'a> {
-///         self.0.lock().unwrap().apply(request.phone_number_id(), &entry, None);
+///     fn load(&self) -> JournalFuture<'_, JournalState> {
+///         Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
+///     }
+///
+///     fn append(&self, phone_number_id: PhoneNumberId, entry: JournalEntry) -> JournalFuture<'_> {
+///         self.0.lock().unwrap().apply(phone_number_id, &entry, None);
 ///         Box::pin(async { Ok(()) })
 ///     }
 /// }
+///
+/// # async fn example(workspace: Workspace) -> Result<(), Box<dyn std::error::Error>> {
+/// let journal = Arc::new(Memory::default());
+/// let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
+/// workspace.install_sms_channel("My SMS channel", number).journal(journal.clone()).await?;
+/// // Sends nothing: the journal has the channel.
+/// workspace.install_sms_channel("My SMS channel", number).journal(journal).await?;
+/// # Ok(())
+/// # }
 /// ```
+///
+/// # Entries
+///
+/// Each entry is appended before the next step is taken. These are the entries of a row, the install of one phone number,
+/// in the order in which they may come; a run of the row ends anywhere in it, and the next run continues:
+///
+/// ```text
+/// row     = { attempt | adopted }, [ end of wait ]
+/// attempt = Intent, [ Refused | Unreachable | Unknown | Exists | Created ]
+/// wait    = after Created or Adopted: { NotReady }, [ Ready ]
+/// ```
+///
+/// - After `Intent` without another entry, or after `Unknown`, a connector may exist. No attempt follows unless
+///   [`UnknownRows::Retry`](super::UnknownRows::Retry) is set. After `Exists`, none follows in any case.
+/// - After `Ready`, nothing follows.
+/// - A person may append `Adopted`, and nothing else: [`Workspace::adopt`](crate::Workspace::adopt) checks the connector
+///   and appends it.
+///
+/// [`RowState::apply`](super::RowState::apply) is the meaning of an entry.
+///
+/// # One writer at a time
+///
+/// A journal serves one batch at a time. While a batch runs, another batch with the same `Arc`, or an adoption, fails
+/// with an error of the kind [`ResourceBusy`](ErrorKind::ResourceBusy). A store that several processes share must see to
+/// this by itself, for example with a lock, as `FileJournal` does. Installs that run at the same time each take a journal
+/// of their own, which may be a view of one table: its rows of one phone number.
 pub trait Journal: Send + Sync {
-    /// Stores an entry for a request. Entries of different requests are appended concurrently.
-    fn append<'a>(
-        &'a self,
-        request: &'a SmsConnectorRequest,
-        entry: JournalEntry,
-    ) -> JournalFuture<'a>;
+    /// Returns the state of every row, including what this process appended.
+    fn load(&self) -> JournalFuture<'_, JournalState>;
+
+    /// Appends an entry for a phone number. When the future completes, the entry must survive a crash. If the future
+    /// fails, the install ends with [`Error::Journal`]; before the POST this means that nothing is sent.
+    ///
+    /// Entries of different phone numbers are appended concurrently. The future of an entry may be dropped, and the entry
+    /// may be stored or not then.
+    fn append(&self, phone_number_id: PhoneNumberId, entry: JournalEntry) -> JournalFuture<'_>;
 }
 
-impl<J: Journal + ?Sized> Journal for Arc<J> {
-    fn append<'a>(
-        &'a self,
-        request: &'a SmsConnectorRequest,
-        entry: JournalEntry,
-    ) -> JournalFuture<'a> {
-        J::append(self, request, entry)
+/// The future of [`Journal::load`] and [`Journal::append`].
+pub type JournalFuture<'a, T = ()> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
+
+/// The journals in use, by their addresses.
+static IN_USE: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+
+/// The use of a journal by one batch or adoption, until it is dropped.
+pub(super) struct InUse(usize);
+
+impl InUse {
+    pub(super) fn begin(journal: &dyn Journal) -> io::Result<Self> {
+        let address = std::ptr::from_ref(journal).addr();
+        if IN_USE.lock().unwrap_or_else(PoisonError::into_inner).insert(address) {
+            Ok(Self(address))
+        } else {
+            Err(io::Error::new(ErrorKind::ResourceBusy, "the journal is in use by another batch"))
+        }
     }
 }
 
-/// The future of [`Journal::append`]: completes when the entry is stored.
-pub type JournalFuture<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>>;
+impl Drop for InUse {
+    fn drop(&mut self) {
+        IN_USE.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+    }
+}
+
+/// Reads a journal for a batch.
+pub(super) async fn load(journal: Arc<dyn Journal>) -> io::Result<(InUse, JournalState)> {
+    let in_use = InUse::begin(&*journal)?;
+    let state = journal.load().await?;
+    Ok((in_use, state))
+}
 
 /// A step of an install. Serializes as a JSON object with the field `event`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

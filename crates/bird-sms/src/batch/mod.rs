@@ -1,24 +1,26 @@
 //! Many installs: scheduled by the rate limits, written to a journal, resumed from it.
 
 mod adopt;
-mod item;
 mod journal;
+mod outcome;
 mod row;
 mod run;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{Stream, stream};
 
 pub use adopt::AdoptionError;
-pub use item::{BatchItem, BatchOutcome};
 pub use journal::{Journal, JournalEntry, JournalFuture};
+pub use outcome::BatchOutcome;
 pub use row::{JournalState, NextStep, RowState, UnknownRows};
 pub use run::BatchOutcomes;
 
 use crate::client::Workspace;
-use crate::{Event, SmsConnectorRequest};
+use crate::{Event, PhoneNumberId, SmsConnectorRequest};
 
 /// The default concurrency. A row that waits takes 4 KB, and the command with a file journal takes 75 MB for 100,000 rows.
 const CONCURRENCY: usize = 12_000;
@@ -44,9 +46,9 @@ impl Workspace {
     pub fn install_sms_channels<I>(
         &self,
         requests: I,
-    ) -> InstallSmsChannels<impl Stream<Item: Into<BatchItem>> + Send + use<I>>
+    ) -> InstallSmsChannels<impl Stream<Item = SmsConnectorRequest> + Send + use<I>>
     where
-        I: IntoIterator<Item: Into<BatchItem>, IntoIter: Send>,
+        I: IntoIterator<Item = SmsConnectorRequest, IntoIter: Send>,
     {
         self.install_sms_channel_stream(stream::iter(requests))
     }
@@ -55,9 +57,17 @@ impl Workspace {
     /// does. The stream is polled as installs end, so that it can read its requests from a slow source.
     pub fn install_sms_channel_stream<S>(&self, requests: S) -> InstallSmsChannels<S>
     where
-        S: Stream<Item: Into<BatchItem>> + Send,
+        S: Stream<Item = SmsConnectorRequest> + Send,
     {
-        InstallSmsChannels::new(self.clone(), requests)
+        let settings = Settings {
+            concurrency: CONCURRENCY,
+            timeout: None,
+            unknown: UnknownRows::default(),
+            retried: HashSet::new(),
+            journal: None,
+            observer: None,
+        };
+        InstallSmsChannels { workspace: self.clone(), requests, settings }
     }
 }
 
@@ -77,9 +87,11 @@ impl Workspace {
 ///
 /// # Errors
 ///
-/// The stream does not fail: each outcome has its own [`Error`](crate::Error). After a request is refused with 401 or
-/// 403, the batch [shuts down](BatchOutcomes::shut_down), because every other request would be refused as well. It does
-/// the same if every response of a whole install timeout is a 429. A second request for a phone number ends with
+/// The stream does not fail: each outcome has its own [`Error`](crate::Error). After a request is refused with 401
+/// (access key), 402 (no money) or 403 (policy of the key), the batch [shuts down](BatchOutcomes::shut_down), because
+/// every other request would be refused as well. A 403 counts only as long as no request with the same method was
+/// accepted, because a policy may exclude a single connector. The batch also shuts down if every response of a whole
+/// install timeout is a 429. A second request for a phone number ends with
 /// [`ConfigurationError::DuplicatePhoneNumber`](crate::ConfigurationError::DuplicatePhoneNumber).
 ///
 /// # Cancel safety
@@ -91,32 +103,68 @@ impl Workspace {
 pub struct InstallSmsChannels<S> {
     workspace: Workspace,
     requests: S,
+    settings: Settings,
+}
+
+/// How a batch runs.
+struct Settings {
     concurrency: usize,
+    /// The timeout of an install. `None` for the client's.
+    timeout: Option<Duration>,
+    unknown: UnknownRows,
+    /// The phone numbers that are retried whatever `unknown` is.
+    retried: HashSet<PhoneNumberId>,
     journal: Option<Arc<dyn Journal>>,
     observer: Option<Arc<Observer>>,
 }
 
+impl Settings {
+    fn unknown_rows(&self, number: PhoneNumberId) -> UnknownRows {
+        if self.retried.contains(&number) { UnknownRows::Retry } else { self.unknown }
+    }
+}
+
 impl<S> InstallSmsChannels<S>
 where
-    S: Stream<Item: Into<BatchItem>> + Send,
+    S: Stream<Item = SmsConnectorRequest> + Send,
 {
-    fn new(workspace: Workspace, requests: S) -> Self {
-        Self { workspace, requests, concurrency: CONCURRENCY, journal: None, observer: None }
-    }
-
     /// Sets the number of installs in progress at a time, at least 1. Default: 12,000, which is what 50 GETs per second
     /// can poll in four minutes.
     ///
     /// Each install is a task that takes about 4 KB while it waits. With fewer installs, connectors are created later if
     /// the channels of others are slow.
     pub fn concurrency(mut self, installs: usize) -> Self {
-        self.concurrency = installs.max(1);
+        self.settings.concurrency = installs.max(1);
         self
     }
 
-    /// Writes each step to this journal before the next step is taken. Default: no journal.
-    pub fn journal(mut self, journal: impl Journal + 'static) -> Self {
-        self.journal = Some(Arc::new(journal));
+    /// Sets how long an install may take, at least 1 s. Default: the install timeout of the client.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.settings.timeout = Some(timeout);
+        self
+    }
+
+    /// Continues from this journal, and writes each step to it before the next step is taken. Default: no journal.
+    ///
+    /// Running the same batch with the same journal resumes it: connectors that exist are waited for, and rows that are
+    /// done end at once with [what the journal has](BatchOutcome::from_journal). If the journal cannot be read, nothing is
+    /// sent, and each row ends with [`Error::Journal`](crate::Error::Journal).
+    pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
+        self.settings.journal = Some(journal);
+        self
+    }
+
+    /// Sets what happens to the rows of the journal whose outcome is unknown. Default: they are left alone, and end with
+    /// [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown) without a request.
+    pub fn unknown_rows(mut self, unknown: UnknownRows) -> Self {
+        self.settings.unknown = unknown;
+        self
+    }
+
+    /// Creates the connector of this phone number again if its outcome is unknown, whatever is set for the other
+    /// [`unknown_rows`](Self::unknown_rows).
+    pub fn retry_unknown(mut self, phone_number_id: PhoneNumberId) -> Self {
+        self.settings.retried.insert(phone_number_id);
         self
     }
 
@@ -125,7 +173,7 @@ where
         mut self,
         observer: impl Fn(&SmsConnectorRequest, &Event) + Send + Sync + 'static,
     ) -> Self {
-        self.observer = Some(Arc::new(observer));
+        self.settings.observer = Some(Arc::new(observer));
         self
     }
 
@@ -136,8 +184,7 @@ where
     ///
     /// The stream panics when it is polled outside of a Tokio runtime, or when a [`Journal`] panics.
     pub fn start(self) -> BatchOutcomes<S> {
-        let Self { workspace, requests, concurrency, journal, observer } = self;
-        BatchOutcomes::new(workspace, requests, concurrency, journal, observer)
+        BatchOutcomes::new(self)
     }
 }
 
@@ -145,7 +192,7 @@ impl<S> fmt::Debug for InstallSmsChannels<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InstallSmsChannels")
             .field("workspace", &self.workspace)
-            .field("concurrency", &self.concurrency)
+            .field("concurrency", &self.settings.concurrency)
             .finish_non_exhaustive()
     }
 }

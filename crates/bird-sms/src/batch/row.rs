@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::{AdoptionError, JournalEntry};
+use super::JournalEntry;
 use crate::client::Workspace;
 use crate::{ChannelId, ConnectorId, ConnectorState, PhoneNumberId, SmsChannel, Warning};
 
@@ -59,11 +59,21 @@ pub enum NextStep {
 /// Creates the state of a connector that exists, and whose channel is not known to be ready.
 impl From<ConnectorId> for RowState {
     fn from(id: ConnectorId) -> Self {
-        Self { connector: ConnectorState::Exists(id), ..Self::default() }
+        Self::of(ConnectorState::Exists(id))
     }
 }
 
 impl RowState {
+    /// A row whose outcome is unknown.
+    pub(super) const UNKNOWN: Self = Self::of(ConnectorState::Unknown);
+    /// A row whose connector exists, with an id that is not known.
+    pub(super) const EXISTS: Self = Self::of(ConnectorState::ExistsIdUnknown);
+
+    const fn of(connector: ConnectorState) -> Self {
+        let (channel_id, warning, since) = (None, None, None);
+        Self { connector, channel_id, earlier: false, warning, adopted: false, since }
+    }
+
     /// Returns what is known about the connector.
     #[must_use]
     pub fn connector_state(&self) -> ConnectorState {
@@ -95,10 +105,9 @@ impl RowState {
         self.connector.may_exist() && self.channel_id.is_none()
     }
 
-    /// Returns whether an operator may name the connector of the row: its id is not known, or was named by an operator.
-    #[must_use]
-    pub fn is_adoptable(&self) -> bool {
-        self.adopted || (self.connector.may_exist() && self.connector.connector_id().is_none())
+    /// Returns whether an operator named the connector.
+    pub(super) fn is_adopted(&self) -> bool {
+        self.adopted
     }
 
     /// Returns the next step.
@@ -140,11 +149,13 @@ impl RowState {
                 self.since = at;
             }
             JournalEntry::Adopted { connector_id } => {
-                // The last adoption counts, because an earlier adoption may have named a wrong connector.
-                self.connector = ConnectorState::Exists(connector_id);
-                self.channel_id = None;
-                self.adopted = true;
-                self.since = None;
+                // The last adoption counts, because an earlier adoption may have named a wrong connector. A channel that
+                // is ready stays ready.
+                if self.channel_id.is_none() {
+                    self.connector = ConnectorState::Exists(connector_id);
+                    self.adopted = true;
+                    self.since = None;
+                }
             }
             JournalEntry::NotReady { connector_id, .. } => {
                 self.grow(ConnectorState::Exists(connector_id));
@@ -219,25 +230,6 @@ impl JournalState {
     #[must_use]
     pub fn row(&self, phone_number_id: PhoneNumberId) -> RowState {
         self.rows.get(&phone_number_id).copied().unwrap_or_default()
-    }
-
-    /// Checks that an operator may name this connector for this row.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the row is not [adoptable](RowState::is_adoptable), or if another row has this connector.
-    pub fn check_adoption(
-        &self,
-        phone_number_id: PhoneNumberId,
-        connector_id: ConnectorId,
-    ) -> Result<(), AdoptionError> {
-        if !self.row(phone_number_id).is_adoptable() {
-            return Err(AdoptionError::NotUnknown);
-        }
-        let exists = ConnectorState::Exists(connector_id);
-        let other =
-            self.rows().find(|(number, row)| *number != phone_number_id && row.connector == exists);
-        other.map_or(Ok(()), |(number, _)| Err(AdoptionError::OtherRow(number)))
     }
 
     /// Returns the rows that have entries, in no order.
@@ -315,30 +307,20 @@ mod tests {
         }
     }
 
-    // Fault 39.
     #[test]
-    fn an_adoption_can_be_replaced_and_a_connector_serves_one_row() {
+    fn the_last_adoption_counts_unless_the_channel_is_ready() {
         let (right, wrong) =
             (ID.parse().unwrap(), "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11".parse().unwrap());
-        let (number, other) =
-            (PhoneNumberId::from(uuid::Uuid::from_u128(1)), uuid::Uuid::from_u128(2).into());
-        let mut journal = JournalState::default();
-        assert_eq!(journal.check_adoption(number, right), Err(AdoptionError::NotUnknown));
-        journal.apply(number, &intent(), None);
-        journal.apply(number, &JournalEntry::Adopted { connector_id: wrong }, None);
-        let ready = JournalEntry::Ready {
-            connector_id: wrong,
-            channel_id: ID.parse().unwrap(),
-            warning: None,
-        };
-        journal.apply(number, &ready, None);
-        assert_eq!(journal.row(number).next(UnknownRows::LeaveAlone), NextStep::Done);
-        assert_eq!(journal.check_adoption(number, right), Ok(()));
-        journal.apply(other, &intent(), None);
-        assert_eq!(journal.check_adoption(other, wrong), Err(AdoptionError::OtherRow(number)));
-        journal.apply(number, &JournalEntry::Adopted { connector_id: right }, None);
-        assert_eq!(journal.row(number).next(UnknownRows::LeaveAlone), NextStep::Wait(right));
-        assert_eq!(journal.check_adoption(other, wrong), Ok(()));
+        let adopted = |connector_id| JournalEntry::Adopted { connector_id };
+        let row = fold(&[intent(), adopted(wrong), adopted(right)]);
+        assert_eq!(row.next(UnknownRows::LeaveAlone), NextStep::Wait(right));
+        let channel_id = ID.parse().unwrap();
+        let ready = JournalEntry::Ready { connector_id: right, channel_id, warning: None };
+        for again in [right, wrong] {
+            let row = fold(&[intent(), adopted(right), ready.clone(), adopted(again)]);
+            assert_eq!(row.next(UnknownRows::LeaveAlone), NextStep::Done);
+            assert_eq!(row.connector_state(), ConnectorState::Exists(right));
+        }
     }
 
     #[test]

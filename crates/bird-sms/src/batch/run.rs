@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::panic::resume_unwind;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -16,14 +16,18 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
-use super::{BatchItem, BatchOutcome, Journal, JournalEntry, NextStep, Observer, RowState};
+use super::journal::{InUse, load};
+use super::{
+    BatchOutcome, InstallSmsChannels, JournalEntry, JournalState, NextStep, RowState, Settings,
+};
 use crate::client::{Route, Workspace};
 use crate::event::EventSink;
 use crate::transport::{Deadline, Permit, Slot, Turn};
-use crate::workflow::{RESERVE, create, install_span};
+use crate::workflow::{RESERVE, create, install_span, record_outcome};
 use crate::{
-    ConfigurationError, ConnectorId, ConnectorState, Error, Event, JournalError, NotReady,
-    OutcomeUnknown, PendingChannel, PhoneNumberId, SmsChannel, SmsConnectorRequest, UnknownReason,
+    Attempts, ConfigurationError, ConnectorId, ConnectorState, Error, JournalError, NotReady,
+    NotReadyReason, OutcomeUnknown, PendingChannel, PhoneNumberId, SmsChannel, SmsConnectorRequest,
+    UnknownReason, Warning,
 };
 
 /// The number of rows that wait at a rate limiter. The others wait in line behind them, so a call outside of the batch
@@ -37,9 +41,12 @@ const LATE_POLL: Duration = Duration::from_secs(10);
 /// What the rows of a batch share.
 pub(super) struct Batch {
     workspace: Workspace,
+    settings: Settings,
     started: Instant,
-    journal: Option<Arc<dyn Journal>>,
-    observer: Option<Arc<Observer>>,
+    /// Set while the batch uses its journal.
+    in_use: Mutex<Option<InUse>>,
+    /// The phone number of each connector, of this run and of the journal.
+    connectors: Mutex<HashMap<ConnectorId, PhoneNumberId>>,
     shutdown: Shutdown,
     posts: Semaphore,
     gets: Semaphore,
@@ -55,22 +62,33 @@ pub(super) struct Batch {
 /// Not a channel of Tokio, whose receivers are woken in a random order.
 #[derive(Default)]
 struct Shutdown {
-    began: AtomicBool,
+    state: AtomicU8,
     tasks: Notify,
 }
 
 impl Shutdown {
-    fn begin(&self) {
-        self.began.store(true, Ordering::Relaxed);
+    const BY_CALLER: u8 = 1;
+    const ACCESS_REFUSED: u8 = 2;
+
+    /// Begins a shutdown, unless one has begun.
+    fn begin(&self, by: u8) {
+        let _ = self.state.compare_exchange(0, by, Ordering::Relaxed, Ordering::Relaxed);
         self.tasks.notify_waiters();
     }
 
     fn has_begun(&self) -> bool {
-        self.began.load(Ordering::Relaxed)
+        self.state.load(Ordering::Relaxed) != 0
+    }
+
+    fn reason(&self) -> NotReadyReason {
+        match self.state.load(Ordering::Relaxed) {
+            Self::ACCESS_REFUSED => NotReadyReason::AccessRefused,
+            _ => NotReadyReason::Shutdown,
+        }
     }
 
     async fn wait(&self) {
-        // Made before the flag is read, so a shutdown in between is not missed.
+        // Made before the state is read, so a shutdown in between is not missed.
         let begun = self.tasks.notified();
         if !self.has_begun() {
             begun.await;
@@ -86,17 +104,25 @@ struct Row {
 
 struct Known {
     state: RowState,
-    /// Whether a POST of this run was sent, or is about to be.
-    posted: bool,
-    /// Whether this run created the connector.
-    created: bool,
+    progress: Progress,
     /// Whether the row has its outcome.
     ended: bool,
 }
 
+/// What this run did for a row.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Progress {
+    Nothing,
+    /// The row has a task.
+    Started,
+    /// A POST was sent, or is about to be.
+    Posted,
+    Created,
+}
+
 impl Row {
-    fn new(BatchItem { request, state, .. }: BatchItem) -> Self {
-        let known = Known { state, posted: false, created: false, ended: false };
+    fn new(request: SmsConnectorRequest, state: RowState) -> Self {
+        let known = Known { state, progress: Progress::Nothing, ended: false };
         Self { request, known: Mutex::new(known) }
     }
 
@@ -110,17 +136,15 @@ impl Row {
 
     /// Applies an entry, before it is appended to the journal.
     fn apply(&self, entry: &JournalEntry) {
-        let mut known = self.lock();
-        known.created |= matches!(entry, JournalEntry::Created { .. });
-        known.state.apply(entry, None);
+        self.lock().state.apply(entry, None);
     }
 
     /// Returns whether the next POST may be sent: not if the row was abandoned. If it may, its connector may exist from
     /// now on.
     fn begin_post(&self) -> bool {
         let mut known = self.lock();
-        if !known.ended && !known.posted {
-            known.posted = true;
+        if !known.ended && known.progress < Progress::Posted {
+            known.progress = Progress::Posted;
             known.state.apply(&JournalEntry::Intent { name: String::new() }, None);
         }
         !known.ended
@@ -140,6 +164,7 @@ impl Known {
             return None;
         }
         let state = self.state;
+        let from_journal = self.progress == Progress::Nothing && result.is_none();
         let unknown = |reason| Error::OutcomeUnknown(Box::new(OutcomeUnknown::new(reason)));
         // A channel that is ready is not lost, although the journal may not have it yet.
         let result = result.or_else(|| state.channel(workspace).map(Ok));
@@ -152,18 +177,19 @@ impl Known {
                     waited: Duration::ZERO,
                     polls: 0,
                     seen: true,
+                    reason: NotReadyReason::Shutdown,
                     warning: state.warning(),
                     last: None,
                 })))
             }
             (None, ConnectorState::ExistsIdUnknown) => Err(unknown(UnknownReason::AlreadyExists)),
-            (None, ConnectorState::Unknown) if self.posted => {
+            (None, ConnectorState::Unknown) if self.progress >= Progress::Posted => {
                 Err(unknown(UnknownReason::Abandoned))
             }
             (None, ConnectorState::Unknown) => Err(unknown(UnknownReason::EarlierAttempt)),
         };
-        let (request, created) = (request.clone(), self.created);
-        Some(BatchOutcome { request, result, state, created })
+        let (request, created) = (request.clone(), self.progress == Progress::Created);
+        Some(BatchOutcome { request, result, state, created, from_journal })
     }
 }
 
@@ -185,15 +211,38 @@ impl Batch {
             Some(result) => Some(self.finish(&row, result).await),
             None => None,
         };
+        if let Some(result) = &result {
+            record_outcome(result);
+        }
         self.end(&row, result);
         self.rows().remove(&row.request.phone_number_id());
     }
 
-    /// Ends all rows that have a task. None of them sends a POST from now on that is not in an outcome.
+    /// Ends all rows that have a task. None of them sends a POST from now on that is not in an outcome, or whose intent is
+    /// not in the journal: another batch may use the journal now.
     fn abandon(&self) -> Vec<BatchOutcome> {
+        self.release_journal();
         let rows = std::mem::take(&mut *self.rows());
         let end = |row: Arc<Row>| row.lock().end(&self.workspace, &row.request, None);
         rows.into_values().filter_map(end).collect()
+    }
+
+    fn release_journal(&self) {
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Takes note of what the journal has.
+    fn loaded(&self, read: io::Result<(InUse, JournalState)>) -> Loaded {
+        let (in_use, rows) = match read {
+            Ok(read) => read,
+            Err(error) => return Loaded::Failed(error),
+        };
+        *self.in_use.lock().unwrap_or_else(PoisonError::into_inner) = Some(in_use);
+        let connectors = rows
+            .rows()
+            .filter_map(|(number, row)| Some((row.connector_state().connector_id()?, number)));
+        *self.connectors.lock().unwrap_or_else(PoisonError::into_inner) = connectors.collect();
+        Loaded::Rows(rows)
     }
 
     fn end(&self, row: &Row, result: Option<Result<SmsChannel, Error>>) {
@@ -211,12 +260,16 @@ impl Batch {
                 Ok(created) => created,
                 Err(error) => return Some(Err(error)),
             },
+            Step::Wait(id) if let Err(other) = self.claim(id, &row.request) => {
+                row.lock().state = RowState::EXISTS;
+                return Some(Err(OutcomeUnknown::of_other(id, other, Attempts::default())));
+            }
             Step::Wait(id) => {
                 let state = row.state();
                 let pending = self.workspace.pending_channel(id).warning(state.warning());
                 let created_at = state.created_at().into_iter();
                 let pending = created_at.fold(pending.events(events), PendingChannel::created_at);
-                (pending, self.workspace.deadline())
+                (pending, self.deadline())
             }
         };
         let turn = GetTurn(self);
@@ -228,8 +281,23 @@ impl Batch {
         };
         Some(result.unwrap_or_else(|| {
             let now = self.workspace.client().runtime().now();
-            Err(pending.not_ready(deadline.elapsed(now), None))
+            Err(pending.not_ready(self.shutdown.reason(), deadline.elapsed(now), None))
         }))
+    }
+
+    /// Starts the deadline of a row.
+    fn deadline(&self) -> Deadline {
+        let client = self.workspace.client();
+        let timeout = self.settings.timeout.unwrap_or(client.install_timeout());
+        Deadline::start(client.runtime().now(), timeout)
+    }
+
+    /// Takes note of the connector of a row. Fails with the phone number that the connector belongs to, if that is
+    /// another.
+    fn claim(&self, id: ConnectorId, request: &SmsConnectorRequest) -> Result<(), PhoneNumberId> {
+        let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = *connectors.entry(id).or_insert(request.phone_number_id());
+        if number == request.phone_number_id() { Ok(()) } else { Err(number) }
     }
 
     /// Creates the connector. The deadline of the install starts when the first POST may leave.
@@ -257,11 +325,12 @@ impl Batch {
             permit = limiter.renew(runtime, permit, Duration::MAX) => permit,
             () = self.shutdown.wait() => None,
         };
-        let deadline = self.workspace.deadline();
+        let deadline = self.deadline();
         let first = permit.map(|permit| Slot { permit, deadline, _in_flight: Some(in_flight) });
         let turn = PostTurn { batch: self, row, first: Mutex::new(first) };
         let earlier = state.earlier_may_exist();
-        let created = create(&self.workspace, body, deadline, events, earlier, &turn).await;
+        let (workspace, request) = (&self.workspace, &row.request);
+        let created = create(workspace, request, body, deadline, events, earlier, &turn).await;
         let pending = match created {
             Ok(pending) => pending,
             Err(error) => return Some(Err(error)),
@@ -281,12 +350,7 @@ impl Batch {
         result: Result<SmsChannel, Error>,
     ) -> Result<SmsChannel, Error> {
         if let Err(error) = &result {
-            let throttled = error.status() == Some(429)
-                && self.workspace.state().throttled_since(self.started)
-                    >= self.workspace.client().install_timeout();
-            if error.is_access_refused() || throttled {
-                self.shutdown.begin();
-            }
+            self.shut_down_after(error);
         }
         if matches!(result, Err(Error::Journal(_))) {
             // The error says what exists, and nothing more is appended after it.
@@ -308,22 +372,38 @@ impl Batch {
         }
     }
 
-    /// Returns the event sink of a row, which knows the connector as soon as an observer does.
+    /// Shuts the batch down if every other request would be refused as well.
+    fn shut_down_after(&self, error: &Error) {
+        let state = self.workspace.state();
+        let route = if error.connector_id().is_some() { Route::Get } else { Route::Create };
+        match error.status() {
+            Some(401) => self.shutdown.begin(Shutdown::ACCESS_REFUSED),
+            // The policy of the key may exclude a single connector.
+            Some(403) if !state.accepted_since(route, self.started) => {
+                self.shutdown.begin(Shutdown::ACCESS_REFUSED);
+            }
+            // There is no money for any row.
+            Some(402) => self.shutdown.begin(Shutdown::BY_CALLER),
+            Some(429) if state.throttled_since(self.started) >= self.deadline().timeout() => {
+                self.shutdown.begin(Shutdown::BY_CALLER);
+            }
+            _ => {}
+        }
+    }
+
     fn events(&self, row: &Arc<Row>) -> EventSink {
-        let (observer, row) = (self.observer.clone(), Arc::clone(row));
-        EventSink::new(move |event| {
-            if let Event::Created { connector_id, warning } = *event {
-                row.apply(&JournalEntry::Created { connector_id, warning });
+        match &self.settings.observer {
+            Some(observer) => {
+                let (observer, row) = (Arc::clone(observer), Arc::clone(row));
+                EventSink::new(move |event| observer(&row.request, event))
             }
-            if let Some(observer) = &observer {
-                observer(&row.request, event);
-            }
-        })
+            None => EventSink::default(),
+        }
     }
 
     async fn append(&self, row: &Row, entry: JournalEntry) -> io::Result<()> {
-        match &self.journal {
-            Some(journal) => journal.append(&row.request, entry).await,
+        match &self.settings.journal {
+            Some(journal) => journal.append(row.request.phone_number_id(), entry).await,
             None => Ok(()),
         }
     }
@@ -387,6 +467,14 @@ impl Turn for PostTurn<'_> {
         };
         row.begin_post().then_some(slot)
     }
+
+    fn created(&self, id: ConnectorId, warning: Option<Warning>) -> Result<(), PhoneNumberId> {
+        self.batch.claim(id, &self.row.request)?;
+        let mut known = self.row.lock();
+        known.progress = Progress::Created;
+        known.state.apply(&JournalEntry::Created { connector_id: id, warning }, None);
+        Ok(())
+    }
 }
 
 /// The turn of the GETs of a row. It has no timeout: a connector whose turn comes after the deadline is polled once more.
@@ -414,11 +502,11 @@ impl Turn for GetTurn<'_> {
 #[must_use = "a batch does nothing until its outcomes are taken"]
 pub struct BatchOutcomes<S: Stream> {
     batch: Arc<Batch>,
+    journal: Loaded,
     /// `None` when all requests were taken, or the batch was shut down.
     requests: Option<Pin<Box<S>>>,
     /// The phone numbers that were taken.
     numbers: HashSet<PhoneNumberId>,
-    concurrency: usize,
     /// The number of rows that were taken, and whose outcome was not.
     unfinished: usize,
     outcomes: mpsc::UnboundedReceiver<Option<BatchOutcome>>,
@@ -426,25 +514,35 @@ pub struct BatchOutcomes<S: Stream> {
     span: Span,
 }
 
+/// The state of the rows by the journal.
+enum Loaded {
+    /// The journal is being read.
+    Reading(Reading),
+    Rows(JournalState),
+    Failed(io::Error),
+}
+
+type Reading = Pin<Box<dyn Future<Output = io::Result<(InUse, JournalState)>> + Send>>;
+
 impl<S> BatchOutcomes<S>
 where
-    S: Stream<Item: Into<BatchItem>> + Send,
+    S: Stream<Item = SmsConnectorRequest> + Send,
 {
-    pub(super) fn new(
-        workspace: Workspace,
-        requests: S,
-        concurrency: usize,
-        journal: Option<Arc<dyn Journal>>,
-        observer: Option<Arc<Observer>>,
-    ) -> Self {
+    pub(super) fn new(batch: InstallSmsChannels<S>) -> Self {
+        let InstallSmsChannels { workspace, requests, settings } = batch;
         let (sender, outcomes) = mpsc::unbounded_channel();
         let workspace_id = workspace.id();
         let started = workspace.client().runtime().now();
+        let journal = match &settings.journal {
+            Some(journal) => Loaded::Reading(Box::pin(load(Arc::clone(journal)))),
+            None => Loaded::Rows(JournalState::default()),
+        };
         let batch = Batch {
             workspace,
+            settings,
             started,
-            journal,
-            observer,
+            in_use: Mutex::default(),
+            connectors: Mutex::default(),
             shutdown: Shutdown::default(),
             posts: Semaphore::new(PLACES),
             gets: Semaphore::new(PLACES),
@@ -454,9 +552,9 @@ where
         };
         Self {
             batch: Arc::new(batch),
+            journal,
             requests: Some(Box::pin(requests)),
             numbers: HashSet::new(),
-            concurrency,
             unfinished: 0,
             outcomes,
             tasks: JoinSet::new(),
@@ -489,7 +587,13 @@ where
     /// # }
     /// ```
     pub fn shut_down(&mut self) {
-        self.batch.shutdown.begin();
+        self.batch.shutdown.begin(Shutdown::BY_CALLER);
+    }
+
+    /// Returns whether the batch was shut down, by a call or by itself.
+    #[must_use]
+    pub fn is_shut_down(&self) -> bool {
+        self.batch.shutdown.has_begun()
     }
 
     /// Stops all installs at once, and returns the outcomes that were not taken yet.
@@ -511,13 +615,24 @@ where
     }
 
     /// Ends a row at once if there is nothing to do, and starts its task otherwise.
-    fn start(&mut self, item: BatchItem) {
+    fn start(&mut self, request: SmsConnectorRequest) {
         self.unfinished += 1;
-        let (batch, number) = (&self.batch, item.request.phone_number_id());
-        let BatchItem { state, unknown, .. } = item;
-        let row = Row::new(item);
-        let step = match state.next(unknown) {
-            _ if !self.numbers.insert(number) => {
+        let (batch, number) = (&self.batch, request.phone_number_id());
+        let is_new = self.numbers.insert(number);
+        let state = match &self.journal {
+            // What the journal has does not matter for a second request.
+            _ if !is_new => RowState::default(),
+            Loaded::Rows(rows) => rows.row(number),
+            Loaded::Reading(_) => unreachable!("no row is started before the journal was read"),
+            Loaded::Failed(error) => {
+                let row = Row::new(request, RowState::UNKNOWN);
+                let source = io::Error::new(error.kind(), error.to_string());
+                return batch.end(&row, Some(Err(journal_error(row.state(), None, source))));
+            }
+        };
+        let row = Row::new(request, state);
+        let step = match state.next(batch.settings.unknown_rows(number)) {
+            _ if !is_new => {
                 let error = ConfigurationError::DuplicatePhoneNumber(number);
                 return batch.end(&row, Some(Err(error.into())));
             }
@@ -528,6 +643,7 @@ where
             },
             NextStep::Wait(id) => Step::Wait(id),
         };
+        row.lock().progress = Progress::Started;
         let row = Arc::new(row);
         batch.rows().insert(number, Arc::clone(&row));
         let span = self.span.in_scope(|| install_span(&batch.workspace, &row.request));
@@ -539,21 +655,25 @@ where
 
 impl<S> Stream for BatchOutcomes<S>
 where
-    S: Stream<Item: Into<BatchItem>> + Send,
+    S: Stream<Item = SmsConnectorRequest> + Send,
 {
     type Item = BatchOutcome;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<BatchOutcome>> {
+        if let Loaded::Reading(reading) = &mut self.journal {
+            let read = ready!(reading.as_mut().poll(cx));
+            self.journal = self.batch.loaded(read);
+        }
         loop {
             if self.batch.shutdown.has_begun() {
                 self.requests = None;
             }
-            while self.unfinished < self.concurrency
+            while self.unfinished < self.batch.settings.concurrency
                 && let Some(requests) = &mut self.requests
-                && let Poll::Ready(item) = requests.as_mut().poll_next(cx)
+                && let Poll::Ready(request) = requests.as_mut().poll_next(cx)
             {
-                match item {
-                    Some(item) => self.start(item.into()),
+                match request {
+                    Some(request) => self.start(request),
                     None => self.requests = None,
                 }
             }
@@ -567,9 +687,12 @@ where
                 continue;
             }
             if self.unfinished == 0 {
-                // The journal can be opened again after the end: no task holds it.
-                let done = self.requests.is_none() && self.tasks.is_empty();
-                return if done { Poll::Ready(None) } else { Poll::Pending };
+                // No task holds the journal after the end.
+                if self.requests.is_some() || !self.tasks.is_empty() {
+                    return Poll::Pending;
+                }
+                self.batch.release_journal();
+                return Poll::Ready(None);
             }
             match self.outcomes.poll_recv(cx) {
                 Poll::Ready(outcome) => {
@@ -586,8 +709,7 @@ where
 
 impl<S: Stream> Drop for BatchOutcomes<S> {
     fn drop(&mut self) {
-        // A task that runs at this moment on another thread goes on until it waits. It must not send a POST whose intent
-        // was not in the journal before: another batch may resume from the journal now.
+        // A task that runs at this moment on another thread goes on until it waits.
         self.batch.abandon();
     }
 }

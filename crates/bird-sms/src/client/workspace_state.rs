@@ -1,8 +1,8 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bird_api::types::CreateConnectorReq;
-use reqwest::Request;
+use reqwest::{Request, StatusCode};
 use tokio::time::Instant;
 
 use super::Client;
@@ -33,12 +33,21 @@ impl Route {
 pub(crate) struct WorkspaceState {
     posts: RateLimiter,
     gets: RateLimiter,
-    /// When the first and the last response came of those since which every response was a 429.
-    throttled: Mutex<Option<(Instant, Instant)>>,
+    responses: Mutex<Responses>,
     /// The POST without its body, and the GET with the nil UUID as the id of the connector. Requests are copies of them,
     /// because parsing two URLs takes a tenth of the instructions of an install.
     create: Request,
     get: Request,
+}
+
+/// When responses came that say something about the next requests.
+#[derive(Debug, Default)]
+struct Responses {
+    /// The first and the last response of those since which every response was a 429.
+    throttled: Option<(Instant, Instant)>,
+    /// The last 2xx to the creation of a connector, and to the read of one.
+    created: Option<Instant>,
+    read: Option<Instant>,
 }
 
 impl WorkspaceState {
@@ -53,7 +62,7 @@ impl WorkspaceState {
         Self {
             posts: limiter(limits.posts_per_second),
             gets: limiter(limits.gets_per_second),
-            throttled: Mutex::default(),
+            responses: Mutex::default(),
             create,
             get: get.expect(checked),
         }
@@ -84,15 +93,32 @@ impl WorkspaceState {
         }
     }
 
-    /// Takes note of a response, and of whether it was a 429.
-    pub(crate) fn observe(&self, throttled: bool, now: Instant) {
-        let mut times = self.throttled.lock().unwrap_or_else(PoisonError::into_inner);
-        *times = throttled.then(|| (times.map_or(now, |(first, _)| first), now));
+    fn responses(&self) -> MutexGuard<'_, Responses> {
+        self.responses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a response.
+    pub(crate) fn observe(&self, route: Route, status: StatusCode, now: Instant) {
+        let mut responses = self.responses();
+        let first = responses.throttled.map_or(now, |(first, _)| first);
+        responses.throttled = (status == StatusCode::TOO_MANY_REQUESTS).then_some((first, now));
+        match route {
+            Route::Create if status.is_success() => responses.created = Some(now),
+            Route::Get if status.is_success() => responses.read = Some(now),
+            _ => {}
+        }
+    }
+
+    /// Returns whether a request of this kind was accepted since `began`.
+    pub(crate) fn accepted_since(&self, route: Route, began: Instant) -> bool {
+        let responses = self.responses();
+        let accepted = if route == Route::Create { responses.created } else { responses.read };
+        accepted.is_some_and(|accepted| accepted >= began)
     }
 
     /// Returns for how long every response since `began` was a 429, up to the last one.
     pub(crate) fn throttled_since(&self, began: Instant) -> Duration {
-        let times = *self.throttled.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = self.responses().throttled;
         times.map_or(Duration::ZERO, |(first, last)| {
             last.saturating_duration_since(first.max(began))
         })

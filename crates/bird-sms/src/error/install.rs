@@ -3,10 +3,12 @@
 use std::time::Duration;
 use std::{fmt, io};
 
+use serde::Serialize;
+
 use super::attempt::PROXY_AUTHENTICATION;
 use super::check::OTHER_PRODUCT;
 use super::{AttemptError, Attempts, Error, ErrorResponse, MalformedResponse, TransportError};
-use crate::{ConnectorId, ConnectorState, SmsChannel, Warning};
+use crate::{ConnectorId, ConnectorState, PhoneNumberId, SmsChannel, Warning};
 
 /// The details of [`Error::Refused`](crate::Error::Refused).
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +87,16 @@ impl OutcomeUnknown {
         Self { reason, last: None, earlier: None, attempts }
     }
 
+    /// Returns the error of an install whose connector seems to belong to another phone number.
+    pub(crate) fn of_other(
+        connector_id: ConnectorId,
+        phone_number_id: PhoneNumberId,
+        attempts: Attempts,
+    ) -> Error {
+        let reason = UnknownReason::OtherPhoneNumber { connector_id, phone_number_id };
+        Error::OutcomeUnknown(Box::new(Self { attempts, ..Self::new(reason) }))
+    }
+
     /// Returns the response to the last attempt, or else the response to an earlier attempt.
     pub(super) fn response(&self) -> Option<&ErrorResponse> {
         self.last.as_ref().and_then(AttemptError::response).or(self.earlier.as_ref())
@@ -93,7 +105,11 @@ impl OutcomeUnknown {
 
 impl fmt::Display for OutcomeUnknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (after {}", self.reason, self.attempts)?;
+        write!(f, "{}", self.reason)?;
+        if self.attempts.count == 0 {
+            return Ok(());
+        }
+        write!(f, " (after {}", self.attempts)?;
         if let Some(earlier) = &self.earlier {
             write!(f, ", an earlier response was {earlier}")?;
         }
@@ -132,6 +148,17 @@ pub enum UnknownReason {
     /// The last attempt created nothing, and an attempt of an earlier run may have created a connector.
     #[error("the outcome of an earlier attempt is still unknown, so a connector may exist")]
     EarlierAttempt,
+    /// The response names a connector of another phone number.
+    #[error(
+        "the connector exists, and its id is not known: the response names connector {connector_id}, which belongs to \
+         phone number {phone_number_id}"
+    )]
+    OtherPhoneNumber {
+        /// The connector of the response.
+        connector_id: ConnectorId,
+        /// The phone number that the connector belongs to.
+        phone_number_id: PhoneNumberId,
+    },
     /// The install was abandoned after its request was sent.
     #[error("the install was abandoned after its request was sent, so a connector may exist")]
     Abandoned,
@@ -162,19 +189,45 @@ pub struct NotReady {
     /// Whether a response contained the connector, such as that to its creation. Without one, a wait that was resumed
     /// from an id does not show that the connector exists.
     pub seen: bool,
+    /// Why the wait ended.
+    pub reason: NotReadyReason,
     /// Set when an earlier attempt may have created another connector.
     pub warning: Option<Warning>,
     /// The error of the last poll, if the poll failed.
     pub last: Option<AttemptError>,
 }
 
+/// Why a wait ended before the channel was ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum NotReadyReason {
+    /// The deadline passed.
+    #[default]
+    Deadline,
+    /// The batch was shut down or abandoned.
+    Shutdown,
+    /// The access key was refused to another request of the batch.
+    AccessRefused,
+}
+
 impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (id, seconds, polls) = (self.connector_id, self.waited.as_secs_f64(), self.polls);
-        let plural = if polls == 1 { "" } else { "s" };
         let what =
             if self.seen { "exists, and its channel is not ready" } else { "could not be read" };
-        write!(f, "connector {id} {what} after {seconds:.1} s and {polls} poll{plural}")
+        write!(f, "connector {id} {what}")?;
+        if polls > 0 {
+            let plural = if polls == 1 { "" } else { "s" };
+            write!(f, " after {seconds:.1} s and {polls} poll{plural}")?;
+        }
+        match self.reason {
+            NotReadyReason::Deadline => Ok(()),
+            NotReadyReason::Shutdown => f.write_str(": the batch was shut down"),
+            NotReadyReason::AccessRefused => {
+                f.write_str(": the batch was stopped because the access key is refused")
+            }
+        }
     }
 }
 
@@ -284,7 +337,7 @@ impl fmt::Display for JournalError {
             (None, ConnectorState::NotCreated) => f.write_str("no connector was created")?,
             (None, _) => f.write_str("a connector may exist")?,
         }
-        f.write_str(", and the journal could not be written")
+        f.write_str(", and the journal failed")
     }
 }
 

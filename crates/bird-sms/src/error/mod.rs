@@ -14,8 +14,8 @@ pub use attempt::{
 };
 pub use check::{CheckError, CheckProblem};
 pub use install::{
-    CreatedIdUnknown, JournalError, NotReady, OutcomeUnknown, ReadError, Refused, UnknownReason,
-    Unreachable,
+    CreatedIdUnknown, JournalError, NotReady, NotReadyReason, OutcomeUnknown, ReadError, Refused,
+    UnknownReason, Unreachable,
 };
 pub use numbers::{NumbersError, NumbersRead};
 use serde::{Serialize, Serializer};
@@ -66,15 +66,16 @@ pub enum Error {
     /// Bird reported a creation in a response without a usable id: a connector exists.
     #[error(transparent)]
     CreatedIdUnknown(Box<CreatedIdUnknown>),
-    /// The deadline passed before the channel was ready, or a batch was shut down: the connector exists.
+    /// The deadline passed before the channel was ready, or a batch was shut down: the connector exists. [`NotReady::reason`]
+    /// says which.
     #[error(transparent)]
     NotReady(Box<NotReady>),
     /// The connector could not be read. After an install the connector exists; otherwise, it exists if the id is
     /// correct.
     #[error(transparent)]
     Read(Box<ReadError>),
-    /// An entry could not be written to the journal of a batch. [`JournalError::state`] says what is known about the
-    /// connector: before the POST, nothing was sent.
+    /// The journal could not be read, or an entry could not be written to it. [`JournalError::state`] says what is known
+    /// about the connector: before the POST, nothing was sent.
     #[error(transparent)]
     Journal(Box<JournalError>),
 }
@@ -87,10 +88,12 @@ impl Error {
             Self::Configuration(_) | Self::Refused(_) | Self::Unreachable(_) => {
                 ConnectorState::NotCreated
             }
-            Self::OutcomeUnknown(error) if error.reason == UnknownReason::AlreadyExists => {
-                ConnectorState::ExistsIdUnknown
-            }
-            Self::OutcomeUnknown(_) => ConnectorState::Unknown,
+            Self::OutcomeUnknown(error) => match error.reason {
+                UnknownReason::AlreadyExists | UnknownReason::OtherPhoneNumber { .. } => {
+                    ConnectorState::ExistsIdUnknown
+                }
+                _ => ConnectorState::Unknown,
+            },
             Self::CreatedIdUnknown(_) => ConnectorState::ExistsIdUnknown,
             Self::NotReady(error) => ConnectorState::Exists(error.connector_id),
             Self::Read(error) => ConnectorState::Exists(error.connector_id),
@@ -165,8 +168,22 @@ impl Error {
         }
     }
 
-    /// Returns whether the access key was refused: the last response had the status 401 or 403. Every other request would
-    /// be refused, too.
+    /// Returns the variant as a word in kebab case, such as `not-ready`: `error` of the JSON, and a label for a counter.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Configuration(_) => "configuration",
+            Self::Refused(_) => "refused",
+            Self::Unreachable(_) => "unreachable",
+            Self::OutcomeUnknown(_) => "outcome-unknown",
+            Self::CreatedIdUnknown(_) => "created-id-unknown",
+            Self::NotReady(_) => "not-ready",
+            Self::Read(_) => "read",
+            Self::Journal(_) => "journal",
+        }
+    }
+
+    /// Returns whether the access key was refused: the last response had the status 401 or 403.
     #[must_use]
     pub fn is_access_refused(&self) -> bool {
         self.response().is_some_and(|response| matches!(response.status, 401 | 403))
@@ -236,6 +253,8 @@ struct Json<'a> {
     connector_id: Option<ConnectorId>,
     retryable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<NotReadyReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<Warning>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
@@ -256,21 +275,16 @@ impl Serialize for Error {
             .and_then(|response| response.request_id.as_deref())
             .or_else(|| malformed?.request_id.as_deref());
         Json {
-            error: match self {
-                Self::Configuration(_) => "configuration",
-                Self::Refused(_) => "refused",
-                Self::Unreachable(_) => "unreachable",
-                Self::OutcomeUnknown(_) => "outcome-unknown",
-                Self::CreatedIdUnknown(_) => "created-id-unknown",
-                Self::NotReady(_) => "not-ready",
-                Self::Read(_) => "read",
-                Self::Journal(_) => "journal",
-            },
+            error: self.kind(),
             message: self.chain(),
             hint: self.help(),
             connector_state: self.connector_state().kind(),
             connector_id: self.connector_id(),
             retryable: self.is_retryable(),
+            reason: match self {
+                Self::NotReady(error) => Some(error.reason),
+                _ => None,
+            },
             warning: self.warning(),
             status: self.status(),
             code: response.and_then(|response| response.code.as_deref()),

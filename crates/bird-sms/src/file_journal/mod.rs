@@ -6,7 +6,7 @@ mod storage;
 use std::borrow::Cow;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -18,26 +18,22 @@ pub use self::storage::JournalStorage;
 use self::storage::{LockedFile, open_regular_file};
 use crate::error::chain;
 use crate::{
-    Journal, JournalEntry, JournalFuture, PhoneNumberId, SmsConnectorRequest, Workspace,
-    WorkspaceId,
+    Journal, JournalEntry, JournalFuture, JournalState, PhoneNumberId, Workspace, WorkspaceId,
 };
 
 /// A [`Journal`] in a file of JSON Lines, as `bird-sms batch` keeps it. Needs the feature `file-journal`.
 ///
-/// A service installs a batch, and after a crash installs what is left of it, by the same code:
+/// A service installs a batch, and after a crash what is left of it, by the same code:
 ///
 /// ```no_run
-/// use bird_sms::{BatchItem, FileJournal, SmsConnectorRequest, Workspace};
+/// use std::sync::Arc;
+/// use bird_sms::{FileJournal, SmsConnectorRequest, Workspace};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// # let requests: Vec<SmsConnectorRequest> = Vec::new();
 /// let workspace = Workspace::from_env()?;
-/// let (journal, content) = FileJournal::open("channels.jsonl", &workspace)?;
-/// let items = requests.into_iter().map(|request| {
-///     let row = content.rows.row(request.phone_number_id());
-///     BatchItem::resume(request, row)
-/// });
-/// let mut outcomes = workspace.install_sms_channels(items).journal(journal).start();
+/// let journal = Arc::new(FileJournal::open("channels.jsonl", &workspace)?);
+/// let mut outcomes = workspace.install_sms_channels(requests).journal(journal).start();
 /// while let Some(outcome) = outcomes.next().await {
 ///     println!("{}: {:?}", outcome.request.phone_number_id(), outcome.result);
 /// }
@@ -61,6 +57,9 @@ use crate::{
 #[derive(Debug)]
 pub struct FileJournal {
     entries: mpsc::UnboundedSender<Pending>,
+    /// The state of each row, by the entries that are stored.
+    rows: Arc<Mutex<JournalState>>,
+    torn_line: Option<u64>,
     /// Dropped after `entries`.
     thread: Option<WriterThread>,
 }
@@ -93,7 +92,7 @@ impl FileJournal {
     #[doc(hidden)]
     pub const SANDBOX: &str = "sandbox";
 
-    /// Opens or creates a journal for this workspace, and returns it with its content. Blocks while the file is read.
+    /// Opens or creates a journal for this workspace. Blocks while the file is read.
     ///
     /// The file is locked until the journal is dropped, and so is the workspace for other journals in the same folder,
     /// by a file `.bird-sms-WORKSPACE.lock`, which stays. If the path is a symbolic link, that is the folder of the
@@ -105,10 +104,7 @@ impl FileJournal {
     ///
     /// Fails if the file cannot be used, is locked, is damaged, or is not a journal of this workspace at the base URL
     /// of its client.
-    pub fn open(
-        path: impl AsRef<Path>,
-        workspace: &Workspace,
-    ) -> Result<(Self, JournalContent), FileJournalError> {
+    pub fn open(path: impl AsRef<Path>, workspace: &Workspace) -> Result<Self, FileJournalError> {
         Self::open_at(path.as_ref(), workspace.id(), workspace.client().base_url())
     }
 
@@ -123,9 +119,9 @@ impl FileJournal {
         path: &Path,
         workspace_id: WorkspaceId,
         base_url: &str,
-    ) -> Result<(Self, JournalContent), FileJournalError> {
+    ) -> Result<Self, FileJournalError> {
         let file = LockedFile::open(path, (base_url != Self::SANDBOX).then_some(workspace_id))?;
-        let (mut journal, content, write) = Self::with_storage(file, path, workspace_id, base_url)?;
+        let (mut journal, write) = Self::with_storage(file, path, workspace_id, base_url)?;
         let (close, closed) = std::sync::mpsc::channel::<()>();
         let spawn = || {
             let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -137,7 +133,7 @@ impl FileJournal {
         };
         spawn().map_err(|source| FileJournalError::Io { path: path.to_owned(), source })?;
         journal.thread = Some(WriterThread(Mutex::new(closed)));
-        Ok((journal, content))
+        Ok(journal)
     }
 
     /// Opens a journal in a storage of the caller, which errors call `path`. Nothing is locked, and no thread is
@@ -153,30 +149,23 @@ impl FileJournal {
         path: &Path,
         workspace_id: WorkspaceId,
         base_url: &str,
-    ) -> Result<(Self, JournalContent, impl Future<Output = ()> + Send + use<S>), FileJournalError>
-    {
-        let (mut writer, content) = Writer::open(storage, path, workspace_id, base_url)?;
+    ) -> Result<(Self, impl Future<Output = ()> + Send + use<S>), FileJournalError> {
+        let (mut writer, torn_line) = Writer::open(storage, path, workspace_id, base_url)?;
+        let rows = Arc::clone(&writer.rows);
         let (entries, mut pending) = mpsc::unbounded_channel();
         let write = async move {
             while let Some(first) = pending.recv().await {
                 writer.store(first, &mut pending);
             }
         };
-        Ok((Self { entries, thread: None }, content, write))
+        Ok((Self { entries, rows, torn_line, thread: None }, write))
     }
 
-    /// Appends an entry for a phone number, such as [`JournalEntry::Adopted`]. When the future completes, the entry
-    /// survives a crash.
-    ///
-    /// # Errors
-    ///
-    /// Fails if this or an earlier entry could not be written. The entry may be in the file nevertheless.
-    pub async fn append_entry(
-        &self,
-        phone_number_id: PhoneNumberId,
-        entry: JournalEntry,
-    ) -> io::Result<()> {
-        self.store(Some((phone_number_id, entry))).await
+    /// Returns the number of the last line when the journal was opened, counted from 1, if a crash tore it. No step followed
+    /// such a line.
+    #[must_use]
+    pub fn torn_line(&self) -> Option<u64> {
+        self.torn_line
     }
 
     /// Waits until all entries that were appended survive a crash.
@@ -197,31 +186,35 @@ impl FileJournal {
 }
 
 impl Journal for FileJournal {
-    fn append<'a>(
-        &'a self,
-        request: &'a SmsConnectorRequest,
-        entry: JournalEntry,
-    ) -> JournalFuture<'a> {
-        Box::pin(self.append_entry(request.phone_number_id(), entry))
+    fn load(&self) -> JournalFuture<'_, JournalState> {
+        Box::pin(async {
+            self.drain().await?;
+            Ok(self.rows.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        })
+    }
+
+    fn append(&self, phone_number_id: PhoneNumberId, entry: JournalEntry) -> JournalFuture<'_> {
+        Box::pin(self.store(Some((phone_number_id, entry))))
     }
 }
 
 /// Writes lines to the end of a journal.
 struct Writer<S> {
     storage: S,
+    rows: Arc<Mutex<JournalState>>,
     /// The length of the file, in bytes.
     length: u64,
     failed: Option<(ErrorKind, String)>,
 }
 
 impl<S: JournalStorage> Writer<S> {
-    /// Reads a journal, and writes its first line if there is none.
+    /// Reads a journal, and writes its first line if there is none. Returns the number of the last line if a crash tore it.
     fn open(
         mut storage: S,
         path: &Path,
         workspace_id: WorkspaceId,
         base_url: &str,
-    ) -> Result<(Self, JournalContent), FileJournalError> {
+    ) -> Result<(Self, Option<u64>), FileJournalError> {
         let owner = Owner { path, workspace_id: Some(workspace_id), base_url };
         let content = JournalContent::of(&mut storage, owner)?;
         let mut start = if content.unterminated { b"\n".to_vec() } else { Vec::new() };
@@ -237,7 +230,8 @@ impl<S: JournalStorage> Writer<S> {
             .and_then(|()| storage.sync_folder())
             .map_err(|error| owner.failed(error))?;
         let length = content.end + start.len() as u64;
-        Ok((Self { storage, length, failed: None }, content))
+        let rows = Arc::new(Mutex::new(content.rows));
+        Ok((Self { storage, rows, length, failed: None }, content.torn_line))
     }
 
     /// Stores an entry and those that wait behind it, with one sync.
@@ -269,7 +263,12 @@ impl<S: JournalStorage> Writer<S> {
         let lines: Vec<u8> = entries.flat_map(encode).collect();
         self.storage.write_all(&lines)?;
         self.length += lines.len() as u64;
-        self.storage.sync_data()
+        self.storage.sync_data()?;
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        for (number, entry) in together.iter().filter_map(|pending| pending.entry.as_ref()) {
+            rows.apply(*number, entry, Some(at));
+        }
+        Ok(())
     }
 }
 

@@ -1,16 +1,19 @@
 use std::borrow::Cow;
 
 use serde::de::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::decode::decode;
-use crate::{ChannelId, ConnectorId, WorkspaceId};
+use crate::{ChannelId, ConnectorId, PhoneNumberId, WorkspaceId};
 
 /// The fields of a connector that a wait needs. No other field can fail the decoding.
 #[derive(Debug, PartialEq)]
 pub(crate) struct ConnectorStatus {
     pub(crate) id: ConnectorId,
     pub(crate) workspace_id: Option<WorkspaceId>,
+    /// The phone number id that the connector was created with.
+    pub(crate) phone_number_id: Option<PhoneNumberId>,
     pub(crate) channel_id: Option<ChannelId>,
 }
 
@@ -18,12 +21,20 @@ impl ConnectorStatus {
     /// Decodes a body, or returns the problem with the path of the field.
     pub(crate) fn decode(body: &[u8]) -> Result<Self, String> {
         #[derive(serde::Deserialize)]
-        struct Connector {
+        struct Connector<'a> {
             #[serde(deserialize_with = "not_nil")]
             id: Uuid,
             #[serde(rename = "workspaceId")]
             workspace_id: Option<Uuid>,
+            /// Of any shape.
+            #[serde(borrow)]
+            arguments: Option<&'a RawValue>,
             channel: Option<Channel>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Arguments {
+            #[serde(rename = "phoneNumberId")]
+            phone_number_id: Uuid,
         }
         #[derive(serde::Deserialize)]
         struct Channel {
@@ -51,9 +62,12 @@ impl ConnectorStatus {
         }
         let connector: Connector = decode(body)?;
         let channel_id = connector.channel.and_then(|channel| channel.channel_id);
+        let arguments = connector.arguments.map(RawValue::get);
+        let arguments = arguments.and_then(|json| serde_json::from_str::<Arguments>(json).ok());
         Ok(Self {
             id: connector.id.into(),
             workspace_id: connector.workspace_id.map(Into::into),
+            phone_number_id: arguments.map(|arguments| arguments.phone_number_id.into()),
             channel_id: channel_id.filter(|id| !id.is_nil()).map(Into::into),
         })
     }
@@ -92,6 +106,17 @@ mod tests {
         }
         let ready = status(r#"{"id":"ID","channel":{"channelId":"ID"}}"#).unwrap();
         assert_eq!(ready.channel_id, Some(ID.parse().unwrap()));
+    }
+
+    #[test]
+    fn arguments_of_any_shape_do_not_fail_the_decoding() {
+        let number = |arguments: &str| {
+            status(&format!(r#"{{"id":"ID","arguments":{arguments}}}"#)).unwrap().phone_number_id
+        };
+        assert_eq!(number(r#"{"a":[{}],"phoneNumberId":"ID"}"#), Some(ID.parse().unwrap()));
+        for arguments in ["null", "[]", "7", r#""x""#, "{}", r#"{"phoneNumberId":7}"#] {
+            assert_eq!(number(arguments), None, "{arguments}");
+        }
     }
 
     // Fault 23.

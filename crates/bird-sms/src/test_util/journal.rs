@@ -1,6 +1,7 @@
 //! The conformance kit of [`Journal`].
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, io};
 
 use futures_util::StreamExt;
@@ -8,9 +9,44 @@ use futures_util::stream::FuturesUnordered;
 use uuid::Uuid;
 
 use crate::{
-    ConnectorState, Journal, JournalEntry, JournalState, NextStep, PhoneNumberId, RowState,
-    SmsConnectorRequest, UnknownRows, Warning, WorkspaceId,
+    ConnectorState, Journal, JournalEntry, JournalFuture, JournalState, NextStep, PhoneNumberId,
+    RowState, UnknownRows, Warning, WorkspaceId,
 };
+
+/// A journal in memory, for tests: it is lost with its process.
+#[derive(Debug, Default)]
+pub struct MemoryJournal(Mutex<Vec<(PhoneNumberId, JournalEntry)>>);
+
+impl MemoryJournal {
+    /// Returns the entries, in the order in which they were appended.
+    #[must_use]
+    pub fn entries(&self) -> Vec<(PhoneNumberId, JournalEntry)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Creates a journal of an earlier run.
+impl FromIterator<(PhoneNumberId, JournalEntry)> for MemoryJournal {
+    fn from_iter<I: IntoIterator<Item = (PhoneNumberId, JournalEntry)>>(entries: I) -> Self {
+        Self(Mutex::new(entries.into_iter().collect()))
+    }
+}
+
+impl Journal for MemoryJournal {
+    fn load(&self) -> JournalFuture<'_, JournalState> {
+        let mut state = JournalState::default();
+        for (number, entry) in self.entries() {
+            state.apply(number, &entry, None);
+        }
+        Box::pin(async { Ok(state) })
+    }
+
+    fn append(&self, phone_number_id: PhoneNumberId, entry: JournalEntry) -> JournalFuture<'_> {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.push((phone_number_id, entry));
+        Box::pin(async { Ok(()) })
+    }
+}
 
 /// The rows of each workspace.
 const ROWS: usize = 8;
@@ -26,7 +62,7 @@ pub trait JournalStore {
     /// The journal of one workspace.
     type Journal: Journal;
 
-    /// Opens the journal of a workspace, and returns it with the state from which a batch resumes.
+    /// Opens the journal of a workspace.
     ///
     /// The journals of two workspaces are open at a time, each once.
     ///
@@ -36,7 +72,7 @@ pub trait JournalStore {
     fn open(
         &mut self,
         workspace_id: WorkspaceId,
-    ) -> impl Future<Output = io::Result<(Self::Journal, JournalState)>>;
+    ) -> impl Future<Output = io::Result<Arc<Self::Journal>>>;
 
     /// Ends the process that had the journals: what is not durable may be lost, and nothing is written any more. The
     /// journals and the futures of their entries were dropped just before.
@@ -102,41 +138,25 @@ pub enum JournalViolation {
 /// store does.
 ///
 /// ```
-/// # use std::{collections::HashMap, io, sync::{Arc, Mutex}};
-/// # use bird_sms::{Journal, JournalEntry, JournalFuture, JournalState, PhoneNumberId, SmsConnectorRequest, WorkspaceId};
-/// use bird_sms::test_util::{JournalStore, check_journal};
+/// # use std::{collections::HashMap, io, sync::Arc};
+/// # use bird_sms::{JournalEntry, PhoneNumberId, WorkspaceId};
+/// use bird_sms::test_util::{JournalStore, MemoryJournal, check_journal};
 ///
-/// /// A store that does not survive its process, and can be used to show the kit alone.
+/// /// A store that survives a crash, because the check does not end its process.
 /// #[derive(Default)]
-/// struct Memory(HashMap<WorkspaceId, Table>);
-///
-/// type Table = Arc<Mutex<Vec<(PhoneNumberId, JournalEntry)>>>;
-///
-/// struct MemoryJournal(Table);
-///
-/// impl Journal for MemoryJournal {
-///     fn append<'a>(&'a self, request: &'a SmsConnectorRequest, entry: JournalEntry) -> JournalFuture<'a> {
-///         self.0.lock().unwrap().push((request.phone_number_id(), entry));
-///         Box::pin(async { Ok(()) })
-///     }
-/// }
+/// struct Memory(HashMap<WorkspaceId, Arc<MemoryJournal>>);
 ///
 /// impl JournalStore for Memory {
 ///     type Journal = MemoryJournal;
 ///
-///     async fn open(&mut self, workspace_id: WorkspaceId) -> io::Result<(MemoryJournal, JournalState)> {
-///         let table = self.0.entry(workspace_id).or_default().clone();
-///         let mut state = JournalState::default();
-///         for (number, entry) in table.lock().unwrap().iter() {
-///             state.apply(*number, entry, None);
-///         }
-///         Ok((MemoryJournal(table), state))
+///     async fn open(&mut self, workspace_id: WorkspaceId) -> io::Result<Arc<MemoryJournal>> {
+///         Ok(self.0.entry(workspace_id).or_default().clone())
 ///     }
 ///
 ///     async fn crash(&mut self) {}
 ///
 ///     async fn entries(&mut self, workspace_id: WorkspaceId) -> io::Result<Vec<(PhoneNumberId, JournalEntry)>> {
-///         Ok(self.0[&workspace_id].lock().unwrap().clone())
+///         Ok(self.0[&workspace_id].entries())
 ///     }
 /// }
 ///
@@ -163,7 +183,7 @@ pub async fn check_journal(
 /// Makes a violation of the entry that shows it.
 type MakeViolation = fn(String) -> JournalViolation;
 
-/// A row: its workspace, and its index among the requests.
+/// A row: its workspace, and its index among the phone numbers.
 type RowKey = (WorkspaceId, usize);
 
 /// The entries that a row must have.
@@ -179,7 +199,7 @@ struct Row {
 struct Check {
     rng: fastrand::Rng,
     workspaces: [WorkspaceId; 2],
-    requests: Vec<SmsConnectorRequest>,
+    numbers: [PhoneNumberId; ROWS],
     rows: HashMap<RowKey, Row>,
     /// Makes each entry unlike all others.
     tag: u32,
@@ -190,12 +210,10 @@ impl Check {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut id = || Uuid::from_u128(rng.u128(..));
         let workspaces = [id().into(), id().into()];
-        let requests =
-            (0..ROWS).map(|row| SmsConnectorRequest::new(format!("row {row}"), id().into()));
-        let requests = requests.collect();
+        let numbers = std::array::from_fn(|_| id().into());
         let rows =
             workspaces.iter().flat_map(|id| (0..ROWS).map(|row| ((*id, row), Row::default())));
-        Self { workspaces, requests, rows: rows.collect(), tag: 0, rng }
+        Self { workspaces, numbers, rows: rows.collect(), tag: 0, rng }
     }
 
     /// Opens the journals, appends entries, crashes, and compares.
@@ -219,10 +237,10 @@ impl Check {
         let failure = (life % 2 == 1).then(|| self.rng.usize(..stop));
         let mut failing = false;
         let mut ended = 0;
-        let requests = self.requests.clone();
+        let numbers = self.numbers;
         let append = async |key: RowKey, entry: JournalEntry, rest| {
             let journal = &journals[usize::from(key.0 == self.workspaces[1])];
-            (key, journal.append(&requests[key.1], entry).await, rest)
+            (key, journal.append(numbers[key.1], entry).await, rest)
         };
         let mut appends = FuturesUnordered::new();
         let mut next = scripts;
@@ -257,6 +275,11 @@ impl Check {
             }
         }
         drop(appends);
+        if life == 0 {
+            for (workspace_id, journal) in self.workspaces.into_iter().zip(&journals) {
+                self.load(workspace_id, &**journal).await?;
+            }
+        }
         drop(journals);
         store.crash().await;
         for workspace_id in self.workspaces {
@@ -270,37 +293,46 @@ impl Check {
     async fn open<S: JournalStore>(
         &self,
         store: &mut S,
-    ) -> Result<Vec<S::Journal>, JournalViolation> {
+    ) -> Result<Vec<Arc<S::Journal>>, JournalViolation> {
         let mut journals = Vec::new();
         for workspace_id in self.workspaces {
-            let opened = store.open(workspace_id).await;
-            let (journal, state) = opened.map_err(JournalViolation::Failed)?;
-            for (index, request) in self.requests.iter().enumerate() {
-                let number = request.phone_number_id();
-                let mut expected = RowState::default();
-                for entry in &self.rows[&(workspace_id, index)].stored {
-                    expected.apply(entry, None);
-                }
-                let found = state.row(number);
-                if meaning(found) != meaning(expected) {
-                    return Err(JournalViolation::StateDiffers(format!(
-                        "{number} of workspace {workspace_id} is {found:?} instead of {expected:?}"
-                    )));
-                }
-            }
-            let number = |(number, _)| self.index(number).is_none().then_some(number);
-            if let Some(number) = state.rows().find_map(number) {
-                return Err(JournalViolation::Mixed(format!(
-                    "{number} is not a row of {workspace_id}"
-                )));
-            }
+            let journal = store.open(workspace_id).await.map_err(JournalViolation::Failed)?;
+            self.load(workspace_id, &*journal).await?;
             journals.push(journal);
         }
         Ok(journals)
     }
 
+    /// Loads a journal, and compares its state with the entries.
+    async fn load(
+        &self,
+        workspace_id: WorkspaceId,
+        journal: &impl Journal,
+    ) -> Result<(), JournalViolation> {
+        let state = journal.load().await.map_err(JournalViolation::Failed)?;
+        for (index, number) in self.numbers.into_iter().enumerate() {
+            let mut expected = RowState::default();
+            for entry in &self.rows[&(workspace_id, index)].stored {
+                expected.apply(entry, None);
+            }
+            let found = state.row(number);
+            if meaning(found) != meaning(expected) {
+                return Err(JournalViolation::StateDiffers(format!(
+                    "{number} of workspace {workspace_id} is {found:?} instead of {expected:?}"
+                )));
+            }
+        }
+        let foreign = |(number, _)| self.index(number).is_none().then_some(number);
+        match state.rows().find_map(foreign) {
+            Some(number) => {
+                Err(JournalViolation::Mixed(format!("{number} is not a row of {workspace_id}")))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn index(&self, number: PhoneNumberId) -> Option<usize> {
-        self.requests.iter().position(|request| request.phone_number_id() == number)
+        self.numbers.iter().position(|known| *known == number)
     }
 
     /// Compares the entries that a workspace has after a crash with those that it must have.
@@ -314,8 +346,8 @@ impl Check {
             let shown = Shown(*number, workspace_id, entry).to_string();
             return Err(JournalViolation::Mixed(shown));
         }
-        for (index, request) in self.requests.iter().enumerate() {
-            let (key, number) = ((workspace_id, index), request.phone_number_id());
+        for (index, number) in self.numbers.into_iter().enumerate() {
+            let key = (workspace_id, index);
             let found = all.iter().filter(|(other, _)| *other == number);
             let found: Vec<_> = found.map(|(_, entry)| entry).collect();
             let row = &self.rows[&key];
@@ -427,7 +459,7 @@ impl Check {
 
 /// Returns what a batch takes from a row, without times, which a journal need not store.
 fn meaning(mut row: RowState) -> impl PartialEq {
-    let known = (row.connector_state(), row.channel_id(), row.warning(), row.is_adoptable());
+    let known = (row.connector_state(), row.channel_id(), row.warning());
     // A refusal shows whether an earlier run may have created a connector.
     row.apply(&JournalEntry::Refused { message: String::new() }, None);
     let refused: (ConnectorState, NextStep) = (row.connector_state(), row.next(UnknownRows::Retry));

@@ -45,14 +45,15 @@ use reqwest::header::HeaderMap;
 use serde_json::json;
 use tokio::time::Instant;
 
-pub use self::journal::{JournalStore, JournalViolation, check_journal};
+pub use self::journal::{JournalStore, JournalViolation, MemoryJournal, check_journal};
 use crate::transport::{Runtime, Sleep};
 use crate::workflow::{Tolerance, create_failed, is_retryable_get};
 use crate::{
     AccessKey, AttemptError, Attempts, BatchOutcome, ChannelId, ClientBuilder, Connector,
     ConnectorId, ConnectorState, CreatedIdUnknown, Error, ErrorResponse, JournalEntry,
-    JournalError, MalformedResponse, NotReady, OutcomeUnknown, ReadError, RowState, SmsChannel,
-    SmsConnectorRequest, TransportError, TransportErrorKind, UnknownReason, WorkspaceId,
+    JournalError, MalformedResponse, NotReady, NotReadyReason, OutcomeUnknown, ReadError, RowState,
+    SmsChannel, SmsConnectorRequest, TransportError, TransportErrorKind, UnknownReason,
+    WorkspaceId,
 };
 
 /// Returns a channel without a warning, with the response that contained it.
@@ -144,6 +145,7 @@ pub fn not_ready(connector_id: ConnectorId) -> Error {
         waited: Duration::from_secs(120),
         polls: 1,
         seen: true,
+        reason: NotReadyReason::Deadline,
         warning: None,
         last: None,
     }))
@@ -177,7 +179,7 @@ pub fn batch_outcome(
     state.apply(&JournalEntry::Intent { name: request.name().to_owned() }, None);
     state.apply(&JournalEntry::ended(&result), None);
     let created = state.connector_state().connector_id().is_some();
-    BatchOutcome { request, result, state, created }
+    BatchOutcome { request, result, state, created, from_journal: false }
 }
 
 fn one_attempt() -> Attempts {

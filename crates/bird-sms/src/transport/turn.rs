@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Deadline, Permit, RateLimiter, Runtime};
+use crate::{ConnectorId, PhoneNumberId, Warning};
 
 /// The right to send one request now, and the deadline of its response.
 #[derive(Debug)]
@@ -26,6 +27,12 @@ pub(crate) trait Turn: Sync {
         timeout: Duration,
         deadline: Deadline,
     ) -> impl Future<Output = Option<Slot>> + Send;
+
+    /// Takes note of the connector that a POST created. Fails with the phone number that the connector belongs to, if that
+    /// is another.
+    fn created(&self, _: ConnectorId, _: Option<Warning>) -> Result<(), PhoneNumberId> {
+        Ok(())
+    }
 }
 
 /// The turn of a call of its own: it waits at the rate limiter.

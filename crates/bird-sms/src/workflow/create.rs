@@ -43,7 +43,8 @@ impl Workspace {
             connector_id = tracing::field::Empty
         );
         let body = request.body(Some(self.client().key()))?;
-        create(self, &body, self.deadline(), EventSink::default(), false, &self.post_turn())
+        let (deadline, events) = (self.deadline(), EventSink::default());
+        create(self, request, &body, deadline, events, false, &self.post_turn())
             .instrument(span)
             .await
     }
@@ -52,6 +53,7 @@ impl Workspace {
 /// Creates a connector. `earlier` is whether a POST of an earlier run may have created one.
 pub(crate) async fn create(
     workspace: &Workspace,
+    request: &SmsConnectorRequest,
     body: &CreateConnectorReq,
     deadline: Deadline,
     events: EventSink,
@@ -78,8 +80,8 @@ pub(crate) async fn create(
         };
         let attempt = retry.attempts().count;
         events.emit(&Event::Creating { attempt });
-        let request = workspace.create_request(body);
-        let failed = match send(workspace, Route::Create, request, attempt, slot).await {
+        let post = workspace.create_request(body);
+        let failed = match send(workspace, Route::Create, post, attempt, slot).await {
             Ok(response) => break response,
             Err(failed) => failed,
         };
@@ -99,33 +101,33 @@ pub(crate) async fn create(
         None => earlier.then_some(Warning::PossibleDuplicate { status: None }),
     };
     let attempts = retry.attempts();
-    created(workspace, &response, events, attempts, warning)
+    let status = read_created(workspace, &response, attempts)?;
+    let echoed = status.phone_number_id.filter(|id| *id != request.phone_number_id());
+    if let Some(other) = echoed.or_else(|| turn.created(status.id, warning).err()) {
+        return Err(OutcomeUnknown::of_other(status.id, other, attempts));
+    }
+    events.emit(&Event::Created { connector_id: status.id, warning });
+    Ok(PendingChannel::created(workspace.clone(), &status, &response, events).warning(warning))
 }
 
-/// Returns the pending channel after a 2xx: the connector exists, whatever the body contains.
-fn created(
+/// Reads a 2xx to the POST: the connector exists, whatever the body contains.
+fn read_created(
     workspace: &Workspace,
     response: &Response,
-    events: EventSink,
     attempts: Attempts,
-    warning: Option<Warning>,
-) -> Result<PendingChannel, Error> {
-    let key = workspace.client().key();
-    let status = match ConnectorStatus::decode(&response.body) {
-        Ok(status) => status,
-        Err(problem) => {
-            let malformed = MalformedResponse::new(response, &problem, key);
-            let Some(id) = recover_id(&response.body) else {
-                let error = CreatedIdUnknown { response: malformed, attempts };
-                return Err(Error::CreatedIdUnknown(Box::new(error)));
-            };
-            let problem = malformed.problem;
-            tracing::warn!(%id, problem, "the response to the creation is malformed; its id is used");
-            ConnectorStatus { id, workspace_id: None, channel_id: None }
-        }
+) -> Result<ConnectorStatus, Error> {
+    let problem = match ConnectorStatus::decode(&response.body) {
+        Ok(status) => return Ok(status),
+        Err(problem) => problem,
     };
-    events.emit(&Event::Created { connector_id: status.id, warning });
-    Ok(PendingChannel::created(workspace.clone(), &status, response, events).warning(warning))
+    let response_error = MalformedResponse::new(response, &problem, workspace.client().key());
+    let Some(id) = recover_id(&response.body) else {
+        let error = CreatedIdUnknown { response: response_error, attempts };
+        return Err(Error::CreatedIdUnknown(Box::new(error)));
+    };
+    let problem = response_error.problem;
+    tracing::warn!(%id, problem, "the response to the creation is malformed; its id is used");
+    Ok(ConnectorStatus { id, workspace_id: None, phone_number_id: None, channel_id: None })
 }
 
 /// Returns the error of a creation whose only attempt failed.

@@ -1,9 +1,12 @@
+use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{Instrument, Span};
 
 use super::create::create;
+use crate::batch::{Journal, UnknownRows};
 use crate::client::Workspace;
 use crate::event::EventSink;
 use crate::transport::Deadline;
@@ -38,6 +41,8 @@ impl Workspace {
             workspace: self.clone(),
             request,
             timeout: None,
+            journal: None,
+            unknown: UnknownRows::default(),
             events: EventSink::default(),
         }
     }
@@ -59,12 +64,13 @@ impl Workspace {
 /// Dropping the future before it is polled sends nothing. Dropping the future while the POST is in flight leaves the
 /// outcome unknown. After [`Event::Created`] the connector exists, and [`Workspace::pending_channel`] resumes from its
 /// id.
-#[derive(Debug)]
 #[must_use = "an install does nothing until it is awaited"]
 pub struct InstallSmsChannel {
     workspace: Workspace,
     request: SmsConnectorRequest,
     timeout: Option<Duration>,
+    journal: Option<Arc<dyn Journal>>,
+    unknown: UnknownRows,
     events: EventSink,
 }
 
@@ -96,6 +102,24 @@ impl InstallSmsChannel {
         self
     }
 
+    /// Continues from this journal, and writes each step to it before the next step is taken. Default: no journal, which
+    /// loses the id of the connector if the process is killed.
+    ///
+    /// The same install with the same journal continues, even after the process was killed: it waits for the connector if
+    /// there is one, and returns a channel that is ready without a request. It runs as a
+    /// [batch](Workspace::install_sms_channels) of one row, so the journal serves one install at a time.
+    pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
+        self.journal = Some(journal);
+        self
+    }
+
+    /// Sets what happens if the journal says that the outcome of an earlier install is unknown. Default: nothing is sent,
+    /// and the install fails with [`Error::OutcomeUnknown`].
+    pub fn unknown_rows(mut self, unknown: UnknownRows) -> Self {
+        self.unknown = unknown;
+        self
+    }
+
     /// Calls `observer` with each [`Event`].
     pub fn observe(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.events = EventSink::new(observer);
@@ -103,14 +127,46 @@ impl InstallSmsChannel {
     }
 
     async fn run(self) -> Result<SmsChannel, Error> {
+        let result = self.install().await;
+        record_outcome(&result);
+        result
+    }
+
+    async fn install(self) -> Result<SmsChannel, Error> {
         let client = self.workspace.client();
         let timeout = self.timeout.unwrap_or(client.install_timeout());
         let deadline = Deadline::start(client.runtime().now(), timeout);
         let body = self.request.body(Some(client.key()))?;
         let events = self.events.clone();
         let turn = self.workspace.post_turn();
-        let mut pending = create(&self.workspace, &body, deadline, events, false, &turn).await?;
-        pending.wait_until(deadline, &self.workspace.get_turn()).await
+        let (workspace, request) = (&self.workspace, &self.request);
+        let mut pending = create(workspace, request, &body, deadline, events, false, &turn).await?;
+        pending.wait_until(deadline, &workspace.get_turn()).await
+    }
+
+    /// Runs a batch of one row.
+    async fn run_with(self, journal: Arc<dyn Journal>) -> Result<SmsChannel, Error> {
+        let batch = self.workspace.install_sms_channels([self.request]).journal(journal);
+        let batch = batch.unknown_rows(self.unknown);
+        let batch = batch.observe(move |_, event| self.events.observe(event));
+        let batch = match self.timeout {
+            Some(timeout) => batch.timeout(timeout),
+            None => batch,
+        };
+        let mut outcomes = batch.start();
+        let outcome = outcomes.next().await;
+        // The journal is free after the end.
+        outcomes.next().await;
+        outcome.expect("nothing shuts the batch down before its only row").result
+    }
+}
+
+impl fmt::Debug for InstallSmsChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InstallSmsChannel")
+            .field("workspace", &self.workspace)
+            .field("request", &self.request)
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,17 +175,26 @@ impl IntoFuture for InstallSmsChannel {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
+        if let Some(journal) = self.journal.clone() {
+            return Box::pin(self.run_with(journal));
+        }
         let span = install_span(&self.workspace, &self.request);
         Box::pin(self.run().instrument(span))
     }
 }
 
-/// Returns the span of an install. The id of the connector is recorded when it is known.
+/// Returns the span of an install. The id of the connector is recorded when it is known, and the outcome at the end.
 pub(crate) fn install_span(workspace: &Workspace, request: &SmsConnectorRequest) -> Span {
     tracing::info_span!(
         "install_sms_channel",
         workspace_id = %workspace.id(),
         phone_number_id = %request.phone_number_id(),
-        connector_id = tracing::field::Empty
+        connector_id = tracing::field::Empty,
+        outcome = tracing::field::Empty
     )
+}
+
+/// Records the outcome of an install in the current span.
+pub(crate) fn record_outcome(result: &Result<SmsChannel, Error>) {
+    Span::current().record("outcome", result.as_ref().map_or_else(Error::kind, |_| "ready"));
 }

@@ -13,7 +13,7 @@ pub(crate) use create::create;
 #[cfg(feature = "test-util")]
 pub(crate) use create::create_failed;
 pub use install::InstallSmsChannel;
-pub(crate) use install::install_span;
+pub(crate) use install::{install_span, record_outcome};
 pub(crate) use retry::RESERVE;
 #[cfg(feature = "test-util")]
 pub(crate) use retry::{Tolerance, is_retryable_get};

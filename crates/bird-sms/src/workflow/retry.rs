@@ -132,7 +132,7 @@ pub(crate) async fn send(
     );
     let response = result.map_err(AttemptError::Transport)?;
     let throttled = response.status == StatusCode::TOO_MANY_REQUESTS;
-    state.observe(throttled, now);
+    state.observe(route, response.status, now);
     if response.status.is_success() {
         return Ok(response);
     }

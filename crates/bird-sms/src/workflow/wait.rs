@@ -14,8 +14,8 @@ use crate::event::EventSink;
 use crate::model::ConnectorStatus;
 use crate::transport::{Deadline, Slot, Turn};
 use crate::{
-    AttemptError, Attempts, ConnectorId, Error, Event, NotReady, ReadError, SmsChannel,
-    TransportError, Warning,
+    AttemptError, Attempts, ConnectorId, Error, Event, NotReady, NotReadyReason, ReadError,
+    SmsChannel, TransportError, Warning,
 };
 
 impl Workspace {
@@ -262,7 +262,7 @@ impl PendingChannel {
         let waited = || runtime.now().saturating_duration_since(began);
         if deadline.timeout().is_zero() {
             // A configuration error would not have the id of the connector.
-            return Err(self.not_ready(Duration::ZERO, None));
+            return Err(self.not_ready(NotReadyReason::Deadline, Duration::ZERO, None));
         }
         // The response to the creation already showed the connector. A resumed connector is polled at once.
         let mut at_once = self.resumed;
@@ -277,7 +277,8 @@ impl PendingChannel {
                     events.emit(&Event::Polled { polls: self.history.sent, waited: waited() });
                 }
                 Err(last) if last.retryable => {
-                    return Err(self.not_ready(waited(), Some(last.error)));
+                    let reason = NotReadyReason::Deadline;
+                    return Err(self.not_ready(reason, waited(), Some(last.error)));
                 }
                 Err(mut last) => {
                     last.attempts.count = self.history.sent;
@@ -285,7 +286,7 @@ impl PendingChannel {
                 }
             }
         }
-        Err(self.not_ready(waited(), None))
+        Err(self.not_ready(NotReadyReason::Deadline, waited(), None))
     }
 
     /// Polls, and retries a failed poll until the deadline. Returns `None` while the channel is being provisioned.
@@ -374,7 +375,12 @@ impl PendingChannel {
         Some(channel.warning(self.warning))
     }
 
-    pub(crate) fn not_ready(&self, waited: Duration, last: Option<AttemptError>) -> Error {
+    pub(crate) fn not_ready(
+        &self,
+        reason: NotReadyReason,
+        waited: Duration,
+        last: Option<AttemptError>,
+    ) -> Error {
         let History { sent: polls, seen, .. } = self.history;
         let connector_id = self.connector_id;
         Error::NotReady(Box::new(NotReady {
@@ -382,6 +388,7 @@ impl PendingChannel {
             waited,
             polls,
             seen: seen || self.created.is_some(),
+            reason,
             warning: self.warning,
             last,
         }))

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bird_sms::test_util::MemoryJournal;
 use bird_sms::{
-    Backoff, BatchItem, BatchOutcome, BatchOutcomes, ClientBuilder, ConnectorState, Journal,
-    JournalEntry, JournalFuture, JournalState, PhoneNumberId, RateLimits, RetryPolicy,
-    SmsConnectorRequest,
+    Backoff, BatchOutcome, BatchOutcomes, ClientBuilder, ConnectorState, Journal, JournalEntry,
+    JournalFuture, JournalState, PhoneNumberId, RateLimits, RetryPolicy, SmsConnectorRequest,
 };
 use futures_util::future::poll_immediate;
 use futures_util::{FutureExt, Stream};
@@ -36,7 +36,7 @@ async fn rounds<S>(
     start: impl Fn(u128) -> BatchOutcomes<S>,
     mut end: impl FnMut(u128, BatchOutcomes<S>, Vec<BatchOutcome>),
 ) where
-    S: Stream<Item: Into<BatchItem>> + Send,
+    S: Stream<Item = SmsConnectorRequest> + Send,
 {
     let began = Instant::now();
     for round in (0..ROUNDS).take_while(|_| began.elapsed() < TIME) {
@@ -149,34 +149,14 @@ async fn no_post_is_sent_again_after_its_batch_is_abandoned() {
     assert_eq!(again, 0, "rows with a retry after the end of their batch");
 }
 
-/// A journal in memory.
-#[derive(Default)]
-struct Memory(Mutex<JournalState>);
-
-impl Journal for Memory {
-    fn append<'a>(
-        &'a self,
-        request: &'a SmsConnectorRequest,
-        entry: JournalEntry,
-    ) -> JournalFuture<'a> {
-        self.0.lock().unwrap().apply(request.phone_number_id(), &entry, None);
-        Box::pin(async { Ok(()) })
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_that_resumes_a_dropped_one_sends_no_post_again() {
     let server = Server::new(Duration::ZERO, |_| Reply::Pending);
     let workspace = server.workspace(at_once);
-    let journal = Arc::new(Memory::default());
+    let journals = Mutex::new(HashMap::<u128, Arc<MemoryJournal>>::new());
     let start = |first| {
-        let resumed: Vec<_> = requests(first, ROWS)
-            .map(|request| {
-                let row = journal.0.lock().unwrap().row(request.phone_number_id());
-                BatchItem::resume(request, row)
-            })
-            .collect();
-        workspace.install_sms_channels(resumed).journal(Arc::clone(&journal)).start()
+        let journal = journals.lock().unwrap().entry(first).or_default().clone();
+        workspace.install_sms_channels(requests(first, ROWS)).journal(journal).start()
     };
     rounds(start, |first, batch, _| {
         drop(batch);
@@ -197,7 +177,11 @@ async fn a_batch_that_resumes_a_dropped_one_sends_no_post_again() {
 async fn a_channel_that_is_ready_is_in_the_outcome_while_the_journal_writes_it() {
     struct Stuck;
     impl Journal for Stuck {
-        fn append<'a>(&'a self, _: &SmsConnectorRequest, entry: JournalEntry) -> JournalFuture<'a> {
+        fn load(&self) -> JournalFuture<'_, JournalState> {
+            Box::pin(async { Ok(JournalState::default()) })
+        }
+
+        fn append(&self, _: PhoneNumberId, entry: JournalEntry) -> JournalFuture<'_> {
             match entry {
                 JournalEntry::Ready { .. } => Box::pin(std::future::pending()),
                 _ => Box::pin(async { Ok(()) }),
@@ -206,7 +190,7 @@ async fn a_channel_that_is_ready_is_in_the_outcome_while_the_journal_writes_it()
     }
     let server = Server::new(Duration::from_millis(1), |_| Reply::Ready);
     let workspace = server.workspace(|client| client);
-    let mut batch = workspace.install_sms_channels(requests(1, 1)).journal(Stuck).start();
+    let mut batch = workspace.install_sms_channels(requests(1, 1)).journal(Arc::new(Stuck)).start();
     let outcome = tokio::time::timeout(Duration::from_secs(1), batch.next()).await;
     assert!(outcome.is_err(), "{outcome:?}");
     let [outcome] = &batch.abandon()[..] else { panic!("not one outcome") };

@@ -1,12 +1,13 @@
 //! When installs end whose channel does not get ready, or whose requests are throttled, in simulated time.
 
 use std::future::ready;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bird_sandbox::Sandbox;
 use bird_sms::{
     AccessKey, BatchOutcome, Client, ClientBuilder, ConnectorState, Error, Journal, JournalEntry,
-    JournalFuture, SmsConnectorRequest, Workspace,
+    JournalFuture, JournalState, PhoneNumberId, SmsConnectorRequest, Workspace,
 };
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep};
@@ -97,7 +98,11 @@ async fn a_batch_stops_if_every_post_of_a_whole_timeout_is_throttled() {
 struct Slow;
 
 impl Journal for Slow {
-    fn append<'a>(&'a self, _: &'a SmsConnectorRequest, _: JournalEntry) -> JournalFuture<'a> {
+    fn load(&self) -> JournalFuture<'_, JournalState> {
+        Box::pin(async { Ok(JournalState::default()) })
+    }
+
+    fn append(&self, _: PhoneNumberId, _: JournalEntry) -> JournalFuture<'_> {
         Box::pin(async {
             sleep(100 * MILLISECOND).await;
             Ok(())
@@ -115,7 +120,8 @@ async fn a_pause_delays_the_batch_and_fails_no_row_that_was_not_sent() {
         });
         let workspace = server.workspace(timeout);
         let began = Instant::now();
-        let batch = workspace.install_sms_channels(requests(1, 1000)).journal(Slow).start();
+        let batch =
+            workspace.install_sms_channels(requests(1, 1000)).journal(Arc::new(Slow)).start();
         let outcomes: Vec<_> = batch.collect().await;
         assert_eq!(outcomes.len(), 1000);
         let throttled = server.posts()[100].post;

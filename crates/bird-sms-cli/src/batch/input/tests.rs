@@ -13,7 +13,7 @@ fn of(bytes: &[u8]) -> Result<Input, String> {
 }
 
 fn requests(text: &str) -> Vec<SmsConnectorRequest> {
-    read(text).unwrap().rows().unwrap().map(Result::unwrap).collect()
+    read(text).unwrap().rows().collect()
 }
 
 /// Asserts that a file cannot be used, and that its report has all parts.
