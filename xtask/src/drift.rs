@@ -1,4 +1,4 @@
-//! `cargo xtask drift`: compares responses of the API with the contract.
+//! `cargo xtask drift`: compares responses of the API with the contracts.
 
 mod check;
 mod redact;
@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use crate::command::{cargo, output};
-use crate::openapi::parse;
+use crate::openapi::{CONTRACTS, parse, success};
 use check::ResponseSchema;
 
 #[derive(clap::Args)]
@@ -19,10 +19,12 @@ pub(crate) struct Args {
     /// A recorded response, or a folder of them (*.json)
     #[arg(long, value_name = "FILE|FOLDER")]
     response: Option<PathBuf>,
-    /// Read this connector from the API: one GET, with `BIRD_ACCESS_KEY` and `BIRD_WORKSPACE_ID`
+    /// Read this connector, numbers, requirements and use cases from the API
+    ///
+    /// One GET each, with `BIRD_ACCESS_KEY` and `BIRD_WORKSPACE_ID`.
     #[arg(long, value_name = "CONNECTOR_ID")]
     live: Option<String>,
-    /// The operation that the responses belong to
+    /// The operation of the responses in files whose names do not start with one, as in getConnector-1.json
     #[arg(long, value_name = "ID", default_value = "getConnector")]
     operation: String,
     /// Save the responses here, for the tests to decode (contract/responses)
@@ -38,14 +40,25 @@ pub(crate) struct Args {
 
 /// Prints the differences between responses and the contract, and returns whether there are none.
 pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
-    let operation = &args.operation;
-    let contract = parse(&std::fs::read_to_string(root.join("openapi.yaml"))?)?;
-    let schema = ResponseSchema::new(&contract, operation)?;
+    let contracts = CONTRACTS
+        .map(|(file, _)| file)
+        .into_iter()
+        .map(|file| parse(&std::fs::read_to_string(root.join(file))?));
+    let contracts = contracts.collect::<anyhow::Result<Vec<_>>>()?;
+    let contract_of = |operation: &str| contracts.iter().find(|it| success(it, operation).is_ok());
+    let responses = match &args.live {
+        Some(connector) => live(root, connector)?,
+        None => recorded(args.response.as_deref().unwrap_or(root))?,
+    };
     let mut all = BTreeMap::new();
-    for (name, response) in responses(root, args)? {
+    for (name, response) in responses {
+        let file = Path::new(&name).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let named = file.split('-').next().filter(|operation| contract_of(operation).is_some());
+        let operation = named.unwrap_or(&args.operation);
+        let contract = contract_of(operation).unwrap_or(&contracts[0]);
         let response: Value =
             serde_json::from_slice(&response).with_context(|| format!("{name} is not JSON"))?;
-        all.insert(name, schema.findings(&response));
+        all.insert(name.clone(), ResponseSchema::new(contract, operation)?.findings(&response));
         if let Some(folder) = &args.record {
             let response = if args.redact { redact::redact(&response) } else { response };
             let path = save(folder, operation, &response)?;
@@ -66,22 +79,50 @@ pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
     Ok(all.values().all(Vec::is_empty))
 }
 
-/// Returns the bytes of the responses, by a name for the report.
-fn responses(root: &Path, args: &Args) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
-    let Some(path) = &args.response else {
+/// Reads the endpoints of both contracts, each of which a key may not be allowed to view.
+fn live(root: &Path, connector: &str) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+    let mut all = BTreeMap::new();
+    let mut read = |operation: &str, path: &str| {
         let mut get = cargo();
         get.current_dir(root).args(["run", "--quiet", "--locked", "-p", "bird-sms"]);
-        get.args(["--example", "raw_response", "--"]);
-        get.args(&args.live);
-        return Ok(BTreeMap::from([("the response".to_owned(), output(&mut get)?)]));
+        match output(get.args(["--example", "raw_response", "--", path])) {
+            Ok(body) => {
+                let response = serde_json::from_slice(&body).unwrap_or_default();
+                all.insert(operation.to_owned(), body);
+                response
+            }
+            Err(error) => {
+                eprintln!("{operation} was not read: {error:#}");
+                Value::Null
+            }
+        }
     };
+    read("getConnector", &format!("connectors/{connector}"));
+    let numbers = read("listLongCodes", "numbers-long-code?limit=99");
+    let numbers = numbers["results"].as_array().cloned().unwrap_or_default();
+    // A number that something uses shows most.
+    let is_used = |number: &&Value| number["endpoint"]["dependencies"][0].is_object();
+    let number = numbers.iter().find(is_used).or(numbers.first());
+    if let Some(id) = number.and_then(|number| number["id"].as_str()) {
+        read("getLongCode", &format!("numbers-long-code/{id}"));
+        read("listRequirements", &format!("endpoints/{id}/compliance-requirements"));
+    }
+    read("listShortCodes", "numbers-short-code?limit=99");
+    read("listAlphaSenders", "numbers-alpha?limit=99");
+    read("listUseCases", "use-cases?limit=99");
+    ensure!(!all.is_empty(), "nothing was read");
+    Ok(all)
+}
+
+/// Returns the bytes of the responses of a file or a folder, by the name of the file.
+fn recorded(path: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let files = if path.is_dir() {
         let entries = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path()));
         let mut files = entries.collect::<anyhow::Result<BTreeSet<_>>>()?;
         files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
         files
     } else {
-        BTreeSet::from([path.clone()])
+        BTreeSet::from([path.to_owned()])
     };
     ensure!(!files.is_empty(), "{} has no responses (*.json)", path.display());
     let read = |file: PathBuf| {
@@ -168,6 +209,24 @@ mod tests {
     fn the_recorded_responses_have_no_findings() {
         let root = crate::root().unwrap();
         assert!(run(&root, &args(root.join("contract/responses"), None)).unwrap());
+    }
+
+    #[test]
+    fn the_name_of_a_file_says_which_operation_its_response_belongs_to() {
+        let root = crate::root().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let page = folder.path().join("listUseCases-7.json");
+        std::fs::write(
+            &page,
+            r#"{"results": [{"name": "Acme +31612345678", "status": "created"}]}"#,
+        )
+        .unwrap();
+        let recorded = folder.path().join("recorded");
+        assert!(run(&root, &args(page.clone(), Some(recorded.clone()))).unwrap());
+        let text = std::fs::read_to_string(recorded.join("listUseCases-1.json")).unwrap();
+        assert!(text.contains("created") && !text.contains("Acme"), "{text}");
+        std::fs::write(&page, r#"{"connectors": []}"#).unwrap();
+        assert!(!run(&root, &args(page, None)).unwrap());
     }
 
     #[test]

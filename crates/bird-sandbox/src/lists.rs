@@ -84,10 +84,12 @@ fn page<T>(
     mut items: Vec<T>,
     show: impl Fn(T) -> Value,
 ) -> Response<Value> {
-    let number = |name: &str| query.get(name).map(|text| text.parse::<usize>());
-    let (Ok(limit @ 1..), Ok(start)) =
-        (number("limit").unwrap_or(Ok(10)), number("pageToken").unwrap_or(Ok(0)))
-    else {
+    let number = |name: &str, default| match query.get(name) {
+        Some(text) if text.len() <= 20 => text.parse::<usize>().ok(),
+        Some(_) => None,
+        None => Some(default),
+    };
+    let (Some(limit @ 1..), Some(start)) = (number("limit", 10), number("pageToken", 0)) else {
         return error(400, "BadRequest", "The limit or the page token is not valid");
     };
     if limit > max {

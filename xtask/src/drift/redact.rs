@@ -6,17 +6,31 @@
 use serde_json::{Map, Number, Value};
 use uuid::Uuid;
 
-/// Fields whose values Bird chooses, without the indices of arrays.
-const KEPT: [&str; 9] = [
+/// Fields whose values Bird chooses, without the indices of arrays and the `/results` of a list.
+const KEPT: [&str; 23] = [
+    "/capabilities",
+    "/caseType",
     "/channel/platform",
     "/connectorTemplateRef",
     "/connectorTemplateSlug",
+    "/countryCode",
+    "/destinations",
+    "/endpoint/capabilities/inbound/issues",
+    "/endpoint/capabilities/inbound/status",
+    "/endpoint/capabilities/name",
+    "/endpoint/capabilities/outbound/issues",
+    "/endpoint/capabilities/outbound/status",
+    "/endpoint/dependencies/type",
+    "/endpoint/type",
+    "/issues",
     "/number/capabilities",
     "/number/country",
     "/number/endpointType",
     "/number/numberType",
     "/number/profileAttachments/capability",
     "/region",
+    "/status",
+    "/type",
 ];
 
 /// Returns the response with a placeholder for each value that is not known to be safe.
@@ -36,7 +50,10 @@ fn redact_at(path: &str, value: &Value) -> Value {
             }
             redacted.into()
         }
-        Value::Array(items) => items.iter().map(|item| redact_at(path, item)).collect(),
+        Value::Array(items) => {
+            let path = if path == "/results" { "" } else { path };
+            items.iter().map(|item| redact_at(path, item)).collect()
+        }
         Value::String(text) if text.is_empty() => value.clone(),
         Value::String(text) if KEPT.contains(&path) && is_label(text) => value.clone(),
         Value::String(text) if text.parse::<Uuid>().is_ok() => {
