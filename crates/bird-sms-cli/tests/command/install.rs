@@ -259,6 +259,19 @@ async fn without_root_certificates_nothing_is_sent_and_the_error_says_what_to_in
     }
 }
 
+// Fault 91.
+#[tokio::test]
+async fn a_wait_for_a_connector_of_another_template_is_7_and_a_read_shows_it() {
+    let voice = r#"{"connectorTemplateRef": "voice-messagebird:1","#;
+    let voice = Reply::json(200, ready().replacen('{', voice, 1));
+    let peer = peer([voice.clone(), voice]).await;
+    let (code, stdout, stderr) = run(at(&peer.base_url(), &["wait", CONNECTOR])).await;
+    assert_eq!((code, &*stdout), (7, ""), "{stderr}");
+    assert!(stderr.contains("the template voice-messagebird:1, which is not for SMS"), "{stderr}");
+    let (code, stdout, _) = run(at(&peer.base_url(), &["connector", CONNECTOR])).await;
+    assert!(code == 0 && stdout.contains("connectorTemplateRef: voice-messagebird:1"), "{stdout}");
+}
+
 #[tokio::test]
 async fn a_wait_and_a_read_that_fail_are_7_and_the_error_does_not_say_that_the_connector_exists() {
     for subcommand in ["wait", "connector"] {

@@ -631,13 +631,14 @@ where
             }
         };
         let row = Row::new(request, state);
+        let key = batch.workspace.client().key();
         let step = match state.next(batch.settings.unknown_rows(number)) {
             _ if !is_new => {
                 let error = ConfigurationError::DuplicatePhoneNumber(number);
                 return batch.end(&row, Some(Err(error.into())));
             }
             NextStep::Done | NextStep::LeaveAlone => return batch.end(&row, None),
-            NextStep::Create => match row.request.body(Some(batch.workspace.client().key())) {
+            NextStep::Create => match row.request.body(Some(key), Some(batch.workspace.id())) {
                 Ok(body) => Step::Create(Box::new(body)),
                 Err(error) => return batch.end(&row, Some(Err(error.into()))),
             },

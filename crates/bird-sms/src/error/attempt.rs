@@ -41,6 +41,9 @@ pub enum AttemptError {
     /// The response is about a connector of another workspace.
     #[error("the response is about a connector of another workspace, {0}")]
     OtherWorkspace(WorkspaceId),
+    /// The connector was created from another template than that for SMS.
+    #[error("the connector was created from the template {0}, which is not for SMS")]
+    OtherTemplate(String),
 }
 
 impl AttemptError {

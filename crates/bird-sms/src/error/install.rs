@@ -285,6 +285,9 @@ fn help_of_read(cause: &AttemptError) -> &'static str {
             _ => "Retry later; do not create the connector again.",
         },
         AttemptError::Transport(error) => error.help(),
+        AttemptError::OtherTemplate(_) => {
+            "Check the connector id: this connector has no SMS channel."
+        }
         AttemptError::Malformed(_)
         | AttemptError::OtherConnector(_)
         | AttemptError::OtherWorkspace(_) => {

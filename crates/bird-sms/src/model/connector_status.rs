@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::decode::decode;
+use super::request::SMS_TEMPLATE;
 use crate::{ChannelId, ConnectorId, PhoneNumberId, WorkspaceId};
 
 /// The fields of a connector that a wait needs. No other field can fail the decoding.
@@ -15,6 +16,8 @@ pub(crate) struct ConnectorStatus {
     /// The phone number id that the connector was created with.
     pub(crate) phone_number_id: Option<PhoneNumberId>,
     pub(crate) channel_id: Option<ChannelId>,
+    /// The template that the connector was created from, if it is not one for SMS, whatever its version is.
+    pub(crate) other_template: Option<String>,
 }
 
 impl ConnectorStatus {
@@ -29,6 +32,9 @@ impl ConnectorStatus {
             /// Of any shape.
             #[serde(borrow)]
             arguments: Option<&'a RawValue>,
+            /// Of any shape.
+            #[serde(rename = "connectorTemplateRef", borrow)]
+            template: Option<&'a RawValue>,
             channel: Option<Channel>,
         }
         #[derive(serde::Deserialize)]
@@ -64,11 +70,17 @@ impl ConnectorStatus {
         let channel_id = connector.channel.and_then(|channel| channel.channel_id);
         let arguments = connector.arguments.map(RawValue::get);
         let arguments = arguments.and_then(|json| serde_json::from_str::<Arguments>(json).ok());
+        let template = connector.template.map(RawValue::get);
+        let template = template.and_then(|json| serde_json::from_str::<Text>(json).ok());
+        let is_other = |Text(text): &Text| {
+            !text.is_empty() && text.split(':').next() != SMS_TEMPLATE.split(':').next()
+        };
         Ok(Self {
             id: connector.id.into(),
             workspace_id: connector.workspace_id.map(Into::into),
             phone_number_id: arguments.map(|arguments| arguments.phone_number_id.into()),
             channel_id: channel_id.filter(|id| !id.is_nil()).map(Into::into),
+            other_template: template.filter(is_other).map(|Text(text)| text.into_owned()),
         })
     }
 }
@@ -117,6 +129,21 @@ mod tests {
         for arguments in ["null", "[]", "7", r#""x""#, "{}", r#"{"phoneNumberId":7}"#] {
             assert_eq!(number(arguments), None, "{arguments}");
         }
+    }
+
+    // Fault 91.
+    #[test]
+    fn a_template_is_another_one_only_if_its_name_differs() {
+        let other = |template: &str| {
+            let body = format!(r#"{{"id":"ID","connectorTemplateRef":{template}}}"#);
+            status(&body).unwrap().other_template
+        };
+        let sms = ["\"sms-messagebird:1\"", "\"sms-messagebird:2.1\""];
+        for template in sms.into_iter().chain(["null", "7", "{\"id\":[]}", "\"\""]) {
+            assert_eq!(other(template), None, "{template}");
+        }
+        assert_eq!(other("\"voice-messagebird:1\"").as_deref(), Some("voice-messagebird:1"));
+        assert_eq!(other("\"sms-\\u006dessage\"").as_deref(), Some("sms-message"));
     }
 
     // Fault 23.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::open_enum::open_enum;
 use super::printable;
-use crate::{AccessKey, ConfigurationError, PhoneNumberId, UseCaseId};
+use crate::{AccessKey, ConfigurationError, PhoneNumberId, UseCaseId, WorkspaceId};
 
 /// The connector template of SMS connectors.
 pub(crate) const SMS_TEMPLATE: &str = "sms-messagebird:1";
@@ -160,7 +160,7 @@ impl SmsConnectorRequest {
     ///
     /// Fails if the name is empty, if a message type is set and empty, or if an id is the nil UUID or is given twice.
     pub fn check(&self) -> Result<(), ConfigurationError> {
-        self.body(None).map(drop)
+        self.body(None, None).map(drop)
     }
 
     /// Returns the body of the POST, or why it cannot be sent. Text that contains the access key is refused, because
@@ -168,8 +168,9 @@ impl SmsConnectorRequest {
     pub(crate) fn body(
         &self,
         key: Option<&AccessKey>,
+        workspace: Option<WorkspaceId>,
     ) -> Result<CreateConnectorReq, ConfigurationError> {
-        self.check_ids()?;
+        self.check_ids(workspace)?;
         if self.name.trim().is_empty() {
             return Err(ConfigurationError::EmptyName);
         }
@@ -195,14 +196,23 @@ impl SmsConnectorRequest {
         Ok(body)
     }
 
+    /// Returns whether this is one of the ids of the request.
+    pub(crate) fn has_id(&self, id: Uuid) -> bool {
+        id == *self.phone_number_id.as_uuid()
+            || self.use_case_id.is_some_and(|of| *of.as_uuid() == id)
+    }
+
     /// Checks that no id was pasted in the place of another one.
-    fn check_ids(&self) -> Result<(), ConfigurationError> {
+    fn check_ids(&self, workspace: Option<WorkspaceId>) -> Result<(), ConfigurationError> {
         let wrong = |what, problem| Err(ConfigurationError::WrongId(what, problem));
         let (number, use_case) =
             (Uuid::from(self.phone_number_id), self.use_case_id.map(Uuid::from));
         for (what, id) in [("phone number id", Some(number)), ("use case id", use_case)] {
             if id == Some(Uuid::nil()) {
                 return wrong(what, "is the nil UUID, which is the id of nothing");
+            }
+            if id.is_some() && id == workspace.map(Uuid::from) {
+                return wrong(what, "is the id of the workspace");
             }
         }
         if use_case == Some(number) {
@@ -233,7 +243,7 @@ mod tests {
             .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse::<UseCaseId>().unwrap())
             .conversational(true);
         assert_eq!(
-            serde_json::to_value(request.body(None).unwrap()).unwrap(),
+            serde_json::to_value(request.body(None, None).unwrap()).unwrap(),
             serde_json::json!({
                 "connectorTemplateRef": "sms-messagebird:1",
                 "name": "My SMS channel",
@@ -249,7 +259,7 @@ mod tests {
     #[test]
     fn a_field_that_is_not_set_is_not_sent() {
         let request = SmsConnectorRequest::new("n", NUMBER.parse().unwrap());
-        let body = serde_json::to_value(request.body(None).unwrap()).unwrap();
+        let body = serde_json::to_value(request.body(None, None).unwrap()).unwrap();
         assert!(body.get("channelConversationalStatusEnabled").is_none());
         assert_eq!(body["arguments"].as_object().unwrap().len(), 1);
     }
@@ -288,11 +298,14 @@ mod tests {
         for (number, use_case, problem) in [
             (Uuid::nil(), other, "the phone number id is the nil UUID, which is the id of nothing"),
             (id, Uuid::nil(), "the use case id is the nil UUID, which is the id of nothing"),
+            (other, id, "the phone number id is the id of the workspace"),
+            (id, other, "the use case id is the id of the workspace"),
             (id, id, "the use case id is the phone number id"),
         ] {
             let request =
                 SmsConnectorRequest::new("n", number.into()).use_case_id(UseCaseId::from(use_case));
-            assert_eq!(request.check().unwrap_err().to_string(), problem);
+            let body = request.body(None, Some(other.into()));
+            assert_eq!(body.unwrap_err().to_string(), problem);
         }
     }
 

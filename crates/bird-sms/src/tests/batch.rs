@@ -28,7 +28,8 @@ fn requests(count: u128) -> impl Iterator<Item = SmsConnectorRequest> + Send {
 /// Returns the response to the creation of another connector each time.
 fn another(response: &str) -> Reply {
     static COUNT: AtomicUsize = AtomicUsize::new(1);
-    let id = Uuid::from_u128(COUNT.fetch_add(1, Ordering::Relaxed) as u128);
+    // Not the id of a phone number.
+    let id = Uuid::from_u128((1 << 64) + COUNT.fetch_add(1, Ordering::Relaxed) as u128);
     Reply::json(201, response.replace(CONNECTOR, &id.to_string()))
 }
 

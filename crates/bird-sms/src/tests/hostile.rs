@@ -249,6 +249,31 @@ async fn a_creation_without_a_usable_id_keeps_a_bounded_excerpt_of_its_body() {
     assert!(!format!("{:?}", create_at(&peer).await).contains(KEY));
 }
 
+// Fault 71.
+#[tokio::test]
+async fn an_id_of_the_request_or_of_the_workspace_is_not_that_of_the_connector() {
+    let use_case = bird_test_peer::fixtures::USE_CASE_ID;
+    for id in [NUMBER, WORKSPACE, use_case] {
+        let whole = pending().replace(CONNECTOR, id);
+        for body in
+            [whole.clone(), format!(r#"{{"data": {whole}}}"#), whole.replace("\"name\"", "7")]
+        {
+            let peer = Peer::script([Reply::json(201, body)]).await.unwrap();
+            let workspace = workspace(without_sleep(&peer.base_url()).0);
+            let use_case = use_case.parse::<crate::UseCaseId>().unwrap();
+            let install = workspace.install(request().use_case_id(use_case));
+            let error = install.await.unwrap_err();
+            assert_eq!(error.connector_state(), ConnectorState::ExistsIdUnknown, "{error:?}");
+            assert!(error.chain().contains("My SMS channel"), "{}", error.chain());
+        }
+    }
+    let peer = Peer::script([]).await.unwrap();
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
+    let error = workspace.install_sms_channel("n", WORKSPACE.parse().unwrap()).await.unwrap_err();
+    assert!(error.chain().ends_with("the phone number id is the id of the workspace"), "{error}");
+    assert_eq!(peer.connections(), 0);
+}
+
 // Fault 37.
 #[tokio::test]
 async fn a_connector_that_is_nested_in_the_response_is_found() {

@@ -143,7 +143,7 @@ fn json_strings(key: &str) -> [String; 4] {
 fn echoes(text: &str, headers: &[&str]) -> Vec<Vec<Reply>> {
     let connector = format!(
         r#"{{"id":"{CONNECTOR}","workspaceId":"{WORKSPACE}","name":{text},"description":{text},
-        "region":{text},"createdAt":"2025-01-21T01:43:10.940Z","connectorTemplateRef":{text},
+        "region":{text},"createdAt":"2025-01-21T01:43:10.940Z",
         "channel":{{"channelId":"{CHANNEL}","platform":{text}}},"arguments":{{"phoneNumberId":{text}}},
         "number":{{"phoneNumber":{text},"country":{text},"numberType":{text},"endpointType":{text},
         "capabilities":[{text}]}},"extra":[{text},{{{text}:{text}}}]}}"#
@@ -152,8 +152,10 @@ fn echoes(text: &str, headers: &[&str]) -> Vec<Vec<Reply>> {
         r#"{{"code":{text},"message":{text},"details":{{{text}:[{text},{{{text}:{text}}}]}}}}"#
     );
     let created = Reply::json(201, pending());
+    let template = ready().replacen('{', &format!(r#"{{"connectorTemplateRef":{text},"#), 1);
     vec![
         vec![created.clone(), Reply::json(200, &connector)],
+        vec![created.clone(), Reply::json(200, template)],
         vec![created, Reply::with_headers(401, headers, &error)],
         vec![Reply::with_headers(422, headers, &error)],
         vec![Reply::with_headers(302, headers, text)],

@@ -363,6 +363,28 @@ async fn a_response_about_another_connector_or_workspace_ends_the_wait() {
     assert!(matches!(cause(install_at(&peer).await), AttemptError::OtherWorkspace(_)));
 }
 
+// Fault 91.
+#[tokio::test]
+async fn a_connector_of_another_template_ends_the_wait() {
+    let of = |template: &str, body: String| {
+        body.replacen('{', &format!(r#"{{"connectorTemplateRef": "{template}", "#), 1)
+    };
+    let voice = || of("voice-messagebird:1", ready());
+    let (result, gets) = wait([Reply::json(200, voice()), ready_reply()]).await;
+    let AttemptError::OtherTemplate(template) = cause(result) else { panic!() };
+    assert_eq!((&*template, gets), ("voice-messagebird:1", 1));
+    // Nor is its channel used if it comes with the creation.
+    let peer = peer([Reply::json(201, voice()), Reply::json(200, voice())]).await;
+    assert!(matches!(cause(install_at(&peer).await), AttemptError::OtherTemplate(_)));
+    let (result, _) = wait([Reply::json(200, of("sms-messagebird:2", ready()))]).await;
+    assert!(result.is_ok());
+    // A read shows any connector.
+    let peer = super::wait::peer([Reply::json(200, voice())]).await;
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
+    let connector = workspace.connector(connector_id()).await.unwrap();
+    assert_eq!(connector.template_ref.as_deref(), Some("voice-messagebird:1"));
+}
+
 // Fault 30.
 #[tokio::test]
 async fn a_wait_that_is_dropped_is_resumed_from_the_id() {

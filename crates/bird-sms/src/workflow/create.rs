@@ -11,8 +11,8 @@ use crate::event::EventSink;
 use crate::model::{ConnectorStatus, recover_id};
 use crate::transport::{Deadline, Turn};
 use crate::{
-    AttemptError, Attempts, ConfigurationError, ConnectorState, CreatedIdUnknown, Error,
-    ErrorResponse, Event, MalformedResponse, OutcomeUnknown, Refused, SmsConnectorRequest,
+    AttemptError, Attempts, ConfigurationError, ConnectorId, ConnectorState, CreatedIdUnknown,
+    Error, ErrorResponse, Event, MalformedResponse, OutcomeUnknown, Refused, SmsConnectorRequest,
     UnknownReason, Unreachable, Warning,
 };
 
@@ -42,7 +42,7 @@ impl Workspace {
             phone_number_id = %request.phone_number_id(),
             connector_id = tracing::field::Empty
         );
-        let body = request.body(Some(self.client().key()))?;
+        let body = request.body(Some(self.client().key()), Some(self.id()))?;
         let (deadline, events) = (self.deadline(), EventSink::default());
         create(self, request, &body, deadline, events, false, &self.post_turn())
             .instrument(span)
@@ -101,7 +101,7 @@ pub(crate) async fn create(
         None => earlier.then_some(Warning::PossibleDuplicate { status: None }),
     };
     let attempts = retry.attempts();
-    let status = read_created(workspace, &response, attempts)?;
+    let status = read_created(workspace, request, &response, attempts)?;
     let echoed = status.phone_number_id.filter(|id| *id != request.phone_number_id());
     if let Some(other) = echoed.or_else(|| turn.created(status.id, warning).err()) {
         return Err(OutcomeUnknown::of_other(status.id, other, attempts));
@@ -113,21 +113,33 @@ pub(crate) async fn create(
 /// Reads a 2xx to the POST: the connector exists, whatever the body contains.
 fn read_created(
     workspace: &Workspace,
+    request: &SmsConnectorRequest,
     response: &Response,
     attempts: Attempts,
 ) -> Result<ConnectorStatus, Error> {
+    let is_new = |id: ConnectorId| {
+        let id = *id.as_uuid();
+        id != *workspace.id().as_uuid() && !request.has_id(id)
+    };
     let problem = match ConnectorStatus::decode(&response.body) {
-        Ok(status) => return Ok(status),
+        Ok(status) if is_new(status.id) => return Ok(status),
+        Ok(_) => "`id`: it is the id of the workspace, the phone number or the use case".to_owned(),
         Err(problem) => problem,
     };
     let response_error = MalformedResponse::new(response, &problem, workspace.client().key());
-    let Some(id) = recover_id(&response.body) else {
+    let Some(id) = recover_id(&response.body).filter(|id| is_new(*id)) else {
         let error = CreatedIdUnknown { response: response_error, attempts };
         return Err(Error::CreatedIdUnknown(Box::new(error)));
     };
     let problem = response_error.problem;
     tracing::warn!(%id, problem, "the response to the creation is malformed; its id is used");
-    Ok(ConnectorStatus { id, workspace_id: None, phone_number_id: None, channel_id: None })
+    Ok(ConnectorStatus {
+        id,
+        workspace_id: None,
+        phone_number_id: None,
+        channel_id: None,
+        other_template: None,
+    })
 }
 
 /// Returns the error of a creation whose only attempt failed.

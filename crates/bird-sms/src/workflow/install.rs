@@ -136,7 +136,7 @@ impl InstallSmsChannel {
         let client = self.workspace.client();
         let timeout = self.timeout.unwrap_or(client.install_timeout());
         let deadline = Deadline::start(client.runtime().now(), timeout);
-        let body = self.request.body(Some(client.key()))?;
+        let body = self.request.body(Some(client.key()), Some(self.workspace.id()))?;
         let events = self.events.clone();
         let turn = self.workspace.post_turn();
         let (workspace, request) = (&self.workspace, &self.request);

@@ -11,7 +11,7 @@ use super::read::get;
 use super::retry::{Purpose, Retry, RetryError, SendError, Tolerance, is_retryable_get};
 use crate::client::Workspace;
 use crate::event::EventSink;
-use crate::model::ConnectorStatus;
+use crate::model::{ConnectorStatus, printable};
 use crate::transport::{Deadline, Slot, Turn};
 use crate::{
     AttemptError, Attempts, ConnectorId, Error, Event, NotReady, NotReadyReason, ReadError,
@@ -101,8 +101,9 @@ impl PendingChannel {
         events: EventSink,
     ) -> Self {
         let now = workspace.client().runtime().now();
-        let ours = status.workspace_id.is_none_or(|id| id == workspace.id());
-        // The channel of another workspace is not used here, and the next poll fails with the mismatch.
+        let ours = status.workspace_id.is_none_or(|id| id == workspace.id())
+            && status.other_template.is_none();
+        // The channel of another workspace or template is not used here, and the next poll fails with the mismatch.
         let ready = status.channel_id.filter(|_| ours).map(|id| {
             Box::new(SmsChannel::new(
                 id,
@@ -335,7 +336,13 @@ impl PendingChannel {
         deadline: Deadline,
     ) -> Result<Option<SmsChannel>, (SendError, bool)> {
         self.history.sent = self.history.sent.saturating_add(1);
-        let result = get(&self.workspace, self.connector_id, number, slot).await;
+        let mut result = get(&self.workspace, self.connector_id, number, slot).await;
+        if let Ok((status, _)) = &mut result
+            && let Some(template) = status.other_template.take()
+        {
+            let template = self.workspace.client().key().redact(&template).into_owned();
+            result = Err(AttemptError::OtherTemplate(printable(&template, 100)).into());
+        }
         match &result {
             Ok(_) => (self.history.seen, self.history.malformed) = (true, 0),
             Err(error) => match &error.error {

@@ -79,7 +79,7 @@ impl Server {
             .access_key(AccessKey::new("key").unwrap())
             .transport(transport)
             .seed(0);
-        configure(client).build().unwrap().workspace(Uuid::from_u128(1).into())
+        configure(client).build().unwrap().workspace(Uuid::max().into())
     }
 
     /// Returns the POSTs, in the order in which they left.
@@ -120,7 +120,8 @@ impl Server {
             let name = br#""phoneNumberId":""#;
             let at = body.windows(name.len()).position(|part| part == name).unwrap() + name.len();
             let number = id(&body[at..at + 36]);
-            (Some(number.into()), number)
+            // Not the id of a phone number.
+            (Some(number.into()), Uuid::from_u128((1 << 64) + number.as_u128()))
         } else {
             (None, id(request.url().path().rsplit('/').next().unwrap().as_bytes()))
         };
