@@ -42,15 +42,6 @@ fn getting_is_a_get_of_the_connector() {
 }
 
 #[test]
-fn a_list_has_only_the_parameters_that_are_given_and_encodes_them() {
-    let workspace = uuid::Uuid::nil();
-    let request = client().list_long_codes_request(&workspace, Some(99), Some("+1"), None, None);
-    let url = request.unwrap().url().to_string();
-    let path = format!("https://api.example/workspaces/{workspace}/numbers-long-code");
-    assert_eq!(url, format!("{path}?limit=99&numberString=%2B1"));
-}
-
-#[test]
 fn a_base_that_is_not_a_url_is_an_error_of_the_request() {
     let context = RequestContext::new(HeaderValue::from_static("AccessKey hidden"));
     for base in ["", "api.example", "data:text"] {
@@ -58,6 +49,15 @@ fn a_base_that_is_not_a_url_is_an_error_of_the_request() {
         let error = client.get_connector_request(&uuid::Uuid::nil(), &uuid::Uuid::nil());
         assert!(error.unwrap_err().is_builder(), "{base}");
     }
+}
+
+#[test]
+fn a_list_has_only_the_parameters_that_are_given_and_encodes_them() {
+    let workspace = uuid::Uuid::nil();
+    let request = client().list_long_codes_request(&workspace, Some(99), Some("+1"), None, None);
+    let url = request.unwrap().url().to_string();
+    let path = format!("https://api.example/workspaces/{workspace}/numbers-long-code");
+    assert_eq!(url, format!("{path}?limit=99&numberString=%2B1"));
 }
 
 #[test]

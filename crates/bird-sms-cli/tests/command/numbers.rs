@@ -170,6 +170,8 @@ async fn a_phone_number_is_installed_by_its_digits_and_longer_ones_are_not_it() 
         assert!(stderr.contains(problem), "{stderr}");
     }
     assert_eq!(sandbox.post_count(), 1);
+    let (code, _, stderr) = run(bird_sms(&["sandbox", "--number", "0612345678"])).await;
+    assert!(code == 2 && stderr.contains("is not a phone number such as"), "{stderr}");
 }
 
 #[tokio::test]

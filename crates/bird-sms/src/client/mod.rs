@@ -85,7 +85,7 @@ impl Client {
         Ok(self.workspace(id.to_string_lossy().parse()?))
     }
 
-    /// Returns the generated client: both operations with all their fields, and without retries.
+    /// Returns the generated client: all operations with all their fields, and without retries.
     #[must_use]
     pub fn raw(&self) -> &bird_api::Client {
         &self.inner.raw
