@@ -141,7 +141,7 @@ async fn batch(args: &BatchArgs) -> Result<Code, CliError> {
         let _ = writeln!(io::stderr(), "{summary}");
         // The code of the worst outcome says more than that the summary could not be written.
         code = if code == Code::Done { Code::Unexpected } else { code };
-        let hint = Some("The journal has what was done; the same command continues.");
+        let hint = Some("The journal has what was done; the same command continues.".to_owned());
         let message = error.message();
         CliError::Aborted(Aborted { code, message, state, hint }).print(shared.json, Some(shared));
     }

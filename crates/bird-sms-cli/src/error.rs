@@ -41,7 +41,7 @@ pub(crate) struct Aborted {
     pub(crate) message: String,
     pub(crate) state: ConnectorState,
     /// What to do next, if it does not follow from the state.
-    pub(crate) hint: Option<&'static str>,
+    pub(crate) hint: Option<String>,
 }
 
 impl From<ConfigurationError> for CliError {
@@ -120,7 +120,7 @@ impl CliError {
             }
         };
         match (self, self.state()) {
-            (Self::Aborted(Aborted { hint: Some(hint), .. }), _) => Some((*hint).to_owned()),
+            (Self::Aborted(Aborted { hint: Some(hint), .. }), _) => Some(hint.clone()),
             (Self::Install(Error::NotReady(_)) | Self::Aborted(_), ConnectorState::Exists(id)) => {
                 Some(wait(id))
             }

@@ -36,8 +36,8 @@ pub(super) struct Run {
     plan: Plan,
     json: bool,
     output_error: Option<io::Error>,
-    /// The status and the error of a row after which the batch shut itself down.
-    refused: Option<(u16, String)>,
+    /// The status, the error and the advice of a row after which the batch shut itself down.
+    refused: Option<(u16, String, String)>,
     /// The error of the journal, and the state of a connector that the journal does not have.
     journal_error: Option<(io::Error, ConnectorState)>,
 }
@@ -189,7 +189,8 @@ impl Run {
             && shut_itself_down
         {
             // The end says why.
-            self.refused.get_or_insert_with(|| (status, error.chain()));
+            let help = error.help().unwrap_or_default().to_owned();
+            self.refused.get_or_insert_with(|| (status, error.chain(), help));
         } else if !shut_down {
             // After a shutdown, the reason of the failures is known.
             self.progress.print_failure(&row);
@@ -269,11 +270,15 @@ impl Run {
                 "Correct the cause and run the same command. It leaves alone what the journal lacks: give --adopt \
                  NUMBER=ID for each connector that is printed above."
             };
-            (format!("the journal could not be written, and the batch was stopped: {error}"), hint)
+            (
+                format!("the journal could not be written, and the batch was stopped: {error}"),
+                hint.to_owned(),
+            )
         } else if let Some(error) = self.output_error.take() {
             let hint = "The journal has what was done; the same command continues when the cause is corrected.";
-            (format!("the output could not be written: {error}"), hint)
-        } else if let Some((status, error)) = self.refused.take() {
+            (format!("the output could not be written: {error}"), hint.to_owned())
+        } else if let Some((status, error, help)) = self.refused.take() {
+            let check = format!("{help} Run `bird-sms check` for details.");
             let (reason, hint) = match status {
                 402 => (
                     "Bird asks for a payment",
@@ -283,9 +288,9 @@ impl Run {
                     "every request of a whole timeout was refused with 429",
                     "Another program may use up the rate limit. Run the same command later; it continues.",
                 ),
-                _ => ("the access key is refused", "Run `bird-sms check` for details."),
+                _ => ("the access key is refused", &*check),
             };
-            (format!("{reason}, and the batch was stopped: {error}"), hint)
+            (format!("{reason}, and the batch was stopped: {error}"), hint.to_owned())
         } else {
             return (signal.unwrap_or(worst), None);
         };

@@ -99,6 +99,18 @@ async fn a_batch_of_which_every_request_is_throttled_stops_and_says_why() {
     assert!(stderr.contains(why) && stderr.contains("Run the same command later"), "{stderr}");
 }
 
+#[tokio::test]
+async fn a_batch_with_a_key_of_another_product_says_so() {
+    let refused = Reply::json(401, r#"{"code": "Unauthorized", "message": "Unknown key"}"#);
+    let (peer, batch) = (Peer::script([refused]).await.unwrap(), Rows::new(1));
+    let mut command = batch.command(&peer.base_url(), &[]);
+    command.env("BIRD_ACCESS_KEY", "bk_us1_Ab3xKq9mP2wR5tY8");
+    let (code, _, stderr) = run(command).await;
+    assert_eq!(code, 3, "{stderr}");
+    assert!(stderr.contains("keys that begin with bk_ or test_"), "{stderr}");
+    assert!(stderr.contains("Run `bird-sms check` for details."), "{stderr}");
+}
+
 // Fault 84.
 #[tokio::test]
 async fn a_pause_by_the_rate_limit_is_one_line() {
