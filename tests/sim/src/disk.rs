@@ -3,8 +3,10 @@
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::ready;
 use std::time::Duration;
 
@@ -52,8 +54,8 @@ impl World {
     }
 
     /// Takes what the process read from the journal.
-    fn resume(&mut self, journal: &JournalState) {
-        for row in 0..self.rows.len() {
+    fn resume(&mut self, rows: Range<usize>, journal: &JournalState) {
+        for row in rows {
             let state = journal.row(number_of(row));
             hold!(self, knowledge_only_grows(row, &self.rows[row].promised, &state));
             hold!(self, state_is_true(row, state.connector_state(), state.channel_id()));
@@ -172,7 +174,9 @@ impl JournalStorage for SimFile {
 /// The journal of one life of the process.
 pub(crate) struct SimJournal {
     world: Shared,
-    file: FileJournal,
+    file: Arc<FileJournal>,
+    /// The rows of a batch.
+    pub(crate) rows: Range<usize>,
 }
 
 impl SimJournal {
@@ -198,10 +202,16 @@ impl SimJournal {
             })
             .await;
         });
-        Some(Self { world, file })
+        let rows = 0..world.lock().rows.len();
+        Some(Self { world, file: Arc::new(file), rows })
     }
 
-    pub(crate) async fn store(&self, row: usize, entry: JournalEntry) -> io::Result<()> {
+    /// Returns the journal of one row, in the same file.
+    pub(crate) fn of_row(&self, row: usize) -> Self {
+        Self { world: self.world.clone(), file: Arc::clone(&self.file), rows: row..row + 1 }
+    }
+
+    async fn store(&self, row: usize, entry: JournalEntry) -> io::Result<()> {
         self.world.step().await;
         let stored = self.file.append(number_of(row), entry.clone()).await;
         self.world.step().await;
@@ -220,7 +230,7 @@ impl Journal for SimJournal {
     fn load(&self) -> JournalFuture<'_, JournalState> {
         Box::pin(async {
             let state = self.file.load().await?;
-            self.world.lock().resume(&state);
+            self.world.lock().resume(self.rows.clone(), &state);
             Ok(state)
         })
     }

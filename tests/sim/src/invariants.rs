@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bird_sms::{
-    ChannelId, ConnectorState, Error, FileJournalError, NotReady, RetryCreate, RowState,
-    SmsChannel, TransportErrorKind, UnknownRows, Warning,
+    BatchOutcome, ChannelId, ConnectorState, Error, FileJournalError, NotReady, RetryCreate,
+    RowState, UnknownRows, Warning,
 };
 
 use crate::clock;
@@ -13,12 +13,6 @@ use crate::server::{Call, channel_id, connector_id};
 use crate::world::{KEY, Reported, World, knowledge};
 
 type Result = std::result::Result<(), String>;
-
-/// The outcome of a row.
-pub(crate) struct Outcome<'a> {
-    pub(crate) result: std::result::Result<&'a SmsChannel, &'a Error>,
-    pub(crate) state: RowState,
-}
 
 /// Fails with a message unless the condition holds.
 macro_rules! ensure {
@@ -94,7 +88,7 @@ pub(crate) fn nothing_is_sent_after_its_deadline(
     let Some(began) = row.began else { return Ok(()) };
     let now = clock::now();
     let end = began + install_timeout + TIMER;
-    let late = if is_post || world.scenario.single { Duration::ZERO } else { LATE_POLL };
+    let late = if is_post { Duration::ZERO } else { LATE_POLL };
     let latest = end.max(now + late);
     ensure!(
         !timeout.is_zero() && now + timeout <= latest,
@@ -229,23 +223,20 @@ pub(crate) fn what_is_on_disk_is_final(world: &World, row: usize, state: &RowSta
 }
 
 /// An outcome agrees with the book, and says so if a second connector may exist.
-pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &Outcome<'_>) -> Result {
+pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &BatchOutcome) -> Result {
     let state = outcome.state.connector_state();
     state_is_true(world, row, state, outcome.state.channel_id())?;
-    if let Ok(channel) = outcome.result {
+    if let Ok(channel) = &outcome.result {
         state_is_true(world, row, ConnectorState::Exists(channel.connector_id), Some(channel.id))?;
     }
-    // A service that makes calls of its own knows of its earlier attempts.
-    let single = world.scenario.single;
-    if let Err(error) = outcome.result {
+    if let Err(error) = &outcome.result {
         let known = error.connector_state();
-        let settled = !single || matches!(state, ConnectorState::Exists(_));
-        ensure!(known == state || !settled, "row {row} is {state:?}, and its error says {known:?}");
+        ensure!(known == state, "row {row} is {state:?}, and its error says {known:?}");
     }
     let own = world.server.of_row(row).filter(|(_, connector)| connector.own).count();
     let warning = outcome.state.warning();
-    if matches!(state, ConnectorState::Exists(_)) && !single {
-        let said = outcome.result.map_or_else(Error::warning, |channel| channel.warning);
+    if matches!(state, ConnectorState::Exists(_)) {
+        let said = outcome.result.as_ref().map_or_else(Error::warning, |channel| channel.warning);
         ensure!(said == warning, "row {row} has the warning {warning:?}, and says {said:?}");
         ensure!(own < 2 || warning.is_some(), "row {row} has {own} connectors, and no warning");
         let attempts = world.rows[row].posts.iter().filter(|post| !post.is_settled()).count();
@@ -274,23 +265,16 @@ pub(crate) fn rows_in_are_outcomes_out(world: &World) -> Result {
 pub(crate) fn without_faults_a_row_is_ready(
     world: &World,
     row: usize,
-    outcome: &Outcome<'_>,
+    outcome: &BatchOutcome,
 ) -> Result {
-    let excused = match (outcome.result, outcome.state.connector_state()) {
+    let excused = match (&outcome.result, outcome.state.connector_state()) {
         (Ok(_), _) | (_, ConnectorState::ExistsIdUnknown) => true,
         (Err(Error::Refused(error)), _) if error.response.status == 409 => true,
-        // The deadline of a call does not wait for the calls before it.
-        (Err(Error::Unreachable(error)), _)
-            if world.scenario.single && error.cause.kind() == TransportErrorKind::RateLimited =>
-        {
-            true
-        }
         (Err(error), ConnectorState::Exists(id)) => {
             let ready = world.server.find(id).and_then(|(_, connector)| connector.ready);
             let late = |ready| ready + Duration::from_secs(3) > clock::now();
-            // The last poll of a call may wait too long for its permit, or be left no time for its response. In a batch it
-            // has a permit of its own in time, unless there are only a few a second.
-            let few = world.scenario.single || world.scenario.limits.gets_per_second <= 5;
+            // The last poll may wait too long for its permit if there are only a few a second.
+            let few = world.scenario.limits.gets_per_second <= 5;
             let crowded = |error: &NotReady| few && error.last.is_some();
             matches!(error, Error::NotReady(error) if ready.is_none_or(late) || crowded(error))
         }
@@ -308,13 +292,6 @@ pub(crate) fn without_faults_a_row_is_ready(
 pub(crate) fn every_row_ends_within_a_bound(world: &World) -> Result {
     let row = world.rows.iter().position(|row| row.outcomes == 0);
     Err(format!("row {row:?} has not ended after {:?}", clock::now().saturating_sub(world.began)))
-}
-
-/// A call ends at its deadline, give or take the write of its result.
-pub(crate) fn a_call_ends_at_its_deadline(world: &World, row: usize, took: Duration) -> Result {
-    let timeout = world.scenario.install_timeout;
-    ensure!(took <= timeout + TIMER, "row {row}: a call took {took:?} of {timeout:?}");
-    Ok(())
 }
 
 pub(crate) fn the_key_is_not_shown(_world: &World, place: &str, text: &str) -> Result {

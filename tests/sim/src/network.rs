@@ -117,7 +117,7 @@ impl World {
             (true, Some(row)) => Call::Post { row, nth: self.rows[row].posts.len() },
             _ => Call::Get { connector: connector_of(request) },
         };
-        if let Some(row) = row.filter(|_| !self.scenario.single) {
+        if let Some(row) = row {
             self.rows[row].began.get_or_insert(now);
         }
         if let (Call::Post { .. }, Some(row)) = (call, row) {
@@ -176,10 +176,18 @@ impl World {
             let throttled_for = now.saturating_sub(self.throttled_since.unwrap_or(now));
             self.throttled_for = self.throttled_for.max(throttled_for);
         }
-        if let Some((429, until)) = not_before {
-            let is_post = matches!(call, Call::Post { .. });
-            let method = if is_post { &mut self.posts } else { &mut self.gets };
-            method.not_before = method.not_before.max(until);
+        let is_post = matches!(call, Call::Post { .. });
+        let method = if is_post { &mut self.posts } else { &mut self.gets };
+        match not_before {
+            Some((429, until)) => method.not_before = method.not_before.max(until),
+            Some((200..=299, _)) => method.accepted = true,
+            // The batch shuts down by itself. A 403 may be that of a single connector.
+            Some((status @ (401 | 403), _))
+                if !self.scenario.single && (status == 401 || !method.accepted) =>
+            {
+                self.stopped.get_or_insert(now);
+            }
+            _ => {}
         }
         if let Call::Post { row, nth } = call {
             let row = &mut self.rows[row];

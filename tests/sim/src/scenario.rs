@@ -36,7 +36,7 @@ pub(crate) struct Faults {
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
     pub(crate) rows: usize,
-    /// Whether a service installs each row with calls of its own, instead of a batch.
+    /// Whether a service installs each row by a batch of its own, as a call of an install with a journal does.
     pub(crate) single: bool,
     pub(crate) unknown: UnknownRows,
     pub(crate) retry_create: RetryCreate,

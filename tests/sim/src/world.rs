@@ -93,7 +93,7 @@ pub(crate) struct Row {
     pub(crate) intent: Option<Duration>,
     /// The number of POSTs before it.
     pub(crate) posts_before_intent: usize,
-    /// When the call began that sends the requests of the row, or in a batch when the first of them left.
+    /// When the first request of the row left.
     pub(crate) began: Option<Duration>,
     /// A `Retry-After` of a response to the last POST is over at this time.
     pub(crate) not_before: Duration,
@@ -108,6 +108,8 @@ pub(crate) struct Method {
     pub(crate) sent: Vec<Duration>,
     /// A `Retry-After` of a 429 is over at this time.
     pub(crate) not_before: Duration,
+    /// Whether one had a success.
+    pub(crate) accepted: bool,
 }
 
 #[derive(Debug)]
