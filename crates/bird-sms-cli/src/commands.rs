@@ -226,7 +226,7 @@ async fn install(args: &InstallArgs) -> Result<(), CliError> {
         .conversational(args.conversational);
     if args.no_wait {
         let pending = tokio::select! {
-            result = workspace.create_sms_connector(&request) => result.map_err(CliError::Install)?,
+            result = workspace.create_sms_connector(&request) => result.map_err(|error| CliError::Install(error, number))?,
             code = interrupted() => return Err(aborted(code, ConnectorState::Unknown)),
         };
         return print_pending(&pending, shared.json);
@@ -252,7 +252,7 @@ async fn install(args: &InstallArgs) -> Result<(), CliError> {
     progress.finish();
     match (outcome.map(|outcome| outcome.result), signal) {
         (Some(Ok(channel)), _) => print_channel(&channel, shared.json),
-        (Some(Err(error)), None) => Err(CliError::Install(error)),
+        (Some(Err(error)), None) => Err(CliError::Install(error, number)),
         (Some(Err(error)), Some(code)) => Err(aborted(code, error.connector_state())),
         (None, code) => Err(aborted(code.unwrap_or(Code::Unexpected), ConnectorState::NotCreated)),
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use bird_sms::{
     CheckError, ConfigurationError, ConnectorId, ConnectorState, Error, ErrorResponse,
-    FileJournalError, NumbersError, ParseIdError,
+    FileJournalError, NumbersError, ParseIdError, PhoneNumberId,
 };
 use serde_json::{Value, json};
 
@@ -20,8 +20,8 @@ pub(crate) enum CliError {
     Usage(String),
     /// The journal cannot be used: nothing was sent.
     Journal(FileJournalError),
-    /// An install failed.
-    Install(Error),
+    /// The install of a phone number failed.
+    Install(Error, PhoneNumberId),
     /// A wait or a read failed.
     Read(Error),
     /// A check failed.
@@ -66,7 +66,7 @@ impl CliError {
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Usage(_) | Self::Journal(_) => Code::Usage,
-            Self::Install(error) => Code::of_install(error),
+            Self::Install(error, _) => Code::of_install(error),
             Self::Read(error) => Code::of_read(error),
             Self::Check(error) => Code::of_check(error),
             Self::Numbers(error) => Code::of_numbers(error),
@@ -85,9 +85,9 @@ impl CliError {
     pub(crate) fn message(&self) -> String {
         match self {
             // The hint and the exit code say that nothing was created.
-            Self::Install(Error::Configuration(error))
+            Self::Install(Error::Configuration(error), _)
             | Self::Read(Error::Configuration(error)) => error.to_string(),
-            Self::Install(error) | Self::Read(error) => error.chain(),
+            Self::Install(error, _) | Self::Read(error) => error.chain(),
             Self::Check(error) => error.chain(),
             Self::Numbers(error) => error.chain(),
             Self::Journal(error) => error.chain(),
@@ -98,7 +98,7 @@ impl CliError {
 
     fn state(&self) -> ConnectorState {
         match self {
-            Self::Install(error) | Self::Read(error) => error.connector_state(),
+            Self::Install(error, _) | Self::Read(error) => error.connector_state(),
             Self::Aborted(aborted) => aborted.state,
             Self::Check(_)
             | Self::Numbers(_)
@@ -121,10 +121,11 @@ impl CliError {
         };
         match (self, self.state()) {
             (Self::Aborted(Aborted { hint: Some(hint), .. }), _) => Some(hint.clone()),
-            (Self::Install(Error::NotReady(_)) | Self::Aborted(_), ConnectorState::Exists(id)) => {
-                Some(wait(id))
-            }
-            (Self::Install(error @ Error::Read(_)), ConnectorState::Exists(id)) => {
+            (
+                Self::Install(Error::NotReady(_), _) | Self::Aborted(_),
+                ConnectorState::Exists(id),
+            ) => Some(wait(id)),
+            (Self::Install(error @ Error::Read(_), _), ConnectorState::Exists(id)) => {
                 Some(format!("{} {}", error.help().unwrap_or_default(), wait(id)))
             }
             (Self::Read(Error::NotReady(error)), ConnectorState::Exists(id)) if error.seen => {
@@ -133,10 +134,19 @@ impl CliError {
             (Self::Aborted(_), ConnectorState::Unknown | ConnectorState::ExistsIdUnknown) => {
                 Some("Check the Bird dashboard for the connector before you retry.".to_owned())
             }
-            (Self::Install(error) | Self::Read(error), _) => {
+            (
+                Self::Install(error, number),
+                ConnectorState::Unknown | ConnectorState::ExistsIdUnknown,
+            ) if options.is_some_and(|options| !options.sandbox) => {
+                let options = options.map(ConnectionArgs::to_options).unwrap_or_default();
+                let check = format!("bird-sms check --phone-number-id {number}{options}");
+                let help = error.help().unwrap_or_default();
+                Some(format!("Run `{check}`, which shows connectors of the number. {help}"))
+            }
+            (Self::Install(error, _) | Self::Read(error), _) => {
                 let help = error.help()?;
                 let options = options.map(ConnectionArgs::to_options).unwrap_or_default();
-                let more = format!(" `bird-sms check{options}` says more.");
+                let more = format!(" Run `bird-sms check{options}` for details.");
                 Some(help.to_owned() + if error.is_access_refused() { &more } else { "" })
             }
             (Self::Check(error), _) => Some(error.help().to_owned()),
@@ -149,7 +159,7 @@ impl CliError {
     fn text(&self, options: Option<&ConnectionArgs>) -> String {
         let mut text = format!("error: {}", self.message());
         let conflict = match self {
-            Self::Install(error) | Self::Read(error) => error.response(),
+            Self::Install(error, _) | Self::Read(error) => error.response(),
             _ => None,
         };
         let conflict = conflict.filter(|response| response.status == 409);
@@ -168,7 +178,7 @@ impl CliError {
     fn json(&self, options: Option<&ConnectionArgs>) -> String {
         let state = self.state();
         let mut object = match self {
-            Self::Install(error) | Self::Read(error) => json!(error),
+            Self::Install(error, _) | Self::Read(error) => json!(error),
             Self::Check(error) => json!(error.response()),
             Self::Numbers(error) => json!(error.response()),
             _ => Value::Null,

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use bird_sms::{CheckError, CheckProblem, ConnectorState, Error, NumbersError};
+use bird_sms::{CheckError, CheckProblem, Error, NumbersError};
+
+use crate::status::Status;
 
 /// An exit code, which says what is known about the connector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,13 +100,11 @@ impl Code {
     /// Returns the code of an install that failed.
     #[must_use]
     pub fn of_install(error: &Error) -> Self {
-        match (error.connector_state(), error) {
-            (ConnectorState::Exists(_), _) => Self::NotReady,
-            (ConnectorState::Unknown | ConnectorState::ExistsIdUnknown, _) => Self::IdUnknown,
-            (ConnectorState::NotCreated, Error::Configuration(_)) => Self::Usage,
-            (ConnectorState::NotCreated, Error::Refused(_)) => Self::Refused,
-            (ConnectorState::NotCreated, Error::Unreachable(_)) => Self::Unreachable,
-            (ConnectorState::NotCreated, _) => Self::Unexpected,
+        let state = error.connector_state();
+        match error {
+            Error::Configuration(_) => Self::Usage,
+            Error::Journal(_) if !state.may_exist() => Self::Unexpected,
+            _ => Status::of(state, Some(error)).code(),
         }
     }
 

@@ -75,7 +75,8 @@ ready are skipped, connectors that exist are waited for, and refused rows are se
 unknown are reported and left alone, because a second request may create a second connector.
 
 With --json, stderr has a line for each of these events: `warning` if another connector may exist for the \
-phoneNumberId, and `not-in-journal` if the journal could not be written, with connectorMayExist, connectorId, channelId \
+phoneNumberId; `unknown` for a row whose outcome is unknown, with line, name, phoneNumberId, sentAt and the commands \
+adopt and retry; and `not-in-journal` if the journal could not be written, with connectorState, connectorId, channelId \
 and error of the row.";
 
 pub(crate) const BATCH_EXAMPLES: &str = "\

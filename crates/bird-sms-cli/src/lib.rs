@@ -18,6 +18,7 @@ mod progress;
 mod sandbox;
 mod secret;
 mod signal;
+mod status;
 mod workspace;
 
 pub use commands::{parse, refuse, run};

@@ -4,15 +4,20 @@ use std::path::Path;
 
 use bird_sandbox::Sandbox;
 use bird_sms::{AccessKey, Client, ClientBuilder, PollPolicy, RetryPolicy, Workspace, WorkspaceId};
+use uuid::Uuid;
 
 use crate::args::{ConnectionArgs, CreateArgs, PollArgs};
 use crate::error::CliError;
 use crate::secret;
 
+/// The workspace of every embedded sandbox, so that a batch can be resumed. No real workspace has this id, so the
+/// connectors of a sandbox in a journal are not taken for real ones.
+const SANDBOX_WORKSPACE: Uuid = Uuid::from_u128(0x5a4d_b0c5_0000_4000_8000_0000_0000_0001);
+
 /// A workspace, and the embedded sandbox that serves it until it is dropped.
 pub(crate) struct Connected {
     pub(crate) workspace: Workspace,
-    _sandbox: Option<Sandbox>,
+    pub(crate) sandbox: Option<Sandbox>,
 }
 
 impl PollArgs {
@@ -36,8 +41,8 @@ pub(crate) async fn build_workspace(
 ) -> Result<Connected, CliError> {
     let builder = configure(Client::builder().install_timeout(shared.timeout));
     if shared.sandbox {
-        // The sandbox has its own workspace id, so that its connectors in a journal are not taken for real connectors.
         let sandbox = Sandbox::builder()
+            .workspace_id(SANDBOX_WORKSPACE)
             .start()
             .await
             .map_err(|error| CliError::Unexpected(error.to_string()))?;
@@ -46,7 +51,7 @@ pub(crate) async fn build_workspace(
             .access_key(AccessKey::new(sandbox.access_key())?)
             .build()?;
         let workspace = client.workspace(sandbox.workspace_id().into());
-        return Ok(Connected { workspace, _sandbox: Some(sandbox) });
+        return Ok(Connected { workspace, sandbox: Some(sandbox) });
     }
     let mut problems = Vec::new();
     let key = access_key(shared).map_err(|problem| problems.push(problem)).ok();
@@ -58,7 +63,7 @@ pub(crate) async fn build_workspace(
     let client = client.map_err(|error| problems.push(error.to_string())).ok();
     match (client, id) {
         (Some(client), Some(id)) if problems.is_empty() => {
-            Ok(Connected { workspace: client.workspace(id), _sandbox: None })
+            Ok(Connected { workspace: client.workspace(id), sandbox: None })
         }
         _ => Err(CliError::Usage(match &problems[..] {
             [problem] => problem.clone(),

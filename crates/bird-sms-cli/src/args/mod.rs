@@ -110,7 +110,7 @@ impl ConnectionArgs {
 }
 
 /// Quotes a text for a POSIX shell, if that is necessary.
-fn quote(text: &str) -> Cow<'_, str> {
+pub(crate) fn quote(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_./:-".contains(&byte)) {
         return Cow::Borrowed(text);
     }
@@ -171,13 +171,13 @@ pub enum Command {
     #[command(long_about = help::INSTALL, after_help = help::INSTALL_EXAMPLES)]
     Install(InstallArgs),
     /// Wait for the channel of a connector that exists, and print the id of the channel
-    #[command(after_help = help::WAIT_EXAMPLES)]
+    #[command(after_help = help::WAIT_EXAMPLES, mut_arg("sandbox", not_offered))]
     Wait(WaitArgs),
     /// Install many SMS channels from a file, as fast as the rate limits allow
     #[command(long_about = help::BATCH, after_help = help::BATCH_EXAMPLES)]
     Batch(BatchArgs),
     /// Print a connector
-    #[command(after_help = help::CONNECTOR_EXAMPLES)]
+    #[command(after_help = help::CONNECTOR_EXAMPLES, mut_arg("sandbox", not_offered))]
     Connector(ConnectorArgs),
     /// List the numbers of the workspace, with their ids and connectors
     #[command(long_about = help::NUMBERS, after_help = help::NUMBERS_EXAMPLES)]
@@ -194,6 +194,11 @@ pub enum Command {
     /// Describe the environment variables
     #[command(hide = true, long_about = help::ENVIRONMENT, help_template = "{about}\n")]
     Environment,
+}
+
+/// Hides and refuses `--sandbox` where a connector is given, because a new sandbox has none.
+fn not_offered(sandbox: clap::Arg) -> clap::Arg {
+    sandbox.hide(true).conflicts_with("connector_id")
 }
 
 impl Command {
@@ -364,9 +369,11 @@ pub struct BatchArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub conversational: Option<bool>,
 
-    /// Retry the rows whose outcome is unknown. Each retry may create a second connector
-    #[arg(long)]
-    pub retry_unknown: bool,
+    /// Phone number ID of a row to create although its outcome is unknown [default: all such rows]
+    ///
+    /// This may create a second connector. May be given more than once.
+    #[arg(long, value_name = "PHONE_NUMBER_ID", num_args = 0..=1)]
+    pub retry_unknown: Option<Vec<PhoneNumberId>>,
 
     /// Connector of a row whose outcome is unknown
     ///

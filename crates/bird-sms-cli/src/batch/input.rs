@@ -36,7 +36,7 @@ const CONVERSATIONAL: usize = 5;
 type Values<'a> = [Option<&'a str>; COLUMNS.len()];
 
 /// The byte order mark that spreadsheets write before UTF-8.
-const BOM: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
 /// The longest input, in bytes: some millions of rows.
 const MAX_INPUT: u64 = 256 * 1024 * 1024;
 /// The number of bad rows that a report shows.
@@ -57,9 +57,19 @@ pub(crate) struct Defaults {
 /// The rows of a batch, each of which can be sent.
 pub(crate) struct Input {
     rows: Arc<[(u32, SmsConnectorRequest)]>,
+    /// The line of each phone number id.
+    lines: HashMap<PhoneNumberId, u32>,
+    pub(super) table: Table,
     defaults: Defaults,
     /// The text of the rows, if they have phone numbers whose ids are not known yet.
     unresolved: Option<Vec<u8>>,
+}
+
+/// How a table is written.
+#[derive(Clone, Copy)]
+pub(super) struct Table {
+    pub(super) separator: u8,
+    pub(super) has_bom: bool,
 }
 
 /// What a row is read with.
@@ -95,6 +105,7 @@ impl Input {
             lines: HashMap::new(),
             bad: 0,
             shown: Vec::new(),
+            table: Table { separator: b',', has_bom: bytes.starts_with(BOM) },
         };
         let text = bytes.strip_prefix(BOM).unwrap_or(&bytes);
         match text.trim_ascii_start().first() {
@@ -105,9 +116,13 @@ impl Input {
         if rows.bad > 0 {
             return Err(rows.report());
         }
-        let (rows, defaults) = (rows.good.into(), defaults.clone());
-        let unresolved = with.is_unresolved.get().then_some(bytes);
-        Ok(Self { rows, defaults, unresolved })
+        Ok(Self {
+            rows: rows.good.into(),
+            lines: rows.lines,
+            table: rows.table,
+            defaults: defaults.clone(),
+            unresolved: with.is_unresolved.get().then_some(bytes),
+        })
     }
 
     /// Returns whether rows have phone numbers whose ids have to be looked up.
@@ -128,6 +143,11 @@ impl Input {
         self.rows.len() as u64
     }
 
+    /// Returns the line of the row of a phone number.
+    pub(super) fn line(&self, number: PhoneNumberId) -> u32 {
+        self.lines.get(&number).copied().unwrap_or_default()
+    }
+
     /// Returns the rows, from the first one.
     pub(crate) fn rows(&self) -> impl Iterator<Item = SmsConnectorRequest> + Send + use<> {
         let rows = Arc::clone(&self.rows);
@@ -144,6 +164,7 @@ struct Rows<'a> {
     bad: usize,
     /// The lines and the problems of the first bad rows.
     shown: Vec<(u32, String)>,
+    table: Table,
 }
 
 impl Rows<'_> {
@@ -191,6 +212,7 @@ impl Rows<'_> {
     /// Reads CSV, or returns why its header cannot be used.
     fn read_csv(&mut self, text: &[u8]) -> Result<(), String> {
         let (separator, start) = separator(text);
+        self.table.separator = separator;
         let mut reader = ReaderBuilder::new()
             .delimiter(separator)
             .has_headers(false)

@@ -6,19 +6,21 @@ mod plan;
 mod progress;
 mod run;
 mod summary;
+mod unknown;
 
-use std::convert::identity;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use bird_sandbox::{ConnectorSeed, Sandbox};
 use bird_sms::{
-    AdoptionError, Client, ConnectorState, FileJournal, Journal, JournalContent, JournalEntry,
-    PhoneNumberId, RateLimits, UnknownRows, Workspace,
+    AdoptionError, ConnectorState, FileJournal, Journal, JournalContent, JournalEntry,
+    JournalState, NextStep, PhoneNumberId, RateLimits, UnknownRows, Workspace,
 };
 use same_file::Handle;
 
 use self::input::{Defaults, Input};
+use self::outcome::{Outcome, check_writable, is_journal};
 use self::plan::Plan;
 use self::run::Run;
 use crate::args::{Adoption, BatchArgs};
@@ -54,47 +56,57 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
         posts_per_second: args.posts_per_second,
         gets_per_second: args.gets_per_second,
     };
-    if args.dry_run {
-        let input = if input.is_unresolved() {
-            let connected = build_workspace(shared, identity).await?;
-            resolve(args, input, &connected.workspace).await?
-        } else {
-            input
-        };
-        return dry_run(args, &input, limits);
-    }
     let configure = |client| args.poll.configure(args.create.configure(client)).rate_limits(limits);
     let connected = build_workspace(shared, configure).await?;
     let workspace = &connected.workspace;
     let input = resolve(args, input, workspace).await?;
-    if let Some(out) = &args.out {
-        ensure_not_overwriting(out, &args.input, "rows")?;
-        if let Some(key) = &shared.access_key_file {
-            ensure_not_overwriting(out, key, "access key")?;
-        }
+    if let Some(out) = args.out.as_deref().filter(|out| *out != Path::new("-")) {
+        check_out(args, out)?;
     }
     let base_url =
         if shared.sandbox { FileJournal::SANDBOX } else { workspace.client().base_url() };
-    let journal = Arc::new(FileJournal::open_at(&args.journal, workspace.id(), base_url)?);
-    if let Some(out) = &args.out {
-        ensure_not_overwriting(out, &args.journal, "journal")?;
+    if args.dry_run {
+        return dry_run(
+            args,
+            &input,
+            limits,
+            JournalContent::read(&args.journal, Some(workspace.id()), base_url)?,
+        );
     }
+    let journal = Arc::new(FileJournal::open_at(&args.journal, workspace.id(), base_url)?);
     report_torn_line(args, journal.torn_line());
+    let load = || async {
+        journal.load().await.map_err(|error| {
+            CliError::Unexpected(format!("the journal cannot be read: {error}; nothing was sent"))
+        })
+    };
+    if let Some(sandbox) = &connected.sandbox {
+        seed(sandbox, &load().await?);
+    }
     for Adoption { phone_number_id, connector_id } in args.adopt.iter().copied() {
         let adopted = workspace.adopt(&*journal, phone_number_id, connector_id).await;
         adopted.map_err(|error| refuse_adoption(phone_number_id, error))?;
     }
-    let state = journal.load().await.map_err(|error| {
-        CliError::Unexpected(format!("the journal cannot be read: {error}; nothing was sent"))
-    })?;
-    let plan = Plan::new(input.rows(), &state, unknown_rows(args));
-    drop(state);
-    let mut run = Run::new(args, journal, plan, input.len())
+    let plan = Plan::new(input.rows(), &load().await?, |number| unknown_rows(args, number));
+    let mut run = Run::new(args, journal, plan, &input)
         .map_err(|error| CliError::Usage(format!("the output cannot be written: {error}")))?;
-    let (code, error) = run.install(args, workspace, &input).await;
+    let (code, error) = run.install(workspace).await;
     let (state, summary) = (run.summary.state(), run.summary);
     let summary = if shared.json { to_json(&summary) } else { summary.text() };
     Ok(BatchEnd { summary, code, state, error })
+}
+
+/// Gives a sandbox the connectors that earlier runs created in another one.
+fn seed(sandbox: &Sandbox, journal: &JournalState) {
+    for (number, row) in journal.rows() {
+        if let Some(id) = row.connector_state().connector_id() {
+            let mut seed = ConnectorSeed::new("", number.into());
+            seed.id = Some(id.into());
+            seed.channel_id = row.channel_id().map(Into::into);
+            // The sandbox is new, and each number has one row.
+            let _ = sandbox.seed_connector(&seed);
+        }
+    }
 }
 
 /// Looks the phone numbers of the rows up. All numbers of the workspace are read, 99 with each GET.
@@ -110,29 +122,36 @@ fn unusable(args: &BatchArgs, report: &str) -> CliError {
     CliError::Usage(format!("{}: {report}", args.input.display()))
 }
 
-fn unknown_rows(args: &BatchArgs) -> UnknownRows {
-    if args.retry_unknown { UnknownRows::Retry } else { UnknownRows::LeaveAlone }
+fn unknown_rows(args: &BatchArgs, number: PhoneNumberId) -> UnknownRows {
+    match &args.retry_unknown {
+        Some(numbers) if numbers.is_empty() || numbers.contains(&number) => UnknownRows::Retry,
+        _ => UnknownRows::LeaveAlone,
+    }
 }
 
-fn dry_run(args: &BatchArgs, input: &Input, limits: RateLimits) -> Result<BatchEnd, CliError> {
-    let shared = &args.shared;
-    // An embedded sandbox would be a new workspace.
-    let workspace_id = shared.workspace_id.as_deref().filter(|_| !shared.sandbox);
-    let workspace_id = workspace_id.map(str::parse).transpose()?;
-    let base_url = match &shared.api_url {
-        _ if shared.sandbox => FileJournal::SANDBOX,
-        Some(url) => url,
-        None => Client::DEFAULT_BASE_URL,
-    };
-    let mut content = JournalContent::read(&args.journal, workspace_id, base_url)?;
+fn dry_run(
+    args: &BatchArgs,
+    input: &Input,
+    limits: RateLimits,
+    mut content: JournalContent,
+) -> Result<BatchEnd, CliError> {
     report_torn_line(args, content.torn_line);
     for Adoption { phone_number_id, connector_id } in args.adopt.iter().copied() {
         let check = content.rows.check_adoption(phone_number_id, connector_id);
         check.map_err(|error| refuse_adoption(phone_number_id, error))?;
         content.rows.apply(phone_number_id, &JournalEntry::Adopted { connector_id }, None);
     }
-    let plan = Plan::new(input.rows(), &content.rows, unknown_rows(args));
-    let summary = plan.describe(limits, shared.json);
+    let plan = Plan::new(input.rows(), &content.rows, |number| unknown_rows(args, number));
+    for request in input.rows() {
+        let number = request.phone_number_id();
+        let row = content.rows.row(number);
+        if row.next(unknown_rows(args, number)) == NextStep::LeaveAlone {
+            let outcome = Outcome::skipped(input.line(number), &request, row);
+            // Nothing is left to do when stderr is closed.
+            let _ = writeln!(io::stderr(), "{}", unknown::describe(args, &outcome, row.sent_at()));
+        }
+    }
+    let summary = plan.describe(limits, args.shared.json);
     let (code, state) = (Code::Done, ConnectorState::NotCreated);
     Ok(BatchEnd { summary, code, state, error: None })
 }
@@ -161,8 +180,8 @@ fn report_torn_line(args: &BatchArgs, torn_line: Option<u64>) {
     }
 }
 
-/// Returns an error if the outcome file would overwrite another file of the batch.
-fn ensure_not_overwriting(out: &Path, needed: &Path, what: &str) -> Result<(), CliError> {
+/// Checks that the outcomes can be written and overwrite nothing that is needed.
+fn check_out(args: &BatchArgs, out: &Path) -> Result<(), CliError> {
     let handle = |path: &Path| {
         if path == Path::new("-") {
             return Handle::stdin().ok();
@@ -170,13 +189,39 @@ fn ensure_not_overwriting(out: &Path, needed: &Path, what: &str) -> Result<(), C
         // A pipe cannot be opened twice.
         path.is_file().then(|| Handle::from_path(path).ok())?
     };
-    if out != Path::new("-") && handle(out).is_some_and(|out| Some(out) == handle(needed)) {
+    let shown = out.display();
+    let key = args.shared.access_key_file.as_deref();
+    let needed =
+        [(Some(&*args.input), "rows"), (key, "access key"), (Some(&*args.journal), "journal")];
+    for (path, what) in needed {
+        // A journal that does not exist yet has a name.
+        let is_same = path.is_some_and(|path| {
+            handle(out).is_some_and(|out| Some(out) == handle(path)) || is_same_name(out, path)
+        });
+        if is_same {
+            return Err(CliError::Usage(format!(
+                "--out {shown} would overwrite the {what}; name another file; nothing was sent"
+            )));
+        }
+    }
+    if is_journal(out) {
         return Err(CliError::Usage(format!(
-            "--out {} would overwrite the {what}; name another file; nothing was sent",
-            out.display()
+            "--out {shown} would overwrite the journal of another batch; name another file; nothing was sent"
         )));
     }
-    Ok(())
+    check_writable(out).map_err(|error| {
+        CliError::Usage(format!("--out {shown} cannot be written: {error}; nothing was sent"))
+    })
+}
+
+/// Returns whether two paths name the same place, at which there may be no file yet.
+fn is_same_name(a: &Path, b: &Path) -> bool {
+    let place = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+        Some(folder.join(path.file_name()?))
+    };
+    place(a).is_some_and(|a| Some(a) == place(b))
 }
 
 fn read_error(path: &Path, error: &io::Error) -> CliError {

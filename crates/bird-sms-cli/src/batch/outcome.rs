@@ -1,52 +1,22 @@
 //! The outcome of a row, and the file of outcomes.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::Path;
 
 use bird_sms::{
-    BatchOutcome, ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, RowState,
-    SmsConnectorRequest, Warning,
+    BatchOutcome, ChannelId, ConnectorId, Error, PhoneNumberId, RowState, SmsConnectorRequest,
+    Warning, escape_controls,
 };
 use serde::Serialize;
 
-/// The status of a row after the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Status {
-    Ready,
-    /// The connector exists, and its channel is not ready.
-    NotReady,
-    /// Bird refused the request, or the request cannot be sent.
-    Refused,
-    /// No connector was created: Bird was not reached, or the journal could not be written.
-    Unreachable,
-    /// A connector may exist.
-    Unknown,
-    /// A connector exists, and its id is not known.
-    Exists,
-}
-
-impl Status {
-    fn of(row: RowState, error: Option<&Error>) -> Self {
-        if row.channel_id().is_some() {
-            return Self::Ready;
-        }
-        match (row.connector_state(), error) {
-            (ConnectorState::Exists(_), _) => Self::NotReady,
-            (ConnectorState::ExistsIdUnknown, _) => Self::Exists,
-            (ConnectorState::Unknown, _) => Self::Unknown,
-            (ConnectorState::NotCreated, Some(Error::Refused(_) | Error::Configuration(_))) => {
-                Self::Refused
-            }
-            (ConnectorState::NotCreated, _) => Self::Unreachable,
-        }
-    }
-}
+use super::input::{BOM, Table};
+use crate::status::Status;
 
 /// A row of the outcome file.
 #[derive(Debug, Serialize)]
 pub(super) struct Outcome {
+    pub(super) line: u32,
     pub(super) name: String,
     pub(super) phone_number_id: PhoneNumberId,
     pub(super) status: Status,
@@ -54,7 +24,7 @@ pub(super) struct Outcome {
     pub(super) channel_id: Option<ChannelId>,
     pub(super) error: Option<String>,
     /// The kind of the warning, such as that of a possible second connector.
-    warning: Option<&'static str>,
+    pub(super) warning: Option<&'static str>,
     /// The HTTP status of the response that refused the request, and its error code if it has one.
     #[serde(skip)]
     pub(super) refusal: Option<String>,
@@ -63,13 +33,19 @@ pub(super) struct Outcome {
     pub(super) created: bool,
 }
 
+const COLUMNS: [&str; 8] =
+    ["line", "name", "phone_number_id", "status", "connector_id", "channel_id", "error", "warning"];
+
 impl Outcome {
-    fn new(request: &SmsConnectorRequest, row: RowState, error: Option<&Error>) -> Self {
+    fn new(line: u32, request: &SmsConnectorRequest, row: RowState, error: Option<&Error>) -> Self {
+        let connector = row.connector_state();
+        let is_ready = row.channel_id().is_some();
         Self {
+            line,
             name: request.name().to_owned(),
             phone_number_id: request.phone_number_id(),
-            status: Status::of(row, error),
-            connector_id: row.connector_state().connector_id(),
+            status: if is_ready { Status::Ready } else { Status::of(connector, error) },
+            connector_id: connector.connector_id(),
             channel_id: row.channel_id(),
             error: error.map(Error::chain),
             warning: row.warning().as_ref().map(Warning::kind),
@@ -79,7 +55,7 @@ impl Outcome {
     }
 
     /// Creates the outcome of an install of this run.
-    pub(super) fn of_install(outcome: &BatchOutcome) -> Self {
+    pub(super) fn of_install(line: u32, outcome: &BatchOutcome) -> Self {
         let error = outcome.result.as_ref().err();
         let refusal = match error {
             Some(Error::Refused(error)) => Some(match &error.response.code {
@@ -89,12 +65,12 @@ impl Outcome {
             _ => None,
         };
         let created = outcome.created;
-        Self { refusal, created, ..Self::new(&outcome.request, outcome.state, error) }
+        Self { refusal, created, ..Self::new(line, &outcome.request, outcome.state, error) }
     }
 
     /// Creates the outcome of a row that this run skipped, or did not reach before it was stopped.
-    pub(super) fn skipped(request: &SmsConnectorRequest, row: RowState) -> Self {
-        let mut outcome = Self::new(request, row, None);
+    pub(super) fn skipped(line: u32, request: &SmsConnectorRequest, row: RowState) -> Self {
+        let mut outcome = Self::new(line, request, row, None);
         let error = match outcome.status {
             Status::Unknown => Some(
                 "it is not known whether an earlier run created a connector; check the Bird dashboard, then give \
@@ -104,13 +80,19 @@ impl Outcome {
                 "a connector exists, and its id is not known; find it in the Bird dashboard and give \
                  --adopt",
             ),
-            Status::NotReady => {
+            Status::NotReady | Status::Stopped => {
                 Some("the connector exists; this run stopped before waiting for it")
             }
             Status::Ready | Status::Refused | Status::Unreachable => None,
         };
         outcome.error = error.map(str::to_owned);
         outcome
+    }
+
+    /// Returns what a line about the row starts with.
+    pub(super) fn label(&self) -> String {
+        let name = escape_controls(&self.name);
+        format!("line {}, {name}, {}", self.line, self.phone_number_id)
     }
 }
 
@@ -123,8 +105,8 @@ pub(super) enum OutcomeWriter {
 
 impl OutcomeWriter {
     /// Opens the output. `-` is stdout, as JSON Lines if `json` is set. A file is JSON Lines if its name ends in `.jsonl`
-    /// or `.ndjson`. All else is CSV.
-    pub(super) fn open(path: Option<&Path>, json: bool) -> io::Result<Self> {
+    /// or `.ndjson`. All else is CSV, like the table of the rows.
+    pub(super) fn open(path: Option<&Path>, json: bool, table: Table) -> io::Result<Self> {
         let Some(path) = path else { return Ok(Self::Nowhere) };
         let to_stdout = path == Path::new("-");
         let json = if to_stdout {
@@ -132,13 +114,18 @@ impl OutcomeWriter {
         } else {
             path.extension().is_some_and(|extension| extension == "jsonl" || extension == "ndjson")
         };
-        let sink: Box<dyn Write> =
+        let mut sink: Box<dyn Write> =
             if to_stdout { Box::new(io::stdout()) } else { Box::new(File::create(path)?) };
-        Ok(if json {
-            Self::JsonLines(BufWriter::new(sink))
-        } else {
-            Self::Csv(Box::new(csv::Writer::from_writer(sink)))
-        })
+        if json {
+            return Ok(Self::JsonLines(BufWriter::new(sink)));
+        }
+        if table.has_bom {
+            sink.write_all(BOM)?;
+        }
+        let mut writer = csv::WriterBuilder::new();
+        let mut writer = writer.delimiter(table.separator).has_headers(false).from_writer(sink);
+        writer.write_record(COLUMNS)?;
+        Ok(Self::Csv(Box::new(writer)))
     }
 
     pub(super) fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
@@ -159,4 +146,31 @@ impl OutcomeWriter {
             Self::JsonLines(writer) => writer.flush(),
         }
     }
+}
+
+/// Checks that a file of outcomes can be written, and changes nothing.
+pub(super) fn check_writable(path: &Path) -> io::Result<()> {
+    match path.metadata() {
+        Ok(file) if file.is_file() => OpenOptions::new().write(true).open(path).map(drop),
+        Ok(file) if file.is_dir() => Err(ErrorKind::IsADirectory.into()),
+        // A pipe waits for its reader.
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            std::fs::read_dir(folder.unwrap_or(Path::new("."))).map(drop)
+        }
+    }
+}
+
+/// Returns whether a file is a journal, which nothing may overwrite.
+pub(super) fn is_journal(path: &Path) -> bool {
+    let mut line = Vec::new();
+    path.is_file()
+        && File::open(path).is_ok_and(|file| {
+            let read = BufReader::new(file.take(4096)).read_until(b'\n', &mut line);
+            read.is_ok() && {
+                let line = String::from_utf8_lossy(&line);
+                line.contains(r#""event":"journal""#) && line.contains(r#""workspaceId""#)
+            }
+        })
 }

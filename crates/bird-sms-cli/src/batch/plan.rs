@@ -39,7 +39,7 @@ impl Plan {
     pub(super) fn new(
         rows: impl Iterator<Item = SmsConnectorRequest>,
         journal: &JournalState,
-        unknown: UnknownRows,
+        unknown: impl Fn(PhoneNumberId) -> UnknownRows,
     ) -> Self {
         let mut plan = Self { unfinished: HashMap::new(), counts: Counts::default() };
         for request in rows {
@@ -48,7 +48,7 @@ impl Plan {
                 plan.unfinished.insert(request.phone_number_id(), row);
             }
             plan.counts.rows += 1;
-            *match row.next(unknown) {
+            *match row.next(unknown(request.phone_number_id())) {
                 NextStep::Create => &mut plan.counts.create,
                 NextStep::Wait(_) => &mut plan.counts.wait,
                 NextStep::Done => &mut plan.counts.done,

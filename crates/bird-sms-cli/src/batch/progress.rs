@@ -86,7 +86,10 @@ impl Progress {
                 format!("{rate:.1}/s, {} left", HumanDuration(remaining))
             }
         };
-        format!("({created} created, {ready} ready, {} failed; {remaining})", ended - ready)
+        let stopped = summary.stopped;
+        let failed = ended - ready - stopped;
+        let stopped = if stopped > 0 { format!(", {stopped} stopped") } else { String::new() };
+        format!("({created} created, {ready} ready, {failed} failed{stopped}; {remaining})")
     }
 
     /// Prints the error of a row, for the first [`MAX_FAILURES`] errors.
@@ -95,7 +98,7 @@ impl Progress {
         self.failures += 1;
         match self.failures.cmp(&(MAX_FAILURES + 1)) {
             std::cmp::Ordering::Less => {
-                self.display.print_problem(&format!("{}: {error}", outcome.phone_number_id));
+                self.display.print_problem(&format!("{}: {error}", outcome.label()));
             }
             std::cmp::Ordering::Equal => {
                 self.display.print_problem("… more failures are not shown");

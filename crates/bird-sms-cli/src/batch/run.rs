@@ -6,35 +6,38 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bird_sms::{
-    BatchOutcome, ChannelId, ConnectorId, ConnectorState, Error, FileJournal, PhoneNumberId,
-    Warning, Workspace,
+    BatchOutcome, ConnectorState, Error, FileJournal, Journal, UnknownRows, Warning, Workspace,
 };
-use serde::Serialize;
+use serde_json::json;
 
 use super::input::Input;
 use super::outcome::{Outcome, OutcomeWriter};
 use super::plan::Plan;
 use super::progress::Progress;
 use super::summary::Summary;
-use super::unknown_rows;
+use super::unknown;
 use crate::args::BatchArgs;
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
 use crate::json::to_json;
 use crate::signal::{exit_at_third_signal, interrupted};
+use crate::status::Status;
 
 /// How long the journal may take to store what was appended before the end or a second signal. A disk that hangs must
 /// not keep the process from ending; what is not stored by then is printed.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) struct Run {
+pub(super) struct Run<'a> {
+    args: &'a BatchArgs,
+    input: &'a Input,
     pub(super) summary: Summary,
     out: OutcomeWriter,
     progress: Progress,
     journal: Arc<FileJournal>,
     /// What an earlier run left unfinished, without the rows that have an outcome of this run.
     plan: Plan,
-    json: bool,
+    /// The rows whose outcome is unknown.
+    unknown: Vec<Outcome>,
     output_error: Option<io::Error>,
     /// The status, the error and the advice of a row after which the batch shut itself down.
     refused: Option<(u16, String, String)>,
@@ -42,32 +45,23 @@ pub(super) struct Run {
     journal_error: Option<(io::Error, ConnectorState)>,
 }
 
-/// A row that the journal does not have, as it is printed with `--json`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct NotInJournal<'a> {
-    event: &'static str,
-    phone_number_id: PhoneNumberId,
-    connector_may_exist: bool,
-    connector_id: Option<ConnectorId>,
-    channel_id: Option<ChannelId>,
-    error: Option<&'a str>,
-}
-
-impl Run {
+impl<'a> Run<'a> {
     pub(super) fn new(
-        args: &BatchArgs,
+        args: &'a BatchArgs,
         journal: Arc<FileJournal>,
         plan: Plan,
-        rows: u64,
+        input: &'a Input,
     ) -> io::Result<Self> {
+        let rows = input.len();
         Ok(Self {
+            args,
+            input,
             summary: Summary::new(rows),
-            out: OutcomeWriter::open(args.out.as_deref(), args.shared.json)?,
+            out: OutcomeWriter::open(args.out.as_deref(), args.shared.json, input.table)?,
             progress: Progress::new(args, rows),
             journal,
             plan,
-            json: args.shared.json,
+            unknown: Vec::new(),
             output_error: None,
             refused: None,
             journal_error: None,
@@ -75,26 +69,28 @@ impl Run {
     }
 
     /// Installs the rows. Returns the exit code, and what else than the rows failed.
-    pub(super) async fn install(
-        &mut self,
-        args: &BatchArgs,
-        workspace: &Workspace,
-        input: &Input,
-    ) -> (Code, Option<CliError>) {
+    pub(super) async fn install(&mut self, workspace: &Workspace) -> (Code, Option<CliError>) {
         let elsewhere = self.plan.counts.elsewhere;
         if elsewhere > 0 {
+            let plural = if elsewhere == 1 { "" } else { "s" };
             self.progress.display.print(&format!(
-                "The journal has {elsewhere} other phone numbers whose connector exists or may exist and whose \
-                 channel is not ready; they are not in this file, and nothing is done for them"
+                "The journal has {elsewhere} other phone number{plural} with a connector that exists or may exist and \
+                 without a channel that is ready; nothing is done for what is not in this file"
             ));
         }
         let created = self.progress.observer();
         let mut installs = workspace
-            .install_sms_channels(input.rows())
+            .install_sms_channels(self.input.rows())
             .journal(self.journal.clone())
-            .unknown_rows(unknown_rows(args))
             .observe(move |_, event| created(event));
-        if let Some(concurrency) = args.concurrency {
+        installs = match &self.args.retry_unknown {
+            Some(numbers) if numbers.is_empty() => installs.unknown_rows(UnknownRows::Retry),
+            numbers => numbers
+                .iter()
+                .flatten()
+                .fold(installs, |installs, number| installs.retry_unknown(*number)),
+        };
+        if let Some(concurrency) = self.args.concurrency {
             installs = installs.concurrency(concurrency);
         }
         let mut outcomes = installs.start();
@@ -142,7 +138,7 @@ impl Run {
             // The journal has what is ready, and its errors are printed below.
             let is_printed = matches!(outcome.result, Ok(_) | Err(Error::Journal(_)));
             if !stored && !is_printed && state.may_exist() {
-                self.print_not_in_journal(&Outcome::of_install(&outcome), state);
+                self.print_not_in_journal(&self.outcome(&outcome), state);
             }
             self.take(&outcome, true, true);
         }
@@ -150,7 +146,8 @@ impl Run {
             self.journal_error = Some((error, ConnectorState::NotCreated));
         }
         self.progress.display.finish();
-        self.report_unfinished(input);
+        self.report_unfinished();
+        self.report_unknown().await;
         if let Err(error) = self.out.flush() {
             self.output_error = Some(error);
         }
@@ -165,15 +162,20 @@ impl Run {
         ));
     }
 
+    fn outcome(&self, outcome: &BatchOutcome) -> Outcome {
+        Outcome::of_install(self.input.line(outcome.request.phone_number_id()), outcome)
+    }
+
     /// Counts, prints and writes the outcome of an install. `stopping` is whether this command shut the batch down.
     fn take(&mut self, outcome: &BatchOutcome, stopping: bool, shut_down: bool) {
         self.plan.unfinished.remove(&outcome.request.phone_number_id());
         if outcome.from_journal {
             self.summary.ready_before += u64::from(outcome.result.is_ok());
             self.progress.skip();
-            return self.report(&Outcome::skipped(&outcome.request, outcome.state));
+            let line = self.input.line(outcome.request.phone_number_id());
+            return self.report(Outcome::skipped(line, &outcome.request, outcome.state));
         }
-        let row = Outcome::of_install(outcome);
+        let row = self.outcome(outcome);
         let shut_itself_down = shut_down && !stopping;
         if let Err(Error::Journal(error)) = &outcome.result {
             self.print_not_in_journal(&row, outcome.connector_state());
@@ -191,63 +193,78 @@ impl Run {
             // The end says why.
             let help = error.help().unwrap_or_default().to_owned();
             self.refused.get_or_insert_with(|| (status, error.chain(), help));
-        } else if !shut_down {
+        } else if !shut_down && row.status != Status::Stopped {
             // After a shutdown, the reason of the failures is known.
             self.progress.print_failure(&row);
         }
         if let Some(warning) = outcome.state.warning() {
             self.print_warning(&row, warning);
         }
-        self.report(&row);
+        self.report(row);
         self.progress.advance(&self.summary);
     }
 
     /// Prints the warning of an outcome. Every warning is printed.
     fn print_warning(&self, row: &Outcome, warning: Warning) {
-        let line = if self.json {
-            to_json(&serde_json::json!({
+        let line = if self.args.shared.json {
+            to_json(&json!({
                 "event": "warning", "phoneNumberId": row.phone_number_id, "warning": warning,
             }))
         } else {
-            format!("{}: warning: {warning}", row.phone_number_id)
+            format!("{}: warning: {warning}", row.label())
         };
         self.progress.display.print_always(&line);
     }
 
     /// Prints a row that the journal does not have. Every such row is printed, because its id may be nowhere else.
     fn print_not_in_journal(&self, row: &Outcome, state: ConnectorState) {
-        let line = if self.json {
-            to_json(&NotInJournal {
-                event: "not-in-journal",
-                phone_number_id: row.phone_number_id,
-                connector_may_exist: state.may_exist(),
-                connector_id: row.connector_id,
-                channel_id: row.channel_id,
-                error: row.error.as_deref(),
-            })
+        let line = if self.args.shared.json {
+            to_json(&json!({
+                "event": "not-in-journal", "line": row.line, "phoneNumberId": row.phone_number_id,
+                "connectorState": state.kind(), "connectorId": row.connector_id,
+                "channelId": row.channel_id, "error": row.error,
+            }))
         } else {
-            format!("{}: {}", row.phone_number_id, row.error.as_deref().unwrap_or_default())
+            format!("{}: {}", row.label(), row.error.as_deref().unwrap_or_default())
         };
         self.progress.display.print_always(&line);
     }
 
     /// Reports the rows of earlier runs that this run did not continue because it was stopped.
-    fn report_unfinished(&mut self, input: &Input) {
+    fn report_unfinished(&mut self) {
         if self.plan.unfinished.is_empty() {
             return;
         }
-        for request in input.rows() {
+        for request in self.input.rows() {
             if let Some(row) = self.plan.unfinished.remove(&request.phone_number_id()) {
-                self.report(&Outcome::skipped(&request, row));
+                let line = self.input.line(request.phone_number_id());
+                self.report(Outcome::skipped(line, &request, row));
             }
         }
     }
 
-    fn report(&mut self, outcome: &Outcome) {
-        self.summary.count(outcome);
-        if let Err(error) = self.out.write(outcome) {
+    /// Names the rows whose outcome is unknown.
+    async fn report_unknown(&mut self) {
+        if self.unknown.is_empty() {
+            return;
+        }
+        // It has the times of the POSTs.
+        let journal = tokio::time::timeout(DRAIN_TIMEOUT, self.journal.load()).await;
+        let journal = journal.ok().and_then(Result::ok).unwrap_or_default();
+        for row in self.unknown.drain(..) {
+            let sent_at = journal.row(row.phone_number_id).sent_at();
+            self.progress.display.print_always(&unknown::describe(self.args, &row, sent_at));
+        }
+    }
+
+    fn report(&mut self, outcome: Outcome) {
+        self.summary.count(&outcome);
+        if let Err(error) = self.out.write(&outcome) {
             self.output_error = Some(error);
             self.out = OutcomeWriter::Nowhere;
+        }
+        if matches!(outcome.status, Status::Unknown | Status::Exists) {
+            self.unknown.push(outcome);
         }
     }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use bird_sms::ConnectorState;
 use serde::Serialize;
 
-use super::outcome::{Outcome, Status};
+use super::outcome::Outcome;
 use crate::exit::Code;
+use crate::status::Status;
 
 /// The counts of the rows of a batch by their outcome.
 #[derive(Debug, Default, Serialize)]
@@ -19,13 +20,17 @@ pub(super) struct Summary {
     /// The connectors that this run created.
     created: u64,
     not_ready: u64,
-    /// The connectors among them whose creation could not be written to the journal.
+    /// The rows whose connector exists, and for which this run stopped too early.
+    pub(super) stopped: u64,
+    /// The connectors of both whose creation could not be written to the journal.
     pub(super) not_in_journal: u64,
     /// The number of refused rows by status and code. The key of a configuration error is empty.
     refused: BTreeMap<String, u64>,
     unreachable: u64,
     unknown: u64,
     exists: u64,
+    /// The rows that may have a second connector.
+    possible_duplicates: u64,
     /// The rows that this run had not begun when it was stopped.
     pub(super) not_begun: u64,
     elapsed_seconds: f64,
@@ -38,7 +43,9 @@ impl Summary {
 
     pub(super) fn count(&mut self, outcome: &Outcome) {
         self.created += u64::from(outcome.created);
+        self.possible_duplicates += u64::from(outcome.warning.is_some());
         match outcome.status {
+            Status::Stopped => self.stopped += 1,
             Status::Ready => self.ready += 1,
             Status::NotReady => self.not_ready += 1,
             Status::Refused => {
@@ -54,7 +61,8 @@ impl Summary {
     /// Returns the number of rows that have an outcome, of this run or an earlier one.
     pub(super) fn ended(&self) -> u64 {
         let refused: u64 = self.refused.values().sum();
-        self.ready + self.not_ready + refused + self.unreachable + self.unknown + self.exists
+        let exist = self.ready + self.not_ready + self.stopped + self.unknown + self.exists;
+        exist + refused + self.unreachable
     }
 
     pub(super) fn finish(&mut self, elapsed: Duration) {
@@ -64,24 +72,22 @@ impl Summary {
 
     /// Returns the exit code of the worst outcome.
     pub(super) fn code(&self) -> Code {
-        if self.unknown + self.exists > 0 {
-            Code::IdUnknown
-        } else if self.not_ready > 0 {
-            Code::NotReady
-        } else if !self.refused.is_empty() {
-            Code::Refused
-        } else if self.unreachable > 0 {
-            Code::Unreachable
-        } else if self.not_begun > 0 {
-            Code::Unexpected
-        } else {
-            Code::Done
-        }
+        let refused: u64 = self.refused.values().sum();
+        [
+            (self.unknown + self.exists, Status::Unknown.code()),
+            (self.not_ready + self.stopped, Status::NotReady.code()),
+            (refused, Status::Refused.code()),
+            (self.unreachable, Status::Unreachable.code()),
+            (self.not_begun, Code::Unexpected),
+        ]
+        .into_iter()
+        .find_map(|(count, code)| (count > 0).then_some(code))
+        .unwrap_or(Code::Done)
     }
 
     /// Returns `Unknown` if a row has a connector, or may have one, whose channel is not ready.
     pub(super) fn state(&self) -> ConnectorState {
-        if self.unknown + self.exists + self.not_ready > 0 {
+        if self.unknown + self.exists + self.not_ready + self.stopped > 0 {
             ConnectorState::Unknown
         } else {
             ConnectorState::NotCreated
@@ -89,33 +95,30 @@ impl Summary {
     }
 
     pub(super) fn text(&self) -> String {
+        let plural = if self.created == 1 { "" } else { "s" };
         let mut text = format!(
-            "{} of {} rows ready ({} before this run), {} connectors created, in {:.1} s",
+            "{} of {} rows ready ({} before this run), {} connector{plural} created, in {:.1} s",
             self.ready, self.rows, self.ready_before, self.created, self.elapsed_seconds
         );
         let refused: u64 = self.refused.values().sum();
         let kinds: Vec<_> =
             self.refused.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
-        let refusals = format!("refused, no connector created ({})", kinds.join(", "));
+        let refusals = format!("{} ({})", Status::Refused.text(), kinds.join(", "));
+        // The rows that the journal lacks are stopped, because a batch whose journal fails stops.
+        let stopped = (self.stopped + self.not_ready).saturating_sub(self.not_in_journal);
+        let not_ready = self.not_ready.min(stopped);
         for (count, what) in [
-            (
-                self.not_ready.saturating_sub(self.not_in_journal),
-                "exist without their channel; the same command continues to wait",
-            ),
+            (not_ready, Status::NotReady.text()),
+            (stopped - not_ready, Status::Stopped.text()),
             (
                 self.not_in_journal,
                 "exist and are not in the journal; give --adopt NUMBER=ID for each one that is printed above",
             ),
             (refused, &refusals),
-            (self.unreachable, "failed, no connector created"),
-            (
-                self.unknown,
-                "unknown: a connector may exist; check the Bird dashboard, then give --adopt or --retry-unknown",
-            ),
-            (
-                self.exists,
-                "exist, and the id of their connector is not known; find it in the Bird dashboard and give --adopt",
-            ),
+            (self.unreachable, Status::Unreachable.text()),
+            (self.unknown, Status::Unknown.text()),
+            (self.exists, Status::Exists.text()),
+            (self.possible_duplicates, "may have a second connector; check the Bird dashboard"),
             (self.not_begun, "not begun"),
         ] {
             if count > 0 {

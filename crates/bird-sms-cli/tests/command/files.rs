@@ -142,6 +142,24 @@ async fn an_output_that_is_the_key_file_the_journal_or_the_rows_is_refused_whate
     }
 }
 
+// Fault 70.
+#[tokio::test]
+async fn an_output_that_is_the_journal_of_another_batch_is_refused_whatever_its_name() {
+    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
+    assert_eq!(run(rows.command(&backend.base_url(), &[])).await.0, 0);
+    std::os::unix::fs::symlink("j.jsonl", rows.path("out.csv")).unwrap();
+    let before = std::fs::read(rows.path("j.jsonl")).unwrap();
+    for more in [&[][..], &["--dry-run"]] {
+        let args = ["batch", "numbers.csv", "--journal", "other", "--out", "out.csv"];
+        let mut command = at(&backend.base_url(), &[&args, more].concat());
+        command.current_dir(rows.folder());
+        let (code, _, stderr) = run_at_once(command).await;
+        assert!(code == 2 && stderr.contains("overwrite the journal of another"), "{stderr}");
+        assert_eq!(std::fs::read(rows.path("j.jsonl")).unwrap(), before);
+        assert!(!rows.path("other").exists());
+    }
+}
+
 #[tokio::test]
 async fn a_journal_that_is_the_key_file_or_the_rows_is_refused_and_not_changed() {
     let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));

@@ -1,6 +1,6 @@
 //! Help, the version, colors, and what `--quiet` leaves.
 
-use bird_test_peer::fixtures::PHONE_NUMBER_ID;
+use bird_test_peer::fixtures::{CONNECTOR_ID, PHONE_NUMBER_ID};
 
 use crate::{bird_sms, run};
 
@@ -48,6 +48,12 @@ async fn an_option_that_does_nothing_for_a_subcommand_is_refused() {
     ] {
         let (code, _, stderr) = run(bird_sms(args)).await;
         assert!(code == 2 && stderr.contains("unexpected argument"), "{args:?}: {stderr}");
+    }
+    // Fault 94.
+    for subcommand in ["wait", "connector"] {
+        let (code, _, stderr) = run(bird_sms(&[subcommand, CONNECTOR_ID, "--sandbox"])).await;
+        assert!(code == 2 && stderr.contains("cannot be used with '--sandbox'"), "{stderr}");
+        assert!(!printed(&[subcommand, "--help"]).await.contains("--sandbox"));
     }
 }
 

@@ -360,6 +360,9 @@ async fn an_unknown_outcome_is_5() {
         assert!(
             error["connectorState"] == "unknown" || error["connectorState"] == "exists-id-unknown"
         );
+        // Fault 90.
+        let check = format!("Run `bird-sms check --phone-number-id {NUMBER} --workspace-id");
+        assert!(error["hint"].as_str().unwrap().starts_with(&check), "{error}");
         assert_eq!(error["connectorId"], Value::Null);
     }
 }

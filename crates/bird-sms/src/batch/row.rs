@@ -99,6 +99,13 @@ impl RowState {
         self.since.filter(|_| self.connector.connector_id().is_some())
     }
 
+    /// Returns when the first POST was sent whose outcome is unknown. `None` if the id of the connector is known, or if
+    /// the journal stores no times.
+    #[must_use]
+    pub fn sent_at(&self) -> Option<Timestamp> {
+        self.since.filter(|_| self.connector.connector_id().is_none())
+    }
+
     /// Returns whether a connector exists or may exist whose channel is not ready.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {

@@ -1,0 +1,51 @@
+//! A row whose outcome is unknown: what to look for in Bird, and the two commands that settle it.
+
+use std::fmt::Write as _;
+
+use bird_sms::escape_controls;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::outcome::Outcome;
+use crate::args::{BatchArgs, quote};
+use crate::json::to_json;
+use crate::status::Status;
+
+/// Describes the row as lines, or as a JSON line.
+pub(super) fn describe(args: &BatchArgs, row: &Outcome, sent_at: Option<Timestamp>) -> String {
+    let number = row.phone_number_id;
+    let [input, journal] = [&args.input, &args.journal].map(|path| path.display().to_string());
+    let command = format!(
+        "bird-sms batch {} --journal {}{}",
+        quote(&input),
+        quote(&journal),
+        if args.shared.sandbox { " --sandbox".to_owned() } else { args.shared.to_options() }
+    );
+    let adopt = format!("{command} --adopt {number}=CONNECTOR_ID");
+    // A connector that exists is not created again.
+    let retry =
+        (row.status == Status::Unknown).then(|| format!("{command} --retry-unknown {number}"));
+    if args.shared.json {
+        return to_json(&json!({
+            "event": "unknown", "line": row.line, "name": row.name, "phoneNumberId": number,
+            "sentAt": sent_at, "status": row.status,
+            "adopt": adopt, "retry": retry,
+        }));
+    }
+    let exists = if retry.is_some() { "may exist" } else { "exists" };
+    let name = escape_controls(&row.name);
+    let mut text = format!("{}: a connector {exists}, and its ID is not known. ", row.label());
+    let _ = write!(
+        text,
+        "Look with bird-sms check --phone-number-id {number} and in the Bird dashboard for a connector with the name \
+         {name}"
+    );
+    if let Some(sent_at) = sent_at {
+        let _ = write!(text, ", created about {sent_at:.0}");
+    }
+    let _ = write!(text, "\n  found:     {adopt}");
+    if let Some(retry) = retry {
+        let _ = write!(text, "\n  not found: {retry}");
+    }
+    text
+}
