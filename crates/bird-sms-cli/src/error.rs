@@ -119,6 +119,17 @@ impl CliError {
                 format!("Continue with: bird-sms wait {id}{options}")
             }
         };
+        // It may be the connector of the request, which only a person can tell.
+        if let Self::Install(error, _) = self
+            && let [id] = error.existing()
+        {
+            let options = options.map(ConnectionArgs::to_options).unwrap_or_default();
+            let more = format!("bird-sms connector {id}{options}");
+            let wait = format!("bird-sms wait {id}{options}");
+            return Some(format!(
+                "See what exists with: {more}\nIf it is the one you want: {wait}"
+            ));
+        }
         match (self, self.state()) {
             (Self::Aborted(Aborted { hint: Some(hint), .. }), _) => Some(hint.clone()),
             (

@@ -35,6 +35,9 @@ impl Progress {
 
     pub(crate) fn observe(&self, event: &Event) {
         match event {
+            Event::LookingUp => {
+                self.print_status("Looking for the connector at the phone number …");
+            }
             Event::Creating { attempt: 1 } => self.print_status("Creating the connector …"),
             Event::Created { connector_id, warning } => {
                 self.print_created(event, *connector_id, *warning);

@@ -30,6 +30,7 @@ impl PollArgs {
 impl CreateArgs {
     pub(crate) fn configure(&self, client: ClientBuilder) -> ClientBuilder {
         let create = self.retry_create.into();
+        let client = client.look_up(!self.no_look_up);
         client.retry_policy(RetryPolicy { create, ..RetryPolicy::default() })
     }
 }

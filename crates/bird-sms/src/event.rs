@@ -19,6 +19,8 @@ pub enum Event {
         /// The number of the attempt, from 1.
         attempt: u32,
     },
+    /// The outcome of the creation is unknown, and the phone number is read to find its connector.
+    LookingUp,
     /// The connector exists, and its id is known from here on. Store the id.
     Created {
         /// The id of the connector.
@@ -69,7 +71,9 @@ impl Event {
             Self::Creating { .. } => Some(ConnectorState::Unknown),
             Self::Created { connector_id, .. } => Some(ConnectorState::Exists(*connector_id)),
             Self::Retrying { connector_state, .. } => *connector_state,
-            Self::Polled { .. } | Self::Paused { .. } | Self::Ready { .. } => None,
+            Self::LookingUp | Self::Polled { .. } | Self::Paused { .. } | Self::Ready { .. } => {
+                None
+            }
         }
     }
 }
@@ -89,6 +93,7 @@ impl EventSink {
 
     pub(crate) fn emit(&self, event: &Event) {
         match event {
+            Event::LookingUp => tracing::info!("looking for the connector at the phone number"),
             Event::Creating { attempt } => tracing::debug!(attempt, "creating the connector"),
             Event::Created { connector_id, warning } => {
                 tracing::Span::current()

@@ -141,6 +141,10 @@ pub struct CreateArgs {
     /// A server error does not say whether a connector was created, so another attempt may create a second connector.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = RetryCreateArg::Default)]
     pub retry_create: RetryCreateArg,
+
+    /// Don't read the phone number to find a connector whose creation got no response
+    #[arg(long)]
+    pub no_look_up: bool,
 }
 
 /// The values of `--retry-create`.

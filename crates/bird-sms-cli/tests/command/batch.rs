@@ -220,6 +220,24 @@ async fn a_row_with_an_unknown_outcome_is_left_alone_until_it_is_retried_or_adop
     assert_eq!(of_row, ["intent", "unknown", "intent", "exists", "adopted", "ready"]);
 }
 
+#[tokio::test]
+async fn a_connector_whose_response_was_lost_is_found_at_its_number() {
+    let (sandbox, rows) = (failing("post:lostx2").await, Rows::new(3));
+    let args = ["batch", "numbers.csv", "--journal", "j.jsonl"];
+    let mut command = in_sandbox(&sandbox, &args);
+    command.current_dir(rows.folder());
+    let (code, stdout, stderr) = run(command).await;
+    assert!(code == 0 && stdout.contains("3 of 3 rows ready"), "{stdout} {stderr}");
+    assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (3, 3));
+    let found = rows.journal().iter().filter(|entry| entry["event"] == "found").count();
+    assert_eq!(found, 2);
+    sandbox.add_fault("post:lost".parse().unwrap());
+    let args = ["install", "--name", "n", "--phone-number-id", &nth_id(9)];
+    let (code, stdout, stderr) = run(in_sandbox(&sandbox, &args)).await;
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(stdout.trim(), sandbox.connectors()[3].channel_id.to_string());
+}
+
 // Fault 102.
 #[tokio::test]
 async fn a_number_that_somebody_installed_by_hand_is_adopted() {

@@ -31,9 +31,9 @@ pub(crate) fn configure(command: &mut Command, api_url: &str) {
         .kill_on_drop(true);
 }
 
-/// The arguments of a batch. GETs are not limited.
-pub(crate) const BATCH: [&str; 6] =
-    ["batch", "numbers.csv", "--journal", "j.jsonl", "--gets-per-second", "5000"];
+/// The arguments of a batch. GETs are not limited, and an outcome that is unknown stays unknown.
+pub(crate) const BATCH: [&str; 7] =
+    ["batch", "numbers.csv", "--journal", "j.jsonl", "--gets-per-second", "5000", "--no-look-up"];
 /// The arguments that write the outcomes of a batch to a file.
 pub(crate) const OUT: [&str; 2] = ["--out", "out.jsonl"];
 

@@ -46,13 +46,15 @@ use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsCha
 /// in the order in which they may come; a run of the row ends anywhere in it, and the next run continues:
 ///
 /// ```text
-/// row     = { attempt | adopted }, [ end of wait ]
-/// attempt = Intent, [ Refused | Unreachable | Unknown | Exists | Created ]
-/// wait    = after Created or Adopted: { NotReady }, [ Ready ]
+/// row     = { attempt }, [ ( Created | Found | Adopted ), wait ]
+/// attempt = Intent, [ Refused | Unreachable | Unknown | Exists ]
+/// wait    = { NotReady | Adopted }, [ Ready ]
 /// ```
 ///
 /// - After `Intent` without another entry, or after `Unknown`, a connector may exist. No attempt follows unless
 ///   [`UnknownRows::Retry`](super::UnknownRows::Retry) is set. After `Exists`, none follows in any case.
+/// - `Created` follows the `Intent` of its attempt. `Found` follows an attempt whose outcome is unknown, in the same run or
+///   in a later one.
 /// - After `Ready`, nothing follows.
 /// - A person may append `Adopted`, and nothing else: [`Workspace::adopt`](crate::Workspace::adopt) checks the connector
 ///   and appends it.
@@ -120,6 +122,12 @@ pub enum JournalEntry {
     Intent { name: String },
     /// The connector exists.
     Created {
+        connector_id: ConnectorId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        warning: Option<Warning>,
+    },
+    /// The phone number shows the connector that an attempt created whose outcome was unknown.
+    Found {
         connector_id: ConnectorId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         warning: Option<Warning>,

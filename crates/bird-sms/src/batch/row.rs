@@ -150,7 +150,8 @@ impl RowState {
             }
             JournalEntry::Unknown { .. } => self.grow(ConnectorState::Unknown),
             JournalEntry::Exists { .. } => self.grow(ConnectorState::ExistsIdUnknown),
-            JournalEntry::Created { connector_id, warning } => {
+            JournalEntry::Created { connector_id, warning }
+            | JournalEntry::Found { connector_id, warning } => {
                 self.grow(ConnectorState::Exists(connector_id));
                 self.warning = self.warning.or(warning);
                 self.since = at;
@@ -173,6 +174,16 @@ impl RowState {
                 self.warning = self.warning.or(warning);
             }
         }
+    }
+
+    /// Returns the time of the first attempt of a row whose connector may exist with an id that is not known.
+    pub(super) fn first_attempt(&self) -> Option<Timestamp> {
+        self.since.filter(|_| self.connector.may_exist() && self.connector.connector_id().is_none())
+    }
+
+    /// Returns the warning of a row with more than one attempt that may have created a connector.
+    pub(super) fn repeated_warning(&self) -> Option<Warning> {
+        self.earlier.then_some(Warning::PossibleDuplicate { status: None })
     }
 
     /// Returns whether a POST before the next one may have created a connector.

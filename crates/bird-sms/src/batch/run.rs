@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::panic::resume_unwind;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use std::{fmt, io};
 
 use bird_api::types::CreateConnectorReq;
 use futures_util::{FutureExt, Stream};
+use jiff::Timestamp;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -23,7 +24,7 @@ use super::{
 use crate::client::{Route, Workspace};
 use crate::event::EventSink;
 use crate::transport::{Deadline, Permit, Slot, Turn};
-use crate::workflow::{RESERVE, create, install_span, record_outcome};
+use crate::workflow::{LookUp, RESERVE, create, install_span, record_outcome};
 use crate::{
     Attempts, ConfigurationError, ConnectorId, ConnectorState, Error, JournalError, NotReady,
     NotReadyReason, OutcomeUnknown, PendingChannel, PhoneNumberId, SmsChannel, SmsConnectorRequest,
@@ -47,6 +48,8 @@ pub(super) struct Batch {
     in_use: Mutex<Option<InUse>>,
     /// The phone number of each connector, of this run and of the journal.
     connectors: Mutex<HashMap<ConnectorId, PhoneNumberId>>,
+    /// Whether the access key may read numbers, as far as it is known.
+    look_up: AtomicBool,
     shutdown: Shutdown,
     posts: Semaphore,
     gets: Semaphore,
@@ -152,6 +155,16 @@ impl Row {
 }
 
 impl Known {
+    /// Returns the error of a row whose connector is in this state, and may exist with an id that is not known.
+    fn unknown_error(&self, state: ConnectorState) -> Error {
+        let reason = match state {
+            ConnectorState::ExistsIdUnknown => UnknownReason::AlreadyExists,
+            _ if self.progress >= Progress::Posted => UnknownReason::Abandoned,
+            _ => UnknownReason::EarlierAttempt,
+        };
+        Error::OutcomeUnknown(Box::new(OutcomeUnknown::new(reason)))
+    }
+
     /// Returns the outcome of a row that ends with this result, or with what is known about it. Returns `None` if the row
     /// has ended before, or if no connector may exist.
     fn end(
@@ -165,7 +178,6 @@ impl Known {
         }
         let state = self.state;
         let from_journal = self.progress == Progress::Nothing && result.is_none();
-        let unknown = |reason| Error::OutcomeUnknown(Box::new(OutcomeUnknown::new(reason)));
         // A channel that is ready is not lost, although the journal may not have it yet.
         let result = result.or_else(|| state.channel(workspace).map(Ok));
         let result = match (result, state.connector_state()) {
@@ -182,11 +194,7 @@ impl Known {
                     last: None,
                 })))
             }
-            (None, ConnectorState::ExistsIdUnknown) => Err(unknown(UnknownReason::AlreadyExists)),
-            (None, ConnectorState::Unknown) if self.progress >= Progress::Posted => {
-                Err(unknown(UnknownReason::Abandoned))
-            }
-            (None, ConnectorState::Unknown) => Err(unknown(UnknownReason::EarlierAttempt)),
+            (None, state) => Err(self.unknown_error(state)),
         };
         let (request, created) = (request.clone(), self.progress == Progress::Created);
         Some(BatchOutcome { request, result, state, created, from_journal })
@@ -196,6 +204,8 @@ impl Known {
 /// What is left to do for a row.
 enum Step {
     Create(Box<CreateConnectorReq>),
+    /// The outcome of an earlier run is unknown, and no POST is sent.
+    LookUp,
     /// The connector of an earlier run.
     Wait(ConnectorId),
 }
@@ -260,6 +270,13 @@ impl Batch {
                 Ok(created) => created,
                 Err(error) => return Some(Err(error)),
             },
+            Step::LookUp => {
+                let deadline = self.deadline();
+                match self.look_up_before(row, deadline, &events).await? {
+                    Ok(pending) => (pending, deadline),
+                    Err(error) => return Some(Err(error)),
+                }
+            }
             Step::Wait(id) if let Err(other) = self.claim(id, &row.request) => {
                 row.lock().state = RowState::EXISTS;
                 return Some(Err(OutcomeUnknown::of_other(id, other, Attempts::default())));
@@ -272,7 +289,7 @@ impl Batch {
                 (pending, self.deadline())
             }
         };
-        let turn = GetTurn(self);
+        let turn = GetTurn { batch: self, row };
         let result = tokio::select! {
             // The wait comes first: a channel that is ready is not lost to the shutdown.
             biased;
@@ -300,6 +317,22 @@ impl Batch {
         if number == request.phone_number_id() { Ok(()) } else { Err(number) }
     }
 
+    /// Takes note that the connector of a row is known, as [`claim`](Self::claim) does.
+    fn created(
+        &self,
+        row: &Row,
+        id: ConnectorId,
+        warning: Option<Warning>,
+    ) -> Result<(), PhoneNumberId> {
+        self.claim(id, &row.request)?;
+        let mut known = row.lock();
+        if known.progress == Progress::Posted {
+            known.progress = Progress::Created;
+        }
+        known.state.apply(&JournalEntry::Created { connector_id: id, warning }, None);
+        Ok(())
+    }
+
     /// Creates the connector. The deadline of the install starts when the first POST may leave.
     async fn create(
         &self,
@@ -307,6 +340,16 @@ impl Batch {
         body: &CreateConnectorReq,
         events: EventSink,
     ) -> Option<Result<(PendingChannel, Deadline), Error>> {
+        if row.state().first_attempt().is_some() {
+            // The operator accepts a second connector only if the first one is not shown.
+            let deadline = self.deadline();
+            match self.look_up_before(row, deadline, &events).await? {
+                Ok(pending) => return Some(Ok((pending, deadline))),
+                Err(error) if !error.existing().is_empty() => return Some(Err(error)),
+                Err(_) => {}
+            }
+        }
+        let since = Timestamp::try_from(self.workspace.client().runtime().system_time());
         let (permit, in_flight) = tokio::select! {
             biased;
             () = self.shutdown.wait() => return None,
@@ -330,17 +373,64 @@ impl Batch {
         let turn = PostTurn { batch: self, row, first: Mutex::new(first) };
         let earlier = state.earlier_may_exist();
         let (workspace, request) = (&self.workspace, &row.request);
-        let created = create(workspace, request, body, deadline, events, earlier, &turn).await;
+        let created =
+            create(workspace, request, body, deadline, events.clone(), earlier, &turn).await;
         let pending = match created {
-            Ok(pending) => pending,
-            Err(error) => return Some(Err(error)),
+            Ok(pending) => {
+                let (connector_id, warning) = (pending.connector_id(), pending.creation_warning());
+                let entry = JournalEntry::Created { connector_id, warning };
+                match self.append(row, entry).await {
+                    Ok(()) => Ok(pending),
+                    Err(source) => Err(journal_error(row.state(), None, source)),
+                }
+            }
+            Err(error) => {
+                // The first attempt of this run, or of an earlier one.
+                let since = state.first_attempt().or(since.ok());
+                self.look_up(row, since, error, deadline, &events).await
+            }
         };
-        let (connector_id, warning) = (pending.connector_id(), pending.creation_warning());
-        let entry = JournalEntry::Created { connector_id, warning };
-        Some(match self.append(row, entry).await {
-            Ok(()) => Ok((pending, deadline)),
+        Some(pending.map(|pending| (pending, deadline)))
+    }
+
+    /// Looks for the connector of a row whose outcome an earlier run left unknown. Returns `None` after a shutdown.
+    async fn look_up_before(
+        &self,
+        row: &Row,
+        deadline: Deadline,
+        events: &EventSink,
+    ) -> Option<Result<PendingChannel, Error>> {
+        let state = row.state();
+        let error = row.lock().unknown_error(state.connector_state());
+        let result = self.look_up(row, state.first_attempt(), error, deadline, events).await;
+        (result.is_ok() || !self.shutdown.has_begun()).then_some(result)
+    }
+
+    /// Looks for the connector of a row that ends with this error, if its first POST was sent at a time that is known.
+    async fn look_up(
+        &self,
+        row: &Row,
+        since: Option<Timestamp>,
+        mut error: Error,
+        deadline: Deadline,
+        events: &EventSink,
+    ) -> Result<PendingChannel, Error> {
+        let Some(since) = since else { return Err(error) };
+        let (workspace, request, allowed) = (&self.workspace, &row.request, &self.look_up);
+        let look_up = LookUp { workspace, request, since, deadline, allowed };
+        let warning = error.earlier_warning().or_else(|| row.state().repeated_warning());
+        let turn = GetTurn { batch: self, row };
+        let found = tokio::select! {
+            biased;
+            () = self.shutdown.wait() => None,
+            found = look_up.after(&mut error, warning, events, &turn) => found,
+        };
+        let Some(pending) = found else { return Err(error) };
+        let connector_id = pending.connector_id();
+        match self.append(row, JournalEntry::Found { connector_id, warning }).await {
+            Ok(()) => Ok(pending),
             Err(source) => Err(journal_error(row.state(), None, source)),
-        })
+        }
     }
 
     /// Writes the result to the journal. Shuts the batch down if every other request would be refused as well.
@@ -352,8 +442,11 @@ impl Batch {
         if let Err(error) = &result {
             self.shut_down_after(error);
         }
-        if matches!(result, Err(Error::Journal(_))) {
-            // The error says what exists, and nothing more is appended after it.
+        // After an error of the journal nothing more is appended, and a row that was only looked up is as it was.
+        let sent = row.lock().progress >= Progress::Posted;
+        if matches!(&result, Err(Error::Journal(_)))
+            || matches!(&result, Err(Error::OutcomeUnknown(_)) if !sent)
+        {
             return result;
         }
         let entry = JournalEntry::ended(&result);
@@ -469,31 +562,34 @@ impl Turn for PostTurn<'_> {
     }
 
     fn created(&self, id: ConnectorId, warning: Option<Warning>) -> Result<(), PhoneNumberId> {
-        self.batch.claim(id, &self.row.request)?;
-        let mut known = self.row.lock();
-        known.progress = Progress::Created;
-        known.state.apply(&JournalEntry::Created { connector_id: id, warning }, None);
-        Ok(())
+        self.batch.created(self.row, id, warning)
     }
 }
 
 /// The turn of the GETs of a row. It has no timeout: a connector whose turn comes after the deadline is polled once more.
-struct GetTurn<'a>(&'a Batch);
+struct GetTurn<'a> {
+    batch: &'a Batch,
+    row: &'a Row,
+}
 
 impl Turn for GetTurn<'_> {
     async fn take(&self, delay: Duration, _: Duration, deadline: Deadline) -> Option<Slot> {
-        let workspace = &self.0.workspace;
+        let workspace = &self.batch.workspace;
         let runtime = workspace.client().runtime();
         runtime.sleep(delay).await;
         let (permit, in_flight) = tokio::select! {
             biased;
             () = workspace.state().limiter(Route::Get).paused_at(deadline) => return None,
-            taken = self.0.take(Route::Get) => taken?,
+            taken = self.batch.take(Route::Get) => taken?,
         };
         let now = runtime.now();
         let late = deadline.remaining(now) < RESERVE;
         let deadline = if late { Deadline::start(now, LATE_POLL) } else { deadline };
         Some(Slot { permit, deadline, _in_flight: Some(in_flight) })
+    }
+
+    fn created(&self, id: ConnectorId, warning: Option<Warning>) -> Result<(), PhoneNumberId> {
+        self.batch.created(self.row, id, warning)
     }
 }
 
@@ -537,12 +633,14 @@ where
             Some(journal) => Loaded::Reading(Box::pin(load(Arc::clone(journal)))),
             None => Loaded::Rows(JournalState::default()),
         };
+        let look_up = AtomicBool::new(workspace.client().looks_up());
         let batch = Batch {
             workspace,
             settings,
             started,
             in_use: Mutex::default(),
             connectors: Mutex::default(),
+            look_up,
             shutdown: Shutdown::default(),
             posts: Semaphore::new(PLACES),
             gets: Semaphore::new(PLACES),
@@ -636,6 +734,11 @@ where
             _ if !is_new => {
                 let error = ConfigurationError::DuplicatePhoneNumber(number);
                 return batch.end(&row, Some(Err(error.into())));
+            }
+            NextStep::LeaveAlone
+                if state.first_attempt().is_some() && batch.look_up.load(Ordering::Relaxed) =>
+            {
+                Step::LookUp
             }
             NextStep::Done | NextStep::LeaveAlone => return batch.end(&row, None),
             NextStep::Create => match row.request.body(Some(key), Some(batch.workspace.id())) {

@@ -26,6 +26,7 @@ pub(super) struct Settings {
     pub(super) retry: RetryPolicy,
     pub(super) poll: PollPolicy,
     pub(super) limits: RateLimits,
+    pub(super) look_up: bool,
     pub(super) runtime: Arc<dyn Runtime>,
 }
 
@@ -75,6 +76,7 @@ impl Default for ClientBuilder {
                 retry: RetryPolicy::default(),
                 poll: PollPolicy::default(),
                 limits: RateLimits::default(),
+                look_up: true,
                 runtime: Arc::new(TokioRuntime(SystemTime::now)),
             },
         }
@@ -98,6 +100,20 @@ impl ClientBuilder {
             self.base_url = url.to_string_lossy().into_owned();
         }
         Ok(self)
+    }
+
+    /// Sets whether a creation whose outcome is unknown looks for its connector. Default: true.
+    ///
+    /// The look reads the phone number, and up to five connectors that the number is shown to have. It is not retried, and
+    /// its requests take 5 s at most. If exactly one connector agrees with the request in template, phone number and name,
+    /// and is not older than the first POST, the install goes on with it. Otherwise the error has the connectors that were
+    /// found ([`Error::existing`](crate::Error::existing)). A look never leads to a POST: that no connector is shown does
+    /// not mean that there is none.
+    ///
+    /// The policy of the access key must allow `view` on `/workspaces/{workspaceId}/numbers-long-code/*`.
+    pub fn look_up(mut self, look_up: bool) -> Self {
+        self.settings.look_up = look_up;
+        self
     }
 
     /// Sets the access key. Required.

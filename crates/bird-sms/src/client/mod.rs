@@ -118,6 +118,10 @@ impl Client {
         &self.inner.settings.retry
     }
 
+    pub(crate) fn looks_up(&self) -> bool {
+        self.inner.settings.look_up
+    }
+
     pub(crate) fn poll(&self) -> &PollPolicy {
         &self.inner.settings.poll
     }

@@ -11,17 +11,30 @@ use super::{AttemptError, Attempts, Error, ErrorResponse, MalformedResponse, Tra
 use crate::{ConnectorId, ConnectorState, PhoneNumberId, SmsChannel, Warning};
 
 /// The details of [`Error::Refused`](crate::Error::Refused).
-#[derive(Debug, thiserror::Error)]
-#[error("the request was refused, and no connector was created")]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct Refused {
     /// The response that refused the request.
-    #[source]
     pub response: ErrorResponse,
     /// The attempts that were made.
     pub attempts: Attempts,
     /// Whether there would have been another attempt with more time, or with more attempts.
     pub(crate) retryable: bool,
+    /// After a 409, the SMS connectors that the phone number has, as far as Bird shows them.
+    pub existing: Vec<ConnectorId>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the request was refused, and no connector was created")?;
+        write_existing(f, &self.existing)
+    }
+}
+
+impl std::error::Error for Refused {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.response)
+    }
 }
 
 impl Refused {
@@ -37,6 +50,9 @@ impl Refused {
             }
             404 => "Check the workspace id.",
             407 => PROXY_AUTHENTICATION,
+            409 if !self.existing.is_empty() => {
+                "A connector for this phone number exists already: wait for its channel."
+            }
             409 => {
                 "A connector for this phone number exists already. The Bird dashboard shows its id."
             }
@@ -77,6 +93,9 @@ pub struct OutcomeUnknown {
     pub last: Option<AttemptError>,
     /// The error response to an earlier attempt that may have created a connector.
     pub earlier: Option<ErrorResponse>,
+    /// The SMS connectors that the phone number has, as far as Bird shows them. None of them is certainly the one of this
+    /// request: their name differs, they are older, or more than one agrees.
+    pub existing: Vec<ConnectorId>,
     /// The attempts that were made.
     pub attempts: Attempts,
 }
@@ -84,7 +103,7 @@ pub struct OutcomeUnknown {
 impl OutcomeUnknown {
     pub(crate) fn new(reason: UnknownReason) -> Self {
         let attempts = Attempts::default();
-        Self { reason, last: None, earlier: None, attempts }
+        Self { reason, last: None, earlier: None, existing: Vec::new(), attempts }
     }
 
     /// Returns the error of an install whose connector seems to belong to another phone number.
@@ -106,14 +125,14 @@ impl OutcomeUnknown {
 impl fmt::Display for OutcomeUnknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.reason)?;
-        if self.attempts.count == 0 {
-            return Ok(());
+        if self.attempts.count > 0 {
+            write!(f, " (after {}", self.attempts)?;
+            if let Some(earlier) = &self.earlier {
+                write!(f, ", an earlier response was {earlier}")?;
+            }
+            f.write_str(")")?;
         }
-        write!(f, " (after {}", self.attempts)?;
-        if let Some(earlier) = &self.earlier {
-            write!(f, ", an earlier response was {earlier}")?;
-        }
-        f.write_str(")")
+        write_existing(f, &self.existing)
     }
 }
 
@@ -165,15 +184,39 @@ pub enum UnknownReason {
 }
 
 /// The details of [`Error::CreatedIdUnknown`](crate::Error::CreatedIdUnknown).
-#[derive(Debug, thiserror::Error)]
-#[error("the connector exists, and its id is not known because the response cannot be read")]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct CreatedIdUnknown {
     /// The response that reported the creation.
-    #[source]
     pub response: MalformedResponse,
     /// The attempts that were made.
     pub attempts: Attempts,
+    /// The SMS connectors that the phone number has, as far as Bird shows them.
+    pub existing: Vec<ConnectorId>,
+}
+
+impl fmt::Display for CreatedIdUnknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the connector exists, and its id is not known because the response cannot be read",
+        )?;
+        write_existing(f, &self.existing)
+    }
+}
+
+impl std::error::Error for CreatedIdUnknown {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.response)
+    }
+}
+
+/// Writes the connectors of the phone number.
+fn write_existing(f: &mut fmt::Formatter<'_>, existing: &[ConnectorId]) -> fmt::Result {
+    for (nth, id) in existing.iter().enumerate() {
+        let before = if nth == 0 { "; the phone number has connector " } else { ", " };
+        write!(f, "{before}{id}")?;
+    }
+    Ok(())
 }
 
 /// The details of [`Error::NotReady`](crate::Error::NotReady).

@@ -115,6 +115,38 @@ impl Error {
         self.connector_state().connector_id()
     }
 
+    /// Returns the SMS connectors that the phone number has, after a [look](crate::ClientBuilder::look_up) that did not show
+    /// the connector of the request, or after a 409.
+    #[must_use]
+    pub fn existing(&self) -> &[ConnectorId] {
+        match self {
+            Self::Refused(error) => &error.existing,
+            Self::OutcomeUnknown(error) => &error.existing,
+            Self::CreatedIdUnknown(error) => &error.existing,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn set_existing(&mut self, existing: Vec<ConnectorId>) {
+        match self {
+            Self::Refused(error) => error.existing = existing,
+            Self::OutcomeUnknown(error) => error.existing = existing,
+            Self::CreatedIdUnknown(error) => error.existing = existing,
+            _ => {}
+        }
+    }
+
+    /// Returns the warning that an earlier attempt of this creation may have created another connector.
+    pub(crate) fn earlier_warning(&self) -> Option<Warning> {
+        match self {
+            Self::OutcomeUnknown(error) => {
+                let status = error.earlier.as_ref()?.status;
+                Some(Warning::PossibleDuplicate { status: Some(status) })
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the last response whose status was not 2xx, if there was such a response.
     #[must_use]
     pub fn response(&self) -> Option<&ErrorResponse> {
@@ -251,6 +283,8 @@ struct Json<'a> {
     hint: Option<&'static str>,
     connector_state: &'static str,
     connector_id: Option<ConnectorId>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    existing: &'a [ConnectorId],
     retryable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<NotReadyReason>,
@@ -280,6 +314,7 @@ impl Serialize for Error {
             hint: self.help(),
             connector_state: self.connector_state().kind(),
             connector_id: self.connector_id(),
+            existing: self.existing(),
             retryable: self.is_retryable(),
             reason: match self {
                 Self::NotReady(error) => Some(error.reason),

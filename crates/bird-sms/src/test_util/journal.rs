@@ -6,6 +6,7 @@ use std::{fmt, io};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
@@ -15,35 +16,38 @@ use crate::{
 
 /// A journal in memory, for tests: it is lost with its process.
 #[derive(Debug, Default)]
-pub struct MemoryJournal(Mutex<Vec<(PhoneNumberId, JournalEntry)>>);
+pub struct MemoryJournal(Mutex<Vec<(Timestamp, PhoneNumberId, JournalEntry)>>);
 
 impl MemoryJournal {
     /// Returns the entries, in the order in which they were appended.
     #[must_use]
     pub fn entries(&self) -> Vec<(PhoneNumberId, JournalEntry)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.iter().map(|(_, number, entry)| (*number, entry.clone())).collect()
     }
 }
 
 /// Creates a journal of an earlier run.
 impl FromIterator<(PhoneNumberId, JournalEntry)> for MemoryJournal {
     fn from_iter<I: IntoIterator<Item = (PhoneNumberId, JournalEntry)>>(entries: I) -> Self {
-        Self(Mutex::new(entries.into_iter().collect()))
+        let now = Timestamp::now();
+        let entries = entries.into_iter().map(|(number, entry)| (now, number, entry));
+        Self(Mutex::new(entries.collect()))
     }
 }
 
 impl Journal for MemoryJournal {
     fn load(&self) -> JournalFuture<'_, JournalState> {
         let mut state = JournalState::default();
-        for (number, entry) in self.entries() {
-            state.apply(number, &entry, None);
+        for (at, number, entry) in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            state.apply(*number, entry, Some(*at));
         }
         Box::pin(async { Ok(state) })
     }
 
     fn append(&self, phone_number_id: PhoneNumberId, entry: JournalEntry) -> JournalFuture<'_> {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.push((phone_number_id, entry));
+        entries.push((Timestamp::now(), phone_number_id, entry));
         Box::pin(async { Ok(()) })
     }
 }
@@ -438,6 +442,7 @@ impl Check {
         for warning in warnings {
             let (connector_id, channel_id) = (self.id(), self.id());
             entries.push(JournalEntry::Created { connector_id, warning });
+            entries.push(JournalEntry::Found { connector_id, warning });
             entries.push(JournalEntry::Ready { connector_id, channel_id, warning });
         }
         entries
@@ -496,10 +501,11 @@ mod tests {
                 JournalEntry::Unreachable { .. } => 6,
                 JournalEntry::Unknown { .. } => 7,
                 JournalEntry::Exists { .. } => 8,
+                JournalEntry::Found { .. } => 9,
             })
             .collect();
         variants.sort_unstable();
         variants.dedup();
-        assert_eq!(variants, (0..9).collect::<Vec<_>>());
+        assert_eq!(variants, (0..10).collect::<Vec<_>>());
     }
 }

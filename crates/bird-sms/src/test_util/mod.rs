@@ -125,7 +125,11 @@ pub fn create_error(attempt: AttemptError) -> Error {
     match attempt {
         AttemptError::Malformed(response) => {
             let attempts = one_attempt();
-            Error::CreatedIdUnknown(Box::new(CreatedIdUnknown { response, attempts }))
+            Error::CreatedIdUnknown(Box::new(CreatedIdUnknown {
+                response,
+                attempts,
+                existing: Vec::new(),
+            }))
         }
         attempt => create_failed(attempt, one_attempt()),
     }

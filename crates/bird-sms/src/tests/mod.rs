@@ -8,6 +8,7 @@ mod create;
 mod create_again;
 mod hostile;
 mod json;
+mod look_up;
 mod secrets;
 #[cfg(feature = "rustls-no-provider")]
 mod tls;
@@ -72,6 +73,8 @@ fn without_sleep(base_url: &str) -> (ClientBuilder, Arc<NoSleep>) {
         .access_key(AccessKey::new(KEY).unwrap())
         .base_url(base_url)
         .min_timeout(Duration::ZERO)
+        // The replies are scripted in their order.
+        .look_up(false)
         .replace_runtime(|_| Arc::clone(&runtime) as _);
     (builder, runtime)
 }
@@ -84,6 +87,7 @@ fn with_long_sleeps(peer: &Peer) -> Workspace {
         .access_key(AccessKey::new(KEY).unwrap())
         .base_url(peer.base_url())
         .install_timeout(10 * hour)
+        .look_up(false)
         .retry_policy(RetryPolicy { backoff, ..Default::default() })
         .poll_policy(PollPolicy { interval: Some(hour), ..Default::default() });
     workspace(builder)

@@ -1,10 +1,14 @@
 //! The creation: the POST, its retries, and what its outcome means for the connector.
 
+use std::sync::atomic::AtomicBool;
+
 use bird_api::Response;
 use bird_api::types::CreateConnectorReq;
+use jiff::Timestamp;
 use tracing::Instrument;
 
 use super::PendingChannel;
+use super::look_up::LookUp;
 use super::retry::{Purpose, Retry, RetryError, is_retryable_create, send, state_after_create};
 use crate::client::{Route, Workspace};
 use crate::event::EventSink;
@@ -42,12 +46,31 @@ impl Workspace {
             phone_number_id = %request.phone_number_id(),
             connector_id = tracing::field::Empty
         );
-        let body = request.body(Some(self.client().key()), Some(self.id()))?;
-        let (deadline, events) = (self.deadline(), EventSink::default());
-        create(self, request, &body, deadline, events, false, &self.post_turn())
-            .instrument(span)
-            .await
+        create_alone(self, request, self.deadline(), EventSink::default()).instrument(span).await
     }
+}
+
+/// Creates a connector outside of a batch, and looks for it if its outcome is unknown.
+pub(super) async fn create_alone(
+    workspace: &Workspace,
+    request: &SmsConnectorRequest,
+    deadline: Deadline,
+    events: EventSink,
+) -> Result<PendingChannel, Error> {
+    let client = workspace.client();
+    let body = request.body(Some(client.key()), Some(workspace.id()))?;
+    let since = Timestamp::try_from(client.runtime().system_time());
+    let turn = workspace.post_turn();
+    let created = create(workspace, request, &body, deadline, events.clone(), false, &turn).await;
+    let (mut error, since) = match (created, since) {
+        (Err(error), Ok(since)) => (error, since),
+        (created, _) => return created,
+    };
+    let allowed = &AtomicBool::new(client.looks_up());
+    let look_up = LookUp { workspace, request, since, deadline, allowed };
+    let warning = error.earlier_warning();
+    let found = look_up.after(&mut error, warning, &events, &workspace.get_turn()).await;
+    found.ok_or(error)
 }
 
 /// Creates a connector. `earlier` is whether a POST of an earlier run may have created one.
@@ -128,7 +151,7 @@ fn read_created(
     };
     let response_error = MalformedResponse::new(response, &problem, workspace.client().key());
     let Some(id) = recover_id(&response.body).filter(|id| is_new(*id)) else {
-        let error = CreatedIdUnknown { response: response_error, attempts };
+        let error = CreatedIdUnknown { response: response_error, attempts, existing: Vec::new() };
         return Err(Error::CreatedIdUnknown(Box::new(error)));
     };
     let problem = response_error.problem;
@@ -167,7 +190,13 @@ fn failed(
         (_, ConnectorState::NotCreated) if earlier => UnknownReason::EarlierAttempt,
         (_, ConnectorState::NotCreated) => match error {
             AttemptError::Response(response) => {
-                return Error::Refused(Box::new(Refused { response, attempts, retryable }));
+                let existing = Vec::new();
+                return Error::Refused(Box::new(Refused {
+                    response,
+                    attempts,
+                    retryable,
+                    existing,
+                }));
             }
             AttemptError::Transport(cause) => {
                 return Error::Unreachable(Box::new(Unreachable { cause, attempts, retryable }));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::{Instrument, Span};
 
-use super::create::create;
+use super::create::create_alone;
 use crate::batch::{Journal, UnknownRows};
 use crate::client::Workspace;
 use crate::event::EventSink;
@@ -136,12 +136,9 @@ impl InstallSmsChannel {
         let client = self.workspace.client();
         let timeout = self.timeout.unwrap_or(client.install_timeout());
         let deadline = Deadline::start(client.runtime().now(), timeout);
-        let body = self.request.body(Some(client.key()), Some(self.workspace.id()))?;
-        let events = self.events.clone();
-        let turn = self.workspace.post_turn();
-        let (workspace, request) = (&self.workspace, &self.request);
-        let mut pending = create(workspace, request, &body, deadline, events, false, &turn).await?;
-        pending.wait_until(deadline, &workspace.get_turn()).await
+        let workspace = &self.workspace;
+        let created = create_alone(workspace, &self.request, deadline, self.events.clone()).await;
+        created?.wait_until(deadline, &workspace.get_turn()).await
     }
 
     /// Runs a batch of one row.

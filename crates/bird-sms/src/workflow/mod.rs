@@ -3,6 +3,7 @@
 mod check;
 mod create;
 mod install;
+mod look_up;
 mod numbers;
 mod read;
 mod retry;
@@ -14,6 +15,7 @@ pub(crate) use create::create;
 pub(crate) use create::create_failed;
 pub use install::InstallSmsChannel;
 pub(crate) use install::{install_span, record_outcome};
+pub(crate) use look_up::LookUp;
 pub(crate) use retry::RESERVE;
 #[cfg(feature = "test-util")]
 pub(crate) use retry::{Tolerance, is_retryable_get};

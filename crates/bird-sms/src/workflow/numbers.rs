@@ -174,13 +174,17 @@ impl Workspace {
     }
 }
 
-fn number_request(workspace: &Workspace, id: PhoneNumberId) -> Request {
+pub(super) fn number_request(workspace: &Workspace, id: PhoneNumberId) -> Request {
     let raw = workspace.client().raw();
     built(raw.get_long_code_request(workspace.id().as_uuid(), &id.to_string()))
 }
 
 /// Decodes the number that was asked for.
-fn decode_number(body: &[u8], id: PhoneNumberId, key: &AccessKey) -> Result<Number, String> {
+pub(super) fn decode_number(
+    body: &[u8],
+    id: PhoneNumberId,
+    key: &AccessKey,
+) -> Result<Number, String> {
     let number = Number::long_code(decode(body)?, key)?;
     if number.id == id {
         Ok(number)

@@ -35,12 +35,7 @@ impl Workspace {
     }
 
     async fn read_connector(&self, id: ConnectorId) -> Result<Connector, Error> {
-        let key = self.client().key();
-        let decode = |response: &Response| {
-            check(self, id, response)?;
-            Connector::decode(&response.body, key)
-                .map_err(|problem| malformed(self, response, &problem))
-        };
+        let decode = |response: &Response| decode_connector(self, id, response);
         read(self, Route::Get, || self.get_request(id), decode).await.map_err(|failed| {
             Error::Read(Box::new(ReadError {
                 connector_id: id,
@@ -87,6 +82,17 @@ pub(super) async fn get(
     let response = send(workspace, Route::Get, request, number, slot).await?;
     let status = check(workspace, id, &response).map_err(|error| *error)?;
     Ok((status, response))
+}
+
+/// Decodes the connector that was asked for.
+pub(super) fn decode_connector(
+    workspace: &Workspace,
+    id: ConnectorId,
+    response: &Response,
+) -> Result<Connector, Box<AttemptError>> {
+    check(workspace, id, response)?;
+    Connector::decode(&response.body, workspace.client().key())
+        .map_err(|problem| malformed(workspace, response, &problem))
 }
 
 fn check(

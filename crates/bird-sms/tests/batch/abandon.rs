@@ -68,7 +68,8 @@ fn assert_one_outcome_for_each_post(posts: &[Call], outcomes: &[BatchOutcome]) {
         states.push(outcome.connector_state());
     }
     let numbers: Vec<_> = posts.iter().filter_map(|call| call.post).collect();
-    assert!(numbers.len() > 1000, "only {} POSTs", numbers.len());
+    // On a machine with more to do there are fewer.
+    assert!(numbers.len() > 100, "only {} POSTs", numbers.len());
     let without = numbers.iter().filter(|number| !of_row.contains_key(number)).count();
     let twice = of_row.values().filter(|states| states.len() > 1).count();
     let untrue = numbers

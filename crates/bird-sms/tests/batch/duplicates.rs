@@ -32,7 +32,7 @@ async fn the_second_request_for_a_phone_number_is_neither_sent_nor_in_the_journa
 async fn a_second_request_does_not_settle_the_first_one_for_a_resume_after_a_crash() {
     let server = Server::new(Duration::from_secs(1), |_| Reply::Ready);
     let journal = Arc::new(MemoryJournal::default());
-    let workspace = server.workspace(|client| client);
+    let workspace = server.workspace(|client| client.look_up(false));
     let batch = || workspace.install_sms_channels(twice()).journal(journal.clone()).start();
     let mut crashed = batch();
     assert!(crashed.next().await.unwrap().result.is_err());

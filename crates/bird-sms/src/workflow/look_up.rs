@@ -1,0 +1,151 @@
+//! The look at the phone number after a creation whose outcome is unknown: is there a connector now?
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bird_api::Response;
+use jiff::{SignedDuration, Timestamp};
+use reqwest::Request;
+use tracing::Instrument;
+
+use super::PendingChannel;
+use super::numbers::{decode_number, number_request};
+use super::read::decode_connector;
+use super::retry::send;
+use crate::client::{Route, Workspace};
+use crate::event::EventSink;
+use crate::model::SMS_TEMPLATE;
+use crate::transport::{Deadline, Turn};
+use crate::{
+    Connector, ConnectorId, ConnectorState, Error, Event, NumbersRead, SmsConnectorRequest, Warning,
+};
+
+/// The longest time for the requests of a look. The wait for permits does not count.
+const TIME: Duration = Duration::from_secs(5);
+/// The number of connectors that are read.
+const CONNECTORS: usize = 5;
+/// How far the clocks of Bird and of this machine may differ.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(5);
+
+/// A look at a phone number.
+///
+/// Nothing is concluded from what is not shown, because Bird does not document when a connector is shown: a look never
+/// leads to a POST. A connector is taken for the one of the request only if it is the only one that agrees in template,
+/// phone number and name, and was not created before the first POST.
+#[derive(Clone, Copy)]
+pub(crate) struct LookUp<'a> {
+    pub(crate) workspace: &'a Workspace,
+    pub(crate) request: &'a SmsConnectorRequest,
+    /// When the first POST was sent.
+    pub(crate) since: Timestamp,
+    pub(crate) deadline: Deadline,
+    /// Set to false when the access key may not read numbers or connectors.
+    pub(crate) allowed: &'a AtomicBool,
+}
+
+/// What a look shows.
+#[derive(Debug, Default)]
+struct Shown {
+    /// The connectors that are the one of the request, as far as they show.
+    agreeing: Vec<Connector>,
+    /// The other SMS connectors of the number.
+    others: Vec<ConnectorId>,
+    /// Whether every connector of the number was read.
+    complete: bool,
+}
+
+impl LookUp<'_> {
+    /// Looks after a creation that failed. If its outcome is unknown and the look shows its connector, returns the pending
+    /// channel. Otherwise, the error gets the connectors that the number has.
+    pub(crate) async fn after(
+        self,
+        error: &mut Error,
+        warning: Option<Warning>,
+        events: &EventSink,
+        turn: &impl Turn,
+    ) -> Option<PendingChannel> {
+        let state = error.connector_state();
+        let is_open = matches!(state, ConnectorState::Unknown | ConnectorState::ExistsIdUnknown);
+        let is_conflict = matches!(error, Error::Refused(_)) && error.status() == Some(409);
+        if !(is_open || is_conflict) || !self.allowed.load(Ordering::Relaxed) {
+            return None;
+        }
+        events.emit(&Event::LookingUp);
+        let span = tracing::info_span!(
+            "look_up",
+            workspace_id = %self.workspace.id(),
+            phone_number_id = %self.request.phone_number_id()
+        );
+        let Shown { agreeing, others, complete } = self.look(turn).instrument(span).await?;
+        if let (true, true, [connector]) = (is_open, complete, &agreeing[..])
+            && turn.created(connector.id, warning).is_ok()
+        {
+            let connector_id = connector.id;
+            events.emit(&Event::Created { connector_id, warning });
+            let pending = self.workspace.pending_channel(connector_id).warning(warning);
+            return Some(pending.created_at(connector.created_at).events(events.clone()));
+        }
+        error.set_existing(agreeing.iter().map(|connector| connector.id).chain(others).collect());
+        None
+    }
+
+    async fn look(self, turn: &impl Turn) -> Option<Shown> {
+        let (workspace, id) = (self.workspace, self.request.phone_number_id());
+        let (mut left, key) = (TIME, workspace.client().key());
+        let route = Route::Numbers(NumbersRead::Number);
+        let response = self.get(route, number_request(workspace, id), turn, &mut left).await?;
+        let number = decode_number(&response.body, id, key).ok()?;
+        let mut shown =
+            Shown { complete: number.connectors.len() <= CONNECTORS, ..Shown::default() };
+        for id in number.connectors.into_iter().take(CONNECTORS) {
+            let request = workspace.get_request(id);
+            let response = self.get(Route::Get, request, turn, &mut left).await;
+            match response.and_then(|response| decode_connector(workspace, id, &response).ok()) {
+                Some(connector) if self.agrees(&connector) => shown.agreeing.push(connector),
+                Some(connector) => shown.others.extend(is_sms(&connector).then_some(id)),
+                // It may agree as well.
+                None => shown.complete = false,
+            }
+        }
+        Some(shown)
+    }
+
+    /// Sends one GET, which is not retried.
+    async fn get(
+        self,
+        route: Route,
+        request: Request,
+        turn: &impl Turn,
+        left: &mut Duration,
+    ) -> Option<Response> {
+        let runtime = self.workspace.client().runtime();
+        let remaining = self.deadline.remaining(runtime.now());
+        let mut slot = turn.take(Duration::ZERO, remaining, self.deadline).await?;
+        let sent = runtime.now();
+        let timeout = self.deadline.remaining(sent).min(*left);
+        if timeout.is_zero() {
+            return None;
+        }
+        slot.deadline = Deadline::start(sent, timeout);
+        let result = send(self.workspace, route, request, 1, slot).await;
+        *left = left.saturating_sub(runtime.now().saturating_duration_since(sent));
+        if let Err(failed) = &result
+            && matches!(failed.error.response().map(|response| response.status), Some(401 | 403))
+        {
+            self.allowed.store(false, Ordering::Relaxed);
+        }
+        result.ok()
+    }
+
+    fn agrees(self, connector: &Connector) -> bool {
+        let number = self.request.phone_number_id();
+        is_sms(connector)
+            && connector.phone_number_id.is_none_or(|id| id == number)
+            && connector.name == self.request.name()
+            && connector.created_at >= self.since.saturating_sub(CLOCK_SLACK).unwrap_or(self.since)
+    }
+}
+
+fn is_sms(connector: &Connector) -> bool {
+    connector.template_ref.as_deref() == Some(SMS_TEMPLATE)
+}
