@@ -4,14 +4,16 @@ use std::convert::identity;
 use std::io::{self, Write};
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bird_sms::{
-    Access, ChannelMessageType, ConnectorId, ConnectorState, PhoneNumberId, SmsConnectorRequest,
-    UseCaseId, WorkspaceId,
+    Access, ChannelMessageType, ConnectorId, ConnectorState, Error, Event, PhoneNumberId,
+    SmsConnectorRequest, UseCaseId, WorkspaceId,
 };
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use serde::Serialize;
+use tokio::sync::Notify;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -24,7 +26,7 @@ use crate::exit::Code;
 use crate::json::to_json;
 use crate::output::{print, print_channel, print_connector, print_line, print_pending};
 use crate::progress::Progress;
-use crate::signal::{aborted, aborted_wait, ignore_file_size_signal, interrupted};
+use crate::signal::{aborted, aborted_install, aborted_wait, ignore_file_size_signal, interrupted};
 use crate::workspace::build_workspace;
 use crate::{numbers, sandbox, secret};
 
@@ -224,22 +226,22 @@ async fn install(args: &InstallArgs) -> Result<(), CliError> {
         .use_case_id(use_case_id)
         .channel_message_type(args.channel_message_type.as_deref().map(ChannelMessageType::from))
         .conversational(args.conversational);
-    if args.no_wait {
-        let pending = tokio::select! {
-            result = workspace.create_sms_connector(&request) => result.map_err(|error| CliError::Install(error, number))?,
-            code = interrupted() => return Err(aborted(code, ConnectorState::Unknown)),
-        };
-        return print_pending(&pending, shared.json);
-    }
     let progress = Progress::new(shared.json, args.poll.quiet);
-    let observer = progress.clone();
-    let batch = workspace.install_sms_channels([request]);
-    let mut outcomes = batch.observe(move |_, event| observer.observe(event)).start();
+    let (observer, created) = (progress.clone(), Arc::new(Notify::new()));
+    let notify = created.clone();
+    let batch = workspace.install_sms_channels([request]).observe(move |_, event| {
+        observer.observe(event);
+        if matches!(event, Event::Created { .. }) {
+            notify.notify_one();
+        }
+    });
+    let mut outcomes = batch.start();
     let mut signal = None;
     // A POST in flight is awaited after the first signal, and the second signal ends the command.
     let outcome = loop {
         tokio::select! {
             outcome = outcomes.next() => break outcome,
+            () = created.notified(), if args.no_wait => outcomes.shut_down(),
             code = interrupted() => {
                 if signal.replace(code).is_some() {
                     break outcomes.abandon().pop();
@@ -251,9 +253,18 @@ async fn install(args: &InstallArgs) -> Result<(), CliError> {
     };
     progress.finish();
     match (outcome.map(|outcome| outcome.result), signal) {
+        (Some(Ok(channel)), _) if args.no_wait => {
+            print_pending(channel.connector_id, channel.warning, shared.json)
+        }
         (Some(Ok(channel)), _) => print_channel(&channel, shared.json),
+        (Some(Err(Error::NotReady(error))), None) if args.no_wait => {
+            print_pending(error.connector_id, error.warning, shared.json)
+        }
         (Some(Err(error)), None) => Err(CliError::Install(error, number)),
-        (Some(Err(error)), Some(code)) => Err(aborted(code, error.connector_state())),
+        (Some(Err(error)), Some(code)) => {
+            let state = error.connector_state();
+            Err(aborted_install(code, state, number, &shared.to_options()))
+        }
         (None, code) => Err(aborted(code.unwrap_or(Code::Unexpected), ConnectorState::NotCreated)),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use bird_sms::{Connector, ConnectorState, PendingChannel, SmsChannel, escape_controls};
+use bird_sms::{Connector, ConnectorId, ConnectorState, SmsChannel, Warning, escape_controls};
 use serde_json::json;
 
 use crate::error::{Aborted, CliError};
@@ -27,11 +27,11 @@ pub(crate) fn print_channel(channel: &SmsChannel, json: bool) -> Result<(), CliE
 
 /// Prints the id of a connector whose channel is not waited for, or one object with `--json`. If that fails, the error has
 /// the id.
-pub(crate) fn print_pending(pending: &PendingChannel, json: bool) -> Result<(), CliError> {
-    let (id, warning) = (pending.connector_id(), pending.creation_warning());
-    if let Some(warning) = warning.filter(|_| !json) {
-        let _ = writeln!(io::stderr(), "Warning: {warning}. {}", warning.help());
-    }
+pub(crate) fn print_pending(
+    id: ConnectorId,
+    warning: Option<Warning>,
+    json: bool,
+) -> Result<(), CliError> {
     let object = json!({ "connectorId": id, "warning": warning });
     let text = if json { to_json(&object) } else { id.to_string() };
     write(&format!("{text}\n")).map_err(|error| {

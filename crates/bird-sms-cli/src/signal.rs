@@ -1,6 +1,6 @@
 //! Signals that end the command.
 
-use bird_sms::{ConnectorId, ConnectorState};
+use bird_sms::{ConnectorId, ConnectorState, PhoneNumberId};
 
 #[cfg(unix)]
 use tokio::signal::unix::SignalKind;
@@ -75,6 +75,26 @@ pub(crate) fn aborted_wait(code: Code, id: ConnectorId, seen: bool) -> CliError 
     }
     let message = format!("{} before connector {id} was read", code.name().replace('-', " "));
     CliError::Aborted(Aborted { code, message, state, hint: None })
+}
+
+/// Returns the error of an install that a signal ended. `options` complete the command that reads the number.
+pub(crate) fn aborted_install(
+    code: Code,
+    state: ConnectorState,
+    number: PhoneNumberId,
+    options: &str,
+) -> CliError {
+    let mut error = aborted(code, state);
+    if let CliError::Aborted(aborted) = &mut error
+        && state.may_exist()
+        && state.connector_id().is_none()
+    {
+        aborted.hint = Some(format!(
+            "Run `bird-sms check --phone-number-id {number}{options}`, which shows connectors of the number, and look \
+             in the Bird dashboard before you retry."
+        ));
+    }
+    error
 }
 
 /// Returns the error of a command that a signal ended.

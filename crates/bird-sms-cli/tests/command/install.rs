@@ -14,7 +14,7 @@ use bird_test_peer::{Peer, Reply, refused_url};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::rows::at;
+use crate::rows::{at, until};
 use crate::{bird_sms, ended, in_sandbox, run, signal, wrap};
 
 const INSTALL: [&str; 5] = ["install", "--name", "My SMS channel", "--phone-number-id", NUMBER];
@@ -434,21 +434,50 @@ async fn an_interrupt_while_waiting_prints_how_to_resume() {
     }
 }
 
-#[tokio::test]
-async fn an_interrupt_during_the_creation_says_that_a_connector_may_exist() {
-    let peer = peer([Reply::Silence]).await;
-    let process = at(&peer.base_url(), &install(&["--json"]))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    while peer.posts() == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+/// Sends signals to an install whose POST is in flight, and returns its exit code and its output.
+async fn interrupt_creation(peer: &Peer, args: &[&str], signals: &[&str]) -> (i32, String, String) {
+    let mut process =
+        at(&peer.base_url(), args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until(|| peer.posts() == 1).await;
+    let mut stderr = BufReader::new(process.stderr.take().unwrap()).lines();
+    let mut text = String::new();
+    for name in signals {
+        signal(&process, name);
+        while !text.contains("Stopping") {
+            text += &stderr.next_line().await.unwrap().unwrap();
+        }
     }
-    signal(&process, "INT");
-    let (code, _, stderr) = ended(process.wait_with_output().await.unwrap());
-    let error: Value = serde_json::from_str(&stderr).unwrap();
-    assert_eq!((code, &error["connectorState"]), (130, &"unknown".into()));
+    while let Some(line) = stderr.next_line().await.unwrap() {
+        text += &line;
+    }
+    let (code, stdout, _) = ended(process.wait_with_output().await.unwrap());
+    (code, stdout, text)
+}
+
+// Fault 75.
+#[tokio::test]
+async fn an_interrupt_during_the_creation_waits_for_the_id_and_sends_nothing_more() {
+    let delay = Duration::from_millis(300);
+    for args in [install(&[]), install(&["--no-wait"])] {
+        let peer = peer([Reply::json(201, pending()).delayed(delay)]).await;
+        let (code, stdout, stderr) = interrupt_creation(&peer, &args, &["TERM"]).await;
+        assert_eq!((code, stdout.as_str()), (143, ""), "{stderr}");
+        assert!(stderr.contains(&format!("bird-sms wait {CONNECTOR}")), "{stderr}");
+        assert_eq!((peer.posts(), peer.gets()), (1, 0));
+    }
+    let peer = peer([Reply::status(503).delayed(delay)]).await;
+    let (code, _, stderr) = interrupt_creation(&peer, &install(&[]), &["INT"]).await;
+    assert_eq!((code, peer.posts()), (130, 1), "{stderr}");
+    assert!(stderr.contains("a connector may exist"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_second_interrupt_during_the_creation_says_that_a_connector_may_exist() {
+    let peer = peer([Reply::Silence]).await;
+    let (code, _, stderr) = interrupt_creation(&peer, &install(&[]), &["INT", "INT"]).await;
+    assert_eq!((code, peer.posts()), (130, 1), "{stderr}");
+    assert!(stderr.contains("a connector may exist"), "{stderr}");
+    assert!(stderr.contains("bird-sms check --phone-number-id"), "{stderr}");
 }
 
 #[tokio::test]

@@ -179,7 +179,8 @@ async fn an_install_that_does_not_wait_prints_the_connector_and_wait_continues()
     let sandbox = Sandbox::builder().provisioning_delay(Duration::from_millis(300));
     let sandbox = sandbox.start().await.unwrap();
     let install = ["install", "--name", "n", "--phone-number-id", ID, "--no-wait"];
-    let id = printed(&sandbox, &install).await;
+    let (code, id, stderr) = run(in_sandbox(&sandbox, &install)).await;
+    assert!(code == 0 && stderr.contains(id.trim()), "{stderr}");
     assert_eq!(id.trim(), sandbox.connectors()[0].id.to_string());
     assert_eq!(sandbox.get_count(), 0);
     let channel = sandbox.connectors()[0].channel_id.to_string();
