@@ -151,6 +151,7 @@ mod error;
 mod event;
 #[cfg(feature = "file-journal")]
 mod file_journal;
+mod install;
 mod model;
 mod policy;
 #[cfg(feature = "test-util")]
@@ -182,6 +183,7 @@ pub use event::Event;
 pub use file_journal::JournalStorage;
 #[cfg(feature = "file-journal")]
 pub use file_journal::{FileJournal, FileJournalError, JournalContent};
+pub use install::InstallSmsChannel;
 pub use model::{
     AccessKey, CapabilityState, ChannelId, ChannelMessageType, ConfigurationError, Connector,
     ConnectorId, ConnectorNumber, ConnectorState, EndpointType, Number, NumberType, ParseIdError,
@@ -189,7 +191,7 @@ pub use model::{
     WorkspaceId, escape_controls,
 };
 pub use policy::{Backoff, PollPolicy, RateLimits, RetryCreate, RetryPolicy};
-pub use workflow::{Access, InstallSmsChannel, PendingChannel};
+pub use workflow::{Access, PendingChannel};
 
 /// The example of the README, which is tested with those of the documentation.
 #[cfg(doctest)]

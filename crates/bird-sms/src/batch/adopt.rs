@@ -76,6 +76,8 @@ impl Workspace {
             match self.connector(id).await {
                 Err(error) if error.status() == Some(404) => {}
                 Err(error) => return Err(AdoptionError::Read(error)),
+                // The response to the creation named a connector of another phone number.
+                Ok(own) if own.phone_number_id.is_some_and(|id| id != phone_number_id) => {}
                 Ok(_) => return Err(AdoptionError::OtherConnector(id)),
             }
         }

@@ -284,6 +284,7 @@ impl Batch {
             Step::Wait(id) => {
                 let state = row.state();
                 let pending = self.workspace.pending_channel(id).warning(state.warning());
+                let pending = pending.of_number(row.request.phone_number_id());
                 let created_at = state.created_at().into_iter();
                 let pending = created_at.fold(pending.events(events), PendingChannel::created_at);
                 (pending, self.deadline())
@@ -304,9 +305,7 @@ impl Batch {
 
     /// Starts the deadline of a row.
     fn deadline(&self) -> Deadline {
-        let client = self.workspace.client();
-        let timeout = self.settings.timeout.unwrap_or(client.install_timeout());
-        Deadline::start(client.runtime().now(), timeout)
+        self.workspace.deadline(self.settings.timeout)
     }
 
     /// Takes note of the connector of a row. Fails with the phone number that the connector belongs to, if that is
@@ -426,7 +425,7 @@ impl Batch {
             found = look_up.after(&mut error, warning, events, &turn) => found,
         };
         let Some(pending) = found else { return Err(error) };
-        let connector_id = pending.connector_id();
+        let (connector_id, warning) = (pending.connector_id(), pending.creation_warning());
         match self.append(row, JournalEntry::Found { connector_id, warning }).await {
             Ok(()) => Ok(pending),
             Err(source) => Err(journal_error(row.state(), None, source)),
@@ -441,6 +440,11 @@ impl Batch {
     ) -> Result<SmsChannel, Error> {
         if let Err(error) = &result {
             self.shut_down_after(error);
+        }
+        if matches!(&result, Err(error) if error.connector_state() == ConnectorState::ExistsIdUnknown)
+        {
+            // A GET may have shown that the connector belongs to another phone number.
+            row.lock().state = RowState::EXISTS;
         }
         // After an error of the journal nothing more is appended, and a row that was only looked up is as it was.
         let sent = row.lock().progress >= Progress::Posted;

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use bird_api::types::CreateConnectorReq;
 use reqwest::Request;
@@ -78,9 +79,10 @@ impl Workspace {
         Alone { runtime: self.client.runtime(), limiter: self.state.limiter(Route::Get) }
     }
 
-    /// Starts the deadline of one call.
-    pub(crate) fn deadline(&self) -> Deadline {
-        Deadline::start(self.client.runtime().now(), self.client.install_timeout())
+    /// Starts the deadline of one call, with the install timeout of the client unless the call has its own.
+    pub(crate) fn deadline(&self, timeout: Option<Duration>) -> Deadline {
+        let timeout = timeout.unwrap_or(self.client.install_timeout());
+        Deadline::start(self.client.runtime().now(), timeout)
     }
 }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
 use crate::model::printable;
-use crate::{AccessKey, ConnectorId, WorkspaceId};
+use crate::{AccessKey, ConnectorId, PhoneNumberId, WorkspaceId};
 
 /// The maximum length of a text from a response, in bytes.
 const EXCERPT: usize = 512;
@@ -41,6 +41,9 @@ pub enum AttemptError {
     /// The response is about a connector of another workspace.
     #[error("the response is about a connector of another workspace, {0}")]
     OtherWorkspace(WorkspaceId),
+    /// The connector belongs to another phone number.
+    #[error("the connector belongs to phone number {0}")]
+    OtherPhoneNumber(PhoneNumberId),
     /// The connector was created from another template than that for SMS.
     #[error("the connector was created from the template {0}, which is not for SMS")]
     OtherTemplate(String),

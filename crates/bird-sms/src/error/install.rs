@@ -332,6 +332,7 @@ fn help_of_read(cause: &AttemptError) -> &'static str {
             "Check the connector id: this connector has no SMS channel."
         }
         AttemptError::Malformed(_)
+        | AttemptError::OtherPhoneNumber(_)
         | AttemptError::OtherConnector(_)
         | AttemptError::OtherWorkspace(_) => {
             "Check that the API URL is Bird's; do not create the connector again."

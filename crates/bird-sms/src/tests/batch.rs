@@ -732,3 +732,25 @@ async fn a_row_that_a_shutdown_ends_says_so() {
         .collect();
     assert_eq!(reasons, [NotReadyReason::AccessRefused; 4]);
 }
+
+#[tokio::test]
+async fn a_get_about_another_phone_number_is_never_ready() {
+    let other = format!(r#""arguments": {{"phoneNumberId": "{}"}}"#, number(2));
+    let read = ready().replacen('{', &format!("{{{other},"), 1);
+    let script = || [Reply::json(201, pending()), Reply::json(200, &read)];
+    let peer = Peer::script(script()).await.unwrap();
+    let error = install_at(&peer).await.unwrap_err();
+    assert_eq!(error.connector_state(), ConnectorState::ExistsIdUnknown);
+    assert!(error.chain().contains(&number(2).to_string()), "{}", error.chain());
+    // The same in a batch, and in its next run.
+    let script = script().into_iter().chain([Reply::json(200, &read)]);
+    let peer = Peer::script(script).await.unwrap();
+    let (workspace, journal) = (workspace(without_sleep(&peer.base_url()).0), journal([]));
+    for gets in 1..=2 {
+        let batch = workspace.install_sms_channels([request()]).journal(journal.clone());
+        let outcomes: Vec<_> = batch.start().collect().await;
+        assert_eq!(outcomes[0].connector_state(), ConnectorState::ExistsIdUnknown);
+        assert_eq!(outcomes[0].kind(), "outcome-unknown");
+        assert_eq!((peer.posts(), peer.gets()), (1, gets));
+    }
+}

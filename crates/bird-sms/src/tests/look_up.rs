@@ -124,6 +124,28 @@ async fn a_connector_that_differs_is_told_and_not_used() {
 }
 
 #[tokio::test]
+async fn a_connector_that_may_be_older_than_the_post_is_used_with_a_warning() {
+    // The clock of the client starts in 1970.
+    let peer = bird(|| Reply::Close, &[("My SMS channel", "sms-messagebird:1", 1969)]).await;
+    let error = looking(&peer).install(request()).await.unwrap_err();
+    assert_eq!(error.existing().len(), 1);
+    let handler = |request: &Request| match &*request.method {
+        "POST" => Reply::Close,
+        _ if request.path.contains("/numbers-long-code/") => {
+            Reply::json(200, number(last_segment(request), 1))
+        }
+        _ => {
+            let seconds_before =
+                connector(&nth(1), OURS).replace("2025-01-01T00:00", "1969-12-31T23:59");
+            Reply::json(200, seconds_before)
+        }
+    };
+    let peer = Peer::with_handler(handler).await.unwrap();
+    let channel = looking(&peer).install(request()).await.unwrap();
+    assert!(channel.warning.is_some());
+}
+
+#[tokio::test]
 async fn one_agreeing_connector_beside_another_is_used() {
     let peer = bird(|| Reply::Close, &[("x", "voice-messagebird:1", 2025), OURS]).await;
     let channel = looking(&peer).install(request()).await.unwrap();
@@ -180,11 +202,13 @@ async fn losing() -> Peer {
 #[tokio::test]
 async fn a_batch_finds_each_connector_whose_response_was_lost() {
     let peer = losing().await;
-    let requests = (1..=100).map(|n| SmsConnectorRequest::new(OURS.0, Uuid::from_u128(n).into()));
+    let requests =
+        (1001..=1100).map(|n| SmsConnectorRequest::new(OURS.0, Uuid::from_u128(n).into()));
     let journal = Arc::new(MemoryJournal::default());
     let batch = looking(&peer).install_sms_channels(requests).journal(journal.clone());
     let outcomes: Vec<_> = batch.start().collect().await;
-    assert!(outcomes.iter().all(|outcome| outcome.result.is_ok() && outcome.created));
+    let other = outcomes.iter().find(|outcome| outcome.result.is_err() || !outcome.created);
+    assert!(other.is_none(), "{other:?}");
     assert_eq!((outcomes.len(), peer.posts()), (100, 100));
     let found = |(_, entry): &_| matches!(entry, JournalEntry::Found { .. });
     assert_eq!(journal.entries().iter().filter(|entry| found(entry)).count(), 20);

@@ -51,7 +51,7 @@ impl Workspace {
     }
 
     async fn read_random_connector(&self) -> Result<Access, CheckError> {
-        let (client, deadline) = (self.client(), self.deadline());
+        let (client, deadline) = (self.client(), self.deadline(None));
         let remaining = deadline.remaining(client.runtime().now());
         let random = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
         let request = self.get_request(random.into());

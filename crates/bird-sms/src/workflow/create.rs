@@ -46,12 +46,14 @@ impl Workspace {
             phone_number_id = %request.phone_number_id(),
             connector_id = tracing::field::Empty
         );
-        create_alone(self, request, self.deadline(), EventSink::default()).instrument(span).await
+        create_alone(self, request, self.deadline(None), EventSink::default())
+            .instrument(span)
+            .await
     }
 }
 
 /// Creates a connector outside of a batch, and looks for it if its outcome is unknown.
-pub(super) async fn create_alone(
+pub(crate) async fn create_alone(
     workspace: &Workspace,
     request: &SmsConnectorRequest,
     deadline: Deadline,
@@ -130,7 +132,8 @@ pub(crate) async fn create(
         return Err(OutcomeUnknown::of_other(status.id, other, attempts));
     }
     events.emit(&Event::Created { connector_id: status.id, warning });
-    Ok(PendingChannel::created(workspace.clone(), &status, &response, events).warning(warning))
+    let pending = PendingChannel::created(workspace.clone(), &status, &response, events);
+    Ok(pending.warning(warning).of_number(request.phone_number_id()))
 }
 
 /// Reads a 2xx to the POST: the connector exists, whatever the body contains.

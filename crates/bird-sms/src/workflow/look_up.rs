@@ -78,11 +78,14 @@ impl LookUp<'_> {
         );
         let Shown { agreeing, others, complete } = self.look(turn).instrument(span).await?;
         if let (true, true, [connector]) = (is_open, complete, &agreeing[..])
+            // Within the slack it may be that of a call before this one.
+            && let warning = warning.or_else(|| self.warning(connector))
             && turn.created(connector.id, warning).is_ok()
         {
             let connector_id = connector.id;
             events.emit(&Event::Created { connector_id, warning });
             let pending = self.workspace.pending_channel(connector_id).warning(warning);
+            let pending = pending.of_number(self.request.phone_number_id());
             return Some(pending.created_at(connector.created_at).events(events.clone()));
         }
         error.set_existing(agreeing.iter().map(|connector| connector.id).chain(others).collect());
@@ -135,6 +138,12 @@ impl LookUp<'_> {
             self.allowed.store(false, Ordering::Relaxed);
         }
         result.ok()
+    }
+
+    /// Returns the warning that the connector may be older than the first POST.
+    fn warning(self, connector: &Connector) -> Option<Warning> {
+        let older = connector.created_at < self.since;
+        older.then_some(Warning::PossibleDuplicate { status: None })
     }
 
     fn agrees(self, connector: &Connector) -> bool {

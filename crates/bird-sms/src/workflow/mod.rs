@@ -1,22 +1,21 @@
-//! The install of one channel: creating the connector, and waiting for its channel.
+//! The steps of an install: creating the connector, looking for it, and waiting for its channel. And reads.
 
 mod check;
 mod create;
-mod install;
 mod look_up;
 mod numbers;
 mod read;
 mod retry;
+mod span;
 mod wait;
 
 pub use check::Access;
-pub(crate) use create::create;
 #[cfg(feature = "test-util")]
 pub(crate) use create::create_failed;
-pub use install::InstallSmsChannel;
-pub(crate) use install::{install_span, record_outcome};
+pub(crate) use create::{create, create_alone};
 pub(crate) use look_up::LookUp;
 pub(crate) use retry::RESERVE;
 #[cfg(feature = "test-util")]
 pub(crate) use retry::{Tolerance, is_retryable_get};
+pub(crate) use span::{install_span, record_outcome};
 pub use wait::PendingChannel;

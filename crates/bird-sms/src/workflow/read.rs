@@ -56,7 +56,7 @@ pub(super) async fn read<T>(
     decode: impl Fn(&Response) -> Result<T, Box<AttemptError>>,
 ) -> Result<T, RetryError> {
     let (turn, events) = (workspace.get_turn(), EventSink::default());
-    let deadline = workspace.deadline();
+    let deadline = workspace.deadline(None);
     let mut retry = Retry::new(workspace.client(), &turn, &events, deadline, Purpose::Read);
     let mut slot = retry.start().await?;
     loop {

@@ -63,7 +63,8 @@ pub(crate) fn is_retryable_get(error: &AttemptError, tolerance: Tolerance) -> bo
         },
         AttemptError::Transport(error) => !error.kind().is_final(),
         AttemptError::Malformed(response) => response.truncated || tolerance.malformed,
-        AttemptError::OtherConnector(_)
+        AttemptError::OtherPhoneNumber(_)
+        | AttemptError::OtherConnector(_)
         | AttemptError::OtherWorkspace(_)
         | AttemptError::OtherTemplate(_) => false,
     }

@@ -14,8 +14,8 @@ use crate::event::EventSink;
 use crate::model::{ConnectorStatus, printable};
 use crate::transport::{Deadline, Slot, Turn};
 use crate::{
-    AttemptError, Attempts, ConnectorId, Error, Event, NotReady, NotReadyReason, ReadError,
-    SmsChannel, TransportError, Warning,
+    AttemptError, Attempts, ConnectorId, Error, Event, NotReady, NotReadyReason, OutcomeUnknown,
+    PhoneNumberId, ReadError, SmsChannel, TransportError, Warning,
 };
 
 impl Workspace {
@@ -43,6 +43,8 @@ impl Workspace {
 pub struct PendingChannel {
     workspace: Workspace,
     connector_id: ConnectorId,
+    /// The phone number that the connector must belong to, if it is known.
+    phone_number_id: Option<PhoneNumberId>,
     /// When the connector was created, as far as it is known.
     created: Option<Instant>,
     /// Whether another call created the connector.
@@ -84,6 +86,7 @@ impl PendingChannel {
         Self {
             workspace,
             connector_id,
+            phone_number_id: None,
             created: None,
             resumed: true,
             ready: None,
@@ -168,6 +171,12 @@ impl PendingChannel {
         self
     }
 
+    /// Sets the phone number that the connector must belong to.
+    pub(crate) fn of_number(mut self, phone_number_id: PhoneNumberId) -> Self {
+        self.phone_number_id = Some(phone_number_id);
+        self
+    }
+
     pub(crate) fn events(mut self, events: EventSink) -> Self {
         self.events = events;
         self
@@ -201,7 +210,7 @@ impl PendingChannel {
         if let Some(channel) = self.ready.take() {
             return Ok(Some(*channel));
         }
-        let (workspace, deadline) = (self.workspace.clone(), self.deadline());
+        let (workspace, deadline) = (self.workspace.clone(), self.workspace.deadline(self.timeout));
         let runtime = workspace.client().runtime();
         let remaining = deadline.remaining(runtime.now());
         let slot = workspace.get_turn().take(Duration::ZERO, remaining, deadline).await;
@@ -237,14 +246,8 @@ impl PendingChannel {
             workspace_id = %self.workspace.id(),
             connector_id = %self.connector_id
         );
-        let (deadline, turn) = (self.deadline(), self.workspace.clone());
+        let (deadline, turn) = (self.workspace.deadline(self.timeout), self.workspace.clone());
         self.wait_until(deadline, &turn.get_turn()).instrument(span).await
-    }
-
-    fn deadline(&self) -> Deadline {
-        let client = self.workspace.client();
-        let timeout = self.timeout.unwrap_or(client.install_timeout());
-        Deadline::start(client.runtime().now(), timeout)
     }
 
     pub(crate) async fn wait_until(
@@ -283,6 +286,11 @@ impl PendingChannel {
                 }
                 Err(mut last) => {
                     last.attempts.count = self.history.sent;
+                    if let AttemptError::OtherPhoneNumber(other) = last.error {
+                        let error =
+                            OutcomeUnknown::of_other(self.connector_id, other, last.attempts);
+                        return Err(error);
+                    }
                     return Err(self.read_error(last));
                 }
             }
@@ -342,6 +350,12 @@ impl PendingChannel {
         {
             let template = self.workspace.client().key().redact(&template).into_owned();
             result = Err(AttemptError::OtherTemplate(printable(&template, 100)).into());
+        }
+        if let Ok((status, _)) = &result
+            && let Some(other) = status.phone_number_id
+            && self.phone_number_id.is_some_and(|id| id != other)
+        {
+            result = Err(AttemptError::OtherPhoneNumber(other).into());
         }
         match &result {
             Ok(_) => (self.history.seen, self.history.malformed) = (true, 0),

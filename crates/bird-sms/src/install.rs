@@ -1,15 +1,16 @@
+//! The install of one channel, alone or with a journal.
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{Instrument, Span};
+use tracing::Instrument;
 
-use super::create::create_alone;
 use crate::batch::{Journal, UnknownRows};
 use crate::client::Workspace;
 use crate::event::EventSink;
-use crate::transport::Deadline;
+use crate::workflow::{create_alone, install_span, record_outcome};
 use crate::{
     ChannelMessageType, Error, Event, PhoneNumberId, SmsChannel, SmsConnectorRequest, UseCaseId,
 };
@@ -133,10 +134,8 @@ impl InstallSmsChannel {
     }
 
     async fn install(self) -> Result<SmsChannel, Error> {
-        let client = self.workspace.client();
-        let timeout = self.timeout.unwrap_or(client.install_timeout());
-        let deadline = Deadline::start(client.runtime().now(), timeout);
         let workspace = &self.workspace;
+        let deadline = workspace.deadline(self.timeout);
         let created = create_alone(workspace, &self.request, deadline, self.events.clone()).await;
         created?.wait_until(deadline, &workspace.get_turn()).await
     }
@@ -178,20 +177,4 @@ impl IntoFuture for InstallSmsChannel {
         let span = install_span(&self.workspace, &self.request);
         Box::pin(self.run().instrument(span))
     }
-}
-
-/// Returns the span of an install. The id of the connector is recorded when it is known, and the outcome at the end.
-pub(crate) fn install_span(workspace: &Workspace, request: &SmsConnectorRequest) -> Span {
-    tracing::info_span!(
-        "install_sms_channel",
-        workspace_id = %workspace.id(),
-        phone_number_id = %request.phone_number_id(),
-        connector_id = tracing::field::Empty,
-        outcome = tracing::field::Empty
-    )
-}
-
-/// Records the outcome of an install in the current span.
-pub(crate) fn record_outcome(result: &Result<SmsChannel, Error>) {
-    Span::current().record("outcome", result.as_ref().map_or_else(Error::kind, |_| "ready"));
 }
