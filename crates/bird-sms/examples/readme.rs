@@ -2,9 +2,9 @@
 
 #![allow(dead_code, reason = "the code is shown, and is not run")]
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use bird_sms::{ConnectorId, Journal, PhoneNumberId, SmsConnectorRequest, UseCaseId, Workspace};
+use bird_sms::{Journal, PhoneNumberId, SmsConnectorRequest, UseCaseId, Workspace};
 
 async fn install(
     phone_number_id: PhoneNumberId,
@@ -21,29 +21,15 @@ async fn install(
     Ok(())
 }
 
-struct Database(Mutex<Vec<ConnectorId>>);
-
-impl Database {
-    fn save(&self, id: ConnectorId) {
-        self.0.lock().unwrap().push(id);
-    }
-}
-
-async fn in_two_steps(
+async fn with_a_journal(
     workspace: Workspace,
     request: SmsConnectorRequest,
-    db: Database,
-    connector_id: ConnectorId,
+    journal: Arc<dyn Journal>,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    // [two-steps]
-    let pending = workspace.create_sms_connector(&request).await?; // the connector exists now
-    db.save(pending.connector_id());
-    let channel = pending.wait().await?;
-
-    // in another process
-    let same_channel = workspace.pending_channel(connector_id).wait().await?;
-    // [/two-steps]
-    assert_eq!(channel, same_channel);
+    // [journal]
+    let channel = workspace.install(request).journal(journal).await?;
+    // [/journal]
+    println!("{}", channel.id);
     Ok(())
 }
 

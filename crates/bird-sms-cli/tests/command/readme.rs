@@ -164,25 +164,41 @@ async fn the_commands_of_the_documents_work() {
         assert!(!script.contains("=…"), "a placeholder without a value: {script}");
         printed.push_str(&shell.run(&script).await);
     }
-    // The effects: the main job of both READMEs, the install and the wait; the connector; the completions; the batch; the
-    // POST of curl.
+    // The effects: the main job of both READMEs, the install and the wait; the connector; the completions; the batches;
+    // the POST of curl.
     let is_id = |line: &&str| line.parse::<bird_sms::ChannelId>().is_ok();
     assert_eq!(printed.lines().filter(is_id).count(), 4, "{printed}");
     for effect in [
         &format!("id: {connector}\n"),
         "--phone-number-id",
+        "10 of 10 rows ready (0 before this run), 10 connectors created",
+        "Number +12025550101",
         "50 of 50 rows ready (0 before this run), 50 connectors created",
     ] {
         assert!(printed.contains(effect), "no {effect:?} in {printed}");
     }
-    let created = shell.sandbox.connectors().into_iter().map(|connector| connector.phone_number_id);
-    let expected = [nth_id(1), nth_id(2), PHONE_NUMBER_ID.to_owned()];
-    assert_eq!(created.collect::<Vec<_>>(), expected);
+    let connectors = shell.sandbox.connectors();
+    let (all, others): (Vec<_>, Vec<_>) =
+        connectors.iter().partition(|connector| connector.name.starts_with("SMS +"));
+    let others: Vec<_> = others.iter().map(|connector| &*connector.phone_number_id).collect();
+    assert_eq!((all.len(), others), (10, vec![&*nth_id(1), &nth_id(2), PHONE_NUMBER_ID]));
+    // The second list of the story has the connectors.
+    assert!(all.iter().all(|connector| printed.contains(&format!("\t{}\n", connector.id))));
     // Every subcommand is in a document, and every command of cargo was recognised.
     let log = std::fs::read_to_string(shell.path("log")).unwrap();
     let called: BTreeSet<_> =
         log.lines().filter_map(|line| line.strip_prefix("bird-sms ")).collect();
-    let subcommands = ["batch", "check", "completions", "connector", "install", "sandbox", "wait"];
+    let subcommands = [
+        "batch",
+        "check",
+        "completions",
+        "connector",
+        "install",
+        "numbers",
+        "sandbox",
+        "use-cases",
+        "wait",
+    ];
     assert_eq!(called.into_iter().collect::<Vec<_>>(), subcommands);
     assert_eq!(log.matches("cargo ").count(), text.matches("cargo ").count(), "{log}");
 }
@@ -194,7 +210,8 @@ fn the_gate_runs_the_commands_that_the_test_does_not_run() {
     for command in RUN_BY_THE_GATE.iter().chain([&main_job]) {
         assert!(gate.contains(command), ".ci/run does not have: {command}");
     }
-    let batch = readme.lines().find(|line| line.starts_with("bird-sms batch ")).unwrap();
+    let batch =
+        readme.lines().find(|line| line.starts_with("bird-sms batch numbers.csv ")).unwrap();
     assert!(gate.contains("seq 1000") && gate.contains(batch), ".ci/run does not have: {batch}");
 }
 

@@ -21,8 +21,10 @@ use crate::{
 };
 
 impl Workspace {
-    /// Creates an SMS connector, which is the first half of an install. The id of the connector can be stored before
-    /// [`PendingChannel::wait`] waits for the channel.
+    /// Creates an SMS connector, which is the first half of an install. The other half is [`PendingChannel::wait`].
+    ///
+    /// The process may be killed before it stores the id of the connector, which nobody knows then. An install with a
+    /// [journal](crate::InstallSmsChannel::journal) is resumed in that case.
     ///
     /// # Errors
     ///
