@@ -52,6 +52,9 @@
 //! | other 3xx, other 4xx | not created | not retried | not retried; a 404 is, during [`PollPolicy::not_found_grace`] |
 //! | 2xx, malformed | exists; its id may be recovered | not retried | a poll is retried: [`PollPolicy::max_malformed`]; a read only if the body is truncated |
 //!
+//! After an outcome that stays unknown, and after a 409, the phone number is read to find the connector:
+//! [`ClientBuilder::look_up`].
+//!
 //! A success after an attempt whose outcome is unknown has a [`Warning`]: that attempt may have created another
 //! connector.
 //!
@@ -91,7 +94,8 @@
 //!
 //! Each call is a span of `tracing`: `install_sms_channel`, `create_sms_connector`, `wait_for_channel`, `poll_channel`,
 //! `read_connector`, `read_numbers`, `check`, and `install_sms_channels` around the installs of a batch. A span has
-//! `workspace_id`, `phone_number_id` and `connector_id`, as far as they are known. Each exchange is an event at the
+//! `workspace_id`, `phone_number_id` and `connector_id`, as far as they are known, and that of an install its `outcome` at
+//! the end: `ready`, or the [kind](Error::kind) of its error. Each exchange is an event at the
 //! level `DEBUG`, with the names of OpenTelemetry: `http.request.method`, `url.template`, `http.response.status_code` or
 //! `error.type`, `http.client.request.duration` in seconds, and `attempt`. Neither spans nor events have the access key
 //! or a body.

@@ -19,6 +19,7 @@ use crate::{ConfigurationError, ConnectorId, WorkspaceId};
 /// | [`pending_channel`](Self::pending_channel) | resumes the wait for the channel of a connector |
 /// | [`connector`](Self::connector) | reads a connector |
 /// | [`install_sms_channels`](Self::install_sms_channels) | installs many channels |
+/// | [`adopt`](Self::adopt) | tells a journal which connector a phone number has |
 /// | [`numbers`](Self::numbers), [`number`](Self::number) | lists the long code numbers, reads one |
 /// | [`short_codes`](Self::short_codes), [`alphanumeric_senders`](Self::alphanumeric_senders) | lists the other numbers |
 /// | [`requirements`](Self::requirements), [`use_cases`](Self::use_cases) | what a number needs |
