@@ -130,13 +130,14 @@
 //!
 //! # Examples
 //!
-//! Each runs against a sandbox in the same process, without an account: `cargo run -p bird-sms --example NAME`.
+//! Each but the service runs against a sandbox in the same process, without an account: `cargo run -p bird-sms --example
+//! NAME`.
 //!
 //! | example | |
 //! |---|---|
 //! | `one_call` | an install with its events and its error |
 //! | `two_steps` | the id is stored in between, and another process resumes |
-//! | `axum_service` | a service that installs in the background |
+//! | `axum_service` | a service that installs in the background, and survives `kill -9` |
 //! | `batch_with_journal` | a batch that is stopped and resumed |
 //! | `blocking` | a program without `async` |
 //! | `raw_response` | the raw bytes of a response |

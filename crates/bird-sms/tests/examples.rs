@@ -2,8 +2,6 @@
 
 #![expect(clippy::duplicate_mod, reason = "each example has the module of the sandbox")]
 
-#[path = "../examples/axum_service.rs"]
-mod axum_service;
 #[path = "../examples/batch_with_journal.rs"]
 mod batch_with_journal;
 #[path = "../examples/blocking.rs"]
@@ -21,11 +19,6 @@ fn one_call_ends_without_an_error() {
 #[test]
 fn two_steps_end_without_an_error() {
     two_steps::main().unwrap();
-}
-
-#[test]
-fn the_service_ends_without_an_error() {
-    axum_service::main().unwrap();
 }
 
 #[test]
