@@ -222,7 +222,7 @@ fn rust_api(root: &Path, base: Option<&str>) -> anyhow::Result<(String, bool)> {
     let output = cargo()
         .current_dir(root)
         .args(["semver-checks", "--color", "never", "--baseline-rev", base])
-        .args(["-p", "bird-api", "-p", "bird-sms", "-p", "bird-sandbox"])
+        .args(["-p", "bird-api", "-p", "bird-sms", "-p", "bird-sms-postgres", "-p", "bird-sandbox"])
         .output()?;
     let text = String::from_utf8_lossy(&output.stderr);
     Ok(match output.status.code() {
