@@ -279,7 +279,8 @@ impl<'a> Run<'a> {
         let mut state = self.summary.state();
         let (message, hint) = if let Some((error, of)) = self.journal_error.take() {
             state = if of.may_exist() { of } else { state };
-            let hint = if error.kind() == ErrorKind::InvalidData {
+            self.summary.journal_changed = error.kind() == ErrorKind::InvalidData;
+            let hint = if self.summary.journal_changed {
                 "Put the journal back as it was before you run the command again. If it is lost, first take the phone \
                  numbers that have a connector in the Bird dashboard out of the rows: a new journal would create them \
                  again."

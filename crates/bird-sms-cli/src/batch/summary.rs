@@ -24,6 +24,9 @@ pub(super) struct Summary {
     pub(super) stopped: u64,
     /// The connectors of both whose creation could not be written to the journal.
     pub(super) not_in_journal: u64,
+    /// Whether something else changed or removed the journal.
+    #[serde(skip)]
+    pub(super) journal_changed: bool,
     /// The number of refused rows by status and code. The key of a configuration error is empty.
     refused: BTreeMap<String, u64>,
     unreachable: u64,
@@ -121,6 +124,9 @@ impl Summary {
             (self.possible_duplicates, "may have a second connector; check the Bird dashboard"),
             (self.not_begun, "not begun"),
         ] {
+            // Without its journal the same command creates everything again.
+            let what =
+                if self.journal_changed { what.split(';').next().unwrap_or(what) } else { what };
             if count > 0 {
                 let _ = write!(text, "\n{count} {what}");
             }

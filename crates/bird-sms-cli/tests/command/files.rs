@@ -257,3 +257,21 @@ async fn a_journal_that_is_truncated_after_the_last_entry_is_reported() {
     assert_eq!(code, 1, "{stdout} {stderr}");
     assert!(stderr.contains("j.jsonl was changed by something else"), "{stderr}");
 }
+
+// Fault 68.
+#[tokio::test]
+async fn nothing_says_that_the_same_command_continues_after_the_journal_is_gone() {
+    let backend = Backend::start().await.unwrap().delay(|_| Duration::from_millis(100));
+    for args in [&["--concurrency", "4"][..], &["--concurrency", "4", "--json"]] {
+        let rows = Rows::new(20);
+        let mut process = rows.command(&backend.base_url(), args);
+        process.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (before, process) = (backend.peer().posts(), process.spawn().unwrap());
+        until(|| backend.peer().posts() >= before + 6).await;
+        std::fs::remove_file(rows.path("j.jsonl")).unwrap();
+        let (code, stdout, stderr) = end_of(process).await;
+        assert!(code == 5 || code == 6, "{stdout} {stderr}");
+        assert!(!format!("{stdout} {stderr}").contains("same command"), "{stdout} {stderr}");
+        assert!(stderr.contains("Put the journal back"), "{stderr}");
+    }
+}
