@@ -384,6 +384,8 @@ impl Batch {
                 }
             }
             Err(error) => {
+                // Before the look, because the other rows go on during it.
+                self.shut_down_after(&error);
                 // The first attempt of this run, or of an earlier one.
                 let since = state.first_attempt().or(since.ok());
                 self.look_up(row, since, error, deadline, &events).await

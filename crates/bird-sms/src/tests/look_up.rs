@@ -287,3 +287,16 @@ async fn no_look_delays_a_shutdown() {
     let outcome = batch.next().await.unwrap();
     assert_eq!(unknown(outcome.result.as_ref().unwrap_err()).reason, UnknownReason::NoResponse);
 }
+
+#[tokio::test]
+async fn a_batch_whose_key_is_refused_shuts_down_without_a_look() {
+    static POSTS: AtomicUsize = AtomicUsize::new(0);
+    let post = || match POSTS.fetch_add(1, Ordering::Relaxed) {
+        0 => Reply::status(500),
+        _ => Reply::status(401),
+    };
+    let peer = bird(post, &[OURS]).await;
+    let outcomes: Vec<_> = looking(&peer).install_sms_channels([request()]).start().collect().await;
+    assert_eq!(outcomes[0].connector_state(), ConnectorState::Unknown);
+    assert_eq!((peer.posts(), peer.gets()), (2, 0));
+}
