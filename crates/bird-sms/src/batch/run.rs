@@ -419,7 +419,13 @@ impl Batch {
         let Some(since) = since else { return Err(error) };
         let (workspace, request, allowed) = (&self.workspace, &row.request, &self.look_up);
         let look_up = LookUp { workspace, request, since, deadline, allowed };
-        let warning = error.earlier_warning().or_else(|| row.state().repeated_warning());
+        // The journal does not have the attempts of an earlier run: there may have been more than one.
+        let resumed = row.lock().progress < Progress::Posted;
+        let repeated = || row.state().repeated_warning();
+        let warning = match error.earlier_warning().or_else(repeated) {
+            None if resumed => Some(Warning::PossibleDuplicate { status: None }),
+            warning => warning,
+        };
         let turn = GetTurn { batch: self, row };
         let found = tokio::select! {
             biased;

@@ -193,6 +193,8 @@ pub struct CreatedIdUnknown {
     pub attempts: Attempts,
     /// The SMS connectors that the phone number has, as far as Bird shows them.
     pub existing: Vec<ConnectorId>,
+    /// The warning that an earlier attempt may have created another connector.
+    pub(crate) warning: Option<Warning>,
 }
 
 impl fmt::Display for CreatedIdUnknown {

@@ -143,6 +143,7 @@ impl Error {
                 let status = error.earlier.as_ref()?.status;
                 Some(Warning::PossibleDuplicate { status: Some(status) })
             }
+            Self::CreatedIdUnknown(error) => error.warning,
             _ => None,
         }
     }

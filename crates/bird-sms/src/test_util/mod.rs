@@ -129,6 +129,7 @@ pub fn create_error(attempt: AttemptError) -> Error {
                 response,
                 attempts,
                 existing: Vec::new(),
+                warning: None,
             }))
         }
         attempt => create_failed(attempt, one_attempt()),

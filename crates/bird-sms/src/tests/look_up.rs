@@ -300,3 +300,19 @@ async fn a_batch_whose_key_is_refused_shuts_down_without_a_look() {
     assert_eq!(outcomes[0].connector_state(), ConnectorState::Unknown);
     assert_eq!((peer.posts(), peer.gets()), (2, 0));
 }
+
+#[tokio::test]
+async fn a_found_connector_has_a_warning_if_another_attempt_may_have_created_one() {
+    static POSTS: AtomicUsize = AtomicUsize::new(0);
+    let post = || match POSTS.fetch_add(1, Ordering::Relaxed) {
+        0 => Reply::status(500),
+        _ => Reply::json(201, "{}"),
+    };
+    let peer = bird(post, &[OURS]).await;
+    let channel = looking(&peer).install(request()).await.unwrap();
+    assert_eq!((peer.posts(), channel.warning.is_some()), (2, true));
+    // The journal does not have the attempts of an earlier run.
+    let peer = bird(|| Reply::Close, &[NEW]).await;
+    let channel = looking(&peer).install(request()).journal(after_a_crash()).await.unwrap();
+    assert_eq!((peer.posts(), channel.warning.is_some()), (0, true));
+}

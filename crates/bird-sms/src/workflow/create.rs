@@ -128,7 +128,7 @@ pub(crate) async fn create(
         None => earlier.then_some(Warning::PossibleDuplicate { status: None }),
     };
     let attempts = retry.attempts();
-    let status = read_created(workspace, request, &response, attempts)?;
+    let status = read_created(workspace, request, &response, attempts, warning)?;
     let echoed = status.phone_number_id.filter(|id| *id != request.phone_number_id());
     if let Some(other) = echoed.or_else(|| turn.created(status.id, warning).err()) {
         return Err(OutcomeUnknown::of_other(status.id, other, attempts));
@@ -144,6 +144,7 @@ fn read_created(
     request: &SmsConnectorRequest,
     response: &Response,
     attempts: Attempts,
+    warning: Option<Warning>,
 ) -> Result<ConnectorStatus, Error> {
     let is_new = |id: ConnectorId| {
         let id = *id.as_uuid();
@@ -156,7 +157,8 @@ fn read_created(
     };
     let response_error = MalformedResponse::new(response, &problem, workspace.client().key());
     let Some(id) = recover_id(&response.body).filter(|id| is_new(*id)) else {
-        let error = CreatedIdUnknown { response: response_error, attempts, existing: Vec::new() };
+        let existing = Vec::new();
+        let error = CreatedIdUnknown { response: response_error, attempts, existing, warning };
         return Err(Error::CreatedIdUnknown(Box::new(error)));
     };
     let problem = response_error.problem;
