@@ -71,9 +71,12 @@ impl World {
         match *entry {
             JournalEntry::Intent { .. } => {
                 (book.intent, book.not_before) = (Some(now), Duration::ZERO);
+                // The deadline of a look before does not count.
+                book.began = None;
                 book.posts_before_intent = book.posts.len();
             }
             JournalEntry::Created { connector_id, .. }
+            | JournalEntry::Found { connector_id, .. }
             | JournalEntry::NotReady { connector_id, .. } => {
                 book.named = Some((connector_id, None));
             }

@@ -10,7 +10,7 @@ use bird_sms::{
 use crate::clock;
 use crate::scenario::Scenario;
 use crate::server::{Call, channel_id, connector_id};
-use crate::world::{KEY, Reported, World, knowledge};
+use crate::world::{KEY, Post, Reported, World, knowledge};
 
 type Result = std::result::Result<(), String>;
 
@@ -68,7 +68,7 @@ pub(crate) fn nothing_is_sent_after_a_shutdown(world: &World, row: usize) -> Res
 pub(crate) fn a_retry_after_is_honoured(world: &World, call: Call) -> Result {
     let until = match call {
         Call::Post { row, .. } => world.posts.not_before.max(world.rows[row].not_before),
-        Call::Get { .. } => world.gets.not_before,
+        Call::Number { .. } | Call::Get { .. } => world.gets.not_before,
     };
     ensure!(clock::now() >= until, "{call:?} leaves before the Retry-After that ends at {until:?}");
     Ok(())
@@ -88,7 +88,7 @@ pub(crate) fn nothing_is_sent_after_its_deadline(
     let Some(began) = row.began else { return Ok(()) };
     let now = clock::now();
     let end = began + install_timeout + TIMER;
-    let late = if is_post { Duration::ZERO } else { LATE_POLL };
+    let late = if is_post || row.look.is_some() { Duration::ZERO } else { LATE_POLL };
     let latest = end.max(now + late);
     ensure!(
         !timeout.is_zero() && now + timeout <= latest,
@@ -98,6 +98,48 @@ pub(crate) fn nothing_is_sent_after_its_deadline(
 }
 
 const LATE_POLL: Duration = Duration::from_secs(10);
+
+/// A look sends one GET of the number and five of connectors, none of them twice, within five seconds.
+pub(crate) fn a_look_is_bounded(
+    world: &World,
+    row: usize,
+    call: Call,
+    timeout: Duration,
+) -> Result {
+    let Some(look) = &world.rows[row].look else { return Ok(()) };
+    let right = match call {
+        Call::Post { .. } => false,
+        Call::Number { row: number } => number == row && look.calls.is_empty(),
+        Call::Get { .. } => (1..=5).contains(&look.calls.len()) && !look.calls.contains(&call),
+    };
+    ensure!(right, "row {row}: {call:?} leaves in a look after {:?}", look.calls);
+    let latest = look.spent + timeout;
+    ensure!(latest <= Duration::from_secs(5), "row {row}: a look may take {latest:?}");
+    Ok(())
+}
+
+pub(crate) fn no_look_leaves_after_a_shutdown(world: &World, row: usize) -> Result {
+    let stopped = world.stopped;
+    ensure!(stopped.is_none(), "row {row}: a look goes on after the shutdown at {stopped:?}");
+    Ok(())
+}
+
+/// A row that looks when the batch is shut down ends when its entry is on disk.
+pub(crate) fn no_look_delays_a_shutdown(world: &World, row: usize) -> Result {
+    let (Some(stopped), Some(_)) = (world.stopped, &world.rows[row].look) else { return Ok(()) };
+    let latest = stopped + 2 * world.scenario.sync + 2 * TIMER;
+    ensure!(
+        clock::now() <= latest,
+        "row {row}: a look ends long after the shutdown at {stopped:?}"
+    );
+    Ok(())
+}
+
+/// `UnknownRows::Retry` accepts a second connector only if no connector is shown.
+pub(crate) fn no_post_after_a_look_that_shows_a_connector(world: &World, row: usize) -> Result {
+    ensure!(!world.rows[row].shown, "row {row}: a POST leaves after a look that shows a connector");
+    Ok(())
+}
 
 pub(crate) fn a_ready_row_is_left_alone(world: &World, row: Option<usize>) -> Result {
     let ready = |row: usize| matches!(world.rows[row].named, Some((_, Some(_))));
@@ -164,7 +206,7 @@ pub(crate) fn state_is_true(
             ensure!(exists, "row {row} exists, and the book has no connector");
         }
         ConnectorState::Exists(id) => {
-            let own = world.server.find(id).filter(|(_, connector)| connector.row == row);
+            let own = world.server.find(id).filter(|(_, connector)| connector.may_be_of(row));
             ensure!(own.is_some(), "row {row} has {id}, which is not its connector");
         }
     }
@@ -233,13 +275,16 @@ pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &BatchOutcome)
         let known = error.connector_state();
         ensure!(known == state, "row {row} is {state:?}, and its error says {known:?}");
     }
-    let own = world.server.of_row(row).filter(|(_, connector)| connector.own).count();
+    let own = world.server.of_row(row).filter(|(_, connector)| connector.is_own()).count();
     let warning = outcome.state.warning();
     if matches!(state, ConnectorState::Exists(_)) {
         let said = outcome.result.as_ref().map_or_else(Error::warning, |channel| channel.warning);
         ensure!(said == warning, "row {row} has the warning {warning:?}, and says {said:?}");
         ensure!(own < 2 || warning.is_some(), "row {row} has {own} connectors, and no warning");
-        let attempts = world.rows[row].posts.iter().filter(|post| !post.is_settled()).count();
+        // A look does not tell which attempt created the connector.
+        let found = world.rows[row].found;
+        let open = |post: &&Post| !post.is_settled() || found;
+        let attempts = world.rows[row].posts.iter().filter(open).count();
         let resumed = knowledge(&world.rows[row].resumed) > 0;
         let alone =
             attempts < 2 && !resumed && matches!(warning, Some(Warning::PossibleDuplicate { .. }));
@@ -280,7 +325,9 @@ pub(crate) fn without_faults_a_row_is_ready(
         }
         (_, ConnectorState::Unknown) => {
             let before = world.rows[row].resumed.connector_state();
-            before == ConnectorState::Unknown && world.scenario.unknown != UnknownRows::Retry
+            let told = outcome.result.as_ref().is_err_and(|error| !error.existing().is_empty());
+            before == ConnectorState::Unknown
+                && (world.scenario.unknown != UnknownRows::Retry || told)
         }
         _ => false,
     };

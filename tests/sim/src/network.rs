@@ -110,12 +110,17 @@ impl World {
     }
 
     /// Lets a request leave: checks whether it may, and decides what happens to it.
-    fn depart(&mut self, request: &Request, timeout: Duration) -> (Call, Fate, Option<usize>) {
+    fn depart(
+        &mut self,
+        request: &Request,
+        row: Option<usize>,
+        timeout: Duration,
+    ) -> (Call, Fate, Option<usize>) {
         let now = clock::now();
-        let row = row_of_request(request, self);
         let call = match (request.method() == Method::POST, row) {
             (true, Some(row)) => Call::Post { row, nth: self.rows[row].posts.len() },
-            _ => Call::Get { connector: connector_of(request) },
+            _ => number_of_request(request)
+                .map_or(Call::Get { connector: connector_of(request) }, |row| Call::Number { row }),
         };
         if let Some(row) = row {
             self.rows[row].began.get_or_insert(now);
@@ -124,6 +129,14 @@ impl World {
             hold!(self, no_post_after_one_that_may_have_arrived(row));
             hold!(self, a_durable_intent_precedes_each_post(row));
             hold!(self, nothing_is_sent_after_a_shutdown(row));
+            hold!(self, no_post_after_a_look_that_shows_a_connector(row));
+        }
+        if let Some(row) = row
+            && self.rows[row].look.is_some()
+        {
+            hold!(self, a_look_is_bounded(row, call, timeout));
+            hold!(self, no_look_leaves_after_a_shutdown(row));
+            self.rows[row].look.get_or_insert_default().calls.push(call);
         }
         hold!(self, a_retry_after_is_honoured(call));
         hold!(self, nothing_is_sent_after_its_deadline(call, row, timeout));
@@ -157,7 +170,13 @@ impl World {
     }
 
     /// Takes what is reported to the client.
-    fn arrive(&mut self, call: Call, result: &Result<Response, ExchangeError>) {
+    fn arrive(
+        &mut self,
+        call: Call,
+        row: Option<usize>,
+        sent: Duration,
+        result: &Result<Response, ExchangeError>,
+    ) {
         self.note(|_| match result {
             Ok(response) => {
                 let retry_after = response.headers.get(RETRY_AFTER);
@@ -176,14 +195,22 @@ impl World {
             let throttled_for = now.saturating_sub(self.throttled_since.unwrap_or(now));
             self.throttled_for = self.throttled_for.max(throttled_for);
         }
+        let look = row.and_then(|row| self.rows[row].look.as_mut());
+        let looks = look.is_some();
+        if let Some(look) = look {
+            look.spent += now.saturating_sub(sent);
+        }
+        if let (true, Some(row), Ok(response)) = (looks, row, result) {
+            self.rows[row].shown |= shows_sms(response);
+        }
         let is_post = matches!(call, Call::Post { .. });
         let method = if is_post { &mut self.posts } else { &mut self.gets };
         match not_before {
             Some((429, until)) => method.not_before = method.not_before.max(until),
-            Some((200..=299, _)) => method.accepted = true,
-            // The batch shuts down by itself. A 403 may be that of a single connector.
+            Some((200..=299, _)) => method.accepted |= !matches!(call, Call::Number { .. }),
+            // The batch shuts down by itself. A 403 may be that of a single connector, and a look stops nothing.
             Some((status @ (401 | 403), _))
-                if !self.scenario.single && (status == 401 || !method.accepted) =>
+                if !looks && !self.scenario.single && (status == 401 || !method.accepted) =>
             {
                 self.stopped.get_or_insert(now);
             }
@@ -213,15 +240,29 @@ fn retry_after(headers: &HeaderMap) -> Duration {
     }
 }
 
-/// Returns the row that a request is about, unless it is about a connector of somebody else.
+/// Returns whether the body is an SMS connector.
+fn shows_sms(response: &Response) -> bool {
+    let body: Option<serde_json::Value> = serde_json::from_slice(&response.body).ok();
+    response.status.is_success()
+        && response.body_error.is_none()
+        && body.is_some_and(|body| body["connectorTemplateRef"] == "sms-messagebird:1")
+}
+
+/// Returns the row that sends a request.
 fn row_of_request(request: &Request, world: &World) -> Option<usize> {
     if let Some(body) = request.body().and_then(|body| body.as_bytes()) {
         let body: serde_json::Value = serde_json::from_slice(body).expect("the body is JSON");
         let number = body["arguments"]["phoneNumberId"].as_str().expect("a phone number");
         return Some(row_of(number.parse().expect("a UUID")));
     }
-    let (_, connector) = world.server.find(connector_of(request))?;
-    connector.own.then_some(connector.row)
+    // A look may read the connectors of other rows.
+    let task = tokio::task::try_id().and_then(|task| world.tasks.get(&task).copied());
+    task.or_else(|| Some(world.server.find(connector_of(request))?.1.row))
+}
+
+fn number_of_request(request: &Request) -> Option<usize> {
+    let (_, number) = request.url().path().split_once("/numbers-long-code/")?;
+    Some(row_of(Uuid::try_parse(number).expect("the id of a number").into()))
 }
 
 fn connector_of(request: &Request) -> ConnectorId {
@@ -247,10 +288,11 @@ impl Transport for Network {
         Box::pin(async move {
             world.step().await;
             let end = Instant::now() + timeout.min(Duration::from_secs(1_000_000));
-            let (call, fate, id, _in_flight) = {
+            let sent = clock::now();
+            let (call, fate, id, in_flight) = {
                 let mut locked = world.lock();
                 let row = row_of_request(&request, &locked);
-                let (call, fate, id) = locked.depart(&request, timeout);
+                let (call, fate, id) = locked.depart(&request, row, timeout);
                 drop(locked);
                 (call, fate, id, InFlight(world.clone(), row))
             };
@@ -261,7 +303,7 @@ impl Transport for Network {
                 () = sleep_until(end) => Err(ExchangeError::new(ExchangeErrorKind::TimedOut, true)),
             };
             world.step().await;
-            world.lock().arrive(call, &result);
+            world.lock().arrive(call, in_flight.1, sent, &result);
             result
         })
     }

@@ -14,9 +14,9 @@ use crate::clock;
 use crate::disk::SimJournal;
 use crate::network::Network;
 use crate::scenario::{Life, Scenario};
-use crate::server::{name_of, number_of, row_of, workspace_id};
+use crate::server::{number_of, row_of, workspace_id};
 use crate::tracing_output;
-use crate::world::{KEY, Shared, World, hold};
+use crate::world::{KEY, Look, Shared, World, hold};
 
 /// Returns the time within which a life ends, if as many rows as are allowed at a time take as long as they may: a
 /// creation, a wait, and a late poll. With faults, pauses of a minute for each row are added.
@@ -69,6 +69,7 @@ fn workspace(world: &Shared) -> Workspace {
         retry_after_cap,
         interval,
         limits,
+        looks,
         ..
     } = world.lock().scenario.clone();
     let retry = RetryPolicy {
@@ -87,13 +88,10 @@ fn workspace(world: &Shared) -> Workspace {
         .retry_policy(retry)
         .poll_policy(PollPolicy { interval, ..PollPolicy::default() })
         .rate_limits(limits)
+        .look_up(looks)
         .build()
         .expect("settings that can be used")
         .workspace(workspace_id())
-}
-
-fn request(row: usize) -> SmsConnectorRequest {
-    SmsConnectorRequest::new(name_of(row), number_of(row))
 }
 
 async fn work(world: &Shared, plan: Life) {
@@ -113,7 +111,9 @@ async fn work(world: &Shared, plan: Life) {
 /// Installs the rows of a journal. A signal and an error of the journal shut the batch down, as in the command; what a
 /// service installs by itself runs to its end.
 async fn batch(world: &Shared, workspace: &Workspace, journal: SimJournal, plan: Life) {
-    let Scenario { single, unknown, concurrency, .. } = world.lock().scenario.clone();
+    let scenario = world.lock().scenario.clone();
+    let Scenario { single, unknown, concurrency, .. } = scenario;
+    let request = move |row| SmsConnectorRequest::new(scenario.name(row), number_of(row));
     let observer = world.clone();
     let mut outcomes = workspace
         .install_sms_channels(journal.rows.clone().map(request))
@@ -176,6 +176,7 @@ fn take(world: &Shared, outcome: &BatchOutcome) {
         Err(error) => format!("row {row} ends: {}; {state:?}", error.chain()),
     });
     hold!(world, outcome_is_true(row, outcome));
+    hold!(world, no_look_delays_a_shutdown(row));
     if world.calm {
         hold!(world, without_faults_a_row_is_ready(row, outcome));
     }
@@ -199,6 +200,10 @@ fn observe(world: &Shared, row: usize, event: &Event) {
         return;
     }
     world.note(|_| format!("row {row}: event {event:?}"));
+    world.tasks.insert(tokio::task::id(), row);
+    let book = &mut world.rows[row];
+    book.found |= matches!(event, Event::Created { .. }) && book.look.is_some();
+    book.look = matches!(event, Event::LookingUp).then(Look::default);
     let text = format!("{event:?} {}", json(event));
     hold!(world, the_key_is_not_shown("an event", &text));
     world.step();

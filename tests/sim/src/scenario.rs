@@ -14,6 +14,17 @@ pub(crate) enum Provisioning {
     LongTail(Duration),
 }
 
+/// A connector of somebody else at the phone number of a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Foreign {
+    OtherName,
+    /// It was created long before.
+    Old,
+    Voice,
+    /// Nothing tells it from a connector that a POST created.
+    Agreeing,
+}
+
 /// The probability of each fault of an exchange or of the disk, while there are faults.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Faults {
@@ -34,6 +45,7 @@ pub(crate) struct Faults {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent decisions")]
 pub(crate) struct Scenario {
     pub(crate) rows: usize,
     /// Whether a service installs each row by a batch of its own, as a call of an install with a journal does.
@@ -54,8 +66,16 @@ pub(crate) struct Scenario {
     pub(crate) never: f64,
     /// Whether the server refuses a second connector for a phone number, with 409.
     pub(crate) unique: bool,
-    /// The rows whose phone number has a connector of somebody else.
-    pub(crate) foreign: Vec<usize>,
+    pub(crate) foreign: Vec<(usize, Foreign)>,
+    /// Whether an unknown outcome leads to a look at the phone number.
+    pub(crate) looks: bool,
+    /// Whether all rows have the same name. If not, a connector may be shown without its phone number.
+    pub(crate) same_name: bool,
+    pub(crate) shows_number: bool,
+    /// The time after which a new connector is shown at its phone number.
+    pub(crate) shown_after: Duration,
+    /// The probability that a phone number shows wrong connectors.
+    pub(crate) lies: f64,
     /// Whether error bodies and names show the access key.
     pub(crate) echoes_key: bool,
     /// The time after which a new connector is visible to reads.
@@ -118,6 +138,7 @@ impl Scenario {
             _ => Provisioning::LongTail(ms(100..=2_000, rng)),
         };
         let unique = rng.bool();
+        let same_name = rng.bool();
         let lives = (0..rng.usize(0..=3))
             .map(|_| Life {
                 crash: (rng.u8(..4) > 0).then(|| {
@@ -148,7 +169,17 @@ impl Scenario {
             provisioning,
             never: pick([0.0, 0.0, 0.0, 0.2], rng),
             unique,
-            foreign: (0..rows).filter(|_| unique && rng.u8(..16) == 0).collect(),
+            foreign: (0..rows)
+                .filter_map(|row| {
+                    let of = [Foreign::OtherName, Foreign::Old, Foreign::Voice, Foreign::Agreeing];
+                    (rng.u8(..12) == 0).then(|| (row, pick(of, rng)))
+                })
+                .collect(),
+            looks: rng.u8(..4) > 0,
+            same_name,
+            shows_number: same_name || rng.bool(),
+            shown_after: pick([Duration::ZERO, ms(0..=1_500, rng)], rng),
+            lies: pick([0.0, 0.0, 0.3], rng),
             echoes_key: rng.u8(..4) == 0,
             visible_after: pick([Duration::ZERO, ms(0..=1_500, rng)], rng),
             slowest: Duration::from_secs(40),
@@ -156,6 +187,10 @@ impl Scenario {
             faults,
             lives,
         }
+    }
+
+    pub(crate) fn name(&self, row: usize) -> String {
+        if self.same_name { "SMS".to_owned() } else { format!("SMS {row}") }
     }
 
     /// Returns how long a channel takes, or `None` if it never becomes ready.

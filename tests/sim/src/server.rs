@@ -13,7 +13,7 @@ use bird_sms::{ChannelId, ConnectorId, PhoneNumberId, WorkspaceId};
 use fastrand::Rng;
 
 use crate::clock;
-use crate::scenario::Scenario;
+use crate::scenario::{Foreign, Scenario};
 use crate::world::{Arrival, KEY, World};
 
 const NUMBERS: u128 = 0x1000_0000_0000_4000_8000_0000_0000_0000;
@@ -41,11 +41,26 @@ fn index(id: &Uuid, base: u128) -> Option<usize> {
 #[derive(Debug)]
 pub(crate) struct Connector {
     pub(crate) row: usize,
-    /// Whether a POST of this simulation created it.
-    pub(crate) own: bool,
+    /// What it is, unless a POST of this simulation created it.
+    pub(crate) foreign: Option<Foreign>,
     pub(crate) created: Duration,
     /// When the channel is ready, if ever.
     pub(crate) ready: Option<Duration>,
+}
+
+impl Connector {
+    pub(crate) fn is_own(&self) -> bool {
+        self.foreign.is_none()
+    }
+
+    fn is_sms(&self) -> bool {
+        self.foreign != Some(Foreign::Voice)
+    }
+
+    /// Returns whether a row may have the connector: a POST created it, or nothing tells it from one that a POST created.
+    pub(crate) fn may_be_of(&self, row: usize) -> bool {
+        self.row == row && matches!(self.foreign, None | Some(Foreign::Agreeing))
+    }
 }
 
 pub(crate) fn connector_id(index: usize) -> ConnectorId {
@@ -61,6 +76,8 @@ pub(crate) fn channel_id(index: usize) -> ChannelId {
 pub(crate) enum Call {
     /// The nth POST of a row.
     Post { row: usize, nth: usize },
+    /// A GET of the phone number of a row.
+    Number { row: usize },
     /// A GET of a connector.
     Get { connector: ConnectorId },
 }
@@ -96,9 +113,10 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(scenario: &Scenario, rng: &mut Rng) -> Self {
         let mut connectors = Vec::new();
-        for row in &scenario.foreign {
+        for (row, foreign) in scenario.foreign.iter().copied() {
             let ready = scenario.provisioning_time(rng);
-            connectors.push(Connector { row: *row, own: false, created: Duration::ZERO, ready });
+            let (foreign, created) = (Some(foreign), Duration::ZERO);
+            connectors.push(Connector { row, foreign, created, ready });
         }
         Self {
             connectors,
@@ -167,16 +185,18 @@ impl World {
         }
         let (status, body) = match call {
             Call::Post { row, .. } => {
-                if self.scenario.unique && self.server.of_row(row).next().is_some() {
+                let exists = self.server.of_row(row).any(|(_, connector)| connector.is_sms());
+                if self.scenario.unique && exists {
                     self.arrived(call, None);
                     return self.error(409, at, treatment.body);
                 }
                 let ready = self.scenario.provisioning_time(&mut self.rng).map(|time| at + time);
                 let index = self.server.connectors.len();
-                self.server.connectors.push(Connector { row, own: true, created: at, ready });
+                self.server.connectors.push(Connector { row, foreign: None, created: at, ready });
                 self.arrived(call, Some(index));
                 (201, self.connector(index, at))
             }
+            Call::Number { row } => (200, self.number(row, at)),
             Call::Get { connector } => match self.server.find(connector) {
                 Some((index, connector))
                     if connector.created + self.scenario.visible_after <= at =>
@@ -198,22 +218,60 @@ impl World {
         }
     }
 
+    /// Returns a phone number with the connectors that it shows at a time.
+    fn number(&mut self, mut row: usize, at: Duration) -> String {
+        let shown = self.server.of_row(row);
+        let shown = shown.filter(|(_, it)| it.created + self.scenario.shown_after <= at);
+        let mut shown: Vec<_> = shown.map(|(index, _)| index).collect();
+        if self.rng.f64() < self.scenario.lies {
+            let all = self.server.connectors.len();
+            match self.rng.u8(..4) {
+                0 => drop(shown.pop()),
+                1 => shown.extend(0..all),
+                2 => shown.extend(all..all + 6),
+                _ => row += 1,
+            }
+        }
+        let dependency = |index: &usize| {
+            format!(r#"{{"type":"connector","connectorId":"{}"}}"#, connector_id(*index))
+        };
+        let shown: Vec<_> = shown.iter().map(dependency).collect();
+        let id = number_of(row);
+        format!(
+            r#"{{"id":"{id}","endpointId":"{id}","numberString":"+31612345678","countryCode":"NL","capabilities":{{}},"createdAt":"2025-01-01T00:00:00Z","updatedAt":"2025-01-01T00:00:00Z","endpoint":{{"dependencies":[{}]}}}}"#,
+            shown.join(",")
+        )
+    }
+
     /// Returns a connector as it is at a time.
     fn connector(&self, index: usize, at: Duration) -> String {
         let connector = &self.server.connectors[index];
-        let created = Timestamp::try_from(clock::system_time_at(connector.created));
-        let name = if connector.own { name_of(connector.row) } else { "of somebody else".into() };
+        let (mut created, mut name, mut template) = (
+            clock::system_time_at(connector.created),
+            self.scenario.name(connector.row),
+            "sms-messagebird:1",
+        );
+        match connector.foreign {
+            Some(Foreign::OtherName) => name.push_str(" of somebody else"),
+            Some(Foreign::Old) => created -= Duration::from_secs(3_600),
+            Some(Foreign::Voice) => template = "voice-messagebird:1",
+            Some(Foreign::Agreeing) | None => {}
+        }
+        let created = Timestamp::try_from(created).expect("a time of this century");
+        let arguments = if self.scenario.shows_number {
+            format!(r#"{{"phoneNumberId":"{}"}}"#, number_of(connector.row))
+        } else {
+            "null".to_owned()
+        };
         let channel = match connector.ready {
             Some(ready) if ready <= at => format!(r#"{{"channelId":"{}"}}"#, channel_id(index)),
             _ => "null".to_owned(),
         };
         let echo = if self.scenario.echoes_key { KEY } else { "" };
         format!(
-            r#"{{"id":"{}","name":"{name}","description":"{echo}","workspaceId":"{}","createdAt":"{}","connectorTemplateRef":"sms-messagebird:1","arguments":{{"phoneNumberId":"{}"}},"channel":{channel}}}"#,
+            r#"{{"id":"{}","name":"{name}","description":"{echo}","workspaceId":"{}","createdAt":"{created}","connectorTemplateRef":"{template}","arguments":{arguments},"channel":{channel}}}"#,
             connector_id(index),
             workspace_id(),
-            created.expect("a time of this century"),
-            number_of(connector.row),
         )
     }
 
@@ -238,10 +296,6 @@ impl World {
             format!(r#"{{"code":"Error{status}","message":"the request with {echo} failed"}}"#);
         spoil(response(status, headers, text), body, &mut self.rng)
     }
-}
-
-pub(crate) fn name_of(row: usize) -> String {
-    format!("SMS {row}")
 }
 
 fn response(status: u16, headers: HeaderMap, body: String) -> Response {

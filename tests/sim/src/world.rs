@@ -1,5 +1,6 @@
 //! What outlives the process: the server, the network, the disk, and the book of what really happened.
 
+use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,11 +8,12 @@ use std::time::Duration;
 use bird_sms::{ChannelId, ConnectorId, ConnectorState, RowState};
 use fastrand::Rng;
 use tokio::sync::Notify;
+use tokio::task;
 
 use crate::clock;
 use crate::disk::Disk;
 use crate::scenario::{Life, Scenario};
-use crate::server::Server;
+use crate::server::{Call, Server};
 
 /// The access key of the client.
 pub(crate) const KEY: &str = "sim-Zq7Xw2Kp9-secret-Lm4Tn8";
@@ -79,6 +81,14 @@ impl Post {
     }
 }
 
+/// A look at the phone number of a row.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    pub(crate) calls: Vec<Call>,
+    /// The time of the exchanges.
+    pub(crate) spent: Duration,
+}
+
 /// A row in the book.
 #[derive(Debug, Default)]
 pub(crate) struct Row {
@@ -98,6 +108,12 @@ pub(crate) struct Row {
     /// A `Retry-After` of a response to the last POST is over at this time.
     pub(crate) not_before: Duration,
     pub(crate) in_flight: usize,
+    /// The look of the row, until its next step.
+    pub(crate) look: Option<Look>,
+    /// Whether a look found the connector.
+    pub(crate) found: bool,
+    /// Whether a look of this life showed an SMS connector.
+    pub(crate) shown: bool,
     /// The outcomes of this life.
     pub(crate) outcomes: usize,
 }
@@ -119,6 +135,8 @@ pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) disk: Disk,
     pub(crate) rows: Vec<Row>,
+    /// The row of each task that had an event.
+    pub(crate) tasks: HashMap<task::Id, usize>,
     pub(crate) posts: Method,
     pub(crate) gets: Method,
     /// The number of the life of the process.
@@ -153,6 +171,7 @@ impl World {
             scenario,
             rng,
             server,
+            tasks: HashMap::new(),
             disk: Disk::default(),
             posts: Method::default(),
             gets: Method::default(),
@@ -185,6 +204,7 @@ impl World {
         for row in &mut self.rows {
             (row.intent, row.began, row.not_before) = (None, None, Duration::ZERO);
             (row.in_flight, row.outcomes) = (0, 0);
+            (row.look, row.shown) = (None, false);
         }
         let life = self.life;
         self.note(|_| format!("life {life} of the process begins: {plan:?}, calm: {calm}"));
