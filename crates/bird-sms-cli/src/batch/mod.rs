@@ -60,9 +60,13 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
     let connected = build_workspace(shared, configure).await?;
     let workspace = &connected.workspace;
     let input = resolve(args, input, workspace).await?;
-    if let Some(out) = args.out.as_deref().filter(|out| *out != Path::new("-")) {
-        check_out(args, out)?;
+    let id = *workspace.id().as_uuid();
+    if input.rows().any(|request| *request.phone_number_id().as_uuid() == id) {
+        let problem = format!("the phone number id {id} is the id of the workspace");
+        return Err(unusable(args, &problem));
     }
+    let out = args.out.as_deref().filter(|out| *out != Path::new("-"));
+    out.map_or(Ok(()), |out| check_out(args, out))?;
     let base_url =
         if shared.sandbox { FileJournal::SANDBOX } else { workspace.client().base_url() };
     if args.dry_run {
@@ -74,6 +78,8 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
         );
     }
     let journal = Arc::new(FileJournal::open_at(&args.journal, workspace.id(), base_url)?);
+    // A link to the journal leads nowhere before the journal is made.
+    out.map_or(Ok(()), |out| check_out(args, out))?;
     report_torn_line(args, journal.torn_line());
     let load = || async {
         journal.load().await.map_err(|error| {

@@ -65,7 +65,16 @@ impl Outcome {
             _ => None,
         };
         let created = outcome.created;
-        Self { refusal, created, ..Self::new(line, &outcome.request, outcome.state, error) }
+        let mut row = Self::new(line, &outcome.request, outcome.state, error);
+        if error.and_then(Error::status) == Some(404)
+            && outcome.connector_state().connector_id().is_some()
+            && let Some(text) = &mut row.error
+        {
+            text.push_str(
+                "; if the connector was deleted, give --adopt NUMBER=ID for the one that the number has now",
+            );
+        }
+        Self { refusal, created, ..row }
     }
 
     /// Creates the outcome of a row that this run skipped, or did not reach before it was stopped.

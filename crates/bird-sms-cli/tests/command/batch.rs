@@ -454,3 +454,25 @@ async fn a_connector_of_a_row_that_is_not_in_the_input_is_reported() {
     assert_eq!(code, 0);
     assert!(stderr.contains("has 1 other phone number with"), "{stderr}");
 }
+
+// Fault 74.
+#[tokio::test]
+async fn a_row_whose_connector_was_deleted_says_what_to_do() {
+    let (sandbox, rows) = (failing("get:hang").await, Rows::new(1));
+    assert_eq!(rows.run(&sandbox, &["--timeout", "1s"]).await.0, 6);
+    sandbox.add_fault("get:404x99".parse().unwrap());
+    let (code, _, stderr) = rows.run(&sandbox, &["--timeout", "15s"]).await;
+    assert!(code == 6 && stderr.contains("was deleted, give --adopt"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_row_with_the_id_of_the_workspace_is_refused_before_anything_is_sent() {
+    let sandbox = fast().start().await.unwrap();
+    let table = format!("name,phone_number_id\na,{}\nb,{}\n", nth_id(1), sandbox.workspace_id());
+    let rows = Rows::of(&table);
+    for more in [&[][..], &["--dry-run"]] {
+        let (code, _, stderr) = rows.run(&sandbox, more).await;
+        assert!(code == 2 && stderr.contains("is the id of the workspace"), "{stderr}");
+    }
+    assert_eq!(sandbox.post_count(), 0);
+}

@@ -275,3 +275,15 @@ async fn nothing_says_that_the_same_command_continues_after_the_journal_is_gone(
         assert!(stderr.contains("Put the journal back"), "{stderr}");
     }
 }
+
+#[tokio::test]
+async fn an_output_that_is_a_link_to_the_journal_to_be_is_refused() {
+    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(2));
+    std::os::unix::fs::symlink("j.jsonl", rows.path("link")).unwrap();
+    let args = ["batch", "numbers.csv", "--journal", "j.jsonl", "--out", "link"];
+    let mut command = at(&backend.base_url(), &args);
+    command.current_dir(rows.folder());
+    let (code, _, stderr) = run(command).await;
+    assert!(code == 2 && stderr.contains("would overwrite the journal"), "{stderr}");
+    assert_eq!(run(rows.command(&backend.base_url(), &[])).await.0, 0);
+}
