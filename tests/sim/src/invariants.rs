@@ -277,7 +277,7 @@ pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &BatchOutcome)
     }
     let own = world.server.of_row(row).filter(|(_, connector)| connector.is_own()).count();
     let warning = outcome.state.warning();
-    if matches!(state, ConnectorState::Exists(_)) {
+    if let ConnectorState::Exists(id) = state {
         let said = outcome.result.as_ref().map_or_else(Error::warning, |channel| channel.warning);
         ensure!(said == warning, "row {row} has the warning {warning:?}, and says {said:?}");
         ensure!(own < 2 || warning.is_some(), "row {row} has {own} connectors, and no warning");
@@ -286,8 +286,10 @@ pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &BatchOutcome)
         let open = |post: &&Post| !post.is_settled() || found;
         let attempts = world.rows[row].posts.iter().filter(open).count();
         let resumed = knowledge(&world.rows[row].resumed) > 0;
-        let alone =
-            attempts < 2 && !resumed && matches!(warning, Some(Warning::PossibleDuplicate { .. }));
+        // A connector of somebody else is older than the first POST.
+        let own = world.server.find(id).is_some_and(|(_, connector)| connector.is_own());
+        let possible = matches!(warning, Some(Warning::PossibleDuplicate { .. }));
+        let alone = attempts < 2 && !resumed && own && possible;
         ensure!(!alone, "row {row} has a warning after one attempt: {warning:?}");
     }
     Ok(())
