@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use bird_test_peer::{Peer, Reply};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use super::*;
 use crate::{ChannelMessageType, ConfigurationError};
@@ -40,6 +41,7 @@ pub(super) fn log() -> Log {
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
             .with_ansi(false)
+            .with_span_events(FmtSpan::CLOSE)
             .with_writer(log.clone())
             .finish();
         tracing::subscriber::set_global_default(subscriber).unwrap();

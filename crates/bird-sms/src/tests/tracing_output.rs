@@ -108,3 +108,23 @@ async fn each_call_has_a_span_of_its_own() {
         created.map(|(span, _)| span.contains(&format!("connector_id={CONNECTOR}"))).collect();
     assert_eq!(ids, [true, true], "{lines:#?}");
 }
+
+#[tokio::test]
+async fn the_span_of_an_install_has_its_outcome_when_it_closes() {
+    let script = [
+        Reply::json(201, without_workspace(&ready())),
+        Reply::status(422),
+        Reply::json(201, without_workspace(&ready())),
+    ];
+    let peer = Peer::script(script).await.unwrap();
+    let (workspace, lines) = traced(&peer);
+    let install = || workspace.install(request());
+    install().await.unwrap();
+    install().await.unwrap_err();
+    install().journal(Arc::new(crate::test_util::MemoryJournal::default())).await.unwrap();
+    let closed = |outcome: &str| {
+        let outcome = format!("outcome=\"{outcome}\"");
+        lines().iter().filter(|line| line.contains(" close ") && line.contains(&outcome)).count()
+    };
+    assert_eq!((closed("ready"), closed("refused")), (2, 1), "{:#?}", lines());
+}
