@@ -32,7 +32,8 @@ async fn the_client_of_bird_sms_speaks_http1() -> Result<(), Box<dyn Error>> {
 async fn a_refused_stream_is_unknown_and_never_sent_again() -> Result<(), Box<dyn Error>> {
     let (url, streams) = refuse_streams()?;
     let http = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build()?;
-    let client = Client::builder().from_env()?.base_url(url).http_client(http).build()?;
+    let client = Client::builder().from_env()?.base_url(url).http_client(http);
+    let client = client.look_up(false).build()?;
     let request = SmsConnectorRequest::new("n", "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?);
     let created = client.workspace_from_env()?.create_sms_connector(&request).await;
     let error = created.expect_err("every stream is refused");

@@ -19,11 +19,14 @@ use crate::tracing_output;
 use crate::world::{KEY, Look, Shared, World, hold};
 
 /// Returns the time within which a life ends, if as many rows as are allowed at a time take as long as they may: a
-/// creation, a wait, and a late poll. With faults, pauses of a minute for each row are added.
+/// creation, a wait, and a late poll, and if all look at their number first. With faults, pauses of a minute for each row are
+/// added.
 fn bound(scenario: &Scenario, calm: bool) -> Duration {
     let turns = u32::try_from(scenario.rows.div_ceil(scenario.concurrency)).unwrap_or(u32::MAX);
     let pauses = Duration::from_secs(if calm { 15 } else { 600 });
-    turns * (2 * scenario.install_timeout + pauses)
+    let requests = if scenario.looks { 6 * scenario.rows as u64 } else { 0 };
+    let looks = Duration::from_secs(requests) / scenario.limits.gets_per_second;
+    turns * (2 * scenario.install_timeout + pauses) + looks
 }
 
 /// Lives until the work is done, or the process is killed.
