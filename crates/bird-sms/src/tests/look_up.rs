@@ -146,6 +146,23 @@ async fn a_connector_that_may_be_older_than_the_post_is_used_with_a_warning() {
 }
 
 #[tokio::test]
+async fn a_connector_of_another_phone_number_is_not_told() {
+    let peer = Peer::with_handler(|request| match &*request.method {
+        "POST" => Reply::Close,
+        _ if request.path.contains("/numbers-long-code/") => {
+            Reply::json(200, number(last_segment(request), 1))
+        }
+        _ => {
+            let other = format!(r#"{{"arguments": {{"phoneNumberId": "{}"}},"#, nth(7));
+            Reply::json(200, connector(&nth(1), OURS).replacen('{', &other, 1))
+        }
+    });
+    let peer = peer.await.unwrap();
+    let error = looking(&peer).install(request()).await.unwrap_err();
+    assert_eq!((error.existing().len(), peer.posts(), peer.gets()), (0, 1, 2));
+}
+
+#[tokio::test]
 async fn one_agreeing_connector_beside_another_is_used() {
     let peer = bird(|| Reply::Close, &[("x", "voice-messagebird:1", 2025), OURS]).await;
     let channel = looking(&peer).install(request()).await.unwrap();
