@@ -114,8 +114,9 @@ impl InstallSmsChannel {
         self
     }
 
-    /// Sets what happens if the journal says that the outcome of an earlier install is unknown. Default: nothing is sent,
-    /// and the install fails with [`Error::OutcomeUnknown`].
+    /// Sets what happens if the journal has an unknown outcome of an earlier install, unless the connector is found by a
+    /// [look](crate::ClientBuilder::look_up). Default: no POST is sent, and the install fails with
+    /// [`Error::OutcomeUnknown`].
     pub fn unknown_rows(mut self, unknown: UnknownRows) -> Self {
         self.unknown = unknown;
         self

@@ -154,8 +154,9 @@ where
         self
     }
 
-    /// Sets what happens to the rows of the journal whose outcome is unknown. Default: they are left alone, and end with
-    /// [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown) without a request.
+    /// Sets what happens to the rows of the journal whose outcome is unknown, unless their connector is found by a
+    /// [look](crate::ClientBuilder::look_up). Default: they are left alone, and end with
+    /// [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown) without a POST.
     pub fn unknown_rows(mut self, unknown: UnknownRows) -> Self {
         self.settings.unknown = unknown;
         self
