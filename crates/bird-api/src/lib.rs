@@ -66,7 +66,7 @@ pub use client::{ByteStream, Client, ClientInfo, Error, ResponseValue, types};
 pub use context::RequestContext;
 pub use exchange::{BodyError, ExchangeError, ExchangeErrorKind, Response};
 
-/// The example of the README, which is tested with those of the documentation.
+/// Runs the README's example as a doctest.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

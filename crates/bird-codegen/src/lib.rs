@@ -196,7 +196,7 @@ fn settings() -> GenerationSettings {
     settings
 }
 
-/// The example of the README, which is tested with those of the documentation.
+/// Runs the README's example as a doctest.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

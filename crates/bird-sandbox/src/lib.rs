@@ -420,7 +420,7 @@ impl Sandbox {
     }
 }
 
-/// The example of the README, which is tested with those of the documentation.
+/// Runs the README's example as a doctest.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -198,7 +198,7 @@ async fn check(args: &CheckArgs) -> Result<Code, CliError> {
             "The access key is accepted, and may view the connectors of the workspace, which exists."
         }
         _ => {
-            "Not confirmed: the workspace id, and, if the URL is not that of Bird's API, the access key. The response is \
+            "Not confirmed: the workspace id, and, if the URL is not Bird's, the access key. The response is \
              404, and does not say what was not found."
         }
     };

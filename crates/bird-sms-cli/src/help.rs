@@ -51,7 +51,7 @@ Install an SMS channel and print its id
 A connector is created, and polled until Bird has provisioned its channel. If that takes longer than --timeout, the \
 error has the id of the connector, and `bird-sms wait` resumes.
 
-Where the id of a phone number and that of a use case come from, by country and type of number: docs/scenarios.md.";
+`bird-sms numbers` and `bird-sms use-cases` list the ids.";
 
 pub(crate) const INSTALL_EXAMPLES: &str = "\
 Examples:
@@ -72,7 +72,8 @@ The columns are name, phone_number_id or phone_number, and, if they are needed, 
 
 The journal is JSON Lines. After an interruption, a crash or a failure, run the same command again. Rows that are \
 ready are skipped, connectors that exist are waited for, and refused rows are sent again. Rows whose outcome is \
-unknown are reported and left alone, because a second request may create a second connector.
+unknown are looked up at their number. If the connector isn't found, they are reported and left alone, because a second \
+request may create a second connector.
 
 With --json, stderr has a line for each of these events: `warning` if another connector may exist for the \
 phoneNumberId; `unknown` for a row whose outcome is unknown, with line, name, phoneNumberId, sentAt and the commands \

@@ -94,7 +94,7 @@
 //!
 //! Each call is a span of `tracing`: `install_sms_channel`, `create_sms_connector`, `wait_for_channel`, `poll_channel`,
 //! `read_connector`, `read_numbers`, `check`, and `install_sms_channels` around the installs of a batch. A span has
-//! `workspace_id`, `phone_number_id` and `connector_id`, as far as they are known, and that of an install its `outcome` at
+//! `workspace_id`, `phone_number_id` and `connector_id`, as far as they are known, and the span of an install has its `outcome` at
 //! the end: `ready`, or the [kind](Error::kind) of its error. Each exchange is an event at the
 //! level `DEBUG`, with the names of OpenTelemetry: `http.request.method`, `url.template`, `http.response.status_code` or
 //! `error.type`, `http.client.request.duration` in seconds, and `attempt`. Neither spans nor events have the access key
@@ -198,7 +198,7 @@ pub use model::{
 pub use policy::{Backoff, PollPolicy, RateLimits, RetryCreate, RetryPolicy};
 pub use workflow::{Access, PendingChannel};
 
-/// The example of the README, which is tested with those of the documentation.
+/// Runs the README's example as a doctest.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

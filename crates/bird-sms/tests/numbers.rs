@@ -94,7 +94,7 @@ async fn a_page_without_results_and_a_token_that_repeats_are_malformed() {
         (vec!["{}".to_owned()], 1, "missing field `results`"),
         (vec![page("a"), "{}".to_owned()], 2, "missing field `results`"),
         (vec![r#"{"connectors": []}"#.to_owned()], 1, "missing field `results`"),
-        (vec![page("a"), page("b"), page("a")], 3, "`nextPageToken` is that of an earlier page"),
+        (vec![page("a"), page("b"), page("a")], 3, "`nextPageToken` repeats an earlier page's"),
         (vec![r#"{"results": [{"id": "7"}]}"#.to_owned()], 1, "`results[0].id`"),
         (vec!["<html>".to_owned()], 1, "expected value"),
     ] {

@@ -23,7 +23,7 @@ pub(super) struct Outcome {
     pub(super) connector_id: Option<ConnectorId>,
     pub(super) channel_id: Option<ChannelId>,
     pub(super) error: Option<String>,
-    /// The kind of the warning, such as that of a possible second connector.
+    /// The kind of the warning, such as `possible-duplicate`.
     pub(super) warning: Option<&'static str>,
     /// The HTTP status of the response that refused the request, and its error code if it has one.
     #[serde(skip)]

@@ -13,8 +13,8 @@ pub struct BatchOutcome {
     pub state: RowState,
     /// Whether this run created the connector.
     pub created: bool,
-    /// Whether the outcome comes from the journal alone: this run did nothing for the row, because its channel was ready
-    /// before, or because its outcome was unknown.
+    /// Whether this run did nothing for the row, and the outcome only repeats the journal: its channel was ready before,
+    /// or its outcome is unknown and no look was possible.
     pub from_journal: bool,
 }
 

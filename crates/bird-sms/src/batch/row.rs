@@ -36,7 +36,7 @@ pub struct RowState {
 /// What to do with rows whose outcome is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownRows {
-    /// The rows are skipped, because a second request may create a second connector.
+    /// No POST is sent, because a second one may create a second connector.
     #[default]
     LeaveAlone,
     /// The rows are created again, except those whose connector exists with an unknown id.
@@ -50,7 +50,7 @@ pub enum NextStep {
     Create,
     /// The connector exists. Wait for its channel.
     Wait(ConnectorId),
-    /// A connector exists or may exist, and its id is not known. An operator has to find the id.
+    /// A connector exists or may exist, and its id is not known. A look at the phone number may find it, or a person.
     LeaveAlone,
     /// The channel is ready.
     Done,

@@ -26,7 +26,7 @@ pub enum CheckProblem {
     AccessKey,
     /// 401, and the prefix of the key is that of another product of the vendor: `bk_` of the platform API, or `test_`
     /// of the older REST API.
-    #[error("the access key is refused: its prefix is that of another product of Bird")]
+    #[error("the access key is refused: its prefix belongs to another product of Bird")]
     OtherProduct,
     /// 401 or 403, and the response speaks of the role of the key.
     #[error("the access key is known, and its role gives no access")]

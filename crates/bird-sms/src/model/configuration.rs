@@ -38,7 +38,7 @@ pub enum ConfigurationError {
     /// An id is not a UUID.
     #[error(transparent)]
     Id(#[from] ParseIdError),
-    /// An id is that of something else.
+    /// An id belongs to something else.
     #[error("the {0} {1}")]
     WrongId(&'static str, &'static str),
     /// The name of the connector is empty.

@@ -67,7 +67,7 @@ pub struct UseCase {
     pub name: Option<String>,
     /// The status, such as `created`.
     pub status: Option<String>,
-    /// The status at a registry such as that of 10DLC.
+    /// The status at a registry, such as the one for 10DLC.
     pub registry_status: Option<String>,
 }
 

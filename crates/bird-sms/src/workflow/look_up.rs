@@ -46,7 +46,7 @@ pub(crate) struct LookUp<'a> {
 /// What a look shows.
 #[derive(Debug, Default)]
 struct Shown {
-    /// The connectors that are the one of the request, as far as they show.
+    /// The connectors that may be the one of the request.
     agreeing: Vec<Connector>,
     /// The other SMS connectors of the number.
     others: Vec<ConnectorId>,
@@ -78,7 +78,7 @@ impl LookUp<'_> {
         );
         let Shown { agreeing, others, complete } = self.look(turn).instrument(span).await?;
         if let (true, true, [connector]) = (is_open, complete, &agreeing[..])
-            // Within the slack it may be that of a call before this one.
+            // Within the slack, an earlier call may have created it.
             && let warning = warning.or_else(|| self.warning(connector))
             && turn.created(connector.id, warning).is_ok()
         {

@@ -121,7 +121,7 @@ impl Workspace {
         &self,
         id: PhoneNumberId,
     ) -> impl Stream<Item = Result<Requirement, NumbersError>> + Send + Unpin + use<> {
-        // For a long code number, the id of the number is that of its endpoint.
+        // A long code number and its endpoint have one id.
         let request = move |workspace: &Workspace, token: Option<&str>| {
             let raw = workspace.client().raw();
             raw.list_requirements_request(workspace.id().as_uuid(), &id.to_string(), token)
@@ -306,7 +306,7 @@ where
         let page: Page<W> = decode(body)?;
         let token = page.next_page_token.filter(|token| !token.is_empty());
         if token.as_ref().is_some_and(|token| self.tokens.contains(token)) {
-            return Err("`nextPageToken` is that of an earlier page".to_owned());
+            return Err("`nextPageToken` repeats an earlier page's".to_owned());
         }
         let show = |(nth, result)| {
             let problem = |problem| format!("`results[{nth}]`: {problem}");

@@ -1,4 +1,4 @@
-//! The GETs of one call: that of a connector, and the retried ones around numbers.
+//! Reads: one GET of a connector for a poll, and GETs that are retried.
 
 use bird_api::Response;
 use reqwest::Request;

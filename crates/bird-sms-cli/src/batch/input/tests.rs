@@ -269,7 +269,7 @@ fn a_phone_number_is_replaced_by_the_one_id_that_has_it() {
     numbers.insert("31612".to_owned(), vec![a, b]);
     let report = read(text).unwrap().resolve(&numbers).err().unwrap();
     assert_parts(&report, &["line 2: several numbers are +31612; give one of the ids", A, B]);
-    // The id of another row is that of the phone number.
+    // Another row has the same phone number as an id.
     numbers.insert("31612".to_owned(), vec![a]);
     let twice = read("name,phone_number,phone_number_id\nx,+31612,\ny,,A\n").unwrap();
     assert_parts(
