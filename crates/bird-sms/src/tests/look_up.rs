@@ -146,6 +146,31 @@ async fn a_connector_that_may_be_older_than_the_post_is_used_with_a_warning() {
 }
 
 #[tokio::test]
+async fn the_age_of_a_connector_is_told_by_the_clock_of_bird() {
+    // The clock of the client starts in 1970, and the one of Bird is five minutes ahead.
+    for (date, created, warned) in [
+        ("Thu, 01 Jan 1970 00:05:00 GMT", "1970-01-01T00:04:30", true),
+        ("Thu, 01 Jan 1970 00:05:00 GMT", "1970-01-01T00:05:01", false),
+        ("yesterday", "1970-01-01T00:00:01", false),
+    ] {
+        let peer = Peer::with_handler(move |request| match &*request.method {
+            "POST" => Reply::Close,
+            _ if request.path.contains("/numbers-long-code/") => {
+                let date = format!("date: {date}");
+                Reply::with_headers(200, &[&*date], number(last_segment(request), 1))
+            }
+            _ => {
+                let body = connector(&nth(1), OURS).replace("2025-01-01T00:00:00", created);
+                Reply::json(200, body)
+            }
+        });
+        let peer = peer.await.unwrap();
+        let channel = looking(&peer).install(request()).await.unwrap();
+        assert_eq!(channel.warning.is_some(), warned, "{date} {created}");
+    }
+}
+
+#[tokio::test]
 async fn a_connector_of_another_phone_number_is_not_told() {
     let peer = Peer::with_handler(|request| match &*request.method {
         "POST" => Reply::Close,

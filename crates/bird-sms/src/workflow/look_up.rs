@@ -6,6 +6,7 @@ use std::time::Duration;
 use bird_api::Response;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Request;
+use reqwest::header::DATE;
 use tracing::Instrument;
 
 use super::PendingChannel;
@@ -24,7 +25,7 @@ use crate::{
 const TIME: Duration = Duration::from_secs(5);
 /// The number of connectors that are read.
 const CONNECTORS: usize = 5;
-/// How far the clocks of Bird and of this machine may differ.
+/// How far the clocks of Bird and of this machine may differ, where no response tells.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(5);
 
 /// A look at a phone number.
@@ -58,7 +59,7 @@ impl LookUp<'_> {
     /// Looks after a creation that failed. If its outcome is unknown and the look shows its connector, returns the pending
     /// channel. Otherwise, the error gets the connectors that the number has.
     pub(crate) async fn after(
-        self,
+        mut self,
         error: &mut Error,
         warning: Option<Warning>,
         events: &EventSink,
@@ -92,12 +93,13 @@ impl LookUp<'_> {
         None
     }
 
-    async fn look(self, turn: &impl Turn) -> Option<Shown> {
+    async fn look(&mut self, turn: &impl Turn) -> Option<Shown> {
         let (workspace, id) = (self.workspace, self.request.phone_number_id());
         let (mut left, key) = (TIME, workspace.client().key());
         let route = Route::Numbers(NumbersRead::Number);
         let response = self.get(route, number_request(workspace, id), turn, &mut left).await?;
         let number = decode_number(&response.body, id, key).ok()?;
+        self.use_clock_of(&response);
         let mut shown =
             Shown { complete: number.connectors.len() <= CONNECTORS, ..Shown::default() };
         for id in number.connectors.into_iter().take(CONNECTORS) {
@@ -140,6 +142,19 @@ impl LookUp<'_> {
             self.allowed.store(false, Ordering::Relaxed);
         }
         result.ok()
+    }
+
+    /// Tells the time of the first POST by the clock of Bird, if the response has its `Date` (RFC 9110, section 6.6.1).
+    fn use_clock_of(&mut self, response: &Response) {
+        let now = self.workspace.client().runtime().system_time();
+        let date = response.headers.get(DATE).and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
+        if let Some(Ok(date)) = date.map(Timestamp::try_from)
+            && let Ok(now) = Timestamp::try_from(now)
+            && let Ok(since) = self.since.checked_add(date.duration_since(now))
+        {
+            self.since = since;
+        }
     }
 
     /// Returns the warning that the connector may be older than the first POST.
