@@ -194,9 +194,7 @@ async fn check(args: &CheckArgs) -> Result<Code, CliError> {
         return print_line(&to_json(&result)).map(|()| code);
     }
     let seen = match access {
-        Access::Confirmed => {
-            "The access key is accepted, and may view the connectors of the workspace, which exists."
-        }
+        Access::Confirmed => "OK: the key works, and it may view connectors in this workspace.",
         _ => {
             "Not confirmed: the workspace id, and, if the URL is not Bird's, the access key. The response is \
              404, and does not say what was not found."
@@ -226,7 +224,7 @@ async fn install(args: &InstallArgs) -> Result<(), CliError> {
         .use_case_id(use_case_id)
         .channel_message_type(args.channel_message_type.as_deref().map(ChannelMessageType::from))
         .conversational(args.conversational);
-    let progress = Progress::new(shared.json, args.poll.quiet);
+    let progress = Progress::new(shared.json, args.poll.quiet).waits(!args.no_wait);
     let (observer, created) = (progress.clone(), Arc::new(Notify::new()));
     let notify = created.clone();
     let batch = workspace.install_sms_channels([request]).observe(move |_, event| {

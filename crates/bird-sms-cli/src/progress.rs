@@ -13,6 +13,8 @@ use crate::json::to_json;
 pub(crate) struct Progress {
     /// Whether a poll has shown the connector.
     seen: Arc<AtomicBool>,
+    /// Whether the command waits for the channel.
+    waits: bool,
     display: Display,
 }
 
@@ -20,7 +22,12 @@ impl Progress {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
         let display = Display::new(json, quiet, "{elapsed} ", ProgressBar::new_spinner());
         display.start();
-        Self { seen: Arc::default(), display }
+        Self { seen: Arc::default(), waits: true, display }
+    }
+
+    /// Shows no wait if the command does not wait.
+    pub(crate) fn waits(self, waits: bool) -> Self {
+        Self { waits, ..self }
     }
 
     /// Shows the wait for a connector that exists.
@@ -41,7 +48,9 @@ impl Progress {
             Event::Creating { attempt: 1 } => self.print_status("Creating the connector …"),
             Event::Created { connector_id, warning } => {
                 self.print_created(event, *connector_id, *warning);
-                self.print_status("Waiting for the channel …");
+                if self.waits {
+                    self.print_status("Waiting for the channel …");
+                }
             }
             Event::Polled { polls, waited } => {
                 self.seen.store(true, Ordering::Relaxed);

@@ -29,7 +29,7 @@ async fn settings_that_are_right_are_confirmed_and_what_is_not_known_is_said() {
     let sandbox = Sandbox::builder().start().await.unwrap();
     let (code, stdout, stderr) = run(in_sandbox(&sandbox, &["check"])).await;
     assert_eq!((code, stderr.as_str()), (0, ""));
-    assert!(stdout.contains("\nThe access key is accepted"), "{stdout}");
+    assert!(stdout.contains("\nOK: the key works"), "{stdout}");
     assert!(stdout.contains("Not checked: whether the key may create connectors"), "{stdout}");
     let (code, stdout, _) = run(in_sandbox(&sandbox, &["check", "--json"])).await;
     let object: Value = serde_json::from_str(&stdout).unwrap();

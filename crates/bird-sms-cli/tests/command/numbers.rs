@@ -181,6 +181,7 @@ async fn an_install_that_does_not_wait_prints_the_connector_and_wait_continues()
     let install = ["install", "--name", "n", "--phone-number-id", ID, "--no-wait"];
     let (code, id, stderr) = run(in_sandbox(&sandbox, &install)).await;
     assert!(code == 0 && stderr.contains(id.trim()), "{stderr}");
+    assert!(!stderr.contains("Waiting"), "{stderr}");
     assert_eq!(id.trim(), sandbox.connectors()[0].id.to_string());
     assert_eq!(sandbox.get_count(), 0);
     let channel = sandbox.connectors()[0].channel_id.to_string();
