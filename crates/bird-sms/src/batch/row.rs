@@ -56,13 +56,6 @@ pub enum NextStep {
     Done,
 }
 
-/// Creates the state of a connector that exists, and whose channel is not known to be ready.
-impl From<ConnectorId> for RowState {
-    fn from(id: ConnectorId) -> Self {
-        Self::of(ConnectorState::Exists(id))
-    }
-}
-
 impl RowState {
     /// A row whose outcome is unknown.
     pub(super) const UNKNOWN: Self = Self::of(ConnectorState::Unknown);
