@@ -379,9 +379,9 @@ pub struct BatchArgs {
     #[arg(long, value_name = "PHONE_NUMBER_ID", num_args = 0..=1)]
     pub retry_unknown: Option<Vec<PhoneNumberId>>,
 
-    /// Connector of a row whose outcome is unknown
+    /// Connector of a row whose own one is unknown or was deleted, or that was refused with a 409
     ///
-    /// The Bird dashboard shows the ID. May be given more than once.
+    /// `bird-sms check` and the Bird dashboard show the ID. May be given more than once.
     #[arg(long, value_name = "PHONE_NUMBER_ID=CONNECTOR_ID", value_parser = parse_adoption)]
     pub adopt: Vec<Adoption>,
 

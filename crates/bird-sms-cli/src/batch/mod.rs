@@ -77,6 +77,11 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
             JournalContent::read(&args.journal, Some(workspace.id()), base_url)?,
         );
     }
+    if std::fs::metadata(&args.journal).is_ok_and(|file| file.len() == 0) {
+        let path = args.journal.display();
+        // Nothing is left to do when stderr is closed.
+        let _ = writeln!(io::stderr(), "The journal {path} is empty: every row counts as new");
+    }
     let journal = Arc::new(FileJournal::open_at(&args.journal, workspace.id(), base_url)?);
     // A link to the journal leads nowhere before the journal is made.
     out.map_or(Ok(()), |out| check_out(args, out))?;

@@ -287,3 +287,15 @@ async fn an_output_that_is_a_link_to_the_journal_to_be_is_refused() {
     assert!(code == 2 && stderr.contains("would overwrite the journal"), "{stderr}");
     assert_eq!(run(rows.command(&backend.base_url(), &[])).await.0, 0);
 }
+
+#[tokio::test]
+async fn an_empty_journal_is_named_before_its_rows_are_created() {
+    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(1));
+    for (empty, told) in [(false, false), (true, true)] {
+        if empty {
+            std::fs::write(rows.path("j.jsonl"), "").unwrap();
+        }
+        let (_, _, stderr) = run(rows.command(&backend.base_url(), &[])).await;
+        assert_eq!(stderr.contains("j.jsonl is empty: every row counts as new"), told, "{stderr}");
+    }
+}
