@@ -171,7 +171,7 @@ async fn the_age_of_a_connector_is_told_by_the_clock_of_bird() {
 }
 
 #[tokio::test]
-async fn a_connector_of_another_phone_number_is_not_told() {
+async fn a_connector_of_another_phone_number_is_told_and_no_post_follows() {
     let peer = Peer::with_handler(|request| match &*request.method {
         "POST" => Reply::Close,
         _ if request.path.contains("/numbers-long-code/") => {
@@ -184,7 +184,10 @@ async fn a_connector_of_another_phone_number_is_not_told() {
     });
     let peer = peer.await.unwrap();
     let error = looking(&peer).install(request()).await.unwrap_err();
-    assert_eq!((error.existing().len(), peer.posts(), peer.gets()), (0, 1, 2));
+    assert_eq!((error.existing().len(), peer.posts(), peer.gets()), (1, 1, 2));
+    let retry = looking(&peer).install(request()).journal(after_a_crash());
+    let error = retry.unknown_rows(UnknownRows::Retry).await.unwrap_err();
+    assert_eq!((error.existing().len(), peer.posts(), peer.gets()), (1, 1, 4));
 }
 
 #[tokio::test]

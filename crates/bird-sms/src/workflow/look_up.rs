@@ -107,9 +107,8 @@ impl LookUp<'_> {
             let response = self.get(Route::Get, request, turn, &mut left).await;
             match response.and_then(|response| decode_connector(workspace, id, &response).ok()) {
                 Some(connector) if self.agrees(&connector) => shown.agreeing.push(connector),
-                Some(connector) => {
-                    shown.others.extend(self.is_for_number(&connector).then_some(id));
-                }
+                // Told whatever its own number is: no POST follows while the number shows it.
+                Some(connector) => shown.others.extend(is_sms(&connector).then_some(id)),
                 // It may agree as well.
                 None => shown.complete = false,
             }
@@ -163,16 +162,15 @@ impl LookUp<'_> {
         older.then_some(Warning::PossibleDuplicate { status: None })
     }
 
-    /// Returns whether this is an SMS connector, and not one of another phone number.
-    fn is_for_number(self, connector: &Connector) -> bool {
-        let number = self.request.phone_number_id();
-        connector.template_ref.as_deref() == Some(SMS_TEMPLATE)
-            && connector.phone_number_id.is_none_or(|id| id == number)
-    }
-
     fn agrees(self, connector: &Connector) -> bool {
-        self.is_for_number(connector)
+        let number = self.request.phone_number_id();
+        is_sms(connector)
+            && connector.phone_number_id.is_none_or(|id| id == number)
             && connector.name == self.request.name()
             && connector.created_at >= self.since.saturating_sub(CLOCK_SLACK).unwrap_or(self.since)
     }
+}
+
+fn is_sms(connector: &Connector) -> bool {
+    connector.template_ref.as_deref() == Some(SMS_TEMPLATE)
 }
