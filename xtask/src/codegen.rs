@@ -1,4 +1,4 @@
-//! `cargo xtask codegen`: rewrites the files that are derived from others, or reports stale files.
+//! `cargo xtask codegen`: rewrites derived files, or reports which are stale.
 
 use std::fmt::Write;
 use std::fs;
@@ -25,7 +25,7 @@ pub(crate) fn write(root: &Path, compiles: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints what is stale, and returns whether nothing is.
+/// Prints a report of stale files, and returns whether there are none.
 pub(crate) fn check(root: &Path, compiles: bool) -> anyhow::Result<bool> {
     let report = report(root, compiles)?;
     print!("{report}");
@@ -37,7 +37,8 @@ fn report(root: &Path, compiles: bool) -> anyhow::Result<String> {
     let mut report = String::new();
     for (Derived { path, content }, old) in stale(root, compiles)? {
         let diff = TextDiff::from_lines(&old, &content);
-        let (from, to) = (format!("a/{path}"), format!("b/{path}"));
+        let from = format!("a/{path}");
+        let to = format!("b/{path}");
         report.push_str(&diff.unified_diff().header(&from, &to).to_string());
         writeln!(report, "{path} is stale; run `cargo xtask codegen`")?;
     }
@@ -48,10 +49,10 @@ fn report(root: &Path, compiles: bool) -> anyhow::Result<String> {
 ///
 /// # Errors
 ///
-/// Fails if a contract has a problem, or if `compiles` is set and a client that is stale does not compile.
+/// Fails if a contract is invalid or, with `compiles`, if a client that changed does not compile.
 fn stale(root: &Path, compiles: bool) -> anyhow::Result<Vec<(Derived, String)>> {
     let derived = derive(root)?.into_iter().map(|derived| {
-        // A missing file is like an empty one.
+        // A missing file counts as empty.
         let old = fs::read_to_string(root.join(&derived.path)).unwrap_or_default();
         (derived, old)
     });
@@ -84,7 +85,7 @@ mod tests {
         crate::root().unwrap()
     }
 
-    /// A folder with the files that others are derived from, and documents with an empty section.
+    /// Creates a folder with every source file, and with documents whose derived section is empty.
     fn only_sources() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for file in [
@@ -119,8 +120,8 @@ mod tests {
             let line = format!("\n{path} is stale; run `cargo xtask codegen`\n");
             assert!(stale.contains(&line), "{path}");
             let exists = folder.path().join(&path).exists();
-            let has_text = ["README.md", "docs/testing.md"].contains(&&*path);
-            assert_eq!(exists, has_text, "a check writes nothing");
+            let is_document = ["README.md", "docs/testing.md"].contains(&&*path);
+            assert_eq!(exists, is_document, "a check must not write {path}");
         }
         write(folder.path(), false).unwrap();
         assert_eq!(report(folder.path(), false).unwrap(), "");
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_field_of_the_contract_shows_as_a_diff_of_rust() {
+    fn a_new_field_in_the_contract_shows_up_in_the_rust_diff() {
         let folder = only_sources();
         let path = folder.path().join("openapi.yaml");
         let contract = include_str!("../testdata/contract.yaml");
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     #[ignore = "starts cargo: `.ci/run compiled_contracts`"]
-    fn a_build_in_the_workspace_needs_its_contract_and_a_package_has_its_own() {
+    fn only_a_published_package_builds_from_its_own_contract() {
         let mut build = cargo();
         build.current_dir(root()).args(["build", "--quiet", "--locked", "--workspace"]);
         let messages = output(build.args(["--example", "manual", "--message-format", "json"]));
@@ -180,11 +181,11 @@ mod tests {
 
     #[test]
     #[ignore = "starts cargo: `.ci/run compiled_contracts`"]
-    fn a_client_that_does_not_compile_is_refused_and_nothing_is_written() {
+    fn a_client_that_does_not_compile_is_never_written() {
         let folder = only_sources();
         let path = folder.path().join("openapi.yaml");
         let contract = fs::read_to_string(&path).unwrap();
-        // bird-api has a function of this name.
+        // bird-api already has a function named `exchange`.
         fs::write(&path, contract.replace("operationId: getConnector", "operationId: exchange"))
             .unwrap();
         let error = format!("{:#}", write(folder.path(), true).unwrap_err());
@@ -196,13 +197,14 @@ mod tests {
         assert!(folder.path().join("crates/bird-api/generated/client.rs").exists());
     }
 
-    /// Makes a contract with 40 operations and 120 schemas of the two and theirs.
+    /// Copies the operations and schemas of a contract until there are 40 operations and 120 schemas.
     fn large(one: &Value) -> Value {
         let mut large = one.clone();
         large["paths"] = json!({});
         large["components"]["schemas"] = json!({});
         for nth in 0..20 {
-            let (mut text, schemas) = (one.to_string(), nth % 8);
+            let mut text = one.to_string();
+            let schemas = nth % 8;
             for name in one["components"]["schemas"].as_object().unwrap().keys() {
                 text = text
                     .replace(&format!("schemas/{name}\""), &format!("schemas/{name}{schemas}\""));
@@ -228,7 +230,7 @@ mod tests {
 
     #[test]
     #[ignore = "starts cargo: `.ci/run compiled_contracts`"]
-    fn a_contract_of_forty_operations_and_120_schemas_compiles() {
+    fn a_contract_with_40_operations_and_120_schemas_compiles() {
         let folder = only_sources();
         let file = folder.path().join("openapi.yaml");
         let yaml = large(&parse(&fs::read_to_string(&file).unwrap()).unwrap()).to_string();
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_of_the_contract_is_reported_once_and_nothing_is_written() {
+    fn an_invalid_contract_is_reported_once_and_nothing_is_written() {
         let folder = only_sources();
         fs::write(folder.path().join("openapi.yaml"), "openapi: 3.0.3\npths: {}\n").unwrap();
         let error = format!("{:#}", write(folder.path(), false).unwrap_err());

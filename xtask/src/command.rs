@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
-/// Runs a command to its end, and fails when it does.
+/// Runs a command, and fails if it fails.
 pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<()> {
     let name = name(command);
     let status = command.status().with_context(|| format!("cannot run {name}"))?;
@@ -13,7 +13,7 @@ pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs a command to its end, and returns what it prints. Its errors are shown as they come.
+/// Runs a command, and returns its stdout. Its stderr is inherited.
 pub(crate) fn output(command: &mut Command) -> anyhow::Result<Vec<u8>> {
     let name = name(command);
     let output =
@@ -22,7 +22,7 @@ pub(crate) fn output(command: &mut Command) -> anyhow::Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// Returns the cargo that runs this program.
+/// Returns the cargo that started this process.
 pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }

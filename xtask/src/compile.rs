@@ -1,4 +1,4 @@
-//! Compiles the clients that contracts generate, in a copy of bird-api below the target folder.
+//! Compiles generated clients in a copy of bird-api, inside the target folder.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,9 +9,9 @@ use serde_json::Value;
 use crate::command::cargo;
 use crate::diff::Tree;
 
-/// A client that a contract generates.
+/// A generated client.
 pub(crate) struct Client {
-    /// The path from the root of the workspace.
+    /// The path, relative to the root of the workspace.
     pub(crate) path: String,
     pub(crate) code: String,
     /// The name and the text of the contract.
@@ -22,7 +22,7 @@ pub(crate) struct Client {
 ///
 /// # Errors
 ///
-/// Fails with the first error or warning of the compiler, and the operation or schema that it comes from.
+/// Fails with the compiler's first error or warning, and the operation or schema it comes from.
 pub(crate) fn check(clients: &[Client]) -> anyhow::Result<()> {
     if clients.is_empty() {
         return Ok(());
@@ -34,7 +34,7 @@ pub(crate) fn check(clients: &[Client]) -> anyhow::Result<()> {
     let mut check = cargo();
     check.current_dir(&copy).args(["check", "--quiet", "--offline", "-p", "bird-api"]);
     check.args(["--no-default-features", "--message-format", "json"]);
-    // For cargo, the copy of a crate is the crate: in a shared folder it would take one for the other.
+    // In a shared target folder, cargo would mistake the copy for the original crate.
     let output = check.args(["--target-dir", "target"]).output().context("cannot run cargo")?;
     let messages = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
     let messages = messages.filter_map(Result::ok).map(|line| line["message"].clone());
@@ -59,14 +59,14 @@ pub(crate) fn check(clients: &[Client]) -> anyhow::Result<()> {
     };
     let found = clients.iter().find_map(|client| Some((client, in_client(client)?)));
     let Some((client, line)) = found else {
-        bail!("{} does not compile with the client of the contract: {text}", files[0].0);
+        bail!("{} does not compile with the generated client: {text}", files[0].0);
     };
     let (contract, yaml) = &client.contract;
     let place = place(yaml, &client.code, line)?;
     bail!("{contract}: the generated client does not compile: {text} (at #{place})")
 }
 
-/// Returns the part of the contract from which a line of the client comes.
+/// Returns the JSON pointer of the part of the contract that a line of the client comes from.
 fn place(yaml: &str, client: &str, line: usize) -> anyhow::Result<String> {
     let tree = Tree::new(yaml)?;
     let lines: Vec<_> = client.lines().take(line).map(str::trim_start).collect();
@@ -84,13 +84,13 @@ fn place(yaml: &str, client: &str, line: usize) -> anyhow::Result<String> {
 fn target() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe()?;
     let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
-    Ok(target.context("this program is in no target folder")?.to_owned())
+    Ok(target.context("this binary is not in a target folder")?.to_owned())
 }
 
-/// Makes a workspace with a copy of bird-api alone, and returns its folder, which no other process has until the file
-/// is dropped.
+/// Creates a workspace with only a copy of bird-api, locked against other processes until the returned file is dropped.
 fn copy() -> anyhow::Result<(PathBuf, File)> {
-    let (from, to) = (crate::root()?, target()?.join("contract"));
+    let from = crate::root()?;
+    let to = target()?.join("contract");
     fs::create_dir_all(&to)?;
     let lock = File::create(to.join("lock"))?;
     lock.lock()?;

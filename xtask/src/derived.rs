@@ -1,52 +1,51 @@
-//! The files that are derived from others.
+//! Derives files from the contracts and from tested code.
 
 use std::path::Path;
 
 use anyhow::Context;
 
-use crate::openapi::parse;
+use crate::openapi::{CONTRACTS, generate, parse};
 
-/// A file that is derived from others.
+/// A file whose content is derived from others.
 #[derive(Debug)]
 pub(crate) struct Derived {
-    /// The path from the root of the workspace.
+    /// The path, relative to the root of the workspace.
     pub(crate) path: String,
     pub(crate) content: String,
 }
 
-/// Derives all files below `root`.
+/// Derives all files of the workspace at `root`, without writing them.
 ///
 /// # Errors
 ///
-/// Fails if a contract has a problem.
+/// Fails if a contract is invalid.
 pub(crate) fn derive(root: &Path) -> anyhow::Result<Vec<Derived>> {
-    let contract = read(root, "openapi.yaml")?;
-    let client = bird_codegen::generate("openapi.yaml", &contract)?;
-    let numbers = read(root, "contract/numbers.yaml")?;
-    let numbers_module = bird_codegen::extend("contract/numbers.yaml", &numbers)?;
-    let parts_file = "crates/bird-api/tests/generator/contract.yaml";
-    let parts = read(root, parts_file)?;
-    let json = format!("{}\n", serde_json::to_string_pretty(&parse(&contract)?)?);
+    let [(contract, client), (numbers, numbers_client)] = CONTRACTS;
+    let contract_yaml = read(root, contract)?;
+    let numbers_yaml = read(root, numbers)?;
+    let parts = "crates/bird-api/tests/generator/contract.yaml";
+    let parts_client = bird_codegen::generate(parts, &read(root, parts)?)?;
+    let json = format!("{}\n", serde_json::to_string_pretty(&parse(&contract_yaml)?)?);
     let files = [
-        // Reviewers see a change of a contract as a change of Rust code; also the client of builds
-        // without the feature `codegen`.
-        ("crates/bird-api/generated/client.rs", client),
-        ("crates/bird-api/generated/numbers.rs", numbers_module),
+        // Shows reviewers what a change of a contract does to the Rust code. Builds without the
+        // feature `codegen` compile these copies.
+        (client, generate(contract, &contract_yaml)?),
+        (numbers_client, generate(numbers, &numbers_yaml)?),
         // Shows what the generator does with parts of OpenAPI that the contract does not use.
-        ("crates/bird-api/tests/generator/client.rs", bird_codegen::generate(parts_file, &parts)?),
-        // The sandbox reads the contract at run time, and has no parser for YAML.
+        ("crates/bird-api/tests/generator/client.rs", parts_client),
+        // The sandbox reads the contract at run time, and has no YAML parser.
         ("crates/bird-sandbox/openapi.json", json),
-        // A package contains no files from outside its own folder.
-        ("crates/bird-api/openapi.yaml", contract),
-        ("crates/bird-api/numbers.yaml", numbers),
-        // They quote code that is compiled.
+        // A package cannot contain files from outside its folder.
+        ("crates/bird-api/openapi.yaml", contract_yaml),
+        ("crates/bird-api/numbers.yaml", numbers_yaml),
+        // These quote code that the tests compile.
         ("README.md", quoting(root, "README.md")?),
         ("docs/testing.md", quoting(root, "docs/testing.md")?),
     ];
     Ok(files.map(|(path, content)| Derived { path: path.into(), content }).into())
 }
 
-/// Returns a document in which each section between marks has the part of a Rust file that the mark names.
+/// Fills each section `<!-- derived: FILE PART -->` of a document with the part of the Rust file.
 fn quoting(root: &Path, document: &str) -> anyhow::Result<String> {
     const START: &str = "<!-- derived: ";
     const END: &str = "<!-- /derived -->";
@@ -54,24 +53,30 @@ fn quoting(root: &Path, document: &str) -> anyhow::Result<String> {
     let mut parts = text.split(START);
     let mut filled = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let (name, rest) = part.split_once(" -->\n").context("a mark of a section has no end")?;
-        let (_, rest) =
-            rest.split_once(END).with_context(|| format!("the section {name} has no end"))?;
-        let (file, part) = name.split_once(' ').context("a section has no part")?;
+        let (name, rest) = part
+            .split_once(" -->\n")
+            .with_context(|| format!("{document}: no ` -->` ends a `{START}`"))?;
+        let (_, rest) = rest
+            .split_once(END)
+            .with_context(|| format!("{document}: no `{END}` ends the section `{name}`"))?;
+        let (file, part) = name
+            .split_once(' ')
+            .with_context(|| format!("{document}: the section `{name}` names no part"))?;
         filled.extend([START, name, " -->\n", &quote(root, file, part)?, END, rest]);
     }
     Ok(filled)
 }
 
-/// Returns a part of a Rust file as Markdown.
+/// Returns the lines of a Rust file between `// [PART]` and `// [/PART]`, as Markdown.
 fn quote(root: &Path, file: &str, part: &str) -> anyhow::Result<String> {
     let code = read(root, file)?;
-    let (start, end) = (format!("// [{part}]\n"), format!("// [/{part}]"));
+    let start = format!("// [{part}]\n");
+    let end = format!("// [/{part}]");
     let part = code
         .split_once(&start)
         .and_then(|(_, rest)| rest.split_once(&end))
         .map(|(part, _)| part)
-        .with_context(|| format!("{file} has no part {part}"))?;
+        .with_context(|| format!("{file} has no part `{part}`"))?;
     let indent = part.len() - part.trim_start_matches(' ').len();
     let lines = part.lines().map(|line| line.get(indent..).unwrap_or_default());
     Ok(format!("```rust\n{}\n```\n", lines.collect::<Vec<_>>().join("\n").trim_end()))

@@ -1,11 +1,11 @@
-//! Tests of what the documents refer to.
+//! Checks the references in documents.
 
 use std::process::Command;
 
 use crate::command::output;
 
 #[test]
-fn the_tests_that_documents_name_exist() {
+fn tests_named_in_documents_exist() {
     let root = crate::root().unwrap();
     let document = std::fs::read_to_string(root.join("docs/reliability.md")).unwrap();
     let mut grep = Command::new("git");

@@ -1,4 +1,4 @@
-//! `cargo xtask drift`: compares responses of the API with the contracts.
+//! `cargo xtask drift`: compares real responses with the contracts.
 
 mod check;
 mod redact;
@@ -19,18 +19,18 @@ pub(crate) struct Args {
     /// A recorded response, or a folder of them (*.json)
     #[arg(long, value_name = "FILE|FOLDER")]
     response: Option<PathBuf>,
-    /// Read this connector, numbers, requirements and use cases from the API
+    /// Connector to read from the API, along with numbers, requirements and use cases
     ///
-    /// One GET each, with `BIRD_ACCESS_KEY` and `BIRD_WORKSPACE_ID`.
+    /// Sends one GET for each, using `BIRD_ACCESS_KEY` and `BIRD_WORKSPACE_ID`.
     #[arg(long, value_name = "CONNECTOR_ID")]
     live: Option<String>,
-    /// The operation of the responses in files whose names do not start with one, as in getConnector-1.json
+    /// Operation of the responses, unless a file name starts with one (getConnector-1.json)
     #[arg(long, value_name = "ID", default_value = "getConnector")]
     operation: String,
-    /// Save the responses here, for the tests to decode (contract/responses)
+    /// Folder to save the responses in; the tests decode those in contract/responses
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,
-    /// Whether saved responses keep only what cannot identify a customer
+    /// Remove what may identify a customer from saved responses
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     redact: bool,
     /// Print JSON
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Prints the differences between responses and the contract, and returns whether there are none.
+/// Prints where responses differ from the contracts, and returns whether none does.
 pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
     let contracts = CONTRACTS
         .map(|(file, _)| file)
@@ -79,7 +79,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
     Ok(all.values().all(Vec::is_empty))
 }
 
-/// Reads the endpoints of both contracts, each of which a key may not be allowed to view.
+/// Reads the endpoints of both contracts, and skips what the key may not view.
 fn live(root: &Path, connector: &str) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let mut all = BTreeMap::new();
     let mut read = |operation: &str, path: &str| {
@@ -92,7 +92,7 @@ fn live(root: &Path, connector: &str) -> anyhow::Result<BTreeMap<String, Vec<u8>
                 response
             }
             Err(error) => {
-                eprintln!("{operation} was not read: {error:#}");
+                eprintln!("skipped {operation}: {error:#}");
                 Value::Null
             }
         }
@@ -100,7 +100,7 @@ fn live(root: &Path, connector: &str) -> anyhow::Result<BTreeMap<String, Vec<u8>
     read("getConnector", &format!("connectors/{connector}"));
     let numbers = read("listLongCodes", "numbers-long-code?limit=99");
     let numbers = numbers["results"].as_array().cloned().unwrap_or_default();
-    // A number that something uses shows most.
+    // A number in use has the most fields.
     let is_used = |number: &&Value| number["endpoint"]["dependencies"][0].is_object();
     let number = numbers.iter().find(is_used).or(numbers.first());
     if let Some(id) = number.and_then(|number| number["id"].as_str()) {
@@ -110,11 +110,11 @@ fn live(root: &Path, connector: &str) -> anyhow::Result<BTreeMap<String, Vec<u8>
     read("listShortCodes", "numbers-short-code?limit=99");
     read("listAlphaSenders", "numbers-alpha?limit=99");
     read("listUseCases", "use-cases?limit=99");
-    ensure!(!all.is_empty(), "nothing was read");
+    ensure!(!all.is_empty(), "the API returned no response");
     Ok(all)
 }
 
-/// Returns the bytes of the responses of a file or a folder, by the name of the file.
+/// Reads a response, or all responses in a folder, by file name.
 fn recorded(path: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let files = if path.is_dir() {
         let entries = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path()));
@@ -124,7 +124,7 @@ fn recorded(path: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     } else {
         BTreeSet::from([path.to_owned()])
     };
-    ensure!(!files.is_empty(), "{} has no responses (*.json)", path.display());
+    ensure!(!files.is_empty(), "no responses (*.json) in {}", path.display());
     let read = |file: PathBuf| {
         let name = file.display().to_string();
         let bytes = std::fs::read(file).with_context(|| format!("cannot read {name}"))?;
@@ -133,7 +133,7 @@ fn recorded(path: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     files.into_iter().map(read).collect()
 }
 
-/// Writes a response to the first free name, unless a file with this content exists.
+/// Saves a response under the first free name, unless a file already has this content.
 fn save(folder: &Path, operation: &str, response: &Value) -> anyhow::Result<PathBuf> {
     std::fs::create_dir_all(folder)?;
     let text = format!("{}\n", serde_json::to_string_pretty(response)?);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn each_difference_is_a_finding_and_no_personal_data_is_shown() {
+    fn each_difference_is_reported_without_personal_data() {
         let contract = parse(include_str!("../testdata/contract.yaml")).unwrap();
         let schema = ResponseSchema::new(&contract, "getConnector").unwrap();
         let cases: Vec<Case> =
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_the_contract_have_no_findings() {
+    fn the_examples_in_the_contract_match_its_schemas() {
         let yaml = std::fs::read_to_string(crate::root().unwrap().join("openapi.yaml")).unwrap();
         let contract = parse(&yaml).unwrap();
         let schema = ResponseSchema::new(&contract, "getConnector").unwrap();
@@ -206,13 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn the_recorded_responses_have_no_findings() {
+    fn the_recorded_responses_match_the_contracts() {
         let root = crate::root().unwrap();
         assert!(run(&root, &args(root.join("contract/responses"), None)).unwrap());
     }
 
     #[test]
-    fn the_name_of_a_file_says_which_operation_its_response_belongs_to() {
+    fn the_file_name_selects_the_operation() {
         let root = crate::root().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let page = folder.path().join("listUseCases-7.json");
@@ -233,8 +233,8 @@ mod tests {
     fn a_response_is_recorded_once_and_redacted() {
         let root = crate::root().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let (file, recorded) =
-            (folder.path().join("response.json"), folder.path().join("recorded"));
+        let file = folder.path().join("response.json");
+        let recorded = folder.path().join("recorded");
         let text = RESPONSE.replace("\"number\"", "\"description\": \"+31612345678\", \"number\"");
         let text = text.replace("attachments", "profileAttachments");
         std::fs::write(&file, text).unwrap();

@@ -1,4 +1,4 @@
-//! Maintainers' tasks: `cargo xtask --help`.
+//! Maintainers' tasks. `cargo xtask --help` lists them.
 
 mod codegen;
 mod command;
@@ -18,7 +18,7 @@ use clap::{Parser, Subcommand};
 
 /// Maintainers' tasks of bird-sms
 ///
-/// Exit code 1: the task has found something. Exit code 2: the task has failed.
+/// Exits with 1 if a check found something, and with 2 if the task itself failed.
 #[derive(Parser)]
 #[command(name = "cargo xtask")]
 struct Args {
@@ -28,22 +28,22 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Rewrite the files that are derived from openapi.yaml, and the code that documents quote
+    /// Regenerate the files derived from the contracts, and the code quoted in documents
     Codegen {
-        /// Write nothing: print a diff of each stale file, and exit with 1 if there is one
+        /// Print a diff of each stale file instead of writing it; exit with 1 if there is one
         #[arg(long)]
         check: bool,
-        /// Do not compile the client
+        /// Skip compiling the generated client
         #[arg(long)]
-        no_check: bool,
+        no_compile: bool,
     },
-    /// Kill and fail a batch at each system call, kill another at random moments, and check that nothing is lost
+    /// Kill a batch and fail its system calls, one at a time, and check that nothing is lost
     Crash,
-    /// Print the changes of openapi.yaml, and exit with 1 if they break users of bird-sms
+    /// Print what changed in the contracts; exit with 1 if a change breaks users of bird-sms
     Diff(diff::Args),
-    /// Print the differences between responses of the API and openapi.yaml, and exit with 1 if there are any
+    /// Compare real responses with the contracts; exit with 1 if they differ
     Drift(drift::Args),
-    /// Simulate the install workflow with faults and crashes; `cargo xtask sim --help` has the options
+    /// Simulate the install workflow with faults and crashes; `cargo xtask sim --help` lists the options
     #[command(disable_help_flag = true)]
     Sim {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -62,16 +62,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a task, and returns whether it has found nothing.
+/// Runs a task, and returns whether it found nothing to report.
 fn run(task: Task) -> anyhow::Result<bool> {
     let root = root()?;
     match task {
-        Task::Codegen { check: true, no_check } => codegen::check(&root, !no_check),
-        Task::Codegen { check: false, no_check } => codegen::write(&root, !no_check).map(|()| true),
+        Task::Codegen { check: true, no_compile } => codegen::check(&root, !no_compile),
+        Task::Codegen { check: false, no_compile } => {
+            codegen::write(&root, !no_compile).map(|()| true)
+        }
         Task::Diff(args) => diff::run(&root, &args),
         Task::Drift(args) => drift::run(&root, &args),
         Task::Crash => {
-            // The whole workspace, as all tests do: another choice of packages would be another build.
+            // `--workspace`, as in every other test run: cargo would rebuild for another selection of packages.
             let test =
                 "test --workspace --locked --test command -- --include-ignored --nocapture crash";
             command::succeed(command::cargo().current_dir(root).args(test.split(' ')))
@@ -86,9 +88,9 @@ fn run(task: Task) -> anyhow::Result<bool> {
     }
 }
 
-/// Returns the folder of the workspace.
+/// Returns the root of the workspace.
 ///
-/// The folder is found at run time: checkouts that share a target folder share this program.
+/// It is found at run time, because checkouts that share a target folder share this binary.
 fn root() -> anyhow::Result<PathBuf> {
     let start = match std::env::var_os("CARGO_MANIFEST_DIR") {
         Some(package) => PathBuf::from(package),

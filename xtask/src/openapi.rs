@@ -1,15 +1,15 @@
-//! The contracts: their clients, and their text as JSON.
+//! The contracts, their clients, and how to read a contract as JSON.
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-/// The contracts, each with the client that it generates.
+/// Each contract, and the file of the client generated from it.
 pub(crate) const CONTRACTS: [(&str, &str); 2] = [
     ("openapi.yaml", "crates/bird-api/generated/client.rs"),
     ("contract/numbers.yaml", "crates/bird-api/generated/numbers.rs"),
 ];
 
-/// Generates the client of a contract. The first one has the client, and the others extend it.
+/// Generates the client of a contract. The first contract defines the type `Client`; the others extend it.
 pub(crate) fn generate(contract: &str, yaml: &str) -> Result<String, bird_codegen::Error> {
     if contract == CONTRACTS[0].0 {
         bird_codegen::generate(contract, yaml)
@@ -18,17 +18,17 @@ pub(crate) fn generate(contract: &str, yaml: &str) -> Result<String, bird_codege
     }
 }
 
-/// Parses the text of the contract.
+/// Parses a contract.
 pub(crate) fn parse(yaml: &str) -> anyhow::Result<Value> {
-    yaml_serde::from_str(yaml).context("the contract is not YAML")
+    yaml_serde::from_str(yaml).context("the contract is not valid YAML")
 }
 
-/// Returns a name as a segment of a JSON pointer.
+/// Escapes a name for use in a JSON pointer (RFC 6901).
 pub(crate) fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-/// Follows the reference at a JSON pointer, and returns where it leads.
+/// Follows any `$ref` at a JSON pointer, and returns the pointer of its target.
 pub(crate) fn resolve(contract: &Value, pointer: &str) -> String {
     match contract.pointer(pointer).and_then(|value| value["$ref"].as_str()) {
         Some(target) => resolve(contract, target.trim_start_matches('#')),
@@ -36,7 +36,7 @@ pub(crate) fn resolve(contract: &Value, pointer: &str) -> String {
     }
 }
 
-/// Returns a schema and the schemas that it is combined from, with their JSON pointers.
+/// Returns a schema and all schemas in its `allOf`, `anyOf` and `oneOf`, with their JSON pointers.
 pub(crate) fn parts<'a>(contract: &'a Value, pointer: &str) -> Vec<(String, &'a Value)> {
     let pointer = resolve(contract, pointer);
     let schema = contract.pointer(&pointer).unwrap_or(&Value::Null);
@@ -50,7 +50,7 @@ pub(crate) fn parts<'a>(contract: &'a Value, pointer: &str) -> Vec<(String, &'a 
     all
 }
 
-/// Returns the JSON pointer of the schema of the successful response of an operation.
+/// Returns the JSON pointer of the schema of an operation's 2xx response.
 pub(crate) fn success(contract: &Value, operation_id: &str) -> anyhow::Result<String> {
     let mut known = Vec::new();
     for (path, item) in contract["paths"].as_object().into_iter().flatten() {
@@ -66,11 +66,11 @@ pub(crate) fn success(contract: &Value, operation_id: &str) -> anyhow::Result<St
                         return Ok(schema);
                     }
                 }
-                bail!("{id} has no successful response with a body");
+                bail!("{id} has no 2xx response with a body");
             }
         }
     }
-    bail!("there is no operation {operation_id}; there are {}", known.join(", "))
+    bail!("unknown operation {operation_id}; known are {}", known.join(", "))
 }
 
 #[cfg(test)]
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_field_enum_limit_status_header_and_error_code_has_a_source() {
+    fn every_fact_in_a_contract_names_its_source() {
         for (file, _) in CONTRACTS {
             let yaml = std::fs::read_to_string(crate::root().unwrap().join(file)).unwrap();
             let mut unsourced = Vec::new();
@@ -87,7 +87,7 @@ mod tests {
         }
     }
 
-    /// Collects the paths of the facts that have no `x-source`. A field may have that of its schema.
+    /// Collects the paths of facts without an `x-source`. A field inherits the source of its schema.
     fn collect_unsourced(value: &Value, path: &str, inherited: bool, unsourced: &mut Vec<String>) {
         const LIMITS: &str = "enum minLength maxLength pattern minimum maximum minItems maxItems \
                               uniqueItems multipleOf";

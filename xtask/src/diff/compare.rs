@@ -1,6 +1,6 @@
-//! Compares two contracts: the Rust that is generated from each, and by rules what Rust does not show.
+//! Compares two contracts: first the Rust generated from them, then by rules what the Rust does not show.
 //!
-//! A change that has no rule and does not break the Rust is unknown, and counts as breaking.
+//! A change that matches no rule and breaks no Rust is unknown, and counts as breaking.
 
 use serde::Deserialize;
 
@@ -10,10 +10,10 @@ use super::{Change, Compatibility, rust};
 use crate::openapi::{self, parse};
 
 pub(super) const SAME: &str = "the generated client is the same, byte for byte";
-const RUST: &str = "code that is written for the old client breaks";
+const RUST: &str = "code written for the old client breaks";
 const PROSE_ONLY: &str = "documentation does not change what a program does";
 const NO_RULE: &str = "no rule covers it, and the Rust does not show what breaks";
-const ADDITION: &str = "it is an addition to the generated client";
+const ADDITION: &str = "it only adds to the generated client";
 
 /// A rule of `rules.yaml`, which documents the fields.
 #[derive(Deserialize)]
@@ -42,11 +42,10 @@ impl Rule {
     }
 }
 
-/// The client of a contract, or why there is none.
+/// The client of a contract, or why it cannot be generated.
 pub(super) type Generated = Result<String, bird_codegen::Error>;
 
-/// Returns all changes between the texts of two contracts, the worst first, and the new client if it differs from the
-/// client of the old contract.
+/// Returns the changes between two contracts, worst first, and the new client if it differs from the old one.
 ///
 /// # Errors
 ///
@@ -74,7 +73,7 @@ pub(super) fn compare(
         Ok(old) => rust::compare(old, &client)?,
         Err(error) => {
             let what = format!("no client can be generated from the old contract: {error}");
-            changes.push(change(Unknown, "", what, "what breaks in Rust is not known", Vec::new()));
+            changes.push(change(Unknown, "", what, "what breaks in Rust is unknown", Vec::new()));
             Vec::new()
         }
     };
@@ -111,13 +110,14 @@ pub(super) fn compare(
         changes.push(change(class, path.unwrap_or_default(), item.text, because, Vec::new()));
     }
     if changes.is_empty() && parse(old_text)? != parse(new_text)? {
-        let what = "the order or the place of parts changes".to_owned();
-        let because = if is_same { SAME } else { "the parts that operations use mean the same" };
+        let what = "parts change their order or place".to_owned();
+        let because =
+            if is_same { SAME } else { "the parts that operations use keep their meaning" };
         changes.push(change(Compatible, "", what, because, Vec::new()));
     }
     changes
         .sort_by(|a, b| (b.compatibility, &a.at, &a.what).cmp(&(a.compatibility, &b.at, &b.what)));
-    // What several operations refer to has changed once.
+    // A part that several operations share is reported once.
     changes.dedup_by(|next, change| {
         let is_same = (&next.at, &next.what) == (&change.at, &change.what);
         if is_same {
@@ -129,7 +129,7 @@ pub(super) fn compare(
     Ok((changes, Some(client).filter(|_| !is_same)))
 }
 
-/// Returns the kind of a change, for the rules, and its description.
+/// Returns the kind of a change, as in `rules.yaml`, and its description.
 fn kind(path: &str, old: &Tree, new: &Tree) -> (&'static str, String) {
     let (above, last) = path.rsplit_once('/').unwrap_or_default();
     let (_, parent) = above.rsplit_once('/').unwrap_or_default();

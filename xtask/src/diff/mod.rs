@@ -1,4 +1,4 @@
-//! `cargo xtask diff`: what changed in the contract, and whether the change breaks users of bird-sms.
+//! `cargo xtask diff`: what changed in the contracts, and whether it breaks users of bird-sms.
 
 mod compare;
 mod rust;
@@ -22,39 +22,39 @@ pub(crate) use tree::Tree;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A git revision or a file to compare with [default: the last release tag, else the commit before the last change]
+    /// Git revision or file to compare with [default: the last release, else the commit before the last change]
     #[arg(long, value_name = "REV|FILE")]
     base: Option<String>,
-    /// Do not compile the client
+    /// Skip compiling the generated client
     #[arg(long)]
-    no_check: bool,
+    no_compile: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// What a change does to users of bird-sms.
+/// How a change affects users of bird-sms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Compatibility {
     Compatible,
-    /// No rule applies; counts as breaking.
+    /// No rule applies. Counts as breaking.
     Unknown,
     Breaking,
 }
 
-/// A change of the contract.
+/// A change in a contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Change {
     compatibility: Compatibility,
-    /// The position in the contract, as a JSON pointer.
+    /// A JSON pointer into the contract.
     at: String,
     what: String,
     because: String,
     /// The requests and responses that the change affects.
     seen_in: BTreeSet<String>,
-    /// The changes of the generated Rust.
+    /// What changes in the generated Rust.
     rust: Vec<String>,
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
     let mut changes = Vec::new();
     let mut clients = Vec::new();
     for (contract, path) in CONTRACTS {
-        // A contract that is new since the base has nothing to compare with.
+        // The base may be older than this contract.
         let Some(old) = base.contract(root, contract)? else { continue };
         let new = std::fs::read_to_string(root.join(contract))?;
         let old_client = openapi::generate(contract, &old);
@@ -87,7 +87,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
             contract: (contract.to_owned(), new),
         }));
     }
-    if !args.no_check {
+    if !args.no_compile {
         compile::check(&clients)?;
     }
     let worst = changes.iter().map(|change| change.compatibility).max();
@@ -107,7 +107,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let changes = if self.changes.is_empty() { "No changes" } else { "Changes" };
-        writeln!(f, "{changes} of the contract since {}", self.base)?;
+        writeln!(f, "{changes} in the contracts since {}", self.base)?;
         for change in &self.changes {
             let compatibility = match change.compatibility {
                 Compatibility::Breaking => "breaking",
@@ -126,9 +126,9 @@ impl fmt::Display for Report {
     }
 }
 
-const NO_RELEASE: &str = ", the commit before the contract's last change, because there is no release yet (--base takes another)";
+const NO_RELEASE: &str = ", the commit before the last contract change, because there is no release yet (--base selects another)";
 
-/// What the contracts are compared with.
+/// The version that the contracts are compared with.
 struct Base {
     name: String,
     /// `None` for a file.
@@ -137,7 +137,7 @@ struct Base {
 }
 
 impl Base {
-    /// Finds the given base, the last release, or without one the commit before the last change of a contract.
+    /// Finds the base: the given one, else the last release, else the commit before the last contract change.
     fn read(root: &Path, given: Option<&str>) -> anyhow::Result<Self> {
         if let Some(file) = given.filter(|given| Path::new(given).is_file()) {
             let manifest = std::fs::read_to_string(root.join("Cargo.toml"))?;
@@ -155,14 +155,14 @@ impl Base {
         Ok(Self { name, revision: Some(revision), manifest })
     }
 
-    /// Returns the text of a contract, or `None` if the base is older than the contract. A file is the first contract.
+    /// Returns the text of a contract, or `None` if the base lacks it. A base that is a file is the first contract.
     fn contract(&self, root: &Path, contract: &str) -> anyhow::Result<Option<String>> {
         let is_first = contract == CONTRACTS[0].0;
         match &self.revision {
             None if is_first => Ok(Some(std::fs::read_to_string(&self.name)?)),
             None => Ok(None),
             Some(revision) => match git(root, &["show", &format!("{revision}:{contract}")]) {
-                Err(error) if is_first => Err(error.context("the base has no contract")),
+                Err(error) if is_first => Err(error.context(format!("the base has no {contract}"))),
                 text => Ok(text.ok()),
             },
         }
@@ -178,7 +178,7 @@ impl Base {
     }
 }
 
-/// Returns the commit before the last change of a contract: HEAD if there is a change that is not committed.
+/// Returns the commit before the last contract change: HEAD if the change is not committed yet.
 fn before_last_change(root: &Path) -> anyhow::Result<String> {
     let paths = CONTRACTS.map(|(contract, _)| contract);
     if !git(root, &[&["status", "--porcelain", "--"][..], &paths].concat())?.is_empty() {
@@ -195,7 +195,8 @@ fn git(root: &Path, args: &[&str]) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Returns the next version by the rules of Cargo, which treat 0.x as if x were the major version.
+/// Returns the next version under Cargo's rules: in 0.x.y, x counts as the major version.
+///
 /// <https://doc.rust-lang.org/cargo/reference/semver.html>
 fn next(version: &Version, changed: bool, breaking: bool) -> Version {
     let Version { major, minor, patch, .. } = *version;

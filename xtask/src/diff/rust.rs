@@ -1,4 +1,4 @@
-//! Compares the Rust that two contracts generate, as lists of public items.
+//! Compares the public items of two generated clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,27 +8,27 @@ use syn::{
     Attribute, Field, FnArg, ImplItem, ImplItemFn, Item, ItemImpl, Path, Token, Variant, Visibility,
 };
 
-/// The public items by the parts of their names, such as `types::Connector` and `.region`, each with its type.
+/// Public items and their types. A key has the parts of a name, such as `types::Connector` and `.region`.
 type Items = BTreeMap<Vec<String>, String>;
 
-/// A change of the generated Rust.
+/// A change in the generated Rust.
 pub(super) struct Change {
     pub(super) breaks: bool,
     pub(super) text: String,
-    /// The names of the item and of its containers, as [`id`] returns them.
+    /// The names of the item and its containers, normalized by [`id`].
     pub(super) ids: Vec<String>,
-    /// Whether a change of the contract explains it.
+    /// Whether a change in the contract explains it.
     pub(super) is_explained: bool,
 }
 
-/// Returns the changes of public items between two clients.
+/// Returns the public items that differ between two clients.
 pub(super) fn compare(old: &str, new: &str) -> anyhow::Result<Vec<Change>> {
     let (old, new) = (items(old)?, items(new)?);
     let mut changes = Vec::new();
     for key in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
         let (name, container) = (key.concat(), &key[..key.len() - 1]);
         let (breaks, text) = match (old.get(key), new.get(key)) {
-            // When an item is new or gone, so is everything in it.
+            // A new or removed container is reported once, without its members.
             _ if old.contains_key(container) != new.contains_key(container) => continue,
             (Some(old), Some(new)) if old == new => continue,
             (Some(old), Some(new)) => (true, format!("`{name}` was `{old}` and is `{new}`")),
@@ -42,7 +42,7 @@ pub(super) fn compare(old: &str, new: &str) -> anyhow::Result<Vec<Change>> {
     Ok(changes)
 }
 
-/// Returns a name without what differs between Rust and JSON: scopes, case and punctuation.
+/// Normalizes a name: drops scopes, case and punctuation, in which Rust and JSON differ.
 pub(super) fn id(name: &str) -> String {
     let noise = ["types::", "Client::", "::new(", "_request"];
     let name = noise.iter().fold(name.to_owned(), |name, noise| name.replace(noise, ""));
@@ -73,7 +73,7 @@ fn add_items(list: &[Item], scope: &str, items: &mut Items) {
                 let name = format!("{scope}{}", item.ident);
                 add_type(&name, "enum", &item.attrs, item.variants.iter().map(variant), items);
             }
-            // An implementation for `::std::string::String` comes with one for a type of the client.
+            // `impl From<Label> for ::std::string::String` changes only along with `Label`.
             Item::Impl(block) if !block.self_ty.to_token_stream().to_string().contains("::") => {
                 add_impl(&format!("{scope}{}", short(&block.self_ty)), block, items);
             }
@@ -102,7 +102,7 @@ fn add_impl(name: &str, block: &ItemImpl, items: &mut Items) {
     if let Some((path, _)) = &block.trait_ {
         items.insert(vec![name.to_owned(), trait_name(path)], String::new());
     }
-    // A secret that Debug no longer redacts counts as an item that is gone.
+    // A secret that `Debug` no longer redacts counts as a removed item.
     for nth in 1..=short(block).matches("[redacted]").count() {
         let member = format!(": Debug with {nth} or more secrets redacted");
         items.insert(vec![name.to_owned(), member], String::new());
@@ -123,12 +123,12 @@ fn add_impl(name: &str, block: &ItemImpl, items: &mut Items) {
     }
 }
 
-/// Returns the name of a trait, the same for a derived and a hand-written implementation.
+/// Returns the name of a trait, equal for a derived and a hand-written implementation.
 fn trait_name(path: &Path) -> String {
     format!(": {}", short(path.segments.last())).replace("<'de>", "")
 }
 
-/// Returns Rust without needless spaces, and without the paths of well-known types.
+/// Formats Rust without needless spaces and without `::std` paths.
 fn short(tokens: impl ToTokens) -> String {
     let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     let mut text = String::new();

@@ -23,7 +23,7 @@ struct Case {
     despite: Option<String>,
 }
 
-/// Returns the class of a change, with all that is said about it, and the client if it differs.
+/// Returns the worst class, the changes in that class as text, and the client if it differs.
 fn judge(base: &Generated, new: &Value, all: &mut Vec<Change>) -> (String, String, Option<String>) {
     match compare("openapi.yaml", (BASE, base), &new.to_string()) {
         Err(error) => ("refused".to_owned(), error.to_string(), None),
@@ -38,7 +38,7 @@ fn judge(base: &Generated, new: &Value, all: &mut Vec<Change>) -> (String, Strin
 }
 
 #[test]
-fn each_change_has_a_verdict_that_a_second_judge_shares() {
+fn each_change_has_its_verdict_and_the_drift_crate_agrees() {
     judge_all();
 }
 
@@ -48,7 +48,7 @@ fn the_client_after_each_change_compiles() {
     compile(judge_all());
 }
 
-/// Judges each case, and returns the clients that differ, each with its contract.
+/// Judges each case, and returns the clients that differ, with their contracts.
 fn judge_all() -> BTreeMap<String, String> {
     let file = crate::root().unwrap().join("xtask/testdata/diff/changes.yaml");
     let cases: Vec<Case> = yaml_serde::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
@@ -76,15 +76,18 @@ fn judge_all() -> BTreeMap<String, String> {
         });
         let differs = worst == "compatible" && !is_same && !objections.is_empty();
         if differs != despite.is_some() {
-            problems.push(format!("{change}: drift says {objections:?}, despite: {despite:?}"));
+            problems.push(format!(
+                "{change}: drift objects {objections:?}, but `despite` is {despite:?}"
+            ));
         }
         clients.extend(client.map(|client| (client, new.to_string())));
-        // Beside another change, after which the client differs, the verdict is the same.
+        // Another change, which alters the client, must not alter the verdict.
         set(&mut new, "Arguments/description", &"New.".into());
-        let beside = is_same.then(|| judge(&base_client, &new, &mut changes));
-        let (beside, more, _) = beside.unwrap_or((worst.clone(), String::new(), None));
-        if [&worst, &beside] != [class; 2] || !format!("{text}{more}").contains(because) {
-            problems.push(format!("{change}: {worst}: {text}\nbeside another: {beside}: {more}"));
+        let both = is_same.then(|| judge(&base_client, &new, &mut changes));
+        let (both, more, _) = both.unwrap_or((worst.clone(), String::new(), None));
+        if [&worst, &both] != [class; 2] || !format!("{text}{more}").contains(because) {
+            problems
+                .push(format!("{change}: {worst}: {text}\nwith another change: {both}: {more}"));
         }
         unused.retain(|because| changes.iter().all(|it| it.because != *because));
     }
@@ -93,7 +96,7 @@ fn judge_all() -> BTreeMap<String, String> {
     clients
 }
 
-/// Compiles clients, each with its contract, as modules of one crate in the place of bird-api.
+/// Compiles the clients as modules of one crate, which replaces bird-api.
 fn compile(clients: BTreeMap<String, String>) {
     let mut lib =
         "//! Clients.\n/// As in bird-api.\n#[derive(Clone, Debug)]\npub struct RequestContext;\n"
@@ -132,7 +135,7 @@ fn the_base_is_the_last_release_or_the_commit_before_the_last_change() {
     ["first", "second", "second"].into_iter().for_each(commit);
     let (contract, name) = base();
     assert_eq!(contract, "first");
-    assert!(name.contains("there is no release yet (--base takes another)"), "{name}");
+    assert!(name.contains("there is no release yet (--base selects another)"), "{name}");
     std::fs::write(root.join("openapi.yaml"), "third").unwrap();
     assert_eq!(base().0, "second");
     git(root, &["tag", "v0.1.0"]).unwrap();
@@ -161,7 +164,7 @@ fn set(contract: &mut Value, pointer: &str, value: &Value) {
 }
 
 #[test]
-fn the_next_version_follows_the_rules_of_cargo() {
+fn the_next_version_follows_the_semver_rules_of_cargo() {
     for (version, changed, breaking, expected) in [
         ("0.1.4", true, true, "0.2.0"),
         ("0.1.4", true, false, "0.1.5"),
@@ -175,7 +178,7 @@ fn the_next_version_follows_the_rules_of_cargo() {
 }
 
 #[test]
-fn another_way_to_write_the_same_yaml_changes_nothing() {
+fn yaml_written_in_another_way_has_no_changes() {
     let label = "label: {$ref: '#/components/schemas/Label'}";
     let (first, second) = BASE.split_once(label).unwrap();
     let anchored = label.replace('{', "&label {");

@@ -1,9 +1,12 @@
-//! A contract as a list of its parts, in which parts of the same meaning have the same path.
+//! A contract as a flat map, in which parts with the same meaning have the same path.
 //!
-//! Paths are JSON pointers with differences: references are followed, the parts of `allOf` are merged, items
-//! of lists without an order are named, and names start with a colon, which distinguishes a property
-//! `required` from the keyword. The content of every 2xx response is at `success`, because the client decodes
-//! all of them alike, and `closed` stands for `additionalProperties: false`.
+//! Paths are JSON pointers with a few differences:
+//!
+//! - References are followed, and the schemas in `allOf` are merged.
+//! - A name starts with a colon, which tells a property `required` from the keyword.
+//! - Items of unordered lists are named, not numbered.
+//! - `success` holds the content of every 2xx response, because the client decodes them alike.
+//! - `closed` stands for `additionalProperties: false`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,18 +18,18 @@ use crate::openapi::{escape, parse, resolve};
 /// Keywords that only document. The client sends no version and follows no link.
 pub(super) const PROSE: &str = "info tags summary description example examples externalDocs links \
                                 x-source x-connector-template";
-/// Keywords whose object has names as keys.
+/// Keywords whose keys are names.
 const MAPS: &str = "paths properties responses content headers schemas securitySchemes";
-/// Keywords whose default is false.
+/// Keywords that default to false.
 const FLAGS: &str = "required nullable deprecated uniqueItems x-lenient x-secret";
 
-/// The parts of a contract by their paths.
+/// The parts of a contract, by path.
 #[derive(Default)]
 pub(crate) struct Tree(BTreeMap<String, Part>);
 
 pub(super) struct Part {
     pub(super) pointer: String,
-    /// The value of a scalar, else an empty value.
+    /// The value of a scalar; empty for an object or a list.
     pub(super) value: Value,
     /// The requests and responses that contain the part.
     pub(super) users: BTreeSet<String>,
@@ -39,7 +42,7 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Adds the part at a pointer, and everything in it and behind its references.
+    /// Adds the part at a pointer, and everything below it and its references.
     fn add(&mut self, root: &Value, pointer: &str, path: &str, user: &str) {
         let Some(part) = root.pointer(pointer) else { return };
         let reference = part["$ref"].as_str().map(|target| target.trim_start_matches('#'));
@@ -81,14 +84,14 @@ impl Tree {
                 ("additionalProperties", Value::Bool(false)) => {
                     self.set(&format!("{path}/closed"), &pointer, &Value::Null, user);
                 }
-                // The others are at the places that refer to them.
+                // Other components are added where they are referenced.
                 (kind, _) if path == "/components" && !has("schemas securitySchemes", kind) => {}
                 ("$ref", _) => {
                     let target = reference.unwrap_or_default();
                     let name = escape(value.as_str().unwrap_or_default());
                     self.set(&format!("{below}/:{name}"), &pointer, &Value::Null, user);
                     let schema = target.replace("schemas/", "schemas/:");
-                    // Schemas may contain themselves.
+                    // A schema may contain itself.
                     let is_known = self.get(&schema).is_some_and(|part| part.users.contains(user));
                     if !user.is_empty() && !is_known {
                         self.add(root, target, &schema, user);
@@ -129,7 +132,7 @@ impl Tree {
         }
     }
 
-    /// Adds a part. A plus marks a second value at the same path, and no rule knows such a path.
+    /// Adds a part. A second value at the same path gets a `+` after the path, which no rule matches.
     fn set(&mut self, path: &str, pointer: &str, value: &Value, user: &str) {
         let part = self.0.entry(path.to_owned()).or_insert_with(|| Part {
             pointer: pointer.to_owned(),
@@ -147,7 +150,7 @@ impl Tree {
         self.0.get(path)
     }
 
-    /// Returns the paths where two contracts differ. When a part is new or gone, so is everything in it.
+    /// Returns the paths where two contracts differ. What is inside a new or removed part is left out.
     pub(super) fn differing<'a>(&'a self, other: &'a Self) -> BTreeSet<&'a str> {
         let paths = self.0.keys().chain(other.0.keys());
         let value = |tree: &'a Self, path| tree.get(path).map(|part| &part.value);
@@ -161,17 +164,17 @@ impl Tree {
         differing.map(top).collect()
     }
 
-    /// Returns the first path of a Rust item.
+    /// Returns the first path that becomes the Rust item.
     pub(super) fn path(&self, item: &str) -> Option<&str> {
         self.0.keys().map(String::as_str).find(|path| self.item(path) == item)
     }
 
-    /// Returns the pointer of the part that becomes a Rust item.
+    /// Returns the pointer of the part that becomes the Rust item.
     pub(crate) fn place(&self, item: &str) -> Option<&str> {
         Some(&self.get(self.path(&id(item))?)?.pointer)
     }
 
-    /// Returns the name of the Rust item that a part becomes, as [`id`] returns it.
+    /// Returns the name of the Rust item that a part becomes, normalized by [`id`].
     pub(super) fn item(&self, path: &str) -> String {
         let operation = path.match_indices('/').nth(3).map_or(path, |(end, _)| &path[..end]);
         let operation = self.get(&format!("{operation}/operationId"));

@@ -1,5 +1,4 @@
-//! Checks a response against the contract with `jsonschema`, and forbids fields that the contract does not
-//! define.
+//! Validates a response with `jsonschema`, and reports fields that the contract does not define.
 
 use std::fmt;
 
@@ -17,14 +16,14 @@ use crate::openapi::{escape, parts, success};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Finding {
-    /// The position in the response, as a JSON pointer.
+    /// A JSON pointer into the response.
     pub(crate) pointer: String,
     /// `unknown-field`, `missing`, `null`, `new-value`, `other-type` or, for a limit, `other`.
     pub(crate) kind: &'static str,
     pub(crate) what: String,
-    /// The position in the contract that the suggestion is for, as a JSON pointer.
+    /// A JSON pointer to the part of the contract that the suggestion changes.
     pub(crate) at: String,
-    /// YAML with which the contract allows the response; `?` is for a person to replace.
+    /// YAML that makes the contract allow the response. Each `?` is for a person to fill in.
     pub(crate) suggestion: String,
 }
 
@@ -42,7 +41,7 @@ impl fmt::Display for Finding {
 /// The schema of the successful response of an operation.
 pub(crate) struct ResponseSchema<'a> {
     contract: &'a Value,
-    /// The position of the schema, as a JSON pointer.
+    /// A JSON pointer to the schema.
     pub(crate) at: String,
     validator: Validator,
 }
@@ -55,7 +54,7 @@ impl<'a> ResponseSchema<'a> {
         let mut schema = closed.pointer(&at).cloned().unwrap_or_default();
         schema["unevaluatedProperties"] = false.into();
         let validator = bird_sandbox::validator(&closed, &schema)
-            .context("the contract has a schema that is not a JSON schema")?;
+            .context("the contract has a schema that is not valid")?;
         Ok(Self { contract, at, validator })
     }
 
@@ -89,7 +88,7 @@ impl<'a> ResponseSchema<'a> {
             | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
                 let owner = parts.iter().find(|(_, schema)| schema["properties"].is_object());
                 let at = format!("{}/properties", owner.map_or(at, |(at, _)| at));
-                // `jsonschema` also reports the defined fields of a part that has another error.
+                // `jsonschema` also reports defined fields if their schema has another error.
                 let is_unknown = |name: &&String| {
                     parts.iter().all(|(_, schema)| {
                         schema["properties"].get(*name).is_none()
@@ -119,11 +118,11 @@ impl<'a> ResponseSchema<'a> {
             }
             ValidationErrorKind::Enum { options } => {
                 let values = options.as_array().into_iter().flatten().chain([value]);
-                let what = format!("the value {value} is not in the list of the contract");
+                let what = format!("the contract's enum lacks the value {value}");
                 here("new-value", &what, json!({ "enum": values.collect::<Vec<_>>() }))
             }
             kind => {
-                // The value may be personal data, which a log must not show.
+                // The value may be personal data, which must not reach a log.
                 let what = error.masked_with("the value").to_string();
                 match kind.keyword() {
                     "type" | "format" | "anyOf" | "oneOf" => {
@@ -135,7 +134,7 @@ impl<'a> ResponseSchema<'a> {
         }
     }
 
-    /// Returns the JSON pointer of the schema in the contract that an error is about.
+    /// Returns a JSON pointer to the schema that an error comes from.
     fn position_of(&self, error: &ValidationError<'_>) -> String {
         let path = error.schema_path().as_str().replace("/else", "");
         let path = path.rsplit_once('/').map_or("", |(schema, _)| schema);
@@ -147,7 +146,7 @@ impl<'a> ResponseSchema<'a> {
     }
 }
 
-/// Forbids fields that neither the schema of a value nor its parts define.
+/// Forbids fields that neither a schema nor its `allOf`, `anyOf` and `oneOf` define.
 fn close(contract: &mut Value) {
     match contract {
         Value::Object(fields) => {
@@ -168,7 +167,7 @@ fn close(contract: &mut Value) {
     }
 }
 
-/// Returns a schema for one value.
+/// Returns a schema that the value matches.
 fn guess(value: &Value) -> Value {
     match value {
         Value::Null => json!({ "nullable": true }),

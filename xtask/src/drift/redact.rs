@@ -1,12 +1,12 @@
 //! Removes from a response what may identify a customer.
 //!
-//! A redacted response keeps its structure: names of fields, types, and the formats that decoding needs.
-//! The values of a few fields stay as they are.
+//! Field names, types and formats stay, so a redacted response still decodes. So do the values of a few fields that
+//! Bird chooses.
 
 use serde_json::{Map, Number, Value};
 use uuid::Uuid;
 
-/// Fields whose values Bird chooses, without the indices of arrays and the `/results` of a list.
+/// Fields whose values Bird chooses. Array indices and the `/results` of a list are left out of the paths.
 const KEPT: [&str; 23] = [
     "/capabilities",
     "/caseType",
@@ -33,7 +33,7 @@ const KEPT: [&str; 23] = [
     "/type",
 ];
 
-/// Returns the response with a placeholder for each value that is not known to be safe.
+/// Replaces each value that is not known to be safe with a placeholder.
 pub(crate) fn redact(response: &Value) -> Value {
     redact_at("", response)
 }
@@ -44,7 +44,7 @@ fn redact_at(path: &str, value: &Value) -> Value {
             let mut redacted = Map::new();
             for (index, (name, value)) in fields.iter().enumerate() {
                 let value = redact_at(&format!("{path}/{name}"), value);
-                // The names in a map may be numbers or addresses.
+                // The keys of a map may be phone numbers or addresses.
                 let name = if is_label(name) { name.clone() } else { format!("redacted{index}") };
                 redacted.insert(name, value);
             }
@@ -69,7 +69,7 @@ fn redact_at(path: &str, value: &Value) -> Value {
     }
 }
 
-/// Whether a text has the form of an identifier, and too few digits for a phone number or an id.
+/// Returns whether `text` looks like an identifier and has too few digits for a phone number or a UUID.
 fn is_label(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:,".contains(&byte))
         && text.bytes().filter(u8::is_ascii_digit).count() <= 4
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_structure_and_values_that_bird_chooses_are_kept() {
+    fn redaction_keeps_only_the_structure_and_values_bird_chooses() {
         let case: Value = yaml_serde::from_str(include_str!("../../testdata/redact.yaml")).unwrap();
         assert_eq!(redact(&case["response"]), case["redacted"]);
     }
