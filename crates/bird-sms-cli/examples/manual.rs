@@ -17,8 +17,10 @@ fn main() -> io::Result<()> {
     fs::create_dir_all(&man)?;
     fs::create_dir_all(&completions)?;
     let command = Args::command().version(env!("CARGO_PKG_VERSION"));
-    // The help does not list it, but it has a page.
-    let command = command.mut_subcommand("environment", |topic| topic.hide(false));
+    // The topics are not commands, and have pages all the same.
+    let command = ["environment", "scenarios"]
+        .into_iter()
+        .fold(command, |command, topic| command.mut_subcommand(topic, |topic| topic.hide(false)));
     clap_mangen::generate_to(command, &man)?;
     for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
         clap_complete::generate_to(shell, &mut Args::command(), "bird-sms", &completions)?;

@@ -28,7 +28,7 @@ use crate::output::{print, print_channel, print_connector, print_line, print_pen
 use crate::progress::Progress;
 use crate::signal::{aborted, aborted_install, aborted_wait, ignore_file_size_signal, interrupted};
 use crate::workspace::build_workspace;
-use crate::{numbers, sandbox, secret};
+use crate::{help, numbers, sandbox, secret};
 
 /// Parses the arguments of the process.
 ///
@@ -128,7 +128,8 @@ async fn execute(args: &Args) -> Result<Code, CliError> {
             clap_complete::generate(args.shell, &mut command, "bird-sms", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
-        Command::Environment => print_line(crate::help::ENVIRONMENT),
+        Command::Environment => print_line(help::ENVIRONMENT),
+        Command::Scenarios => print(help::SCENARIOS),
     }
     .map(|()| Code::Done)
 }

@@ -157,8 +157,13 @@ impl CliError {
             (Self::Install(error, _) | Self::Read(error), _) => {
                 let help = error.help()?;
                 let options = options.map(ConnectionArgs::to_options).unwrap_or_default();
-                let more = format!(" Run `bird-sms check{options}` for details.");
-                Some(help.to_owned() + if error.is_access_refused() { &more } else { "" })
+                let check = format!(" Run `bird-sms check{options}` for details.");
+                let more = match error.status() {
+                    _ if error.is_access_refused() => &check,
+                    Some(422) => " Run `bird-sms help scenarios` for what each sender needs.",
+                    _ => "",
+                };
+                Some(help.to_owned() + more)
             }
             (Self::Check(error), _) => Some(error.help().to_owned()),
             (Self::Numbers(error), _) => Some(error.help()),

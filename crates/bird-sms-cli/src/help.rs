@@ -13,7 +13,10 @@ Examples:
   bird-sms install --name \"My SMS channel\" --phone-number-id UUID --use-case-id UUID
   bird-sms install --sandbox --name Demo --phone-number-id UUID
 
-`bird-sms help COMMAND` describes a command, `bird-sms help environment` the environment variables.";
+Help topics:
+  bird-sms help COMMAND      A command and its options
+  bird-sms help environment  The environment variables
+  bird-sms help scenarios    What each sender needs, and where the ids come from";
 
 /// Returns what follows the options in the long help.
 pub(crate) fn long() -> String {
@@ -51,7 +54,7 @@ Install an SMS channel and print its id
 A connector is created, and polled until Bird has provisioned its channel. If that takes longer than --timeout, the \
 error has the id of the connector, and `bird-sms wait` resumes.
 
-`bird-sms numbers` and `bird-sms use-cases` list the ids.";
+`bird-sms numbers` and `bird-sms use-cases` list the ids. `bird-sms help scenarios` describes what each sender needs.";
 
 pub(crate) const INSTALL_EXAMPLES: &str = "\
 Examples:
@@ -125,20 +128,23 @@ Examples:
   bird-sms completions zsh >~/.zfunc/_bird-sms
   bird-sms completions fish >~/.config/fish/completions/bird-sms.fish";
 
+/// The topic `scenarios`. Its lines fit a terminal of 80 columns.
+pub(crate) const SCENARIOS: &str = include_str!("scenarios.md");
+
 pub(crate) const ENVIRONMENT: &str = "\
-The environment variables of bird-sms. An option wins over its variable.
+The environment variables of bird-sms. An option overrides its variable.
 
 Bird:
-  BIRD_ACCESS_KEY    The access key. --access-key-file wins
-  BIRD_WORKSPACE_ID  The id of the workspace, a UUID. --workspace-id wins
-  BIRD_API_URL       The base URL of the API. --api-url wins
+  BIRD_ACCESS_KEY    Access key
+  BIRD_WORKSPACE_ID  ID of the workspace (UUID)
+  BIRD_API_URL       Base URL of the API
 
 Network:
-  HTTPS_PROXY, ALL_PROXY       The proxy for https://, such as http://user:password@proxy:3128
-  NO_PROXY                     Hosts that are reached without the proxy. Loopback always is
-  SSL_CERT_FILE, SSL_CERT_DIR  CA certificates in place of the platform's, on Linux and BSD
+  HTTPS_PROXY, ALL_PROXY       Proxy, such as http://user:password@proxy:3128
+  NO_PROXY                     Hosts to reach without the proxy, and loopback
+  SSL_CERT_FILE, SSL_CERT_DIR  CA certificates, on Linux and BSD
 
 Output:
-  NO_COLOR   Use no colors, unless --color says otherwise
-  TERM=dumb  Print progress as lines, and use no colors
-  RUST_LOG   What to log to stderr, such as bird_sms=debug. -v wins";
+  NO_COLOR   Any value: no colors
+  TERM       `dumb`: no colors, and progress as lines
+  RUST_LOG   What to log to stderr, such as bird_sms=debug";

@@ -198,6 +198,9 @@ pub enum Command {
     /// Describe the environment variables
     #[command(hide = true, long_about = help::ENVIRONMENT, help_template = "{about}\n")]
     Environment,
+    /// Describe what each sender needs, and where the ids come from
+    #[command(hide = true, long_about = help::SCENARIOS, help_template = "{about}\n")]
+    Scenarios,
 }
 
 /// Hides and refuses `--sandbox` where a connector is given, because a new sandbox has none.
@@ -217,7 +220,7 @@ impl Command {
             Self::Connector(args) => Some(&args.shared),
             Self::Numbers(args) => Some(&args.shared),
             Self::UseCases(args) => Some(&args.shared),
-            Self::Sandbox(_) | Self::Completions(_) | Self::Environment => None,
+            Self::Sandbox(_) | Self::Completions(_) | Self::Environment | Self::Scenarios => None,
         }
     }
 }

@@ -58,12 +58,22 @@ async fn an_option_that_does_nothing_for_a_subcommand_is_refused() {
 }
 
 #[tokio::test]
-async fn the_environment_is_a_topic_of_the_help() {
-    let topic = printed(&["help", "environment"]).await;
-    for variable in ["BIRD_ACCESS_KEY", "HTTPS_PROXY", "SSL_CERT_FILE", "NO_COLOR", "RUST_LOG"] {
-        assert!(topic.contains(variable), "{topic}");
+async fn each_topic_is_listed_and_fits_a_narrow_terminal() {
+    let environment = ["BIRD_ACCESS_KEY", "HTTPS_PROXY", "SSL_CERT_FILE", "NO_COLOR", "RUST_LOG"];
+    let scenarios = ["US 10DLC", "bird-sms use-cases", "422", "unproven", "https://docs.bird.com/"];
+    for (topic, parts) in [("environment", environment), ("scenarios", scenarios)] {
+        for help in ["-h", "--help", "help"] {
+            let listed = format!("  bird-sms help {topic} ");
+            assert!(printed(&[help]).await.contains(&listed), "{help}, {topic}");
+        }
+        let text = printed(&["help", topic]).await;
+        for part in parts {
+            assert!(text.contains(part), "no {part:?} in {text}");
+        }
+        let is_wide = |line: &&str| line.chars().count() > 80 && !line.contains("https://docs");
+        assert_eq!(text.lines().find(is_wide), None);
+        assert_eq!(printed(&[topic]).await.trim(), text.trim());
     }
-    assert_eq!(printed(&["environment"]).await.trim(), topic.trim());
 }
 
 #[tokio::test]

@@ -204,7 +204,7 @@ async fn the_ids_of_a_409_have_lines_of_their_own() {
 }
 
 #[tokio::test]
-async fn the_hint_of_a_422_about_an_id_leads_to_the_scenarios() {
+async fn a_422_about_an_id_hints_at_the_scenarios() {
     let number = NUMBER.parse().unwrap();
     let sandbox = Sandbox::builder().require_use_case(number).start().await.unwrap();
     let (code, _, stderr) = run(in_sandbox(&sandbox, &install(&[]))).await;
@@ -213,7 +213,8 @@ async fn the_hint_of_a_422_about_an_id_leads_to_the_scenarios() {
         stderr.contains("(.arguments.useCaseId: property \"useCaseId\" is missing)"),
         "{stderr}"
     );
-    assert!(stderr.contains("hint: Give the id of a use case. docs/scenarios.md says"), "{stderr}");
+    assert!(stderr.contains("hint: Give the id of a use case."), "{stderr}");
+    assert!(stderr.contains("bird-sms help scenarios"), "{stderr}");
     // The advice works.
     let (code, _, stderr) = run(in_sandbox(&sandbox, &install(&["--use-case-id", USE_CASE]))).await;
     assert_eq!(code, 0, "{stderr}");
