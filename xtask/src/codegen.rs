@@ -246,7 +246,7 @@ mod tests {
         let folder = only_sources();
         fs::write(folder.path().join("openapi.yaml"), "openapi: 3.0.3\npths: {}\n").unwrap();
         let error = format!("{:#}", write(folder.path(), false).unwrap_err());
-        let problem = "the generator supports no keyword `pths` in this contract";
+        let problem = "unsupported keyword `pths` in this contract";
         assert_eq!(error, format!("openapi.yaml:2: {problem} (at #/pths)"));
         assert!(!folder.path().join("crates/bird-api/generated").exists());
         assert_eq!(format!("{:#}", report(folder.path(), false).unwrap_err()), error);

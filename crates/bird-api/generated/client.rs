@@ -436,7 +436,7 @@ numbers; newer copies of the vendor's documentation expect it for every sender.
             }
         }
     }
-    /// Decodes a value of another shape as absent.
+    /// Decodes a value of another type as absent.
     fn lenient<'de, D, T>(
         deserializer: D,
     ) -> ::std::result::Result<::std::option::Option<T>, D::Error>
@@ -481,7 +481,7 @@ numbers; newer copies of the vendor's documentation expect it for every sender.
     }
     ///The type of endpoint that a number is. The vendor adds values.
     ///
-    /// Open: a value that this version does not know decodes as `Unknown`, which keeps its text.
+    /// Open: an unknown value decodes as `Unknown`, which keeps the value.
     #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[non_exhaustive]
     pub enum EndpointType {
@@ -491,7 +491,7 @@ numbers; newer copies of the vendor's documentation expect it for every sender.
         LongCodeNumber,
         /// `short-code-number`
         ShortCodeNumber,
-        /// A value that this version does not know.
+        /// A value that this version does not define.
         Unknown(::std::string::String),
     }
     impl EndpointType {
@@ -549,7 +549,7 @@ numbers; newer copies of the vendor's documentation expect it for every sender.
     }
     ///The type of a number. The vendor adds values.
     ///
-    /// Open: a value that this version does not know decodes as `Unknown`, which keeps its text.
+    /// Open: an unknown value decodes as `Unknown`, which keeps the value.
     #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[non_exhaustive]
     pub enum NumberType {
@@ -561,7 +561,7 @@ numbers; newer copies of the vendor's documentation expect it for every sender.
         TollFree,
         /// `national`
         National,
-        /// A value that this version does not know.
+        /// A value that this version does not define.
         Unknown(::std::string::String),
     }
     impl NumberType {
@@ -690,7 +690,7 @@ pub struct Client {
     pub(crate) inner: crate::RequestContext,
 }
 impl Client {
-    /// The URL of the first server of the contract.
+    /// The URL of the first server in the contract.
     pub const DEFAULT_BASE_URL: &'static str = "https://api.bird.com";
     /// Construct a new client with an existing `reqwest::Client`,
     /// allowing more control over its configuration.
@@ -730,7 +730,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Fails when the base URL is not a URL or the body cannot be serialized.
+    /// Fails if the base URL is invalid or the body cannot be serialized.
     pub fn create_connector_request<'a>(
         &'a self,
         workspace_id: &'a ::uuid::Uuid,
@@ -794,7 +794,7 @@ of the dashboard is one.
     ///
     /// # Errors
     ///
-    /// Fails when the base URL is not a URL or the body cannot be serialized.
+    /// Fails if the base URL is invalid or the body cannot be serialized.
     pub fn get_connector_request<'a>(
         &'a self,
         workspace_id: &'a ::uuid::Uuid,

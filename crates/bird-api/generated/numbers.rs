@@ -394,7 +394,7 @@ readable part of the reference.
             }
         }
     }
-    /// Decodes a value of another shape as absent.
+    /// Decodes a value of another type as absent.
     fn lenient<'de, D, T>(
         deserializer: D,
     ) -> ::std::result::Result<::std::option::Option<T>, D::Error>
@@ -417,7 +417,7 @@ readable part of the reference.
     }
     ///The state.
     ///
-    /// Open: a value that this version does not know decodes as `Unknown`, which keeps its text.
+    /// Open: an unknown value decodes as `Unknown`, which keeps the value.
     #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[non_exhaustive]
     pub enum CapabilityStateStatus {
@@ -425,7 +425,7 @@ readable part of the reference.
         Active,
         /// `inactive`
         Inactive,
-        /// A value that this version does not know.
+        /// A value that this version does not define.
         Unknown(::std::string::String),
     }
     impl CapabilityStateStatus {
@@ -481,7 +481,7 @@ readable part of the reference.
     }
     ///The kind of endpoint.
     ///
-    /// Open: a value that this version does not know decodes as `Unknown`, which keeps its text.
+    /// Open: an unknown value decodes as `Unknown`, which keeps the value.
     #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[non_exhaustive]
     pub enum EndpointType {
@@ -491,7 +491,7 @@ readable part of the reference.
         ShortCodeNumber,
         /// `alpha-number`
         AlphaNumber,
-        /// A value that this version does not know.
+        /// A value that this version does not define.
         Unknown(::std::string::String),
     }
     impl EndpointType {
@@ -549,7 +549,7 @@ readable part of the reference.
     }
     ///The type of a number.
     ///
-    /// Open: a value that this version does not know decodes as `Unknown`, which keeps its text.
+    /// Open: an unknown value decodes as `Unknown`, which keeps the value.
     #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[non_exhaustive]
     pub enum NumberType {
@@ -561,7 +561,7 @@ readable part of the reference.
         TollFree,
         /// `national`
         National,
-        /// A value that this version does not know.
+        /// A value that this version does not define.
         Unknown(::std::string::String),
     }
     impl NumberType {
@@ -621,7 +621,7 @@ readable part of the reference.
     }
     ///The kind.
     ///
-    /// Open: a value that this version does not know decodes as `Unknown`, which keeps its text.
+    /// Open: an unknown value decodes as `Unknown`, which keeps the value.
     #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[non_exhaustive]
     pub enum RequirementType {
@@ -635,7 +635,7 @@ readable part of the reference.
         TenDlc,
         /// `sms-originator`
         SmsOriginator,
-        /// A value that this version does not know.
+        /// A value that this version does not define.
         Unknown(::std::string::String),
     }
     impl RequirementType {
@@ -739,7 +739,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Fails when the base URL is not a URL or the body cannot be serialized.
+    /// Fails if the base URL is invalid or the body cannot be serialized.
     pub fn list_requirements_request<'a>(
         &'a self,
         workspace_id: &'a ::uuid::Uuid,
@@ -799,7 +799,7 @@ and Bird documents no parameter for it.
     ///
     /// # Errors
     ///
-    /// Fails when the base URL is not a URL or the body cannot be serialized.
+    /// Fails if the base URL is invalid or the body cannot be serialized.
     pub fn list_alpha_senders_request<'a>(
         &'a self,
         workspace_id: &'a ::uuid::Uuid,
@@ -861,7 +861,7 @@ Arguments:
     ///
     /// # Errors
     ///
-    /// Fails when the base URL is not a URL or the body cannot be serialized.
+    /// Fails if the base URL is invalid or the body cannot be serialized.
     pub fn list_long_codes_request<'a>(
         &'a self,
         workspace_id: &'a ::uuid::Uuid,
@@ -937,7 +937,7 @@ whole number also matches longer ones.
     ///
     /// # Errors
     ///
-    /// Fails when the base URL is not a URL or the body cannot be serialized.
+    /// Fails if the base URL is invalid or the body cannot be serialized.
     pub fn get_long_code_request<'a>(
         &'a self,
         workspace_id: &'a ::uuid::Uuid,
@@ -989,7 +989,7 @@ Arguments:
     ///
     /// # Errors
     ///
-    /// Fails when the base URL is not a URL or the body cannot be serialized.
+    /// Fails if the base URL is invalid or the body cannot be serialized.
     pub fn list_short_codes_request<'a>(
         &'a self,
         workspace_id: &'a ::uuid::Uuid,
@@ -1051,7 +1051,7 @@ Arguments:
     ///
     /// # Errors
     ///
-    /// Fails when the base URL is not a URL or the body cannot be serialized.
+    /// Fails if the base URL is invalid or the body cannot be serialized.
     pub fn list_use_cases_request<'a>(
         &'a self,
         workspace_id: &'a ::uuid::Uuid,

@@ -1,4 +1,4 @@
-//! The passes over the contract that run before progenitor generates from it.
+//! Checks a contract, and adapts it for progenitor.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,22 +9,21 @@ use crate::Error;
 use crate::document::{MARKS, Part, escape, follow, parts};
 use crate::text::text;
 
-/// What [`mark`] puts around a mark in a description, which becomes the doc comment of a field. [`text`] leaves
-/// neither in a description.
+/// Delimiters that [`mark`] puts around a mark in a description. [`text`] removes them from the contract's own text.
 pub(crate) const MARK: (char, char) = ('\u{2}', '\u{3}');
 
-/// Keywords that limit values. For them typify generates types that refuse other values, and a response with such
-/// a value must still decode. For `default` it generates a field that is always sent.
+/// Keywords that limit values. typify would generate types that refuse other values, but a response with such a value
+/// must still decode. For `default` it would generate a field that is always sent.
 const LIMITS: &str = "default minLength maxLength pattern minimum maximum exclusiveMinimum exclusiveMaximum \
                       multipleOf minItems maxItems uniqueItems minProperties maxProperties";
-/// Keywords that describe the place where a schema is used, not its values.
+/// Keywords that describe where a schema is used, not its values.
 const ANNOTATIONS: &str = "title description nullable deprecated default example externalDocs";
 
 fn has(words: &str, word: &str) -> bool {
     words.split(' ').any(|other| other == word)
 }
 
-/// Checks a contract, runs every pass of this module, and returns the marks: `x-secret /components/…`.
+/// Checks and adapts a contract, and returns its marks, such as `x-secret /components/…`.
 pub(crate) fn prepare(root: &mut Value) -> Result<BTreeSet<String>, Error> {
     let mut functions = Names::default();
     for part in parts(root)? {
@@ -79,7 +78,7 @@ fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// Makes text of what becomes doc comments.
+/// Escapes the keywords that become doc comments.
 fn show_as_text(root: &mut Value, part: &Part) {
     let keywords: &[_] = match part.kind {
         "info" => &["title", "description", "termsOfService", "version"],
@@ -98,13 +97,13 @@ fn rust_name(name: &str) -> String {
     name.replace('\'', "").to_snake_case()
 }
 
-/// Names of Rust, each with the part of the contract that has it.
+/// Rust names, each with the pointer of the part that has the name.
 #[derive(Default)]
 struct Names(BTreeMap<String, String>);
 
 impl Names {
     fn add(&mut self, name: &str, pointer: &str) -> Result<(), Error> {
-        let problem = |other| format!("its Rust name is `{name}`, as that of #{other}");
+        let problem = |other| format!("its Rust name `{name}` is taken by #{other}");
         match self.0.insert(name.to_owned(), pointer.to_owned()) {
             Some(other) => Err(Error::at(pointer, problem(other))),
             None => Ok(()),
@@ -112,17 +111,17 @@ impl Names {
     }
 }
 
-/// Checks that the path of an operation is the path of a URL, and no query, fragment or Markdown.
+/// Checks that the path of an operation is a valid URL path and contains no Markdown.
 fn check_path(operation: &str) -> Result<(), Error> {
     let item = operation.rsplit_once('/').unwrap_or_default().0;
     let path = item.trim_start_matches("/paths/");
     match path.chars().find(|c| !c.is_ascii_graphic() || "?#`<>\"\\^|".contains(*c)) {
-        Some(c) => Err(Error::at(item, format!("a path has no {c:?}"))),
+        Some(c) => Err(Error::at(item, format!("a path cannot contain {c:?}"))),
         None => Ok(()),
     }
 }
 
-/// Checks that each parameter becomes an argument of its own.
+/// Checks that no two parameters become the same argument.
 fn check_parameters(root: &Value, operation: &str) -> Result<(), Error> {
     let item = operation.rsplit_once('/').unwrap_or_default().0;
     let mut names = Names::default();
@@ -145,7 +144,7 @@ fn check_parameters(root: &Value, operation: &str) -> Result<(), Error> {
                 let problem = format!("OpenAPI ignores the header parameter `{name}`");
                 return Err(Error::at(&pointer, problem));
             }
-            // A parameter of the operation replaces the same one of the path.
+            // An operation can replace a parameter of its path.
             if above == operation || !own.contains(&place) {
                 names.add(&rust_name(name), &pointer)?;
             }
@@ -155,7 +154,7 @@ fn check_parameters(root: &Value, operation: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns the one media type of a body with its schema, or `None` for a body without content.
+/// Returns the only media type of a body and its schema, or `None` if the body has no content.
 fn content<'a>(
     root: &'a Value,
     body: &'a Value,
@@ -174,17 +173,18 @@ fn content<'a>(
         },
         [(first, _), (second, _), ..] => {
             let other = if first == "application/json" { second } else { first };
-            problem(other, "is a second media type, and the client supports one")
+            problem(other, "is a second media type, but the client supports one")
         }
     }
 }
 
-/// Removes every response but a success, so that the caller gets the whole `reqwest::Response` (status, headers,
-/// body) in `Error::UnexpectedResponse`.
+/// Keeps a single response, the success, and makes it the response to any 2xx.
 ///
-/// Typed error responses would lose the status and the headers whenever the body is not the documented JSON, and
-/// `default` beside `201` makes progenitor 0.15 panic. Any 2xx stands for the documented success: a 200 instead of
-/// a 201 must not lose a connector. So all documented successes must have the same body.
+/// Callers get every other response whole (status, headers, body), in `Error::UnexpectedResponse`. A typed error would
+/// lose the status and headers if the body is not the documented JSON, and progenitor 0.15 panics if `default` is
+/// documented along with `201`.
+///
+/// A 200 instead of the documented 201 must not lose a connector, so all 2xx must have the same body.
 fn keep_success(root: &mut Value, operation: &str) -> Result<(), Error> {
     let pointer = format!("{operation}/responses");
     let mut first: Option<(&str, &Value)> = None;
@@ -195,13 +195,13 @@ fn keep_success(root: &mut Value, operation: &str) -> Result<(), Error> {
             Some(("2", rest)) if is_status(rest) => {}
             Some(("1" | "3" | "4" | "5", rest)) if is_status(rest) => continue,
             _ if status == "default" => continue,
-            _ => return Err(Error::at(&here, format!("`{status}` is not a status"))),
+            _ => return Err(Error::at(&here, format!("`{status}` is not a status code"))),
         }
         let body = content(root, response, &here)?;
         match first {
             Some((first, other)) if content(root, other, &here)? != body => {
                 let problem = format!(
-                    "the body of {status} differs from that of {first}, and the client decodes every 2xx alike"
+                    "{status} and {first} have different bodies, but the client decodes every 2xx alike"
                 );
                 return Err(Error::at(&here, problem));
             }
@@ -210,14 +210,14 @@ fn keep_success(root: &mut Value, operation: &str) -> Result<(), Error> {
         }
     }
     let Some((_, success)) = first else {
-        return Err(Error::at(&pointer, "there is no response for 2xx".to_owned()));
+        return Err(Error::at(&pointer, "there is no 2xx response".to_owned()));
     };
     let success = json!({"2XX": follow(root, success)});
     set(root, &pointer, success);
     Ok(())
 }
 
-/// Sets a keyword, or replaces what is at a pointer.
+/// Sets or replaces the value at a pointer.
 pub(crate) fn set(root: &mut Value, pointer: &str, value: Value) {
     let (above, keyword) = pointer.rsplit_once('/').unwrap_or_default();
     if let Some(place) = root.pointer_mut(pointer) {
@@ -227,7 +227,7 @@ pub(crate) fn set(root: &mut Value, pointer: &str, value: Value) {
     }
 }
 
-/// Returns the reference of an `allOf` that exists only to put annotations beside a reference.
+/// Returns the reference in an `allOf` that only adds annotations to the reference.
 fn wrapped(schema: &Value) -> Option<&Value> {
     let is_annotation =
         |key: &String| has(ANNOTATIONS, key) || key == "type" || key.starts_with("x-");
@@ -236,17 +236,17 @@ fn wrapped(schema: &Value) -> Option<&Value> {
     part.get("$ref").filter(|_| others.into_iter().all(is_annotation))
 }
 
-/// Checks what a schema needs so that the client is neither wrong nor does less than the contract says.
+/// Refuses a schema for which the client would be wrong, or do less than the contract says.
 fn check_schema(root: &Value, pointer: &str) -> Result<(), Error> {
     let schema = at(root, pointer);
     let problem =
         |keyword: &str, text: &str| Err(Error::at(&format!("{pointer}{keyword}"), text.to_owned()));
     if schema.get("allOf").is_some() && wrapped(schema).is_none() {
-        return problem("/allOf", "the generator supports `allOf` around one reference alone");
+        return problem("/allOf", "`allOf` is only supported around a single reference");
     }
-    // typify makes a struct of the fields of all alternatives.
+    // typify puts the fields of all alternatives into one struct.
     if !items(&schema["anyOf"]).all(|it| follow(root, it)["type"] == "object") {
-        return problem("/anyOf", "the generator supports `anyOf` for objects alone");
+        return problem("/anyOf", "`anyOf` is only supported for objects");
     }
     if schema["type"] == "array" && schema["items"].is_null() {
         return problem("", "this array has no `items`");
@@ -263,7 +263,10 @@ fn check_schema(root: &Value, pointer: &str) -> Result<(), Error> {
         };
         if !fits {
             let hint = if kind == "string" { "; put it in quotes" } else { "" };
-            return problem(&format!("/enum/{nth}"), &format!("{value} is no {kind}{hint}"));
+            return problem(
+                &format!("/enum/{nth}"),
+                &format!("{value} is not of type {kind}{hint}"),
+            );
         }
     }
     let Some(properties) = schema["properties"].as_object() else { return Ok(()) };
@@ -274,8 +277,7 @@ fn check_schema(root: &Value, pointer: &str) -> Result<(), Error> {
     }
 }
 
-/// Checks that the name that typify gives to the type of a schema is not the name of another type, which typify would
-/// use instead.
+/// Checks that no two schemas get the same type name: typify would use one type for both.
 fn check_type_name(
     root: &Value,
     pointer: &str,
@@ -290,7 +292,8 @@ fn check_type_name(
     let id = name.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "");
     match types.get(&id) {
         Some(other) if at(root, other) != schema => {
-            let problem = format!("the Rust type `{name}` of this schema is also that of #{other}");
+            let problem =
+                format!("the Rust type name `{name}` of this schema is taken by #{other}");
             Err(Error::at(pointer, problem))
         }
         Some(_) => Ok(()),
@@ -307,7 +310,7 @@ fn type_name(root: &Value, pointer: &str) -> Option<String> {
     let text = |pointer: String| at(root, &pointer).as_str().map(ToOwned::to_owned);
     match (kind, last) {
         ("schemas", _) if outer == "/components" => return Some(last.to_owned()),
-        // Their titles name variants.
+        // The title of an alternative names a variant.
         ("oneOf" | "anyOf", _) => return None,
         _ => {}
     }
@@ -324,8 +327,8 @@ fn type_name(root: &Value, pointer: &str) -> Option<String> {
     })
 }
 
-/// Moves `nullable` from a schema with a name to the references to it. For a schema with a name typify would wrap
-/// the type in an `Option`.
+/// Moves `nullable` from each named schema to the references to it, because typify would wrap the named type in an
+/// `Option`.
 fn move_null_to_references(root: &mut Value) -> Result<(), Error> {
     let parts = parts(root)?.into_iter().map(|part| part.pointer);
     let references: Vec<_> = parts.filter(|pointer| !at(root, pointer)["$ref"].is_null()).collect();
@@ -346,7 +349,7 @@ fn move_null_to_references(root: &mut Value) -> Result<(), Error> {
                 continue;
             }
             match pointer.rsplitn(3, '/').collect::<Vec<_>>()[..] {
-                // Null is a value of the whole.
+                // The whole becomes nullable, not one of its parts.
                 [_, "allOf" | "anyOf" | "oneOf", outer] => {
                     set(root, &format!("{outer}/nullable"), true.into());
                 }
@@ -356,8 +359,8 @@ fn move_null_to_references(root: &mut Value) -> Result<(), Error> {
     }
 }
 
-/// Moves the marks of properties into their descriptions, because the doc comment of a field is what progenitor and
-/// typify keep of a property, wherever they put it. Returns the marks.
+/// Moves each mark into the description of its property, and returns the marks. progenitor and typify drop extensions,
+/// but keep the description, as the doc comment of the field.
 fn mark(root: &mut Value, schemas: &[Part]) -> Result<BTreeSet<String>, Error> {
     let mut marks = BTreeSet::new();
     for Part { pointer, .. } in schemas {
@@ -366,7 +369,7 @@ fn mark(root: &mut Value, schemas: &[Part]) -> Result<BTreeSet<String>, Error> {
                 continue;
             }
             if pointer.rsplit('/').nth(1) != Some("properties") {
-                let problem = format!("`{name}` has an effect on a property alone");
+                let problem = format!("`{name}` only has an effect on a property");
                 return Err(Error::at(&format!("{pointer}/{name}"), problem));
             }
             let mark = format!("{name} {pointer}");
@@ -380,9 +383,9 @@ fn mark(root: &mut Value, schemas: &[Part]) -> Result<BTreeSet<String>, Error> {
     Ok(marks)
 }
 
-/// Reduces a schema to what typify has a good type for.
+/// Reduces a schema to what typify generates a good type for.
 fn simplify(schema: &mut Map<String, Value>) {
-    // Any object replaces alternatives of which one is any object.
+    // If one alternative allows any object, the others are redundant.
     let is_free = |it: &&Value| it["type"] == "object" && it["properties"].is_null();
     let free = schema.get("anyOf").and_then(|parts| items(parts).find(is_free)).cloned();
     if let Some(Value::Object(mut free)) = free.filter(|it| schema.get("type") == it.get("type")) {
@@ -396,26 +399,26 @@ fn simplify(schema: &mut Map<String, Value>) {
     if schema.get("additionalProperties") == Some(&json!({})) {
         schema.insert("additionalProperties".to_owned(), true.into());
     }
-    // An extension would keep typify from finding the Rust type of a format.
+    // typify finds no Rust type for a format if the schema has an extension.
     schema.retain(|keyword, _| !has(LIMITS, keyword) && !keyword.starts_with("x-"));
     if let Some(Value::Array(values)) = schema.get_mut("enum") {
         values.retain(|value| !value.is_null());
-        // Enums are open, and typify has an enum for texts alone.
+        // typify generates an enum only if all values are strings.
         if !values.is_empty() && values.iter().all(Value::is_string) {
             schema.insert("type".to_owned(), "string".into());
         } else {
             schema.remove("enum");
         }
     }
-    // Other formats of texts only document.
+    // Other string formats only document.
     let format = schema.get("format").and_then(Value::as_str);
     if schema.get("type") == Some(&json!("string"))
         && !matches!(format, Some("uuid" | "date-time" | "binary"))
     {
         schema.remove("format");
     }
-    // Without null typify generates `#[serde(default)] Vec<_>` for an optional list, which refuses the null that a Go
-    // server sends for an empty list. The same holds for maps.
+    // A Go server may send null for an empty list or map. Without `nullable`, typify generates `#[serde(default)] Vec<_>`
+    // for an optional list, which refuses null.
     let required = schema.get("required").cloned().unwrap_or_default();
     let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
     for (name, property) in properties.into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! The contract as a document: the keywords that the generator knows, references, and positions in the file.
+//! Checks the keywords, values and references of a contract, and finds the line of a part.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::Error;
 
-/// The kinds of objects with their keywords, each with the kind of its value. `!` means required, `[…]` a list,
-/// and `{…}` a map with names as keys.
+/// Each kind of object, with its keywords as `keyword:kind`. `!` marks a required keyword, `[…]` a list, and `{…}` a
+/// map whose keys are names.
 ///
-/// A keyword of `OpenAPI` 3.0 that is missing here would be ignored by the passes, by progenitor or by typify,
-/// and the client would not do what the contract says.
+/// Other keywords of `OpenAPI` 3.0 are refused: the passes, progenitor or typify would ignore them, and the client
+/// would not do what the contract says.
 const KINDS: &str = "
 contract openapi!:text info!:info servers:[server] paths!:{path} components:components security:any tags:any
     externalDocs:any;
@@ -36,7 +36,7 @@ schema title:text description:text type:type format:text enum:list nullable:flag
     maximum:number exclusiveMinimum:flag exclusiveMaximum:flag multipleOf:number minItems:number maxItems:number
     uniqueItems:flag minProperties:number maxProperties:number";
 
-/// Returns a kind with its keywords.
+/// Looks up a kind of object and its keywords.
 fn keywords(kind: &str) -> Option<(&'static str, impl Iterator<Item = &'static str> + Clone)> {
     KINDS.split(';').find_map(|words| {
         let mut words = words.split_whitespace();
@@ -45,30 +45,29 @@ fn keywords(kind: &str) -> Option<(&'static str, impl Iterator<Item = &'static s
     })
 }
 
-/// Returns the section of the components that has the objects of a kind.
+/// Returns the section of `components` that holds objects of a kind.
 fn section(kind: &str) -> Option<&'static str> {
     let (_, mut sections) = keywords("components")?;
     sections.find_map(|words| words.strip_suffix(&format!(":{{{kind}}}")))
 }
 
-/// Extensions that a pass reads; each is `true` or `false` on a property.
+/// Extensions that a pass acts on. Each is `true` or `false` on a property.
 pub(crate) const MARKS: [&str; 2] = ["x-lenient", "x-secret"];
 /// Extensions that only document.
 const PROSE: [&str; 3] = ["x-source", "x-unproven", "x-connector-template"];
 
-/// An object of the contract.
+/// An object in a contract.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Part {
     pub(crate) kind: &'static str,
     pub(crate) pointer: String,
 }
 
-/// Returns all objects of a contract, an object before those in it.
+/// Returns all objects in a contract, outer ones first.
 ///
 /// # Errors
 ///
-/// Fails at the first keyword that the generator does not know, value of another type, and reference that leads
-/// nowhere.
+/// Fails at the first unsupported keyword, value of the wrong type, or reference that leads nowhere.
 pub(crate) fn parts(root: &Value) -> Result<Vec<Part>, Error> {
     let mut parts = Vec::new();
     add(root, "contract", "", root, &mut parts)?;
@@ -104,15 +103,15 @@ fn add(
         |words: &str| value.as_str().is_some_and(|it| words.split(' ').any(|word| word == it));
     match kind {
         "any" => return Ok(()),
-        "text" => return is(value.is_string(), "a text"),
+        "text" => return is(value.is_string(), "a string"),
         "flag" => return is(value.is_boolean(), "true or false"),
         "number" => return is(value.is_number(), "a number"),
         "list" => return is(value.is_array(), "a list"),
         "type" => {
             let types = "string number integer boolean array object";
-            return is(one_of(types), "string, number, integer, boolean, array or object");
+            return is(one_of(types), &format!("one of: {types}"));
         }
-        "place" => return is(one_of("path query header"), "path, query or header"),
+        "place" => return is(one_of("path query header"), "one of: path query header"),
         "values" if value.is_boolean() => return Ok(()),
         _ => {}
     }
@@ -133,7 +132,7 @@ fn add(
             let (name, kind) = words.split_once(':')?;
             (name.trim_end_matches('!') == keyword).then_some(kind)
         });
-        let unknown = || format!("the generator supports no keyword `{keyword}` in this {kind}");
+        let unknown = || format!("unsupported keyword `{keyword}` in this {kind}");
         let kind_of_value = known.ok_or_else(|| Error::at(&below, unknown()))?;
         add(root, kind_of_value, &below, value, parts)?;
     }
@@ -155,7 +154,7 @@ fn check_reference(
     let prefix = format!("#/components/{}/", section(kind).unwrap_or_default());
     let mut next = Some(target);
     let mut seen = BTreeSet::new();
-    // A reference may lead to another.
+    // A reference may lead to another reference.
     while let Some(target) = next {
         let name = target.as_str().and_then(|target| target.strip_prefix(&prefix));
         let found = name.filter(|name| !name.contains('/')).and_then(|_| resolve(root, target));
@@ -168,7 +167,7 @@ fn check_reference(
     let mut keywords = value.as_object().into_iter().flat_map(|object| object.keys());
     keywords.find(|keyword| *keyword != "$ref").map_or(Ok(()), |keyword| {
         let problem =
-            format!("`{keyword}` has no effect beside `$ref`; put the reference into `allOf`");
+            format!("`{keyword}` has no effect next to `$ref`; put the reference into `allOf`");
         Err(Error::at(&format!("{pointer}/{}", escape(keyword)), problem))
     })
 }
@@ -177,15 +176,15 @@ fn check_extension(pointer: &str, name: &str, value: &Value) -> Result<(), Error
     if PROSE.contains(&name) || MARKS.contains(&name) && value.is_boolean() {
         return Ok(());
     }
-    Err(Error::at(pointer, format!("no pass reads `{name}: {value}`")))
+    Err(Error::at(pointer, format!("unsupported extension `{name}: {value}`")))
 }
 
-/// Returns what a reference leads to.
+/// Returns the target of a reference.
 pub(crate) fn resolve<'a>(root: &'a Value, reference: &Value) -> Option<&'a Value> {
     root.pointer(reference.as_str()?.strip_prefix('#')?)
 }
 
-/// Returns the object at a place, or the one that the reference there leads to.
+/// Returns the value, or its target if it is a reference.
 pub(crate) fn follow<'a>(root: &'a Value, value: &'a Value) -> &'a Value {
     match value.get("$ref").and_then(|reference| resolve(root, reference)) {
         Some(target) => follow(root, target),
@@ -193,24 +192,24 @@ pub(crate) fn follow<'a>(root: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
-/// Returns a name as a segment of a JSON pointer.
+/// Escapes a name for use in a JSON pointer (RFC 6901).
 pub(crate) fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-/// Returns the line of the part at a JSON pointer, or of the innermost part around it that the file has.
+/// Returns the line of the part at a JSON pointer, or of the innermost part around it that exists.
 pub(crate) fn line(yaml: &str, pointer: &str) -> usize {
     let names = pointer.split('/').skip(1);
     let names: Vec<_> = names.map(|name| name.replace("~1", "/").replace("~0", "~")).collect();
-    // The seed always ends with an error, because the parser tells where an error is.
+    // The parser only tells the position of an error, so the seed always fails.
     let error = Seek(&names).deserialize(yaml_serde::Deserializer::from_str(yaml)).err();
     error.and_then(|error| error.location()).map_or(1, |location| location.line())
 }
 
-/// Follows the names of a JSON pointer, and fails at the part that they lead to.
+/// Follows the names of a JSON pointer, and fails at the last part.
 struct Seek<'a>(&'a [String]);
 
-/// Reads a key, and fails at the last of the names.
+/// Reads a key, and fails if it is the last name.
 struct Key<'a>(&'a [String]);
 
 impl<'de> DeserializeSeed<'de> for Seek<'_> {

@@ -10,14 +10,12 @@
 //! # Ok::<(), bird_codegen::Error>(())
 //! ```
 //!
-//! [progenitor] generates the client. Small passes adapt its input and its output: `contract.rs` changes
-//! the contract before the generation, `passes` changes the Rust code after it. Each pass documents its
-//! reason.
+//! [progenitor] generates the client. `contract.rs` adapts the contract before that, and `passes` the Rust code after.
 //!
 //! The output is deterministic: the same contract and the same versions of the dependencies give the same
-//! bytes. Formatting needs neither rustfmt nor a nightly compiler. The code that includes the output provides
-//! a type `crate::RequestContext` (the headers of each request; see `bird-api`) and the crates `jiff`,
-//! `progenitor_client`, `reqwest`, `serde`, `serde_json` and `uuid`.
+//! bytes. Formatting needs neither rustfmt nor a nightly compiler. A crate that includes the output must define
+//! `crate::RequestContext` (the headers of each request; see `bird-api`) and depend on `jiff`, `progenitor_client`,
+//! `reqwest`, `serde`, `serde_json` and `uuid`.
 
 mod contract;
 mod document;
@@ -35,7 +33,7 @@ use progenitor::{GenerationSettings, Generator, InterfaceStyle, TypeImpl};
 use schemars::schema::{InstanceType, SchemaObject};
 use serde_json::{Value, json};
 
-/// Why [`generate`] fails: the first problem of the contract.
+/// The first problem in a contract, with its line and JSON pointer.
 #[derive(Debug, thiserror::Error)]
 #[error("{file}:{line}: {message} (at #{pointer})")]
 pub struct Error {
@@ -65,17 +63,19 @@ impl From<syn::Error> for Error {
     }
 }
 
-/// Turns the text of a contract into formatted Rust. `file` is its name, for the errors and for the first line.
+/// Generates formatted Rust from the text of a contract.
+///
+/// `file` is the name of the contract, for errors and for the first line of the output.
 ///
 /// # Errors
 ///
-/// Fails when the text is not an `OpenAPI` 3.0 document, or uses a part of `OpenAPI` that progenitor or
-/// this crate does not support.
+/// Fails if `yaml` is not an `OpenAPI` 3.0 document, or uses a part of `OpenAPI` that progenitor or this crate does not
+/// support.
 pub fn generate(file: &str, yaml: &str) -> Result<String, Error> {
     generate_code(yaml).map(|code| mark(file, &code)).map_err(|error| error.of(file))
 }
 
-/// Turns the text of a second contract of the same API into a module with its types, whose operations are methods of
+/// Generates a module from another contract of the same API: its types, and its operations as methods of
 /// `crate::Client`.
 ///
 /// # Errors
@@ -105,9 +105,8 @@ fn generate_code(yaml: &str) -> Result<String, Error> {
     })
 }
 
-/// Reads the contract.
 fn parse(yaml: &str) -> Result<Value, Error> {
-    // Unlike that of serde_json, this type refuses a second value of a key.
+    // Unlike `serde_json::Value`, this type refuses duplicate keys.
     let value = yaml_serde::from_str::<yaml_serde::Value>(yaml).map_err(|error| Error {
         line: error.location().map_or(1, |location| location.line()),
         ..Error::at("", format!("not YAML: {error}"))
@@ -128,13 +127,13 @@ fn render(contract: &Value, marks: &BTreeSet<String>) -> Result<String, Error> {
     Ok(prettyplease::unparse(&file))
 }
 
-/// Returns the innermost schema or operation without which Rust can be generated.
+/// Finds the innermost schema or operation whose removal lets progenitor succeed.
 fn culprit(contract: &Value) -> Option<String> {
     let parts = document::parts(contract).ok()?.into_iter();
     let parts = parts.filter(|part| ["schema", "operation"].contains(&part.kind));
     let mut pointers: Vec<_> = parts.map(|part| part.pointer).collect();
     pointers.sort_by_key(|pointer| std::cmp::Reverse(pointer.matches('/').count()));
-    // The fewest of them, from the inside, without which it can.
+    // The smallest number of innermost parts that must be removed.
     let counts: Vec<_> = (1..=pointers.len()).collect();
     let last = counts.partition_point(|count| {
         let mut without = contract.clone();
@@ -156,7 +155,7 @@ thread_local! {
     static IS_QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a function that may panic, and returns the message of the panic, which is not printed.
+/// Runs a function that may panic, and returns the panic's message instead of printing it.
 fn quietly<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -1,6 +1,6 @@
 use crate::Error;
 
-/// Returns a contract with an operation that has more keywords, and more schemas.
+/// Returns a contract with the keywords of its operation, and its schemas.
 fn contract(operation: &str, schemas: &str) -> String {
     format!(
         "openapi: 3.0.3
@@ -40,20 +40,21 @@ fn property(keywords: &str) -> String {
 
 /// The checked-in client shows what each pass does.
 #[test]
-fn the_contracts_generate_the_checked_in_client_each_time() {
+fn generating_always_returns_the_checked_in_client() {
     let root = std::env::var("CARGO_MANIFEST_DIR").unwrap() + "/../..";
     let read = |path: &str| std::fs::read_to_string(format!("{root}/{path}")).unwrap();
-    let (yaml, client) = (read("openapi.yaml"), read("crates/bird-api/generated/client.rs"));
-    let (numbers, module) =
-        (read("contract/numbers.yaml"), read("crates/bird-api/generated/numbers.rs"));
+    let yaml = read("openapi.yaml");
+    let client = read("crates/bird-api/generated/client.rs");
+    let numbers = read("contract/numbers.yaml");
+    let module = read("crates/bird-api/generated/numbers.rs");
     for _ in 0..3 {
         let same = crate::generate("openapi.yaml", &yaml).unwrap() == client
             && crate::extend("contract/numbers.yaml", &numbers).unwrap() == module;
-        assert!(same, "`cargo xtask codegen` changes the client; review the difference");
+        assert!(same, "the checked-in client is stale; run `cargo xtask codegen`");
     }
 }
 
-/// Asserts that each contract has a problem, and what is said about it.
+/// Asserts that each contract is refused with an error that contains the expected text.
 fn assert_problems(cases: &[(String, &str)]) {
     for (contract, expected) in cases {
         let error = generate(contract).expect_err(expected).to_string();
@@ -62,26 +63,23 @@ fn assert_problems(cases: &[(String, &str)]) {
 }
 
 #[test]
-fn the_first_problem_of_a_schema_is_named_with_its_line_and_pointer() {
+fn a_schema_problem_is_reported_with_line_and_pointer() {
     assert_problems(&[
-        // What is not YAML or has a value twice.
+        // Invalid YAML and duplicate keys.
         ("a: [".to_owned(), "openapi.yaml:2: not YAML"),
         ("a: 1\na: 2".to_owned(), "openapi.yaml:1: not YAML"),
-        (
-            "a: 1".to_owned(),
-            "openapi.yaml:1: the generator supports no keyword `a` in this contract",
-        ),
+        ("a: 1".to_owned(), "openapi.yaml:1: unsupported keyword `a` in this contract"),
         // Keywords and values.
         (
             property("tpye: string"),
-            ":12: the generator supports no keyword `tpye` in this schema (at #/components/schemas/T/properties/a/tpye)",
+            ":12: unsupported keyword `tpye` in this schema (at #/components/schemas/T/properties/a/tpye)",
         ),
-        (property("type: strng"), ":12: \"strng\" is not string, number"),
+        (property("type: strng"), ":12: \"strng\" is not one of: string number"),
         (property("required: true"), ":12: true is not a list"),
-        (property("not: {type: string}"), "no keyword `not`"),
+        (property("not: {type: string}"), "unsupported keyword `not`"),
         (
             schema("oneOf: [{$ref: '#/components/schemas/S'}], discriminator: {propertyName: a}"),
-            "no keyword `discriminator`",
+            "unsupported keyword `discriminator`",
         ),
         (
             schema("type: object, required: [b], properties: {a: {type: string}}"),
@@ -91,10 +89,7 @@ fn the_first_problem_of_a_schema_is_named_with_its_line_and_pointer() {
             operation(OK).replace("operationId: create", "summary: s"),
             ":5: this operation has no `operationId`",
         ),
-        (
-            operation(&format!("{OK}\n      callbacks: {{}}")),
-            ":9: the generator supports no keyword `callbacks`",
-        ),
+        (operation(&format!("{OK}\n      callbacks: {{}}")), ":9: unsupported keyword `callbacks`"),
         // References.
         (
             property("$ref: '#/components/schemas/Gone'"),
@@ -103,14 +98,17 @@ fn the_first_problem_of_a_schema_is_named_with_its_line_and_pointer() {
         (property("$ref: '#/components/schemas/S/properties/a'"), "leads to no schema"),
         (
             property("$ref: '#/components/schemas/S', nullable: true"),
-            "`nullable` has no effect beside `$ref`",
+            "`nullable` has no effect next to `$ref`",
         ),
         (schema("$ref: '#/components/schemas/T'"), "leads to no schema"),
         // Extensions.
-        (property("type: string, x-odd: true"), ":12: no pass reads `x-odd: true`"),
-        (property("type: string, x-secret: yes"), "no pass reads `x-secret: \"yes\"`"),
-        (schema("type: string, x-secret: true"), "`x-secret` has an effect on a property alone"),
-        (property("type: array, items: {type: string, x-secret: true}"), "on a property alone"),
+        (property("type: string, x-odd: true"), ":12: unsupported extension `x-odd: true`"),
+        (property("type: string, x-secret: yes"), "unsupported extension `x-secret: \"yes\"`"),
+        (schema("type: string, x-secret: true"), "`x-secret` only has an effect on a property"),
+        (
+            property("type: array, items: {type: string, x-secret: true}"),
+            "only has an effect on a property",
+        ),
         (
             schema(
                 "oneOf: [{type: object, properties: {a: {type: string, x-secret: true}}}, {type: string}]",
@@ -119,12 +117,12 @@ fn the_first_problem_of_a_schema_is_named_with_its_line_and_pointer() {
         ),
         (
             schema("type: object, required: [a], properties: {a: {type: string, x-lenient: true}}"),
-            "a required field cannot be absent",
+            "a required field cannot be lenient",
         ),
-        // What the client would not do, or do otherwise.
+        // Schemas that the client would get wrong.
         (
             schema("allOf: [{$ref: '#/components/schemas/S'}, {type: object}]"),
-            ":12: the generator supports `allOf` around one reference alone (at #/components/schemas/T/allOf)",
+            ":12: `allOf` is only supported around a single reference (at #/components/schemas/T/allOf)",
         ),
         (
             property("type: array"),
@@ -132,25 +130,25 @@ fn the_first_problem_of_a_schema_is_named_with_its_line_and_pointer() {
         ),
         (
             property("type: string, enum: [a, 1]"),
-            ":12: 1 is no string; put it in quotes (at #/components/schemas/T/properties/a/enum/1)",
+            ":12: 1 is not of type string; put it in quotes (at #/components/schemas/T/properties/a/enum/1)",
         ),
-        (property("enum: [a, true]"), "true is no string; put it in quotes"),
-        (property("type: integer, enum: ['1']"), "\"1\" is no integer"),
+        (property("enum: [a, true]"), "true is not of type string; put it in quotes"),
+        (property("type: integer, enum: ['1']"), "\"1\" is not of type integer"),
     ]);
 }
 
 #[test]
-fn the_first_problem_of_an_operation_is_named_with_its_line_and_pointer() {
+fn an_operation_problem_is_reported_with_line_and_pointer() {
     let json = "content: {application/json: {schema: {type: string}}";
     let two = |more: &str| format!("responses: {{'201': {{description: d, {json}}}}}, {more}}}");
     assert_problems(&[
         // Statuses and media types.
         (
             operation(&two("'202': {description: d}")),
-            ":8: the body of 202 differs from that of 201",
+            ":8: 202 and 201 have different bodies",
         ),
         (operation(&two("'2O2': {description: d}")), "`2O2` is not a status"),
-        (operation("responses: {default: {description: d}}"), "there is no response for 2xx"),
+        (operation("responses: {default: {description: d}}"), "there is no 2xx response"),
         (
             operation(
                 &two("").replace("string}}", "string}}, application/xml: {schema: {type: string}}"),
@@ -171,14 +169,14 @@ fn the_first_problem_of_an_operation_is_named_with_its_line_and_pointer() {
             ":9: the client does not send `application/x-www-form-urlencoded`",
         ),
         // Paths and parameters.
-        (operation(OK).replace("/a/{id}", "/a/{id}#b"), ":4: a path has no '#' (at #/paths/~1a~1{id}#b)"),
+        (operation(OK).replace("/a/{id}", "/a/{id}#b"), ":4: a path cannot contain '#' (at #/paths/~1a~1{id}#b)"),
         (contract(OK, S), ":5: progenitor does not support it: missing path name mapping id"),
         (
             operation(OK).replace(
                 "parameters: [",
                 "parameters: [{name: id, in: query, schema: {type: string}}, ",
             ),
-            "its Rust name is `id`, as that of #/paths/~1a~1{id}/post/parameters/0 (at #/paths/~1a~1{id}/post/parameters/1)",
+            "its Rust name `id` is taken by #/paths/~1a~1{id}/post/parameters/0 (at #/paths/~1a~1{id}/post/parameters/1)",
         ),
         (
             operation(OK).replace(
@@ -192,9 +190,9 @@ fn the_first_problem_of_an_operation_is_named_with_its_line_and_pointer() {
                 "parameters: [",
                 "parameters: [{name: c, in: cookie, schema: {type: string}}, ",
             ),
-            "\"cookie\" is not path",
+            "\"cookie\" is not one of: path query header",
         ),
-        // What only progenitor or the passes over its output find.
+        // Problems that only progenitor or the passes over its output find.
         (
             operation(&format!(
                 "{OK}\n      requestBody: {{content: {{multipart/form-data: {{schema: {{type: string}}}}}}}}"
@@ -203,7 +201,7 @@ fn the_first_problem_of_an_operation_is_named_with_its_line_and_pointer() {
         ),
         (
             schema("type: string, enum: [a, unknown]"),
-            ":12: the enum `T` has a value whose Rust name is `Unknown`",
+            ":12: the enum `T` has a value with the Rust name `Unknown`",
         ),
         (
             schema("type: object, properties: {aB: {type: string}, a_b: {type: string}}"),
@@ -211,7 +209,7 @@ fn the_first_problem_of_an_operation_is_named_with_its_line_and_pointer() {
         ),
         (
             property("type: object, title: S, properties: {b: {type: string}}"),
-            ":12: the Rust type `S` of this schema is also that of #/components/schemas/S (at #/components/schemas/T/properties/a)",
+            ":12: the Rust type name `S` of this schema is taken by #/components/schemas/S (at #/components/schemas/T/properties/a)",
         ),
         // Names in Rust.
         (
@@ -219,33 +217,33 @@ fn the_first_problem_of_an_operation_is_named_with_its_line_and_pointer() {
                 OK,
                 &format!("{S}\n    TA: {{type: object}}\n    T: {{type: object, properties: {{a: {{type: string, enum: [b]}}}}}}"),
             ),
-            ":11: the Rust type `TA` of this schema is also that of #/components/schemas/T/properties/a (at #/components/schemas/TA)",
+            ":11: the Rust type name `TA` of this schema is taken by #/components/schemas/T/properties/a (at #/components/schemas/TA)",
         ),
         (
             operation(OK).replace(
                 "parameters: [",
                 "parameters: [{name: 'A<', in: query, schema: {type: string}}, {name: 'A>', in: query, schema: {type: string}}, ",
             ),
-            "its Rust name is `a`, as that of #/paths/~1a~1{id}/post/parameters/0 (at #/paths/~1a~1{id}/post/parameters/1)",
+            "its Rust name `a` is taken by #/paths/~1a~1{id}/post/parameters/0 (at #/paths/~1a~1{id}/post/parameters/1)",
         ),
         (
             operation(&format!("{OK}\n      requestBody: {{{json}}}}}"))
                 .replace("parameters: [", "parameters: [{name: Body, in: query, schema: {type: string}}, "),
-            "its Rust name is `body`, as that of #/paths/~1a~1{id}/post/requestBody",
+            "its Rust name `body` is taken by #/paths/~1a~1{id}/post/requestBody",
         ),
         (
             operation(&format!("{OK}\n    put:\n      operationId: Create\n      {ID}{OK}")),
-            ":10: its Rust name is `create_request`, as that of #/paths/~1a~1{id}/post/operationId (at #/paths/~1a~1{id}/put/operationId)",
+            ":10: its Rust name `create_request` is taken by #/paths/~1a~1{id}/post/operationId (at #/paths/~1a~1{id}/put/operationId)",
         ),
         (
             operation(&format!("{OK}\n    put:\n      operationId: create_request\n      {ID}{OK}")),
-            ":10: its Rust name is `create_request`",
+            ":10: its Rust name `create_request` is taken",
         ),
     ]);
 }
 
 #[test]
-fn what_the_contract_says_in_another_way_generates_the_same() {
+fn equivalent_contracts_generate_the_same_client() {
     let r#ref = "{$ref: '#/components/schemas/S'}";
     let nullable = |s: &str, a: &str| {
         let t = format!("T: {{type: object, required: [a], properties: {{a: {{{a}}}}}}}");
@@ -259,13 +257,13 @@ fn what_the_contract_says_in_another_way_generates_the_same() {
         (property("type: boolean"), property("type: boolean, default: true, nullable: true, enum: [true]")),
         (property("type: array, items: {type: string}"), property("type: array, nullable: true, minItems: 2, maxItems: 2, uniqueItems: true, items: {type: string}")),
         (property("type: string, enum: [a]"), property("nullable: true, enum: [a, null]")),
-        // Any object replaces its alternatives.
+        // An alternative that allows any object makes the others redundant.
         (property("type: object, additionalProperties: true"), property(&format!("type: object, nullable: true, anyOf: [{ref}, {{type: object, additionalProperties: true}}]"))),
         // A reference with annotations is a reference.
         (property("$ref: '#/components/schemas/S'"), property(&format!("type: object, nullable: true, allOf: [{ref}]"))),
         (property("type: object, additionalProperties: {}"), property("type: object, additionalProperties: true")),
         (property(&format!("allOf: [{ref}]")), property(&format!("deprecated: true, allOf: [{ref}]"))),
-        // The place of null is the reference.
+        // A nullable schema is the same as a nullable reference to it.
         (
             nullable("S: {type: object}", "nullable: true, allOf: [{$ref: '#/components/schemas/S'}]"),
             nullable("S: {type: object, nullable: true}", "$ref: '#/components/schemas/S'"),
@@ -282,20 +280,20 @@ fn what_the_contract_says_in_another_way_generates_the_same() {
 }
 
 #[test]
-fn the_value_plus_one_becomes_a_variant_like_others() {
+fn the_values_plus_one_and_minus_one_become_variants() {
     let rust = generate(&property("type: string, enum: ['+1', '-1']")).unwrap();
     assert!(rust.contains("        Plus1,\n") && rust.contains("        Minus1,\n"), "{rust}");
 }
 
 #[test]
-fn a_description_is_never_a_mark() {
+fn a_description_cannot_forge_a_mark() {
     let mark = r"\x02x-secret /components/schemas/T/properties/a\x03";
     let rust = generate(&property(&format!("type: string, description: \"{mark}\""))).unwrap();
     assert!(!rust.contains("[redacted]"), "{rust}");
 }
 
 #[test]
-fn each_description_is_shown_as_text() {
+fn every_description_is_escaped() {
     let yaml = operation(&OK.replace("description: d", "description: '<b>'"))
         .replace(
             "operationId: create",

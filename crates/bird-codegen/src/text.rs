@@ -1,10 +1,9 @@
-//! Descriptions as text: whatever a contract says, rustdoc shows it and neither runs it nor follows it.
+//! Escapes descriptions, which rustdoc must show without running code or following links.
 
-/// Returns a description as Markdown that has no code blocks, HTML, links and tables. Code spans, lists, headings
-/// and emphasis stay.
+/// Escapes code blocks, HTML, links and tables in a description. Code spans, lists, headings and emphasis stay.
 ///
-/// A code block would be a doctest, an unknown HTML tag or link fails `cargo doc -D warnings`, and rustc refuses
-/// bidirectional controls in comments.
+/// A code block would run as a doctest, rustdoc warns about unknown HTML tags and links, and rustc refuses comments
+/// with bidirectional controls, which are removed.
 pub(crate) fn text(description: &str) -> String {
     description.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
@@ -15,7 +14,7 @@ fn line(line: &str) -> String {
             && (!c.is_control() || c.is_whitespace())
     };
     let shown: String = line.chars().filter(is_shown).collect();
-    // Four spaces start a code block, before a line and after the mark of a list.
+    // Four spaces start a code block, at the start of a line and after a list marker.
     let words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut text = String::new();
     let mut rest = words.as_str();
@@ -23,7 +22,7 @@ fn line(line: &str) -> String {
         let run = rest.len() - rest.trim_start_matches(first).len();
         let (taken, escape) = match first {
             '\\' if rest[1..].starts_with(|c: char| c.is_ascii_punctuation()) => (2, false),
-            // A code span that does not end on its line could hide what the next lines escape.
+            // A code span that does not end on its line would undo the escapes on the next lines.
             '`' => code_span(rest, run).map_or((run, true), |length| (length, false)),
             '~' => (run, run > 2),
             '<' | '[' | '|' => (1, true),
@@ -38,7 +37,7 @@ fn line(line: &str) -> String {
     text
 }
 
-/// Returns the length of the code span at the start of a text, if it ends.
+/// Returns the length of the code span at the start of `text`, if it is closed.
 fn code_span(text: &str, ticks: usize) -> Option<usize> {
     let mut at = ticks;
     loop {
@@ -58,7 +57,7 @@ mod tests {
 
     use super::*;
 
-    /// Returns what would not be shown as text, with the Markdown of rustdoc.
+    /// Returns the first part that rustdoc would not show as text.
     fn hidden(markdown: &str) -> Option<Event<'_>> {
         let options = Options::ENABLE_TABLES
             | Options::ENABLE_FOOTNOTES
@@ -82,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_to_more_than_text_is_escaped() {
+    fn code_blocks_html_links_and_tables_are_escaped() {
         for (description, expected) in [
             ("Regions:\n\n    eu-west\n\tus-east", "Regions:\n\neu-west\nus-east"),
             ("-     fn main()", "- fn main()"),
@@ -94,7 +93,7 @@ mod tests {
             ("| a |\n|---|\n| `<b>` |", "\\| a \\|\n\\|---\\|\n\\| `<b>` \\|"),
             ("a\u{202e}b\u{2}x-secret /a\u{3}\u{7}\r", "abx-secret /a"),
             (r"\<b> \\<b> \", r"\<b> \\\<b> \"),
-            // This stays.
+            // Not escaped.
             (
                 "*a* `b<c>` ``d ` e`` ~~f~~\n- https://a.example/?b=c",
                 "*a* `b<c>` ``d ` e`` ~~f~~\n- https://a.example/?b=c",

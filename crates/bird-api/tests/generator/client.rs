@@ -144,13 +144,13 @@ pub mod types {
     }
     ///`ItemColor`
     ///
-    /// Open: a value that this version does not know decodes as `Unknown`, which keeps its text.
+    /// Open: an unknown value decodes as `Unknown`, which keeps the value.
     #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[non_exhaustive]
     pub enum ItemColor {
         /// `red`
         Red,
-        /// A value that this version does not know.
+        /// A value that this version does not define.
         Unknown(::std::string::String),
     }
     impl ItemColor {
@@ -204,7 +204,7 @@ pub mod types {
     }
     ///`Size`
     ///
-    /// Open: a value that this version does not know decodes as `Unknown`, which keeps its text.
+    /// Open: an unknown value decodes as `Unknown`, which keeps the value.
     #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[non_exhaustive]
     pub enum Size {
@@ -212,7 +212,7 @@ pub mod types {
         Small,
         /// `large`
         Large,
-        /// A value that this version does not know.
+        /// A value that this version does not define.
         Unknown(::std::string::String),
     }
     impl Size {
@@ -308,7 +308,7 @@ pub struct Client {
     pub(crate) inner: crate::RequestContext,
 }
 impl Client {
-    /// The URL of the first server of the contract.
+    /// The URL of the first server in the contract.
     pub const DEFAULT_BASE_URL: &'static str = "https://one.example";
     /// Construct a new client with an existing `reqwest::Client`,
     /// allowing more control over its configuration.
@@ -348,7 +348,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Fails when the base URL is not a URL or the body cannot be serialized.
+    /// Fails if the base URL is invalid or the body cannot be serialized.
     pub fn put_item_request<'a>(
         &'a self,
         item_id: i64,

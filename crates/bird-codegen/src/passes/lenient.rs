@@ -1,18 +1,18 @@
-//! `x-lenient`: fields whose value may have a shape that the contract does not describe.
+//! `x-lenient`: fields whose values may differ from the contract.
 
 use syn::{Field, ItemMod, parse_quote};
 
 use super::items;
 
-/// Makes a field decode as absent if its value does not have the shape that the contract describes.
+/// Makes a field decode as absent if its value does not match its type.
 pub(super) fn decode_other_shapes_as_absent(field: &mut Field) {
     field.attrs.push(parse_quote!(#[serde(default, deserialize_with = "lenient")]));
 }
 
-/// Adds the function `lenient`, which decodes the values of these fields.
+/// Adds the function `lenient`, which these fields decode with.
 pub(super) fn add_function(module: &mut ItemMod) {
     items(module).push(parse_quote! {
-        /// Decodes a value of another shape as absent.
+        /// Decodes a value of another type as absent.
         fn lenient<'de, D, T>(
             deserializer: D,
         ) -> ::std::result::Result<::std::option::Option<T>, D::Error>

@@ -1,4 +1,4 @@
-//! The passes over the Rust code that progenitor generated: one concept per module.
+//! Passes over the Rust code that progenitor generated.
 
 mod lenient;
 mod non_exhaustive;
@@ -17,8 +17,7 @@ use syn::{
 use crate::Error;
 use crate::contract::MARK;
 
-/// Runs every pass. The order matters: the passes over the fields run before the structs get the
-/// constructors that list those fields.
+/// Runs every pass. Constructors come last, because they list the fields.
 pub(crate) fn run(
     file: &mut File,
     contract: &Value,
@@ -39,12 +38,12 @@ pub(crate) fn run(
             _ => {}
         }
     }
-    // `bird_api::RequestContext` implements the hooks.
+    // bird-api implements the hooks.
     file.items.retain(|item| !is_empty_hooks(item));
     Ok(())
 }
 
-/// Leaves out the client and what belongs to it, so the operations become methods of `crate::Client`.
+/// Removes the client and its constructors, and makes the operations methods of `crate::Client`.
 pub(crate) fn use_client_of_crate(file: &mut File) {
     file.items.retain(|item| match item {
         Item::Struct(item) => item.ident != "Client",
@@ -61,18 +60,18 @@ pub(crate) fn use_client_of_crate(file: &mut File) {
     );
 }
 
-/// Returns whether a block has the constructors of the client, and no operations.
+/// Returns whether a block holds the constructors of the client.
 fn is_constructor(block: &ItemImpl) -> bool {
     let is_constructor =
         |item: &ImplItem| matches!(item, ImplItem::Fn(item) if item.sig.ident == "new_with_client");
     block.items.iter().any(is_constructor)
 }
 
-/// Runs the passes that the marks of fields ask for.
+/// Applies the marks of fields.
 ///
 /// # Errors
 ///
-/// Fails when a mark is on no field, because a mark without an effect would go unnoticed.
+/// Fails if a mark is not on a field of a struct, where it would have no effect.
 fn obey_marks(module: &mut ItemMod, marks: &BTreeSet<String>) -> Result<(), Error> {
     let mut found = BTreeSet::new();
     let mut debugs = Vec::new();
@@ -99,8 +98,7 @@ fn obey_marks(module: &mut ItemMod, marks: &BTreeSet<String>) -> Result<(), Erro
                             }
                             other => {
                                 let pointer = other.unwrap_or_default().1;
-                                let problem =
-                                    "a required field cannot be absent, and so not lenient";
+                                let problem = "a required field cannot be lenient, because it cannot be absent";
                                 return Err(Error::at(pointer, problem.to_owned()));
                             }
                         }
@@ -129,7 +127,7 @@ fn obey_marks(module: &mut ItemMod, marks: &BTreeSet<String>) -> Result<(), Erro
     Ok(())
 }
 
-/// Takes the marks out of doc comments.
+/// Removes the marks from doc comments, and returns them.
 fn take_marks(attrs: &mut Vec<Attribute>) -> Vec<String> {
     let mut marks = Vec::new();
     attrs.retain_mut(|attr| {
@@ -182,7 +180,7 @@ fn serde_value(attrs: &[Attribute], key: &str) -> syn::Result<Option<String>> {
     Ok(found)
 }
 
-/// Documents the variants of `oneOf` enums, which typify leaves without a doc comment.
+/// Documents the variants of `oneOf` enums, which typify leaves undocumented.
 fn document_variants(module: &mut ItemMod) {
     for item in items(module) {
         let Item::Enum(item) = item else { continue };

@@ -1,5 +1,5 @@
-//! `#[non_exhaustive]`, so that a new field or variant is not a breaking change of `bird-api`, and the
-//! constructors that replace the struct literals which it forbids.
+//! Adds `#[non_exhaustive]`, which keeps new fields and variants from breaking users of `bird-api`, and constructors,
+//! because it forbids struct literals.
 
 use quote::quote;
 use syn::{Field, Fields, Item, ItemMod, ItemStruct, parse_quote};
@@ -22,7 +22,7 @@ pub(super) fn mark_and_add_constructors(module: &mut ItemMod) {
     items(module).extend(constructors);
 }
 
-/// Returns the constructor of a struct, or `None` when `Default` is one.
+/// Returns the constructor of a struct, or `None` if `Default` suffices.
 fn constructor(item: &ItemStruct) -> Option<Item> {
     let optional = |field: &&Field| is_optional(field);
     let required: Vec<&Field> = item.fields.iter().filter(|field| !optional(field)).collect();

@@ -1,4 +1,4 @@
-//! Open enums: a value that the contract does not list decodes as `Unknown`, which keeps its text.
+//! Opens enums: a value that the contract does not list decodes as `Unknown`, which keeps the value.
 
 use quote::{format_ident, quote};
 use syn::{Fields, File, Item, ItemEnum, ItemImpl, ItemMod};
@@ -7,7 +7,7 @@ use super::{items, serde_value};
 use crate::Error;
 use crate::text::text;
 
-/// Replaces every string enum by an open one.
+/// Replaces every string enum with an open one.
 pub(super) fn open_string_enums(module: &mut ItemMod) -> Result<(), Error> {
     let items = items(module);
     let closed: Vec<ItemEnum> = items
@@ -41,27 +41,27 @@ fn open_enum(item: &ItemEnum) -> Result<Vec<Item>, Error> {
     for variant in &item.variants {
         if variant.ident == "Unknown" {
             let problem = format!(
-                "the enum `{name}` has a value whose Rust name is `Unknown`, which is the variant for unknown values"
+                "the enum `{name}` has a value with the Rust name `Unknown`, which is reserved for unknown values"
             );
             return Err(Error::at("", problem));
         }
         let wire = serde_value(&variant.attrs, "rename")?.unwrap_or(variant.ident.to_string());
         variant_docs.push(format!(" {}", text(&format!("`{wire}`"))));
         wires.push(wire);
-        // typify names `+1` and `-1` `plus1` and `minus1`.
+        // typify calls `+1` and `-1` `plus1` and `minus1`, but variants start with a capital.
         let name = variant.ident.to_string();
         let (first, rest) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
         idents.push(format_ident!("{}{rest}", first.to_uppercase()));
     }
-    // typify's type for a reference to a reference needs `FromStr`.
+    // typify calls `from_str` in the type for a schema that is only a reference.
     let file: File = syn::parse2(quote! {
         #(#docs)*
         ///
-        /// Open: a value that this version does not know decodes as `Unknown`, which keeps its text.
+        /// Open: an unknown value decodes as `Unknown`, which keeps the value.
         #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum #name {
             #(#[doc = #variant_docs] #idents,)*
-            /// A value that this version does not know.
+            /// A value that this version does not define.
             Unknown(::std::string::String),
         }
         impl #name {

@@ -1,4 +1,4 @@
-//! The operations of the client: request and call as two functions, and no default HTTP client.
+//! Splits each operation into building and sending its request, and removes the default HTTP client.
 
 use quote::{ToTokens, format_ident};
 use serde_json::Value;
@@ -9,8 +9,10 @@ use syn::{
 
 use crate::Error;
 
-/// Replaces `Client::new`, whose HTTP client follows redirects with the access key and panics when TLS cannot be set
-/// up, by the URL of the first server of the contract. `Client::new_with_client` takes an HTTP client from the caller.
+/// Replaces `Client::new` with the URL of the contract's first server.
+///
+/// The HTTP client of `Client::new` sends the access key along when it follows redirects, and panics if TLS cannot be set
+/// up. Callers pass their own to `Client::new_with_client`.
 pub(super) fn replace_default_constructor(block: &mut ItemImpl, contract: &Value) {
     let is_new = |item: &ImplItem| matches!(item, ImplItem::Fn(item) if item.sig.ident == "new");
     let Some(index) = block.items.iter().position(is_new) else { return };
@@ -19,21 +21,19 @@ pub(super) fn replace_default_constructor(block: &mut ItemImpl, contract: &Value
         block.items.insert(
             index,
             parse_quote! {
-                /// The URL of the first server of the contract.
+                /// The URL of the first server in the contract.
                 pub const DEFAULT_BASE_URL: &'static str = #url;
             },
         );
     }
 }
 
-/// Splits each operation `op` in two: `op_request` builds the request, and `op` sends the request and
-/// decodes the response.
+/// Splits each operation `op` in two: `op_request` builds the request, and `op` sends it and decodes the response.
 ///
 /// A caller that needs more than the decoded body (the status, the headers, the bytes of a body that does
 /// not decode) sends the request itself.
 ///
-/// The pass also removes the `api-version` header: progenitor sends `info.version` in it, and Bird's API
-/// does not define the header.
+/// Also removes the header `api-version`, in which progenitor sends `info.version`: Bird's API does not define it.
 pub(super) fn split_operations(block: &mut ItemImpl) -> Result<(), Error> {
     for item in std::mem::take(&mut block.items) {
         match item {
@@ -54,10 +54,10 @@ fn split_operation(mut operation: ImplItemFn) -> Result<[ImplItemFn; 2], Error> 
     let mut before = std::mem::take(&mut operation.block.stmts);
     let found =
         before.iter().enumerate().find_map(|(at, stmt)| Some((at, request_variable(stmt)?)));
-    let (at, (variable, build)) = found.ok_or_else(|| unsupported("builds no request"))?;
+    let (at, (variable, build)) = found.ok_or_else(|| unsupported("does not build a request"))?;
     let after = before.split_off(at).split_off(1);
 
-    // The first two make a map with the header `api-version`.
+    // The first two statements create the map and set `api-version`.
     let headers: Vec<Stmt> =
         before.iter().filter(|stmt| mentions(stmt, "header_map")).skip(2).cloned().collect();
     before.retain(|stmt| !mentions(stmt, "header_map"));
@@ -76,7 +76,7 @@ fn split_operation(mut operation: ImplItemFn) -> Result<[ImplItemFn; 2], Error> 
         ///
         /// # Errors
         ///
-        /// Fails when the base URL is not a URL or the body cannot be serialized.
+        /// Fails if the base URL is invalid or the body cannot be serialized.
     };
     request.block.stmts = before;
     if headers.is_empty() {
@@ -86,7 +86,8 @@ fn split_operation(mut operation: ImplItemFn) -> Result<[ImplItemFn; 2], Error> 
         request.block.stmts.push(parse_quote!(let mut #variable = #builder;));
         let headers =
             headers.into_iter().map(|stmt| add_header(&variable, stmt)).collect::<Option<Vec<_>>>();
-        let headers = headers.ok_or_else(|| unsupported("sets its headers in another way"))?;
+        let headers =
+            headers.ok_or_else(|| unsupported("sets its headers in an unexpected way"))?;
         request.block.stmts.extend(headers);
         request.block.stmts.push(Stmt::Expr(parse_quote!(#variable.build()), None));
     }
@@ -110,7 +111,7 @@ fn split_operation(mut operation: ImplItemFn) -> Result<[ImplItemFn; 2], Error> 
 }
 
 /// Turns `header_map.append(name, value.try_into()?);`, perhaps in an `if`, into a statement that adds the header to
-/// the builder, whose `build` fails when the value is not one of a header.
+/// the builder. Its `build` fails if the value is not valid in a header.
 fn add_header(builder: &Ident, stmt: Stmt) -> Option<Stmt> {
     match stmt {
         Stmt::Expr(Expr::MethodCall(call), _) => match call.args.iter().collect::<Vec<_>>()[..] {
@@ -130,7 +131,7 @@ fn add_header(builder: &Ident, stmt: Stmt) -> Option<Stmt> {
     }
 }
 
-/// Returns the variable of `let mut request = ….build()?;` and the value without the `?`.
+/// Splits `let mut request = ….build()?;` into the variable and the value without the `?`.
 fn request_variable(stmt: &Stmt) -> Option<(Ident, Expr)> {
     let Stmt::Local(Local { pat: Pat::Ident(pat), init: Some(init), .. }) = stmt else {
         return None;
@@ -145,7 +146,7 @@ fn mentions(stmt: &Stmt, name: &str) -> bool {
     stmt.to_token_stream().to_string().contains(name)
 }
 
-/// Removes the call of `method` from a chain of method calls.
+/// Removes the call of `method` from a method chain.
 fn without_call(expr: Expr, method: &str) -> Expr {
     match expr {
         Expr::MethodCall(call) if call.method == method => *call.receiver,
