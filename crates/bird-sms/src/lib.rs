@@ -77,7 +77,6 @@
 //!
 //! | feature | default | |
 //! |---|---|---|
-//! | `codegen` | yes | generates the raw client from its contract at build time; without it the prebuilt copy is compiled |
 //! | `rustls` | yes | TLS by reqwest's rustls with aws-lc-rs: its feature `rustls` |
 //! | `rustls-no-provider` | | the same with a crypto provider that the program installs, such as ring: reqwest's feature `rustls-no-provider` |
 //! | `file-journal` | | the journal of a batch in a file |
