@@ -1,7 +1,7 @@
 //! Prints the figures of batches in simulated time, as a table.
 //!
-//! The library runs unchanged. The sandbox is a transport in memory, and the clock is Tokio's, which is paused: it
-//! advances to the next timer when no task can run.
+//! The library runs unchanged, with the sandbox as its transport, in memory. Tokio's clock is paused: when every task
+//! waits, it jumps to the next timer.
 
 #![expect(clippy::cast_precision_loss, reason = "the counts are small")]
 
@@ -29,7 +29,7 @@ async fn main() {
     for installs in [1_000, 10_000] {
         for provisioning in ["2s", "1s..5s", "~2s"] {
             bird_sms(provisioning, installs).await;
-            // With 10,000 installs it takes half a million requests.
+            // 10,000 installs would take half a million requests.
             if installs == 1_000 {
                 every_second(provisioning, installs).await;
             }
@@ -46,8 +46,8 @@ async fn bird_sms(provisioning: &str, installs: u32) {
     .await;
 }
 
-/// Runs 1,000 installs at a time, each of which polls every second. They share a client, which holds all of them back
-/// until the `Retry-After` of a 429 is over.
+/// Runs 1,000 installs at a time, each polling every second. They share a client, so after a 429 all of them wait until
+/// its `Retry-After` is over.
 async fn every_second(provisioning: &str, installs: u32) {
     let none = RateLimits { posts_per_second: u32::MAX, gets_per_second: u32::MAX };
     run_batch("a poll every second", provisioning, installs, none, |workspace| {
@@ -84,7 +84,7 @@ async fn run_batch<S: Stream<Item = (SmsConnectorRequest, SmsChannel)>>(
     start: impl FnOnce(Workspace) -> S,
 ) {
     let delay: Delay = provisioning.parse().expect("a delay");
-    // Without a delay, the response to one request would come before the next request is sent.
+    // Without a delay, no two requests would be in flight at once.
     let response_delay = Duration::from_millis(5);
     let sandbox = Sandbox::builder().provisioning_delay(delay).response_delay(response_delay);
     let sandbox = sandbox.in_memory();
@@ -106,8 +106,8 @@ async fn run_batch<S: Stream<Item = (SmsConnectorRequest, SmsChannel)>>(
     );
 }
 
-/// Returns the shortest possible duration of a batch that knows when each channel is ready: with the sorted times r, the
-/// maximum of r(i) + (N − i + 1)/50.
+/// Returns how long a batch would take that knew when each channel is ready. With the sorted times r, it is the maximum
+/// of r(i) + (N − i + 1)/50.
 fn bound(outcomes: &[(SmsConnectorRequest, SmsChannel)]) -> f64 {
     let ready = outcomes.iter().map(|(request, channel)| {
         let provisioning = channel.connector().and_then(|connector| {

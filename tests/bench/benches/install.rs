@@ -1,4 +1,4 @@
-//! The time of an install.
+//! Measures how long an install takes.
 
 use bird_bench::server;
 use divan::{Bencher, Divan};

@@ -1,10 +1,10 @@
-//! Counts the instructions of an install with callgrind, and exits with 1 if bird-sms takes more than its limit.
+//! Counts the instructions of an install with callgrind. Exits with 1 if bird-sms exceeds its limit.
 
 use std::process::{Command, ExitCode};
 
 use bird_bench::server;
 
-/// The largest accepted ratio to the instructions of the hand-written client. Another machine or compiler changes both.
+/// The limit, relative to the hand-written client: another machine or compiler changes both.
 const LIMIT: f64 = 0.78;
 
 fn main() -> ExitCode {
@@ -33,7 +33,7 @@ fn repeat(mut install: impl FnMut()) -> impl FnMut(u32) {
     move |_| install()
 }
 
-/// Returns the instructions of an install, without those of the start, or `None` without valgrind.
+/// Returns the instructions per install, without the program's start, or `None` without valgrind.
 fn per_install(contender: &str) -> Option<f64> {
     const FEW: u32 = 200;
     const MANY: u32 = 1200;

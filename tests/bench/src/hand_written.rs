@@ -1,5 +1,5 @@
-//! A client as a user writes it from the vendor's documentation: reqwest, serde, and structs with all fields.
-//! It has no rate limits and no typed errors, and only polls.
+//! The client that a user would write from Bird's documentation: reqwest, serde, and structs with all fields.
+//! It has no rate limits, typed errors or retries.
 
 #![expect(dead_code, clippy::struct_field_names, reason = "the structs follow the documentation")]
 

@@ -1,8 +1,8 @@
 //! Four ways to install a channel.
 //!
 //! An *install* is a POST whose response is a 201 without a channel, and a GET whose response has the channel, over a
-//! connection to loopback that is kept alive. Each function connects to a [`server`], and returns what installs one
-//! channel per call.
+//! kept-alive connection to loopback. Each function connects to a [`server`], and returns a function that installs one
+//! channel.
 
 #![expect(clippy::missing_panics_doc, reason = "an error ends the benchmark")]
 
@@ -24,7 +24,7 @@ use server::{CHANNEL, CONNECTOR, NAME, NUMBER, USE_CASE, WORKSPACE};
 
 const KEY: &str = "secret";
 
-/// Writes the bytes of two requests, and looks for the channel id in the bytes that it reads.
+/// Writes the bytes of two requests, and searches the bytes of the responses for the ids.
 pub fn raw_tcp(server: SocketAddr) -> impl FnMut() {
     let mut stream = TcpStream::connect(server).unwrap();
     stream.set_nodelay(true).unwrap();

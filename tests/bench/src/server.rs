@@ -1,4 +1,4 @@
-//! A server that is not the bottleneck: its responses are the example of Bird's documentation, in memory.
+//! A server that is not the bottleneck: it writes the example of Bird's documentation from memory.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -27,14 +27,14 @@ pub fn start() -> SocketAddr {
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // The client reports a connection that breaks.
+            // If the connection breaks, the client fails.
             thread::spawn(move || serve(stream));
         }
     });
     address
 }
 
-/// Responds to each request of a connection. No client sends one before it has the last response.
+/// Responds to each request of a connection. No client pipelines.
 fn serve(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let created = response("201 Created", "null");
@@ -49,7 +49,7 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
         }
         filled += read;
         let request = &buffer[..filled];
-        // The end of a POST is that of its JSON.
+        // A POST ends with its JSON.
         let is_post = request.starts_with(b"POST");
         if request.ends_with(if is_post { b"}" } else { b"\r\n\r\n" }) {
             filled = 0;
@@ -58,7 +58,7 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// Returns a response with its head.
+/// Returns a response: head and body.
 fn response(status: &str, channel: &str) -> String {
     let body = BODY
         .replace("CHANNEL", channel)

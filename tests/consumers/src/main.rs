@@ -1,4 +1,4 @@
-//! A program that has no reqwest of its own, and takes that of bird-sms.
+//! A program without a reqwest of its own. It uses the one that bird-sms exports.
 
 use bird_sms::reqwest;
 
@@ -7,5 +7,5 @@ mod install;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    install::beside(&reqwest::Client::new()).await
+    install::install_after(&reqwest::Client::new()).await
 }

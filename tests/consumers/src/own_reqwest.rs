@@ -1,4 +1,4 @@
-//! A program that has a reqwest of its own, with its feature `http2`, which bird-sms then has as well.
+//! A program with a reqwest of its own, whose feature `http2` then holds for bird-sms as well.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
@@ -14,7 +14,7 @@ mod install;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    install::beside(&reqwest::Client::new()).await?;
+    install::install_after(&reqwest::Client::new()).await?;
     the_client_of_bird_sms_speaks_http1().await?;
     a_refused_stream_is_unknown_and_never_sent_again().await
 }
@@ -57,7 +57,7 @@ fn refuse_streams() -> io::Result<(String, Arc<AtomicUsize>)> {
     Ok((url, streams))
 }
 
-/// Reads each request to its end, and refuses it. The frames are those of RFC 9113, section 6.
+/// Reads each request to its end, and refuses it. RFC 9113, section 6, defines the frames.
 fn refuse(mut connection: TcpStream, streams: &AtomicUsize) -> io::Result<()> {
     const DATA: u8 = 0;
     const HEADERS: u8 = 1;
