@@ -7,7 +7,26 @@ use serde::Serialize;
 use crate::policy::seconds;
 use crate::{ChannelId, ConnectorId, ConnectorState, Warning};
 
-/// A step of an install. Events are emitted in the order of the steps.
+/// A step of an install.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
+/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let workspace = bird_sms::test_util::workspace(transport, key, id);
+/// use bird_sms::Event;
+///
+/// let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
+/// let install = workspace.install_sms_channel("My SMS channel", number).observe(|event| {
+///     if let Event::Created { connector_id, .. } = event {
+///         println!("the connector is {connector_id}");
+///     }
+/// });
+/// install.await?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// Serializes as a JSON object with the field `event`; durations are in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -18,12 +18,17 @@ use crate::{
 impl Workspace {
     /// Installs an SMS channel for a phone number, in one call. Returns a builder that is also the future.
     ///
-    /// ```no_run
-    /// # async fn example(workspace: bird_sms::Workspace) -> Result<(), Box<dyn std::error::Error>> {
-    /// let channel = workspace
-    ///     .install_sms_channel("My SMS channel", "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?)
-    ///     .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse::<bird_sms::UseCaseId>()?)
-    ///     .await?;
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
+    /// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+    /// # let workspace = bird_sms::test_util::workspace(transport, key, id);
+    /// use bird_sms::{PhoneNumberId, UseCaseId};
+    ///
+    /// let number: PhoneNumberId = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
+    /// let use_case: UseCaseId = "be123b02-dacf-31f9-b3e5-50b18260bc23".parse()?;
+    /// let channel = workspace.install_sms_channel("My SMS channel", number).use_case_id(use_case).await?;
     /// println!("{}", channel.id);
     /// # Ok(())
     /// # }
@@ -49,8 +54,28 @@ impl Workspace {
     }
 }
 
-/// The install of one SMS channel: a builder that is also the future. Made by
-/// [`Workspace::install_sms_channel`] and [`Workspace::install`].
+/// The install of one SMS channel: a builder that is also the future. Made by [`Workspace::install_sms_channel`] and
+/// [`Workspace::install`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sandbox = bird_sandbox::Sandbox::builder().fault("post:503".parse()?).in_memory();
+/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let workspace = bird_sms::test_util::workspace(transport, key, id);
+/// use std::time::Duration;
+///
+/// let channel = workspace
+///     .install_sms_channel("My SMS channel", "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?)
+///     .timeout(Duration::from_secs(60))
+///     .observe(|event| println!("{event:?}"))
+///     .await?;
+/// if let Some(warning) = channel.warning {
+///     println!("{warning}"); // the first POST failed with a 503, and was sent again
+/// }
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///

@@ -33,16 +33,25 @@ impl Backoff {
     }
 }
 
-/// The retry policy of the POST and of the GET.
+/// When a failed attempt is retried, and after how long.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bird_sms::{Client, RetryCreate, RetryPolicy};
+///
+/// let policy = RetryPolicy {
+///     create: RetryCreate::Never, // no server error is followed by another POST
+///     retry_after_cap: Duration::from_secs(10),
+///     ..Default::default()
+/// };
+/// let builder = Client::builder().retry_policy(policy);
+/// ```
 ///
 /// The polls of a wait follow the [`PollPolicy`], and a poll that failed is retried with the `backoff` and the
 /// `retry_after_cap` of this policy until the deadline. No policy allows a retry that the
 /// [table of the crate](crate#what-is-retried) rules out.
 ///
-/// ```
-/// let policy = bird_sms::RetryPolicy { max_attempts: 3, ..Default::default() };
-/// # assert_eq!(policy.create, bird_sms::RetryCreate::VendorErrors);
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
     /// The largest number of attempts. Default: as many as the deadline allows.
@@ -92,7 +101,16 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The policy by which a connector is polled until its channel is ready.
+/// How a connector is polled until its channel is ready.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bird_sms::{Client, PollPolicy};
+///
+/// let policy = PollPolicy { interval: Some(Duration::from_secs(5)), ..Default::default() };
+/// let builder = Client::builder().poll_policy(policy);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PollPolicy {
     /// The delay between polls. Default: `None`, by the age of the connector: **√(2 · 45 ms · age)**, at least 0.2 s and

@@ -43,11 +43,17 @@ impl Workspace {
     /// connector was deleted. The connector is read first, and its template and its phone number are compared. Adopting the
     /// same connector again changes nothing.
     ///
-    /// ```no_run
-    /// # async fn example(workspace: bird_sms::Workspace, journal: &dyn bird_sms::Journal) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
+    /// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+    /// # let workspace = bird_sms::test_util::workspace(transport, key, id);
+    /// # let journal = bird_sms::test_util::MemoryJournal::default();
     /// let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
-    /// let connector = "123e4567-e89b-12d3-a456-426614174000".parse()?;
-    /// workspace.adopt(journal, number, connector).await?;
+    /// # let install = workspace.install_sms_channel("My SMS channel", number).await?;
+    /// # let connector_id = install.connector_id;
+    /// workspace.adopt(&journal, number, connector_id).await?;
     /// # Ok(())
     /// # }
     /// ```

@@ -13,7 +13,7 @@ use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsCha
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
-/// use bird_sms::{Journal, JournalEntry, JournalFuture, JournalState, PhoneNumberId, Workspace};
+/// use bird_sms::{Journal, JournalEntry, JournalFuture, JournalState, PhoneNumberId};
 ///
 /// /// A journal in memory, for tests.
 /// #[derive(Default)]
@@ -30,12 +30,17 @@ use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsCha
 ///     }
 /// }
 ///
-/// # async fn example(workspace: Workspace) -> Result<(), Box<dyn std::error::Error>> {
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
+/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let workspace = bird_sms::test_util::workspace(transport, key, id);
 /// let journal = Arc::new(Memory::default());
 /// let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
 /// workspace.install_sms_channel("My SMS channel", number).journal(journal.clone()).await?;
 /// // Sends nothing: the journal has the channel.
 /// workspace.install_sms_channel("My SMS channel", number).journal(journal).await?;
+/// # assert_eq!(sandbox.post_count(), 1);
 /// # Ok(())
 /// # }
 /// ```
@@ -112,7 +117,16 @@ pub(super) async fn load(journal: Arc<dyn Journal>) -> io::Result<(InUse, Journa
     Ok((in_use, state))
 }
 
-/// A step of an install. Serializes as a JSON object with the field `event`.
+/// A step of an install, as a [`Journal`] stores it.
+///
+/// ```
+/// use bird_sms::JournalEntry;
+///
+/// let entry = JournalEntry::Intent { name: "My SMS channel".to_owned() };
+/// let json = serde_json::to_string(&entry)?;
+/// assert_eq!(json, r#"{"event":"intent","name":"My SMS channel"}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 #[non_exhaustive]

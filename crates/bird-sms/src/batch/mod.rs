@@ -31,18 +31,7 @@ impl Workspace {
     /// Installs an SMS channel for each request of a `Vec` or another iterator, as fast as the limits of the workspace
     /// allow.
     ///
-    /// ```no_run
-    /// # use bird_sms::{SmsConnectorRequest, Workspace};
-    /// # async fn example(workspace: Workspace, requests: Vec<SmsConnectorRequest>) {
-    /// let mut outcomes = workspace.install_sms_channels(requests).start();
-    /// while let Some(outcome) = outcomes.next().await {
-    ///     match outcome.result {
-    ///         Ok(channel) => println!("{}: {}", outcome.request.phone_number_id(), channel.id),
-    ///         Err(error) => eprintln!("{}: {error}", outcome.request.phone_number_id()),
-    ///     }
-    /// }
-    /// # }
-    /// ```
+    /// See [`InstallSmsChannels`] for an example.
     pub fn install_sms_channels<I>(
         &self,
         requests: I,
@@ -73,6 +62,28 @@ impl Workspace {
 
 /// The install of many SMS channels. Made by [`Workspace::install_sms_channels`] and
 /// [`Workspace::install_sms_channel_stream`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
+/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let workspace = bird_sms::test_util::workspace(transport, key, id);
+/// use bird_sms::{SmsConnectorRequest, uuid::Uuid};
+///
+/// let requests =
+///     (1..=100).map(|n| SmsConnectorRequest::new("My SMS channel", Uuid::from_u128(n).into()));
+/// let mut outcomes = workspace.install_sms_channels(requests).start();
+/// while let Some(outcome) = outcomes.next().await {
+///     match outcome.result {
+///         Ok(channel) => println!("{}: {}", outcome.request.phone_number_id(), channel.id),
+///         Err(error) => eprintln!("{}: {}", outcome.request.phone_number_id(), error.chain()),
+///     }
+/// }
+/// # assert_eq!(sandbox.connectors().len(), 100);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// A batch is as fast as the [`RateLimits`](crate::RateLimits) of the workspace allow, which all installs of a
 /// client share. Connectors are created as fast as POSTs are allowed, and polled in the order in which their polls fall

@@ -607,6 +607,27 @@ impl Turn for GetTurn<'_> {
 
 /// The outcomes of a batch, in the order in which the installs end. Made by
 /// [`InstallSmsChannels::start`](super::InstallSmsChannels::start).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
+/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let workspace = bird_sms::test_util::workspace(transport, key, id);
+/// # let requests = [bird_sms::SmsConnectorRequest::new("My SMS channel", bird_sms::uuid::Uuid::from_u128(1).into())];
+/// let mut outcomes = workspace.install_sms_channels(requests).start();
+/// loop {
+///     tokio::select! {
+///         outcome = outcomes.next() => match outcome {
+///             Some(outcome) => println!("{}: {:?}", outcome.kind(), outcome.connector_state()),
+///             None => break,
+///         },
+///         _ = tokio::signal::ctrl_c() => outcomes.shut_down(), // sends nothing more
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a batch does nothing until its outcomes are taken"]
 pub struct BatchOutcomes<S: Stream> {
     batch: Arc<Batch>,
@@ -685,17 +706,7 @@ where
     /// intent is being written is sent if the rate limit allows it at once, and connectors that exist end with
     /// [`Error::NotReady`], which has their id. Take the remaining outcomes with [`next`](Self::next).
     ///
-    /// ```no_run
-    /// # use bird_sms::{SmsConnectorRequest, Workspace};
-    /// # async fn example(workspace: Workspace, requests: Vec<SmsConnectorRequest>) {
-    /// let mut outcomes = workspace.install_sms_channels(requests).start();
-    /// while let Some(outcome) = outcomes.next().await {
-    ///     if outcome.result.is_err() {
-    ///         outcomes.shut_down();
-    ///     }
-    /// }
-    /// # }
-    /// ```
+    /// See [`BatchOutcomes`] for an example.
     pub fn shut_down(&mut self) {
         self.batch.shutdown.begin(Shutdown::BY_CALLER);
     }

@@ -32,6 +32,22 @@ pub(super) struct Settings {
 
 /// Configures a [`Client`].
 ///
+/// ```
+/// use std::time::Duration;
+///
+/// use bird_sms::{AccessKey, Client, RateLimits};
+///
+/// # let transport = bird_sandbox::Sandbox::builder().in_memory().transport();
+/// let client = Client::builder()
+///     .access_key(AccessKey::new("the-key-from-the-dashboard")?)
+///     .user_agent_suffix("my-service/1.2")
+///     .install_timeout(Duration::from_secs(300))
+///     .rate_limits(RateLimits { gets_per_second: 20, ..Default::default() })
+/// #     .transport(transport)
+///     .build()?;
+/// # Ok::<(), bird_sms::ConfigurationError>(())
+/// ```
+///
 /// # Environment
 ///
 /// [`from_env`](Self::from_env) reads the variables of Bird. Unless [`http_client`](Self::http_client) is set, the HTTP

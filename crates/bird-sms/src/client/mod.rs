@@ -28,15 +28,20 @@ const KNOWN_WORKSPACES: usize = 1024;
 
 /// A client of Bird's connectors API.
 ///
-/// Cheap to clone, `Send + Sync`; all clones share one connection pool.
-///
-/// ```no_run
-/// # fn example() -> Result<(), bird_sms::ConfigurationError> {
-/// let client = bird_sms::Client::from_env()?;
-/// let workspace = client.workspace("a1405560-c8d3-4b1a-877d-3f449ad95352".parse()?);
-/// # Ok(())
-/// # }
 /// ```
+/// use bird_sms::{AccessKey, Client};
+///
+/// # let transport = bird_sandbox::Sandbox::builder().in_memory().transport();
+/// let client = Client::builder() // or Client::from_env()
+///     .access_key(AccessKey::new("the-key-from-the-dashboard")?)
+/// #     .transport(transport)
+///     .build()?;
+/// assert_eq!(client.base_url(), "https://api.bird.com");
+/// let workspace = client.workspace("a1405560-c8d3-4b1a-877d-3f449ad95352".parse()?);
+/// # Ok::<(), bird_sms::ConfigurationError>(())
+/// ```
+///
+/// Cheap to clone, `Send + Sync`; all clones share one connection pool and the [rate limits](RateLimits).
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,

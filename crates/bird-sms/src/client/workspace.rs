@@ -12,6 +12,22 @@ use crate::{ConfigurationError, ConnectorId, WorkspaceId};
 
 /// A workspace: where connectors and channels are created.
 ///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
+/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let workspace = bird_sms::test_util::workspace(transport, key, id);
+/// let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
+/// let channel = workspace.install_sms_channel("My SMS channel", number).await?;
+/// let connector = workspace.connector(channel.connector_id).await?;
+/// assert_eq!(connector.channel_id, Some(channel.id));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Get one from [`Client::workspace`] or [`Workspace::from_env`]. Nothing is sent until a call needs it.
+///
 /// | | |
 /// |---|---|
 /// | [`install_sms_channel`](Self::install_sms_channel), [`install`](Self::install) | installs one channel, in one call |

@@ -24,6 +24,29 @@ use crate::{ConfigurationError, ConnectorId, ConnectorState, Warning};
 
 /// The error of an install, a wait, a read or a batch. Each variant says what is known about the connector.
 ///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sandbox = bird_sandbox::Sandbox::builder().fault("get:403".parse()?).in_memory();
+/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let workspace = bird_sms::test_util::workspace(transport, key, id);
+/// use bird_sms::ConnectorState;
+///
+/// let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
+/// if let Err(error) = workspace.install_sms_channel("My SMS channel", number).await {
+///     eprintln!("{}", error.chain()); // `{error}` alone hides the cause
+///     match error.connector_state() {
+///         ConnectorState::NotCreated => eprintln!("correct the cause, and call again"),
+///         ConnectorState::Exists(id) => eprintln!("continue with pending_channel({id})"),
+///         ConnectorState::Unknown | ConnectorState::ExistsIdUnknown => {
+///             eprintln!("look in the dashboard; the number shows {:?}", error.existing());
+///         }
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Serializes as a JSON object: the variant as `error`, the whole chain as `message`, what to do next as `hint`, the
 /// state as `connectorState` and `connectorId`, `retryable`, and what is known of the last response and the attempts.
 ///

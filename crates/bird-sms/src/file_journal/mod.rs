@@ -23,16 +23,20 @@ use crate::{
 
 /// A [`Journal`] in a file of JSON Lines, as `bird-sms batch` keeps it. Needs the feature `file-journal`.
 ///
-/// A service installs a batch, and after a crash what is left of it, by the same code:
-///
-/// ```no_run
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sandbox = bird_sandbox::Sandbox::builder().provisioning_delay(std::time::Duration::ZERO).in_memory();
+/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let workspace = bird_sms::test_util::workspace(transport, key, id);
 /// use std::sync::Arc;
-/// use bird_sms::{FileJournal, SmsConnectorRequest, Workspace};
 ///
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// # let requests: Vec<SmsConnectorRequest> = Vec::new();
-/// let workspace = Workspace::from_env()?;
-/// let journal = Arc::new(FileJournal::open("channels.jsonl", &workspace)?);
+/// use bird_sms::FileJournal;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("channels.jsonl");
+/// # let requests = [bird_sms::SmsConnectorRequest::new("My SMS channel", bird_sms::uuid::Uuid::from_u128(1).into())];
+/// let journal = Arc::new(FileJournal::open(path, &workspace)?);
 /// let mut outcomes = workspace.install_sms_channels(requests).journal(journal).start();
 /// while let Some(outcome) = outcomes.next().await {
 ///     println!("{}: {:?}", outcome.request.phone_number_id(), outcome.result);
@@ -41,7 +45,7 @@ use crate::{
 /// # }
 /// ```
 ///
-/// The example `batch_with_journal` runs this against a sandbox.
+/// After a crash the same code installs what is left.
 ///
 /// The entries that are appended while others are synced share the next sync. After a write or a sync that failed, the
 /// end of the file is not known: every further entry fails with the same error, and [`open`](Self::open) repairs the

@@ -6,8 +6,19 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::ConfigurationError;
 
-/// An access key of Bird. No output has it, and the last clone wipes it from memory when it is dropped. A
-/// [`Client`](crate::Client) keeps another copy in the header that it sends.
+/// An access key of Bird.
+///
+/// ```
+/// use bird_sms::AccessKey;
+///
+/// let key = AccessKey::new("the-key-from-the-dashboard")?;
+/// assert_eq!(format!("{key:?}"), "AccessKey([redacted])");
+/// assert!(AccessKey::new("BIRD_ACCESS_KEY=the-key").is_err());
+/// # Ok::<(), bird_sms::ConfigurationError>(())
+/// ```
+///
+/// No output contains it, and the last clone wipes it from memory. A [`Client`](crate::Client) keeps a copy of its own, in
+/// the header that it sends.
 #[derive(Clone)]
 pub struct AccessKey(pub(super) Arc<SecretString>);
 

@@ -7,6 +7,22 @@ use serde::{Serialize, Serializer};
 use crate::{AccessKey, ChannelId, Connector, ConnectorId, Warning, WorkspaceId};
 
 /// An installed SMS channel.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
+/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let workspace = bird_sms::test_util::workspace(transport, key, id);
+/// let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
+/// let channel = workspace.install_sms_channel("My SMS channel", number).await?;
+/// println!("{}", serde_json::to_string_pretty(&channel)?);
+/// if let Some(connector) = channel.connector() {
+///     assert_eq!(connector.name, "My SMS channel");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct SmsChannel {

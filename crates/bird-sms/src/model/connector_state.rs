@@ -2,16 +2,17 @@ use crate::ConnectorId;
 
 /// What is known about a connector after a call.
 ///
-/// Exit codes, journal entries and summaries are derived from this value alone, and not from a status code.
-///
 /// ```
-/// use bird_sms::ConnectorState;
+/// use bird_sms::{ConnectorState, TransportErrorKind, test_util};
 ///
-/// let state = ConnectorState::Exists("5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11".parse()?);
-/// assert!(state.may_exist());
-/// assert!(!ConnectorState::NotCreated.may_exist());
-/// # Ok::<(), bird_sms::ParseIdError>(())
+/// // An install whose only attempt timed out:
+/// let timeout = test_util::no_response(TransportErrorKind::TimedOut, true);
+/// let error = test_util::create_error(timeout);
+/// assert_eq!(error.connector_state(), ConnectorState::Unknown);
+/// assert!(error.connector_state().may_exist());
 /// ```
+///
+/// Exit codes, journal entries and summaries are derived from this value, not from a status code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ConnectorState {
     /// No connector was created. The same call can be made again.

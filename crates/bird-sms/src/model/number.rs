@@ -6,6 +6,24 @@ use uuid::Uuid;
 use crate::{AccessKey, ConnectorId, EndpointType, NumberType, PhoneNumberId, UseCaseId};
 
 /// A number of a workspace: a long code number, a short code or an alphanumeric sender.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
+/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let workspace = bird_sms::test_util::workspace(transport, key, id);
+/// use futures_util::TryStreamExt;
+///
+/// let mut numbers = workspace.numbers();
+/// while let Some(number) = numbers.try_next().await? {
+///     if number.connectors.is_empty() && !number.excludes_sms() {
+///         println!("{} could be installed: its id is {}", number.phone_number, number.id);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Number {

@@ -38,6 +38,7 @@ mod journal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use bird_api::transport::Transport;
 use bird_api::{ExchangeError, ExchangeErrorKind};
 use bytes::Bytes;
 use reqwest::StatusCode;
@@ -52,9 +53,41 @@ use crate::{
     AccessKey, AttemptError, Attempts, BatchOutcome, ChannelId, ClientBuilder, Connector,
     ConnectorId, ConnectorState, CreatedIdUnknown, Error, ErrorResponse, JournalEntry,
     JournalError, MalformedResponse, NotReady, NotReadyReason, OutcomeUnknown, ReadError, RowState,
-    SmsChannel, SmsConnectorRequest, TransportError, TransportErrorKind, UnknownReason,
+    SmsChannel, SmsConnectorRequest, TransportError, TransportErrorKind, UnknownReason, Workspace,
     WorkspaceId,
 };
+
+/// Returns a workspace whose requests go to this transport, such as a `bird_sandbox::Sandbox` in memory.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), bird_sms::Error> {
+/// use bird_sms::{test_util, uuid::Uuid};
+///
+/// let sandbox = bird_sandbox::Sandbox::builder().in_memory();
+/// let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// let workspace = test_util::workspace(transport, key, id);
+/// workspace.install_sms_channel("My SMS channel", Uuid::from_u128(1).into()).await?;
+/// assert_eq!(sandbox.post_count(), 1);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Use [`ClientBuilder::transport`] for a client with other settings.
+///
+/// # Panics
+///
+/// Panics if the key cannot be sent in a header.
+#[must_use]
+pub fn workspace(
+    transport: Arc<dyn Transport>,
+    access_key: &str,
+    workspace_id: impl Into<WorkspaceId>,
+) -> Workspace {
+    let key = AccessKey::new(access_key).expect("a key that can be sent");
+    let client = ClientBuilder::default().access_key(key).transport(transport).build();
+    client.expect("the default settings").workspace(workspace_id.into())
+}
 
 /// Returns a channel without a warning, with the response that contained it.
 #[must_use]

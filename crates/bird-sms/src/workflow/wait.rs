@@ -28,13 +28,22 @@ impl Workspace {
 
 /// An SMS channel that is being provisioned: its connector exists.
 ///
-/// ```no_run
-/// # async fn example(workspace: bird_sms::Workspace, request: bird_sms::SmsConnectorRequest) -> Result<(), bird_sms::Error> {
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
+/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let workspace = bird_sms::test_util::workspace(transport, key, id);
+/// use bird_sms::SmsConnectorRequest;
+///
+/// let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
+/// let request = SmsConnectorRequest::new("My SMS channel", number);
 /// let pending = workspace.create_sms_connector(&request).await?;
 /// let id = pending.connector_id(); // store it
-/// let channel = pending.wait().await?;
-/// // or, after a restart:
+///
+/// // After a restart:
 /// let channel = workspace.pending_channel(id).wait().await?;
+/// assert_eq!(channel.connector_id, id);
 /// # Ok(())
 /// # }
 /// ```
