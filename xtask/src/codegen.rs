@@ -85,25 +85,21 @@ mod tests {
         crate::root().unwrap()
     }
 
-    /// Creates a folder with every source file, and with documents whose derived section is empty.
+    /// Creates a folder with every source file, and with a README whose derived section is empty.
     fn only_sources() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for file in [
             "openapi.yaml",
             "contract/numbers.yaml",
             "crates/bird-api/tests/generator/contract.yaml",
-            "crates/bird-sms/tests/testing.rs",
+            "crates/bird-sms/examples/readme.rs",
         ] {
             let copy = folder.path().join(file);
             fs::create_dir_all(copy.parent().unwrap()).unwrap();
             fs::copy(root().join(file), copy).unwrap();
         }
-        let document =
-            "a\n<!-- derived: crates/bird-sms/tests/testing.rs clock -->\n<!-- /derived -->\nb\n";
-        fs::create_dir(folder.path().join("docs")).unwrap();
-        for path in ["README.md", "docs/testing.md"] {
-            fs::write(folder.path().join(path), document).unwrap();
-        }
+        let readme = "a\n<!-- derived: crates/bird-sms/examples/readme.rs journal -->\n<!-- /derived -->\nb\n";
+        fs::write(folder.path().join("README.md"), readme).unwrap();
         folder
     }
 
@@ -120,13 +116,15 @@ mod tests {
             let line = format!("\n{path} is stale; run `cargo xtask codegen`\n");
             assert!(stale.contains(&line), "{path}");
             let exists = folder.path().join(&path).exists();
-            let is_document = ["README.md", "docs/testing.md"].contains(&&*path);
-            assert_eq!(exists, is_document, "a check must not write {path}");
+            assert_eq!(exists, path == "README.md", "a check must not write {path}");
         }
         write(folder.path(), false).unwrap();
         assert_eq!(report(folder.path(), false).unwrap(), "");
         let readme = fs::read_to_string(folder.path().join("README.md")).unwrap();
-        assert!(readme.starts_with("a\n") && readme.contains("#[tokio::test"), "{readme}");
+        assert!(
+            readme.starts_with("a\n") && readme.contains("workspace.install(request)"),
+            "{readme}"
+        );
     }
 
     #[test]

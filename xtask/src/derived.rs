@@ -38,9 +38,8 @@ pub(crate) fn derive(root: &Path) -> anyhow::Result<Vec<Derived>> {
         // A package cannot contain files from outside its folder.
         ("crates/bird-api/openapi.yaml", contract_yaml),
         ("crates/bird-api/numbers.yaml", numbers_yaml),
-        // These quote code that the tests compile.
+        // Quotes code that the tests compile.
         ("README.md", quoting(root, "README.md")?),
-        ("docs/testing.md", quoting(root, "docs/testing.md")?),
     ];
     Ok(files.map(|(path, content)| Derived { path: path.into(), content }).into())
 }

@@ -1,56 +1,177 @@
-//! A local Bird for tests and demos: a server of its connectors API on loopback, or a transport without a socket.
+//! A local Bird, for the tests of a service that uses bird-sms: in memory or on loopback, and without an account.
 //!
 //! ```
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), bird_sandbox::StartError> {
-//! use std::time::Duration;
+//! use bird_sandbox::Sandbox;
+//! use bird_sms::{PhoneNumberId, Workspace, test_util};
 //!
-//! let sandbox = bird_sandbox::Sandbox::builder()
-//!     .provisioning_delay(Duration::from_millis(20))
-//!     .start()
-//!     .await?;
-//! println!("{} {} {}", sandbox.base_url(), sandbox.workspace_id(), sandbox.access_key());
-//! assert!(sandbox.connectors().is_empty());
+//! /// The service under test. Returns what its user is told.
+//! async fn onboard(workspace: &Workspace, number: PhoneNumberId) -> String {
+//!     match workspace.install_sms_channel("Onboarding", number).await {
+//!         Ok(channel) => format!("channel {} is ready", channel.id),
+//!         Err(error) => format!("call support: {}", error.chain()),
+//!     }
+//! }
+//!
+//! // As a test: #[tokio::test(start_paused = true)]
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let sandbox = Sandbox::builder().fault("post:503".parse()?).in_memory();
+//! let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+//! let workspace = test_util::workspace(transport, key, id);
+//!
+//! let told = onboard(&workspace, "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?).await;
+//! assert_eq!(told, format!("channel {} is ready", sandbox.connectors()[0].channel_id));
+//! assert_eq!(sandbox.post_count(), 2); // the first one failed
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! The sandbox serves the endpoints of `openapi.yaml` and `numbers.yaml`, and validates requests against the schemas of
-//! the first file. A connector gets its channel after a delay, and a phone number can be installed once. For a wrong
-//! key, another workspace, an invalid body and too many requests the sandbox sends the documented responses
-//! (401, 404, 422, 429). The order of the checks is: the key, the rate limit, the workspace, the body. Delays
-//! and limits follow tokio's clock.
+//! It needs:
 //!
-//! A [`Fault`] makes requests fail: with a status, a reset or silent connection, a lost response or a body
-//! that is not JSON.
+//! ```toml
+//! [dev-dependencies]
+//! bird-sandbox = { path = "../bird-sms/crates/bird-sandbox", features = ["transport"] }
+//! bird-sms = { path = "../bird-sms/crates/bird-sms", features = ["test-util"] }
+//! tokio = { version = "1", features = ["macros", "rt", "test-util"] }
+//! ```
+//!
+//! The sandbox serves the endpoints of `openapi.yaml` and `numbers.yaml`, and validates requests against the first file. A
+//! connector gets its channel after a delay, and a phone number can be installed once. A wrong key, another workspace, an
+//! invalid body and too many requests get the documented responses (401, 404, 422, 429). It checks the key first, then the
+//! rate limit, the workspace and the body.
+//!
+//! # Time
+//!
+//! In memory, the sandbox follows Tokio's clock, and so do the delays and deadlines of bird-sms. A paused clock jumps to
+//! the next timer as soon as no task can run: an hour takes milliseconds, and every time is exact.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use bird_sandbox::Sandbox;
+//! use std::time::Duration;
+//!
+//! let hour = Duration::from_secs(3600);
+//! let sandbox = Sandbox::builder().provisioning_delay(hour).in_memory();
+//! # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+//! # let workspace = bird_sms::test_util::workspace(transport, key, id);
+//! # let number = bird_sms::uuid::Uuid::from_u128(1).into();
+//! let began = tokio::time::Instant::now();
+//! let error = workspace.install_sms_channel("Onboarding", number).await.unwrap_err();
+//! assert!(began.elapsed() <= Duration::from_secs(120)); // the default of `install_timeout`
+//!
+//! // A later process:
+//! tokio::time::advance(hour).await;
+//! let id = error.connector_id().unwrap();
+//! let channel = workspace.pending_channel(id).wait().await?;
+//! assert_eq!(channel.id, sandbox.connectors()[0].channel_id.into());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A paused clock doesn't wait for other threads or sockets. While a database or a journal in a file works, it jumps from
+//! timer to timer, and deadlines pass. It stands still while a task of `tokio::task::spawn_blocking` runs, so wrap such work
+//! in one, or don't pause the clock of that test.
+//!
+//! # Faults
+//!
+//! A [`Fault`] makes a request fail: with a status, a connection that is reset or stays silent, or a response that is lost,
+//! cut or not JSON. Give it to the [builder](Builder::fault) or add it later, for one phone number if you like:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use bird_sandbox::Sandbox;
+//! use bird_sms::{ConnectorState, uuid::Uuid};
+//!
+//! let sandbox = Sandbox::builder().in_memory();
+//! # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+//! # let workspace = bird_sms::test_util::workspace(transport, key, id);
+//! let [first, second] = [1, 2].map(Uuid::from_u128);
+//! // The response to the creation is lost. bird-sms finds the connector at its number.
+//! sandbox.add_fault(format!("post:lost#{first}").parse()?);
+//! assert!(workspace.install_sms_channel("Onboarding", first.into()).await.is_ok());
+//! // The first poll is refused.
+//! sandbox.add_fault(format!("get:403#{second}").parse()?);
+//! let error = workspace.install_sms_channel("Onboarding", second.into()).await.unwrap_err();
+//! assert!(matches!(error.connector_state(), ConnectorState::Exists(_)));
+//! assert!(sandbox.faults().is_empty()); // both were injected
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [docs/reliability.md](https://github.com/bird-sms/bird-sms/blob/main/docs/reliability.md) lists faults and the outcome of
+//! an install after each. An error handler needs no sandbox: `bird_sms::test_util` makes errors without a request.
+//!
+//! # The same run twice
+//!
+//! `random:SEED:PERCENT` fails a part of all requests. With a seed for the sandbox and one for the client, a run on a
+//! runtime of one thread is the same each time, so a failure can be repeated:
+//!
+//! ```
+//! use bird_sandbox::{Delay, ReceivedRequest, Sandbox};
+//! use bird_sms::{AccessKey, Client, SmsConnectorRequest, uuid::Uuid};
+//!
+//! async fn install_many(seed: u64) -> Result<Vec<ReceivedRequest>, Box<dyn std::error::Error>> {
+//!     let sandbox = Sandbox::builder()
+//!         .seed(seed)
+//!         .provisioning_delay("1s..5s".parse::<Delay>()?)
+//!         .fault(format!("random:{seed}:10").parse()?)
+//!         .in_memory();
+//!     let client = Client::builder()
+//!         .seed(seed)
+//!         .access_key(AccessKey::new(sandbox.access_key())?)
+//!         .transport(sandbox.transport())
+//!         .build()?;
+//!     let workspace = client.workspace(sandbox.workspace_id().into());
+//!     let numbers = (1..=100).map(Uuid::from_u128);
+//!     let requests = numbers.map(|number| SmsConnectorRequest::new("Onboarding", number.into()));
+//!     let mut outcomes = workspace.install_sms_channels(requests).start();
+//!     while outcomes.next().await.is_some() {}
+//!     Ok(sandbox.requests())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! assert_eq!(install_many(7).await?, install_many(7).await?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Over a socket
+//!
+//! A test of the HTTP client needs a server, and so does one that uses `Client::raw`, whose operations have no other
+//! transport. The sandbox has the same methods there, but the clock can't be paused:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let sandbox = bird_sandbox::Sandbox::builder()
-//!     .fault("post:503x2".parse()?)
-//!     .fault("get:reset@1".parse()?)
-//!     .start()
-//!     .await?;
-//! // ... run the program under test, then check the requests:
-//! assert_eq!(sandbox.post_count(), 0);
-//! # sandbox.shutdown().await;
+//! use std::time::Duration;
+//!
+//! use bird_sandbox::Sandbox;
+//! use bird_sms::{AccessKey, Client};
+//!
+//! let delay = Duration::from_millis(20);
+//! let sandbox = Sandbox::builder().provisioning_delay(delay).start().await?;
+//! let client = Client::builder()
+//!     .access_key(AccessKey::new(sandbox.access_key())?)
+//!     .base_url(sandbox.base_url())
+//!     .build()?;
+//! let workspace = client.workspace(sandbox.workspace_id().into());
+//! # let number = bird_sms::uuid::Uuid::from_u128(1).into();
+//! let channel = workspace.install_sms_channel("Onboarding", number).await?;
+//! sandbox.shutdown().await;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # In memory
+//! A service in a process of its own, or in another language, takes its sandbox from a shell: `bird-sms sandbox` prints
+//! `BIRD_API_URL`, `BIRD_WORKSPACE_ID` and `BIRD_ACCESS_KEY`, which `Workspace::from_env` reads.
 //!
-//! With the feature `transport`, `Builder::in_memory` makes a sandbox without a socket, and `Sandbox::transport` returns
-//! the transport for the `ClientBuilder` of bird-sms. Everything happens as over a socket, on tokio's clock: in a
-//! `#[tokio::test(start_paused = true)]` an hour takes no time, and two runs see the same. [The chapter on
-//! testing](https://github.com/bird-sms/bird-sms/blob/main/docs/testing.md) has examples.
+//! # Control API
 //!
-//! # While it runs
-//!
-//! Faults and connectors can be added while the sandbox runs, for one phone number if need be: with the methods of
-//! [`Sandbox`], and from another process with the control API, whose bodies are JSON. Its requests need
-//! `Content-Type: application/json`, and are neither counted nor recorded.
+//! The methods of [`Sandbox`] add faults and connectors while it runs. Another process does the same over HTTP. Bodies are
+//! JSON, and requests need `Content-Type: application/json`; they are neither counted nor recorded.
 //!
 //! | request | | body |
 //! |---|---|---|
@@ -60,9 +181,9 @@
 //! | `DELETE /_sandbox/faults/ID` | removes a fault; without `/ID`, all faults | |
 //! | `POST /_sandbox/connectors` | adds a connector as if it existed: a [`ConnectorSeed`] | `{"name": "…", "phoneNumberId": "…"}` |
 //!
-//! No response has the access key or the body of a request. A request that changes something needs the access key, as
-//! the requests of the API do, or the token of the inspector. Another one needs the key, or a loopback address or
-//! `localhost` as its host, so no web page can read the state.
+//! No response contains the access key or the body of a request. A request that changes something needs the access key, as
+//! requests of the API do, or the token of the inspector. Others need the key, or a loopback address or `localhost` as
+//! their host, so no web page can read the state.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

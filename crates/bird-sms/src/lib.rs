@@ -101,21 +101,18 @@
 //!
 //! # Testing
 //!
-//! The crate `bird-sandbox` is a local Bird, which validates requests against the contract, provisions channels after a
-//! delay, and fails on demand. In memory and with Tokio's paused clock, a test of an hour of simulated time takes
-//! milliseconds:
+//! The crate `bird-sandbox` is a local Bird: it validates requests against the contract, provisions channels after a delay,
+//! and fails on demand. In memory and with Tokio's paused clock, an hour of simulated time takes milliseconds:
 //!
 //! ```
+//! use bird_sms::test_util; // with the feature `test-util`
+//!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use bird_sms::{AccessKey, Client};
-//!
 //! let sandbox = bird_sandbox::Sandbox::builder().fault("post:503".parse()?).in_memory();
-//! let client = Client::builder()
-//!     .access_key(AccessKey::new(sandbox.access_key())?)
-//!     .transport(sandbox.transport())
-//!     .build()?;
-//! let workspace = client.workspace(sandbox.workspace_id().into());
+//! let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+//! let workspace = test_util::workspace(transport, key, id);
+//!
 //! let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
 //! let channel = workspace.install_sms_channel("My SMS channel", number).await?;
 //! assert_eq!(channel.id, sandbox.connectors()[0].channel_id.into());
@@ -124,8 +121,8 @@
 //! # }
 //! ```
 //!
-//! [The chapter on testing](https://github.com/bird-sms/bird-sms/blob/main/docs/testing.md) has more: time, errors
-//! without a request, faults by phone number, and reproducible runs.
+//! Its documentation covers time, faults by phone number, reproducible runs and sockets. `test_util` makes errors without a
+//! request, and checks a journal of your own.
 //!
 //! # Examples
 //!

@@ -186,7 +186,6 @@ impl JournalStore for FileStore {
     }
 }
 
-// [kit]
 #[tokio::test]
 async fn the_journal_in_a_file_passes_whatever_operation_fails() {
     for seed in 0..6 {
@@ -194,7 +193,6 @@ async fn the_journal_in_a_file_passes_whatever_operation_fails() {
         result.unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
     }
 }
-// [/kit]
 
 #[tokio::test]
 async fn opening_a_journal_syncs_it_before_returning() {

@@ -1,4 +1,12 @@
-//! `cargo xtask sim`.
+//! `cargo xtask sim`: simulates more seeds than the 2,000 of `cargo test`, or one of them with all that happens in it.
+//!
+//! ```sh
+//! cargo xtask sim --seeds 0..100000
+//! cargo xtask sim --seed 7
+//! ```
+//!
+//! A seed that fails names the invariant of `invariants.rs` that did not hold, and the command that repeats it. The bugs that
+//! the simulator must find are patches in `tests/sim/bugs`; `tests/sim/bugs/find` applies them to a clone, one at a time.
 
 use std::process::ExitCode;
 use std::sync::Mutex;
