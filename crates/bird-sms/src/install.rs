@@ -1,4 +1,4 @@
-//! The install of one channel, alone or with a journal.
+//! The install of one channel, with or without a journal.
 
 use std::fmt;
 use std::pin::Pin;
@@ -41,7 +41,7 @@ impl Workspace {
         self.install(SmsConnectorRequest::new(name, phone_number_id))
     }
 
-    /// Installs the SMS channel of a request, as [`install_sms_channel`](Self::install_sms_channel) does.
+    /// Installs the SMS channel of a request, like [`install_sms_channel`](Self::install_sms_channel).
     pub fn install(&self, request: SmsConnectorRequest) -> InstallSmsChannel {
         InstallSmsChannel {
             workspace: self.clone(),
@@ -79,7 +79,7 @@ impl Workspace {
 ///
 /// # Errors
 ///
-/// See [`Error`]: [`Error::connector_state`] says what exists.
+/// Fails with an [`Error`], whose [`connector_state`](Error::connector_state) tells what exists.
 ///
 /// # Panics
 ///
@@ -87,9 +87,9 @@ impl Workspace {
 ///
 /// # Cancel safety
 ///
-/// Dropping the future before it is polled sends nothing. Dropping the future while the POST is in flight leaves the
-/// outcome unknown. After [`Event::Created`] the connector exists, and [`Workspace::pending_channel`] resumes from its
-/// id.
+/// Not cancel safe: dropping the future while the POST is in flight leaves the outcome unknown, which only a
+/// [journal](Self::journal) records. After [`Event::Created`] the connector exists, and [`Workspace::pending_channel`]
+/// resumes from its id.
 #[must_use = "an install does nothing until it is awaited"]
 pub struct InstallSmsChannel {
     workspace: Workspace,
@@ -128,20 +128,19 @@ impl InstallSmsChannel {
         self
     }
 
-    /// Continues from this journal, and writes each step to it before the next step is taken. Default: no journal, which
-    /// loses the id of the connector if the process is killed.
+    /// Resumes from this journal, and writes each step to it before the next one is taken. Default: no journal, which loses
+    /// the id of the connector if the process is killed.
     ///
     /// The same install with the same journal continues, even after the process was killed: it waits for the connector if
-    /// there is one, and returns a channel that is ready without a request. It runs as a
-    /// [batch](Workspace::install_sms_channels) of one row, so the journal serves one install at a time.
+    /// there is one, and returns a ready channel without a request. It is a [batch](Workspace::install_sms_channels) of one
+    /// row, so the journal serves one install at a time.
     pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
         self.journal = Some(journal);
         self
     }
 
-    /// Sets what happens if the journal has an unknown outcome of an earlier install, unless the connector is found by a
-    /// [look](crate::ClientBuilder::look_up). Default: no POST is sent, and the install fails with
-    /// [`Error::OutcomeUnknown`].
+    /// Sets what happens if the outcome is unknown in the journal, and a [lookup](crate::ClientBuilder::look_up) does not
+    /// find the connector. Default: the install fails with [`Error::OutcomeUnknown`], without a POST.
     pub fn unknown_rows(mut self, unknown: UnknownRows) -> Self {
         self.unknown = unknown;
         self

@@ -8,14 +8,14 @@ use crate::client::Workspace;
 use crate::model::SMS_TEMPLATE;
 use crate::{ConnectorId, ConnectorState, Error, PhoneNumberId};
 
-/// The reason why a connector was not adopted. The journal was not changed.
+/// Why a connector was not adopted. The journal was not changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdoptionError {
-    /// The journal has the channel of the phone number, of another connector.
+    /// The journal has a ready channel for the phone number, from another connector.
     #[error("the channel of this phone number is ready")]
     Ready,
-    /// The journal has another connector that was created for the phone number, and that exists.
+    /// The journal has another connector that was created for the phone number and still exists.
     #[error("connector {0} was created for this phone number, and exists")]
     OtherConnector(ConnectorId),
     /// The connector belongs to another phone number of the journal.
@@ -36,12 +36,8 @@ pub enum AdoptionError {
 }
 
 impl Workspace {
-    /// Appends to a journal that this connector is the one of a phone number, because a person found it, for example in the
-    /// Bird dashboard. The next batch waits for its channel.
-    ///
-    /// This is for a phone number whose outcome is unknown, whose creation was refused because a connector exists, or whose
-    /// connector was deleted. The connector is read first, and its template and its phone number are compared. Adopting the
-    /// same connector again changes nothing.
+    /// Tells a journal which connector a phone number has, because a person found it, for example in the Bird dashboard. The
+    /// next batch waits for its channel.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -58,10 +54,14 @@ impl Workspace {
     /// # }
     /// ```
     ///
+    /// Use it for a phone number whose outcome is unknown, whose creation was refused because a connector exists, or whose
+    /// connector was deleted. The connector is read first, and its template and phone number are compared. Adopting the same
+    /// connector again changes nothing.
+    ///
     /// # Errors
     ///
-    /// Fails if the connector differs or cannot be read, if the phone number has another connector, and if the journal
-    /// fails or serves a batch.
+    /// Fails if the connector differs or cannot be read, if the phone number has another connector, or if the journal fails
+    /// or serves a batch.
     ///
     /// # Cancel safety
     ///
@@ -99,8 +99,7 @@ impl Workspace {
 }
 
 impl JournalState {
-    /// Checks what [`Workspace::adopt`] checks without a request. Returns whether there is anything to do: not if the row
-    /// has this connector.
+    /// Makes the checks of [`Workspace::adopt`] that need no request. Returns `false` if the row has this connector already.
     ///
     /// # Errors
     ///

@@ -47,8 +47,8 @@ use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsCha
 ///
 /// # Entries
 ///
-/// Each entry is appended before the next step is taken. These are the entries of a row, the install of one phone number,
-/// in the order in which they may come; a run of the row ends anywhere in it, and the next run continues:
+/// Each entry is appended before the next step is taken. A row is the install of one phone number. Its entries come in
+/// this order; a run may end anywhere in it, and the next one continues:
 ///
 /// ```text
 /// row     = { attempt }, [ ( Created | Found | Adopted ), wait ]
@@ -56,31 +56,30 @@ use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsCha
 /// wait    = { NotReady | Adopted }, [ Ready ]
 /// ```
 ///
-/// - After `Intent` without another entry, or after `Unknown`, a connector may exist. No attempt follows unless
+/// - After an `Intent` without another entry, or after `Unknown`, a connector may exist. No attempt follows unless
 ///   [`UnknownRows::Retry`](super::UnknownRows::Retry) is set. After `Exists`, none follows in any case.
 /// - `Created` follows the `Intent` of its attempt. `Found` follows an attempt whose outcome is unknown, in the same run or
-///   in a later one.
-/// - After `Ready`, nothing follows.
-/// - A person may append `Adopted`, and nothing else: [`Workspace::adopt`](crate::Workspace::adopt) checks the connector
-///   and appends it.
+///   a later one.
+/// - Nothing follows `Ready`.
+/// - A person appends only `Adopted`, with [`Workspace::adopt`](crate::Workspace::adopt), which checks the connector.
 ///
-/// [`RowState::apply`](super::RowState::apply) is the meaning of an entry.
+/// [`RowState::apply`](super::RowState::apply) defines what an entry means.
 ///
 /// # One writer at a time
 ///
-/// A journal serves one batch at a time. While a batch runs, another batch with the same `Arc`, or an adoption, fails
-/// with an error of the kind [`ResourceBusy`](ErrorKind::ResourceBusy). A store that several processes share must see to
-/// this by itself, for example with a lock, as `FileJournal` does. Installs that run at the same time each take a journal
-/// of their own, which may be a view of one table: its rows of one phone number.
+/// A journal serves one batch at a time. While a batch runs, another one with the same `Arc`, or an adoption, fails with
+/// [`ResourceBusy`](ErrorKind::ResourceBusy). A store that several processes share must ensure this itself, for example
+/// with a lock, as `FileJournal` does. Installs that run at the same time each need a journal of their own, which may be a
+/// view of one table: its rows for one phone number.
 pub trait Journal: Send + Sync {
     /// Returns the state of every row, including what this process appended.
     fn load(&self) -> JournalFuture<'_, JournalState>;
 
-    /// Appends an entry for a phone number. When the future completes, the entry must survive a crash. If the future
-    /// fails, the install ends with [`Error::Journal`]; before the POST this means that nothing is sent.
+    /// Appends an entry for a phone number. When the future completes, the entry must survive a crash. If it fails, the
+    /// install ends with [`Error::Journal`]; before the POST, nothing is sent then.
     ///
-    /// Entries of different phone numbers are appended concurrently. The future of an entry may be dropped, and the entry
-    /// may be stored or not then.
+    /// Entries of different phone numbers are appended concurrently. If the future is dropped, the entry may or may not be
+    /// stored.
     fn append(&self, phone_number_id: PhoneNumberId, entry: JournalEntry) -> JournalFuture<'_>;
 }
 
@@ -140,7 +139,7 @@ pub enum JournalEntry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         warning: Option<Warning>,
     },
-    /// The phone number shows the connector that an attempt created whose outcome was unknown.
+    /// A lookup found the connector of an attempt whose outcome was unknown.
     Found {
         connector_id: ConnectorId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -155,7 +154,7 @@ pub enum JournalEntry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         warning: Option<Warning>,
     },
-    /// The connector exists, and its channel is not ready.
+    /// The connector exists, but its channel is not ready.
     NotReady { connector_id: ConnectorId, message: String },
     /// The request was refused: this attempt created no connector.
     Refused { message: String },
@@ -163,7 +162,7 @@ pub enum JournalEntry {
     Unreachable { message: String },
     /// A connector may exist.
     Unknown { message: String },
-    /// A connector exists, and its id is not known.
+    /// A connector exists, but its id is not known.
     Exists { message: String },
 }
 

@@ -28,8 +28,8 @@ const CONCURRENCY: usize = 12_000;
 type Observer = dyn Fn(&SmsConnectorRequest, &Event) + Send + Sync;
 
 impl Workspace {
-    /// Installs an SMS channel for each request of a `Vec` or another iterator, as fast as the limits of the workspace
-    /// allow.
+    /// Installs an SMS channel for each request of a `Vec` or another iterator, as fast as the rate limits of the
+    /// workspace allow.
     ///
     /// See [`InstallSmsChannels`] for an example.
     pub fn install_sms_channels<I>(
@@ -42,8 +42,8 @@ impl Workspace {
         self.install_sms_channel_stream(stream::iter(requests))
     }
 
-    /// Installs an SMS channel for each request of a stream, as [`install_sms_channels`](Self::install_sms_channels)
-    /// does. The stream is polled as installs end, so that it can read its requests from a slow source.
+    /// Installs an SMS channel for each request of a stream, like [`install_sms_channels`](Self::install_sms_channels).
+    /// The stream is polled as installs end, so it may be slow.
     pub fn install_sms_channel_stream<S>(&self, requests: S) -> InstallSmsChannels<S>
     where
         S: Stream<Item = SmsConnectorRequest> + Send,
@@ -85,31 +85,30 @@ impl Workspace {
 /// # }
 /// ```
 ///
-/// A batch is as fast as the [`RateLimits`](crate::RateLimits) of the workspace allow, which all installs of a
-/// client share. Connectors are created as fast as POSTs are allowed, and polled in the order in which their polls fall
-/// due by the [`PollPolicy`](crate::PollPolicy), as fast as GETs are allowed.
+/// A batch is as fast as the [`RateLimits`](crate::RateLimits) of the workspace allow, which all installs of a client
+/// share. Connectors are polled in the order in which the [`PollPolicy`](crate::PollPolicy) makes their polls due.
 ///
 /// The timeout of an install starts when its first POST may be sent, or with the wait for a connector of an earlier run.
-/// A connector whose turn comes only after the deadline is polled once more before its install ends with
+/// A connector whose turn comes after the deadline is polled once more before its install ends with
 /// [`Error::NotReady`](crate::Error::NotReady).
 ///
-/// Requests are taken from the stream as installs end, and outcomes are returned as they come. Beyond the
-/// [`concurrency`](Self::concurrency), memory grows only by the phone number ids that were taken.
+/// Requests are taken from the stream as installs end. Beyond the [`concurrency`](Self::concurrency), memory grows by one
+/// phone number id per request.
 ///
 /// # Errors
 ///
 /// The stream does not fail: each outcome has its own [`Error`](crate::Error). After a request is refused with 401
-/// (access key), 402 (no money) or 403 (policy of the key), the batch [shuts down](BatchOutcomes::shut_down), because
-/// every other request would be refused as well. A 403 counts only as long as no request with the same method was
-/// accepted, because a policy may exclude a single connector. The batch also shuts down if every response of a whole
-/// install timeout is a 429. A second request for a phone number ends with
+/// (access key), 402 (no money) or 403 (policy of the key), the batch [shuts down](BatchOutcomes::shut_down), because Bird
+/// would refuse every other request. A 403 counts only until a request with the same method was accepted, because a policy
+/// may exclude a single connector. The batch also shuts down if every response of a whole install timeout is a 429. A
+/// second request for a phone number ends with
 /// [`ConfigurationError::DuplicatePhoneNumber`](crate::ConfigurationError::DuplicatePhoneNumber).
 ///
 /// # Cancel safety
 ///
-/// Dropping the stream stops all installs at once and leaves the outcomes of POSTs in flight unknown.
-/// [`BatchOutcomes::abandon`] returns these outcomes, and [`BatchOutcomes::shut_down`] waits for the POSTs. A [`Journal`]
-/// has every step in either case.
+/// Dropping the stream stops all installs at once, and the outcomes of POSTs in flight are lost.
+/// [`BatchOutcomes::abandon`] returns them as unknown, and [`BatchOutcomes::shut_down`] waits for the POSTs. A [`Journal`]
+/// has every step in any case.
 #[must_use = "a batch does nothing until it is started and its outcomes are taken"]
 pub struct InstallSmsChannels<S> {
     workspace: Workspace,
@@ -139,11 +138,11 @@ impl<S> InstallSmsChannels<S>
 where
     S: Stream<Item = SmsConnectorRequest> + Send,
 {
-    /// Sets the number of installs in progress at a time, at least 1. Default: 12,000, which is what 50 GETs per second
-    /// can poll in four minutes.
+    /// Sets how many installs are in progress at a time, at least 1. Default: 12,000, as many as 50 GETs per second can poll
+    /// in four minutes.
     ///
-    /// Each install is a task that takes about 4 KB while it waits. With fewer installs, connectors are created later if
-    /// the channels of others are slow.
+    /// Each install is a task that takes about 4 KB while it waits. If there are few and their channels are slow, the next
+    /// connectors are created late.
     pub fn concurrency(mut self, installs: usize) -> Self {
         self.settings.concurrency = installs.max(1);
         self
@@ -155,26 +154,26 @@ where
         self
     }
 
-    /// Continues from this journal, and writes each step to it before the next step is taken. Default: no journal.
+    /// Resumes from this journal, and writes each step to it before the next one is taken. Default: no journal.
     ///
-    /// Running the same batch with the same journal resumes it: connectors that exist are waited for, and rows that are
-    /// done end at once with [what the journal has](BatchOutcome::from_journal). If the journal cannot be read, nothing is
-    /// sent, and each row ends with [`Error::Journal`](crate::Error::Journal).
+    /// Running the same batch with the same journal resumes it: it waits for connectors that exist, and rows that are done
+    /// end at once with [what the journal has](BatchOutcome::from_journal). If the journal cannot be read, nothing is sent,
+    /// and each row ends with [`Error::Journal`](crate::Error::Journal).
     pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
         self.settings.journal = Some(journal);
         self
     }
 
-    /// Sets what happens to the rows of the journal whose outcome is unknown, unless their connector is found by a
-    /// [look](crate::ClientBuilder::look_up). Default: they are left alone, and end with
-    /// [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown) without a POST.
+    /// Sets what happens to rows whose outcome is unknown in the journal, if a [lookup](crate::ClientBuilder::look_up) does
+    /// not find their connector. Default: they end with [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown), without a
+    /// POST.
     pub fn unknown_rows(mut self, unknown: UnknownRows) -> Self {
         self.settings.unknown = unknown;
         self
     }
 
-    /// Creates the connector of this phone number again if its outcome is unknown, whatever is set for the other
-    /// [`unknown_rows`](Self::unknown_rows).
+    /// Sends another POST for this phone number if its outcome is unknown, whatever
+    /// [`unknown_rows`](Self::unknown_rows) is.
     pub fn retry_unknown(mut self, phone_number_id: PhoneNumberId) -> Self {
         self.settings.retried.insert(phone_number_id);
         self
@@ -189,8 +188,8 @@ where
         self
     }
 
-    /// Returns the outcomes, in the order in which the installs end. No install starts before the stream is polled.
-    /// From then on the installs run as Tokio tasks, whether or not the stream is polled again.
+    /// Returns the outcomes, in the order in which the installs end. Nothing starts before the first
+    /// [`next`](BatchOutcomes::next). From then on installs run as Tokio tasks, but only `next` takes new requests.
     ///
     /// # Panics
     ///

@@ -13,8 +13,8 @@ pub struct BatchOutcome {
     pub state: RowState,
     /// Whether this run created the connector.
     pub created: bool,
-    /// Whether this run did nothing for the row, and the outcome only repeats the journal: its channel was ready before,
-    /// or its outcome is unknown and no look was possible.
+    /// Whether the outcome only repeats the journal: the channel was ready before, or the outcome is unknown and no lookup
+    /// was possible.
     pub from_journal: bool,
 }
 
@@ -25,7 +25,7 @@ impl BatchOutcome {
         self.state.connector_state()
     }
 
-    /// Returns `ready`, or the [kind](Error::kind) of the error: a label for a counter.
+    /// Returns `ready`, or the [kind](Error::kind) of the error. It makes a good label for a counter.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.result.as_ref().map_or_else(Error::kind, |_| "ready")

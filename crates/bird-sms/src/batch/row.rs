@@ -9,7 +9,7 @@ use super::JournalEntry;
 use crate::client::Workspace;
 use crate::{ChannelId, ConnectorId, ConnectorState, PhoneNumberId, SmsChannel, Warning};
 
-/// What is known about one row: the fold of its journal entries.
+/// The state of one row, folded from its journal entries.
 ///
 /// ```
 /// use bird_sms::{JournalEntry, NextStep, RowState, UnknownRows};
@@ -39,7 +39,7 @@ pub enum UnknownRows {
     /// No POST is sent, because a second one may create a second connector.
     #[default]
     LeaveAlone,
-    /// The rows are created again, except those whose connector exists with an unknown id.
+    /// Another POST is sent, unless a connector exists whose id is not known.
     Retry,
 }
 
@@ -50,7 +50,7 @@ pub enum NextStep {
     Create,
     /// The connector exists. Wait for its channel.
     Wait(ConnectorId),
-    /// A connector exists or may exist, and its id is not known. A look at the phone number may find it, or a person.
+    /// Send no POST: a connector exists or may exist, and its id is not known. A lookup or a person may find it.
     LeaveAlone,
     /// The channel is ready.
     Done,
@@ -85,21 +85,20 @@ impl RowState {
         self.warning
     }
 
-    /// Returns the time of [`JournalEntry::Created`]: of the creation. `None` after an adoption, or if the
-    /// journal stores no times.
+    /// Returns when the connector was created. `None` after an adoption, or if the journal stores no times.
     #[must_use]
     pub fn created_at(&self) -> Option<Timestamp> {
         self.since.filter(|_| self.connector.connector_id().is_some())
     }
 
-    /// Returns when the first POST was sent whose outcome is unknown. `None` if the id of the connector is known, or if
-    /// the journal stores no times.
+    /// Returns when the first POST whose outcome is unknown was sent. `None` if the id of the connector is known, or if the
+    /// journal stores no times.
     #[must_use]
     pub fn sent_at(&self) -> Option<Timestamp> {
         self.since.filter(|_| self.connector.connector_id().is_none())
     }
 
-    /// Returns whether a connector exists or may exist whose channel is not ready.
+    /// Returns whether a connector exists or may exist, but has no channel yet.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         self.connector.may_exist() && self.channel_id.is_none()
@@ -124,8 +123,8 @@ impl RowState {
         }
     }
 
-    /// Applies the next entry of the row. `at` is the time at which it was appended, or `None` if the journal stores no
-    /// times. An entry with less information does not replace what is known about a connector.
+    /// Applies the next entry of the row, appended at `at`. An entry that tells less about the connector doesn't replace
+    /// what is known.
     pub fn apply(&mut self, entry: &JournalEntry, at: Option<Timestamp>) {
         match *entry {
             JournalEntry::Intent { .. } => {
@@ -219,15 +218,14 @@ impl RowState {
     }
 }
 
-/// The states of all rows of a journal.
+/// The state of every row of a journal.
 #[derive(Clone, Debug, Default)]
 pub struct JournalState {
     rows: HashMap<PhoneNumberId, RowState>,
 }
 
 impl JournalState {
-    /// Applies the next entry of the journal. `at` is the time at which it was appended, or `None` if the journal stores
-    /// no times.
+    /// Applies the next entry of the journal, appended at `at`, or `None` if the journal stores no times.
     pub fn apply(
         &mut self,
         phone_number_id: PhoneNumberId,
@@ -237,13 +235,13 @@ impl JournalState {
         self.rows.entry(phone_number_id).or_default().apply(entry, at);
     }
 
-    /// Returns the state of a row. A row without entries was not created.
+    /// Returns the state of a row. Without entries, it is [`NotCreated`](ConnectorState::NotCreated).
     #[must_use]
     pub fn row(&self, phone_number_id: PhoneNumberId) -> RowState {
         self.rows.get(&phone_number_id).copied().unwrap_or_default()
     }
 
-    /// Returns the rows that have entries, in no order.
+    /// Returns the rows that have entries, in any order.
     pub fn rows(&self) -> impl Iterator<Item = (PhoneNumberId, RowState)> {
         self.rows.iter().map(|(number, row)| (*number, *row))
     }

@@ -702,16 +702,18 @@ where
         futures_util::StreamExt::next(self).await
     }
 
-    /// Shuts the batch down: no install is started and no POST is sent again, POSTs in flight are awaited, a POST whose
-    /// intent is being written is sent if the rate limit allows it at once, and connectors that exist end with
-    /// [`Error::NotReady`], which has their id. Take the remaining outcomes with [`next`](Self::next).
+    /// Shuts the batch down, without losing what was sent. Take the remaining outcomes with [`next`](Self::next).
+    ///
+    /// No install is started and no POST is sent again. POSTs in flight are awaited, and one whose intent is being written
+    /// is sent if the rate limit allows it at once. Installs whose connector exists end with [`Error::NotReady`], which has
+    /// its id.
     ///
     /// See [`BatchOutcomes`] for an example.
     pub fn shut_down(&mut self) {
         self.batch.shutdown.begin(Shutdown::BY_CALLER);
     }
 
-    /// Returns whether the batch was shut down, by a call or by itself.
+    /// Returns whether the batch was shut down, by [`shut_down`](Self::shut_down) or by itself.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
         self.batch.shutdown.has_begun()
@@ -719,8 +721,8 @@ where
 
     /// Stops all installs at once, and returns the outcomes that were not taken yet.
     ///
-    /// An install whose POST was sent ends with [`Error::OutcomeUnknown`], and an install whose connector exists with
-    /// [`Error::NotReady`]. For a row without an outcome, no connector is known that may exist.
+    /// An install whose POST was sent ends with [`Error::OutcomeUnknown`], and one whose connector exists with
+    /// [`Error::NotReady`]. Rows without an outcome have no connector that is known of.
     #[must_use]
     pub fn abandon(&mut self) -> Vec<BatchOutcome> {
         self.requests = None;

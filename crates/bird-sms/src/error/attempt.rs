@@ -22,17 +22,17 @@ const DETAILS: usize = 32;
 pub(super) const PROXY_AUTHENTICATION: &str = "Put the user name and the password into the URL of the proxy, as in http://user:password@host:port. If they are \
      there, the proxy refuses them, or wants another kind of authentication than Basic, which is not supported.";
 
-/// The error of one attempt.
+/// Why one attempt failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttemptError {
-    /// Bird, or a proxy in front of Bird, responded with a status that is not 2xx.
+    /// Bird, or a proxy in front of it, responded with a status that is not 2xx.
     #[error(transparent)]
     Response(ErrorResponse),
     /// There was no response.
     #[error(transparent)]
     Transport(TransportError),
-    /// The status of the response is 2xx, and its body cannot be decoded.
+    /// The status of the response is 2xx, but its body cannot be decoded.
     #[error(transparent)]
     Malformed(MalformedResponse),
     /// The response is about another connector.
@@ -44,7 +44,7 @@ pub enum AttemptError {
     /// The connector belongs to another phone number.
     #[error("the connector belongs to phone number {0}")]
     OtherPhoneNumber(PhoneNumberId),
-    /// The connector was created from another template than that for SMS.
+    /// The connector was created from a template that is not for SMS.
     #[error("the connector was created from the template {0}, which is not for SMS")]
     OtherTemplate(String),
 }
@@ -78,7 +78,7 @@ impl AttemptError {
     }
 }
 
-/// The error of an attempt without a response.
+/// Why an attempt got no response.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TransportError {
@@ -106,8 +106,7 @@ pub enum TransportErrorKind {
     TimedOut,
     /// The connection was lost, or the peer did not speak HTTP.
     Disconnected,
-    /// The rate limiter of the workspace had no permit in time: before the deadline, or before the shutdown of the batch.
-    /// Nothing was sent.
+    /// The rate limiter of the workspace had no permit before the deadline or the shutdown of the batch. Nothing was sent.
     RateLimited,
     /// The caller's `reqwest::Client` followed a redirect, and sent the access key with it. Never retried.
     Redirected,
@@ -141,7 +140,7 @@ impl TransportError {
         self.kind
     }
 
-    /// Returns whether the server may have acted on the request. `false` is certain: the request did not leave.
+    /// Returns whether the server may have acted on the request.
     #[must_use]
     pub fn may_have_been_sent(&self) -> bool {
         self.source.as_ref().is_some_and(ExchangeError::may_have_been_sent)
@@ -205,7 +204,7 @@ impl StdError for TransportError {
     }
 }
 
-/// A response of Bird, or of a proxy in front of Bird, whose status is not 2xx.
+/// A response of Bird, or of a proxy in front of it, whose status is not 2xx.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -221,8 +220,8 @@ pub struct ErrorResponse {
     /// Bird's error message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The problems of each field, by the path of the field; what else the body has, by the name of the member; and the
-    /// `Proxy-Authenticate` of a 407. At most 32 entries with 32 texts each, of at most 512 bytes and an ellipsis.
+    /// The problems of each field by its path, other members of the body by their names, and the `Proxy-Authenticate` of a
+    /// 407. At most 32 entries of 32 strings, each at most 512 bytes and an ellipsis.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, Vec<String>>,
     /// The target of a redirect. Redirects are never followed, because the access key would be sent along.
@@ -279,7 +278,7 @@ impl ErrorResponse {
         }
     }
 
-    /// Returns the UUIDs in the texts of the response. After a 409, one may be the id of the connector that exists.
+    /// Returns the UUIDs in the response. After a 409, one may be the id of the connector that exists.
     #[must_use]
     pub fn ids(&self) -> BTreeSet<Uuid> {
         let parts = |text: &String| {
@@ -362,7 +361,7 @@ pub struct MalformedResponse {
     pub status: u16,
     /// The id of the request, which Bird's support asks for.
     pub request_id: Option<String>,
-    /// What is wrong, with the path of the field.
+    /// The problem, with the path of the field.
     pub problem: String,
     /// The start of the body: at most 512 bytes and an ellipsis, with control characters replaced.
     pub excerpt: Option<String>,

@@ -5,46 +5,46 @@ use std::fmt;
 use super::attempt::PROXY_AUTHENTICATION;
 use super::{AttemptError, ErrorResponse, chain};
 
-/// The error of [`Workspace::check`](crate::Workspace::check): what is wrong with the settings or the connection, as
-/// far as one response shows it. The check created nothing.
+/// Why [`Workspace::check`](crate::Workspace::check) failed: what is wrong with the settings or the connection, as far as
+/// one response tells. Nothing was created.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct CheckError {
-    /// The setting that is at fault.
+    /// What is wrong.
     pub problem: CheckProblem,
     /// The response, or why there was none.
     pub cause: Box<AttemptError>,
 }
 
-/// The settings that a check can find at fault. `Display` writes the problem as one clause.
+/// What a check can find wrong. `Display` writes it as one clause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum CheckProblem {
-    /// 401. The vendor sends this status for an unknown key, and for a key whose role may not use the API.
+    /// 401. Bird documents it for an unknown key, and for a key whose role may not use the API.
     #[error("the access key is refused: it is wrong or revoked, or its role may not use the API")]
     AccessKey,
-    /// 401, and the prefix of the key is that of another product of the vendor: `bk_` of the platform API, or `test_`
-    /// of the older REST API.
+    /// 401, and the key begins like one for another product of Bird: `bk_` for the platform API, `test_` for the older REST
+    /// API.
     #[error("the access key is refused: its prefix belongs to another product of Bird")]
     OtherProduct,
-    /// 401 or 403, and the response speaks of the role of the key.
+    /// 401 or 403, and the response mentions the role of the key.
     #[error("the access key is known, and its role gives no access")]
     Role,
     /// 403. No policy of the key's role allows `view` on a connector of this workspace.
     #[error("the access key is known, and may not view connectors in this workspace")]
     Policy,
-    /// 404, and the response speaks of the workspace.
+    /// 404, and the response mentions the workspace.
     #[error("the workspace does not exist, or belongs to another organization than the access key")]
     Workspace,
-    /// The response is not one that Bird's API sends, such as a page or a redirect.
+    /// The response can't come from Bird's API: it is a web page or a redirect, for example.
     #[error("the server at the API URL is not Bird's API")]
     NotBird,
-    /// There was no response, or only that of a proxy: [`CheckError::cause`] has the
+    /// There was no response, or only one from a proxy. [`CheckError::cause`] has the
     /// [`TransportErrorKind`](crate::TransportErrorKind).
     #[error("Bird was not reached")]
     Unreachable,
-    /// Another status, such as 429 or 503, which says nothing about the settings.
+    /// Another status, such as 429 or 503, which tells nothing about the settings.
     #[error("the settings could not be checked")]
     Unavailable,
 }
@@ -54,7 +54,7 @@ pub(super) const OTHER_PRODUCT: &str = "Create an access key in the organization
      for other APIs.";
 
 impl CheckError {
-    /// Returns the response, if there was one whose status is not 2xx.
+    /// Returns the response, if its status was not 2xx.
     #[must_use]
     pub fn response(&self) -> Option<&ErrorResponse> {
         self.cause.response()

@@ -20,7 +20,7 @@ pub struct Refused {
     pub attempts: Attempts,
     /// Whether there would have been another attempt with more time, or with more attempts.
     pub(crate) retryable: bool,
-    /// After a 409, the SMS connectors that the phone number has, as far as Bird shows them.
+    /// The SMS connectors that the phone number shows, after a 409.
     pub existing: Vec<ConnectorId>,
 }
 
@@ -89,12 +89,12 @@ pub struct Unreachable {
 pub struct OutcomeUnknown {
     /// Why the outcome is unknown.
     pub reason: UnknownReason,
-    /// The error of the last attempt. `None` if the attempt was abandoned.
+    /// The error of the last attempt, or `None` if it was abandoned.
     pub last: Option<AttemptError>,
-    /// The error response to an earlier attempt that may have created a connector.
+    /// The error response to an earlier attempt, which may have created a connector.
     pub earlier: Option<ErrorResponse>,
-    /// The SMS connectors that the phone number has, as far as Bird shows them. None of them is certainly the one of this
-    /// request: their name differs, they are older, or more than one agrees.
+    /// The SMS connectors that the phone number shows. None of them is certain to be the one of this request: its name
+    /// differs, it is older, or more than one agrees.
     pub existing: Vec<ConnectorId>,
     /// The attempts that were made.
     pub attempts: Attempts,
@@ -142,17 +142,16 @@ impl std::error::Error for OutcomeUnknown {
     }
 }
 
-/// The reason why an outcome is unknown. `Display` writes the reason as one clause.
+/// Why an outcome is unknown. `Display` writes it as one clause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnknownReason {
-    /// The request was sent, and there was no response, or one that leaves open what became of it, such as a 408 or a 303.
+    /// There was no response, or one that leaves open what became of the request, such as a 408 or a 303.
     #[error(
         "the request was sent and no response says what became of it, so a connector may exist"
     )]
     NoResponse,
-    /// Bird responded with a server error, to the last attempt or to an earlier attempt, which may have created a
-    /// connector nevertheless.
+    /// Bird responded with a server error, and may have created a connector all the same.
     #[error("the server responded with an error, so a connector may exist")]
     ServerError,
     /// A gateway responded with 502, 504 or 520–530, and may have forwarded the request.
@@ -160,11 +159,10 @@ pub enum UnknownReason {
         "a gateway responded with an error and may have forwarded the request, so a connector may exist"
     )]
     GatewayError,
-    /// Bird responded with a conflict after an attempt whose outcome is unknown, and which probably created the
-    /// connector.
+    /// Bird responded with a conflict, probably because an earlier attempt, whose outcome is unknown, created the connector.
     #[error("a connector for this phone number exists, probably created by an earlier attempt")]
     AlreadyExists,
-    /// The last attempt created nothing, and an attempt of an earlier run may have created a connector.
+    /// The last attempt created nothing, but an attempt of an earlier run may have created a connector.
     #[error("the outcome of an earlier attempt is still unknown, so a connector may exist")]
     EarlierAttempt,
     /// The response names a connector of another phone number.
@@ -191,7 +189,7 @@ pub struct CreatedIdUnknown {
     pub response: MalformedResponse,
     /// The attempts that were made.
     pub attempts: Attempts,
-    /// The SMS connectors that the phone number has, as far as Bird shows them.
+    /// The SMS connectors that the phone number shows.
     pub existing: Vec<ConnectorId>,
     /// The warning that an earlier attempt may have created another connector.
     pub(crate) warning: Option<Warning>,
@@ -227,12 +225,11 @@ fn write_existing(f: &mut fmt::Formatter<'_>, existing: &[ConnectorId]) -> fmt::
 pub struct NotReady {
     /// The connector to [resume](crate::Workspace::pending_channel) with.
     pub connector_id: ConnectorId,
-    /// The time from the start of the wait to its end.
+    /// How long the wait took.
     pub waited: Duration,
-    /// The number of GETs that were sent.
+    /// How many GETs were sent.
     pub polls: u32,
-    /// Whether a response contained the connector, such as that to its creation. Without one, a wait that was resumed
-    /// from an id does not show that the connector exists.
+    /// Whether a response, such as the one to the creation, contained the connector. If not, the id may be wrong.
     pub seen: bool,
     /// Why the wait ended.
     pub reason: NotReadyReason,

@@ -22,7 +22,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{ConfigurationError, ConnectorId, ConnectorState, Warning};
 
-/// The error of an install, a wait, a read or a batch. Each variant says what is known about the connector.
+/// Why an install, a wait, a read or a row of a batch failed. Each variant tells what is known about the connector.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -39,7 +39,7 @@ use crate::{ConfigurationError, ConnectorId, ConnectorState, Warning};
 ///         ConnectorState::NotCreated => eprintln!("correct the cause, and call again"),
 ///         ConnectorState::Exists(id) => eprintln!("continue with pending_channel({id})"),
 ///         ConnectorState::Unknown | ConnectorState::ExistsIdUnknown => {
-///             eprintln!("look in the dashboard; the number shows {:?}", error.existing());
+///             eprintln!("look in the dashboard: the number shows {:?}", error.existing());
 ///         }
 ///     }
 /// }
@@ -47,58 +47,50 @@ use crate::{ConfigurationError, ConnectorId, ConnectorState, Warning};
 /// # }
 /// ```
 ///
-/// Serializes as a JSON object: the variant as `error`, the whole chain as `message`, what to do next as `hint`, the
-/// state as `connectorState` and `connectorId`, `retryable`, and what is known of the last response and the attempts.
-///
-/// `Display` writes one clause with the state of the connector. [`source`](std::error::Error::source) returns the
-/// cause, and [`help`](Self::help) what to do next.
-///
 /// | variant | [`connector_state`](Self::connector_state) | what to do |
 /// |---|---|---|
 /// | [`Configuration`](Self::Configuration) | `NotCreated` | correct the input |
 /// | [`Refused`](Self::Refused) | `NotCreated` | correct the request |
-/// | [`Unreachable`](Self::Unreachable) | `NotCreated` | retry |
-/// | [`OutcomeUnknown`](Self::OutcomeUnknown) | `Unknown`, or `ExistsIdUnknown` after a conflict | check the dashboard before a retry |
+/// | [`Unreachable`](Self::Unreachable) | `NotCreated` | call again |
+/// | [`OutcomeUnknown`](Self::OutcomeUnknown) | `Unknown`, or `ExistsIdUnknown` after a conflict | look in the dashboard before you call again |
 /// | [`CreatedIdUnknown`](Self::CreatedIdUnknown) | `ExistsIdUnknown` | find the id in the dashboard |
 /// | [`NotReady`](Self::NotReady) | `Exists` | continue to wait |
 /// | [`Read`](Self::Read) | `Exists` | correct the cause, continue to wait |
-/// | [`Journal`](Self::Journal) | the state when the journal failed | correct the journal, resume |
+/// | [`Journal`](Self::Journal) | the state when the journal failed | repair the journal, resume |
 ///
-/// # Troubleshooting
+/// `Display` writes one clause that includes the state. [`source`](std::error::Error::source) returns the cause,
+/// [`chain`](Self::chain) both on one line, and [`help`](Self::help) what to do next.
 ///
-/// Check [`connector_state`](Self::connector_state) first. `Exists(id)`: continue with
-/// [`Workspace::pending_channel`](crate::Workspace::pending_channel). `NotCreated`: the same call can be made again.
-/// Otherwise, a second call may create a second connector.
+/// Serializes as a JSON object: the variant as `error`, the whole chain as `message`, what to do next as `hint`, the state as
+/// `connectorState` and `connectorId`, `retryable`, and what is known of the last response and the attempts.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The input cannot be used. Nothing was sent.
     #[error("the input cannot be used, and no connector was created")]
     Configuration(#[from] ConfigurationError),
-    /// Bird, or a proxy in front of Bird, refused the request: this call created no connector. After a 409, a
-    /// connector of an earlier call exists.
+    /// Bird, or a proxy in front of it, refused the request: this call created no connector. After a 409, one from an
+    /// earlier call exists.
     #[error(transparent)]
     Refused(Box<Refused>),
     /// No attempt was processed: there was no connection, or the rate limit left no permit in time.
     #[error(transparent)]
     Unreachable(Box<Unreachable>),
-    /// The request was sent and its outcome is unknown. The request is not sent again, because a second request may
-    /// create a second connector.
+    /// The request was sent and its outcome is unknown. It is not sent again, because that may create a second connector.
     #[error(transparent)]
     OutcomeUnknown(Box<OutcomeUnknown>),
     /// Bird reported a creation in a response without a usable id: a connector exists.
     #[error(transparent)]
     CreatedIdUnknown(Box<CreatedIdUnknown>),
-    /// The deadline passed before the channel was ready, or a batch was shut down: the connector exists. [`NotReady::reason`]
-    /// says which.
+    /// The connector exists, but the deadline passed before its channel was ready, or the batch was shut down. See
+    /// [`NotReady::reason`].
     #[error(transparent)]
     NotReady(Box<NotReady>),
-    /// The connector could not be read. After an install the connector exists; otherwise, it exists if the id is
-    /// correct.
+    /// The connector could not be read. After an install it exists; otherwise, it exists if the id is correct.
     #[error(transparent)]
     Read(Box<ReadError>),
-    /// The journal could not be read, or an entry could not be written to it. [`JournalError::state`] says what is known
-    /// about the connector: before the POST, nothing was sent.
+    /// The journal could not be read or written. If that was before the POST, nothing was sent. See
+    /// [`JournalError::state`].
     #[error(transparent)]
     Journal(Box<JournalError>),
 }
@@ -124,22 +116,20 @@ impl Error {
         }
     }
 
-    /// Returns whether a connector exists or may exist. `false` means that the same call can be made again
-    /// without creating anything twice.
+    /// Returns whether a connector exists or may exist. If not, the same call can't create anything twice.
     #[must_use]
     pub fn connector_may_exist(&self) -> bool {
         self.connector_state().may_exist()
     }
 
-    /// Returns the id of the connector, if it is known. Continue with
-    /// [`Workspace::pending_channel`](crate::Workspace::pending_channel).
+    /// Returns the id of the connector, if it is known.
     #[must_use]
     pub fn connector_id(&self) -> Option<ConnectorId> {
         self.connector_state().connector_id()
     }
 
-    /// Returns the SMS connectors that the phone number has, after a [look](crate::ClientBuilder::look_up) that did not show
-    /// the connector of the request, or after a 409.
+    /// Returns the SMS connectors that the phone number shows, after a 409 or a [lookup](crate::ClientBuilder::look_up)
+    /// that did not find the connector of the request.
     #[must_use]
     pub fn existing(&self) -> &[ConnectorId] {
         match self {
@@ -171,7 +161,7 @@ impl Error {
         }
     }
 
-    /// Returns the last response whose status was not 2xx, if there was such a response.
+    /// Returns the last response whose status was not 2xx.
     #[must_use]
     pub fn response(&self) -> Option<&ErrorResponse> {
         match self {
@@ -187,8 +177,7 @@ impl Error {
         }
     }
 
-    /// Returns the HTTP status of the last response, if there was a response: of a refusal, of another failure, or the
-    /// 2xx of a response that cannot be decoded.
+    /// Returns the HTTP status of the last response. It is a 2xx if the response could not be decoded.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         let malformed = || self.malformed().map(|response| response.status);
@@ -205,11 +194,8 @@ impl Error {
         }
     }
 
-    /// Returns whether the same step can be repeated later, and may succeed then: the call, if no connector was
-    /// created, or the wait, if the connector exists.
-    ///
-    /// `false` if something has to be corrected first, and if a second call may create a second connector. Derived from
-    /// the rules by which the call itself retries: this call has stopped because it was out of time or of attempts.
+    /// Returns whether repeating the same step later may succeed: the call, if no connector was created, or the wait, if
+    /// one exists.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -224,7 +210,7 @@ impl Error {
         }
     }
 
-    /// Returns the variant as a word in kebab case, such as `not-ready`: `error` of the JSON, and a label for a counter.
+    /// Returns the variant in kebab case, such as `not-ready`, as JSON has it. It makes a good label for a counter.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -239,13 +225,13 @@ impl Error {
         }
     }
 
-    /// Returns whether the access key was refused: the last response had the status 401 or 403.
+    /// Returns whether the access key was refused: the last response was a 401 or a 403.
     #[must_use]
     pub fn is_access_refused(&self) -> bool {
         self.response().is_some_and(|response| matches!(response.status, 401 | 403))
     }
 
-    /// Returns the warning of the creation: another connector may exist besides that of the error.
+    /// Returns the warning of the creation: another connector may exist.
     #[must_use]
     pub fn warning(&self) -> Option<Warning> {
         match self {
@@ -256,7 +242,7 @@ impl Error {
         }
     }
 
-    /// Returns the number of attempts, and the time that they took with the delays between them.
+    /// Returns how many attempts were made, and how long they took.
     #[must_use]
     pub fn attempts(&self) -> Attempts {
         match self {
@@ -370,10 +356,10 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The number of attempts of a call, and the time that they took.
+/// How many attempts a call made, and how long they took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempts {
-    /// The number of requests that were sent, or could not be sent.
+    /// How many requests were sent, or could not be sent.
     pub count: u32,
     /// The time from the start of the call, with the delays between attempts.
     pub elapsed: Duration,

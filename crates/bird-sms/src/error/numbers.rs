@@ -1,8 +1,8 @@
-//! The error of a read around numbers, which has no connector.
+//! The error of a read about numbers, which has no connector.
 
 use super::{AttemptError, Attempts, ErrorResponse, chain};
 
-/// What is read around numbers.
+/// A list or a resource that is read about numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NumbersRead {
@@ -47,12 +47,12 @@ impl NumbersRead {
     }
 }
 
-/// The error of reading numbers, requirements or use cases. Nothing was created or changed.
+/// Why numbers, requirements or use cases could not be read. Nothing was created or changed.
 #[derive(Debug, thiserror::Error)]
 #[error("{} could not be read after {attempts}", .read.name())]
 #[non_exhaustive]
 pub struct NumbersError {
-    /// What was read.
+    /// The list or resource.
     pub read: NumbersRead,
     /// The error of the last attempt.
     #[source]
@@ -69,7 +69,7 @@ impl NumbersError {
         self.cause.response()
     }
 
-    /// Returns whether the read may succeed later: it ran out of time or attempts.
+    /// Returns whether the same read may succeed later, because it ran out of time or attempts.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.retryable
