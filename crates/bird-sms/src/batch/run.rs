@@ -714,6 +714,11 @@ where
     }
 
     /// Returns whether the batch was shut down, by [`shut_down`](Self::shut_down) or by itself.
+    ///
+    /// # Troubleshooting
+    ///
+    /// A batch shuts itself down if Bird refuses the access key (401, 403) or payment (402), or if every response of a whole
+    /// install timeout is a 429. The outcomes before it have the error.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
         self.batch.shutdown.has_begun()

@@ -141,6 +141,11 @@ impl TransportError {
     }
 
     /// Returns whether the server may have acted on the request.
+    ///
+    /// # Troubleshooting
+    ///
+    /// `false` is certain: the request did not leave, so sending it again is safe. `true` after a POST means that a
+    /// connector may exist, even if the connection was lost at once.
     #[must_use]
     pub fn may_have_been_sent(&self) -> bool {
         self.source.as_ref().is_some_and(ExchangeError::may_have_been_sent)

@@ -97,6 +97,14 @@ pub enum Error {
 
 impl Error {
     /// Returns what is known about the connector.
+    ///
+    /// # Troubleshooting
+    ///
+    /// - `NotCreated`: correct the cause and call again.
+    /// - `Exists(id)`: continue with [`Workspace::pending_channel`](crate::Workspace::pending_channel). Don't create it again.
+    /// - `Unknown`: usually a timeout or a gateway error. The connector may appear later, so look in the dashboard before you call
+    ///   again; [`existing`](Self::existing) lists what the number shows.
+    /// - `ExistsIdUnknown`: the dashboard shows its id. [`Workspace::adopt`](crate::Workspace::adopt) adds it to a journal.
     #[must_use]
     pub fn connector_state(&self) -> ConnectorState {
         match self {
@@ -196,6 +204,12 @@ impl Error {
 
     /// Returns whether repeating the same step later may succeed: the call, if no connector was created, or the wait, if
     /// one exists.
+    ///
+    /// # Troubleshooting
+    ///
+    /// `true` means that this call ran out of time or attempts: Bird was slow, unreachable or over its rate limit. Try again
+    /// in a minute, or with a longer timeout. `false` means that something must be corrected first, or that a second call
+    /// may create a second connector: see [`help`](Self::help).
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -226,6 +240,11 @@ impl Error {
     }
 
     /// Returns whether the access key was refused: the last response was a 401 or a 403.
+    ///
+    /// # Troubleshooting
+    ///
+    /// A 401 is a wrong or revoked key, a key of another product of Bird, or a role that may not use the API. After a 403,
+    /// no policy of the role allows the request. [`Workspace::check`](crate::Workspace::check) tells more.
     #[must_use]
     pub fn is_access_refused(&self) -> bool {
         self.response().is_some_and(|response| matches!(response.status, 401 | 403))
