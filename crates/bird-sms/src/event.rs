@@ -28,7 +28,7 @@ use crate::{ChannelId, ConnectorId, ConnectorState, Warning};
 /// # }
 /// ```
 ///
-/// Serializes as a JSON object with the field `event`; durations are in seconds.
+/// Events come in the order of the steps. They serialize as JSON objects with the field `event`; durations are in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 #[non_exhaustive]
@@ -38,20 +38,20 @@ pub enum Event {
         /// The number of the attempt, from 1.
         attempt: u32,
     },
-    /// The outcome of the creation is unknown, and the phone number is read to find its connector.
+    /// The outcome of the creation is unknown, so the connector is looked up at the phone number.
     LookingUp,
-    /// The connector exists, and its id is known from here on. Store the id.
+    /// The connector exists. Store its id.
     Created {
         /// The id of the connector.
         connector_id: ConnectorId,
         /// Set when an earlier attempt may have created another connector.
         warning: Option<Warning>,
     },
-    /// The connector was polled, and its channel is not ready yet.
+    /// The connector was polled, but its channel is not ready yet.
     Polled {
-        /// The number of GETs so far.
+        /// How many GETs were sent so far.
         polls: u32,
-        /// The time since the wait began.
+        /// How long the wait has taken.
         #[serde(rename = "waitedSeconds", serialize_with = "seconds::serialize")]
         waited: Duration,
     },
@@ -66,8 +66,8 @@ pub enum Event {
         #[serde(skip)]
         connector_state: Option<ConnectorState>,
     },
-    /// A 429 paused all requests of this kind, POSTs or GETs, in the workspace for more than a second. Only the install
-    /// whose request got the 429 has this event.
+    /// A 429 paused all POSTs or all GETs of the workspace for more than a second. Only the install that got the 429 has this
+    /// event.
     Paused {
         /// The time until requests are sent again.
         #[serde(rename = "durationSeconds", serialize_with = "seconds::serialize")]
@@ -81,9 +81,8 @@ pub enum Event {
 }
 
 impl Event {
-    /// Returns the state of the connector as of this event, or `None` if the event does not change the state.
-    ///
-    /// A program that is interrupted reports the last state that an event returned.
+    /// Returns the state of the connector after this event, or `None` if the event doesn't change it. A program that is
+    /// interrupted can report the last one.
     #[must_use]
     pub fn connector_state(&self) -> Option<ConnectorState> {
         match self {

@@ -1,20 +1,20 @@
-//! Policies: when an attempt is retried, how often a connector is polled, and how many requests are sent per second.
+//! When an attempt is retried, how often a connector is polled, and how many requests are sent per second.
 
 use std::time::Duration;
 
-/// The delay before the next attempt: exponential, with a maximum and jitter.
+/// Exponential delays between attempts, with a maximum and jitter.
 ///
-/// Jitter spreads the retries of clients that failed at the same time
-/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
+/// Jitter [spreads the retries](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/) of clients that
+/// failed at the same time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {
-    /// The longest first delay.
+    /// The first delay, without jitter.
     pub initial: Duration,
     /// The factor between two delays. Values below 1 (and NaN) count as 1.
     pub multiplier: f64,
     /// The longest delay.
     pub max: Duration,
-    /// The random part of a delay, from 0 (none: always the longest) to 1 (full jitter: from zero to the longest).
+    /// The random part of a delay: 0 is none, and 1 is full jitter, which draws from zero to the whole delay.
     pub jitter: f64,
 }
 
@@ -48,32 +48,30 @@ impl Backoff {
 /// let builder = Client::builder().retry_policy(policy);
 /// ```
 ///
-/// The polls of a wait follow the [`PollPolicy`], and a poll that failed is retried with the `backoff` and the
-/// `retry_after_cap` of this policy until the deadline. No policy allows a retry that the
-/// [table of the crate](crate#what-is-retried) rules out.
+/// Polls follow the [`PollPolicy`]. One that failed is retried until the deadline, with `backoff` and `retry_after_cap` from
+/// this policy. No policy allows a retry that the [table of the crate](crate#what-is-retried) rules out.
 ///
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
-    /// The largest number of attempts. Default: as many as the deadline allows.
+    /// How many attempts a call makes at most. Default: as many as the deadline allows.
     pub max_attempts: u32,
-    /// The delay between attempts. Default: 0.5 s doubling to 8 s with full jitter, as in the vendor's own SDKs.
+    /// The delays between attempts. Default: 0.5 s, doubling to 8 s, with full jitter, as in Bird's own SDKs.
     pub backoff: Backoff,
-    /// The longest `Retry-After` that is honoured; a longer value is treated as this maximum. Default: 60 s.
+    /// The longest `Retry-After` that is honoured. A longer one counts as this. Default: 60 s.
     pub retry_after_cap: Duration,
-    /// The server errors after which the POST is sent again. Default: those that the vendor calls safe to retry.
+    /// The server errors after which the POST is sent again. Default: 500 and 503.
     pub create: RetryCreate,
 }
 
 /// The server errors after which the POST is sent again.
 ///
-/// A server error does not say whether the request was processed: the attempt may have created a connector. So a
-/// success after such an attempt has a [`Warning`](crate::Warning), and a failure is
-/// [`OutcomeUnknown`](crate::Error::OutcomeUnknown).
+/// An attempt that ended with a server error may have created a connector. So a success after it has a
+/// [`Warning`](crate::Warning), and a failure is [`OutcomeUnknown`](crate::Error::OutcomeUnknown).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RetryCreate {
     /// No server error.
     Never,
-    /// 500 and 503, which the vendor calls safe to retry.
+    /// 500 and 503, which Bird's documentation calls safe to retry.
     #[default]
     VendorErrors,
 }
@@ -113,13 +111,13 @@ impl Default for RetryPolicy {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PollPolicy {
-    /// The delay between polls. Default: `None`, by the age of the connector: **√(2 · 45 ms · age)**, at least 0.2 s and
-    /// at most 1.5 s, varied by an eighth. A channel that takes 10 s costs 20 polls, and is reported half a second late.
+    /// The delay between polls. `None`, the default, makes it grow with the age of the connector: **√(2 · 45 ms · age)**, at
+    /// least 0.2 s and at most 1.5 s, ± an eighth. A channel that takes 10 s costs 20 polls, and is seen half a second late.
     pub interval: Option<Duration>,
-    /// The time after the creation during which a 404 is retried, because a new connector may not be visible to reads
-    /// yet. A 404 after a response that showed the connector is not retried. Default: 10 s.
+    /// How long after the creation a 404 is retried, because reads may not see a new connector yet. A 404 after a response
+    /// that showed the connector is not retried. Default: 10 s.
     pub not_found_grace: Duration,
-    /// The number of consecutive malformed responses that ends the wait. Default: 3.
+    /// How many malformed responses in a row end the wait. Default: 3.
     pub max_malformed: u32,
 }
 
@@ -140,15 +138,17 @@ pub(crate) mod seconds {
     }
 }
 
-/// The number of requests per second that a workspace accepts. The defaults are the vendor's limits.
-///
-/// All installs of a [`Client`](crate::Client) and its clones in one workspace share one budget for POSTs and one for
-/// GETs, of which 98 % are used. A 429 holds back all requests of the same method, and slows them down for a while.
+/// How many requests per second are sent to a workspace. The defaults are Bird's limits.
 ///
 /// ```
-/// let limits = bird_sms::RateLimits { gets_per_second: 100, ..Default::default() };
-/// # assert_eq!(limits.posts_per_second, 500);
+/// use bird_sms::{Client, RateLimits};
+///
+/// let limits = RateLimits { gets_per_second: 100, ..Default::default() };
+/// let builder = Client::builder().rate_limits(limits);
 /// ```
+///
+/// A [`Client`](crate::Client) and its clones share one budget for POSTs and one for GETs in each workspace, and use 98 % of
+/// it. A 429 holds back all requests of the same method, and slows them down for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimits {
     /// POSTs per second. Default: 500.

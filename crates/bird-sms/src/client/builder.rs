@@ -50,15 +50,15 @@ pub(super) struct Settings {
 ///
 /// # Environment
 ///
-/// [`from_env`](Self::from_env) reads the variables of Bird. Unless [`http_client`](Self::http_client) is set, the HTTP
-/// client has:
+/// [`from_env`](Self::from_env) reads `BIRD_ACCESS_KEY` and `BIRD_API_URL`. The HTTP client reads these, unless
+/// [`http_client`](Self::http_client) is set:
 ///
 /// | variable | |
 /// |---|---|
-/// | `HTTPS_PROXY`, `ALL_PROXY` | the proxy for `https://`, as `http://user:password@host:port`; in lower case, too |
+/// | `HTTPS_PROXY`, `ALL_PROXY` | the proxy for `https://`, as `http://user:password@host:port`. Lower case works as well |
 /// | `HTTP_PROXY`, `ALL_PROXY` | the same for `http://` |
-/// | `NO_PROXY` | hosts without a proxy, separated by commas; loopback never has one |
-/// | `SSL_CERT_FILE`, `SSL_CERT_DIR` | on Linux and the BSDs, the root certificates to trust instead of the platform's. They have no effect on macOS, Windows and Android |
+/// | `NO_PROXY` | hosts without a proxy, separated by commas. Loopback never has one |
+/// | `SSL_CERT_FILE`, `SSL_CERT_DIR` | on Linux and the BSDs, the root certificates to trust instead of the platform's |
 ///
 /// `root_certificates_pem` trusts more certificates, on every platform but Android.
 #[must_use]
@@ -118,15 +118,14 @@ impl ClientBuilder {
         Ok(self)
     }
 
-    /// Sets whether a creation whose outcome is unknown looks for its connector. Default: true.
+    /// Sets whether the connector of a creation whose outcome is unknown is looked up at its number. Default: true.
     ///
-    /// The look reads the phone number, and up to five connectors that the number is shown to have. It is not retried, and
-    /// its requests take 5 s at most. If exactly one connector agrees with the request in template, phone number and name,
-    /// and is not older than the first POST, the install goes on with it. Otherwise the error has the connectors that were
-    /// found ([`Error::existing`](crate::Error::existing)). A look never leads to a POST: that no connector is shown does
-    /// not mean that there is none.
+    /// A lookup reads the phone number, and up to five connectors that it shows. It is not retried, and its requests take
+    /// 5 s at most. If exactly one connector agrees with the request in template, phone number and name, and is not older
+    /// than the first POST, the install goes on with it. Otherwise [`Error::existing`](crate::Error::existing) lists the
+    /// connectors. A lookup never leads to a POST: a connector may exist although the number shows none.
     ///
-    /// The policy of the access key must allow `view` on `/workspaces/{workspaceId}/numbers-long-code/*`.
+    /// A policy of the access key must allow `view` on `/workspaces/{workspaceId}/numbers-long-code/*`.
     pub fn look_up(mut self, look_up: bool) -> Self {
         self.settings.look_up = look_up;
         self
@@ -174,7 +173,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how long an install, a wait or a read may take with all its attempts. Default: 2 minutes; at least 1 s.
+    /// Sets how long an install, a wait or a read may take, with all its attempts. Default: 2 minutes. Minimum: 1 s.
     ///
     /// The last poll is made 1 s before the end.
     pub fn install_timeout(mut self, timeout: Duration) -> Self {
@@ -182,7 +181,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets when a failed attempt is retried.
+    /// Sets when a failed attempt is retried, and after how long.
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.settings.retry = policy;
         self
@@ -194,16 +193,16 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how many requests per second a workspace accepts. Each workspace has its own budget.
+    /// Sets how many requests per second are sent to a workspace. Each workspace has its own budget.
     pub fn rate_limits(mut self, limits: RateLimits) -> Self {
         self.settings.limits = limits;
         self
     }
 
-    /// Changes the HTTP client that is built, for example its proxy or its name resolution.
+    /// Changes the HTTP client that is built: its proxy or its name resolution, for example.
     ///
-    /// The function gets a builder with the settings of this crate. Whatever it sets, the HTTP client follows no
-    /// redirects, retries nothing and speaks HTTP/1.1.
+    /// `configure` gets a builder with the settings of this crate. Whatever it sets, the HTTP client follows no redirects,
+    /// retries nothing and speaks HTTP/1.1.
     ///
     /// ```
     /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -235,30 +234,29 @@ impl ClientBuilder {
         self
     }
 
-    /// Uses this HTTP client as it is, without the settings of this builder for connections, proxies and certificates.
+    /// Uses this HTTP client as it is. The settings of this builder for connections, proxies and certificates have no
+    /// effect.
     ///
-    /// The client should not follow redirects: a redirect that was followed is reported as an error. It may speak
-    /// HTTP/2. A POST whose stream the server refuses then counts as one with an unknown outcome.
+    /// It should not follow redirects: one that was followed is reported as an error. It may speak HTTP/2, but a POST whose
+    /// stream the server refuses then has an unknown outcome.
     pub fn http_client(mut self, http: reqwest::Client) -> Self {
         self.http_client = Some(http);
         self
     }
 
-    /// Sends the requests of the workflow and of `Client::exchange` with this transport: for tests, and to record or to
-    /// fail requests. The connect timeout, the proxies and the certificates have no effect on it, and it limits the length
-    /// of bodies itself. The operations of [`Client::raw`] still use the HTTP client, which then trusts no root
-    /// certificates: a test needs none on its machine.
+    /// Sends requests with this transport, such as a sandbox in memory: for tests, or to record or fail requests.
     ///
-    /// With a transport in memory, such as that of `bird-sandbox`, a test whose clock is paused
-    /// (`#[tokio::test(start_paused = true)]`) takes no time.
+    /// Settings for connections, proxies and certificates have no effect on it, and it limits the length of bodies itself.
+    /// The operations of [`Client::raw`] still use the HTTP client, which trusts no root certificates then, so a test needs
+    /// none on its machine.
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
         self.http.unused = true;
         self
     }
 
-    /// Sets the function that returns the system time, with which the dates of `Retry-After` and of stored creations are
-    /// compared. Default: [`SystemTime::now`], which does not stop when a test pauses Tokio's clock.
+    /// Sets the function that returns the system time, to which the dates of `Retry-After` and of stored creations are
+    /// compared. Default: [`SystemTime::now`], which goes on when a test pauses Tokio's clock.
     pub fn system_time(mut self, now: fn() -> SystemTime) -> Self {
         self.settings.runtime = Arc::new(TokioRuntime(now));
         self
@@ -283,14 +281,14 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// Fails if there is no access key, if the base URL, the user agent or a proxy of the environment cannot be used,
-    /// if a duration or a rate limit is zero, if the install timeout is shorter than 1 s, or if TLS cannot be set up:
-    /// for example because the machine has no root certificates, which only `http://` to loopback does not need.
+    /// Fails if there is no access key, if the base URL, the user agent or a proxy of the environment can't be used, if a
+    /// duration or a rate limit is zero, if the install timeout is shorter than 1 s, or if TLS can't be set up, for example
+    /// because the machine has no root certificates. `http://` to loopback needs none.
     ///
     /// # Panics
     ///
-    /// Panics with the feature `rustls-no-provider` if the program has installed no crypto provider, unless reqwest's
-    /// feature `rustls` is on.
+    /// Panics with the feature `rustls-no-provider` if the program installed no crypto provider, unless reqwest's feature
+    /// `rustls` is on.
     pub fn build(self) -> Result<Client, ConfigurationError> {
         let key = self.key.ok_or(ConfigurationError::NoAccessKey)?;
         if key.is_in(&self.base_url) {

@@ -56,11 +56,10 @@ struct Inner {
 }
 
 impl Client {
-    /// The base URL of the vendor's API, from the contract.
+    /// The base URL of Bird's API.
     pub const DEFAULT_BASE_URL: &str = bird_api::Client::DEFAULT_BASE_URL;
 
-    /// Creates a client with the access key of `BIRD_ACCESS_KEY` and, if it is set, the base URL of
-    /// `BIRD_API_URL`.
+    /// Returns a client with the access key of `BIRD_ACCESS_KEY` and, if it is set, the base URL of `BIRD_API_URL`.
     ///
     /// # Errors
     ///
@@ -84,13 +83,13 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Fails if the variable is not set, or is not the UUID of a workspace.
+    /// Fails if the variable is not set, or is not a UUID.
     pub fn workspace_from_env(&self) -> Result<Workspace, ConfigurationError> {
         let id = std::env::var_os("BIRD_WORKSPACE_ID").ok_or(ConfigurationError::NoWorkspaceId)?;
         Ok(self.workspace(id.to_string_lossy().parse()?))
     }
 
-    /// Returns the generated client: all operations with all their fields, and without retries.
+    /// Returns the generated client: every operation with every field, and no retries.
     #[must_use]
     pub fn raw(&self) -> &bird_api::Client {
         &self.inner.raw

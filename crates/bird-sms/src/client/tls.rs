@@ -6,15 +6,14 @@ use crate::ConfigurationError;
 
 /// Certificates, with the feature `rustls` or `rustls-no-provider`.
 impl ClientBuilder {
-    /// Trusts these certificates, as PEM, in addition to the platform's: for a proxy that inspects TLS, or for a
-    /// private server.
+    /// Trusts these certificates (PEM) in addition to the platform's, for a proxy that inspects TLS or a private server.
     pub fn root_certificates_pem(self, pem: impl Into<Vec<u8>>) -> Self {
         let pem = pem.into();
         self.try_configure_http(move |http| Ok(http.tls_certs_merge(roots(&pem)?)))
     }
 
-    /// Authenticates with this client certificate, for a gateway that requires mutual TLS: the certificate, its chain
-    /// and its private key, as PEM.
+    /// Authenticates with this client certificate, for a gateway that requires mutual TLS. The PEM contains the certificate,
+    /// its chain and its private key.
     pub fn client_certificate_pem(self, pem: impl Into<Vec<u8>>) -> Self {
         let pem = SecretSlice::from(pem.into());
         self.try_configure_http(move |http| {

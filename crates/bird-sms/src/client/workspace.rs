@@ -10,7 +10,7 @@ use super::workspace_state::WorkspaceState;
 use crate::transport::{Alone, Deadline};
 use crate::{ConfigurationError, ConnectorId, WorkspaceId};
 
-/// A workspace: where connectors and channels are created.
+/// A workspace, where connectors and channels are created.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -26,7 +26,7 @@ use crate::{ConfigurationError, ConnectorId, WorkspaceId};
 /// # }
 /// ```
 ///
-/// Get one from [`Client::workspace`] or [`Workspace::from_env`]. Nothing is sent until a call needs it.
+/// Made by [`Client::workspace`] and [`Workspace::from_env`], which send nothing.
 ///
 /// | | |
 /// |---|---|
@@ -53,11 +53,11 @@ impl Workspace {
     }
 
     /// Returns the workspace of `BIRD_WORKSPACE_ID`, with the access key of `BIRD_ACCESS_KEY` and, if it is set, the base
-    /// URL of `BIRD_API_URL`. [`Client::workspace_from_env`] does the same with a client that has other settings.
+    /// URL of `BIRD_API_URL`. For other settings, see [`Client::workspace_from_env`].
     ///
     /// # Errors
     ///
-    /// Fails if a variable cannot be used, or if one of the first two is not set.
+    /// Fails if one of the first two is not set, or if a variable can't be used.
     pub fn from_env() -> Result<Self, ConfigurationError> {
         Client::from_env()?.workspace_from_env()
     }

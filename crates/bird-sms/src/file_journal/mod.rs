@@ -1,4 +1,4 @@
-//! A journal in a file that is only ever appended to. `format` has its lines, and `storage` the file and its locks.
+//! A journal in a file that is only appended to. `format` defines its lines, and `storage` handles the file and its locks.
 
 mod format;
 mod storage;
@@ -47,17 +47,16 @@ use crate::{
 ///
 /// After a crash the same code installs what is left.
 ///
-/// The entries that are appended while others are synced share the next sync. After a write or a sync that failed, the
-/// end of the file is not known: every further entry fails with the same error, and [`open`](Self::open) repairs the
-/// file.
+/// Entries that are appended during a sync share the next one. After a write or sync that failed, the end of the file is not
+/// known, so every further entry fails with the same error. [`open`](Self::open) repairs the file.
 ///
-/// While the journal is open, nothing else may touch its file. If the file was moved, replaced, truncated or extended,
-/// the next entry and all after it fail with an error of the kind [`InvalidData`](ErrorKind::InvalidData), and nothing
-/// more is written. [`drain`](Self::drain) checks this once more after the last entry.
+/// Nothing else may touch the file while it is open. If it was moved, replaced, truncated or extended, the next entry and all
+/// after it fail with [`InvalidData`](ErrorKind::InvalidData), and nothing more is written. [`drain`](Self::drain) checks
+/// this once more after the last entry.
 ///
 /// # Cancel safety
 ///
-/// An entry whose future was polled and dropped is appended nevertheless.
+/// Cancel safe: an entry whose future was polled is appended even if the future is dropped.
 #[derive(Debug)]
 pub struct FileJournal {
     entries: mpsc::UnboundedSender<Pending>,
@@ -98,11 +97,10 @@ impl FileJournal {
 
     /// Opens or creates a journal for this workspace. Blocks while the file is read.
     ///
-    /// The file is locked until the journal is dropped, and so is the workspace for other journals in the same folder,
-    /// by a file `.bird-sms-WORKSPACE.lock`, which stays. If the path is a symbolic link, that is the folder of the
-    /// file it leads to. The rest of a line that a crash tore off is removed, because no step followed it. A thread
-    /// writes the file; dropping the journal waits until the thread has written what was appended, for at most a
-    /// second.
+    /// The file is locked until the journal is dropped. So is the workspace for other journals in the same folder, by a file
+    /// `.bird-sms-WORKSPACE.lock`, which stays. If the path is a symbolic link, that is the folder of its target. A last line
+    /// that a crash tore is removed, because no step followed it. A thread writes the file; dropping the journal waits for
+    /// it, for at most a second.
     ///
     /// # Errors
     ///
@@ -165,18 +163,18 @@ impl FileJournal {
         Ok((Self { entries, rows, torn_line, thread: None }, write))
     }
 
-    /// Returns the number of the last line when the journal was opened, counted from 1, if a crash tore it. No step followed
-    /// such a line.
+    /// Returns the number of the last line, from 1, if a crash had torn it when the journal was opened. No step followed such
+    /// a line.
     #[must_use]
     pub fn torn_line(&self) -> Option<u64> {
         self.torn_line
     }
 
-    /// Waits until all entries that were appended survive a crash.
+    /// Waits until every entry that was appended survives a crash.
     ///
     /// # Errors
     ///
-    /// Fails if one of them could not be written, or if the file was changed since.
+    /// Fails if an entry could not be written, or if something else changed the file.
     pub async fn drain(&self) -> io::Result<()> {
         self.store(None).await
     }
@@ -276,7 +274,7 @@ impl<S: JournalStorage> Writer<S> {
     }
 }
 
-/// The reason why a [`FileJournal`] cannot be used. The file was not changed.
+/// Why a [`FileJournal`] can't be used. The file was not changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the fields are paths, ids and errors")]
@@ -290,14 +288,14 @@ pub enum FileJournalError {
     /// Another journal of the workspace in the same folder is open.
     #[error("another batch of workspace {workspace_id} is running with a journal in this folder")]
     WorkspaceInUse { workspace_id: WorkspaceId },
-    /// The file is something else.
+    /// The file is not a journal.
     #[error("{} is not a journal of bird-sms", path.display())]
     NotAJournal { path: PathBuf },
     /// A newer version of this crate wrote the journal.
     #[error("the journal {} has version {version}, which a newer bird-sms reads", path.display())]
     Newer { path: PathBuf, version: u32 },
-    /// A line was changed, or a part of it is missing. Without the line, the journal would forget a connector.
-    /// `is_header` if it is the first line of a journal.
+    /// A line was changed, or a part of it is missing. Without it, the journal would forget a connector. `is_header` is set
+    /// for the first line.
     #[error("line {line} of the journal {} is damaged: {problem}", path.display())]
     Damaged { path: PathBuf, line: u64, is_header: bool, problem: String },
     /// The journal belongs to another workspace.

@@ -23,13 +23,13 @@ use crate::ConfigurationError;
 pub struct AccessKey(pub(super) Arc<SecretString>);
 
 impl AccessKey {
-    /// Makes an access key from the text that the dashboard shows.
+    /// Makes an access key from what the dashboard shows.
     ///
     /// # Errors
     ///
-    /// Fails if the text cannot be sent in a header: it is empty, or has a line break, a space or another character that
-    /// is not visible ASCII. Fails as well if the text has quotation marks around the key, as `docker --env-file` keeps
-    /// them, or the name of the variable before it. The error does not have the text.
+    /// Fails if the key can't be sent in a header: it is empty, or has a line break, a space or another character that is not
+    /// visible ASCII. Fails as well if it is in quotes, as `docker --env-file` keeps them, or begins with the name of the
+    /// variable. The error does not contain it.
     pub fn new(key: impl Into<String>) -> Result<Self, ConfigurationError> {
         const QUOTES: [char; 3] = ['"', '\'', '`'];
         let key = SecretString::from(key.into());

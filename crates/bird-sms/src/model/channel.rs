@@ -56,17 +56,17 @@ impl SmsChannel {
         Self { warning, ..self }
     }
 
-    /// Decodes the connector, with its name and its phone number, from the response that contained the channel.
+    /// Returns the connector, with its name and its phone number, from the response that contained the channel.
     ///
-    /// Nothing is sent. The body is decoded at each call, because most callers need only the id. Returns `None`
-    /// if a field that the install does not need differs from the contract.
+    /// Nothing is sent. Returns `None` if a field that the install does not need differs from the contract, or if the channel
+    /// comes from a journal, which stores no responses. Each call decodes the body again.
     #[must_use]
     pub fn connector(&self) -> Option<Connector> {
         Connector::decode(&self.body, &self.key).ok()
     }
 }
 
-/// Writes a JSON object with the ids, the warning, and what the response says about the name and the phone number.
+/// Serializes as a JSON object: the ids, the warning, and the name and phone number of the response.
 impl Serialize for SmsChannel {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -98,7 +98,7 @@ impl Serialize for SmsChannel {
     }
 }
 
-/// Compares the ids and the warnings, and ignores the responses.
+/// Compares the ids and the warnings, but not the responses.
 impl PartialEq for SmsChannel {
     fn eq(&self, other: &Self) -> bool {
         let parts = |channel: &Self| {

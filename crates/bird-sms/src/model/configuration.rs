@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::{ParseIdError, PhoneNumberId};
 
-/// Input that cannot be used. Nothing was sent.
+/// Why input can't be used. Nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigurationError {
@@ -16,7 +16,7 @@ pub enum ConfigurationError {
     /// The access key cannot be sent.
     #[error("the access key {0}")]
     AccessKey(&'static str),
-    /// A name, or another value that is not secret, contains the access key.
+    /// A name, or another value that isn't secret, contains the access key.
     #[error("the {0} contains the access key")]
     AccessKeyIn(&'static str),
     /// Requests cannot be sent to the base URL.
@@ -38,7 +38,7 @@ pub enum ConfigurationError {
     /// An id is not a UUID.
     #[error(transparent)]
     Id(#[from] ParseIdError),
-    /// An id belongs to something else.
+    /// An id is the one of something else.
     #[error("the {0} {1}")]
     WrongId(&'static str, &'static str),
     /// The name of the connector is empty.
@@ -64,7 +64,7 @@ pub enum ConfigurationError {
     RootFile {
         /// The value of the variable.
         path: PathBuf,
-        /// Why.
+        /// Why it can't be read.
         problem: String,
     },
     /// No root certificates were found, as in a container without them.

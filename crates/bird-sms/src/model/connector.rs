@@ -37,7 +37,7 @@ pub struct Connector {
     pub description: Option<String>,
     /// The region that the connector was installed in.
     pub region: Option<String>,
-    /// The channel, once it has been provisioned.
+    /// The channel, once it is provisioned.
     pub channel_id: Option<ChannelId>,
     /// The platform of the channel.
     pub platform: Option<String>,
@@ -55,7 +55,7 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Returns the JSON object as Bird sent it, including the fields that this version does not know.
+    /// Returns the JSON object as Bird sent it, with the fields that this version does not know.
     #[must_use]
     pub fn json(&self) -> &str {
         &self.json.0
@@ -89,7 +89,7 @@ impl Connector {
     }
 }
 
-/// Writes the JSON object as Bird sent it: see [`Connector::json`].
+/// Serializes as [`Connector::json`].
 impl Serialize for Connector {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let json: Value = serde_json::from_str(self.json()).map_err(serde::ser::Error::custom)?;

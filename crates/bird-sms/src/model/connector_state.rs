@@ -15,26 +15,25 @@ use crate::ConnectorId;
 /// Exit codes, journal entries and summaries are derived from this value, not from a status code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ConnectorState {
-    /// No connector was created. The same call can be made again.
+    /// No connector was created. It is safe to call again.
     #[default]
     NotCreated,
-    /// The request was sent and its outcome is not known. A second request may create a second connector.
+    /// The request was sent and its outcome is unknown. A second request may create a second connector.
     Unknown,
-    /// A connector exists, and no response contained its id.
+    /// A connector exists, but no response contained its id.
     ExistsIdUnknown,
-    /// The connector with this id exists.
+    /// This connector exists.
     Exists(ConnectorId),
 }
 
 impl ConnectorState {
-    /// Returns whether a connector exists or may exist: everything but [`NotCreated`](Self::NotCreated).
+    /// Returns whether a connector exists or may exist, that is, whether the state is not [`NotCreated`](Self::NotCreated).
     #[must_use]
     pub fn may_exist(self) -> bool {
         self != Self::NotCreated
     }
 
-    /// Returns the state as it is written in JSON, without the id: `not-created`, `unknown`, `exists-id-unknown` or
-    /// `exists`.
+    /// Returns `not-created`, `unknown`, `exists-id-unknown` or `exists`, as JSON has it.
     #[must_use]
     pub fn kind(self) -> &'static str {
         match self {

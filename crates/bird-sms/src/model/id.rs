@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer, Error};
 use uuid::Uuid;
 
-/// The error of parsing an id. The message does not contain the text, which may be an access key pasted by mistake.
+/// Why an id could not be parsed. The message does not contain the input, which may be an access key pasted by mistake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {what} {problem}")]
 pub struct ParseIdError {
@@ -58,7 +58,7 @@ macro_rules! id {
             }
         }
 
-        /// Reads text as `from_str` does, with the same advice.
+        /// Parses strings like `from_str`, with the same advice.
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 if !deserializer.is_human_readable() {
@@ -72,7 +72,7 @@ macro_rules! id {
 }
 
 id!(
-    /// The id of a workspace: a UUID, and neither the `ws_…` identifier nor the URL of the dashboard.
+    /// The id of a workspace: a UUID, not the `ws_…` identifier or the URL of the dashboard.
     WorkspaceId,
     "workspace id"
 );

@@ -35,14 +35,14 @@ pub struct Number {
     pub country: Option<String>,
     /// The type of a long code number.
     pub number_type: Option<NumberType>,
-    /// Whether this is a long code number, a short code or an alphanumeric sender.
+    /// The kind: long code number, short code or alphanumeric sender.
     pub endpoint_type: EndpointType,
-    /// What the number can do, such as `sms-outbound`.
+    /// The capabilities, such as `sms-outbound`.
     pub capabilities: Vec<String>,
     /// The state of each capability, as far as Bird shows it.
     pub states: Vec<CapabilityState>,
-    /// The connectors that are shown to use the number. Without one it may still be in use: Bird does not document when
-    /// a connector is shown. It may be a connector for voice.
+    /// The connectors that the number shows, also for voice. Without one, it may still be in use: Bird does not document
+    /// when a connector is shown.
     pub connectors: Vec<ConnectorId>,
     excludes_sms: bool,
 }
@@ -55,11 +55,11 @@ pub struct CapabilityState {
     pub capability: String,
     /// The state, such as `active` or `inactive`.
     pub status: String,
-    /// What keeps it from being active.
+    /// The reasons why it is not active.
     pub issues: Vec<String>,
 }
 
-/// What a number needs before it may send or receive.
+/// A requirement that a number must meet before it may send or receive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Requirement {
@@ -71,11 +71,11 @@ pub struct Requirement {
     pub status: Option<String>,
     /// The status, for people.
     pub message: Option<String>,
-    /// What is missing.
+    /// The parts that are missing.
     pub issues: Vec<String>,
 }
 
-/// What the messages of a number are for.
+/// A use case: what the messages of a number are for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UseCase {
@@ -90,7 +90,7 @@ pub struct UseCase {
 }
 
 impl Number {
-    /// Returns whether the capabilities say that the number neither sends nor receives SMS.
+    /// Returns whether the number can neither send nor receive SMS, by its capabilities.
     #[must_use]
     pub fn excludes_sms(&self) -> bool {
         self.excludes_sms
@@ -182,7 +182,7 @@ impl Number {
 }
 
 impl Requirement {
-    /// Returns whether nothing is missing: the status is `satisfied`.
+    /// Returns whether the status is `satisfied`.
     #[must_use]
     pub fn is_satisfied(&self) -> bool {
         self.status.as_deref() == Some("satisfied")

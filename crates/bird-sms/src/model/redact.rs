@@ -15,8 +15,8 @@ const REDACTED: &str = "[redacted]";
 impl AccessKey {
     /// Returns the text with `[redacted]` in place of the key, in upper or lower case.
     ///
-    /// A key of fewer than eight characters is not removed, because most text contains it by chance. An encoded key
-    /// is not found: decode the text first.
+    /// A key of fewer than eight characters stays, because most text contains it by chance. So does an encoded key: decode
+    /// the text first.
     #[must_use]
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let key = self.0.expose_secret().as_bytes();
@@ -37,7 +37,7 @@ impl AccessKey {
 
     /// Returns whether [`redact`](Self::redact) would change the text.
     ///
-    /// False for a UUID that is longer than the key: it is an ID, whose digits equal those of the key by chance.
+    /// False for a UUID that is longer than the key: it is an id that contains the same digits by chance.
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {
         const UUID: usize = 36;

@@ -12,7 +12,7 @@ use crate::{AccessKey, ConfigurationError, PhoneNumberId, UseCaseId, WorkspaceId
 pub(crate) const SMS_TEMPLATE: &str = "sms-messagebird:1";
 
 open_enum! {
-    /// The type of the messages of a channel. The vendor does not publish the list of values; any text can be given as
+    /// The type of the messages of a channel. Bird publishes no list of values: make any other with
     /// `ChannelMessageType::from("…")`.
     pub enum ChannelMessageType {
         /// `promotional`: marketing.
@@ -20,8 +20,7 @@ open_enum! {
     }
 }
 
-/// The request for an SMS connector of a phone number. Serializes as a JSON object, and can be stored in a queue or in a
-/// table of jobs. An unknown field is an error.
+/// A request for the SMS connector of a phone number. It can be stored as JSON, in a queue or a table of jobs.
 ///
 /// ```
 /// use bird_sms::{ChannelMessageType, SmsConnectorRequest, UseCaseId};
@@ -34,6 +33,8 @@ open_enum! {
 /// assert_eq!(serde_json::from_str::<SmsConnectorRequest>(&job)?, request);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// An unknown field of the JSON is an error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", try_from = "Fields")]
 #[must_use]
@@ -86,7 +87,7 @@ impl TryFrom<Fields> for SmsConnectorRequest {
 }
 
 impl SmsConnectorRequest {
-    /// Creates a request for a connector with this name, for this phone number.
+    /// Makes a request for a connector with this name, for this phone number.
     pub fn new(name: impl Into<String>, phone_number_id: PhoneNumberId) -> Self {
         Self {
             name: name.into(),
@@ -97,17 +98,17 @@ impl SmsConnectorRequest {
         }
     }
 
-    /// Sets the use case of the number. US 10DLC and North American toll-free numbers need the one with which they were
-    /// registered. Newer versions of the vendor's documentation require a use case for every sender; a sender without a
-    /// registration has a generic one. By default, the field is not sent.
+    /// Sets the use case of the number. Default: the field is not sent.
     ///
-    /// [The scenarios](https://github.com/bird-sms/bird-sms/blob/main/docs/scenarios.md) have the details.
+    /// US 10DLC and North American toll-free numbers need the use case that they were registered with. Newer versions of
+    /// Bird's documentation require one for every sender; a sender without a registration has a generic one.
+    /// [docs/scenarios.md](https://github.com/bird-sms/bird-sms/blob/main/docs/scenarios.md) has the details.
     pub fn use_case_id(mut self, use_case_id: impl Into<Option<UseCaseId>>) -> Self {
         self.use_case_id = use_case_id.into();
         self
     }
 
-    /// Sets the type of the messages. By default, the field is not sent.
+    /// Sets the type of the messages. Default: the field is not sent.
     pub fn channel_message_type(
         mut self,
         channel_message_type: impl Into<Option<ChannelMessageType>>,
@@ -116,8 +117,7 @@ impl SmsConnectorRequest {
         self
     }
 
-    /// Sets whether an incoming message opens a conversation in the inbox. By default, the field is not
-    /// sent, and Bird decides.
+    /// Sets whether an incoming message opens a conversation in the inbox. Default: the field is not sent, and Bird decides.
     pub fn conversational(mut self, conversational: impl Into<Option<bool>>) -> Self {
         self.conversational = conversational.into();
         self
@@ -147,14 +147,13 @@ impl SmsConnectorRequest {
         self.channel_message_type.as_ref()
     }
 
-    /// Returns whether an incoming message opens a conversation, if that is set.
+    /// Returns whether an incoming message opens a conversation, if it is set.
     #[must_use]
     pub fn get_conversational(&self) -> Option<bool> {
         self.conversational
     }
 
-    /// Checks that the request can be sent. A creation and an install check the same before they send
-    /// anything.
+    /// Checks that the request can be sent, as a creation and an install do first.
     ///
     /// # Errors
     ///

@@ -2,22 +2,22 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A warning that is attached to a successful result. Serializes as a JSON object with the field `kind`.
+/// A warning about a connector that was created. Serializes as a JSON object with the field `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Warning {
     /// An earlier attempt may have created another connector for the same phone number.
     PossibleDuplicate {
-        /// The HTTP status of the response to the earlier attempt. `None` if no response is known, for example
-        /// after an earlier run that was killed.
+        /// The HTTP status of the response to the earlier attempt. `None` if there was none, for example because an earlier
+        /// run was killed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
     },
 }
 
 impl Warning {
-    /// Returns the kind as it is serialized.
+    /// Returns the kind, as JSON has it.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {

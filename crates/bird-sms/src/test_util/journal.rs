@@ -14,7 +14,7 @@ use crate::{
     RowState, UnknownRows, Warning, WorkspaceId,
 };
 
-/// A journal in memory, for tests: it is lost with its process.
+/// A journal in memory, for tests.
 #[derive(Debug, Default)]
 pub struct MemoryJournal(Mutex<Vec<(Timestamp, PhoneNumberId, JournalEntry)>>);
 
@@ -27,7 +27,7 @@ impl MemoryJournal {
     }
 }
 
-/// Creates a journal of an earlier run.
+/// Makes the journal of an earlier run.
 impl FromIterator<(PhoneNumberId, JournalEntry)> for MemoryJournal {
     fn from_iter<I: IntoIterator<Item = (PhoneNumberId, JournalEntry)>>(entries: I) -> Self {
         let now = Timestamp::now();
@@ -61,14 +61,12 @@ const LIVES: u32 = 20;
 /// The length of the longest message, in bytes.
 const LARGE: usize = 1024 * 1024;
 
-/// A store of journals, as [`check_journal`] drives it: the code under test, and the means to crash it.
+/// A store of journals that [`check_journal`] drives: how to open one, crash its process and read what is left.
 pub trait JournalStore {
     /// The journal of one workspace.
     type Journal: Journal;
 
-    /// Opens the journal of a workspace.
-    ///
-    /// The journals of two workspaces are open at a time, each once.
+    /// Opens the journal of a workspace. Journals of two workspaces are open at a time, each once.
     ///
     /// # Errors
     ///
@@ -78,11 +76,11 @@ pub trait JournalStore {
         workspace_id: WorkspaceId,
     ) -> impl Future<Output = io::Result<Arc<Self::Journal>>>;
 
-    /// Ends the process that had the journals: what is not durable may be lost, and nothing is written any more. The
-    /// journals and the futures of their entries were dropped just before.
+    /// Ends the process that had the journals: what is not durable may be lost, and nothing more is written. The journals
+    /// and the futures of their entries were dropped just before.
     fn crash(&mut self) -> impl Future<Output = ()>;
 
-    /// Returns the entries of a workspace after a crash, those of each row in the order in which they were appended.
+    /// Returns the entries of a workspace after a crash. Each row has its entries in the order in which they were appended.
     ///
     /// # Errors
     ///
@@ -92,21 +90,21 @@ pub trait JournalStore {
         workspace_id: WorkspaceId,
     ) -> impl Future<Output = io::Result<Vec<(PhoneNumberId, JournalEntry)>>>;
 
-    /// Makes one of the next operations fail, and those after it until the [`crash`](Self::crash), as a full disk or a
-    /// lost connection does. Returns false if the store cannot, as it does by default.
+    /// Makes one of the next operations fail, and all after it until the [`crash`](Self::crash), like a full disk or a lost
+    /// connection. Returns `false` if the store can't do that, which is the default.
     fn fail(&mut self) -> bool {
         false
     }
 }
 
-/// A property that a journal does not have, and the entry that shows it.
+/// A promise that a journal broke, and the entry that shows it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalViolation {
     /// An entry whose future completed did not survive a crash.
     #[error("an entry was acknowledged and then lost: {0}")]
     Lost(String),
-    /// The future of an entry completed without an error when the store had been made to fail, and the entry is lost.
+    /// An entry was lost after the store was made to fail, but its future completed without an error.
     #[error("an entry was lost, and its error was swallowed: {0}")]
     ErrorSwallowed(String),
     /// The entries of a row are not in the order in which they were appended.
@@ -121,25 +119,15 @@ pub enum JournalViolation {
     /// An entry was never appended, or is there twice.
     #[error("an entry was invented: {0}")]
     Invented(String),
-    /// The state from which a batch resumes is not what [`RowState::apply`] makes of the entries.
+    /// The state that a batch resumes from is not what [`RowState::apply`] makes of the entries.
     #[error("the state does not follow from the entries: {0}")]
     StateDiffers(String),
-    /// The store failed although it had not been made to.
+    /// The store failed without being made to.
     #[error("the store failed")]
     Failed(#[source] io::Error),
 }
 
-/// Checks that the journals of a store hold what [`Journal`] promises, over crashes and failures at moments that the
-/// seed decides.
-///
-/// The rows of two workspaces, with the same phone number ids, append entries at the same time: each variant with each of
-/// its fields, texts of any script, and a message of a mebibyte. A row appends its next entry when the last one is
-/// acknowledged, as a batch does. Then the process crashes in the midst of appending, and the entries that are left are
-/// compared: all that were acknowledged, in their order, and of each row at most one more, that of the append that failed
-/// or was cut off.
-///
-/// The check uses workspaces of its own, and takes less than a thousand appends. It needs no Tokio runtime unless the
-/// store does.
+/// Checks that a store keeps the promises of [`Journal`] through crashes and failures, at moments that the seed decides.
 ///
 /// ```
 /// # use std::{collections::HashMap, io, sync::Arc};
@@ -170,9 +158,17 @@ pub enum JournalViolation {
 /// # }
 /// ```
 ///
+/// Rows of two workspaces, with the same phone number ids, append entries at the same time: each variant with each of its
+/// fields, any script, and a message of a mebibyte. A row appends its next entry when the last one is acknowledged, as a
+/// batch does. Then the process crashes in the middle, and what is left is compared: every entry that was acknowledged, in
+/// order, and at most one more per row, whose append failed or was cut off.
+///
+/// The check uses workspaces of its own, and makes fewer than a thousand appends. It needs a Tokio runtime only if the store
+/// does.
+///
 /// # Errors
 ///
-/// Fails with the first property that does not hold. The same seed repeats the check, as far as the store repeats itself.
+/// Fails with the first promise that was broken. The same seed repeats the check, as far as the store repeats itself.
 pub async fn check_journal(
     store: &mut impl JournalStore,
     seed: u64,

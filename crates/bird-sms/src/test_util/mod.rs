@@ -1,8 +1,26 @@
-//! Results and errors for the tests of a program, and a check of its [`Journal`](crate::Journal), with the feature
-//! `test-util`.
+//! Workspaces, results and errors for the tests of a program, with the feature `test-util`.
 //!
-//! An error is made from its last attempt by the rules of the library, so that its state, its advice and its JSON are
-//! those of a real error:
+//! ```
+//! use bird_sms::{ConnectorState, Error, TransportErrorKind, test_util};
+//!
+//! /// The code under test.
+//! fn advice(error: &Error) -> &'static str {
+//!     match error.connector_state() {
+//!         ConnectorState::NotCreated if error.is_retryable() => "try again later",
+//!         ConnectorState::NotCreated => "correct the input",
+//!         ConnectorState::Exists(_) => "the channel comes later",
+//!         ConnectorState::Unknown | ConnectorState::ExistsIdUnknown => "call support",
+//!     }
+//! }
+//!
+//! let refused = test_util::response(422, r#"{"code": "InvalidPayload"}"#);
+//! assert_eq!(advice(&test_util::create_error(refused)), "correct the input");
+//! let timeout = test_util::no_response(TransportErrorKind::TimedOut, true);
+//! assert_eq!(advice(&test_util::create_error(timeout)), "call support");
+//! ```
+//!
+//! [`workspace`] sends its requests to a sandbox in memory. Errors are made without a request, from their last attempt and by
+//! the rules of the library, so their state, their advice and their JSON are real:
 //!
 //! | | [`Error`] | [`ConnectorState`] |
 //! |---|---|---|
@@ -15,22 +33,10 @@
 //! | [`read_error`]`(id, response(403, "{}"))` | `Read` | `Exists(id)` |
 //! | [`journal_error`]`(state, io_error)` | `Journal` | `state` |
 //!
-//! [`Error::Configuration`], [`Warning`](crate::Warning) and [`Event`](crate::Event) need no function. The public fields
-//! of an error can be changed, for example to add a warning.
+//! [`check_journal`] checks a [`Journal`](crate::Journal) of your own.
 //!
-//! ```
-//! use bird_sms::{ConnectorState, Error, TransportErrorKind, test_util};
-//!
-//! /// The code under test.
-//! fn alert(error: &Error) -> Option<String> {
-//!     (error.connector_state() == ConnectorState::Unknown).then(|| error.to_string())
-//! }
-//!
-//! let timeout = test_util::no_response(TransportErrorKind::TimedOut, true);
-//! assert!(alert(&test_util::create_error(timeout)).is_some());
-//! let refused = test_util::response(422, r#"{"code": "InvalidPayload"}"#);
-//! assert_eq!(alert(&test_util::create_error(refused)), None);
-//! ```
+//! [`Error::Configuration`], [`Warning`](crate::Warning) and [`Event`](crate::Event) need no function. Public fields of an
+//! error can be changed, for example to add a warning.
 
 use std::io;
 mod journal;
@@ -110,19 +116,19 @@ pub fn sms_channel(
 ///
 /// # Panics
 ///
-/// Panics if the JSON is not that of a connector, which has at least `id`, `name` and `createdAt`.
+/// Panics if the JSON is not a connector, which has at least `id`, `name` and `createdAt`.
 #[must_use]
 pub fn connector(json: &str) -> Connector {
     let connector = Connector::decode(json.as_bytes(), &key());
     connector.unwrap_or_else(|problem| panic!("not a connector: {problem}"))
 }
 
-/// Returns the error of an attempt whose response had this status and this body: [`AttemptError::Malformed`] for a 2xx,
-/// and otherwise [`AttemptError::Response`] with what is decoded of the body.
+/// Returns the error of an attempt that got this response: [`AttemptError::Malformed`] for a 2xx, otherwise
+/// [`AttemptError::Response`].
 ///
 /// # Panics
 ///
-/// Panics if the status is not one of HTTP.
+/// Panics if the status is not between 100 and 999.
 #[must_use]
 pub fn response(status: u16, body: &str) -> AttemptError {
     let status = StatusCode::from_u16(status).expect("a status of HTTP");
@@ -135,8 +141,7 @@ pub fn response(status: u16, body: &str) -> AttemptError {
     }
 }
 
-/// Returns the error of an attempt without a response. `may_have_been_sent` is `false` if the request certainly did not
-/// leave.
+/// Returns the error of an attempt without a response. `may_have_been_sent` is `false` if the request did not leave.
 #[must_use]
 pub fn no_response(kind: TransportErrorKind, may_have_been_sent: bool) -> AttemptError {
     let exchange = match kind {
@@ -152,7 +157,7 @@ pub fn no_response(kind: TransportErrorKind, may_have_been_sent: bool) -> Attemp
     AttemptError::Transport(TransportError::new(kind, source))
 }
 
-/// Returns the error of a creation or an install whose only attempt ended with this error.
+/// Returns the error of an install whose only POST ended with this error.
 #[must_use]
 pub fn create_error(attempt: AttemptError) -> Error {
     match attempt {
@@ -169,7 +174,7 @@ pub fn create_error(attempt: AttemptError) -> Error {
     }
 }
 
-/// Returns the error of a creation whose outcome is unknown for this reason.
+/// Returns the error of an install whose outcome is unknown for this reason.
 #[must_use]
 pub fn outcome_unknown(reason: UnknownReason) -> Error {
     Error::OutcomeUnknown(Box::new(OutcomeUnknown::new(reason)))
@@ -230,8 +235,7 @@ fn key() -> AccessKey {
 }
 
 impl ClientBuilder {
-    /// Draws the random parts of delays from this seed, for a test that repeats exactly. Default: from the random
-    /// numbers of the thread.
+    /// Draws the random parts of delays from this seed, so a test repeats exactly. Default: random for each thread.
     #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
     pub fn seed(self, seed: u64) -> Self {
         let random = Mutex::new(fastrand::Rng::with_seed(seed));

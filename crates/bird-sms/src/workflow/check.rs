@@ -11,36 +11,42 @@ use crate::{
     AttemptError, CheckError, CheckProblem, ErrorResponse, MalformedResponse, TransportError,
 };
 
-/// What a check showed when nothing is wrong.
+/// The result of a [check](Workspace::check) that found nothing wrong.
 ///
-/// The right to create connectors is not known: only a POST shows it.
+/// It doesn't tell whether the key may create connectors. Only a POST does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Access {
     /// The workspace was found, and the key may view its connectors.
     Confirmed,
-    /// The key may view connectors. The response does not say whether the workspace was found.
+    /// The key may view connectors, but the response doesn't tell whether the workspace was found.
     WorkspaceUnconfirmed,
 }
 
 impl Workspace {
     /// Checks the access key, its role and policy, the workspace id and the connection, and creates nothing.
     ///
-    /// One GET of a random connector id is sent, and not retried. The connector does not exist, so that the response
-    /// shows what came before the search for it.
-    ///
-    /// ```no_run
-    /// # async fn example(workspace: bird_sms::Workspace) {
-    /// if let Err(error) = workspace.check().await {
-    ///     eprintln!("{}. {}", error.chain(), error.help());
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
+    /// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+    /// # let workspace = bird_sms::test_util::workspace(transport, key, id);
+    /// match workspace.check().await {
+    ///     Ok(access) => println!("{access:?}"),
+    ///     Err(error) => eprintln!("{}. {}", error.chain(), error.help()),
     /// }
+    /// # Ok(())
     /// # }
     /// ```
     ///
+    /// Sends one GET of a random connector id, and doesn't retry it. There is no such connector, so the response tells whether the
+    /// key and the workspace are right.
+    ///
     /// # Errors
     ///
-    /// Fails with the [`CheckProblem`] that the response, or its absence, shows.
+    /// Fails with the [`CheckProblem`] that the response, or the lack of one, shows.
     ///
     /// # Cancel safety
     ///

@@ -21,14 +21,15 @@ use crate::{
 };
 
 impl Workspace {
-    /// Creates an SMS connector, which is the first half of an install. The other half is [`PendingChannel::wait`].
+    /// Creates an SMS connector, the first half of an install. The other half is [`PendingChannel::wait`], which has an
+    /// example.
     ///
-    /// The process may be killed before it stores the id of the connector, which nobody knows then. An install with a
-    /// [journal](crate::InstallSmsChannel::journal) is resumed in that case.
+    /// If the process is killed before it stores the id of the connector, the id is lost. An install with a
+    /// [journal](crate::InstallSmsChannel::journal) resumes even then.
     ///
     /// # Errors
     ///
-    /// See [`Error`]: [`Error::connector_state`] says what exists.
+    /// Fails with an [`Error`], whose [`connector_state`](Error::connector_state) tells what exists.
     ///
     /// # Panics
     ///
@@ -36,8 +37,8 @@ impl Workspace {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe while the request is in flight: dropping the future then may leave a connector whose id is not
-    /// known, as after [`Error::OutcomeUnknown`].
+    /// Not cancel safe: dropping the future while the request is in flight may leave a connector whose id is not known, as
+    /// after [`Error::OutcomeUnknown`].
     pub async fn create_sms_connector(
         &self,
         request: &SmsConnectorRequest,

@@ -25,9 +25,8 @@ impl Workspace {
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
-    /// # let key = bird_sms::AccessKey::new(sandbox.access_key())?;
-    /// # let client = bird_sms::Client::builder().access_key(key).transport(sandbox.transport()).build()?;
-    /// # let workspace = client.workspace(sandbox.workspace_id().into());
+    /// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+    /// # let workspace = bird_sms::test_util::workspace(transport, key, id);
     /// use futures_util::TryStreamExt;
     ///
     /// let mut numbers = workspace.numbers();
@@ -40,7 +39,7 @@ impl Workspace {
     ///
     /// # Errors
     ///
-    /// The stream ends with its first error. A page without `results`, and a page token that repeats, are errors.
+    /// The stream ends with its first error. A page without `results` is one, and so is a page token that repeats.
     ///
     /// # Panics
     ///
@@ -51,8 +50,9 @@ impl Workspace {
         self.numbers_starting_with("")
     }
 
-    /// Lists the long code numbers that start with these digits, such as `+3161`. A whole number may have longer ones
-    /// that start with it. See [`numbers`](Self::numbers).
+    /// Lists the long code numbers that start with these digits, such as `+3161`. See [`numbers`](Self::numbers).
+    ///
+    /// For a whole number, longer ones that start with it are listed as well.
     pub fn numbers_starting_with(
         &self,
         digits: &str,
@@ -98,25 +98,25 @@ impl Workspace {
         list(self.clone(), NumbersRead::UseCases, request, UseCase::new)
     }
 
-    /// Lists what a number needs before it may send or receive. An empty list means that Bird requires nothing; an unknown
-    /// number is an error with the status 404. See [`numbers`](Self::numbers).
+    /// Lists the requirements that a number must meet before it may send or receive. See [`numbers`](Self::numbers).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let id: bird_sms::PhoneNumberId = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
-    /// # let sandbox = bird_sandbox::Sandbox::builder().require_use_case(id.into()).in_memory();
-    /// # let key = bird_sms::AccessKey::new(sandbox.access_key())?;
-    /// # let client = bird_sms::Client::builder().access_key(key).transport(sandbox.transport()).build()?;
-    /// # let workspace = client.workspace(sandbox.workspace_id().into());
+    /// # let number: bird_sms::PhoneNumberId = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
+    /// # let sandbox = bird_sandbox::Sandbox::builder().require_use_case(number.into()).in_memory();
+    /// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+    /// # let workspace = bird_sms::test_util::workspace(transport, key, id);
     /// use futures_util::TryStreamExt;
     ///
-    /// let requirements: Vec<_> = workspace.requirements(id).try_collect().await?;
+    /// let requirements: Vec<_> = workspace.requirements(number).try_collect().await?;
     /// let missing: Vec<_> = requirements.iter().filter(|it| !it.is_satisfied()).collect();
     /// assert_eq!(missing[0].kind.as_deref(), Some("use-case"));
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// An empty list means that Bird requires nothing. An unknown number is an error with the status 404.
     pub fn requirements(
         &self,
         id: PhoneNumberId,
@@ -129,15 +129,14 @@ impl Workspace {
         list(self.clone(), NumbersRead::Requirements, request, Requirement::new)
     }
 
-    /// Reads a long code number: what uses it, and whether it is active.
+    /// Reads a long code number: its connectors, and whether it is active.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let sandbox = bird_sandbox::Sandbox::builder().number("+31612345678").in_memory();
-    /// # let key = bird_sms::AccessKey::new(sandbox.access_key())?;
-    /// # let client = bird_sms::Client::builder().access_key(key).transport(sandbox.transport()).build()?;
-    /// # let workspace = client.workspace(sandbox.workspace_id().into());
+    /// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+    /// # let workspace = bird_sms::test_util::workspace(transport, key, id);
     /// let id = "00000000-0000-4000-8000-031612345678".parse()?;
     /// let channel = workspace.install_sms_channel("My SMS channel", id).await?;
     /// let number = workspace.number(id).await?;

@@ -19,14 +19,13 @@ use crate::{
 };
 
 impl Workspace {
-    /// Returns the pending channel of a connector that exists, to resume the wait for it. Nothing is sent until
-    /// [`wait`](PendingChannel::wait) is called.
+    /// Returns the pending channel of a connector, to resume the wait for it. Sends nothing.
     pub fn pending_channel(&self, connector_id: ConnectorId) -> PendingChannel {
         PendingChannel::resume(self.clone(), connector_id)
     }
 }
 
-/// An SMS channel that is being provisioned: its connector exists.
+/// An SMS channel that is being provisioned. Its connector exists.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -134,7 +133,7 @@ impl PendingChannel {
         }
     }
 
-    /// Returns the id of the connector. The id is sufficient to resume after a restart.
+    /// Returns the id of the connector, which is enough to resume after a restart.
     #[must_use]
     pub fn connector_id(&self) -> ConnectorId {
         self.connector_id
@@ -147,12 +146,10 @@ impl PendingChannel {
         self
     }
 
-    /// Sets when the connector was created, if an earlier process stored the time. The older a connector is, the longer
-    /// are the delays between polls.
+    /// Sets when the connector was created, if an earlier process stored that. Default: the start of the wait.
     ///
-    /// A new connector may not be visible to reads yet: a 404 is retried for
-    /// [`PollPolicy::not_found_grace`](crate::PollPolicy::not_found_grace) from this time on. Default: the start of the
-    /// wait.
+    /// The older a connector is, the less often it is polled. From this time on, a 404 is retried for
+    /// [`PollPolicy::not_found_grace`](crate::PollPolicy::not_found_grace).
     pub fn created_at(mut self, time: Timestamp) -> Self {
         let client = self.workspace.client();
         let age = client.runtime().system_time().duration_since(time.into()).unwrap_or_default();
@@ -191,13 +188,12 @@ impl PendingChannel {
         self
     }
 
-    /// Polls once: returns the channel, or `None` while the channel is being provisioned. If the response to the
-    /// creation contained the channel, no request is sent.
+    /// Polls once. Returns `None` while the channel is being provisioned. Sends nothing if the response to the creation
+    /// contained the channel.
     ///
     /// # Errors
     ///
-    /// Fails with [`Error::Read`], also after a failure that [`wait`](Self::wait) would have retried, such as a rate
-    /// limit.
+    /// Fails with [`Error::Read`], even after a failure that [`wait`](Self::wait) would retry, such as a rate limit.
     ///
     /// # Panics
     ///
@@ -238,8 +234,8 @@ impl PendingChannel {
     ///
     /// # Errors
     ///
-    /// Fails with [`Error::NotReady`] at the deadline, and with [`Error::Read`] if no later poll can succeed. Both
-    /// errors have the id of the connector.
+    /// Fails with [`Error::NotReady`] at the deadline, and with [`Error::Read`] if no later poll can succeed. Both have the id
+    /// of the connector.
     ///
     /// # Panics
     ///
