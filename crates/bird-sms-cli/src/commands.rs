@@ -222,9 +222,11 @@ async fn install(args: &InstallArgs) -> Result<(), CliError> {
         (None, number) => numbers::find(workspace, number.as_deref().unwrap_or_default()).await?,
     };
     let request = SmsConnectorRequest::new(&args.name, number)
-        .use_case_id(use_case_id)
-        .channel_message_type(args.channel_message_type.as_deref().map(ChannelMessageType::from))
-        .conversational(args.conversational);
+        .with_use_case_id(use_case_id)
+        .with_channel_message_type(
+            args.channel_message_type.as_deref().map(ChannelMessageType::from),
+        )
+        .with_conversational(args.conversational);
     let progress = Progress::new(shared.json, args.poll.quiet).waits(!args.no_wait);
     let (observer, created) = (progress.clone(), Arc::new(Notify::new()));
     let notify = created.clone();

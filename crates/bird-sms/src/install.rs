@@ -101,24 +101,24 @@ pub struct InstallSmsChannel {
 }
 
 impl InstallSmsChannel {
-    /// Sets the use case of the number; see [`SmsConnectorRequest::use_case_id`].
+    /// Sets the use case of the number; see [`SmsConnectorRequest::with_use_case_id`].
     pub fn use_case_id(mut self, use_case_id: impl Into<Option<UseCaseId>>) -> Self {
-        self.request = self.request.use_case_id(use_case_id);
+        self.request = self.request.with_use_case_id(use_case_id);
         self
     }
 
-    /// Sets the type of the messages; see [`SmsConnectorRequest::channel_message_type`].
+    /// Sets the type of the messages; see [`SmsConnectorRequest::with_channel_message_type`].
     pub fn channel_message_type(
         mut self,
         channel_message_type: impl Into<Option<ChannelMessageType>>,
     ) -> Self {
-        self.request = self.request.channel_message_type(channel_message_type);
+        self.request = self.request.with_channel_message_type(channel_message_type);
         self
     }
 
-    /// Sets whether an incoming message opens a conversation; see [`SmsConnectorRequest::conversational`].
+    /// Sets whether an incoming message opens a conversation; see [`SmsConnectorRequest::with_conversational`].
     pub fn conversational(mut self, conversational: impl Into<Option<bool>>) -> Self {
-        self.request = self.request.conversational(conversational);
+        self.request = self.request.with_conversational(conversational);
         self
     }
 

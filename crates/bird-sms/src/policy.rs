@@ -73,13 +73,13 @@ pub enum RetryCreate {
     Never,
     /// 500 and 503, which Bird's documentation calls safe to retry.
     #[default]
-    VendorErrors,
+    ServerErrors,
 }
 
 impl RetryCreate {
     /// Returns whether the POST is sent again after a response with this status.
     pub(crate) fn allows(self, status: u16) -> bool {
-        self == Self::VendorErrors && matches!(status, 500 | 503)
+        self == Self::ServerErrors && matches!(status, 500 | 503)
     }
 }
 

@@ -157,7 +157,7 @@ impl Scenario {
             rows,
             single,
             unknown,
-            retry_create: pick([RetryCreate::Never, RetryCreate::VendorErrors], rng),
+            retry_create: pick([RetryCreate::Never, RetryCreate::ServerErrors], rng),
             max_attempts: pick([2, u32::MAX, u32::MAX], rng),
             install_timeout,
             attempt_timeout,

@@ -160,7 +160,7 @@ impl From<RetryCreateArg> for RetryCreate {
     fn from(arg: RetryCreateArg) -> Self {
         match arg {
             RetryCreateArg::Never => Self::Never,
-            RetryCreateArg::Default => Self::VendorErrors,
+            RetryCreateArg::Default => Self::ServerErrors,
         }
     }
 }

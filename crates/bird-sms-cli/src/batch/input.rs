@@ -442,13 +442,13 @@ fn request(values: Values, with: &With) -> Result<SmsConnectorRequest, String> {
         }
     });
     let request = SmsConnectorRequest::new(name.unwrap_or_default(), number)
-        .use_case_id(use_case_id.unwrap_or_default().or(with.defaults.use_case_id))
-        .channel_message_type(
+        .with_use_case_id(use_case_id.unwrap_or_default().or(with.defaults.use_case_id))
+        .with_channel_message_type(
             channel_message_type
                 .map(ChannelMessageType::from)
                 .or(with.defaults.channel_message_type.clone()),
         )
-        .conversational(conversational.flatten().or(with.defaults.conversational));
+        .with_conversational(conversational.flatten().or(with.defaults.conversational));
     problems.extend(request.check().err().map(|error| error.to_string()));
     if [name, channel_message_type].into_iter().flatten().any(secret::is_in) {
         problems.push("a value contains the access key".to_owned());

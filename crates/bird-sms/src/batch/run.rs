@@ -283,7 +283,7 @@ impl Batch {
             }
             Step::Wait(id) => {
                 let state = row.state();
-                let pending = self.workspace.pending_channel(id).warning(state.warning());
+                let pending = self.workspace.pending_channel(id).with_warning(state.warning());
                 let pending = pending.of_number(row.request.phone_number_id());
                 let created_at = state.created_at().into_iter();
                 let pending = created_at.fold(pending.events(events), PendingChannel::created_at);
@@ -376,7 +376,7 @@ impl Batch {
             create(workspace, request, body, deadline, events.clone(), earlier, &turn).await;
         let pending = match created {
             Ok(pending) => {
-                let (connector_id, warning) = (pending.connector_id(), pending.creation_warning());
+                let (connector_id, warning) = (pending.connector_id(), pending.warning());
                 let entry = JournalEntry::Created { connector_id, warning };
                 match self.append(row, entry).await {
                     Ok(()) => Ok(pending),
@@ -433,7 +433,7 @@ impl Batch {
             found = look_up.after(&mut error, warning, events, &turn) => found,
         };
         let Some(pending) = found else { return Err(error) };
-        let (connector_id, warning) = (pending.connector_id(), pending.creation_warning());
+        let (connector_id, warning) = (pending.connector_id(), pending.warning());
         match self.append(row, JournalEntry::Found { connector_id, warning }).await {
             Ok(()) => Ok(pending),
             Err(source) => Err(journal_error(row.state(), None, source)),

@@ -26,9 +26,9 @@ open_enum! {
 /// use bird_sms::{ChannelMessageType, SmsConnectorRequest, UseCaseId};
 ///
 /// let request = SmsConnectorRequest::new("My SMS channel", "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?)
-///     .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse::<UseCaseId>()?)
-///     .channel_message_type(ChannelMessageType::Promotional)
-///     .conversational(true);
+///     .with_use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse::<UseCaseId>()?)
+///     .with_channel_message_type(ChannelMessageType::Promotional)
+///     .with_conversational(true);
 /// let job = serde_json::to_string(&request)?;
 /// assert_eq!(serde_json::from_str::<SmsConnectorRequest>(&job)?, request);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -103,13 +103,13 @@ impl SmsConnectorRequest {
     /// US 10DLC and North American toll-free numbers need the use case that they were registered with. Newer versions of
     /// Bird's documentation require one for every sender; a sender without a registration has a generic one.
     /// [docs/scenarios.md](https://github.com/bird-sms/bird-sms/blob/main/docs/scenarios.md) has the details.
-    pub fn use_case_id(mut self, use_case_id: impl Into<Option<UseCaseId>>) -> Self {
+    pub fn with_use_case_id(mut self, use_case_id: impl Into<Option<UseCaseId>>) -> Self {
         self.use_case_id = use_case_id.into();
         self
     }
 
     /// Sets the type of the messages. Default: the field is not sent.
-    pub fn channel_message_type(
+    pub fn with_channel_message_type(
         mut self,
         channel_message_type: impl Into<Option<ChannelMessageType>>,
     ) -> Self {
@@ -118,7 +118,7 @@ impl SmsConnectorRequest {
     }
 
     /// Sets whether an incoming message opens a conversation in the inbox. Default: the field is not sent, and Bird decides.
-    pub fn conversational(mut self, conversational: impl Into<Option<bool>>) -> Self {
+    pub fn with_conversational(mut self, conversational: impl Into<Option<bool>>) -> Self {
         self.conversational = conversational.into();
         self
     }
@@ -137,19 +137,19 @@ impl SmsConnectorRequest {
 
     /// Returns the use case, if it is set.
     #[must_use]
-    pub fn get_use_case_id(&self) -> Option<UseCaseId> {
+    pub fn use_case_id(&self) -> Option<UseCaseId> {
         self.use_case_id
     }
 
     /// Returns the type of the messages, if it is set.
     #[must_use]
-    pub fn get_channel_message_type(&self) -> Option<&ChannelMessageType> {
+    pub fn channel_message_type(&self) -> Option<&ChannelMessageType> {
         self.channel_message_type.as_ref()
     }
 
     /// Returns whether an incoming message opens a conversation, if it is set.
     #[must_use]
-    pub fn get_conversational(&self) -> Option<bool> {
+    pub fn conversational(&self) -> Option<bool> {
         self.conversational
     }
 
@@ -239,8 +239,8 @@ mod tests {
     #[test]
     fn the_body_equals_that_of_the_vendors_documentation() {
         let request = SmsConnectorRequest::new("My SMS channel", NUMBER.parse().unwrap())
-            .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse::<UseCaseId>().unwrap())
-            .conversational(true);
+            .with_use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse::<UseCaseId>().unwrap())
+            .with_conversational(true);
         assert_eq!(
             serde_json::to_value(request.body(None, None).unwrap()).unwrap(),
             serde_json::json!({
@@ -268,9 +268,9 @@ mod tests {
         let request = SmsConnectorRequest::new("n", NUMBER.parse().unwrap());
         let full = request
             .clone()
-            .use_case_id(UseCaseId::from(Uuid::from_u128(7)))
-            .channel_message_type(ChannelMessageType::from("2fa"))
-            .conversational(false);
+            .with_use_case_id(UseCaseId::from(Uuid::from_u128(7)))
+            .with_channel_message_type(ChannelMessageType::from("2fa"))
+            .with_conversational(false);
         let json = serde_json::json!({ "name": "n", "phoneNumberId": NUMBER });
         assert_eq!(serde_json::to_value(&request).unwrap(), json);
         assert_eq!(serde_json::to_value(&full).unwrap()["channelMessageType"], "2fa");
@@ -286,7 +286,7 @@ mod tests {
         let blank = SmsConnectorRequest::new(" ", number).check();
         assert!(matches!(blank, Err(ConfigurationError::EmptyName)));
         let empty = ChannelMessageType::from("");
-        let request = SmsConnectorRequest::new("n", number).channel_message_type(empty);
+        let request = SmsConnectorRequest::new("n", number).with_channel_message_type(empty);
         assert_eq!(request.check(), Err(ConfigurationError::EmptyChannelMessageType));
     }
 
@@ -301,8 +301,8 @@ mod tests {
             (id, other, "the use case id is the id of the workspace"),
             (id, id, "the use case id is the phone number id"),
         ] {
-            let request =
-                SmsConnectorRequest::new("n", number.into()).use_case_id(UseCaseId::from(use_case));
+            let request = SmsConnectorRequest::new("n", number.into())
+                .with_use_case_id(UseCaseId::from(use_case));
             let body = request.body(None, Some(other.into()));
             assert_eq!(body.unwrap_err().to_string(), problem);
         }

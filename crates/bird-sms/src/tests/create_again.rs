@@ -94,7 +94,7 @@ async fn server_errors_are_retried_until_the_connector_exists() {
     assert_eq!((pending.connector_id(), posts), (connector_id(), 4));
     // The first two attempts may have created another connector.
     let warning = Warning::PossibleDuplicate { status: Some(503) };
-    assert_eq!(pending.creation_warning(), Some(warning));
+    assert_eq!(pending.warning(), Some(warning));
 }
 
 // Fault 36.
@@ -147,7 +147,7 @@ async fn an_install_with_a_timeout_below_a_second_sends_nothing() {
 #[tokio::test]
 async fn the_policy_says_after_which_server_errors_the_post_is_sent_again() {
     for (policy, again) in
-        [(RetryCreate::Never, &[429][..]), (RetryCreate::VendorErrors, &[429, 500, 503])]
+        [(RetryCreate::Never, &[429][..]), (RetryCreate::ServerErrors, &[429, 500, 503])]
     {
         for status in [429, 500, 501, 502, 503, 504, 505, 511, 520, 530, 599] {
             let peer = peer([Reply::status(status), created()]).await;

@@ -261,7 +261,7 @@ async fn an_id_of_the_request_or_of_the_workspace_is_not_that_of_the_connector()
             let peer = Peer::script([Reply::json(201, body)]).await.unwrap();
             let workspace = workspace(without_sleep(&peer.base_url()).0);
             let use_case = use_case.parse::<crate::UseCaseId>().unwrap();
-            let install = workspace.install(request().use_case_id(use_case));
+            let install = workspace.install(request().with_use_case_id(use_case));
             let error = install.await.unwrap_err();
             assert_eq!(error.connector_state(), ConnectorState::ExistsIdUnknown, "{error:?}");
             assert!(error.chain().contains("My SMS channel"), "{}", error.chain());

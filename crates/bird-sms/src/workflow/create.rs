@@ -136,7 +136,7 @@ pub(crate) async fn create(
     }
     events.emit(&Event::Created { connector_id: status.id, warning });
     let pending = PendingChannel::created(workspace.clone(), &status, &response, events);
-    Ok(pending.warning(warning).of_number(request.phone_number_id()))
+    Ok(pending.with_warning(warning).of_number(request.phone_number_id()))
 }
 
 /// Reads a 2xx to the POST: the connector exists, whatever the body contains.

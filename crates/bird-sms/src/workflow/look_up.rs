@@ -85,7 +85,7 @@ impl LookUp<'_> {
         {
             let connector_id = connector.id;
             events.emit(&Event::Created { connector_id, warning });
-            let pending = self.workspace.pending_channel(connector_id).warning(warning);
+            let pending = self.workspace.pending_channel(connector_id).with_warning(warning);
             let pending = pending.of_number(self.request.phone_number_id());
             return Some(pending.created_at(connector.created_at).events(events.clone()));
         }

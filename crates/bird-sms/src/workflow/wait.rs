@@ -167,11 +167,11 @@ impl PendingChannel {
 
     /// Returns the warning of the creation: another connector may exist.
     #[must_use]
-    pub fn creation_warning(&self) -> Option<Warning> {
+    pub fn warning(&self) -> Option<Warning> {
         self.warning
     }
 
-    pub(crate) fn warning(mut self, warning: Option<Warning>) -> Self {
+    pub(crate) fn with_warning(mut self, warning: Option<Warning>) -> Self {
         self.warning = warning;
         self.ready = self.ready.map(|channel| Box::new(channel.warning(warning)));
         self

@@ -35,9 +35,9 @@ fn x_and_a() -> [SmsConnectorRequest; 1] {
 fn a_row_is_a_request() {
     let expected = [
         SmsConnectorRequest::new("Sales, Rotterdam", A.parse().unwrap())
-            .use_case_id(B.parse::<UseCaseId>().unwrap())
-            .channel_message_type(ChannelMessageType::Promotional)
-            .conversational(true),
+            .with_use_case_id(B.parse::<UseCaseId>().unwrap())
+            .with_channel_message_type(ChannelMessageType::Promotional)
+            .with_conversational(true),
         SmsConnectorRequest::new(" other", B.parse().unwrap()),
     ];
     for text in [
@@ -75,7 +75,7 @@ fn what_spreadsheets_write_is_read() {
     assert_eq!(requests("name,phone_number_id\n"), []);
     for (text, expected) in [("TRUE", true), ("tRUE ", true), ("False", false)] {
         let rows = requests(&format!("name,phone_number_id,conversational\nx,A,{text}\n"));
-        assert_eq!(rows[0].get_conversational(), Some(expected));
+        assert_eq!(rows[0].conversational(), Some(expected));
     }
     assert_report("[{\"name\":\"x\"}]", &["a JSON array; write one object a line"]);
     assert_report(
@@ -300,13 +300,13 @@ fn rows_without_a_value_have_the_default() {
     let input = Input::of(text.into_bytes(), &defaults, None).unwrap();
     let expected = [
         SmsConnectorRequest::new("x", A.parse().unwrap())
-            .use_case_id(B.parse::<UseCaseId>().unwrap())
-            .channel_message_type(ChannelMessageType::Promotional)
-            .conversational(true),
+            .with_use_case_id(B.parse::<UseCaseId>().unwrap())
+            .with_channel_message_type(ChannelMessageType::Promotional)
+            .with_conversational(true),
         SmsConnectorRequest::new("y", B.parse().unwrap())
-            .use_case_id(A.parse::<UseCaseId>().unwrap())
-            .channel_message_type(ChannelMessageType::from("other"))
-            .conversational(false),
+            .with_use_case_id(A.parse::<UseCaseId>().unwrap())
+            .with_channel_message_type(ChannelMessageType::from("other"))
+            .with_conversational(false),
     ];
     assert_eq!(input.rows.iter().map(|(_, request)| request.clone()).collect::<Vec<_>>(), expected);
 }
