@@ -137,7 +137,7 @@ impl CliError {
                 ConnectorState::Exists(id),
             ) => Some(wait(id)),
             (Self::Install(error @ Error::Read(_), _), ConnectorState::Exists(id)) => {
-                Some(format!("{} {}", error.help().unwrap_or_default(), wait(id)))
+                Some(format!("{} {}", error.hint().unwrap_or_default(), wait(id)))
             }
             (Self::Read(Error::NotReady(error)), ConnectorState::Exists(id)) if error.seen => {
                 Some(wait(id))
@@ -151,11 +151,11 @@ impl CliError {
             ) if options.is_some_and(|options| !options.sandbox) => {
                 let options = options.map(ConnectionArgs::to_options).unwrap_or_default();
                 let check = format!("bird-sms check --phone-number-id {number}{options}");
-                let help = error.help().unwrap_or_default();
-                Some(format!("Run `{check}`, which shows connectors of the number. {help}"))
+                let hint = error.hint().unwrap_or_default();
+                Some(format!("Run `{check}`, which shows connectors of the number. {hint}"))
             }
             (Self::Install(error, _) | Self::Read(error), _) => {
-                let help = error.help()?;
+                let hint = error.hint()?;
                 let options = options.map(ConnectionArgs::to_options).unwrap_or_default();
                 let check = format!(" Run `bird-sms check{options}` for details.");
                 let more = match error.status() {
@@ -163,11 +163,11 @@ impl CliError {
                     Some(422) => " Run `bird-sms help scenarios` for what each sender needs.",
                     _ => "",
                 };
-                Some(help.to_owned() + more)
+                Some(hint.to_owned() + more)
             }
-            (Self::Check(error), _) => Some(error.help().to_owned()),
-            (Self::Numbers(error), _) => Some(error.help()),
-            (Self::Journal(error), _) => Some(error.help().to_owned()),
+            (Self::Check(error), _) => Some(error.hint().to_owned()),
+            (Self::Numbers(error), _) => Some(error.hint()),
+            (Self::Journal(error), _) => Some(error.hint().to_owned()),
             _ => None,
         }
     }

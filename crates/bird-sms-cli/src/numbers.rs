@@ -118,7 +118,7 @@ pub(crate) async fn read<T>(
 /// Prints a part that could not be read.
 pub(crate) fn warn(error: &NumbersError) {
     // Nothing is left to do when stderr is closed.
-    let _ = writeln!(io::stderr(), "Warning: {}. {}", error.chain(), error.help());
+    let _ = writeln!(io::stderr(), "Warning: {}. {}", error.chain(), error.hint());
 }
 
 /// The type of a long code number, or what else the number is.

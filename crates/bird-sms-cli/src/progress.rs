@@ -76,7 +76,7 @@ impl Progress {
         }
         self.display.print_always(&format!("Created connector {connector_id}"));
         if let Some(warning) = warning {
-            self.display.print_always(&format!("Warning: {warning}. {}", warning.help()));
+            self.display.print_always(&format!("Warning: {warning}. {}", warning.hint()));
         }
     }
 

@@ -23,7 +23,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
         }
         Err(error) => {
             println!("{}", error.chain());
-            println!("{}", error.help().unwrap_or_default());
+            println!("{}", error.hint().unwrap_or_default());
             // What exists is the first thing to know before anything is called again.
             println!("{:?}, can be retried: {}", error.connector_state(), error.is_retryable());
         }

@@ -115,7 +115,7 @@ async fn a_journal_of_another_server_is_refused_and_not_changed() {
     assert!(matches!(in_sandbox, Err(FileJournalError::OtherServer { .. })));
     let error = JournalContent::read(&path, None, URL).unwrap_err();
     assert!(matches!(error, FileJournalError::OtherServer { .. }), "{error}");
-    assert!(!error.help().contains("another file"), "{}", error.help());
+    assert!(!error.hint().contains("another file"), "{}", error.hint());
     assert_eq!(fs::read(&path).unwrap(), before);
     for same in ["https://staging.test", "https://STAGING.test:443/"] {
         assert_eq!(rows(&JournalContent::read(&path, None, same).unwrap()), 1, "{same}");

@@ -191,7 +191,7 @@ async fn a_refusal_names_the_policy_that_is_missing_and_the_key_never_shows() {
     ];
     assert_eq!(script.requests.lock().unwrap().len(), errors.len(), "a 403 is not retried");
     for (error, policy) in errors {
-        assert_eq!(error.help(), format!("The access key's policy must allow `view` on {policy}"));
+        assert_eq!(error.hint(), format!("The access key's policy must allow `view` on {policy}"));
         assert!(!error.is_retryable() && error.response().unwrap().status == 403);
         assert!(!format!("{error:?} {}", error.chain()).contains(KEY));
     }

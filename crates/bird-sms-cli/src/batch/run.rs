@@ -191,8 +191,8 @@ impl<'a> Run<'a> {
             && shut_itself_down
         {
             // The end says why.
-            let help = error.help().unwrap_or_default().to_owned();
-            self.refused.get_or_insert_with(|| (status, error.chain(), help));
+            let hint = error.hint().unwrap_or_default().to_owned();
+            self.refused.get_or_insert_with(|| (status, error.chain(), hint));
         } else if !shut_down && row.status != Status::Stopped {
             // After a shutdown, the reason of the failures is known.
             self.progress.print_failure(&row);

@@ -151,7 +151,7 @@ impl TransportError {
         self.source.as_ref().is_some_and(ExchangeError::may_have_been_sent)
     }
 
-    pub(super) fn help(&self) -> &'static str {
+    pub(super) fn hint(&self) -> &'static str {
         match self.kind {
             TransportErrorKind::Dns => {
                 "Check the host in the API URL, and that this machine can resolve names; it is safe to retry."

@@ -68,7 +68,7 @@ impl CheckError {
 
     /// Returns what to do next, as one sentence.
     #[must_use]
-    pub fn help(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match self.problem {
             CheckProblem::AccessKey => {
                 "Copy the access key again from the organization settings of Bird, and check that it has a role."
@@ -87,7 +87,7 @@ impl CheckError {
             }
             CheckProblem::NotBird => "Check the API URL: Bird's is https://api.bird.com.",
             CheckProblem::Unreachable => match self.cause.transport() {
-                Some(error) => error.help(),
+                Some(error) => error.hint(),
                 None => PROXY_AUTHENTICATION,
             },
             CheckProblem::Unavailable => {

@@ -38,7 +38,7 @@ impl std::error::Error for Refused {
 }
 
 impl Refused {
-    pub(super) fn help(&self) -> &'static str {
+    pub(super) fn hint(&self) -> &'static str {
         match self.response.status {
             300..=399 => {
                 "Check the API URL. Redirects are not followed, because the access key would be sent to another host."
@@ -274,9 +274,9 @@ impl fmt::Display for NotReady {
 }
 
 impl NotReady {
-    pub(super) fn help(&self) -> &'static str {
+    pub(super) fn hint(&self) -> &'static str {
         match &self.last {
-            Some(last) if !self.seen => help_of_read(last),
+            Some(last) if !self.seen => hint_of_read(last),
             _ => "Continue to wait for the connector; do not create it again.",
         }
     }
@@ -307,13 +307,13 @@ pub struct ReadError {
 }
 
 impl ReadError {
-    pub(super) fn help(&self) -> &'static str {
-        help_of_read(&self.cause)
+    pub(super) fn hint(&self) -> &'static str {
+        hint_of_read(&self.cause)
     }
 }
 
 /// Returns what to do after a GET that failed.
-fn help_of_read(cause: &AttemptError) -> &'static str {
+fn hint_of_read(cause: &AttemptError) -> &'static str {
     match cause {
         AttemptError::Response(response) => match response.status {
             401 if response.other_product => OTHER_PRODUCT,
@@ -326,7 +326,7 @@ fn help_of_read(cause: &AttemptError) -> &'static str {
             300..=399 => "Check the API URL. Redirects are not followed.",
             _ => "Retry later; do not create the connector again.",
         },
-        AttemptError::Transport(error) => error.help(),
+        AttemptError::Transport(error) => error.hint(),
         AttemptError::OtherTemplate(_) => {
             "Check the connector id: this connector has no SMS channel."
         }
@@ -354,7 +354,7 @@ pub struct JournalError {
 }
 
 impl JournalError {
-    pub(super) fn help(&self) -> &'static str {
+    pub(super) fn hint(&self) -> &'static str {
         match self.state {
             ConnectorState::NotCreated => {
                 "Correct the cause of the journal error and run again. Nothing is lost."

@@ -59,7 +59,7 @@ use crate::{ConfigurationError, ConnectorId, ConnectorState, Warning};
 /// | [`Journal`](Self::Journal) | the state when the journal failed | repair the journal, resume |
 ///
 /// `Display` writes one clause that includes the state. [`source`](std::error::Error::source) returns the cause,
-/// [`chain`](Self::chain) both on one line, and [`help`](Self::help) what to do next.
+/// [`chain`](Self::chain) both on one line, and [`hint`](Self::hint) what to do next.
 ///
 /// Serializes as a JSON object: the variant as `error`, the whole chain as `message`, what to do next as `hint`, the state as
 /// `connectorState` and `connectorId`, `retryable`, and what is known of the last response and the attempts.
@@ -209,7 +209,7 @@ impl Error {
     ///
     /// `true` means that this call ran out of time or attempts: Bird was slow, unreachable or over its rate limit. Try again
     /// in a minute, or with a longer timeout. `false` means that something must be corrected first, or that a second call
-    /// may create a second connector: see [`help`](Self::help).
+    /// may create a second connector: see [`hint`](Self::hint).
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -283,11 +283,11 @@ impl Error {
 
     /// Returns what to do next, as one sentence.
     #[must_use]
-    pub fn help(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Configuration(_) => None,
-            Self::Refused(error) => Some(error.help()),
-            Self::Unreachable(error) => Some(error.cause.help()),
+            Self::Refused(error) => Some(error.hint()),
+            Self::Unreachable(error) => Some(error.cause.hint()),
             Self::OutcomeUnknown(_) => Some(
                 "Check the Bird dashboard for the connector before you retry: a second request may create a \
                  second connector.",
@@ -295,9 +295,9 @@ impl Error {
             Self::CreatedIdUnknown(_) => {
                 Some("Find the connector in the Bird dashboard, and do not create it again.")
             }
-            Self::NotReady(error) => Some(error.help()),
-            Self::Read(error) => Some(error.help()),
-            Self::Journal(error) => Some(error.help()),
+            Self::NotReady(error) => Some(error.hint()),
+            Self::Read(error) => Some(error.hint()),
+            Self::Journal(error) => Some(error.hint()),
         }
     }
 }
@@ -340,7 +340,7 @@ impl Serialize for Error {
         Json {
             error: self.kind(),
             message: self.chain(),
-            hint: self.help(),
+            hint: self.hint(),
             connector_state: self.connector_state().kind(),
             connector_id: self.connector_id(),
             existing: self.existing(),

@@ -83,7 +83,7 @@ impl NumbersError {
 
     /// Returns what to do next, as one sentence.
     #[must_use]
-    pub fn help(&self) -> String {
+    pub fn hint(&self) -> String {
         let text = match &*self.cause {
             AttemptError::Response(response) => match (response.status, self.read) {
                 (401, _) => "Check the access key, and that its role may use the API.",
@@ -102,7 +102,7 @@ impl NumbersError {
                 (300..=399, _) => "Check the API URL. Redirects are not followed.",
                 _ => "Retry later.",
             },
-            AttemptError::Transport(error) => error.help(),
+            AttemptError::Transport(error) => error.hint(),
             _ => "Check that the API URL is Bird's.",
         };
         text.to_owned()

@@ -389,7 +389,7 @@ mod tests {
             let is_header = matches!(error, FileJournalError::Damaged { is_header: true, .. });
             assert!(is_header, "{error}");
             assert!(error.to_string().contains(problem), "{error}");
-            assert!(!error.help().contains("remove"), "{}", error.help());
+            assert!(!error.hint().contains("remove"), "{}", error.hint());
         }
         let other = [&b"{\"b\0\0"[..], b"{\n", b"\0\0\n", b"name\r\n", b"\xEF\xBB\xBFname\n"];
         for bytes in other {

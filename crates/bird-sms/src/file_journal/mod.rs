@@ -315,7 +315,7 @@ impl FileJournalError {
 
     /// Returns what to do next, in one or two sentences.
     #[must_use]
-    pub fn help(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match self {
             Self::Io { .. } => "Correct the cause, or name another file.",
             Self::InUse { .. } | Self::WorkspaceInUse { .. } => {

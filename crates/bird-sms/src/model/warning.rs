@@ -27,7 +27,7 @@ impl Warning {
 
     /// Returns what to do next, as one sentence.
     #[must_use]
-    pub fn help(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match self {
             Self::PossibleDuplicate { .. } => {
                 "Check the Bird dashboard for a second connector of this phone number."

@@ -179,7 +179,7 @@ async fn an_unknown_outcome_that_the_journal_does_not_have_stays_unknown() {
     let (result, _) = install_one([Reply::Close], "failed").await;
     let error = result.unwrap_err();
     assert!(matches!(error, Error::Journal(_)) && error.connector_may_exist(), "{error:?}");
-    assert!(error.help().unwrap().contains("dashboard"), "{error}");
+    assert!(error.hint().unwrap().contains("dashboard"), "{error}");
 }
 
 #[tokio::test]

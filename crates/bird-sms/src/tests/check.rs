@@ -47,7 +47,7 @@ async fn a_refusal_is_classified_by_its_status_its_text_and_the_prefix_of_the_ke
     ] {
         let error = check_with(key, reply).await.unwrap_err();
         assert_eq!(error.problem, problem, "{error:?}");
-        assert!(!format!("{error:?} {} {}", error.chain(), error.help()).contains(key));
+        assert!(!format!("{error:?} {} {}", error.chain(), error.hint()).contains(key));
     }
 }
 
@@ -66,8 +66,8 @@ async fn each_call_says_that_a_refused_key_is_of_another_product() {
             wait.wait().await.unwrap_err(),
             workspace.connector(connector_id()).await.unwrap_err(),
         ] {
-            let help = error.help().unwrap();
-            assert_eq!(help.contains("keys that begin with bk_ or test_"), other, "{help}");
+            let hint = error.hint().unwrap();
+            assert_eq!(hint.contains("keys that begin with bk_ or test_"), other, "{hint}");
         }
     }
 }
@@ -104,7 +104,7 @@ async fn kind_without_response(base_url: &str) -> TransportErrorKind {
     let error = workspace(builder.allow_http()).check().await.unwrap_err();
     assert_eq!(error.problem, CheckProblem::Unreachable);
     assert!(runtime.slept().is_empty(), "is not retried");
-    assert_ne!(error.help(), "It is safe to retry.");
+    assert_ne!(error.hint(), "It is safe to retry.");
     error.cause.transport().unwrap().kind()
 }
 

@@ -369,7 +369,7 @@ async fn a_proxy_that_refuses_the_request_created_nothing() {
     assert!(matches!(error, Error::Refused(_)), "{error:?}");
     // Fault 88.
     assert!(error.chain().contains("(proxy-authenticate: Negotiate; NTLM)"), "{}", error.chain());
-    assert!(error.help().unwrap().contains("another kind of authentication"), "{error}");
+    assert!(error.hint().unwrap().contains("another kind of authentication"), "{error}");
     for status in [403, 407] {
         let tunnel = peer([Reply::status(status), Reply::status(status)]).await;
         let workspace = via(&tunnel, "https://bird.example");

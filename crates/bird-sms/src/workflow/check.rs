@@ -35,7 +35,7 @@ impl Workspace {
     /// # let workspace = bird_sms::test_util::workspace(transport, key, id);
     /// match workspace.check().await {
     ///     Ok(access) => println!("{access:?}"),
-    ///     Err(error) => eprintln!("{}. {}", error.chain(), error.help()),
+    ///     Err(error) => eprintln!("{}. {}", error.chain(), error.hint()),
     /// }
     /// # Ok(())
     /// # }
