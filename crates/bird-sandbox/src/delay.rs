@@ -5,7 +5,14 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// A time that may be random: from the creation of a connector to its channel, or from a request to its response.
+/// How long provisioning or a response takes. It may be random.
+///
+/// ```
+/// use bird_sandbox::{Delay, Sandbox};
+///
+/// let builder = Sandbox::builder().provisioning_delay("1s..5s".parse::<Delay>()?);
+/// # Ok::<(), bird_sandbox::ParseDelayError>(())
+/// ```
 ///
 /// | text | delay |
 /// |---|---|
@@ -13,13 +20,8 @@ use jiff::SignedDuration;
 /// | `1s..5s` | uniform between one and five seconds |
 /// | `~2s` | long-tailed: the median is two seconds, and one in twenty takes more than five times as long |
 ///
-/// The random delays depend only on the order of the creations or requests and on the [seed](crate::Builder::seed), so
-/// that every sandbox repeats them.
-///
-/// ```
-/// let delay: bird_sandbox::Delay = "1s..5s".parse()?;
-/// # Ok::<(), bird_sandbox::ParseDelayError>(())
-/// ```
+/// Random delays depend on the order of creations or requests and on the [seed](crate::Builder::seed), so every sandbox
+/// repeats them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delay(Distribution);
 
@@ -31,7 +33,7 @@ enum Distribution {
     LongTailed(Duration),
 }
 
-/// The error of parsing a text that is not a [`Delay`].
+/// Why a [`Delay`] could not be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a delay such as `2s`, `1s..5s` or `~2s`")]
 pub struct ParseDelayError;

@@ -9,6 +9,23 @@ use uuid::Uuid;
 
 /// A failure to inject: `METHOD:KIND[xTIMES][@AFTER][#PHONE_NUMBER_ID]` or `random:SEED:PERCENT[#PHONE_NUMBER_ID]`.
 ///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use bird_sandbox::Fault;
+/// use bird_sms::ConnectorState;
+///
+/// let fault: Fault = "post:422".parse()?; // the first POST gets a 422
+/// # let sandbox = bird_sandbox::Sandbox::builder().fault(fault).in_memory();
+/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let workspace = bird_sms::test_util::workspace(transport, key, id);
+/// # let number = bird_sms::uuid::Uuid::from_u128(1).into();
+/// let error = workspace.install_sms_channel("My SMS channel", number).await.unwrap_err();
+/// assert_eq!(error.connector_state(), ConnectorState::NotCreated);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// | kind | the request is processed | response |
 /// |---|---|---|
 /// | `300` to `599` | no | this status, with the body that Bird or a gateway sends with it |
@@ -18,30 +35,23 @@ use uuid::Uuid;
 /// | `garbage` | **yes** | a success with a body that is not JSON |
 /// | `cut` | **yes** | the first half of the body, and then the connection is closed |
 ///
-/// `post:503x2` fails the first two POSTs with 503. `get:reset@3` passes three GETs and resets the connection
-/// of the fourth. After a `post:lost` the connector exists, but the client has no response that says so. Requests are
-/// counted from the moment when the fault is added, whatever happens to them.
+/// `post:503x2` fails the first two POSTs with 503. `get:reset@3` passes three GETs and resets the connection of the fourth.
+/// After a `post:lost` the connector exists, but the client has no response that tells. Requests are counted from the moment
+/// when the fault is added, whatever happens to them.
 ///
-/// `post:409#2cffb55c-120e-91a8-8f10-ed9d1b412d29` fails the first POST with this phone number id. With a phone number
-/// id, a fault concerns only POSTs whose body has the id, and GETs of the connector of that phone number.
+/// `post:409#2cffb55c-120e-91a8-8f10-ed9d1b412d29` fails the first POST whose body has this phone number id. For a GET, the id
+/// is the one that the connector was created with.
 ///
-/// `random:SEED:PERCENT` fails this percentage of all requests with random kinds other than `hang`. The same
-/// seed and the same order of requests give the same failures.
+/// `random:SEED:PERCENT` fails this percentage of all requests with random kinds other than `hang`. The same seed and the
+/// same order of requests give the same failures.
 ///
-/// When several faults apply to a request, the one that was added first is injected.
+/// If several faults apply to a request, the one that was added first is injected.
 ///
-/// The bodies of the statuses in the contract are the contract's examples. 502, 504 and 520 to 530 are those of
-/// gateways, which send HTML.
-///
-/// ```
-/// let fault: bird_sandbox::Fault = "post:503x2".parse()?;
-/// assert_eq!(fault.to_string(), "post:503x2");
-/// # Ok::<(), bird_sandbox::ParseFaultError>(())
-/// ```
+/// A status that the contract documents has the body of its example. 502, 504 and 520 to 530 have the HTML of a gateway.
 #[derive(Clone, Debug)]
 pub struct Fault {
     text: String,
-    /// The phone number id that a request has to concern, in lower case.
+    /// The phone number id that a request must be about, in lower case.
     phone_number_id: Option<String>,
     plan: Plan,
 }
@@ -54,7 +64,7 @@ pub struct ActiveFault {
     pub id: u64,
     /// The fault, as it was written.
     pub fault: String,
-    /// How many requests the fault will still fail, or `None` for a random fault.
+    /// How many more requests it fails, or `None` for a random fault.
     pub remaining: Option<u32>,
 }
 
@@ -84,7 +94,7 @@ const RANDOM_KINDS: [Kind; 6] = [
     Kind::Garbage,
 ];
 
-/// The error of parsing a text that is not a [`Fault`].
+/// Why a [`Fault`] could not be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected METHOD:KIND[xTIMES][@AFTER] with the method get or post and the kind 300 to 599, reset, hang, \

@@ -224,7 +224,7 @@ pub use state::{AlreadyExists, ConnectorSeed, ReceivedRequest, StoredConnector};
 use crate::number::Number;
 use crate::state::{Config, Key, Observer, State};
 
-/// The reasons why a sandbox does not start.
+/// Why a sandbox does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -239,6 +239,20 @@ pub enum StartError {
 }
 
 /// Configures a [`Sandbox`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bird_sandbox::Sandbox;
+///
+/// let sandbox = Sandbox::builder()
+///     .provisioning_delay(Duration::from_secs(5))
+///     .number("+31612345678")
+///     .fault("post:503x2".parse()?)
+///     .in_memory();
+/// assert_eq!(sandbox.faults()[0].remaining, Some(2));
+/// # Ok::<(), bird_sandbox::ParseFaultError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {
@@ -261,29 +275,29 @@ impl Builder {
         self
     }
 
-    /// Allows an address that is not a loopback address, such as 0.0.0.0 in a container. Other machines that can
-    /// reach the address need the access key. The traffic, which has the key, is not encrypted.
+    /// Allows an address that is not loopback, such as 0.0.0.0 in a container. Other machines need the access key, which is
+    /// sent without encryption.
     pub fn allow_remote(mut self) -> Self {
         self.allow_remote = true;
         self
     }
 
-    /// Sets the time from the creation of a connector to its channel. With zero the response to the POST has
-    /// the channel. Default: 2 s.
+    /// Sets how long after a connector its channel appears. With zero, the response to the POST has the channel. Default:
+    /// 2 s.
     pub fn provisioning_delay(mut self, delay: impl Into<Delay>) -> Self {
         self.config.provisioning_delay = delay.into();
         self
     }
 
-    /// Sets the time from a request, which is processed at once, to its response. Default: none.
+    /// Sets how long a response takes. The request is processed at once. Default: zero.
     pub fn response_delay(mut self, delay: impl Into<Delay>) -> Self {
         self.config.response_delay = delay.into();
         self
     }
 
-    /// Makes the sandbox repeatable: the access key, all ids and the random delays depend on the seed alone, and the
-    /// times in responses and requests are those of tokio's clock, from 2100-01-01 on. Whoever knows the seed knows the
-    /// key. Default: random ids and the system time, but 0 in memory.
+    /// Makes the sandbox repeatable: the access key, all ids and the random delays follow from the seed, and times follow
+    /// Tokio's clock, from 2100-01-01 on. Whoever knows the seed knows the key. Default: 0 in memory, otherwise random ids and
+    /// the system time.
     pub fn seed(mut self, seed: u64) -> Self {
         self.config.seed = Some(seed);
         self
@@ -301,32 +315,28 @@ impl Builder {
         self
     }
 
-    /// Sets the limit of GETs per second; a GET beyond it gets a 429. Default: 50, Bird's limit.
+    /// Sets how many GETs per second are accepted. More get a 429. Default: 50, Bird's limit.
     pub fn get_limit(mut self, per_second: u32) -> Self {
         self.config.get_limit = per_second;
         self
     }
 
-    /// Sets the limit of POSTs per second; a POST beyond it gets a 429. Default: 500, Bird's limit.
+    /// Sets how many POSTs per second are accepted. More get a 429. Default: 500, Bird's limit.
     pub fn post_limit(mut self, per_second: u32) -> Self {
         self.config.post_limit = per_second;
         self
     }
 
-    /// Adds a phone number that needs a use case, as a US 10DLC number does: the use case is one of its requirements, and a
-    /// POST for it without `useCaseId` gets a 422 with `details`.
+    /// Makes a phone number need a use case, like a US 10DLC number: it is one of its requirements, and a POST without
+    /// `useCaseId` gets a 422 with `details`.
     pub fn require_use_case(mut self, phone_number_id: Uuid) -> Self {
         self.config.use_case_required.push(phone_number_id);
         self
     }
 
-    /// Adds a long code number, in E.164. The workspace has it instead of the ten that it has otherwise, and a short code
-    /// and an alphanumeric sender in any case. The ID of a number ends with its digits, and the sandbox also installs IDs
-    /// of no number.
+    /// Adds a long code number (E.164), in place of the ten that the workspace has by default. Its id ends with its digits.
     ///
-    /// ```
-    /// let sandbox = bird_sandbox::Sandbox::builder().number("+31612345678");
-    /// ```
+    /// The workspace always has a short code and an alphanumeric sender. Ids that no number has can be installed as well.
     pub fn number(mut self, number: &str) -> Self {
         self.config.numbers.push(Number::long_code(number));
         self
@@ -344,23 +354,22 @@ impl Builder {
         self
     }
 
-    /// Calls a function with each request, before the client has the response.
-    ///
-    /// The sandbox waits for the function, which may be called by several threads at a time.
+    /// Calls `observer` with each request, before the client has the response. The sandbox waits until it returns. Several
+    /// threads may call it at a time.
     pub fn observe(mut self, observer: impl Fn(&ReceivedRequest) + Send + Sync + 'static) -> Self {
         self.config.observer = Some(Observer(Arc::new(observer)));
         self
     }
 
-    /// Starts the sandbox.
+    /// Starts a sandbox that listens on a port.
     ///
     /// # Errors
     ///
-    /// Fails when the address is not allowed, or cannot be bound.
+    /// Fails if the address is not allowed or can't be bound.
     ///
     /// # Panics
     ///
-    /// Panics outside of a tokio runtime with I/O and time enabled.
+    /// Panics outside of a Tokio runtime with I/O and time enabled.
     pub async fn start(self) -> Result<Sandbox, StartError> {
         if !self.allow_remote && !self.listen.ip().is_loopback() {
             return Err(StartError::NotLoopback(self.listen));
@@ -374,10 +383,10 @@ impl Builder {
         Ok(Sandbox { state, server: Some(Server { address, stop, task }) })
     }
 
-    /// Makes a sandbox without a socket, whose requests come by its [`transport`](Sandbox::transport).
+    /// Makes a sandbox without a socket. Requests reach it by its [`transport`](Sandbox::transport).
     ///
-    /// The address to listen on has no effect. The [seed](Self::seed) is 0 unless it is set, so that two runs of a test
-    /// see the same.
+    /// The address to listen on has no effect. The [seed](Self::seed) is 0 unless it is set, so a test sees the same each
+    /// time.
     #[cfg(feature = "transport")]
     #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
     #[must_use]
@@ -387,7 +396,26 @@ impl Builder {
     }
 }
 
-/// A running sandbox. Dropping it closes its port and its connections.
+/// A running sandbox.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use bird_sandbox::{ConnectorSeed, Sandbox};
+/// use bird_sms::uuid::Uuid;
+///
+/// let sandbox = Sandbox::builder().start().await?; // or in_memory()
+/// println!("{} {} {}", sandbox.base_url(), sandbox.workspace_id(), sandbox.access_key());
+/// // A connector of an earlier run:
+/// sandbox.seed_connector(&ConnectorSeed::new("My SMS channel", Uuid::from_u128(1)))?;
+/// sandbox.add_fault("get:reset@1".parse()?);
+/// // … run the program under test, then see what it did:
+/// assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (0, 1));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Dropping it closes its port and its connections.
 pub struct Sandbox {
     state: Arc<State>,
     /// `None` in memory.
@@ -415,15 +443,14 @@ impl Sandbox {
         Builder::default()
     }
 
-    /// Returns the transport that gives requests to this sandbox, for `ClientBuilder::transport` of bird-sms and
-    /// `RequestContext::transport` of bird-api.
+    /// Returns the transport to this sandbox, for `test_util::workspace` and `ClientBuilder::transport` of bird-sms.
     ///
-    /// Each request is handled as over a socket, with the same faults, delays and limits, on tokio's clock. The host of
-    /// the request and the client's limit of the body have no effect.
+    /// Requests are handled as over a socket, with the same faults, delays and limits, on Tokio's clock. Their host and the
+    /// client's limit of the body have no effect.
     ///
     /// # Panics
     ///
-    /// The exchanges panic outside of a tokio runtime with time enabled.
+    /// The exchanges panic outside of a Tokio runtime with time enabled.
     #[cfg(feature = "transport")]
     #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
     #[must_use]
@@ -431,8 +458,8 @@ impl Sandbox {
         Arc::new(transport::InMemory(Arc::clone(&self.state)))
     }
 
-    /// Returns the base URL, such as `http://127.0.0.1:40001`. A sandbox that listens on all addresses has that of
-    /// loopback. In memory it is `https://sandbox.invalid`, a host that does not exist.
+    /// Returns the base URL, such as `http://127.0.0.1:40001`. It is on loopback even if the sandbox listens on all addresses.
+    /// In memory it is `https://sandbox.invalid`, a host that does not exist.
     #[must_use]
     pub fn base_url(&self) -> String {
         let Some(Server { mut address, .. }) = self.server else {
@@ -446,8 +473,8 @@ impl Sandbox {
         format!("http://{address}")
     }
 
-    /// Returns the URL of a page that shows the connectors, the requests and the faults, for a browser on this machine.
-    /// In memory there is no such page.
+    /// Returns the URL of the inspector, a page that shows connectors, requests and faults to a browser on this machine. In
+    /// memory there is none.
     #[must_use]
     pub fn inspector_url(&self) -> String {
         format!("{}{}", self.base_url(), control::INSPECTOR)
@@ -469,12 +496,12 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// Fails when a connector has the phone number id or the connector id already.
+    /// Fails if another connector has the phone number id or the connector id.
     pub fn seed_connector(&self, seed: &ConnectorSeed) -> Result<Uuid, AlreadyExists> {
         self.state.seed(seed).map(|(id, _)| id)
     }
 
-    /// Adds a fault, and returns its number. The requests that are received from now on count for the fault.
+    /// Adds a fault for the requests from now on, and returns its number.
     #[expect(clippy::must_use_candidate, reason = "a fault is seldom removed by its number")]
     pub fn add_fault(&self, fault: Fault) -> u64 {
         self.state.lock().add_fault(fault)
@@ -491,14 +518,13 @@ impl Sandbox {
         self.state.lock().faults.clear();
     }
 
-    /// Returns the faults that may still fail a request. It is empty once each fault has been injected as often as it
-    /// says.
+    /// Returns the faults that may still fail a request: none once each was injected as often as it says.
     #[must_use]
     pub fn faults(&self) -> Vec<ActiveFault> {
         self.state.lock().active_faults()
     }
 
-    /// Returns the connectors, in the order of their creation.
+    /// Returns the connectors, oldest first.
     #[must_use]
     pub fn connectors(&self) -> Vec<StoredConnector> {
         self.state.lock().connectors.clone()
@@ -510,19 +536,19 @@ impl Sandbox {
         self.state.lock().requests.iter().cloned().collect()
     }
 
-    /// Returns the number of responses with this status.
+    /// Returns how many responses had this status.
     #[must_use]
     pub fn response_count(&self, status: u16) -> u64 {
         self.state.lock().responses.get(&status).copied().unwrap_or_default()
     }
 
-    /// Returns the number of all POSTs, those with a fault included.
+    /// Returns how many POSTs were received, also if a fault failed them.
     #[must_use]
     pub fn post_count(&self) -> u64 {
         self.received(&Method::POST)
     }
 
-    /// Returns the number of all GETs, those with a fault included.
+    /// Returns how many GETs were received, also if a fault failed them.
     #[must_use]
     pub fn get_count(&self) -> u64 {
         self.received(&Method::GET)
@@ -532,7 +558,7 @@ impl Sandbox {
         self.state.lock().received.get(method).copied().unwrap_or_default()
     }
 
-    /// Stops the sandbox, and returns when the port is free and every connection has ended.
+    /// Shuts the sandbox down. Returns when the port is free and every connection has ended.
     pub async fn shutdown(self) {
         let Some(server) = self.server else { return };
         drop(server.stop);

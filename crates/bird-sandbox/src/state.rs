@@ -37,7 +37,7 @@ pub struct StoredConnector {
     pub id: Uuid,
     /// The name from the request.
     pub name: String,
-    /// The phone number id from the request, in lower case; empty for a connector without a template.
+    /// The phone number id from the request, in lower case. Empty for a connector without a template.
     pub phone_number_id: String,
     /// The channel id. The API shows it after the provisioning delay.
     pub channel_id: Uuid,
@@ -49,9 +49,9 @@ pub struct StoredConnector {
     arguments: Value,
 }
 
-/// A connector that exists without a request, such as one of an earlier run of the program under test.
+/// A connector to add without a request, as if an earlier run of the program under test had created it.
 ///
-/// The connector is that of an SMS channel. As JSON, the fields are in camel case and the delay is a text.
+/// In JSON, the fields are in camel case and the delay is a string.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
@@ -64,18 +64,18 @@ pub struct ConnectorSeed {
     pub id: Option<Uuid>,
     /// The channel id, or `None` for a random one.
     pub channel_id: Option<Uuid>,
-    /// The time until the connector has its channel, or `None` for a channel that exists as well.
+    /// How long until the connector has its channel, or `None` if it has one already.
     #[serde(default, deserialize_with = "delay")]
     pub provisioning_delay: Option<Delay>,
 }
 
-/// The error of adding a connector whose phone number id or connector id is taken.
+/// Why a connector was not added: another one has its phone number id or its connector id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a connector has this phone number id or this connector id already")]
 pub struct AlreadyExists;
 
 impl ConnectorSeed {
-    /// Returns the seed of a connector that has its channel, and random ids.
+    /// Returns a seed with random ids, for a connector that has its channel.
     #[must_use]
     pub fn new(name: impl Into<String>, phone_number_id: Uuid) -> Self {
         let (id, channel_id, provisioning_delay) = (None, None, None);
@@ -97,14 +97,13 @@ pub struct ReceivedRequest {
     pub time: Timestamp,
     /// The method, such as `GET`.
     pub method: String,
-    /// The path, without the query: the first 4,096 bytes. An observer gets it without the access key.
+    /// The first 4,096 bytes of the path, without the query. An observer gets it without the access key.
     pub path: String,
     /// The status of the response, or `None` when a fault suppressed the response.
     pub status: Option<u16>,
     /// The fault that was injected, as it was written.
     pub fault: Option<String>,
-    /// The first 4,096 bytes of the body, as text. `Debug` and `Serialize` omit them, because the request may hold
-    /// secrets.
+    /// The first 4,096 bytes of the body. `Debug` and `Serialize` omit it, because it may contain secrets.
     #[serde(skip)]
     pub body: String,
 }

@@ -1,4 +1,4 @@
-//! The journal of [bird-sms](bird_sms) in Postgres, for services on several machines.
+//! A [`Journal`] for [bird-sms](bird_sms) in Postgres, for services on several machines.
 //!
 //! ```no_run
 //! # async fn example(workspace: bird_sms::Workspace) -> Result<(), Box<dyn std::error::Error>> {
@@ -27,14 +27,14 @@ use bird_sms::uuid::Uuid;
 use bird_sms::{Journal, JournalEntry, JournalFuture, JournalState, PhoneNumberId, WorkspaceId};
 use tokio_postgres::{Client, Statement};
 
-/// The tables, for a tool that manages migrations. Running it again changes nothing.
+/// The SQL that creates the tables, for a tool that manages migrations. Running it again changes nothing.
 pub const SCHEMA: &str = include_str!("schema.sql");
 
-/// Creates the [tables](SCHEMA), if they don't exist.
+/// Creates the [tables](SCHEMA) that don't exist.
 ///
 /// # Errors
 ///
-/// Fails if the connection is lost, or if its user may not create tables.
+/// Fails if the connection is lost, or if its user can't create tables.
 pub async fn create_tables(client: &Client) -> Result<(), tokio_postgres::Error> {
     client.batch_execute(SCHEMA).await
 }
@@ -54,11 +54,11 @@ const APPEND: &str = "
     INSERT INTO bird_sms_entries (workspace_id, phone_number_id, entry)
     SELECT $1, $3, $4::text::json FROM owner";
 
-/// The journal of a workspace, or of one of its phone numbers.
+/// A [`Journal`] of a workspace, or of one of its phone numbers.
 ///
 /// A workspace has one owner at a time: the connection of the journal, until the journal and its [rows](Self::row) are
-/// dropped or the connection is lost. A lost connection is not replaced: each call fails, and the program opens another
-/// journal. Entries of an owner that was replaced are refused.
+/// dropped or the connection is lost. A lost connection is not replaced: every call fails, and the program must open another
+/// journal. Entries of a former owner are refused.
 #[derive(Debug)]
 pub struct PostgresJournal {
     owner: Arc<Owner>,
@@ -84,9 +84,9 @@ impl std::fmt::Debug for Owner {
 impl PostgresJournal {
     /// Opens the journal of a workspace, and becomes its owner.
     ///
-    /// The client needs a session of its own: not a pool that gives its transactions to several sessions. Its
-    /// `synchronous_commit` is switched on. Set `tcp_user_timeout` and `keepalives_idle` of the connection, so that a
-    /// server that is gone is noticed.
+    /// The client needs a session of its own, not a pool that spreads transactions over several sessions. Its
+    /// `synchronous_commit` is switched on. Set `tcp_user_timeout` and `keepalives_idle` of the connection to notice a server
+    /// that is gone.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl PostgresJournal {
         Ok(Self { owner: Arc::new(owner), phone_number_id: None })
     }
 
-    /// Returns the journal of one phone number. Installs that run at the same time each need a journal of their own.
+    /// Returns the journal of one phone number. Installs that run at the same time each need one.
     #[must_use]
     pub fn row(&self, phone_number_id: PhoneNumberId) -> Self {
         Self { owner: Arc::clone(&self.owner), phone_number_id: Some(phone_number_id) }

@@ -10,7 +10,7 @@
 //! | `PUT /channels/{phoneNumberId}/connector` with an id | 202 when the connector is adopted; 409 if it cannot be |
 //!
 //! After an error, the same request starts the job again. If a connector may exist whose id is not known, nothing is sent
-//! again: a person looks for the connector, and adopts it.
+//! again: a person finds the connector, and adopts it.
 
 use std::collections::HashMap;
 use std::error::Error;

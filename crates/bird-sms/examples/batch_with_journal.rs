@@ -1,4 +1,4 @@
-//! Installs many channels with a journal in a file, is stopped in the middle, and resumes:
+//! Installs many channels with a journal in a file, is shut down in the middle, and resumes:
 //! `cargo run -p bird-sms --example batch_with_journal`.
 
 use std::error::Error;
@@ -10,7 +10,7 @@ use bird_sms::{FileJournal, SmsConnectorRequest, Workspace};
 
 mod sandbox;
 
-/// Installs what is missing, and returns the number of channels that are ready. Stops after `limit` outcomes.
+/// Installs what is missing, and returns how many channels are ready. Shuts down after `limit` outcomes.
 async fn run(workspace: &Workspace, path: &Path, limit: usize) -> Result<usize, Box<dyn Error>> {
     let journal = Arc::new(FileJournal::open(path, workspace)?);
     let requests =
@@ -25,7 +25,9 @@ async fn run(workspace: &Workspace, path: &Path, limit: usize) -> Result<usize, 
                 ready += 1;
                 println!("{}: {}", outcome.request.phone_number_id(), channel.id);
             }
-            Err(error) => println!("{}: {error}", outcome.request.phone_number_id()),
+            Err(error) => {
+                println!("{}: {}", outcome.request.phone_number_id(), error.chain());
+            }
         }
         if ended == limit {
             // POSTs in flight are awaited. Nothing else is sent.
@@ -43,7 +45,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     let path = folder.path().join("channels.jsonl");
     println!("the first run: {} ready", run(&workspace, &path, 2).await?);
     println!("the second run: {} ready", run(&workspace, &path, usize::MAX).await?);
-    // Each number was created once, whatever the first run had done.
+    // Each number has one connector, whatever the first run did.
     assert_eq!(sandbox.connectors().len(), 10);
     Ok(())
 }

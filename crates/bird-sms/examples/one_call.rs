@@ -16,7 +16,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     match installed {
         Ok(channel) => {
             println!("channel {}", channel.id);
-            // An attempt failed with a 503, and the vendor calls a retry safe. Look for a second connector all the same.
+            // An attempt failed with a 503, after which Bird calls a retry safe. Look for a second connector all the same.
             if let Some(warning) = channel.warning {
                 println!("warning: {warning}");
             }
@@ -24,7 +24,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
         Err(error) => {
             println!("{}", error.chain());
             println!("{}", error.hint().unwrap_or_default());
-            // What exists is the first thing to know before anything is called again.
+            // Before you call anything again, know what exists.
             println!("{:?}, can be retried: {}", error.connector_state(), error.is_retryable());
         }
     }

@@ -1,4 +1,4 @@
-//! The Rust code of the README, which is derived from this file. The code compiles, and is not meant to be run.
+//! The Rust code of the README, which is derived from this file. It compiles, but is not meant to be run.
 
 #![allow(dead_code, reason = "the code is shown, and is not run")]
 
@@ -44,7 +44,7 @@ async fn batch(
     while let Some(outcome) = outcomes.next().await {
         match outcome.result {
             Ok(channel) => println!("{}: {}", outcome.request.phone_number_id(), channel.id),
-            Err(error) => eprintln!("{}: {error}", outcome.request.phone_number_id()),
+            Err(error) => eprintln!("{}: {}", outcome.request.phone_number_id(), error.chain()),
         }
     }
     // [/batch]

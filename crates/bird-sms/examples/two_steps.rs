@@ -23,7 +23,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     println!("ready after one poll: {}", pending.poll().await?.is_some());
     drop(pending);
 
-    // Another process resumes from the id alone.
+    // Another process resumes from the id.
     let connector_id: ConnectorId = stored.parse()?;
     let channel = workspace.pending_channel(connector_id).wait().await?;
     println!("{}", serde_json::to_string_pretty(&channel)?);

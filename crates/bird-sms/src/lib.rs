@@ -1,17 +1,14 @@
-//! Installs SMS channels in Bird (formerly `MessageBird`) workspaces, and says after every failure whether a
-//! connector exists.
+//! Installs SMS channels in Bird (formerly `MessageBird`) workspaces, and tells after every failure whether a connector
+//! exists.
 //!
 //! ```no_run
-//! use bird_sms::{ChannelMessageType, UseCaseId};
-//!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let workspace = bird_sms::Workspace::from_env()?; // BIRD_ACCESS_KEY and BIRD_WORKSPACE_ID
-//! let channel = workspace
-//!     .install_sms_channel("My SMS channel", "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?)
-//!     .use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse::<UseCaseId>()?)
-//!     .channel_message_type(ChannelMessageType::Promotional)
-//!     .await?;
-//! println!("{}", channel.id);
+//! let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
+//! match workspace.install_sms_channel("My SMS channel", number).await {
+//!     Ok(channel) => println!("{}", channel.id),
+//!     Err(error) => eprintln!("{} ({:?})", error.chain(), error.connector_state()),
+//! }
 //! # Ok(())
 //! # }
 //! ```
@@ -29,21 +26,21 @@
 //! | [`ConnectorState`] | what to do |
 //! |---|---|
 //! | `NotCreated` | correct the cause and call again |
-//! | `Unknown` | check the dashboard: a second call may create a second connector |
+//! | `Unknown` | look in the dashboard: a second call may create a second connector |
 //! | `ExistsIdUnknown` | find the id in the dashboard |
-//! | `Exists(id)` | resume with [`Workspace::pending_channel`], also from another process |
+//! | `Exists(id)` | continue with [`Workspace::pending_channel`], also from another process |
 //!
 //! # What is retried
 //!
-//! The POST is not idempotent: a second one may create a second connector. So it is retried only where that is known to
-//! be safe.
+//! The POST is not idempotent: a second one may create a second connector. So it is retried only where that is known to be
+//! safe.
 //!
 //! | the attempt ended with | the connector | the POST | a GET |
 //! |---|---|---|---|
 //! | no connection | not created | retried | retried |
 //! | a certificate that is refused, a proxy that requires a password | not created | not retried | not retried |
-//! | 429 | not created, according to the vendor | retried, after `Retry-After` | retried, after `Retry-After` |
-//! | 500, 503 | unknown; the vendor calls a retry safe | retried: [`RetryPolicy::create`] | retried |
+//! | 429 | not created, by Bird's documentation | retried, after `Retry-After` | retried, after `Retry-After` |
+//! | 500, 503 | unknown; Bird's documentation calls a retry safe | retried: [`RetryPolicy::create`] | retried |
 //! | 502, 504, 520–530 | unknown: a gateway's response | not retried | retried |
 //! | 501, 505 | unknown | not retried | not retried |
 //! | other 5xx | unknown | not retried | retried |
@@ -52,11 +49,10 @@
 //! | other 3xx, other 4xx | not created | not retried | not retried; a 404 is, during [`PollPolicy::not_found_grace`] |
 //! | 2xx, malformed | exists; its id may be recovered | not retried | a poll is retried: [`PollPolicy::max_malformed`]; a read only if the body is truncated |
 //!
-//! After an outcome that stays unknown, and after a 409, the phone number is read to find the connector:
+//! After an outcome that stays unknown, and after a 409, the connector is looked up at its phone number:
 //! [`ClientBuilder::look_up`].
 //!
-//! A success after an attempt whose outcome is unknown has a [`Warning`]: that attempt may have created another
-//! connector.
+//! A success after an attempt whose outcome is unknown has a [`Warning`]: that attempt may have created another connector.
 //!
 //! # Where to start
 //!
@@ -64,40 +60,42 @@
 //! |---|---|
 //! | configure; use many workspaces | [`Client`], [`ClientBuilder`], [`RetryPolicy`], [`PollPolicy`], [`RateLimits`] |
 //! | check key, workspace and connection | [`Workspace::check`] |
-//! | find a phone number id, see what uses a number | [`Workspace::numbers`], [`Workspace::number`] |
+//! | list numbers and their connectors | [`Workspace::numbers`], [`Workspace::number`] |
 //! | see what a number needs | [`Workspace::requirements`], [`Workspace::use_cases`] |
 //! | install one channel | [`Workspace::install_sms_channel`] |
 //! | store the id before the wait | [`Workspace::create_sms_connector`], [`PendingChannel`] |
-//! | install many | [`Workspace::install_sms_channels`], [`BatchOutcome`] |
-//! | survive a crash | [`Journal`], [`InstallSmsChannels::journal`]; `FileJournal`, with the feature `file-journal` |
+//! | install many | [`Workspace::install_sms_channels`], [`BatchOutcomes`] |
+//! | survive a crash | [`InstallSmsChannel::journal`], [`Journal`]; `FileJournal`, with the feature `file-journal` |
 //! | follow the progress | [`Event`]; `tracing` has the same events |
 //! | handle errors | [`Error`] |
+//! | test without Bird | `test_util`, with the feature `test-util`, and the crate `bird-sandbox` |
 //!
 //! # Features
 //!
 //! | feature | default | |
 //! |---|---|---|
-//! | `rustls` | yes | TLS by reqwest's rustls with aws-lc-rs: its feature `rustls` |
-//! | `rustls-no-provider` | | the same with a crypto provider that the program installs, such as ring: reqwest's feature `rustls-no-provider` |
-//! | `file-journal` | | the journal of a batch in a file |
-//! | `test-util` | | results and errors for the tests of a program, and a check of its journal: `test_util` |
+//! | `rustls` | yes | TLS by reqwest's rustls with aws-lc-rs |
+//! | `rustls-no-provider` | | TLS by reqwest's rustls with a crypto provider that the program installs, such as ring |
+//! | `file-journal` | | `FileJournal`, the journal of a batch in a file |
+//! | `test-util` | | `test_util`: workspaces, results and errors for tests, and a check of a journal |
 //!
-//! Without either, TLS is what the program switches on in its own dependency on reqwest, if anything.
+//! With neither of the two for TLS, the program's own dependency on reqwest decides.
 //!
-//! ring compiles faster than aws-lc-rs and makes a smaller program. To use it, depend on `rustls` with its feature
-//! `ring`, and on this crate with `default-features = false` and `rustls-no-provider`. Then call
-//! `rustls::crypto::ring::default_provider().install_default()` at the start of `main`: without a provider, every
-//! client of reqwest in the program panics when it is built, and so does [`ClientBuilder::build`].
+//! ring compiles faster than aws-lc-rs and makes a smaller program. To use it, depend on `rustls` with its feature `ring`, and
+//! on this crate with `default-features = false` and `rustls-no-provider`. Call
+//! `rustls::crypto::ring::default_provider().install_default()` at the start of `main`: without a provider,
+//! [`ClientBuilder::build`] panics, and so does every other client of reqwest.
 //!
 //! # Tracing
 //!
 //! Each call is a span of `tracing`: `install_sms_channel`, `create_sms_connector`, `wait_for_channel`, `poll_channel`,
 //! `read_connector`, `read_numbers`, `check`, and `install_sms_channels` around the installs of a batch. A span has
-//! `workspace_id`, `phone_number_id` and `connector_id`, as far as they are known, and the span of an install has its `outcome` at
-//! the end: `ready`, or the [kind](Error::kind) of its error. Each exchange is an event at the
-//! level `DEBUG`, with the names of OpenTelemetry: `http.request.method`, `url.template`, `http.response.status_code` or
-//! `error.type`, `http.client.request.duration` in seconds, and `attempt`. Neither spans nor events have the access key
-//! or a body.
+//! `workspace_id`, `phone_number_id` and `connector_id`, as far as they are known. At its end, the span of an install has its
+//! `outcome`: `ready`, or the [kind](Error::kind) of its error.
+//!
+//! Each exchange is an event at the level `DEBUG`, with the names of OpenTelemetry: `http.request.method`, `url.template`,
+//! `http.response.status_code` or `error.type`, `http.client.request.duration` in seconds, and `attempt`. Neither spans nor
+//! events contain the access key or a body.
 //!
 //! # Testing
 //!
@@ -126,15 +124,15 @@
 //!
 //! # Examples
 //!
-//! Each but the service runs against a sandbox in the same process, without an account: `cargo run -p bird-sms --example
-//! NAME`.
+//! All but the service and `raw_response` run against a sandbox in the same process, without an account: `cargo run -p
+//! bird-sms --example NAME`.
 //!
 //! | example | |
 //! |---|---|
 //! | `one_call` | an install with its events and its error |
-//! | `two_steps` | the id is stored in between, and another process resumes |
+//! | `two_steps` | stores the id in between; another process resumes |
 //! | `axum_service` | a service that installs in the background, and survives `kill -9` |
-//! | `batch_with_journal` | a batch that is stopped and resumed |
+//! | `batch_with_journal` | a batch that is shut down and resumed |
 //! | `blocking` | a program without `async` |
 //! | `raw_response` | the raw bytes of a response |
 //!
