@@ -15,6 +15,27 @@ use crate::{
 };
 
 /// A journal in memory, for tests.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
+/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let workspace = bird_sms::test_util::workspace(transport, key, id);
+/// use std::sync::Arc;
+///
+/// use bird_sms::{JournalEntry, test_util::MemoryJournal};
+///
+/// # let number = bird_sms::uuid::Uuid::from_u128(1).into();
+/// // An earlier run was killed when its POST was about to be sent.
+/// let intent = JournalEntry::Intent { name: "My SMS channel".to_owned() };
+/// let journal = Arc::new(MemoryJournal::from_iter([(number, intent)]));
+/// let install = workspace.install_sms_channel("My SMS channel", number).journal(journal);
+/// assert!(install.await.is_err()); // the outcome is unknown, so no other POST is sent
+/// assert_eq!(sandbox.post_count(), 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 pub struct MemoryJournal(Mutex<Vec<(Timestamp, PhoneNumberId, JournalEntry)>>);
 

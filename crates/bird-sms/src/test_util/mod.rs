@@ -158,6 +158,13 @@ pub fn no_response(kind: TransportErrorKind, may_have_been_sent: bool) -> Attemp
 }
 
 /// Returns the error of an install whose only POST ended with this error.
+///
+/// ```
+/// use bird_sms::{ConnectorState, test_util};
+///
+/// let error = test_util::create_error(test_util::response(504, "<html>"));
+/// assert_eq!(error.connector_state(), ConnectorState::Unknown);
+/// ```
 #[must_use]
 pub fn create_error(attempt: AttemptError) -> Error {
     match attempt {
