@@ -44,7 +44,7 @@ pub enum Event {
     Created {
         /// The id of the connector.
         connector_id: ConnectorId,
-        /// Set when an earlier attempt may have created another connector.
+        /// The warning that an earlier attempt may have created another connector.
         warning: Option<Warning>,
     },
     /// The connector was polled, but its channel is not ready yet.
@@ -62,7 +62,7 @@ pub enum Event {
         after: Duration,
         /// The error and its causes, on one line.
         reason: String,
-        /// What is known about the connector after the attempt, if it was a POST.
+        /// The state of the connector after the attempt, if it was a POST.
         #[serde(skip)]
         connector_state: Option<ConnectorState>,
     },

@@ -9,7 +9,7 @@ pub struct BatchOutcome {
     pub request: SmsConnectorRequest,
     /// The channel, or why there is none.
     pub result: Result<SmsChannel, Error>,
-    /// What is known about the row, from this run and from earlier runs.
+    /// The state of the row, from this run and earlier ones.
     pub state: RowState,
     /// Whether this run created the connector.
     pub created: bool,

@@ -59,8 +59,8 @@ impl HttpSettings {
     }
 }
 
-/// Classifies the error of a client that cannot be built. The text is that of rustls-platform-verifier, whose error has
-/// no type of its own; a test fails if it changes.
+/// Classifies the error of a client that cannot be built. The text comes from rustls-platform-verifier, whose error has
+/// no type of its own. A test fails if it changes.
 fn build_error(error: &reqwest::Error) -> ConfigurationError {
     let text = chain(error);
     if text.contains("No CA certificates were loaded") {

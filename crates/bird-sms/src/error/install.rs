@@ -18,7 +18,7 @@ pub struct Refused {
     pub response: ErrorResponse,
     /// The attempts that were made.
     pub attempts: Attempts,
-    /// Whether there would have been another attempt with more time, or with more attempts.
+    /// Whether the call ran out of time or attempts, rather than hitting a final error.
     pub(crate) retryable: bool,
     /// The SMS connectors that the phone number shows, after a 409.
     pub existing: Vec<ConnectorId>,
@@ -79,7 +79,7 @@ pub struct Unreachable {
     pub cause: TransportError,
     /// The attempts that were made.
     pub attempts: Attempts,
-    /// Whether there would have been another attempt with more time, or with more attempts.
+    /// Whether the call ran out of time or attempts, rather than hitting a final error.
     pub(crate) retryable: bool,
 }
 
@@ -233,7 +233,7 @@ pub struct NotReady {
     pub seen: bool,
     /// Why the wait ended.
     pub reason: NotReadyReason,
-    /// Set when an earlier attempt may have created another connector.
+    /// The warning that an earlier attempt may have created another connector.
     pub warning: Option<Warning>,
     /// The error of the last poll, if the poll failed.
     pub last: Option<AttemptError>,
@@ -300,9 +300,9 @@ pub struct ReadError {
     pub cause: AttemptError,
     /// The attempts that were made.
     pub attempts: Attempts,
-    /// Whether there would have been another attempt with more time, or with more attempts.
+    /// Whether the call ran out of time or attempts, rather than hitting a final error.
     pub(crate) retryable: bool,
-    /// Set when an earlier attempt may have created another connector.
+    /// The warning that an earlier attempt may have created another connector.
     pub warning: Option<Warning>,
 }
 
@@ -343,11 +343,11 @@ fn hint_of_read(cause: &AttemptError) -> &'static str {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct JournalError {
-    /// What is known about the connector.
+    /// The state of the connector.
     pub state: ConnectorState,
-    /// Set when an earlier attempt may have created another connector.
+    /// The warning that an earlier attempt may have created another connector.
     pub warning: Option<Warning>,
-    /// The result of the install, if the entry that could not be written is that of the result.
+    /// The result of the install, if it is the entry that could not be written.
     pub ended: Option<Result<SmsChannel, Error>>,
     /// The error of the journal.
     pub source: io::Error,

@@ -67,7 +67,7 @@ pub struct FileJournal {
     thread: Option<WriterThread>,
 }
 
-/// Waits, when it is dropped, until the thread that writes has closed the file, so that it can be opened again.
+/// Waits, when it is dropped, until the thread that writes has closed the file. Then it can be opened again.
 #[derive(Debug)]
 struct WriterThread(Mutex<std::sync::mpsc::Receiver<()>>);
 
@@ -250,7 +250,7 @@ impl<S: JournalStorage> Writer<S> {
                 None => Ok(()),
                 Some((kind, text)) => Err(io::Error::new(*kind, text.clone())),
             };
-            // The install may have been dropped in the meantime.
+            // The install may have been dropped.
             let _ = stored.send(result);
         }
     }

@@ -71,7 +71,7 @@ impl LockedFile {
     ) -> Result<Self, FileJournalError> {
         let real_path = real_path(path)
             .map_err(|source| FileJournalError::Io { path: path.to_owned(), source })?;
-        // First, so that a run that must wait for another one makes no journal. Without the lock, another run could
+        // First, so a run that must wait for another one makes no journal. Without the lock, another run could
         // start a new journal after the journal in use was moved, and would create every connector again.
         let lock = |id| {
             let path = real_path.with_file_name(format!(".bird-sms-{id}.lock"));
@@ -82,7 +82,7 @@ impl LockedFile {
         Ok(Self { file, path: path.to_owned(), real_path, _lock: lock })
     }
 
-    /// Returns whether the path still names the file. Needs no file descriptor, of which there may be none left.
+    /// Returns whether the path still names the file. Needs no file descriptor: there may be none left.
     #[cfg(unix)]
     fn is_in_place(&self) -> io::Result<bool> {
         use std::os::unix::fs::MetadataExt;

@@ -53,8 +53,8 @@ impl AccessKey {
         Err(ConfigurationError::AccessKey(problem))
     }
 
-    /// Returns whether the prefix is that of a key for another API of the vendor: `bk_` of the platform API, which the
-    /// vendor's SDKs use, and `test_` of the older REST API.
+    /// Returns whether the key begins like one for another API of Bird: `bk_` for the platform API, which Bird's SDKs use, or
+    /// `test_` for the older REST API.
     pub(crate) fn is_of_other_product(&self) -> bool {
         let key = self.0.expose_secret();
         key.starts_with("bk_") || key.starts_with("test_")

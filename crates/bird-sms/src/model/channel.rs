@@ -32,7 +32,7 @@ pub struct SmsChannel {
     pub connector_id: ConnectorId,
     /// The workspace that the channel is installed in.
     pub workspace_id: WorkspaceId,
-    /// Set when an earlier attempt may have created another connector.
+    /// The warning that an earlier attempt may have created another connector.
     pub warning: Option<Warning>,
     body: Bytes,
     /// The access key, with which the body is redacted when it is decoded.

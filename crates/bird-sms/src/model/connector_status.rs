@@ -166,7 +166,7 @@ mod tests {
         }
         let cut = problem(r#"{"id":"ID","channel":{"chan"#);
         assert!(cut.starts_with("`channel`: EOF while parsing"), "{cut}");
-        // A skipped value is skipped without recursion, so that no depth overflows the stack.
+        // A skipped value is skipped without recursion, so no depth overflows the stack.
         let deep = format!(r#"{{"x":{}1{}}}"#, "[".repeat(400_000), "]".repeat(400_000));
         assert!(problem(&deep).contains("missing field `id`"));
         let deep = format!(r#"{{"channel":{}"#, r#"{"channel":"#.repeat(400_000));

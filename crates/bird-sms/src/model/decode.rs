@@ -33,9 +33,9 @@ fn decode_with_path<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Stri
 
 /// Returns the id of the connector in a body, even if the rest is truncated or malformed.
 ///
-/// It is the `id` of the object. If the object is a wrapper, without a field of a connector, it is that of the only object
-/// one level below that looks like a connector. Returns `None` for two different ids in the same place, and for the nil
-/// UUID.
+/// It is the `id` of the object. If the object is a wrapper, without a field of a connector, it is the `id` of the only
+/// object one level below that looks like a connector. Returns `None` for two different ids in the same place, and for the
+/// nil UUID.
 pub(crate) fn recover_id(body: &[u8]) -> Option<ConnectorId> {
     let mut found = Found::default();
     let read =
@@ -56,7 +56,7 @@ struct Found {
     top: Vec<Uuid>,
     /// Whether the object has a field of a connector, perhaps an `id` that cannot be read.
     is_connector: bool,
-    /// The ids of the objects one level below that have another field of a connector, too.
+    /// The ids of objects one level below that also have another field of a connector.
     nested: Vec<Uuid>,
 }
 

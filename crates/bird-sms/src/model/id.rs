@@ -1,4 +1,4 @@
-//! The ids of an install. Each has its own type, so that two ids cannot be swapped.
+//! The ids of an install. Each has its own type, so two ids cannot be swapped.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -100,7 +100,7 @@ id!(
 const WORKSPACE: &str = "workspace id";
 
 fn parse(text: &str, workspace: bool) -> Result<Uuid, &'static str> {
-    /// The length of a UUID with hyphens, which is the only form that the vendor uses.
+    /// The length of a UUID with hyphens, the only form that Bird uses.
     const HYPHENATED: usize = 36;
 
     if text.is_empty() {

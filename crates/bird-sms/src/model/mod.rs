@@ -16,7 +16,7 @@ mod warning;
 
 pub use access_key::AccessKey;
 pub use channel::SmsChannel;
-// The values are those of the contract, so that there is no second list to keep.
+// The contract lists the values, so there is no second list to keep.
 pub use bird_api::types::{EndpointType, NumberType};
 pub use configuration::ConfigurationError;
 pub use connector::{Connector, ConnectorNumber};

@@ -1,5 +1,5 @@
-/// Defines an enum of known strings. Any other string is kept in the variant `Unknown`, so that a value that the vendor
-/// adds later neither fails the decoding nor is lost.
+/// Defines an enum of known strings. Any other string is kept in the variant `Unknown`, so a value that Bird adds later
+/// neither fails the decoding nor is lost.
 macro_rules! open_enum {
     ($(#[$doc:meta])* pub enum $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $wire:literal,)+ }) => {
         $(#[$doc])*

@@ -237,7 +237,7 @@ mod tests {
     const NUMBER: &str = "2cffb55c-120e-91a8-8f10-ed9d1b412d29";
 
     #[test]
-    fn the_body_equals_that_of_the_vendors_documentation() {
+    fn the_body_is_the_one_in_birds_documentation() {
         let request = SmsConnectorRequest::new("My SMS channel", NUMBER.parse().unwrap())
             .with_use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse::<UseCaseId>().unwrap())
             .with_conversational(true);
