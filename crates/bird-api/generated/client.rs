@@ -7,7 +7,7 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
-    /**Why a request failed. Every part may be missing, and a proxy's error is not JSON at
+    /**Why a request failed. Any field may be missing, and a proxy's error is not JSON at
 all.
 */
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
@@ -28,8 +28,7 @@ all.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub message: ::std::option::Option<::std::string::String>,
     }
-    /**What a number can do: one string with commas between the capabilities, or a list
-of them.
+    /**What a number can do: a comma-separated string, or a list.
 */
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     #[serde(untagged)]
@@ -49,7 +48,7 @@ of them.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct ChannelConfig {
-        /**The id of the channel, once it has been provisioned. An empty text counts as
+        /**The id of the channel, once it has been provisioned. An empty string counts as
 absent.
 */
         #[serde(
@@ -66,8 +65,8 @@ absent.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub struct Connector {
-        /**The arguments that the connector was created with, as its template has them. A
-value of another shape counts as absent.
+        /**The arguments that the connector was created with. A value of another type
+counts as absent.
 */
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         #[serde(default, deserialize_with = "lenient")]
@@ -101,7 +100,7 @@ is being provisioned.
         )]
         pub data_capture: ::std::option::Option<DataCapture>,
         /**The configuration and state of the connector's data synchronisation. A value of
-another shape than described counts as absent.
+another type counts as absent.
 */
         #[serde(
             rename = "dataFetching",
@@ -168,8 +167,8 @@ opens a conversation in the inbox.
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub connector_template_ref: ::std::option::Option<::std::string::String>,
-        /**The token that admits to a template which is not generally available. It is a
-secret.
+        /**A secret token that grants access to a template that is not generally
+available.
 */
         #[serde(
             rename = "invitationToken",
@@ -199,7 +198,7 @@ are secrets. SMS needs none.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct DataCapture {
-        ///The vendor's documentation shows an example alone.
+        ///Bird's documentation only shows an example.
         #[serde(
             rename = "captureEndpoint",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -210,7 +209,7 @@ are secrets. SMS needs none.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct DataFetching {
-        ///The vendor's documentation shows an example alone.
+        ///Bird's documentation only shows an example.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub schedule: ::std::option::Option<::std::string::String>,
         ///The streams of the synchronisation.
@@ -221,49 +220,49 @@ are secrets. SMS needs none.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct DataStream {
-        ///The vendor's documentation shows an example alone.
+        ///Bird's documentation only shows an example.
         #[serde(
             rename = "cursorField",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub cursor_field: ::std::option::Option<::std::string::String>,
-        ///The vendor's documentation shows an example alone.
+        ///Bird's documentation only shows an example.
         #[serde(
             rename = "duplicatesFilterCapacity",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub duplicates_filter_capacity: ::std::option::Option<i64>,
-        ///The vendor's documentation shows an example alone.
+        ///Bird's documentation only shows an example.
         #[serde(
             rename = "endCondition",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub end_condition: ::std::option::Option<::std::string::String>,
-        ///The vendor's documentation shows an example alone.
+        ///Bird's documentation only shows an example.
         #[serde(
             rename = "eventName",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub event_name: ::std::option::Option<::std::string::String>,
-        ///The vendor's documentation shows an example alone.
+        ///Bird's documentation only shows an example.
         #[serde(
             rename = "eventStreamName",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub event_stream_name: ::std::option::Option<::std::string::String>,
-        ///The vendor's documentation shows an example alone.
+        ///Bird's documentation only shows an example.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub filter: ::std::option::Option<::std::string::String>,
-        ///The vendor's documentation shows an example alone.
+        ///Bird's documentation only shows an example.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub incremental: ::std::option::Option<bool>,
-        ///The vendor's documentation shows an example alone.
+        ///Bird's documentation only shows an example.
         #[serde(
             rename = "initialState",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub initial_state: ::std::option::Option<::std::string::String>,
-        ///The vendor's documentation shows an example alone.
+        ///Bird's documentation only shows an example.
         #[serde(
             rename = "streamName",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -280,7 +279,7 @@ are secrets. SMS needs none.
         ///The country of the number, as ISO 3166-1 alpha-2.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub country: ::std::option::Option<::std::string::String>,
-        ///The type of endpoint that the number is.
+        ///The endpoint type of the number.
         #[serde(
             rename = "endpointType",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -304,7 +303,7 @@ are secrets. SMS needs none.
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub phone_number: ::std::option::Option<::std::string::String>,
-        ///The profiles that are attached to the number, each for a capability.
+        ///The profiles attached to the number, each for one capability.
         #[serde(
             rename = "profileAttachments",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -318,7 +317,7 @@ are secrets. SMS needs none.
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub profile_id: ::std::option::Option<::uuid::Uuid>,
-        ///The variables of the number. A value of another shape counts as absent.
+        ///The variables of the number. A value of another type counts as absent.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         #[serde(default, deserialize_with = "lenient")]
         pub variables: ::std::option::Option<NumberVariables>,
@@ -384,8 +383,8 @@ are secrets. SMS needs none.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub struct SmsArguments {
-        /**The kind of traffic, for example `promotional`. The vendor does not publish
-the list of values.
+        /**The kind of traffic, for example `promotional`. Bird does not publish the
+list of values.
 */
         #[serde(
             rename = "channelMessageType",
@@ -396,7 +395,7 @@ the list of values.
         #[serde(rename = "phoneNumberId")]
         pub phone_number_id: ::uuid::Uuid,
         /**The id of the use case. Required for US 10DLC and North American toll-free
-numbers; newer copies of the vendor's documentation expect it for every sender.
+numbers; newer copies of Bird's documentation expect it for every sender.
 */
         #[serde(
             rename = "useCaseId",
@@ -479,7 +478,7 @@ numbers; newer copies of the vendor's documentation expect it for every sender.
                 .finish()
         }
     }
-    ///The type of endpoint that a number is. The vendor adds values.
+    ///The endpoint type of a number. Bird may add values.
     ///
     /// Open: an unknown value decodes as `Unknown`, which keeps the value.
     #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -547,7 +546,7 @@ numbers; newer copies of the vendor's documentation expect it for every sender.
             ::std::result::Result::Ok(Self::from(&*value))
         }
     }
-    ///The type of a number. The vendor adds values.
+    ///The type of a number. Bird may add values.
     ///
     /// Open: an unknown value decodes as `Unknown`, which keeps the value.
     #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -676,7 +675,7 @@ numbers; newer copies of the vendor's documentation expect it for every sender.
 /**Client for Connectors
 
 The part of Bird's connectors API that installs an SMS channel: create a
-connector from a template, then read it until its channel is there.
+connector from a template, then read it until its channel exists.
 
 A *connector* links a workspace to a platform. Installing one creates the
 *channel*, asynchronously: the response to the creation may arrive before the
@@ -755,16 +754,16 @@ Starts the installation of a connector and responds at once; its channel is
 provisioned in the background. Read the connector until it has a
 `channel.channelId`.
 
-Not idempotent: the vendor documents no idempotency key, and a 409 where a
-connector exists already. That the 409 is the response to a second request for a
-phone number, and does not have the id of the connector, has not been observed.
+Not idempotent: Bird documents no idempotency key, and a 409 if a connector
+already exists. No 409 has been observed, so it is not known whether it has the
+id of the connector, or is the response to a second request for a phone number.
 
 
 Sends a `POST` request to `/workspaces/{workspaceId}/connectors`
 
 Arguments:
-- `workspace_id`: The id of the workspace: a UUID. Neither the `ws_…` identifier nor the address
-of the dashboard is one.
+- `workspace_id`: The id of the workspace, a UUID. The `ws_…` identifier and the address of the
+dashboard are something else.
 
 - `body`: What to install.
 */
@@ -821,8 +820,8 @@ been provisioned.
 Sends a `GET` request to `/workspaces/{workspaceId}/connectors/{connectorId}`
 
 Arguments:
-- `workspace_id`: The id of the workspace: a UUID. Neither the `ws_…` identifier nor the address
-of the dashboard is one.
+- `workspace_id`: The id of the workspace, a UUID. The `ws_…` identifier and the address of the
+dashboard are something else.
 
 - `connector_id`: The id of the connector, from the response to its creation.
 */

@@ -6,7 +6,7 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
-    ///A sender with a name. The reference does not show what is required.
+    ///A sender with a name. The reference does not show which fields are required.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct AlphaSender {
@@ -54,7 +54,7 @@ pub mod types {
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub results: ::std::option::Option<::std::vec::Vec<AlphaSender>>,
     }
-    /**Why a request failed. Every part may be missing, and a proxy's error is not JSON at
+    /**Why a request failed. Any field may be missing, and a proxy's error is not JSON at
 all.
 */
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
@@ -72,31 +72,31 @@ all.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub message: ::std::option::Option<::std::string::String>,
     }
-    ///The state of a direction of a capability.
+    ///The state of a capability in one direction.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct CapabilityState {
-        ///What keeps it from being active, such as `subscription-is-not-active`.
+        ///Why it is not active, such as `subscription-is-not-active`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub issues: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
         ///The state.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub status: ::std::option::Option<CapabilityStateStatus>,
     }
-    /**What uses an endpoint. The readable part of the reference ends after the id, and
-shows no capability: the connector may be one for voice.
+    /**What uses an endpoint. The public reference is cut off after the id and shows no
+capability, so the connector may be one for voice.
 */
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Dependency {
-        ///The id of the connector. A value of another shape counts as absent.
+        ///The id of the connector. A value of another type counts as absent.
         #[serde(
             rename = "connectorId",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         #[serde(default, deserialize_with = "lenient")]
         pub connector_id: ::std::option::Option<::uuid::Uuid>,
-        ///What it is, such as `connector`.
+        ///The kind of user, such as `connector`.
         #[serde(rename = "type", skip_serializing_if = "::std::option::Option::is_none")]
         pub type_: ::std::option::Option<::std::string::String>,
     }
@@ -111,16 +111,16 @@ shows no capability: the connector may be one for voice.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub outbound: ::std::option::Option<bool>,
     }
-    ///What a number is for other parts of Bird. The reference does not show what is required.
+    ///The endpoint of a number, which other parts of Bird refer to. The reference does not show which fields are required.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Endpoint {
-        ///The state of each capability. A value of another shape counts as absent.
+        ///The state of each capability. A value of another type counts as absent.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         #[serde(default, deserialize_with = "lenient")]
         pub capabilities: ::std::option::Option<::std::vec::Vec<EndpointCapability>>,
-        /**What uses the endpoint. Bird does not say that, or when, an SMS channel adds an
-entry, so without one the number may still be in use.
+        /**What uses the endpoint. Bird does not document whether or when an SMS channel
+adds an entry, so a number without entries may still be in use.
 */
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub dependencies: ::std::option::Option<::std::vec::Vec<Dependency>>,
@@ -146,15 +146,15 @@ entry, so without one the number may still be in use.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub outbound: ::std::option::Option<CapabilityState>,
     }
-    ///The use case at a registry, such as that of 10DLC.
+    ///The state of a use case at a registry, such as the 10DLC registry.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct IntegrationState {
-        ///The status at the registry, any text.
+        ///The status at the registry, any string.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub status: ::std::option::Option<::std::string::String>,
     }
-    ///A phone number of ordinary length.
+    ///An ordinary phone number.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub struct LongCode {
@@ -175,7 +175,7 @@ entry, so without one the number may still be in use.
         ///The id of the endpoint, the same value.
         #[serde(rename = "endpointId")]
         pub endpoint_id: ::uuid::Uuid,
-        ///The id of the number, to install it with.
+        ///The id of the number, which an install asks for.
         pub id: ::uuid::Uuid,
         ///The number in E.164.
         #[serde(rename = "numberString")]
@@ -212,8 +212,8 @@ entry, so without one the number may still be in use.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub voice: ::std::option::Option<Directions>,
     }
-    /**What a number needs: one of five kinds. The reference shows the fields of one kind,
-`kyc-form`, and not which are required.
+    /**Something that a number needs, of one of five kinds. The reference only shows the
+fields of `kyc-form`, and not which are required.
 */
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
@@ -242,12 +242,12 @@ entry, so without one the number may still be in use.
         ///The name, such as `use-case-sms` or `brand:nl`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub name: ::std::option::Option<::std::string::String>,
-        /**The status. `satisfied` means that nothing is missing. The others are not in the
-readable part of the reference.
+        /**The status. `satisfied` means that nothing is missing. The public reference shows
+no other value.
 */
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub status: ::std::option::Option<::std::string::String>,
-        ///The kind.
+        ///The kind of requirement.
         #[serde(rename = "type", skip_serializing_if = "::std::option::Option::is_none")]
         pub type_: ::std::option::Option<RequirementType>,
     }
@@ -255,7 +255,7 @@ readable part of the reference.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct RequirementList {
-        ///The reference calls the list possibly paginated.
+        ///The token of the next page. The reference only calls the list possibly paginated.
         #[serde(
             rename = "nextPageToken",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -265,7 +265,7 @@ readable part of the reference.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub results: ::std::option::Option<::std::vec::Vec<Requirement>>,
     }
-    ///A short code. The reference does not show what is required.
+    ///A short code. The reference does not show which fields are required.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct ShortCode {
@@ -323,7 +323,7 @@ readable part of the reference.
         ///The short codes.
         pub results: ::std::vec::Vec<ShortCode>,
     }
-    ///What messages are for. The reference does not show what is required.
+    ///The purpose of messages. The reference does not show which fields are required.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct UseCase {
@@ -619,7 +619,7 @@ readable part of the reference.
             ::std::result::Result::Ok(Self::from(&*value))
         }
     }
-    ///The kind.
+    ///The kind of requirement.
     ///
     /// Open: an unknown value decodes as `Unknown`, which keeps the value.
     #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -767,8 +767,8 @@ Sends a `GET` request to `/workspaces/{workspaceId}/endpoints/{endpointId}/compl
 Arguments:
 - `workspace_id`: The id of the workspace, a UUID.
 - `endpoint_id`: The id of the endpoint, which for a long code is the id of the number.
-- `page_token`: The `nextPageToken` of the page before. An inference: the response may have one,
-and Bird documents no parameter for it.
+- `page_token`: The `nextPageToken` of the previous page. This parameter is an inference: the
+response may have a token, but Bird documents no parameter for it.
 
 */
     ///
@@ -828,9 +828,9 @@ Sends a `GET` request to `/workspaces/{workspaceId}/numbers-alpha`
 
 Arguments:
 - `workspace_id`: The id of the workspace, a UUID.
-- `limit`: The number of results; 10 without it.
-- `page_token`: The `nextPageToken` of the page before.
-- `reverse`: Newest first.
+- `limit`: The number of results; 10 by default.
+- `page_token`: The `nextPageToken` of the previous page.
+- `reverse`: Whether to list the newest first.
 */
     ///
     /// # Errors
@@ -894,12 +894,12 @@ Sends a `GET` request to `/workspaces/{workspaceId}/numbers-long-code`
 
 Arguments:
 - `workspace_id`: The id of the workspace, a UUID.
-- `limit`: The number of results; 10 without it.
-- `number_string`: The first digits of the numbers, with the country code; `+` is optional. A
-whole number also matches longer ones.
+- `limit`: The number of results; 10 by default.
+- `number_string`: The leading digits, with the country code; `+` is optional. A whole number also
+matches longer ones.
 
-- `page_token`: The `nextPageToken` of the page before.
-- `reverse`: Newest first.
+- `page_token`: The `nextPageToken` of the previous page.
+- `reverse`: Whether to list the newest first.
 */
     ///
     /// # Errors
@@ -1018,9 +1018,9 @@ Sends a `GET` request to `/workspaces/{workspaceId}/numbers-short-code`
 
 Arguments:
 - `workspace_id`: The id of the workspace, a UUID.
-- `limit`: The number of results; 10 without it.
-- `page_token`: The `nextPageToken` of the page before.
-- `reverse`: Newest first.
+- `limit`: The number of results; 10 by default.
+- `page_token`: The `nextPageToken` of the previous page.
+- `reverse`: Whether to list the newest first.
 */
     ///
     /// # Errors
@@ -1080,9 +1080,9 @@ Sends a `GET` request to `/workspaces/{workspaceId}/use-cases`
 
 Arguments:
 - `workspace_id`: The id of the workspace, a UUID.
-- `limit`: The number of results. Without it 10 or 25, by different pages.
-- `page_token`: The `nextPageToken` of the page before.
-- `reverse`: Newest first.
+- `limit`: The number of results; by default 10 or 25, depending on the page of the reference.
+- `page_token`: The `nextPageToken` of the previous page.
+- `reverse`: Whether to list the newest first.
 */
     ///
     /// # Errors

@@ -8,11 +8,9 @@ use reqwest::{Request, Response, ResponseBuilderExt};
 
 use crate::transport::Transport;
 
-/// The headers that every request of a [`Client`](crate::Client) carries, the size limit of its response bodies, and
-/// its transport.
+/// The headers of every request of a [`Client`](crate::Client), the size limit of response bodies, and the transport.
 ///
-/// The context belongs to the client and not to its `reqwest::Client`, so that an application can pass
-/// a `reqwest::Client` that does not hold the access key.
+/// The access key is here rather than in the `reqwest::Client`, which an application may use for other servers.
 #[derive(Clone)]
 pub struct RequestContext {
     authorization: HeaderValue,
@@ -22,7 +20,7 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
-    /// The default of [`RequestContext::body_limit`]: 1 MiB, about five hundred times the size of a connector.
+    /// The default of [`RequestContext::body_limit`]: 1 MiB, about 500 times the size of a connector.
     pub const DEFAULT_BODY_LIMIT: usize = 1024 * 1024;
 
     /// Creates a context from the value of the `Authorization` header, `AccessKey <key>`, and marks the
@@ -49,7 +47,7 @@ impl RequestContext {
     }
 
     /// Sends the requests of [`Client::exchange`](crate::Client::exchange) with this transport instead of the
-    /// `reqwest::Client`. The limit of the body is then the transport's to keep.
+    /// `reqwest::Client`. The transport must then enforce the body limit itself.
     #[must_use]
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);

@@ -15,15 +15,15 @@ use tokio::time::{Instant, timeout_at};
 use crate::Client;
 use crate::transport::Exchange;
 
-/// A response of the server: whole, or the part that arrived.
+/// A response from the server, or the part of it that arrived.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Response {
-    /// The HTTP status, also of an error.
+    /// The HTTP status, which may be an error.
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, at most as long as the limit of the [`RequestContext`](crate::RequestContext), in bytes.
+    /// The body, no longer than the limit of the [`RequestContext`](crate::RequestContext).
     pub body: Bytes,
     /// Why the body ended early, if it did; `body` is the part before that.
     pub body_error: Option<BodyError>,
@@ -77,25 +77,25 @@ pub enum ExchangeErrorKind {
     TimedOut,
     /// The connection was lost, or the peer did not speak HTTP.
     Disconnected,
-    /// The HTTP client followed a redirect. Only an HTTP client of the caller may be configured to.
+    /// The HTTP client followed a redirect, which only a `reqwest::Client` configured by the caller does.
     Redirected,
 }
 
 impl ExchangeError {
-    /// Makes the error of a [`Transport`](crate::transport::Transport). `may_have_been_sent` is `false` only if the
-    /// server certainly did not and will not act on the request.
+    /// Creates the error of a [`Transport`](crate::transport::Transport). `may_have_been_sent` must be `true` unless it
+    /// is certain that the server did not and will not act on the request.
     #[must_use]
     pub fn new(kind: ExchangeErrorKind, may_have_been_sent: bool) -> Self {
         Self { kind, sent: may_have_been_sent, source: None }
     }
 
-    /// Returns what kind of failure this is.
+    /// Returns the kind of failure.
     #[must_use]
     pub fn kind(&self) -> ExchangeErrorKind {
         self.kind
     }
 
-    /// Returns whether the server may have acted on the request. `false` is certain: the request did not leave.
+    /// Returns whether the server may have acted on the request. If `false`, it certainly did not.
     #[must_use]
     pub fn may_have_been_sent(&self) -> bool {
         self.sent
@@ -122,17 +122,17 @@ impl StdError for ExchangeError {
 impl Client {
     /// Sends one request, once, and reads one response, both within `timeout`.
     ///
-    /// The request is made by an `…_request` function of this client; the headers of the [`RequestContext`] are added
-    /// here. A response of any status, and with any part of its body, is a [`Response`].
+    /// Build the request with an `…_request` function of this client. The headers of the [`RequestContext`] are added
+    /// here. A response with any status is a [`Response`], even if only part of its body arrived.
     ///
     /// # Errors
     ///
-    /// Fails if there is no response. The error says whether the request may have been sent.
+    /// Fails if there is no response. See [`ExchangeError::may_have_been_sent`].
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped before it is polled sends nothing. A future that is dropped later may or may not close
-    /// the connection, and the server may have acted on the request.
+    /// Dropping the future before it is polled sends nothing. Dropping it later may or may not close the connection, and
+    /// the server may have acted on the request.
     ///
     /// [`RequestContext`]: crate::RequestContext
     pub fn exchange(&self, mut request: Request, timeout: Duration) -> Exchange {
@@ -144,12 +144,12 @@ impl Client {
     }
 }
 
-/// A timeout that is noticed later than this was noticed by a process that was stopped.
+/// If a timeout fires this much too late, the process was suspended.
 const STOPPED: Duration = Duration::from_millis(500);
-/// The time in which a process that was stopped reads a response that came meanwhile.
+/// How long to go on reading after a suspension, for a response that arrived during it.
 const AFTER_STOP: Duration = Duration::from_millis(500);
 
-/// Sends a request with the `reqwest::Client`, as [`Client::exchange`] says.
+/// Implements [`Client::exchange`] with a `reqwest::Client`.
 fn exchange(
     http: &reqwest::Client,
     mut request: Request,
@@ -158,17 +158,17 @@ fn exchange(
 ) -> impl Future<Output = Result<Response, ExchangeError>> + Send + use<> {
     let body = track_body(&mut request);
     let url = request.url().clone();
-    // Nothing is sent before the future is polled. If it held the request as well, it would be three times as large.
+    // Called outside the future, which would be three times as large with the request. Nothing is sent before a poll.
     let head = http.execute(request);
     async move {
         let now = Instant::now();
-        // A timeout that overflows the clock is as good as a year.
+        // A timeout that overflows the clock becomes a year.
         let end = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 3600));
         let mut partial = None;
         let result = {
             let mut read = pin!(read(head, limit, &mut partial));
             match timeout_at(end, read.as_mut()).await {
-                // The process was stopped, and has not read what came meanwhile.
+                // The process was suspended, and may not have read a response that arrived.
                 Err(_) if end.elapsed() > STOPPED => {
                     timeout_at(Instant::now() + AFTER_STOP, read).await
                 }
@@ -200,8 +200,9 @@ fn exchange(
     }
 }
 
-/// Waits for the head of a response, and reads its body into `partial`, up to a limit in bytes. Returns why the body
-/// ended early, if it did, and fails if there is no head.
+/// Waits for the head of a response, and reads up to `limit` bytes of its body into `partial`.
+///
+/// Returns why the body ended early, if it did. Fails if no head arrives.
 async fn read(
     head: impl Future<Output = reqwest::Result<reqwest::Response>>,
     limit: usize,
@@ -221,7 +222,7 @@ async fn read(
     }
 }
 
-/// A response of which a part has arrived.
+/// A response that has not arrived completely.
 struct Partial {
     response: reqwest::Response,
     body: Body,
@@ -234,7 +235,7 @@ impl Partial {
     }
 }
 
-/// A body in pieces. A body of one piece, as most are, is not copied.
+/// A body in pieces. The usual body, a single piece, is not copied.
 #[derive(Default)]
 struct Body {
     first: Bytes,
@@ -265,13 +266,13 @@ impl Body {
     }
 }
 
-/// Replaces the body of the request by one with the same bytes that records whether they are taken.
+/// Replaces the body of a request with one that records whether its bytes were taken.
 ///
-/// An HTTP/1 connection takes the body after it is established and before it writes anything. An HTTP/2 connection may
-/// write the headers before, and without its body the request is not complete. So a body that was never taken proves
-/// that the server cannot have acted on the request. The tracked body also keeps the HTTP client from sending the request
-/// again on its own, because only a body that can be cloned can be sent again. A request without a body is not tracked,
-/// and counts as sent.
+/// If they were not, the server cannot have acted on the request: an HTTP/1 connection takes the body before it writes
+/// anything, and an HTTP/2 request is incomplete without its body.
+///
+/// A tracked body cannot be cloned, which keeps the HTTP client from sending the request again on its own. A request
+/// without a body is not tracked, and counts as sent.
 fn track_body(request: &mut Request) -> Option<Arc<BodyState>> {
     let bytes = Bytes::copy_from_slice(request.body()?.as_bytes()?);
     let state = Arc::new(BodyState::default());
@@ -280,8 +281,9 @@ fn track_body(request: &mut Request) -> Option<Arc<BodyState>> {
     Some(state)
 }
 
-/// The owner of a body: the connection that took it, or the caller that revoked it. A connection is a task of its own,
-/// which may take the body at the very moment at which the timeout passes.
+/// The owner of a body: the connection that took it, or the caller that revoked it.
+///
+/// A connection runs in its own task, so it may take the body just as the timeout passes.
 #[derive(Debug, Default)]
 struct BodyState(OnceLock<BodyOwner>);
 
@@ -362,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_taken_or_revoked_and_never_both() {
+    fn a_body_is_either_taken_or_revoked() {
         let (mut taken, state) = body();
         assert!(matches!(frame(&mut taken), Poll::Ready(Some(Ok(_)))));
         assert!(!state.revoke());

@@ -15,14 +15,14 @@
 //! # }
 //! ```
 //!
-//! | here | is |
+//! | item | purpose |
 //! |---|---|
 //! | [`Client`] | the operations, each also as a function that only builds the request |
 //! | [`types`] | the schemas of connectors |
 //! | [`numbers::types`] | the schemas of numbers, their requirements, and use cases |
 //! | [`RequestContext`] | the headers and the body limit of every request |
-//! | [`Client::exchange`] | one request, and its [`Response`] as status, headers and bytes; errors say whether the request was sent |
-//! | [`transport`] | what takes the place of the HTTP client, for tests |
+//! | [`Client::exchange`] | sends one request and returns the raw [`Response`]; an error tells whether the request may have been sent |
+//! | [`transport`] | replaces the HTTP client, for example in tests |
 //!
 //! With the feature `codegen` (on by default), the build script generates the client. Without the feature, the build
 //! uses a prebuilt copy of the same code and is faster.
@@ -38,7 +38,7 @@ pub mod transport;
     clippy::pedantic,
     missing_docs,
     rustdoc::bare_urls,
-    reason = "what a contract says is not code"
+    reason = "generated, with descriptions from a contract"
 )]
 mod client {
     #[cfg(feature = "codegen")]
@@ -47,13 +47,13 @@ mod client {
     include!("../generated/client.rs");
 }
 
-/// Reading numbers, their requirements, and use cases: the types. The operations are methods of [`Client`].
+/// Types for reading numbers, their requirements, and use cases. The operations are methods of [`Client`].
 #[allow(
     clippy::all,
     clippy::pedantic,
     missing_docs,
     rustdoc::bare_urls,
-    reason = "what a contract says is not code"
+    reason = "generated, with descriptions from a contract"
 )]
 pub mod numbers {
     #[cfg(feature = "codegen")]

@@ -1,6 +1,4 @@
-//! The way of a request to the server and of the response back, which a program can replace.
-//!
-//! This module is stable: it changes as the rest of the crate does, by semantic versioning.
+//! Replaces the HTTP client of a [`Client`], for example in tests.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,10 +8,10 @@ use reqwest::Request;
 
 use crate::{Client, ExchangeError, Response};
 
-/// Sends the requests of a [`Client`] and returns their responses, instead of the `reqwest::Client`.
+/// Sends the requests of a [`Client`], instead of its `reqwest::Client`.
 ///
-/// A transport that responds from memory makes a test of a service fast and repeatable. A transport that sends to the
-/// server, such as a [`Client`] without one, can be wrapped to record the requests or to fail some of them.
+/// A transport that responds from memory makes tests fast and repeatable. A transport can also wrap another one, such as
+/// a [`Client`], to record requests or to fail some of them.
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};
@@ -38,19 +36,19 @@ use crate::{Client, ExchangeError, Response};
 pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends the request once, and returns the response within `timeout`.
     ///
-    /// The request has all its headers, the access key among them. Nothing may be sent before the future is polled.
+    /// The request already has all headers, including the access key. Nothing may be sent before the future is polled.
     ///
     /// # Errors
     ///
-    /// The future fails if there is no response. Whether the request may be sent again depends on
-    /// [`ExchangeError::may_have_been_sent`]: `false` has to be certain.
+    /// The future fails if there is no response. Callers may send a request again if
+    /// [`ExchangeError::may_have_been_sent`] is `false`, so `false` must be certain.
     fn exchange(&self, request: Request, timeout: Duration) -> Exchange;
 }
 
 /// The future of one request and its response.
 pub type Exchange = Pin<Box<dyn Future<Output = Result<Response, ExchangeError>> + Send>>;
 
-/// Sends as [`Client::exchange`] does.
+/// Sends requests with [`Client::exchange`].
 impl Transport for Client {
     fn exchange(&self, request: Request, timeout: Duration) -> Exchange {
         self.exchange(request, timeout)

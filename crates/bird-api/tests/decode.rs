@@ -1,10 +1,10 @@
-//! Decoding of connectors.
+//! Decodes connectors and numbers.
 
 use bird_api::numbers::types::LongCode;
 use bird_api::types::{Capabilities, Connector, EndpointType, NumberType};
 use serde_json::{Value, json};
 
-/// The example of the vendor's documentation "Installing an SMS channel".
+/// The example in Bird's documentation "Installing an SMS channel".
 const EXAMPLE: &str = include_str!("connector.json");
 const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 
@@ -16,7 +16,7 @@ fn decode(value: Value) -> Connector {
     serde_json::from_value(value).unwrap()
 }
 
-/// Decodes the example with another value at a JSON pointer.
+/// Decodes the example with the value at a JSON pointer replaced.
 fn with(pointer: &str, value: Value) -> Connector {
     let mut example = example();
     *example.pointer_mut(pointer).unwrap() = value;
@@ -24,7 +24,7 @@ fn with(pointer: &str, value: Value) -> Connector {
 }
 
 #[test]
-fn the_values_of_the_example_have_types() {
+fn the_documented_example_decodes_into_typed_values() {
     let connector = decode(example());
     let id = Some(ID.parse().unwrap());
     assert_eq!((Some(connector.id), connector.workspace_id), (id, id));
@@ -42,10 +42,10 @@ fn the_values_of_the_example_have_types() {
 }
 
 #[test]
-fn the_example_survives_decoding_and_encoding() {
+fn the_documented_example_survives_a_round_trip() {
     let back = serde_json::to_value(decode(example())).unwrap();
     let mut expected = example();
-    // The same moment, printed without the zero at the end.
+    // The same time, without the trailing zero.
     for field in ["createdAt", "updatedAt"] {
         expected[field] = "2025-01-21T01:43:10.94Z".into();
     }
@@ -53,14 +53,13 @@ fn the_example_survives_decoding_and_encoding() {
 }
 
 #[test]
-fn the_example_of_the_contract_is_that_of_the_vendors_documentation() {
+fn the_contract_contains_the_documented_example() {
     let contract: Value = yaml_serde::from_str(include_str!("../openapi.yaml")).unwrap();
     assert_eq!(contract["components"]["examples"]["ReadyConnector"]["value"], example());
 }
 
-// Fault 24.
 #[test]
-fn capabilities_are_a_text_or_a_list_or_nothing() {
+fn capabilities_decode_from_a_string_a_list_or_null() {
     let list = with("/number/capabilities", json!(["sms-inbound", "sms-outbound"]));
     let expected = Capabilities::List(vec!["sms-inbound".into(), "sms-outbound".into()]);
     assert_eq!(list.number.unwrap().capabilities, Some(expected));
@@ -70,9 +69,8 @@ fn capabilities_are_a_text_or_a_list_or_nothing() {
     assert_eq!(missing.number.unwrap().capabilities, None);
 }
 
-// Fault 24.
 #[test]
-fn an_enum_value_that_is_new_keeps_its_text() {
+fn an_unknown_enum_value_is_kept() {
     let connector = with("/number/numberType", json!("some-new-type"));
     let number = connector.number.as_ref().unwrap();
     assert_eq!(number.number_type, Some(NumberType::Unknown("some-new-type".into())));
@@ -84,7 +82,7 @@ fn an_enum_value_that_is_new_keeps_its_text() {
 }
 
 #[test]
-fn null_equals_absent_for_every_optional_field() {
+fn null_decodes_as_absent_in_every_optional_field() {
     let Value::Object(fields) = example() else { panic!() };
     for name in fields.keys().filter(|name| !["id", "name", "createdAt"].contains(&name.as_str())) {
         let null = with(&format!("/{name}"), Value::Null);
@@ -104,7 +102,7 @@ fn null_equals_absent_for_every_optional_field() {
 }
 
 #[test]
-fn id_name_and_time_of_creation_are_enough() {
+fn a_connector_needs_only_id_name_and_creation_time() {
     let connector = decode(json!({"id": ID, "name": "n", "createdAt": "2025-01-21T01:43:10Z"}));
     assert_eq!(connector.name, "n");
     assert_eq!((connector.channel, connector.number), (None, None));
@@ -120,7 +118,6 @@ fn unknown_fields_are_ignored_at_every_level() {
     assert_eq!(decode(value), decode(example()));
 }
 
-// Fault 24.
 #[test]
 fn times_may_have_an_offset() {
     let connector = with("/createdAt", json!("2025-01-20T22:43:10.940-03:00"));
@@ -128,7 +125,7 @@ fn times_may_have_an_offset() {
 }
 
 #[test]
-fn a_lenient_field_of_another_shape_is_absent() {
+fn a_lenient_field_of_another_type_is_absent() {
     for other in [json!("text"), json!(7), json!([1, 2]), json!({"streams": 7})] {
         assert_eq!(with("/dataFetching", other).data_fetching, None);
     }
@@ -136,14 +133,14 @@ fn a_lenient_field_of_another_shape_is_absent() {
 }
 
 #[test]
-fn another_field_of_the_wrong_type_fails() {
+fn a_strict_field_of_another_type_fails() {
     let mut value = example();
     value["region"] = json!(7);
     assert!(serde_json::from_value::<Connector>(value).is_err());
 }
 
 #[test]
-fn a_number_decodes_beyond_the_values_and_fields_of_the_contract() {
+fn a_number_with_undocumented_values_and_fields_decodes() {
     let number = json!({
         "id": ID, "endpointId": ID, "numberString": "+1", "countryCode": "US", "type": "satellite",
         "capabilities": {"fax": {"inbound": true}, "sms": {"outbound": null}},

@@ -1,4 +1,4 @@
-//! What the generator makes of parts of `OpenAPI` that Bird's contract does not use.
+//! Tests a client generated from parts of `OpenAPI` that Bird's contracts do not use.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use client::types::{Item, ItemColor, NewItem, NewItemLogin};
 use reqwest::header::HeaderValue;
 use serde_json::json;
 
-#[expect(clippy::struct_field_names, dead_code, reason = "it is a whole client of progenitor")]
+#[expect(clippy::struct_field_names, dead_code, reason = "generated, and used in part")]
 mod client {
     include!("generator/client.rs");
 }
@@ -17,7 +17,7 @@ mod client {
 impl progenitor_client::ClientHooks<RequestContext> for client::Client {}
 
 fn http_client() -> reqwest::Client {
-    // When bird-sms is built too, reqwest has TLS without a provider and needs one even for HTTP.
+    // bird-sms gives reqwest rustls without a crypto provider; reqwest then needs one, even for HTTP.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
 }
@@ -33,7 +33,7 @@ fn put(base: &str, key: Option<&str>) -> reqwest::Result<reqwest::Request> {
 }
 
 #[test]
-fn header_parameters_are_headers_of_the_request() {
+fn header_parameters_become_request_headers() {
     let request = put(client::Client::DEFAULT_BASE_URL, Some("one")).unwrap();
     assert_eq!(request.url().as_str(), "https://one.example/items/7");
     assert_eq!(request.headers()["Idempotency-Key"], "one");
@@ -51,7 +51,7 @@ fn an_exchange_sends_header_parameters() {
     let server = std::thread::spawn(move || {
         let mut stream = listener.accept().unwrap().0;
         let mut request = Vec::new();
-        // The body is the end of the request.
+        // The request ends with its JSON body.
         while !request.ends_with(b"}") {
             let mut bytes = [0; 1024];
             let length = stream.read(&mut bytes).unwrap();
@@ -74,13 +74,13 @@ fn an_exchange_sends_header_parameters() {
 }
 
 #[test]
-fn a_default_is_left_to_the_server() {
+fn a_default_value_is_not_sent() {
     let item = NewItem::new("n".into(), "p".into());
     assert_eq!(serde_json::to_value(&item).unwrap(), json!({"name": "n", "password": "p"}));
 }
 
 #[test]
-fn a_secret_of_any_part_of_the_contract_is_redacted() {
+fn secrets_are_redacted_at_every_level() {
     let mut item = NewItem::new("visible".into(), "hidden".into());
     item.note = Some("hidden".into());
     let login = json!({"token": "hidden"});
@@ -90,7 +90,7 @@ fn a_secret_of_any_part_of_the_contract_is_redacted() {
 }
 
 #[test]
-fn a_response_decodes_beyond_the_values_and_limits_of_the_contract() {
+fn a_response_beyond_the_documented_limits_decodes() {
     let item =
         json!({"parent": null, "level": 3, "color": "blue", "day": "soon", "tags": ["a", "b"]});
     let item: Item = serde_json::from_value(item).unwrap();

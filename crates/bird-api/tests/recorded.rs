@@ -1,4 +1,4 @@
-//! The responses that `cargo xtask drift --record contract/responses` recorded decode.
+//! Decodes the responses saved by `cargo xtask drift --record contract/responses`.
 
 use bird_api::numbers::types::{
     AlphaSenderList, LongCode, LongCodeList, RequirementList, ShortCodeList, UseCaseList,
@@ -24,7 +24,7 @@ fn every_recorded_response_decodes() {
             "listAlphaSenders" => decode::<AlphaSenderList>,
             "listRequirements" => decode::<RequirementList>,
             "listUseCases" => decode::<UseCaseList>,
-            operation => panic!("there is no operation {operation}"),
+            operation => panic!("unknown operation {operation}"),
         };
         decode(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         decoded += 1;

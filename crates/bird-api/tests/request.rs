@@ -1,4 +1,4 @@
-//! The requests of the operations, and their `Debug` output.
+//! Tests the requests of the operations.
 
 use bird_api::types::CreateConnectorReq;
 use bird_api::{Client, RequestContext};
@@ -10,13 +10,13 @@ fn client() -> Client {
 }
 
 fn client_of(base: &str, context: RequestContext) -> Client {
-    // When bird-sms is built too, reqwest has TLS without a provider and needs one even for HTTP.
+    // bird-sms gives reqwest rustls without a crypto provider; reqwest then needs one, even for HTTP.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::new_with_client(base, reqwest::Client::new(), context)
 }
 
 #[test]
-fn creating_is_a_post_to_the_connectors_of_the_workspace() {
+fn creating_a_connector_posts_to_its_workspace() {
     let workspace = "a1405560-c8d3-4b1a-877d-3f449ad95352".parse().unwrap();
     let body = CreateConnectorReq::new("n".into());
     let request = client().create_connector_request(&workspace, &body).unwrap();
@@ -30,7 +30,7 @@ fn creating_is_a_post_to_the_connectors_of_the_workspace() {
 }
 
 #[test]
-fn getting_is_a_get_of_the_connector() {
+fn reading_a_connector_gets_its_path() {
     let id = "a1405560-c8d3-4b1a-877d-3f449ad95352".parse().unwrap();
     let request = client().get_connector_request(&id, &id).unwrap();
     assert_eq!(request.method(), "GET");
@@ -42,7 +42,7 @@ fn getting_is_a_get_of_the_connector() {
 }
 
 #[test]
-fn a_base_that_is_not_a_url_is_an_error_of_the_request() {
+fn an_invalid_base_url_fails_the_request() {
     let context = RequestContext::new(HeaderValue::from_static("AccessKey hidden"));
     for base in ["", "api.example", "data:text"] {
         let client = client_of(base, context.clone());
@@ -52,7 +52,7 @@ fn a_base_that_is_not_a_url_is_an_error_of_the_request() {
 }
 
 #[test]
-fn a_list_has_only_the_parameters_that_are_given_and_encodes_them() {
+fn a_list_request_encodes_only_the_given_parameters() {
     let workspace = uuid::Uuid::nil();
     let request = client().list_long_codes_request(&workspace, Some(99), Some("+1"), None, None);
     let url = request.unwrap().url().to_string();

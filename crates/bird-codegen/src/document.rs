@@ -54,7 +54,7 @@ fn section(kind: &str) -> Option<&'static str> {
 /// Extensions that a pass acts on. Each is `true` or `false` on a property.
 pub(crate) const MARKS: [&str; 2] = ["x-lenient", "x-secret"];
 /// Extensions that only document.
-const PROSE: [&str; 3] = ["x-source", "x-unproven", "x-connector-template"];
+const PROSE: [&str; 2] = ["x-source", "x-connector-template"];
 
 /// An object in a contract.
 #[derive(Clone, Debug, PartialEq)]

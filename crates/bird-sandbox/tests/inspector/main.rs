@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 /// Sends a POST with the name of a connector, and returns the status of the response.
 async fn create(sandbox: &Sandbox, name: &str) -> u16 {
-    // When bird-sms is built too, reqwest has TLS without a provider and needs one even for HTTP.
+    // bird-sms gives reqwest rustls without a crypto provider; reqwest then needs one, even for HTTP.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::builder().no_proxy().build().unwrap();
     let url = format!("{}/workspaces/{}/connectors", sandbox.base_url(), sandbox.workspace_id());
