@@ -5,9 +5,9 @@ use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
-/// What ends the connection of a request without a whole response.
+/// How a connection ends before the response is complete.
 #[derive(Debug, PartialEq, thiserror::Error)]
-#[error("a fault of the sandbox breaks the connection")]
+#[error("the sandbox broke the connection")]
 pub(crate) enum Break {
     /// Sends a FIN.
     Close,
@@ -18,14 +18,14 @@ pub(crate) enum Break {
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
     pub(crate) bytes: Bytes,
-    /// What follows the bytes.
+    /// How the body ends after the bytes.
     end: End,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Regular,
-    /// The connection is closed, after it has sent the bytes.
+    /// Sends the bytes, and then closes the connection.
     Flush,
     Close,
 }
@@ -61,7 +61,7 @@ impl Body for ResponseBody {
         match self.end {
             End::Regular => Poll::Ready(None),
             End::Flush => {
-                // hyper sends what it has while it waits for more.
+                // hyper flushes the bytes while the body is pending.
                 self.end = End::Close;
                 cx.waker().wake_by_ref();
                 Poll::Pending

@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 /// The contract that requests are validated against: `openapi.yaml` as JSON.
 pub const CONTRACT: &str = include_str!("../openapi.json");
 
-/// The problems of each field, by its path.
+/// The problems of each field, by path, such as `.arguments.phoneNumberId`.
 pub(crate) type Details = BTreeMap<String, Vec<String>>;
 
 #[derive(Debug)]
 pub(crate) struct Contract {
     create: Validator,
-    /// The validators of the arguments, by the `connectorTemplateRef` that they belong to.
+    /// The validator of the arguments, by `connectorTemplateRef`.
     templates: BTreeMap<String, Validator>,
-    /// The first example of each error that the contract documents, by the status.
+    /// The first documented example of each error, by status.
     errors: BTreeMap<u16, Value>,
 }
 
@@ -27,7 +27,7 @@ impl Contract {
     ///
     /// # Panics
     ///
-    /// Panics when the embedded contract is invalid, which the tests rule out.
+    /// Panics if the embedded contract is invalid, which the tests rule out.
     pub(crate) fn new() -> Self {
         let contract: Value = serde_json::from_str(CONTRACT).expect("openapi.json is JSON");
         let templates = contract["components"]["schemas"]
@@ -43,7 +43,7 @@ impl Contract {
         Self { create, templates, errors: errors(&contract) }
     }
 
-    /// Returns the body of an error with a status: the contract's example, or a body of the same shape.
+    /// Returns the body of an error: the contract's example, or a message for other statuses.
     pub(crate) fn error(&self, status: StatusCode) -> Value {
         self.errors.get(&status.as_u16()).cloned().unwrap_or_else(|| {
             let message = status.canonical_reason().unwrap_or("Error");
@@ -51,11 +51,11 @@ impl Contract {
         })
     }
 
-    /// Returns the problems of the body of a POST: none when it is valid.
+    /// Returns the problems of the body of a POST. If it is valid, there are none.
     pub(crate) fn validate(&self, body: &Value) -> Details {
         let mut details = Details::new();
         collect_problems(&self.create, body, "", &mut details);
-        // The schema of the whole body has reported a reference of the wrong type already.
+        // A template of the wrong type has been reported above.
         let Some(template) = body["connectorTemplateRef"].as_str() else { return details };
         if let Some(validator) = self.templates.get(template) {
             let none = json!({});
@@ -71,7 +71,7 @@ impl Contract {
     }
 }
 
-/// Returns the first example of each error that the contract documents for a POST, which are those of a GET and more.
+/// Returns the first example of each error that the contract documents for a POST. A GET has no others.
 fn errors(contract: &Value) -> BTreeMap<u16, Value> {
     let post = &contract["paths"]["/workspaces/{workspaceId}/connectors"]["post"];
     let responses = post["responses"].as_object().into_iter().flatten();
@@ -94,7 +94,7 @@ fn collect_problems(validator: &Validator, value: &Value, at: &str, details: &mu
     }
 }
 
-/// Returns the problems of a validation error in the words of the vendor.
+/// Returns the problems of a validation error, worded as Bird does.
 fn problems(error: &ValidationError<'_>) -> Vec<(String, String)> {
     let path = dotted(error.instance_path().as_str());
     let of = |name: &str, problem: &str| {
@@ -107,7 +107,7 @@ fn problems(error: &ValidationError<'_>) -> Vec<(String, String)> {
         ValidationErrorKind::Required { property } => {
             vec![of(property.as_str().unwrap_or_default(), "missing")]
         }
-        // The error masks the value, because a request may hold secrets.
+        // Without the value, because a request may hold secrets.
         _ => vec![(path, error.masked().to_string())],
     }
 }
@@ -132,11 +132,11 @@ pub(crate) fn of_schema(contract: &Value, name: &str) -> Validator {
     validator(contract, &schema).expect("the embedded contract has JSON schemas")
 }
 
-/// Compiles a schema of `OpenAPI` 3.0, which may refer to components of its contract. Hidden: `cargo xtask drift` calls it.
+/// Compiles a schema of `OpenAPI` 3.0, which may refer to components of its contract. Only for `cargo xtask drift`.
 ///
 /// # Errors
 ///
-/// Fails if the contract does not have what the schema refers to, or a schema is not a JSON schema.
+/// Fails if a reference leads nowhere, or a schema is not valid.
 #[doc(hidden)]
 pub fn validator(contract: &Value, schema: &Value) -> Result<Validator, ValidationError<'static>> {
     let mut root = to_json_schema(schema);
@@ -145,10 +145,9 @@ pub fn validator(contract: &Value, schema: &Value) -> Result<Validator, Validati
     jsonschema::options().should_validate_formats(true).build(&root)
 }
 
-/// Converts schemas of `OpenAPI` 3.0 to JSON Schema. In the contract only `nullable` differs.
+/// Converts schemas of `OpenAPI` 3.0 to JSON Schema. Of the keywords in the contract, only `nullable` differs.
 ///
-/// It becomes a condition and not another type, because an `allOf` beside it would refuse null. Problems of inner values
-/// keep their paths.
+/// `nullable` becomes a condition rather than a second type, because an `allOf` in the same schema would refuse null.
 fn to_json_schema(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => {
@@ -170,14 +169,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_written_as_the_vendor_writes_them() {
+    fn paths_are_written_as_bird_writes_them() {
         assert_eq!(dotted(""), "");
         assert_eq!(dotted("/receiver/contacts/0/listId"), ".receiver.contacts[0].listId");
         assert_eq!(dotted("/a~1b/c~0d"), ".a/b.c~d");
     }
 
     #[test]
-    fn null_is_allowed_for_nullable_fields_alone() {
+    fn only_nullable_fields_may_be_null() {
         let contract = serde_json::from_str(CONTRACT).unwrap();
         let connector = of_schema(&contract, "Connector");
         let id = "123e4567-e89b-12d3-a456-426614174000";

@@ -19,16 +19,17 @@ use crate::http::{error, header, json_response};
 use crate::state::{ConnectorSeed, State};
 
 const PREFIX: &str = "/_sandbox";
-/// The path of the page, to which its requests are relative.
+/// The path of the inspector, which sends its requests relative to it.
 pub(crate) const INSPECTOR: &str = "/_sandbox/";
 const TOKEN: HeaderName = HeaderName::from_static("sandbox-token");
 /// The largest body of a control request, in bytes.
 const MAX_BODY: usize = 16 * 1024;
-/// The numbers of connectors and of requests in a response: without a `limit`, and the largest.
+/// How many connectors and requests a response has by default.
 const DEFAULT_LIMIT: usize = 50;
+/// The largest `limit` in a query.
 const MAX_LIMIT: usize = 1000;
 
-/// Returns whether a request is one of the control API.
+/// Returns whether a URI belongs to the control API.
 pub(crate) fn is_control(uri: &Uri) -> bool {
     let rest = uri.path().strip_prefix(PREFIX);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -67,11 +68,11 @@ where
     response
 }
 
-/// Returns why a request is refused, or `None` when it is allowed.
+/// Returns why a request is refused, or `None` if it is allowed.
 ///
-/// No web page has the access key. Without it, the host has to be loopback, because a page whose name is changed to
-/// resolve to 127.0.0.1 sends its own name; and a change needs the token of the inspector, which a page of another origin
-/// cannot read.
+/// The rules keep web pages out. No page has the access key. A page whose name resolves to 127.0.0.1 sends that name as
+/// the host, so the host must be loopback (DNS rebinding). A change needs the token of the inspector, which a page of
+/// another origin cannot read.
 fn refusal(state: &State, head: &Parts) -> Option<&'static str> {
     if state.accepts_key_of(head) {
         return None;
@@ -83,7 +84,7 @@ fn refusal(state: &State, head: &Parts) -> Option<&'static str> {
         return Some("The host is not a loopback address");
     }
     if head.method != Method::GET && header(head, &TOKEN) != state.token() {
-        return Some("A change needs the access key, or the token of the inspector");
+        return Some("A change needs the access key or the token of the inspector");
     }
     None
 }
@@ -176,9 +177,9 @@ fn add_fault(state: &State, new: &NewFault) -> Result<Response<Value>, String> {
 
 /// Parses a body, or returns what is wrong with it.
 fn parse<'b, T: Deserialize<'b>>(head: &Parts, body: &'b Bytes) -> Result<T, String> {
-    // A form of another web page cannot have this content type.
+    // A form on another web page cannot send this content type.
     if header(head, &CONTENT_TYPE).split(';').next() != Some("application/json") {
         return Err("The content type is not application/json".to_owned());
     }
-    serde_json::from_slice(body).map_err(|problem| format!("The body is wrong: {problem}"))
+    serde_json::from_slice(body).map_err(|problem| format!("The body is invalid: {problem}"))
 }

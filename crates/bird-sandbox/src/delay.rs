@@ -42,7 +42,7 @@ impl Delay {
     /// Returns the `nth` delay.
     pub(crate) fn nth(&self, seed: u64, nth: u64) -> Duration {
         let mut rng = fastrand::Rng::with_seed(seed.rotate_left(32) ^ nth);
-        // For neighbouring seeds the first numbers of the generator are similar.
+        // Neighbouring seeds start with similar numbers, so the first three are skipped.
         let random = (0..4).fold(0.0, |_, _| rng.f64());
         match self.0 {
             Distribution::Constant(delay) => delay,
@@ -75,7 +75,8 @@ impl FromStr for Delay {
         Ok(Self(if let Some(median) = text.strip_prefix('~') {
             Distribution::LongTailed(duration(median)?)
         } else if let Some((from, to)) = text.split_once("..") {
-            let (from, to) = (duration(from)?, duration(to)?);
+            let from = duration(from)?;
+            let to = duration(to)?;
             Distribution::Uniform(from, to.checked_sub(from).ok_or(ParseDelayError)?)
         } else {
             Distribution::Constant(duration(text)?)
@@ -88,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_delay_has_the_distribution_that_its_text_says() {
+    fn delays_follow_the_parsed_distribution() {
         for (text, range, medians, longest_twentieth) in [
             ("250ms", 0.25..=0.25, 0.25..=0.25, 0.25..=0.25),
             ("1s..5s", 1.0..=5.0, 2.8..=3.2, 4.7..=5.0),
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_not_a_delay_is_refused() {
+    fn an_invalid_delay_is_refused() {
         for text in ["", "2", "-2s", "5s..1s", "1s..", "~", "soon"] {
             assert_eq!(text.parse::<Delay>(), Err(ParseDelayError), "{text}");
         }

@@ -562,7 +562,7 @@ impl Sandbox {
     pub async fn shutdown(self) {
         let Some(server) = self.server else { return };
         drop(server.stop);
-        // The task panics only when a connection does.
+        // The task only panics if a connection does.
         let _ = server.task.await;
     }
 }

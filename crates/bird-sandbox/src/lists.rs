@@ -14,7 +14,7 @@ use crate::state::State;
 /// The parameters of a query.
 type Query<'a> = HashMap<Cow<'a, str>, Cow<'a, str>>;
 
-/// Returns whether there is such a path below a workspace.
+/// Returns whether a path below a workspace is one of these endpoints.
 pub(crate) fn is_path(path: &[&str]) -> bool {
     matches!(
         path,
@@ -59,8 +59,8 @@ pub(crate) fn respond(state: &State, path: &[&str], query: &str) -> Response<Val
     }
 }
 
-/// Returns what a number needs, or `None` if there is no such number. The status of what is missing is invented: Bird
-/// documents `satisfied` only.
+/// Returns the requirements of a number, or `None` if there is no such number. Bird only documents the status
+/// `satisfied`; `unsatisfied` is invented.
 fn requirements(state: &State, id: Uuid) -> Option<Vec<Value>> {
     state.number(id)?;
     if !state.needs_use_case(id) {
@@ -77,7 +77,7 @@ fn requirements(state: &State, id: Uuid) -> Option<Vec<Value>> {
     })])
 }
 
-/// Responds with a page of a list. A token is the number of the items before the page.
+/// Responds with a page of a list. A page token is the number of items before the page.
 fn page<T>(
     query: &Query<'_>,
     max: usize,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// The long codes of a sandbox that has no others. They belong to nobody: countries keep them for fiction.
+/// The default long codes. Regulators reserve these numbers for fiction.
 pub(crate) const NUMBERS: [&str; 10] = [
     "+12025550101",
     "+12025550102",
@@ -17,7 +17,7 @@ pub(crate) const NUMBERS: [&str; 10] = [
     "+61491570159",
 ];
 
-/// The countries that a sandbox knows, by the start of their numbers.
+/// Country codes by calling code.
 const COUNTRIES: [(&str, &str); 5] =
     [("+1", "US"), ("+31", "NL"), ("+44", "GB"), ("+49", "DE"), ("+61", "AU")];
 
@@ -27,10 +27,10 @@ pub(crate) const USE_CASES: [(Uuid, &str); 2] = [
     (Uuid::from_u128(0x5f4f_2c5e_6b0c_4a35_9f5d_0c6a_5d0a_7c11), "Delivery updates"),
 ];
 
-/// The time at which everything here was created.
+/// When everything here was created.
 const CREATED: &str = "2025-01-21T01:43:10Z";
 
-/// What a number is, as Bird calls its endpoint.
+/// The kind of a number, named as in Bird's endpoint types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NumberKind {
     LongCode,
@@ -50,14 +50,14 @@ fn id(number: u128) -> Uuid {
 }
 
 impl Number {
-    /// Makes a long code, whose ID ends with its digits.
+    /// Creates a long code, whose id ends with its digits.
     pub(crate) fn long_code(text: &str) -> Self {
         let digits: String = text.chars().filter(char::is_ascii_digit).collect();
         let id = id(u128::from_str_radix(&digits, 16).unwrap_or_default());
         Self { id, kind: NumberKind::LongCode, text: format!("+{digits}") }
     }
 
-    /// Makes the long code of a phone number ID that was installed without being in a list.
+    /// Creates the long code for an installed id that no list has.
     pub(crate) fn unlisted(id: Uuid) -> Self {
         let text = format!("+3197{:010}", id.as_u128() % 10_000_000_000);
         Self { id, kind: NumberKind::LongCode, text }

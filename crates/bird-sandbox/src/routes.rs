@@ -1,4 +1,4 @@
-//! The endpoints.
+//! Handles requests.
 
 use std::error::Error;
 
@@ -17,11 +17,11 @@ use crate::http::{error, header, json_response};
 use crate::lists;
 use crate::state::State;
 
-/// The length of the longest body, in bytes.
+/// The size of the largest accepted body, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-/// Handles every request: injects the fault that is due, or else responds as the API does. Requests of the control API
-/// are not those of Bird's, and are neither counted nor recorded.
+/// Handles a request: injects a fault if one is due, or else responds as the API does. Control requests are neither
+/// counted nor recorded.
 pub(crate) async fn handle<B>(
     state: &State,
     request: Request<B>,
@@ -30,7 +30,7 @@ where
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
 {
     if control::is_control(request.uri()) {
-        // In a box, because it would enlarge the future of every request.
+        // Boxed, because it would enlarge the future of every request.
         return Ok(Box::pin(control::handle(state, request)).await.map(ResponseBody::whole));
     }
     let (head, body) = request.into_parts();
@@ -56,7 +56,7 @@ where
         None | Some(Kind::Lost | Kind::Garbage | Kind::Cut) => Some(respond(state, &head, &body)),
     };
     let response = response.filter(|_| fault != Some(Kind::Lost));
-    // The request is recorded before the client has the response, so that a test sees it.
+    // Recorded before the client has the response, because a test may look for the request right after.
     let delay = state.record(&head, response.as_ref().map(Response::status), fault_text, &body);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
@@ -81,7 +81,7 @@ where
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     let id = state.new_id().to_string();
-    headers.insert("x-request-id", id.parse().expect("a UUID is a header value"));
+    headers.insert("x-request-id", id.parse().expect("a UUID is a valid header value"));
     if status == StatusCode::TOO_MANY_REQUESTS {
         // The windows of the rate limit are one second long.
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -92,7 +92,7 @@ where
     }))
 }
 
-/// Responds with a status as Bird does, or as a gateway does, whose response is HTML.
+/// Responds with a status as Bird does, or with HTML if it is the status of a gateway.
 fn with_status(state: &State, status: u16) -> Response<Value> {
     let mut response = json_response(status, Value::Null);
     *response.body_mut() = match status {
@@ -109,8 +109,7 @@ fn with_status(state: &State, status: u16) -> Response<Value> {
     response
 }
 
-/// Responds as the API does. The order of the checks is Bird's as far as it is known: the key, the rate limit,
-/// the path, the body.
+/// Responds as the API does. The order of the checks is Bird's, as far as it is known: key, rate limit, path, body.
 fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
     let not_found = |message| error(404, "NotFound", message);
     if !state.accepts_key_of(head) {
@@ -132,7 +131,7 @@ fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
     };
     if head.method != allowed {
         let mut response = error(405, "MethodNotAllowed", "Method not allowed");
-        let allowed = allowed.as_str().parse().expect("a method is a header value");
+        let allowed = allowed.as_str().parse().expect("a method is a valid header value");
         response.headers_mut().insert(ALLOW, allowed);
         return response;
     }
@@ -149,7 +148,7 @@ fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
     }
 }
 
-/// Parses an id as the contract writes it. The uuid crate accepts other spellings too.
+/// Parses an id as the contract writes it. The crate `uuid` accepts more.
 fn id(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text).ok().filter(|_| text.len() == uuid::fmt::Hyphenated::LENGTH)
 }

@@ -1,4 +1,4 @@
-//! Ids and times. A seed makes the ids repeatable, and with Tokio's paused clock the times, too.
+//! Ids and times. A seed makes the ids repeatable, and if Tokio's clock is paused, also the times.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// The time at which a sandbox with a seed starts: 2100-01-01.
+/// The start time of a sandbox with a seed: 2100-01-01.
 const START: Timestamp = Timestamp::constant(4_102_444_800, 0);
 
 /// The source of ids and times: random ids and the system time, or seeded ids and Tokio's clock.
@@ -28,7 +28,7 @@ impl Seed {
         }))
     }
 
-    /// Returns the seed, or 0 if there is none, so that random delays repeat in any case.
+    /// Returns the seed, or 0 without one, because random delays always repeat.
     pub(crate) fn number(&self) -> u64 {
         self.0.as_ref().map_or(0, |seeded| seeded.number)
     }

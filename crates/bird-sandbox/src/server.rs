@@ -1,4 +1,4 @@
-//! Connections, which a handler can break, and which end with the sandbox.
+//! Serves connections, which a fault can break.
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -16,7 +16,7 @@ use crate::body::Break;
 use crate::routes;
 use crate::state::State;
 
-/// Serves connections until the sender of `stopped` is dropped, and returns when every connection has ended.
+/// Serves connections until the sender of `stopped` is dropped. Returns when every connection has ended.
 pub(crate) async fn serve(
     listener: TcpListener,
     state: Arc<State>,
@@ -29,7 +29,7 @@ pub(crate) async fn serve(
                 Ok((stream, _)) => {
                     connections.spawn(connection(stream, Arc::clone(&state)));
                 }
-                // For example, the process has too many open files.
+                // For example, too many open files.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
             while connections.try_join_next().is_some() {}
@@ -48,7 +48,7 @@ async fn connection(stream: TcpStream, state: Arc<State>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| Box::pin(routes::handle(&state, request)));
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    // Other errors are those of clients.
+    // Other errors are the client's.
     if let Err(error) = poll_fn(|cx| connection.poll_without_shutdown(cx)).await
         && error.source().and_then(|source| source.downcast_ref()) == Some(&Break::Reset)
     {

@@ -22,11 +22,11 @@ use crate::http::header;
 use crate::number::{NUMBERS, Number};
 use crate::seed::Seed;
 
-/// The number of requests that a sandbox keeps.
+/// How many requests a sandbox keeps.
 const REQUESTS_KEPT: usize = 10_000;
-/// The number of bytes that a sandbox keeps of the path and of the body of a request.
+/// How many bytes a sandbox keeps of a request's path, and of its body.
 const BYTES_KEPT: usize = 4096;
-/// The shortest access key that is redacted, in bytes. Most texts contain a shorter key by chance.
+/// The shortest access key that is redacted, in bytes. A shorter key could occur in other text by chance.
 const SHORTEST_REDACTED: usize = 8;
 
 /// A connector of the sandbox.
@@ -41,7 +41,7 @@ pub struct StoredConnector {
     pub phone_number_id: String,
     /// The channel id. The API shows it after the provisioning delay.
     pub channel_id: Uuid,
-    /// `None` when the delay exceeds the range of the clock.
+    /// `None` if the delay overflows the clock.
     ready_at: Option<Instant>,
     pub(crate) created_at: Timestamp,
     updated_at: Timestamp,
@@ -71,15 +71,20 @@ pub struct ConnectorSeed {
 
 /// Why a connector was not added: another one has its phone number id or its connector id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a connector has this phone number id or this connector id already")]
+#[error("a connector with this phone number id or connector id already exists")]
 pub struct AlreadyExists;
 
 impl ConnectorSeed {
     /// Returns a seed with random ids, for a connector that has its channel.
     #[must_use]
     pub fn new(name: impl Into<String>, phone_number_id: Uuid) -> Self {
-        let (id, channel_id, provisioning_delay) = (None, None, None);
-        Self { name: name.into(), phone_number_id, id, channel_id, provisioning_delay }
+        Self {
+            name: name.into(),
+            phone_number_id,
+            id: None,
+            channel_id: None,
+            provisioning_delay: None,
+        }
     }
 }
 
@@ -132,7 +137,7 @@ pub(crate) struct Config {
     pub(crate) faults: Vec<Fault>,
     pub(crate) observer: Option<Observer>,
     pub(crate) use_case_required: Vec<Uuid>,
-    /// The long codes, or none for those of [`NUMBERS`].
+    /// The long codes. If empty, the sandbox has [`NUMBERS`].
     pub(crate) numbers: Vec<Number>,
 }
 
@@ -176,7 +181,7 @@ pub(crate) struct State {
     config: Config,
     seed: Seed,
     access_key: Key,
-    /// What the inspector proves itself with. Nobody can guess it from a seed.
+    /// Authenticates the inspector. It is random even with a seed, which others may know.
     token: String,
     workspace_id: Uuid,
     pub(crate) contract: Contract,
@@ -187,21 +192,21 @@ pub(crate) struct State {
 #[derive(Default)]
 pub(crate) struct Inner {
     pub(crate) connectors: Vec<StoredConnector>,
-    /// Positions in `connectors`.
+    /// Indices in `connectors`, as in the next map.
     by_id: HashMap<Uuid, usize>,
     by_phone_number_id: HashMap<String, usize>,
     pub(crate) requests: VecDeque<ReceivedRequest>,
-    /// The number of all requests that were recorded.
+    /// The number of recorded requests, including those no longer kept.
     pub(crate) recorded: u64,
     /// The number of requests of each method.
     pub(crate) received: HashMap<Method, u64>,
     /// The number of responses with each status.
     pub(crate) responses: HashMap<u16, u64>,
-    /// The start of the current second of each rate limit, and the number of requests since then.
+    /// The start of the current second of each rate limit, and the number of requests in it.
     windows: HashMap<Method, (Instant, u32)>,
-    /// Each fault that will fail more requests, with its number.
+    /// The faults that may fail more requests, with their ids.
     pub(crate) faults: Vec<(u64, Fault)>,
-    /// The number of faults that were ever added.
+    /// The number of faults added so far, and the id of the last one.
     faults_added: u64,
 }
 
@@ -254,7 +259,7 @@ impl State {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request and returns the failure to inject, if any, and the text of its fault.
+    /// Counts a request, and returns the failure to inject with the text of its fault.
     pub(crate) fn next_fault(&self, head: &Parts, body: &[u8]) -> Option<(Kind, String)> {
         let inner = &mut *self.lock();
         *inner.received.entry(head.method.clone()).or_default() += 1;
@@ -272,7 +277,7 @@ impl State {
         injected
     }
 
-    /// Records a request, and returns the time until its response is sent.
+    /// Records a request, and returns how long to delay its response.
     pub(crate) fn record(
         &self,
         head: &Parts,
@@ -308,7 +313,7 @@ impl State {
         delay
     }
 
-    /// Removes the access key from a text.
+    /// Replaces the access key in `text`.
     pub(crate) fn redact(&self, text: String) -> String {
         let key = self.access_key();
         if key.len() < SHORTEST_REDACTED || !text.contains(key) {
@@ -317,7 +322,7 @@ impl State {
         text.replace(key, "[redacted]")
     }
 
-    /// Counts a request and returns whether it is within the limit of its method.
+    /// Counts a request, and returns whether it is within the rate limit of its method.
     pub(crate) fn within_limit(&self, method: &Method) -> bool {
         let limit = match *method {
             Method::GET => self.config.get_limit,
@@ -334,7 +339,7 @@ impl State {
         *used <= limit
     }
 
-    /// Returns whether a body has no use case for a phone number that needs one.
+    /// Returns whether a body lacks the use case that its phone number needs.
     pub(crate) fn lacks_use_case(&self, body: &Value) -> bool {
         let arguments = &body["arguments"];
         let number = arguments["phoneNumberId"].as_str().and_then(|id| Uuid::try_parse(id).ok());
@@ -345,14 +350,14 @@ impl State {
         self.config.use_case_required.contains(&phone_number_id)
     }
 
-    /// Returns a number: one of the lists, or one that was installed, because the sandbox installs any ID.
+    /// Returns a number that is listed, needs a use case, or was installed: the sandbox installs any id.
     pub(crate) fn number(&self, id: Uuid) -> Option<Number> {
         let listed = self.numbers.iter().find(|number| number.id == id).cloned();
         let is_known = || self.needs_use_case(id) || self.connector_of(id).is_some();
         listed.or_else(|| is_known().then(|| Number::unlisted(id)))
     }
 
-    /// Returns the ID of the connector that uses a number, and whether it has a use case.
+    /// Returns the id of the connector that uses a number, and whether it has a use case.
     pub(crate) fn connector_of(&self, phone_number_id: Uuid) -> Option<(Uuid, bool)> {
         let inner = self.lock();
         let nth = inner.by_phone_number_id.get(&phone_number_id.to_string())?;
@@ -360,14 +365,14 @@ impl State {
         Some((connector.id, !connector.arguments["useCaseId"].is_null()))
     }
 
-    /// Creates a connector from a valid body, or returns `None` when the phone number has one.
+    /// Creates a connector from a valid body, or returns `None` if the phone number already has one.
     pub(crate) fn create(&self, body: &Value) -> Option<Value> {
         self.create_as(body, self.new_id(), self.new_id(), self.config.provisioning_delay)
     }
 
     fn create_as(&self, body: &Value, id: Uuid, channel_id: Uuid, delay: Delay) -> Option<Value> {
         let template = body["connectorTemplateRef"].as_str();
-        // Without a template the arguments have no meaning.
+        // Without a template, the arguments have no meaning.
         let phone_number_id = template.and(body["arguments"]["phoneNumberId"].as_str());
         let phone_number_id = phone_number_id.unwrap_or_default().to_ascii_lowercase();
         let mut inner = self.lock();
@@ -422,7 +427,7 @@ impl State {
 }
 
 impl Inner {
-    /// Adds a fault, and returns its number.
+    /// Adds a fault, and returns its id.
     pub(crate) fn add_fault(&mut self, fault: Fault) -> u64 {
         self.faults_added += 1;
         if fault.remaining() != Some(0) {
@@ -431,7 +436,7 @@ impl Inner {
         self.faults_added
     }
 
-    /// Removes a fault, and returns whether it was there.
+    /// Removes a fault, and returns whether it existed.
     pub(crate) fn remove_fault(&mut self, id: u64) -> bool {
         let before = self.faults.len();
         self.faults.retain(|(of, _)| *of != id);
@@ -447,7 +452,7 @@ impl Inner {
         active.collect()
     }
 
-    /// Returns the phone number id in the body of a POST, or that of the connector of a GET, in lower case.
+    /// Returns the phone number id in the body of a POST or of the connector in a GET, in lower case.
     fn phone_number_id(&self, head: &Parts, body: &[u8]) -> Option<String> {
         if head.method == Method::POST {
             let body: Value = serde_json::from_slice(body).ok()?;
@@ -504,7 +509,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn each_second_allows_as_many_requests_as_the_limit() {
+    async fn the_rate_limit_applies_to_each_second() {
         let state = State::new(Config { get_limit: 2, ..Config::default() });
         for _ in 0..2 {
             assert_eq!([(); 3].map(|()| state.within_limit(&Method::GET)), [true, true, false]);

@@ -1,4 +1,4 @@
-//! The sandbox as a client sees it.
+//! Tests the sandbox over HTTP.
 
 mod control;
 mod faults;
@@ -36,7 +36,7 @@ fn immediate() -> Builder {
 
 impl Api {
     async fn start(builder: Builder) -> Self {
-        // In a build with bird-sms, reqwest has rustls without a crypto provider, and needs one even for HTTP.
+        // bird-sms gives reqwest rustls without a crypto provider; reqwest then needs one, even for HTTP.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().build().unwrap();
         Self { sandbox: builder.start().await.unwrap(), client }
@@ -70,7 +70,7 @@ impl Api {
         send(self.request(Method::GET, &format!("{}/{id}", self.connectors()))).await
     }
 
-    /// Sends the head of a POST with this length, and perhaps the key, and returns the status of the response.
+    /// Sends a POST with this `Content-Length`, and returns the first line of the response up to the status.
     async fn head_of_post(&self, key: &str, body: &[u8], length: usize) -> String {
         let path = self.connectors();
         let head = format!(
@@ -88,7 +88,8 @@ impl Api {
 
     /// Sends a valid POST over a new connection, and returns all bytes until the server closes it.
     async fn raw_post(&self) -> std::io::Result<Vec<u8>> {
-        let (body, address) = (valid().to_string(), address(&self.sandbox));
+        let body = valid().to_string();
+        let address = address(&self.sandbox);
         let request = format!(
             "POST {} HTTP/1.1\r\nhost: {address}\r\nauthorization: {}\r\nconnection: close\r\n\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
@@ -112,14 +113,14 @@ fn contract() -> Value {
     serde_json::from_str(CONTRACT).unwrap()
 }
 
-/// Returns the example of the body of a POST in the contract.
+/// Returns the contract's example of the body of a POST.
 fn valid() -> Value {
     contract()["paths"][MANY]["post"]["requestBody"]["content"]["application/json"]["examples"]
         ["smsChannel"]["value"]
         .take()
 }
 
-/// Returns the example request with the value at a JSON pointer replaced.
+/// Returns the example body with the value at a JSON pointer replaced.
 fn valid_but(pointer: &str, value: Value) -> Value {
     let mut body = valid();
     *body.pointer_mut(pointer).unwrap() = value;
@@ -132,7 +133,7 @@ fn assert_fits(schema: &str, value: &Value) {
     assert!(problem.is_none(), "{schema} {value}: {problem:?}");
 }
 
-/// Sends a request, and asserts that the contract documents the response. A 405 or 5xx needs only the schema of errors.
+/// Sends a request, and asserts that the contract documents the response. A 405 or 5xx only has to match the error schema.
 async fn send_for_headers(request: RequestBuilder) -> (u16, HeaderMap, Value) {
     let (client, request) = request.build_split();
     let request = request.unwrap();
@@ -141,7 +142,8 @@ async fn send_for_headers(request: RequestBuilder) -> (u16, HeaderMap, Value) {
         _ => ("get", ONE),
     };
     let response = client.execute(request).await.unwrap();
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let status = response.status().as_u16();
+    let headers = response.headers().clone();
     assert_eq!(headers["content-type"], "application/json");
     assert!(headers.contains_key("x-request-id"));
     let body = response.json().await.unwrap();
@@ -157,13 +159,12 @@ async fn send(request: RequestBuilder) -> (u16, Value) {
 }
 
 #[test]
-fn each_body_of_the_contract_has_examples_and_they_are_valid() {
+fn every_body_in_the_contract_has_valid_examples() {
     fn visit(contract: &Value, node: &Value) {
         if let Some(body) = node.pointer("/content/application~1json") {
             let schema = body["schema"]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
             let examples = body["examples"].as_object();
-            for example in examples.unwrap_or_else(|| panic!("a {schema} has no example")).values()
-            {
+            for example in examples.unwrap_or_else(|| panic!("{schema} has no example")).values() {
                 let to = example["$ref"].as_str().map(|to| to.trim_start_matches('#'));
                 let example = to.map_or(Some(example), |to| contract.pointer(to)).unwrap();
                 assert_fits(schema, &example["value"]);
@@ -178,9 +179,9 @@ fn each_body_of_the_contract_has_examples_and_they_are_valid() {
     visit(&contract(), &contract());
 }
 
-/// Mock servers send the first example of a response: the first one by name, because openapi.json is sorted.
+/// Mock servers send the first example of a response. openapi.json sorts them by name.
 #[test]
-fn the_examples_of_all_responses_show_one_connector_and_the_first_one_of_the_get_has_a_channel() {
+fn examples_agree_and_the_first_of_the_get_has_a_channel() {
     let contract = contract();
     let get = &contract["paths"][ONE]["get"]["responses"]["200"]["content"]["application/json"];
     let first = get["examples"].as_object().unwrap().values().next().unwrap();
@@ -225,7 +226,7 @@ async fn the_channel_appears_after_the_delay() {
 }
 
 #[tokio::test]
-async fn the_response_to_the_post_has_the_channel_without_a_delay_and_never_with_an_endless_one() {
+async fn a_zero_delay_is_over_at_once_and_an_endless_one_never() {
     for (delay, ready) in [(Duration::ZERO, true), (Duration::MAX, false)] {
         let api = Api::start(Sandbox::builder().provisioning_delay(delay)).await;
         let (status, created) = api.post(&valid()).await;
@@ -234,14 +235,16 @@ async fn the_response_to_the_post_has_the_channel_without_a_delay_and_never_with
 }
 
 #[tokio::test]
-async fn each_reason_to_refuse_a_request_has_its_status_and_its_place_in_the_order() {
+async fn requests_are_refused_in_the_order_of_the_checks() {
     let api = Api::start(immediate()).await;
-    let (many, other) = (api.connectors(), Uuid::new_v4());
+    let many = api.connectors();
+    let other = Uuid::new_v4();
     let invalid_ids = ["ws_123".to_owned(), other.simple().to_string()];
     let elsewhere = |id: &str| MANY.replace("{workspaceId}", id);
     let post = || api.request(Method::POST, &many);
     let get = |path: &str| api.request(Method::GET, path);
-    let (json, form) = ("application/json; charset=utf-8", "application/x-www-form-urlencoded");
+    let json = "application/json; charset=utf-8";
+    let form = "application/x-www-form-urlencoded";
     let mut cases = vec![
         (get(&format!("{many}/{other}")), 404, "Connector not found"),
         (get("/channels"), 404, "Path not found"),
@@ -266,7 +269,7 @@ async fn each_reason_to_refuse_a_request_has_its_status_and_its_place_in_the_ord
         cases.push((api.request(Method::POST, &elsewhere(id)), 404, "Workspace not found"));
         cases.push((get(&format!("{many}/{id}")), 404, "Connector not found"));
     }
-    // The key comes before all else.
+    // The key is checked first.
     for key in ["", "AccessKey wrong", "Bearer jwt"] {
         for path in ["/workspaces/x/connectors", "/nowhere"] {
             let request = api.without_key(Method::POST, path).header("authorization", key);
@@ -282,7 +285,7 @@ async fn each_reason_to_refuse_a_request_has_its_status_and_its_place_in_the_ord
 }
 
 #[tokio::test]
-async fn each_problem_of_a_body_is_named_and_no_value_is_repeated() {
+async fn problems_of_a_body_are_named_without_their_values() {
     let secret = 90_817_263;
     let missing = |name: &str| format!("property \"{name}\" is missing");
     let types = json!({
@@ -334,7 +337,7 @@ async fn each_problem_of_a_body_is_named_and_no_value_is_repeated() {
 }
 
 #[tokio::test]
-async fn a_phone_number_can_be_installed_once() {
+async fn a_phone_number_can_only_be_installed_once() {
     let api = Api::start(immediate()).await;
     assert_eq!(api.post(&valid()).await.0, 201);
     let number = valid()["arguments"]["phoneNumberId"].as_str().unwrap().to_uppercase();
@@ -348,7 +351,7 @@ async fn a_phone_number_can_be_installed_once() {
 #[tokio::test]
 async fn a_connector_without_a_template_gets_a_channel_and_no_number() {
     let api = Api::start(immediate()).await;
-    // The first body is that of the vendor's example for Node.
+    // The first body is from Bird's example for Node.
     for body in
         [json!({ "name": "text" }), json!({ "name": "n", "arguments": { "phoneNumberId": 1 } })]
     {
@@ -364,7 +367,7 @@ async fn a_connector_without_a_template_gets_a_channel_and_no_number() {
 }
 
 #[tokio::test]
-async fn beyond_the_limit_of_its_method_a_request_gets_a_429_with_retry_after() {
+async fn a_request_above_the_rate_limit_gets_a_429() {
     let api = Api::start(immediate().get_limit(1).post_limit(0)).await;
     let request = api.request(Method::POST, &api.connectors()).json(&valid());
     let (status, headers, _) = send_for_headers(request).await;
@@ -390,7 +393,7 @@ async fn received_requests_are_recorded() {
 }
 
 #[tokio::test]
-async fn the_key_and_the_workspace_can_be_configured_and_debug_omits_the_key_and_the_bodies() {
+async fn debug_omits_the_configured_key_and_the_bodies() {
     let id = Uuid::new_v4();
     let builder = immediate().access_key("open-sesame").workspace_id(id);
     assert!(!format!("{builder:?}").contains("sesame"));
@@ -405,7 +408,7 @@ async fn the_key_and_the_workspace_can_be_configured_and_debug_omits_the_key_and
 }
 
 #[tokio::test]
-async fn an_address_other_than_loopback_has_to_be_allowed_and_a_port_in_use_is_an_error() {
+async fn a_remote_address_or_used_port_is_an_error() {
     let everywhere = || immediate().listen(([0, 0, 0, 0], 0).into());
     let error = everywhere().start().await.unwrap_err();
     assert!(matches!(error, StartError::NotLoopback(_)), "{error}");
@@ -445,9 +448,9 @@ async fn curl(arguments: Vec<String>) -> Option<Value> {
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
-/// Runs the two commands of the page "Installing an SMS channel" of the vendor's documentation.
+/// Runs the two commands in Bird's documentation "Installing an SMS channel".
 #[tokio::test]
-async fn the_commands_of_the_vendors_documentation_work() {
+async fn the_commands_in_birds_documentation_work() {
     let api = Api::start(immediate()).await;
     let url = format!("{}{}", api.sandbox.base_url(), api.connectors());
     let with_headers = |arguments: &[&str]| {
@@ -487,7 +490,7 @@ async fn a_request_without_the_key_is_refused_before_its_body_is_read() {
 }
 
 #[tokio::test]
-async fn a_body_of_more_than_a_mebibyte_is_refused() {
+async fn a_body_above_one_mebibyte_is_refused() {
     let api = Api::start(immediate()).await;
     let key = format!("authorization: {}\r\n", api.key());
     let body = vec![b' '; (1 << 20) + 1];

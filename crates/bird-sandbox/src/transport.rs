@@ -1,4 +1,4 @@
-//! The sandbox as a transport in memory.
+//! A transport that reaches a sandbox in memory.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use hyper::Request;
 use crate::routes;
 use crate::state::State;
 
-/// Gives each request to the handler of the server. A response, a timeout or a lost connection looks to the client as
-/// it does over a socket.
+/// Passes each request to the handler of the server. Responses, timeouts and lost connections look to the client as they
+/// do over a socket.
 pub(crate) struct InMemory(pub(crate) Arc<State>);
 
 impl fmt::Debug for InMemory {
@@ -40,7 +40,7 @@ impl Transport for InMemory {
                 Ok(Err(_)) => ExchangeErrorKind::Disconnected,
                 Err(_) => ExchangeErrorKind::TimedOut,
             };
-            // The client does not know whether the request was processed.
+            // As over a socket, the client cannot know whether the request was processed.
             Err(ExchangeError::new(kind, true))
         })
     }

@@ -1,4 +1,4 @@
-//! Tests of how a program observes and changes a running sandbox, by the library and by the control API.
+//! Tests observing and changing a running sandbox, with the library and the control API.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::{Api, assert_fits, immediate, send, valid, valid_but};
 use crate::state::{Config, State};
 use crate::{AlreadyExists, ConnectorSeed, ReceivedRequest, Sandbox};
 
-/// A phone number id that differs from that of [`valid`].
+/// Another phone number id than in [`valid`].
 const OTHER: &str = "00000000-0000-4000-8000-00000000000A";
 
 /// Sends a control request, asserts that the response is `no-store`, and returns the status and the JSON body.
@@ -43,7 +43,7 @@ impl Api {
 }
 
 #[tokio::test]
-async fn a_fault_with_a_phone_number_concerns_the_requests_of_that_number_alone() {
+async fn a_fault_with_a_phone_number_only_fails_its_requests() {
     let api = Api::start(immediate()).await;
     let other = valid_but("/arguments/phoneNumberId", OTHER.into());
     let (_, created) = api.post(&valid()).await;
@@ -64,7 +64,7 @@ async fn a_fault_with_a_phone_number_concerns_the_requests_of_that_number_alone(
 }
 
 #[tokio::test]
-async fn each_status_has_the_body_that_bird_or_a_gateway_sends_with_it() {
+async fn injected_statuses_have_the_body_of_bird_or_a_gateway() {
     let api = Api::start(immediate()).await;
     let inject = async |status: u16| {
         api.sandbox.add_fault(format!("post:{status}").parse().unwrap());
@@ -92,7 +92,7 @@ async fn each_status_has_the_body_that_bird_or_a_gateway_sends_with_it() {
 }
 
 #[tokio::test]
-async fn faults_are_added_counted_and_removed_while_the_sandbox_runs() {
+async fn faults_can_be_added_and_removed_at_run_time() {
     let api = Api::with_fault("get:503x3").await;
     assert_eq!(api.get("x").await.0, 503);
     let (status, added) = api.add_fault("post:429@1").await;
@@ -120,7 +120,7 @@ async fn faults_are_added_counted_and_removed_while_the_sandbox_runs() {
 }
 
 #[tokio::test]
-async fn what_is_not_a_fault_or_a_connector_is_refused_with_the_reason() {
+async fn an_invalid_control_request_is_refused_with_the_reason() {
     let api = Api::start(immediate()).await;
     let faults = || api.control(Method::POST, "faults");
     let long = json!({ "fault": "x".repeat(20_000) });
@@ -142,9 +142,10 @@ async fn what_is_not_a_fault_or_a_connector_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn a_seeded_connector_is_one_that_an_earlier_run_created() {
+async fn a_seeded_connector_behaves_like_a_created_one() {
     let api = Api::start(Sandbox::builder().provisioning_delay(Duration::MAX)).await;
-    let (id, channel_id) = (Uuid::new_v4(), Uuid::new_v4());
+    let id = Uuid::new_v4();
+    let channel_id = Uuid::new_v4();
     let seed = json!({
         "name": "earlier",
         "phoneNumberId": valid()["arguments"]["phoneNumberId"],
@@ -169,7 +170,7 @@ async fn a_seeded_connector_is_one_that_an_earlier_run_created() {
 }
 
 #[tokio::test]
-async fn the_state_has_the_last_connectors_and_requests_and_neither_bodies_nor_the_key() {
+async fn the_state_is_limited_and_hides_bodies_and_the_key() {
     let api = Api::start(immediate().access_key("open-sesame")).await;
     let mut body = valid_but("/name", "open-sesame".into());
     body["invitationToken"] = json!("rosebud");
@@ -197,7 +198,7 @@ async fn the_state_has_the_last_connectors_and_requests_and_neither_bodies_nor_t
 }
 
 #[tokio::test]
-async fn reading_needs_a_loopback_host_and_changing_the_key_or_the_token() {
+async fn control_requests_need_a_loopback_host_and_changes_a_token() {
     let api = Api::start(immediate()).await;
     let port = api.sandbox.base_url().rsplit(':').next().unwrap().to_owned();
     let host = |host: &str| format!("{host}:{port}");
@@ -211,7 +212,7 @@ async fn reading_needs_a_loopback_host_and_changing_the_key_or_the_token() {
         (read(&host("LOCALHOST")), true),
         (read(&host("[::1]")), true),
         (read("127.0.0.2"), true),
-        // Hosts that are not loopback: names that may resolve to 127.0.0.1, other addresses, and none.
+        // Not loopback: names that may resolve to 127.0.0.1, other addresses, and no host.
         (read(&host("rebound.example")), false),
         (read(&host("localhost.rebound.example")), false),
         (read(&host("localhost@rebound.example")), false),
@@ -233,13 +234,13 @@ async fn reading_needs_a_loopback_host_and_changing_the_key_or_the_token() {
         assert_eq!(status == 403, !allowed, "{status} {shown}");
         assert!(status < 300 || status == 403, "{status} {shown}");
     }
-    // A seed that is known tells nobody the token.
+    // The seed does not determine the token.
     let seeded = [(); 2].map(|()| State::new(Config { seed: Some(1), ..Config::default() }));
     assert_ne!(seeded[0].token(), seeded[1].token());
 }
 
 #[tokio::test]
-async fn the_inspector_loads_nothing_from_elsewhere_and_does_not_have_the_key() {
+async fn the_inspector_loads_nothing_remote_and_lacks_the_key() {
     let api = Api::start(immediate()).await;
     let get = async |path: &str| api.without_key(Method::GET, path).send().await.unwrap();
     assert_eq!(api.sandbox.inspector_url(), format!("{}/_sandbox/", api.sandbox.base_url()));
@@ -253,7 +254,7 @@ async fn the_inspector_loads_nothing_from_elsewhere_and_does_not_have_the_key() 
 }
 
 #[tokio::test]
-async fn an_observer_sees_each_request_and_the_fault_that_was_injected() {
+async fn an_observer_sees_each_request_and_its_fault() {
     let seen: Arc<Mutex<Vec<ReceivedRequest>>> = Arc::default();
     let observed = Arc::clone(&seen);
     let builder = immediate().fault("post:503".parse().unwrap());

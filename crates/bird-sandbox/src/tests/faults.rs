@@ -1,9 +1,9 @@
-//! Faults, as a client meets them.
+//! Tests faults over HTTP.
 
 use super::*;
 
 #[tokio::test]
-async fn a_fault_with_a_status_is_injected_as_often_as_it_says_and_nothing_is_created() {
+async fn a_status_fault_repeats_as_told_and_creates_nothing() {
     let api = Api::with_fault("post:503x2").await;
     for expected in [503, 503, 201] {
         assert!(api.sandbox.connectors().is_empty());
@@ -13,7 +13,7 @@ async fn a_fault_with_a_status_is_injected_as_often_as_it_says_and_nothing_is_cr
 }
 
 #[tokio::test]
-async fn of_several_faults_that_apply_the_first_one_is_injected() {
+async fn the_first_of_several_matching_faults_is_injected() {
     let faults = ["post:503", "get:501", "get:503x2"].map(|fault| fault.parse().unwrap());
     let api = Api::start(immediate().faults(faults)).await;
     let mut seen = Vec::new();
@@ -33,7 +33,7 @@ async fn a_reset_resets_the_connection_and_creates_nothing() {
 }
 
 #[tokio::test]
-async fn a_lost_response_ends_the_connection_and_the_connector_exists() {
+async fn the_connector_exists_after_a_lost_response() {
     let api = Api::with_fault("post:lost").await;
     assert_eq!(api.raw_post().await.unwrap(), b"");
     assert_eq!(api.sandbox.connectors().len(), 1);
@@ -53,7 +53,7 @@ async fn garbage_is_a_success_with_a_body_that_is_not_json() {
 }
 
 #[tokio::test]
-async fn a_cut_response_has_half_of_its_body_and_the_connector_exists() {
+async fn the_connector_exists_after_a_cut_response() {
     let api = Api::with_fault("post:cut").await;
     let response = String::from_utf8(api.raw_post().await.unwrap()).unwrap();
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
@@ -64,7 +64,7 @@ async fn a_cut_response_has_half_of_its_body_and_the_connector_exists() {
 }
 
 #[tokio::test]
-async fn a_response_that_is_delayed_comes_after_its_request_was_processed() {
+async fn a_delayed_response_follows_the_processing_of_its_request() {
     let api = Api::start(immediate().response_delay(Duration::from_secs(3600))).await;
     timeout(Duration::from_millis(50), api.raw_post()).await.unwrap_err();
     assert_eq!(api.sandbox.connectors().len(), 1);

@@ -1,4 +1,4 @@
-//! Numbers, requirements and use cases as a client sees them.
+//! Tests the endpoints of numbers, requirements and use cases.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,8 @@ async fn get(api: &Api, path: &str) -> (u16, Value) {
     let contract: Value = yaml_serde::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let path = format!("/workspaces/{}/{path}", api.sandbox.workspace_id());
     let response = api.request(reqwest::Method::GET, &path).send().await.unwrap();
-    let (status, body) = (response.status().as_u16(), response.json().await.unwrap());
+    let status = response.status().as_u16();
+    let body = response.json().await.unwrap();
     let schema = match path.split(['/', '?']).skip(3).collect::<Vec<_>>()[..] {
         _ if status >= 400 => "ApiError",
         ["numbers-long-code", id, ..] if !id.contains('=') => "LongCode",
@@ -37,11 +38,12 @@ async fn results(api: &Api, path: &str, field: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn pages_have_each_number_once_and_the_last_one_has_no_token() {
+async fn paging_lists_each_number_once_and_ends() {
     let builder =
         (100..350).fold(immediate().get_limit(500), |it, n| it.number(&format!("+31612345{n}")));
     let api = Api::start(builder).await;
-    let (mut seen, mut path) = (Vec::new(), "numbers-long-code?limit=99".to_owned());
+    let mut seen = Vec::new();
+    let mut path = "numbers-long-code?limit=99".to_owned();
     loop {
         let (_, page) = get(&api, &path).await;
         seen.extend(
@@ -62,7 +64,7 @@ async fn pages_have_each_number_once_and_the_last_one_has_no_token() {
 }
 
 #[tokio::test]
-async fn the_filter_matches_leading_digits_and_its_plus_is_encoded() {
+async fn the_number_filter_matches_leading_digits() {
     let builder = immediate().number("+31612345678").number("+3161234567").number("+1");
     let api = Api::start(builder).await;
     for (filter, count) in [("%2B31", 2), ("31612345678", 1), ("%2B3161234567", 2), ("+31", 0)] {
@@ -72,7 +74,7 @@ async fn the_filter_matches_leading_digits_and_its_plus_is_encoded() {
 }
 
 #[tokio::test]
-async fn a_number_shows_its_connector_from_the_creation_on() {
+async fn a_number_shows_its_connector_once_it_is_created() {
     let sandbox = Sandbox::builder().number("+31612345678").post_limit(500);
     let api = Api::start(sandbox).await;
     let path = format!("numbers-long-code/{NUMBER}");
@@ -86,7 +88,7 @@ async fn a_number_shows_its_connector_from_the_creation_on() {
     assert_eq!(get(&api, &path).await.1["endpoint"]["dependencies"], used);
     let listed = results(&api, "numbers-long-code", "endpoint").await;
     assert_eq!(listed[0]["dependencies"], used);
-    // An ID that is in no list is a number once it was installed.
+    // An id that no list has is a number once it is installed.
     let unlisted = valid()["arguments"]["phoneNumberId"].as_str().unwrap().to_owned();
     let path = format!("numbers-long-code/{unlisted}");
     assert_eq!(get(&api, &path).await.0, 404);
@@ -96,7 +98,7 @@ async fn a_number_shows_its_connector_from_the_creation_on() {
 }
 
 #[tokio::test]
-async fn a_use_case_that_is_required_is_a_requirement_until_the_number_has_one() {
+async fn a_required_use_case_is_unsatisfied_until_it_is_given() {
     let api = Api::start(immediate().require_use_case(NUMBER.parse().unwrap())).await;
     let path = format!("endpoints/{NUMBER}/compliance-requirements");
     assert_eq!(results(&api, &path, "status").await, ["unsatisfied"]);
@@ -109,7 +111,7 @@ async fn a_use_case_that_is_required_is_a_requirement_until_the_number_has_one()
 }
 
 #[tokio::test]
-async fn there_are_short_codes_senders_and_use_cases() {
+async fn short_codes_senders_and_use_cases_are_listed() {
     let api = Api::start(immediate()).await;
     assert_eq!(results(&api, "numbers-short-code", "numberString").await, ["12345"]);
     assert_eq!(results(&api, "numbers-alpha", "alphaString").await, ["Example"]);

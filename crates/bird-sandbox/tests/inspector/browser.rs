@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-/// The time after which a browser that does not do what a test expects fails the test.
+/// How long a test waits for the browser before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A browser with one page.
@@ -20,12 +20,12 @@ pub(crate) struct Browser {
     responses: BufReader<ChildStdout>,
     session: Option<String>,
     sent: u64,
-    /// The errors of the page that the browser reported.
+    /// The errors that the browser reported in the page.
     pub(crate) problems: Vec<Value>,
 }
 
 impl Browser {
-    /// Starts a browser and opens a page. Returns `None` when Chromium is not installed.
+    /// Starts a browser and opens a page. Returns `None` if Chromium is not installed.
     pub(crate) async fn open(url: &str) -> Option<Self> {
         let version = Command::new("chromium").arg("--version").output().await;
         if !version.is_ok_and(|output| output.status.success()) {
@@ -35,9 +35,9 @@ impl Browser {
         let profile = TempDir::new().unwrap();
         let profile_argument = format!("--user-data-dir={}", profile.path().display());
         let mut process = Command::new("sh")
-            // The browser reads requests from descriptor 3, and writes responses to descriptor 4.
+            // Chromium reads requests from descriptor 3 and writes responses to descriptor 4.
             .args(["-c", r#"exec chromium "$@" 3<&0 4>&1 1>&2"#, "sh"])
-            // Its own sandbox needs rights that containers and root do not have.
+            // Chromium's own sandbox does not work as root or in most containers.
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
             .args(["--no-proxy-server", "--remote-debugging-pipe", &profile_argument])
             .stdin(Stdio::piped())
@@ -78,7 +78,7 @@ impl Browser {
         loop {
             let mut text = Vec::new();
             let read = timeout(PATIENCE, self.responses.read_until(0, &mut text)).await;
-            assert!(read.expect(method).unwrap() > 0, "the browser has ended: {method}");
+            assert!(read.expect(method).unwrap() > 0, "the browser exited during {method}");
             let mut message: Value = serde_json::from_slice(&text[..text.len() - 1]).unwrap();
             if message["id"] == self.sent {
                 assert!(message["error"].is_null(), "{method}: {message}");

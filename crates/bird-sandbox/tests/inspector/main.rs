@@ -1,4 +1,4 @@
-//! The inspector in a browser.
+//! Tests the inspector in a browser.
 
 mod browser;
 
@@ -10,7 +10,7 @@ use reqwest::Client;
 use serde_json::json;
 use uuid::Uuid;
 
-/// Sends a POST with the name of a connector, and returns the status of the response.
+/// Creates a connector with this name, and returns the status of the response.
 async fn create(sandbox: &Sandbox, name: &str) -> u16 {
     // bird-sms gives reqwest rustls without a crypto provider; reqwest then needs one, even for HTTP.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -26,13 +26,13 @@ async fn create(sandbox: &Sandbox, name: &str) -> u16 {
     response.unwrap().status().as_u16()
 }
 
-/// Returns an expression for the text of what a selector finds.
+/// Returns a JavaScript expression for the text of the elements that a selector matches.
 fn text(selector: &str) -> String {
     format!("[...document.querySelectorAll({selector:?})].map((node) => node.textContent).join()")
 }
 
 #[tokio::test]
-async fn a_click_adds_a_fault_and_the_page_shows_what_it_did() {
+async fn a_click_adds_a_fault_and_shows_its_effect() {
     let sandbox = Sandbox::builder().provisioning_delay(Duration::ZERO).start().await.unwrap();
     let Some(mut page) = Browser::open(&sandbox.inspector_url()).await else { return };
     let markup = "<img src=x onerror=alert(1)>";
