@@ -1,10 +1,9 @@
 //! Tests a client generated from parts of `OpenAPI` that Bird's contracts do not use.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::time::Duration;
 
 use bird_api::RequestContext;
+use bird_test_peer::{Peer, Reply};
 use client::types::{Item, ItemColor, NewItem, NewItemLogin};
 use reqwest::header::HeaderValue;
 use serde_json::json;
@@ -44,32 +43,16 @@ fn header_parameters_become_request_headers() {
     assert!(error.is_builder());
 }
 
-#[test]
-fn an_exchange_sends_header_parameters() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let server = std::thread::spawn(move || {
-        let mut stream = listener.accept().unwrap().0;
-        let mut request = Vec::new();
-        // The request ends with its JSON body.
-        while !request.ends_with(b"}") {
-            let mut bytes = [0; 1024];
-            let length = stream.read(&mut bytes).unwrap();
-            assert!(length > 0);
-            request.extend_from_slice(&bytes[..length]);
-        }
-        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
-        String::from_utf8(request).unwrap()
-    });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let response = runtime.block_on(async {
-        let client = bird_api::Client::new_with_client(&base, http_client(), context());
-        client.exchange(put(&base, Some("one")).unwrap(), Duration::from_secs(60)).await
-    });
+#[tokio::test]
+async fn an_exchange_sends_header_parameters() {
+    let peer = Peer::script([Reply::status(204)]).await.unwrap();
+    let base = peer.base_url();
+    let client = bird_api::Client::new_with_client(&base, http_client(), context());
+    let response = client.exchange(put(&base, Some("one")).unwrap(), Duration::from_secs(60)).await;
     assert_eq!(response.unwrap().status, 204);
-    let request = server.join().unwrap();
-    for header in ["idempotency-key: one\r\n", "authorization: AccessKey hidden\r\n"] {
-        assert!(request.contains(header), "{request}");
+    let headers = &peer.requests()[0].headers;
+    for (name, value) in [("idempotency-key", "one"), ("authorization", "AccessKey hidden")] {
+        assert!(headers.contains(&(name.to_owned(), value.to_owned())), "{headers:?}");
     }
 }
 

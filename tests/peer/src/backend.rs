@@ -8,11 +8,10 @@ use serde_json::Value;
 use crate::fixtures::{connector, nth_id};
 use crate::{Peer, Reply, Request};
 
-/// A backend that creates a connector for **every** POST, so that a test can count duplicates.
+/// A server that creates a connector for **every** POST, so a test can count duplicates.
 ///
-/// Bird refuses the second connector of a phone number with 409. The backend does not, because a 409 would
-/// hide that a client sent a POST twice. The response to a POST has no channel yet; a GET returns the
-/// connector with its channel.
+/// Bird refuses a second connector for a phone number with a 409, which would hide a POST that was sent twice. The response
+/// to a POST has no channel; a GET returns the connector with its channel.
 pub struct Backend {
     peer: Peer,
     state: Arc<Mutex<State>>,
@@ -34,10 +33,8 @@ impl Backend {
         Ok(Self { peer, state })
     }
 
-    /// Sets the delay of the response to each POST, by the number of the POST, counted from 0.
-    ///
-    /// The connector is created when the POST arrives, so that a gateway in front of the backend can time out
-    /// after that.
+    /// Delays the response to each POST by a function of its index. The connector is created at once, so a gateway can time
+    /// out afterwards.
     pub fn delay(self, delay: impl FnMut(usize) -> Duration + Send + 'static) -> Self {
         self.state.lock().unwrap().delay = Some(Box::new(delay));
         self
@@ -48,12 +45,12 @@ impl Backend {
         self.peer.base_url()
     }
 
-    /// Returns the ids of the connectors of each phone number id, in the order of their creation.
+    /// Returns the connector ids for each phone number id, oldest first.
     pub fn connectors_by_number(&self) -> BTreeMap<String, Vec<String>> {
         self.state.lock().unwrap().by_number.clone()
     }
 
-    /// Returns the peer, which has the requests.
+    /// Returns the peer that received the requests.
     pub fn peer(&self) -> &Peer {
         &self.peer
     }

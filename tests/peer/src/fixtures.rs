@@ -1,4 +1,4 @@
-//! The ids and JSON bodies of the tests: one workspace, one phone number, one connector and its channel.
+//! Ids and JSON bodies for tests.
 
 /// The access key of the client.
 pub const ACCESS_KEY: &str = "top-secret-key";
@@ -23,7 +23,8 @@ pub fn ready() -> String {
     connector(CONNECTOR_ID, WORKSPACE_ID, Some(CHANNEL_ID))
 }
 
-pub(crate) fn connector(id: &str, workspace_id: &str, channel_id: Option<&str>) -> String {
+/// Returns a connector, with its channel if there is one.
+pub fn connector(id: &str, workspace_id: &str, channel_id: Option<&str>) -> String {
     let channel = channel_id.map(|id| format!(r#"{{"channelId": "{id}"}}"#));
     let channel = channel.as_deref().unwrap_or("null");
     format!(
@@ -32,7 +33,7 @@ pub(crate) fn connector(id: &str, workspace_id: &str, channel_id: Option<&str>) 
     )
 }
 
-/// Returns the `n`th of many UUIDs, such as `00000000-0000-4000-8000-000000000007`.
+/// Returns a UUID that ends with a number, such as `00000000-0000-4000-8000-000000000007`.
 pub fn nth_id(n: usize) -> String {
     format!("00000000-0000-4000-8000-{n:012}")
 }

@@ -1,5 +1,5 @@
-//! A scripted HTTP server over TCP that breaks connections in the ways that a network does, and the
-//! fixtures that the tests of the workspace share.
+//! Servers that tests script. [`Peer`] listens on a TCP port, and breaks connections as a network does. [`InMemory`] is a
+//! transport, for tests with a paused clock.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -13,11 +13,8 @@
 //! # }
 //! ```
 //!
-//! Each request takes the next [`Reply`] of the script, whatever connection carries it. The peer records the
-//! requests; most tests assert the number of POSTs.
-//!
-//! A function fails when no port of loopback is free, and panics when its arguments make no sense. Either fails
-//! the test that calls the function.
+//! Each request takes the next [`Reply`] of the script, on whichever connection it comes. The server records the requests,
+//! so a test can assert the number of POSTs.
 #![allow(
     clippy::missing_errors_doc,
     clippy::missing_panics_doc,
@@ -29,12 +26,15 @@
 
 mod backend;
 pub mod fixtures;
+mod in_memory;
 mod peer;
 mod reply;
 mod request;
+mod script;
 pub mod tls;
 
 pub use backend::Backend;
+pub use in_memory::InMemory;
 pub use peer::{Peer, refused_url};
 pub use reply::{Reply, head_and_body};
 pub use request::Request;

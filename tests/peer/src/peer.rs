@@ -1,6 +1,6 @@
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,60 +10,48 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use crate::request::read;
+use crate::script::Script;
 use crate::{Reply, Request};
-
-type Handler = Box<dyn FnMut(&Request) -> Reply + Send>;
-
-struct Inner {
-    /// The replies to connections and requests, in their order.
-    script: VecDeque<Reply>,
-    /// Replaces the script.
-    handler: Option<Handler>,
-    requests: Vec<Request>,
-    connections: usize,
-}
 
 /// A server on a free port of loopback. Dropping it closes its port and its connections.
 pub struct Peer {
     address: SocketAddr,
     scheme: &'static str,
-    inner: Arc<Mutex<Inner>>,
+    script: Arc<Mutex<Script>>,
+    connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
 impl Peer {
     /// Starts a peer that takes its replies from a script, and replies 599 after the end of the script.
-    pub async fn script(script: impl IntoIterator<Item = Reply>) -> io::Result<Self> {
-        Self::start(script.into_iter().collect(), None, None).await
+    pub async fn script(replies: impl IntoIterator<Item = Reply>) -> io::Result<Self> {
+        Self::start(Script::new(replies), None).await
     }
 
     /// Starts a peer that calls a function for the reply to each request.
     pub async fn with_handler(
         handler: impl FnMut(&Request) -> Reply + Send + 'static,
     ) -> io::Result<Self> {
-        Self::start(VecDeque::new(), Some(Box::new(handler)), None).await
+        Self::start(Script::with_handler(handler), None).await
     }
 
     /// Starts a peer that takes its replies from a script, over TLS.
     pub async fn tls(
         tls: TlsAcceptor,
-        script: impl IntoIterator<Item = Reply>,
+        replies: impl IntoIterator<Item = Reply>,
     ) -> io::Result<Self> {
-        Self::start(script.into_iter().collect(), None, Some(tls)).await
+        Self::start(Script::new(replies), Some(tls)).await
     }
 
-    async fn start(
-        script: VecDeque<Reply>,
-        handler: Option<Handler>,
-        tls: Option<TlsAcceptor>,
-    ) -> io::Result<Self> {
+    async fn start(script: Script, tls: Option<TlsAcceptor>) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let inner = Inner { script, handler, requests: Vec::new(), connections: 0 };
-        let inner = Arc::new(Mutex::new(inner));
-        let task = tokio::spawn(accept(listener, tls, Arc::clone(&inner)));
-        Ok(Self { address, scheme, inner, task })
+        let script = Arc::new(Mutex::new(script));
+        let connections = Arc::<AtomicUsize>::default();
+        let task = accept(listener, tls, Arc::clone(&script), Arc::clone(&connections));
+        let task = tokio::spawn(task);
+        Ok(Self { address, scheme, script, connections, task })
     }
 
     /// Returns the base URL, whose host is `localhost`: the name in the certificate of a TLS peer.
@@ -71,34 +59,24 @@ impl Peer {
         format!("{}://localhost:{}", self.scheme, self.address.port())
     }
 
-    /// Returns the requests that were received, in their order.
+    /// Returns the requests so far, in the order of their arrival.
     pub fn requests(&self) -> Vec<Request> {
-        self.inner.lock().unwrap().requests.clone()
+        self.script.lock().unwrap().requests.clone()
     }
 
-    /// Returns the number of POSTs that were received.
+    /// Returns the number of POSTs so far.
     pub fn posts(&self) -> usize {
-        self.count("POST")
+        self.script.lock().unwrap().count("POST")
     }
 
-    /// Returns the number of GETs that were received.
+    /// Returns the number of GETs so far.
     pub fn gets(&self) -> usize {
-        self.count("GET")
+        self.script.lock().unwrap().count("GET")
     }
 
-    fn count(&self, method: &str) -> usize {
-        self.inner
-            .lock()
-            .unwrap()
-            .requests
-            .iter()
-            .filter(|request| request.method == method)
-            .count()
-    }
-
-    /// Returns the number of connections that were accepted.
+    /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
-        self.inner.lock().unwrap().connections
+        self.connections.load(Ordering::Relaxed)
     }
 }
 
@@ -114,27 +92,28 @@ pub async fn refused_url() -> io::Result<String> {
     Ok(format!("http://{}", listener.local_addr()?))
 }
 
-async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, inner: Arc<Mutex<Inner>>) {
+async fn accept(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    script: Arc<Mutex<Script>>,
+    count: Arc<AtomicUsize>,
+) {
     // Dropping the set ends the connections with the peer.
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        let reset = {
-            let mut inner = inner.lock().unwrap();
-            inner.connections += 1;
-            let reset = matches!(inner.script.front(), Some(Reply::ResetOnAccept));
-            reset && inner.script.pop_front().is_some()
-        };
-        if reset {
+        count.fetch_add(1, Ordering::Relaxed);
+        if script.lock().unwrap().resets_on_accept() {
             let _ = stream.set_zero_linger();
             continue;
         }
-        let (inner, tls) = (Arc::clone(&inner), tls.clone());
+        let script = Arc::clone(&script);
+        let tls = tls.clone();
         connections.spawn(async move {
             // Errors are expected: replies break connections, and clients close them.
             let _ = match tls {
-                None => serve(stream, TcpStream::set_zero_linger, &inner).await,
+                None => serve(stream, TcpStream::set_zero_linger, &script).await,
                 Some(tls) => match tls.accept(stream).await {
-                    Ok(stream) => serve(stream, |_| Ok(()), &inner).await,
+                    Ok(stream) => serve(stream, |_| Ok(()), &script).await,
                     Err(error) => Err(error),
                 },
             };
@@ -145,27 +124,17 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, inner: Arc<Mute
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     reset: impl Fn(&S) -> io::Result<()>,
-    inner: &Mutex<Inner>,
+    script: &Mutex<Script>,
 ) -> io::Result<()> {
     let mut buffer = Vec::new();
     while let Some(request) = read(&mut stream, &mut buffer).await? {
-        let reply = {
-            let mut inner = inner.lock().unwrap();
-            inner.requests.push(request.clone());
-            match &mut inner.handler {
-                Some(handler) => handler(&request),
-                None => inner
-                    .script
-                    .pop_front()
-                    .unwrap_or_else(|| Reply::json(599, r#"{"message": "the script is over"}"#)),
-            }
-        };
+        let reply = script.lock().unwrap().reply(request);
         send(reply, &mut stream, &reset).await?;
     }
     Ok(())
 }
 
-/// Sends a reply. An error ends the connection, also when the reply is to end it.
+/// Sends a reply. Returns an error to end the connection, which some replies ask for.
 async fn send<S: AsyncWrite + Unpin>(
     reply: Reply,
     stream: &mut S,
@@ -275,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_are_recorded_also_after_the_end_of_the_script() {
+    async fn requests_after_the_end_of_the_script_are_recorded() {
         let peer = Peer::script([]).await.unwrap();
         let (received, _) = exchange(&peer).await;
         assert_eq!(received.matches("HTTP/1.1 599 ").count(), 2);

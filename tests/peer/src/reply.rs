@@ -1,17 +1,17 @@
 use std::time::Duration;
 
-/// What the peer does after it has read a request.
+/// What a server does with a request.
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// Sends the bytes and keeps the connection open for the next request.
     Bytes(Vec<u8>),
-    /// Sends the bytes and closes the connection, which no `connection: close` header announces.
+    /// Sends the bytes and closes the connection without a `connection: close` header.
     BytesThenClose(Vec<u8>),
     /// Sends the bytes and resets the connection.
     BytesThenReset(Vec<u8>),
     /// Sends the bytes one by one, with a pause after each.
     Drip(Vec<u8>, Duration),
-    /// Sends the first bytes, and then the second bytes again and again.
+    /// Sends the first bytes once, and then repeats the second bytes.
     Endless(Vec<u8>, Vec<u8>),
     /// Closes the connection without a response.
     Close,
@@ -21,9 +21,9 @@ pub enum Reply {
     ResetOnAccept,
     /// Keeps the connection open and sends nothing.
     Silence,
-    /// Waits, and goes on with the other reply.
+    /// Waits before the other reply.
     Delayed(Duration, Box<Reply>),
-    /// Sends an interim response with this status, and goes on with the other reply.
+    /// Sends an interim response with this status before the other reply.
     Interim(u16, Box<Reply>),
 }
 
@@ -54,7 +54,7 @@ impl Reply {
     }
 }
 
-/// Returns the bytes of a response, for the replies that take bytes.
+/// Returns the bytes of a response.
 pub fn head_and_body(status: u16, headers: &[&str], body: &str) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\n", body.len());
     for header in headers {

@@ -2,7 +2,7 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// A request that the peer received whole.
+/// A request that a server received.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The method, such as `GET`.
@@ -13,6 +13,22 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body: `content-length` bytes. Chunked bodies are not supported.
     pub body: Vec<u8>,
+}
+
+impl From<reqwest::Request> for Request {
+    fn from(request: reqwest::Request) -> Self {
+        let url = request.url();
+        let query = url.query().map_or(String::new(), |query| format!("?{query}"));
+        let headers = request.headers().iter().map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        });
+        Self {
+            method: request.method().as_str().to_owned(),
+            path: format!("{}{query}", url.path()),
+            headers: headers.collect(),
+            body: request.body().and_then(|body| body.as_bytes()).unwrap_or_default().to_owned(),
+        }
+    }
 }
 
 /// Reads the next request, or returns `None` when the connection ends before a whole one.

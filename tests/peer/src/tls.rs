@@ -1,4 +1,4 @@
-//! Certificates of a certificate authority that exists only in the test.
+//! TLS with certificates from an authority that the test creates.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,7 +21,7 @@ impl Ca {
     /// Creates an authority with a new key.
     pub fn new() -> Self {
         let mut params = CertificateParams::new([]).expect("no names to be invalid");
-        // With equal names, a client reports a bad signature instead of an unknown authority.
+        // If two authorities had one name, a client would report a bad signature instead of an unknown authority.
         let number = AUTHORITIES.fetch_add(1, Ordering::Relaxed);
         params.distinguished_name.push(DnType::CommonName, format!("Test CA {number}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -34,12 +34,12 @@ impl Ca {
         self.0.pem()
     }
 
-    /// Returns TLS for a server with a certificate for a host name.
+    /// Returns a TLS server with a certificate for a host name.
     pub fn server(&self, host: &str) -> TlsAcceptor {
         self.issue(host, false, |_| {})
     }
 
-    /// Returns TLS for a server that requires a [client certificate](Self::client_pem) of this authority.
+    /// Returns a TLS server that requires a [client certificate](Self::client_pem) of this authority.
     pub fn server_requiring_client_certificate(&self, host: &str) -> TlsAcceptor {
         self.issue(host, true, |_| {})
     }
@@ -52,7 +52,7 @@ impl Ca {
         certificate.pem() + &key.serialize_pem()
     }
 
-    /// Returns TLS for a server whose certificate has expired.
+    /// Returns a TLS server whose certificate has expired.
     pub fn expired_server(&self, host: &str) -> TlsAcceptor {
         self.issue(host, false, |params| {
             params.not_before = date_time_ymd(2001, 1, 1);
