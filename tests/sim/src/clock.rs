@@ -1,4 +1,4 @@
-//! The time of a simulation. It goes on over the lives of the process, each of which has its own paused clock.
+//! The time of a simulation. It spans all lives of the process, each of which has a paused clock of its own.
 
 use std::cell::Cell;
 use std::time::{Duration, SystemTime};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 thread_local! {
-    /// The time at which the life of the process began, and its beginning by the paused clock.
+    /// When the current life of the process began: the time of the simulation, and the instant of the paused clock.
     static LIFE: Cell<(Duration, Option<Instant>)> = const { Cell::new((Duration::ZERO, None)) };
 }
 
@@ -18,12 +18,12 @@ pub(crate) fn begin() {
     LIFE.set((Duration::ZERO, None));
 }
 
-/// Begins a life of the process at this time. Called within its runtime.
+/// Begins a life of the process at this time. Call it within the life's runtime.
 pub(crate) fn begin_life(at: Duration) {
     LIFE.set((at, Some(Instant::now())));
 }
 
-/// Ends a life of the process: time stands still until the next one. Called within its runtime.
+/// Ends a life of the process, and stops the time until the next one. Call it within the life's runtime.
 pub(crate) fn end_life() {
     LIFE.set((now(), None));
 }

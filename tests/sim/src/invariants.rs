@@ -1,4 +1,4 @@
-//! What must always hold. Each function is one invariant, and is judged by the book of what really happened.
+//! What must always hold. Each function checks one invariant against the world, which knows what really happened.
 
 use std::time::Duration;
 
@@ -25,12 +25,13 @@ macro_rules! ensure {
 
 /// The resolution of Tokio's timers.
 const TIMER: Duration = Duration::from_millis(2);
-/// The share of a limit that is used, the lag on which permits may catch up, and the age up to which one is used.
+/// The rate limiter uses this share of a limit.
 const UTILISATION: f64 = 0.98;
+/// How much earlier than on schedule a permit may be used: it may catch up on a lag, and it may be a little old.
 const SLACK: Duration = Duration::from_millis(5 + 15);
 
-/// A POST may leave after another one of its row only if that one creates nothing, or if a rule accepts that it may have
-/// created a connector: the table of `workflow/retry.rs` within a call, and `UnknownRows::Retry` in a later run.
+/// A row sends another POST only if its earlier ones created nothing, or if a rule accepts a second connector: the table
+/// in `workflow/retry.rs` within a call, and `UnknownRows::Retry` in a later run.
 pub(crate) fn no_post_after_one_that_may_have_arrived(world: &World, row: usize) -> Result {
     let state = world.rows[row].resumed.connector_state();
     for (nth, post) in world.rows[row].posts.iter().enumerate() {
@@ -53,7 +54,7 @@ pub(crate) fn a_durable_intent_precedes_each_post(world: &World, row: usize) -> 
     Ok(())
 }
 
-/// After a graceful shutdown, only a POST may leave whose intent was written before.
+/// After a graceful shutdown, a POST leaves only if its intent was written before.
 pub(crate) fn nothing_is_sent_after_a_shutdown(world: &World, row: usize) -> Result {
     let Some(stopped) = world.stopped else { return Ok(()) };
     let row_ = &world.rows[row];
@@ -63,8 +64,8 @@ pub(crate) fn nothing_is_sent_after_a_shutdown(world: &World, row: usize) -> Res
     Ok(())
 }
 
-/// No request of a method leaves before the `Retry-After` of a 429 is over, and no POST of a call before that of the last
-/// response to the call.
+/// A request waits for the `Retry-After` of each 429 to its method, and a POST also for the one of the last response to its
+/// row.
 pub(crate) fn a_retry_after_is_honoured(world: &World, call: Call) -> Result {
     let until = match call {
         Call::Post { row, .. } => world.posts.not_before.max(world.rows[row].not_before),
@@ -74,7 +75,7 @@ pub(crate) fn a_retry_after_is_honoured(world: &World, call: Call) -> Result {
     Ok(())
 }
 
-/// The rate limit may delay the polls of a batch beyond their deadline; such a poll takes ten seconds at most.
+/// The rate limit may delay a poll past its deadline. Such a poll has a timeout of ten seconds at most.
 pub(crate) fn nothing_is_sent_after_its_deadline(
     world: &World,
     call: Call,
@@ -99,7 +100,7 @@ pub(crate) fn nothing_is_sent_after_its_deadline(
 
 const LATE_POLL: Duration = Duration::from_secs(10);
 
-/// A look sends one GET of the number and five of connectors, none of them twice, within five seconds.
+/// A look-up takes at most five seconds, and sends one GET for the number and one for each of up to five connectors.
 pub(crate) fn a_look_is_bounded(
     world: &World,
     row: usize,
@@ -124,8 +125,8 @@ pub(crate) fn no_look_leaves_after_a_shutdown(world: &World, row: usize) -> Resu
     Ok(())
 }
 
-/// A row that looks when the batch is shut down ends when its entry is on disk.
-pub(crate) fn no_look_delays_a_shutdown(world: &World, row: usize) -> Result {
+/// A row that is being looked up during a shutdown ends as soon as its entry is on disk.
+pub(crate) fn a_shutdown_does_not_wait_for_a_look_up(world: &World, row: usize) -> Result {
     let (Some(stopped), Some(_)) = (world.stopped, &world.rows[row].look) else { return Ok(()) };
     let latest = stopped + 2 * world.scenario.sync + 2 * TIMER;
     ensure!(
@@ -135,7 +136,7 @@ pub(crate) fn no_look_delays_a_shutdown(world: &World, row: usize) -> Result {
     Ok(())
 }
 
-/// `UnknownRows::Retry` accepts a second connector only if no connector is shown.
+/// `UnknownRows::Retry` sends no POST if the look-up shows a connector.
 pub(crate) fn no_post_after_a_look_that_shows_a_connector(world: &World, row: usize) -> Result {
     ensure!(!world.rows[row].shown, "row {row}: a POST leaves after a look that shows a connector");
     Ok(())
@@ -148,7 +149,7 @@ pub(crate) fn a_ready_row_is_left_alone(world: &World, row: Option<usize>) -> Re
     Ok(())
 }
 
-/// A row has one exchange at a time.
+/// A row has one request in flight, and a life sends a bounded number of polls.
 pub(crate) fn memory_is_bounded(world: &World, row: Option<usize>) -> Result {
     let alone = row.is_none_or(|row| world.rows[row].in_flight == 0);
     ensure!(alone, "row {row:?} has two exchanges at a time");
@@ -157,7 +158,7 @@ pub(crate) fn memory_is_bounded(world: &World, row: Option<usize>) -> Result {
     Ok(())
 }
 
-/// Counts the requests of a method that have left in every second, and the interval between them.
+/// No second has more requests than the limit of their method, and no two of them leave together.
 pub(crate) fn the_limits_hold_in_every_second(world: &World, is_post: bool) -> Result {
     let limits = world.scenario.limits;
     let (limit, sent) = if is_post {
@@ -178,7 +179,7 @@ pub(crate) fn the_limits_hold_in_every_second(world: &World, is_post: bool) -> R
     Ok(())
 }
 
-/// A state is true if the book has the connector and the channel, or nothing that could become a connector.
+/// A state names only a connector and a channel that exist, and `NotCreated` only if none can exist.
 pub(crate) fn state_is_true(
     world: &World,
     row: usize,
@@ -194,7 +195,7 @@ pub(crate) fn state_is_true(
         ConnectorState::Unknown => {
             let open = posts.iter().any(|post| !post.is_settled());
             let resumed = knowledge(&world.rows[row].resumed) > 0;
-            // From the intent on a connector may exist, and nothing settles it when a batch is abandoned.
+            // After its intent, a row of an abandoned batch is unknown even if nothing was sent.
             let first = posts.last().is_none_or(|post| post.life < world.life) || world.abandoned;
             ensure!(
                 open || resumed || first,
@@ -221,7 +222,7 @@ pub(crate) fn state_is_true(
     Ok(())
 }
 
-/// A crash never leaves a journal that cannot be opened. Only a full disk may.
+/// A journal can be opened after each crash, unless the disk is full.
 pub(crate) fn a_journal_can_be_opened(
     world: &World,
     opened: std::result::Result<(), &FileJournalError>,
@@ -233,7 +234,7 @@ pub(crate) fn a_journal_can_be_opened(
     Ok(())
 }
 
-/// Less is known of a row only if its last attempt was settled. Ready is final.
+/// A later state of a row never says less, unless a refusal settled its last attempt. Ready is final.
 pub(crate) fn knowledge_only_grows(
     _world: &World,
     row: usize,
@@ -254,7 +255,7 @@ pub(crate) fn knowledge_only_grows(
     Ok(())
 }
 
-/// A connector and a channel that an entry on disk named are never forgotten: ready is final.
+/// A connector or channel that an entry on disk names is never forgotten.
 pub(crate) fn what_is_on_disk_is_final(world: &World, row: usize, state: &RowState) -> Result {
     if let Some((connector, channel)) = world.rows[row].named {
         let same = state.connector_state() == ConnectorState::Exists(connector)
@@ -264,7 +265,7 @@ pub(crate) fn what_is_on_disk_is_final(world: &World, row: usize, state: &RowSta
     Ok(())
 }
 
-/// An outcome agrees with the book, and says so if a second connector may exist.
+/// An outcome is true, and has a warning if a second connector may exist.
 pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &BatchOutcome) -> Result {
     let state = outcome.state.connector_state();
     state_is_true(world, row, state, outcome.state.channel_id())?;
@@ -281,12 +282,12 @@ pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &BatchOutcome)
         let said = outcome.result.as_ref().map_or_else(Error::warning, |channel| channel.warning);
         ensure!(said == warning, "row {row} has the warning {warning:?}, and says {said:?}");
         ensure!(own < 2 || warning.is_some(), "row {row} has {own} connectors, and no warning");
-        // A look does not tell which attempt created the connector.
+        // A look-up does not show which attempt created the connector.
         let found = world.rows[row].found;
         let open = |post: &&Post| !post.is_settled() || found;
         let attempts = world.rows[row].posts.iter().filter(open).count();
         let resumed = knowledge(&world.rows[row].resumed) > 0;
-        // A connector of somebody else is older than the first POST.
+        // A connector that somebody else created has a warning because it is older than the first POST.
         let own = world.server.find(id).is_some_and(|(_, connector)| connector.is_own());
         let possible = matches!(warning, Some(Warning::PossibleDuplicate { .. }));
         let alone = attempts < 2 && !resumed && own && possible;
@@ -295,11 +296,11 @@ pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &BatchOutcome)
     Ok(())
 }
 
-/// Each row has one outcome, except that a stopped batch has none for rows for which nothing was sent.
+/// Each row has one outcome. Only in a batch that was stopped, rows that were not sent may have none.
 pub(crate) fn rows_in_are_outcomes_out(world: &World) -> Result {
     for (number, row) in world.rows.iter().enumerate() {
         let sent = row.posts.last().is_some_and(|post| post.life == world.life);
-        // A batch of which every request is refused with 429 for so long shuts down.
+        // A batch shuts down after a whole install timeout without anything but 429s.
         let hopeless = world.throttled_for >= world.scenario.install_timeout;
         let stopped = (world.stopped.is_some() || hopeless) && !sent;
         let outcomes = row.outcomes;
@@ -308,7 +309,7 @@ pub(crate) fn rows_in_are_outcomes_out(world: &World) -> Result {
     Ok(())
 }
 
-/// Without faults a row ends ready, unless its channel is late, or an earlier run left it unknown.
+/// Without faults a row ends with its channel, unless the channel is late or an earlier run left the row unknown.
 pub(crate) fn without_faults_a_row_is_ready(
     world: &World,
     row: usize,
@@ -320,7 +321,7 @@ pub(crate) fn without_faults_a_row_is_ready(
         (Err(error), ConnectorState::Exists(id)) => {
             let ready = world.server.find(id).and_then(|(_, connector)| connector.ready);
             let late = |ready| ready + Duration::from_secs(3) > clock::now();
-            // The last poll may wait too long for its permit if there are only a few a second.
+            // With few permits a second, the last poll may come too late.
             let few = world.scenario.limits.gets_per_second <= 5;
             let crowded = |error: &NotReady| few && error.last.is_some();
             matches!(error, Error::NotReady(error) if ready.is_none_or(late) || crowded(error))
@@ -337,7 +338,7 @@ pub(crate) fn without_faults_a_row_is_ready(
     Ok(())
 }
 
-/// A life of the process ends within this time, and without faults all rows with it.
+/// Fails: it is called when a life of the process has not ended in time.
 pub(crate) fn every_row_ends_within_a_bound(world: &World) -> Result {
     let row = world.rows.iter().position(|row| row.outcomes == 0);
     Err(format!("row {row:?} has not ended after {:?}", clock::now().saturating_sub(world.began)))

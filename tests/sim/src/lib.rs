@@ -1,12 +1,13 @@
-//! A deterministic simulation of the install workflow: the library runs unchanged between a simulated Bird, a simulated
-//! disk and a virtual clock, with faults and crashes. The same seed gives the same trace.
+//! A deterministic simulation of the install workflow. The library runs unchanged, with a simulated Bird, network, disk
+//! and clock, and with faults and crashes. The same seed gives the same trace.
 //!
-//! `scenario` decides what happens, `process` is one life of the process that installs, `network`, `server` and `disk`
-//! are its surroundings, `world` has the book of what really happened, and `invariants` what must always hold.
+//! `scenario` decides what happens. `process` is one life of the process that installs, with its `journal`. `network`,
+//! `server` and `disk` surround it. `world` records what really happened, and `invariants` judges the process by it.
 
 mod clock;
 mod disk;
 mod invariants;
+mod journal;
 mod network;
 mod process;
 mod scenario;
@@ -21,6 +22,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+pub use disk::{Disk, DiskFile, DiskOwner};
 use scenario::Life;
 pub use world::Failure;
 use world::Shared;
@@ -28,13 +30,13 @@ use world::Shared;
 /// The result of a simulation.
 #[derive(Debug)]
 pub struct Report {
-    /// The invariant that did not hold, if there is one.
+    /// The first invariant that did not hold.
     pub failure: Option<Failure>,
-    /// What happened, one step a line. Empty unless it was wanted.
+    /// What happened, one line a step. Empty unless `traced`.
     pub trace: String,
 }
 
-/// Simulates a seed.
+/// Simulates one seed.
 #[must_use]
 pub fn run(seed: u64, traced: bool) -> Report {
     // The library takes its random numbers from the generator of the thread.
@@ -51,8 +53,8 @@ pub fn run(seed: u64, traced: bool) -> Report {
     Report { failure: world.failure.take().or(panic), trace: world.trace() }
 }
 
-/// Simulates seeds on all cores until one fails, and returns the first that does. Calls `progress` with the number of
-/// seeds that were simulated, after each.
+/// Simulates seeds on all cores until one fails, and returns the lowest seed that failed. After each seed, calls
+/// `progress` with the number of seeds so far.
 ///
 /// # Panics
 ///
@@ -81,7 +83,7 @@ pub fn first_failure(seeds: Range<u64>, progress: impl Fn(u64) + Sync) -> Option
     failures.into_inner().expect("nothing panics with the lock").pop_first()
 }
 
-/// Lives all lives of the process. The last one has no faults.
+/// Runs all lives of the process. The last one has no faults.
 fn live(world: &Shared) {
     let lives = world.lock().scenario.lives.clone();
     let calm = (Life::default(), true);

@@ -15,17 +15,17 @@ use std::time::{Duration, Instant};
 use bird_sim::{Failure, first_failure, run};
 use clap::Parser;
 
-/// Simulates the install workflow with faults and crashes, and checks what must always hold
+/// Simulate the install workflow with faults and crashes, and check its invariants
 ///
 /// Exit code 1: an invariant did not hold.
 #[derive(Parser)]
 #[command(name = "cargo xtask sim")]
 #[group(id = "what", required = true, multiple = false, args = ["seed", "seeds"])]
 struct Args {
-    /// Simulate one seed, and print what happens
+    /// Simulate one seed and print its trace
     #[arg(long)]
     seed: Option<u64>,
-    /// Simulate the seeds from A up to B, without B, on all cores
+    /// Simulate the seeds from A up to, but not including, B on all cores
     #[arg(long, value_name = "A..B", value_parser = range)]
     seeds: Option<(u64, u64)>,
 }
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Simulates seeds on all cores, and prints how far it is.
+/// Simulates seeds on all cores, and prints the progress.
 fn simulate(from: u64, to: u64) -> Option<(u64, Failure)> {
     let began = Instant::now();
     let print = |done: u64| {

@@ -1,4 +1,4 @@
-//! The network: the transport of the client, with the faults of each exchange.
+//! The network: the client's transport, which injects the faults of each exchange.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use crate::clock;
 use crate::server::{Body, Call, Treatment, row_of};
 use crate::world::{Arrival, Post, Reported, Shared, World, hold};
 
-/// What happens to an exchange.
+/// The fate of an exchange.
 #[derive(Clone, Copy, Debug)]
 struct Fate {
-    /// The failure of a request that does not leave.
+    /// Why the request does not leave, if it doesn't.
     not_sent: Option<ExchangeErrorKind>,
-    /// The time to the server. `None` if the request is lost.
+    /// How long the request takes. `None` if it is lost.
     there: Option<Duration>,
-    /// The time to the client. `None` if the response is lost.
+    /// How long the response takes. `None` if it is lost.
     back: Option<Duration>,
-    /// The time after which the client learns of a loss. `None` if it does not.
+    /// How long until the client notices a loss. `None` if it never does.
     notice: Option<Duration>,
     treatment: Treatment,
 }
@@ -109,7 +109,7 @@ impl World {
         }
     }
 
-    /// Lets a request leave: checks whether it may, and decides what happens to it.
+    /// Checks whether a request may leave, and decides its fate.
     fn depart(
         &mut self,
         request: &Request,
@@ -169,7 +169,7 @@ impl World {
         (call, fate, id)
     }
 
-    /// Takes what is reported to the client.
+    /// Records what the client learns about a request.
     fn arrive(
         &mut self,
         call: Call,
@@ -208,7 +208,7 @@ impl World {
         match not_before {
             Some((429, until)) => method.not_before = method.not_before.max(until),
             Some((200..=299, _)) => method.accepted |= !matches!(call, Call::Number { .. }),
-            // The batch shuts down by itself. A 403 may be that of a single connector, and a look stops nothing.
+            // The batch shuts down by itself. A 403 may concern a single connector, and a look-up stops nothing.
             Some((status @ (401 | 403), _))
                 if !looks && !self.scenario.single && (status == 401 || !method.accepted) =>
             {
@@ -240,7 +240,7 @@ fn retry_after(headers: &HeaderMap) -> Duration {
     }
 }
 
-/// Returns whether the body is an SMS connector.
+/// Returns whether a response shows an SMS connector.
 fn shows_sms(response: &Response) -> bool {
     let body: Option<serde_json::Value> = serde_json::from_slice(&response.body).ok();
     response.status.is_success()
@@ -255,7 +255,7 @@ fn row_of_request(request: &Request, world: &World) -> Option<usize> {
         let number = body["arguments"]["phoneNumberId"].as_str().expect("a phone number");
         return Some(row_of(number.parse().expect("a UUID")));
     }
-    // A look may read the connectors of other rows.
+    // A look-up may read the connectors of other rows.
     let task = tokio::task::try_id().and_then(|task| world.tasks.get(&task).copied());
     task.or_else(|| Some(world.server.find(connector_of(request))?.1.row))
 }
@@ -270,7 +270,7 @@ fn connector_of(request: &Request) -> ConnectorId {
     Uuid::try_parse(last).expect("the id of a connector").into()
 }
 
-/// Counts an exchange of a row for as long as it exists.
+/// A request in flight, which its row counts.
 struct InFlight(Shared, Option<usize>);
 
 impl Drop for InFlight {

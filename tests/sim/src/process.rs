@@ -1,4 +1,4 @@
-//! One life of the process: it resumes from the journal, installs the rows, and ends, or is killed.
+//! One life of the process. It resumes from the journal and installs the rows until it ends or is killed.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -11,16 +11,15 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock;
-use crate::disk::SimJournal;
+use crate::journal::SimJournal;
 use crate::network::Network;
 use crate::scenario::{Life, Scenario};
 use crate::server::{number_of, row_of, workspace_id};
 use crate::tracing_output;
 use crate::world::{KEY, Look, Shared, World, hold};
 
-/// Returns the time within which a life ends, if as many rows as are allowed at a time take as long as they may: a
-/// creation, a wait, and a late poll, and if all look at their number first. With faults, pauses of a minute for each row are
-/// added.
+/// Returns the longest time that a life may take: the rows take turns, each with a creation, a wait and pauses after 429s,
+/// and all of them are looked up first.
 fn bound(scenario: &Scenario, calm: bool) -> Duration {
     let turns = u32::try_from(scenario.rows.div_ceil(scenario.concurrency)).unwrap_or(u32::MAX);
     let pauses = Duration::from_secs(if calm { 15 } else { 600 });
@@ -29,7 +28,7 @@ fn bound(scenario: &Scenario, calm: bool) -> Duration {
     turns * (2 * scenario.install_timeout + pauses) + looks
 }
 
-/// Lives until the work is done, or the process is killed.
+/// Runs a life until its work is done or the process is killed.
 pub(crate) fn live(world: &Shared, plan: Life, calm: bool, at: Duration) {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime without I/O");
@@ -51,14 +50,16 @@ pub(crate) fn live(world: &Shared, plan: Life, calm: bool, at: Duration) {
         }
         clock::end_life();
     });
-    // Whatever the tasks were waiting for, they never get it.
+    // Whatever the tasks are waiting for never happens.
     drop(runtime);
     let world = &mut *world.lock();
     if let Some(text) = tracing_output::take_leak() {
         hold!(world, the_key_is_not_shown("tracing", &text));
     }
+    let written = String::from_utf8_lossy(world.disk.file()).into_owned();
+    hold!(world, the_key_is_not_shown("the journal", &written));
     if plan.crash.is_some() {
-        world.crash_disk();
+        world.disk.crash(&mut world.rng);
     }
 }
 
@@ -111,8 +112,8 @@ async fn work(world: &Shared, plan: Life) {
     hold!(world, rows_in_are_outcomes_out());
 }
 
-/// Installs the rows of a journal. A signal and an error of the journal shut the batch down, as in the command; what a
-/// service installs by itself runs to its end.
+/// Installs the rows of a journal. Like the command, it shuts the batch down after a signal or an error of the journal. The
+/// single installs of a service run to their end.
 async fn batch(world: &Shared, workspace: &Workspace, journal: SimJournal, plan: Life) {
     let scenario = world.lock().scenario.clone();
     let Scenario { single, unknown, concurrency, .. } = scenario;
@@ -165,7 +166,7 @@ fn stopped(world: &Shared) {
     world.stopped = Some(clock::now());
 }
 
-/// Takes the outcome of a row.
+/// Judges the outcome of a row.
 fn take(world: &Shared, outcome: &BatchOutcome) {
     let row = row_of(outcome.request.phone_number_id());
     let (result, state) = (&outcome.result, outcome.state);
@@ -179,7 +180,7 @@ fn take(world: &Shared, outcome: &BatchOutcome) {
         Err(error) => format!("row {row} ends: {}; {state:?}", error.chain()),
     });
     hold!(world, outcome_is_true(row, outcome));
-    hold!(world, no_look_delays_a_shutdown(row));
+    hold!(world, a_shutdown_does_not_wait_for_a_look_up(row));
     if world.calm {
         hold!(world, without_faults_a_row_is_ready(row, outcome));
     }
@@ -196,7 +197,7 @@ fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("texts and numbers are JSON")
 }
 
-/// Takes an event of a row.
+/// Judges an event of a row.
 fn observe(world: &Shared, row: usize, event: &Event) {
     let world: &mut World = &mut world.lock();
     if !world.step() {

@@ -1,36 +1,36 @@
-//! What a seed decides before the first step: the rows, the settings of the client, the server, and its faults.
+//! What a seed decides in advance: the rows, the settings of the client, the behavior of the server, and the faults.
 
 use std::time::Duration;
 
 use bird_sms::{RateLimits, RetryCreate, UnknownRows};
 use fastrand::Rng;
 
-/// How long the channels of a simulation take.
+/// How long channels take to become ready.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Provisioning {
     Constant(Duration),
     Uniform(Duration, Duration),
-    /// Half of them take less than this, and some of them much more.
+    /// The median. Some channels take much longer.
     LongTail(Duration),
 }
 
-/// A connector of somebody else at the phone number of a row.
+/// A connector that somebody else created for the phone number of a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Foreign {
     OtherName,
-    /// It was created long before.
+    /// Created long before the row was installed.
     Old,
     Voice,
-    /// Nothing tells it from a connector that a POST created.
+    /// Indistinguishable from a connector that a POST created.
     Agreeing,
 }
 
-/// The probability of each fault of an exchange or of the disk, while there are faults.
+/// The probability of each fault of an exchange.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Faults {
-    /// No connection, or one that provably sent nothing.
+    /// The request provably does not leave.
     pub(crate) not_sent: f64,
-    /// The request or its response is lost: at once, or without a word.
+    /// The request or its response is lost, which the client may or may not notice.
     pub(crate) lost: f64,
     /// A server error, a 303, a 408 or a 499, before or after the request is processed.
     pub(crate) status: f64,
@@ -48,7 +48,7 @@ pub(crate) struct Faults {
 #[expect(clippy::struct_excessive_bools, reason = "independent decisions")]
 pub(crate) struct Scenario {
     pub(crate) rows: usize,
-    /// Whether a service installs each row by a batch of its own, as a call of an install with a journal does.
+    /// Whether each row is installed by a call of its own, as in a service.
     pub(crate) single: bool,
     pub(crate) unknown: UnknownRows,
     pub(crate) retry_create: RetryCreate,
@@ -59,46 +59,46 @@ pub(crate) struct Scenario {
     pub(crate) interval: Option<Duration>,
     pub(crate) limits: RateLimits,
     pub(crate) concurrency: usize,
-    /// The limits that the server enforces, if it enforces any.
+    /// The limits that the server enforces, if any.
     pub(crate) enforced: Option<RateLimits>,
     pub(crate) provisioning: Provisioning,
     /// The probability that a channel never becomes ready.
     pub(crate) never: f64,
-    /// Whether the server refuses a second connector for a phone number, with 409.
+    /// Whether the server refuses a second connector for a phone number with a 409.
     pub(crate) unique: bool,
     pub(crate) foreign: Vec<(usize, Foreign)>,
-    /// Whether an unknown outcome leads to a look at the phone number.
+    /// Whether the phone number is looked up after an unknown outcome.
     pub(crate) looks: bool,
-    /// Whether all rows have the same name. If not, a connector may be shown without its phone number.
+    /// Whether all rows have the same name. If so, responses always have the phone number.
     pub(crate) same_name: bool,
     pub(crate) shows_number: bool,
-    /// The time after which a new connector is shown at its phone number.
+    /// How long until a look-up shows a new connector.
     pub(crate) shown_after: Duration,
-    /// The probability that a phone number shows wrong connectors.
+    /// The probability that a look-up shows wrong connectors.
     pub(crate) lies: f64,
-    /// Whether error bodies and names show the access key.
+    /// Whether responses contain the access key.
     pub(crate) echoes_key: bool,
-    /// The time after which a new connector is visible to reads.
+    /// How long until a GET finds a new connector.
     pub(crate) visible_after: Duration,
-    /// The longest way of a request that is slow.
+    /// The longest time that a slow request or response takes.
     pub(crate) slowest: Duration,
-    /// The longest sync of the journal.
+    /// The longest time that a sync of the journal takes.
     pub(crate) sync: Duration,
     pub(crate) faults: Faults,
-    /// The lives of the process with faults. One without faults follows.
+    /// The lives of the process that have faults. One without faults follows.
     pub(crate) lives: Vec<Life>,
 }
 
-/// How a life of the process ends, if not by the end of its work.
+/// What ends a life of the process before its work is done.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Life {
     /// The process is killed at this step.
     pub(crate) crash: Option<u64>,
-    /// The signal of a graceful shutdown, and a second one after it.
+    /// When a signal comes, and how long after it a second one.
     pub(crate) stop: Option<(Duration, Option<Duration>)>,
-    /// The number of bytes after which the disk is full.
+    /// How many operations of the disk succeed until it is full.
     pub(crate) disk: Option<usize>,
-    /// The time between this life and the next one.
+    /// How long until the next life begins.
     pub(crate) pause: Duration,
 }
 
@@ -149,7 +149,7 @@ impl Scenario {
                     let second = rng.bool().then(|| ms(0..=2_000, rng));
                     (ms(0..=5_000, rng), second)
                 }),
-                disk: (rng.u8(..6) == 0).then(|| rng.usize(..3_000)),
+                disk: (rng.u8(..6) == 0).then(|| rng.usize(..40)),
                 pause: ms(0..=5_000, rng),
             })
             .collect();
@@ -193,7 +193,7 @@ impl Scenario {
         if self.same_name { "SMS".to_owned() } else { format!("SMS {row}") }
     }
 
-    /// Returns how long a channel takes, or `None` if it never becomes ready.
+    /// Draws how long a channel takes, or `None` if it never becomes ready.
     pub(crate) fn provisioning_time(&self, rng: &mut Rng) -> Option<Duration> {
         if rng.f64() < self.never {
             return None;

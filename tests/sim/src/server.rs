@@ -1,4 +1,4 @@
-//! The simulated Bird: connectors, channels that become ready and limits by its own clock.
+//! The simulated Bird: its connectors, their channels and its rate limits.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -28,7 +28,7 @@ pub(crate) fn number_of(row: usize) -> PhoneNumberId {
     Uuid::from_u128(NUMBERS + row as u128).into()
 }
 
-/// Returns the row of a phone number that [`number_of`] made.
+/// Returns the row of a phone number: the inverse of [`number_of`].
 pub(crate) fn row_of(number: PhoneNumberId) -> usize {
     index(number.as_uuid(), NUMBERS).expect("the number of a row")
 }
@@ -37,14 +37,14 @@ fn index(id: &Uuid, base: u128) -> Option<usize> {
     usize::try_from(id.as_u128().checked_sub(base)?).ok()
 }
 
-/// A connector in the book.
+/// A connector at the server.
 #[derive(Debug)]
 pub(crate) struct Connector {
     pub(crate) row: usize,
-    /// What it is, unless a POST of this simulation created it.
+    /// `None` if a POST of the simulation created the connector.
     pub(crate) foreign: Option<Foreign>,
     pub(crate) created: Duration,
-    /// When the channel is ready, if ever.
+    /// When the channel becomes ready, if ever.
     pub(crate) ready: Option<Duration>,
 }
 
@@ -57,7 +57,7 @@ impl Connector {
         self.foreign != Some(Foreign::Voice)
     }
 
-    /// Returns whether a row may have the connector: a POST created it, or nothing tells it from one that a POST created.
+    /// Returns whether a row may use the connector: a POST of the row created it, or it looks as if one had.
     pub(crate) fn may_be_of(&self, row: usize) -> bool {
         self.row == row && matches!(self.foreign, None | Some(Foreign::Agreeing))
     }
@@ -74,15 +74,15 @@ pub(crate) fn channel_id(index: usize) -> ChannelId {
 /// A request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Call {
-    /// The nth POST of a row.
+    /// A POST of a row, counted from 0.
     Post { row: usize, nth: usize },
-    /// A GET of the phone number of a row.
+    /// A GET for the phone number of a row.
     Number { row: usize },
-    /// A GET of a connector.
+    /// A GET for a connector.
     Get { connector: ConnectorId },
 }
 
-/// The body of a response with a fault.
+/// The state in which the body of a response arrives.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Body {
     Whole,
@@ -93,9 +93,9 @@ pub(crate) enum Body {
 /// What the server does with a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Treatment {
-    /// The status of a gateway or a server that does not process the request.
+    /// The status of a response without processing the request.
     pub(crate) before: Option<u16>,
-    /// The status of the response although the request is processed.
+    /// The status of an error although the request was processed.
     pub(crate) after: Option<u16>,
     pub(crate) body: Body,
 }
@@ -103,10 +103,10 @@ pub(crate) struct Treatment {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) connectors: Vec<Connector>,
-    /// The requests on their way, by their arrival.
+    /// The requests on their way, ordered by the time of their arrival.
     arrivals: BinaryHeap<Reverse<(Duration, usize)>>,
     requests: Vec<(Call, Treatment, Option<Response>)>,
-    /// The requests of the last second, by method.
+    /// The times of the requests of the last second: GETs, and POSTs.
     window: [VecDeque<Duration>; 2],
 }
 
@@ -218,7 +218,7 @@ impl World {
         }
     }
 
-    /// Returns a phone number with the connectors that it shows at a time.
+    /// Returns the JSON of a phone number at a time, with the connectors that it shows.
     fn number(&mut self, mut row: usize, at: Duration) -> String {
         let shown = self.server.of_row(row);
         let shown = shown.filter(|(_, it)| it.created + self.scenario.shown_after <= at);
@@ -243,7 +243,7 @@ impl World {
         )
     }
 
-    /// Returns a connector as it is at a time.
+    /// Returns the JSON of a connector at a time.
     fn connector(&self, index: usize, at: Duration) -> String {
         let connector = &self.server.connectors[index];
         let (mut created, mut name, mut template) = (

@@ -1,4 +1,4 @@
-//! A subscriber that looks for the access key in spans and events.
+//! A `tracing` subscriber that searches spans and events for the access key.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write};
@@ -15,14 +15,14 @@ thread_local! {
     static LEAK: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Sets whether the simulation of this thread is listened to, which takes time.
+/// Turns the search on or off for the simulation on this thread. It takes time.
 pub(crate) fn listen(listens: bool) {
-    // It is set already after the first simulation.
+    // The first simulation sets the subscriber for all of them.
     let _ = tracing::subscriber::set_global_default(Listener);
     LISTENS.set(listens);
 }
 
-/// Returns a span or an event that showed the access key.
+/// Returns a span or an event that contained the access key.
 pub(crate) fn take_leak() -> Option<String> {
     LEAK.take()
 }

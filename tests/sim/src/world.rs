@@ -1,4 +1,4 @@
-//! What outlives the process: the server, the network, the disk, and the book of what really happened.
+//! What outlives the process: the server, the disk, and the record of what really happened.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
@@ -27,7 +27,7 @@ pub struct Failure {
     pub what: String,
 }
 
-/// Checks an invariant, a function of [`invariants`](crate::invariants), which also names it.
+/// Checks an invariant: a function of [`invariants`](crate::invariants), whose name a failure shows.
 macro_rules! hold {
     ($world:expr, $invariant:ident($($argument:expr),*)) => {{
         let result = crate::invariants::$invariant(&*$world $(, $argument)*);
@@ -36,14 +36,14 @@ macro_rules! hold {
 }
 pub(crate) use hold;
 
-/// What was reported to the client about a POST.
+/// What the client learned about a POST.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Reported {
-    /// Nothing, yet or for good.
+    /// Nothing so far.
     Nothing,
     /// The request did not leave.
     NotSent,
-    /// The request was lost, or there was no response in time.
+    /// There was no response.
     Lost,
     Status(u16),
 }
@@ -53,11 +53,11 @@ pub(crate) enum Reported {
 pub(crate) enum Arrival {
     OnItsWay,
     Never,
-    /// With the connector that was created, if one was.
+    /// The connector that the request created, if it did.
     Processed(Option<usize>),
 }
 
-/// A POST in the book.
+/// A POST that left the client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Post {
     pub(crate) life: usize,
@@ -71,7 +71,7 @@ impl Post {
         matches!(self.arrival, Arrival::OnItsWay | Arrival::Processed(Some(_)))
     }
 
-    /// Returns whether the client knows that the POST creates nothing.
+    /// Returns whether the client knows that the POST created nothing.
     pub(crate) fn is_settled(&self) -> bool {
         match self.reported {
             Reported::NotSent => true,
@@ -81,50 +81,51 @@ impl Post {
     }
 }
 
-/// A look at the phone number of a row.
+/// The look-up of the phone number of a row.
 #[derive(Debug, Default)]
 pub(crate) struct Look {
     pub(crate) calls: Vec<Call>,
-    /// The time of the exchanges.
+    /// How long its exchanges took.
     pub(crate) spent: Duration,
 }
 
-/// A row in the book.
+/// What really happened to a row.
 #[derive(Debug, Default)]
 pub(crate) struct Row {
     pub(crate) posts: Vec<Post>,
-    /// The state by the journal when the life of the process began.
+    /// The state that was loaded from the journal at the start of this life.
     pub(crate) resumed: RowState,
-    /// The state by the entries that the journal promised to keep.
+    /// The state according to the entries whose appends succeeded.
     pub(crate) promised: RowState,
-    /// The connector and the channel that the entries on disk named last.
+    /// The connector and the channel that an entry on disk named last.
     pub(crate) named: Option<(ConnectorId, Option<ChannelId>)>,
-    /// When an intent of this life was last on disk.
+    /// When the last intent of this life was written.
     pub(crate) intent: Option<Duration>,
-    /// The number of POSTs before it.
+    /// The number of POSTs before that intent.
     pub(crate) posts_before_intent: usize,
     /// When the first request of the row left.
     pub(crate) began: Option<Duration>,
-    /// A `Retry-After` of a response to the last POST is over at this time.
+    /// When the `Retry-After` of the last POST ends.
     pub(crate) not_before: Duration,
     pub(crate) in_flight: usize,
-    /// The look of the row, until its next step.
+    /// The look-up that is going on.
     pub(crate) look: Option<Look>,
-    /// Whether a look found the connector.
+    /// Whether a look-up found the row's connector.
     pub(crate) found: bool,
-    /// Whether a look of this life showed an SMS connector.
+    /// Whether a look-up of this life showed an SMS connector.
     pub(crate) shown: bool,
-    /// The outcomes of this life.
+    /// The number of outcomes in this life.
     pub(crate) outcomes: usize,
 }
 
-/// The requests of a method in this life, as they left.
+/// The requests of this life with one method.
 #[derive(Debug, Default)]
 pub(crate) struct Method {
+    /// When each request left.
     pub(crate) sent: Vec<Duration>,
-    /// A `Retry-After` of a 429 is over at this time.
+    /// When the `Retry-After` of the last 429 ends.
     pub(crate) not_before: Duration,
-    /// Whether one had a success.
+    /// Whether one of them succeeded.
     pub(crate) accepted: bool,
 }
 
@@ -135,28 +136,28 @@ pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) disk: Disk,
     pub(crate) rows: Vec<Row>,
-    /// The row of each task that had an event.
+    /// The row that each task installs.
     pub(crate) tasks: HashMap<task::Id, usize>,
     pub(crate) posts: Method,
     pub(crate) gets: Method,
     /// The number of the life of the process.
     pub(crate) life: usize,
     pub(crate) plan: Life,
-    /// Whether there are no faults any more.
+    /// Whether this life has no faults.
     pub(crate) calm: bool,
     pub(crate) began: Duration,
-    /// When this life got the signal to stop.
+    /// When the shutdown of this life began.
     pub(crate) stopped: Option<Duration>,
-    /// Whether this life got the second signal, to stop at once.
+    /// Whether a batch of this life was abandoned.
     pub(crate) abandoned: bool,
-    /// When the first of the last responses came, if all of them were 429.
+    /// Since when all responses have been 429s, if the last one was.
     pub(crate) throttled_since: Option<Duration>,
-    /// The longest time for which all responses were 429.
+    /// The longest time with nothing but 429s.
     pub(crate) throttled_for: Duration,
     pub(crate) failure: Option<Failure>,
     trace: Option<String>,
     steps: u64,
-    /// Whether the process is dead: nothing that is left of it has an effect.
+    /// Whether the process was killed. What is left of it has no effect.
     dead: bool,
     pub(crate) death: Arc<Notify>,
 }
@@ -197,6 +198,7 @@ impl World {
     pub(crate) fn begin_life(&mut self, plan: Life, calm: bool) {
         self.life += 1;
         (self.plan, self.calm, self.steps, self.dead) = (plan, calm, 0, false);
+        self.disk.until_full = plan.disk;
         self.death = Arc::default();
         (self.posts, self.gets) = Default::default();
         (self.began, self.stopped, self.abandoned) = (clock::now(), None, false);
@@ -220,8 +222,7 @@ impl World {
         }
     }
 
-    /// Takes the result of an invariant. After the first that does not hold, the process is dead, and what is left of a
-    /// dead process breaks none.
+    /// Records the result of an invariant. The first failure kills the process, and a dead process breaks no invariant.
     pub(crate) fn record(&mut self, invariant: &'static str, result: Result<(), String>) {
         if let Err(what) = result
             && !self.dead
@@ -237,7 +238,7 @@ impl World {
         self.death.notify_one();
     }
 
-    /// Takes a step of the process. Returns whether the process is alive after it.
+    /// Counts a step of the process, at which it may be killed. Returns whether it is alive afterwards.
     pub(crate) fn step(&mut self) -> bool {
         if !self.dead {
             self.steps += 1;
@@ -254,7 +255,7 @@ impl World {
     }
 }
 
-/// Returns how much is known: a later state of a row has no less, unless attempts are settled.
+/// Returns how much a state says about the connector of its row.
 pub(crate) fn knowledge(row: &RowState) -> u8 {
     match (row.channel_id(), row.connector_state()) {
         (Some(_), _) => 4,
@@ -265,7 +266,7 @@ pub(crate) fn knowledge(row: &RowState) -> u8 {
     }
 }
 
-/// The world, for all who act in it.
+/// A shared handle to the world.
 #[derive(Clone)]
 pub(crate) struct Shared(Arc<Mutex<World>>);
 
@@ -278,7 +279,7 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a step of the process, which never returns if the process is dead.
+    /// Counts a step of the process. Never returns if the process is dead.
     pub(crate) async fn step(&self) {
         let alive = self.lock().step();
         if !alive {
