@@ -175,20 +175,20 @@ mod tests {
     };
 
     #[test]
-    fn without_jitter_the_delay_doubles_up_to_the_maximum() {
+    fn a_backoff_doubles_up_to_its_maximum() {
         let delays: Vec<_> = (0..6).map(|nth| BACKOFF.delay(nth, 0.0).as_millis()).collect();
         assert_eq!(delays, [500, 1000, 2000, 4000, 8000, 8000]);
     }
 
     #[test]
-    fn full_jitter_reaches_from_zero_to_the_longest() {
+    fn full_jitter_ranges_from_zero_to_the_whole_delay() {
         assert_eq!(BACKOFF.delay(1, 1.0), Duration::ZERO);
         assert_eq!(BACKOFF.delay(1, 0.5), Duration::from_millis(500));
         assert_eq!(BACKOFF.delay(1, 0.0), Duration::from_secs(1));
     }
 
     #[test]
-    fn strange_numbers_stay_within_the_maximum() {
+    fn no_backoff_exceeds_its_maximum() {
         for multiplier in [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e300] {
             for initial in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
                 for max in [Duration::ZERO, Duration::from_secs(8), Duration::MAX] {

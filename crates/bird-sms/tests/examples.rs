@@ -1,4 +1,4 @@
-//! Runs the examples. Each serves its workspace itself, with a sandbox in the same process.
+//! Runs the examples, each of which starts a sandbox in its own process.
 
 #![expect(clippy::duplicate_mod, reason = "each example has the module of the sandbox")]
 
@@ -12,21 +12,9 @@ mod one_call;
 mod two_steps;
 
 #[test]
-fn one_call_ends_without_an_error() {
+fn each_example_ends_without_an_error() {
     one_call::main().unwrap();
-}
-
-#[test]
-fn two_steps_end_without_an_error() {
     two_steps::main().unwrap();
-}
-
-#[test]
-fn the_batch_with_a_journal_ends_without_an_error() {
     batch_with_journal::main().unwrap();
-}
-
-#[test]
-fn the_blocking_program_ends_without_an_error() {
     blocking::main().unwrap();
 }

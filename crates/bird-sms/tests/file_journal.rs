@@ -1,4 +1,4 @@
-//! `FileJournal` on a real file: what else touches it, who else uses it, and whose it is.
+//! `FileJournal` on a real file that something else changes, opens or links to.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -35,9 +35,8 @@ fn rows(content: &JournalContent) -> usize {
     content.rows.rows().count()
 }
 
-// Faults 68 and 69.
 #[tokio::test]
-async fn a_journal_that_something_else_touched_takes_no_more_entries() {
+async fn a_journal_that_something_else_changed_takes_no_more_entries() {
     let touches: [fn(&Path); 7] = [
         |path| fs::write(path, "").unwrap(),
         |path| fs::write(path, &fs::read(path).unwrap()[..20]).unwrap(),
@@ -60,7 +59,7 @@ async fn a_journal_that_something_else_touched_takes_no_more_entries() {
         journal.drain().await.unwrap();
         touch(&path);
         let after = fs::read(&path).ok();
-        // The end of a batch finds it as well as its next entry.
+        // Both the end of a batch and its next entry notice the change.
         let drained = journal.drain().await;
         assert_eq!(drained.unwrap_err().kind(), ErrorKind::InvalidData, "{nth}");
         let error = append(&journal, 2).await.unwrap_err();
@@ -71,7 +70,6 @@ async fn a_journal_that_something_else_touched_takes_no_more_entries() {
     }
 }
 
-// Fault 78.
 #[tokio::test]
 async fn a_journal_with_crlf_and_blank_lines_is_continued() {
     let folder = TempDir::new().unwrap();
@@ -90,7 +88,7 @@ async fn a_journal_with_crlf_and_blank_lines_is_continued() {
 }
 
 #[test]
-fn a_journal_that_does_not_exist_is_read_as_empty_and_a_folder_is_an_error() {
+fn a_missing_journal_reads_as_empty_and_a_folder_is_an_error() {
     let folder = TempDir::new().unwrap();
     let missing = JournalContent::read(folder.path().join("j.jsonl"), None, URL).unwrap();
     assert_eq!(rows(&missing), 0);
@@ -98,9 +96,8 @@ fn a_journal_that_does_not_exist_is_read_as_empty_and_a_folder_is_an_error() {
     assert!(matches!(error, FileJournalError::Io { .. }), "{error}");
 }
 
-// Fault 76.
 #[tokio::test]
-async fn a_journal_of_another_server_is_refused_and_not_changed() {
+async fn a_journal_of_another_server_is_refused_and_unchanged() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("j.jsonl");
     let journal = FileJournal::open(&path, &workspace_at("https://staging.test/")).unwrap();
@@ -123,11 +120,11 @@ async fn a_journal_of_another_server_is_refused_and_not_changed() {
     }
 }
 
-// Fault 96.
 #[test]
-fn a_workspace_that_is_locked_gets_no_new_journal() {
+fn a_locked_workspace_gets_no_new_journal() {
     let folder = TempDir::new().unwrap();
-    let (first, second) = (folder.path().join("a.jsonl"), folder.path().join("b.jsonl"));
+    let first = folder.path().join("a.jsonl");
+    let second = folder.path().join("b.jsonl");
     let journal = FileJournal::open(first, &workspace()).unwrap();
     let error = open_error(&second, &workspace());
     assert!(matches!(error, FileJournalError::WorkspaceInUse { .. }), "{error}");
@@ -136,12 +133,12 @@ fn a_workspace_that_is_locked_gets_no_new_journal() {
     FileJournal::open(second, &workspace()).unwrap();
 }
 
-// Fault 96.
 #[cfg(unix)]
 #[test]
-fn the_workspace_is_locked_where_the_journal_really_is() {
+fn the_lock_is_in_the_folder_that_a_symlink_leads_to() {
     let folder = TempDir::new().unwrap();
-    let (real, links) = (folder.path().join("real"), folder.path().join("links"));
+    let real = folder.path().join("real");
+    let links = folder.path().join("links");
     fs::create_dir(&real).unwrap();
     fs::create_dir(&links).unwrap();
     let link = links.join("j.jsonl");
@@ -162,7 +159,7 @@ fn the_workspace_is_locked_where_the_journal_really_is() {
 }
 
 #[test]
-fn what_cannot_be_a_journal_gets_no_lock_beside_it() {
+fn a_path_that_cannot_be_a_journal_gets_no_lock_file() {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("directory")).unwrap();
     let error = open_error(&folder.path().join("directory"), &workspace());

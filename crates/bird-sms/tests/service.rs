@@ -1,4 +1,4 @@
-//! The example of a service, in a process that is killed.
+//! The service of the examples, in a process that is killed or terminated.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -17,7 +17,7 @@ use tokio::process::{Child, ChildStdout, Command};
 #[path = "../examples/axum_service.rs"]
 mod axum_service;
 
-/// The process that the other tests start.
+/// Is the main function of the process that the other tests start.
 #[test]
 #[ignore = "runs in a process of its own"]
 fn service() {
@@ -26,19 +26,19 @@ fn service() {
     }
 }
 
-/// A database, and a sandbox.
+/// What outlives a service: its database and the sandbox.
 struct Setting {
     sandbox: Sandbox,
     folder: TempDir,
     http: reqwest::Client,
 }
 
-/// A service that listens.
+/// A running service.
 struct Service<'a> {
     setting: &'a Setting,
     process: Child,
     url: String,
-    /// The test harness of the process writes its result here.
+    /// Stays open because the process writes its test result to it.
     _stdout: Lines<BufReader<ChildStdout>>,
 }
 
@@ -106,7 +106,7 @@ fn number(n: u128) -> Uuid {
 }
 
 impl Service<'_> {
-    /// Posts a job. Returns `None` if there was no response.
+    /// Posts a job, and returns the status, or `None` if there was no response.
     async fn post(&self, n: u128) -> Option<StatusCode> {
         let request = SmsConnectorRequest::new(format!("SMS {n}"), number(n).into());
         let response = self.setting.http.post(&self.url).json(&request).send().await;
@@ -117,7 +117,7 @@ impl Service<'_> {
         self.setting.http.get(format!("{}/{}", self.url, number(n))).send().await.unwrap()
     }
 
-    /// Waits for the end of a job.
+    /// Waits until a job has ended, and returns its result.
     async fn result(&self, n: u128) -> Value {
         for _ in 0..1000 {
             let response = self.get(n).await;
@@ -138,9 +138,9 @@ impl Service<'_> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_that_is_killed_at_any_moment_creates_each_connector_once() {
-    const KILLS: u64 = 16;
-    const JOBS: u128 = 6;
+async fn a_service_killed_at_any_moment_creates_each_connector_once() {
+    const KILLS: u64 = 10;
+    const JOBS: u128 = 5;
     let setting = Setting::new("20ms..120ms", "100ms..600ms").await;
     let mut accepted = Vec::new();
     for kill in 0..KILLS {
@@ -153,7 +153,7 @@ async fn a_service_that_is_killed_at_any_moment_creates_each_connector_once() {
             }
             std::future::pending::<()>().await;
         };
-        let moment = Duration::from_millis(5 + 15 * kill);
+        let moment = Duration::from_millis(5 + 25 * kill);
         let _: Result<(), _> = tokio::time::timeout(moment, posts).await;
         service.process.kill().await.unwrap();
     }
@@ -179,7 +179,7 @@ async fn a_service_that_is_killed_at_any_moment_creates_each_connector_once() {
         unknown += 1;
         let connectors = setting.sandbox.connectors();
         let of_number = |id: &str| id == number(n).to_string();
-        // Without a connector, the process was killed before the POST was sent.
+        // If there is no connector, the process was killed before it sent the POST.
         if let Some(connector) =
             connectors.iter().find(|connector| of_number(&connector.phone_number_id))
         {
@@ -188,18 +188,17 @@ async fn a_service_that_is_killed_at_any_moment_creates_each_connector_once() {
         }
     }
     println!("{ready} ready, {unknown} unknown");
-    // The look at the number settles the others, unless the process was killed before the POST.
     assert!(ready > 0, "{ready} ready, {unknown} unknown");
     let posts = setting.posts();
     assert!(posts.values().all(|posts| *posts == 1), "{posts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_that_is_terminated_leaves_nothing_unknown_to_its_successor() {
+async fn a_terminated_service_leaves_nothing_unknown_to_its_successor() {
     const JOBS: u128 = 20;
-    let setting = Setting::new("300ms", "2s").await;
+    let setting = Setting::new("100ms", "500ms").await;
     let mut service = setting.start().await;
-    // It waits for the database.
+    // The successor waits for the lock of the database.
     let successor = setting.spawn();
     for n in 0..JOBS {
         assert_eq!(service.post(n).await, Some(StatusCode::ACCEPTED));

@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_settles_its_own_attempt_and_none_before_it() {
+    fn a_refusal_settles_only_its_own_attempt() {
         assert_eq!(fold(&[intent(), refused()]).next(UnknownRows::LeaveAlone), NextStep::Create);
         let row = fold(&[intent(), intent(), refused()]);
         assert_eq!(row.connector_state(), ConnectorState::Unknown);
@@ -279,8 +279,9 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_a_creation_is_kept_until_an_adoption() {
-        let (connector_id, at) = (ID.parse().unwrap(), Timestamp::from_second(7).unwrap());
+    fn an_adoption_clears_the_time_of_the_creation() {
+        let connector_id = ID.parse().unwrap();
+        let at = Timestamp::from_second(7).unwrap();
         let mut row = RowState::default();
         row.apply(&intent(), Some(Timestamp::from_second(1).unwrap()));
         assert_eq!(row.created_at(), None);
@@ -291,8 +292,9 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_unfinished_from_its_intent_until_it_is_refused_or_ready() {
-        let (connector_id, channel_id) = (ID.parse().unwrap(), ID.parse().unwrap());
+    fn a_row_is_unfinished_until_it_is_refused_or_ready() {
+        let connector_id = ID.parse().unwrap();
+        let channel_id = ID.parse().unwrap();
         let created = JournalEntry::Created { connector_id, warning: None };
         let ready = JournalEntry::Ready { connector_id, channel_id, warning: None };
         assert!(!fold(&[]).is_unfinished());
@@ -303,8 +305,9 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_with_less_information_replaces_nothing() {
-        let (connector_id, channel_id) = (ID.parse().unwrap(), ID.parse().unwrap());
+    fn an_entry_that_says_less_replaces_nothing() {
+        let connector_id = ID.parse().unwrap();
+        let channel_id = ID.parse().unwrap();
         let created = JournalEntry::Created { connector_id, warning: None };
         let ready = JournalEntry::Ready { connector_id, channel_id, warning: None };
         let unknown = JournalEntry::Unknown { message: String::new() };
@@ -317,9 +320,9 @@ mod tests {
     }
 
     #[test]
-    fn the_last_adoption_counts_unless_the_channel_is_ready() {
-        let (right, wrong) =
-            (ID.parse().unwrap(), "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11".parse().unwrap());
+    fn the_last_adoption_counts_until_the_channel_is_ready() {
+        let right = ID.parse().unwrap();
+        let wrong = "5f4f2c5e-6b0c-4a35-9f5d-0c6a5d0a7c11".parse().unwrap();
         let adopted = |connector_id| JournalEntry::Adopted { connector_id };
         let row = fold(&[intent(), adopted(wrong), adopted(right)]);
         assert_eq!(row.next(UnknownRows::LeaveAlone), NextStep::Wait(right));
@@ -333,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connector_whose_id_is_not_known_is_not_created_again() {
+    fn a_connector_with_an_unknown_id_is_not_created_again() {
         let exists = JournalEntry::Exists { message: String::new() };
         let row = fold(&[intent(), exists, intent(), refused()]);
         assert_eq!(row.next(UnknownRows::Retry), NextStep::LeaveAlone);

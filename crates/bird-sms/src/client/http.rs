@@ -159,9 +159,8 @@ fn is_loopback(url: &Url) -> bool {
 mod tests {
     use super::*;
 
-    // Fault 52.
     #[test]
-    fn a_malformed_proxy_of_the_environment_is_refused() {
+    fn a_malformed_proxy_in_the_environment_is_refused() {
         let check = |url: &str, set: &'static str, value: &'static str| {
             let url = Url::parse(url).unwrap();
             check_proxy_environment(&url, |name| (name == set).then(|| value.into()))
@@ -178,7 +177,6 @@ mod tests {
         }
         assert!(check(bird, "all_proxy", "ftp://proxy").is_err());
         assert!(check("http://10.0.0.1", "HTTP_PROXY", "ftp://proxy").is_err());
-        // Fault 88.
         for socks in ["socks5://proxy:1080", "SOCKS5h://proxy:1080", "socks4://user@proxy"] {
             let error = check(bird, "ALL_PROXY", socks);
             assert_eq!(error, Err(ConfigurationError::SocksProxy("ALL_PROXY")), "{socks}");
@@ -188,9 +186,8 @@ mod tests {
         assert!(check("http://127.0.0.1:1", "HTTP_PROXY", "ftp://proxy").is_ok());
     }
 
-    // Fault 88.
     #[test]
-    fn a_proxy_of_a_host_in_no_proxy_is_not_checked() {
+    fn a_proxy_is_not_checked_for_hosts_in_no_proxy() {
         let check = |no_proxy: &'static str| {
             let url = Url::parse("https://api.bird.com").unwrap();
             check_proxy_environment(&url, |name| match name {
@@ -207,7 +204,7 @@ mod tests {
 
     #[cfg(not(any(windows, target_vendor = "apple", target_os = "android")))]
     #[test]
-    fn a_root_file_that_cannot_be_read_is_refused_for_https_only() {
+    fn an_unreadable_root_file_is_refused_for_https() {
         let check = |url: &str, path: &'static str| {
             let url = Url::parse(url).unwrap();
             check_root_file_environment(&url, |name| (name == "SSL_CERT_FILE").then(|| path.into()))

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clones_share_the_budgets_of_a_workspace_and_workspaces_do_not() {
+    fn clones_share_the_limits_of_a_workspace() {
         let client = Client::builder().access_key(AccessKey::new("k").unwrap()).build().unwrap();
         let ids: Vec<_> =
             (0..3000_u128).map(|n| WorkspaceId::from(uuid::Uuid::from_u128(n))).collect();

@@ -109,7 +109,7 @@ mod tests {
     use crate::{AccessKey, Client};
 
     #[test]
-    fn the_templates_are_the_paths_of_the_requests() {
+    fn route_templates_match_the_request_paths() {
         let client = Client::builder().access_key(AccessKey::new("k").unwrap()).build().unwrap();
         let id = uuid::Uuid::from_u128(1);
         let workspace = client.workspace(id.into());

@@ -268,7 +268,7 @@ mod tests {
     fn entries() -> Vec<(PhoneNumberId, JournalEntry)> {
         let message = || "m".to_owned();
         [
-            // The rest of a line that was torn may end with a brace.
+            // A name with a brace, because a torn line may start or end with one.
             (2, JournalEntry::Intent { name: "{SMS} 2".to_owned() }),
             (2, JournalEntry::Created { connector_id: id(7), warning: None }),
             (3, JournalEntry::Intent { name: "SMS 3".to_owned() }),
@@ -285,7 +285,7 @@ mod tests {
         encode(&EntryLine { at: Timestamp::UNIX_EPOCH, phone_number_id: *number, entry })
     }
 
-    /// Returns the lines of a journal as they are written, and as Git and an editor may leave them.
+    /// Returns the lines of a journal as they are written, and with the CRLF and the blank line of an editor.
     fn journals() -> [Vec<Vec<u8>>; 2] {
         let written: Vec<_> = [header()].into_iter().chain(entries().iter().map(line)).collect();
         let crlf = |line: &Vec<u8>| [line.trim_ascii_end(), b"\r\n"].concat();
@@ -304,15 +304,14 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_is_that_of_earlier_journals() {
+    fn the_checksum_is_crc_32() {
         assert_eq!(checksum(b"123456789"), "cbf43926");
     }
 
-    // Fault 46.
     #[test]
-    fn every_bit_flip_of_a_journal_is_an_error_that_names_its_line() {
+    fn every_bit_flip_is_an_error_that_names_its_line() {
         for (lines, is_edited) in journals().into_iter().zip([false, true]) {
-            // The last line of a journal is judged in another way than the others.
+            // Each line is the last one once, because a damaged last line may be a torn one.
             for count in 1..=lines.len() {
                 let journal = lines[..count].concat();
                 let whole = states(&read(&journal).unwrap());
@@ -322,9 +321,9 @@ mod tests {
                     let expected = journal[..bit / 8].split(|byte| *byte == b'\n').count() as u64;
                     match read(&flipped) {
                         Err(FileJournalError::Damaged { line, .. }) if line == expected => {}
-                        // Without its first line it may be another file.
+                        // A file without a header may not be a journal at all.
                         Err(FileJournalError::NotAJournal { .. }) if expected == 1 => {}
-                        // Another blank in a blank line.
+                        // A blank line stays blank.
                         Ok(content) if is_edited => assert_eq!(states(&content), whole),
                         result => panic!("bit {bit} in line {expected} of {count}: {result:?}"),
                     }
@@ -333,9 +332,8 @@ mod tests {
         }
     }
 
-    // Fault 45.
     #[test]
-    fn a_journal_cut_anywhere_has_its_whole_lines_and_can_be_continued() {
+    fn a_journal_cut_anywhere_keeps_its_whole_lines() {
         for lines in journals() {
             let journal = lines.concat();
             for kept in 0..=journal.len() {
@@ -372,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_without_its_header_is_refused_and_no_line_is_to_be_removed() {
+    fn a_journal_without_its_header_is_refused_as_a_whole() {
         let [lines, _] = journals();
         let journal = lines.concat();
         let mut flipped = journal.clone();
@@ -399,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_of_a_newer_version_is_refused_whatever_its_fields() {
+    fn a_journal_of_a_newer_version_is_refused() {
         let newer = serde_json::json!({"at": "later", "version": 2});
         let error = read(&encode(&newer)).unwrap_err();
         assert!(matches!(error, FileJournalError::Newer { version: 2, .. }), "{error}");

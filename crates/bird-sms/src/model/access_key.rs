@@ -81,16 +81,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_that_cannot_be_a_header_is_refused_and_not_shown() {
+    fn a_key_that_cannot_be_a_header_is_refused() {
         for key in ["", "secret\n", "secret\r\nX-Evil: 1", "sec ret", "sécret", "secret\0"] {
             let error = AccessKey::new(key).unwrap_err().to_string();
             assert!(!error.contains("secret") && !error.contains("Evil"), "{error}");
         }
     }
 
-    // Fault 85.
     #[test]
-    fn a_key_in_quotes_or_with_the_name_of_its_variable_is_refused() {
+    fn a_key_in_quotes_or_with_its_variable_is_refused() {
         for (key, problem) in [
             ("\"secret\"", "is in quotes"),
             ("'secret'", "is in quotes"),

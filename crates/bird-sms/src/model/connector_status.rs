@@ -96,7 +96,6 @@ mod tests {
         ConnectorStatus::decode(json.replace("ID", ID).as_bytes())
     }
 
-    // Fault 25.
     #[test]
     fn a_channel_without_an_id_is_pending() {
         let key = crate::AccessKey::new("top-secret-key").unwrap();
@@ -106,7 +105,6 @@ mod tests {
             r#","channel":{}"#,
             r#","channel":{"channelId":null}"#,
             r#","channel":{"channelId":""}"#,
-            // Fault 47.
             r#","channel":{"channelId":"00000000-0000-0000-0000-000000000000"}"#,
         ] {
             let json = format!(
@@ -121,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_of_any_shape_do_not_fail_the_decoding() {
+    fn arguments_of_any_shape_are_decoded() {
         let number = |arguments: &str| {
             status(&format!(r#"{{"id":"ID","arguments":{arguments}}}"#)).unwrap().phone_number_id
         };
@@ -131,9 +129,8 @@ mod tests {
         }
     }
 
-    // Fault 91.
     #[test]
-    fn a_template_is_another_one_only_if_its_name_differs() {
+    fn templates_differ_by_name_and_not_by_version() {
         let other = |template: &str| {
             let body = format!(r#"{{"id":"ID","connectorTemplateRef":{template}}}"#);
             status(&body).unwrap().other_template
@@ -146,9 +143,8 @@ mod tests {
         assert_eq!(other("\"sms-\\u006dessage\"").as_deref(), Some("sms-message"));
     }
 
-    // Fault 23.
     #[test]
-    fn a_malformed_response_is_refused_with_the_path_of_the_field() {
+    fn a_malformed_response_names_the_path_of_the_field() {
         let problem = |json: &str| status(json).unwrap_err();
         assert!(problem(r#"{"id":null}"#).starts_with("`id`: "));
         let nil = r#"{"id":"00000000-0000-0000-0000-000000000000"}"#;
@@ -160,7 +156,7 @@ mod tests {
         assert!(problem(r#"{"id":"ID","id":"ID"}"#).contains("duplicate field"));
         assert!(problem(r#"{"id":"ID""#).contains("EOF"));
         assert!(problem("\u{feff}{}").contains("expected value"));
-        // Fault 104: no path where there is none.
+        // A body that is no object has no path.
         for body in ["", "{", r#"{"garbage"#] {
             assert!(problem(body).starts_with("EOF while parsing"), "{}", problem(body));
         }

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_id_is_recovered_from_a_truncated_or_malformed_body() {
+    fn an_id_is_recovered_from_a_broken_body() {
         let id = Some(ID.parse().unwrap());
         assert_eq!(recovered(r#"{"id":"ID","name":"te"#), id);
         assert_eq!(recovered(r#"{"name":"a","arguments":{"id":"x"},"id":"ID","channel":7}"#), id);
@@ -166,9 +166,8 @@ mod tests {
         assert_eq!(recovered(""), None);
     }
 
-    // Fault 37.
     #[test]
-    fn a_nested_id_is_recovered_when_exactly_one_object_has_fields_of_a_connector() {
+    fn a_nested_id_is_recovered_from_the_only_connector() {
         let id = Some(ID.parse().unwrap());
         assert_eq!(recovered(r#"{"data":{"id":"ID","name":"n","createdAt":"now"}}"#), id);
         assert_eq!(recovered(r#"{"ok":true,"n":[1],"connector":{"channel":null,"id":"ID"}}"#), id);
@@ -179,9 +178,8 @@ mod tests {
         );
     }
 
-    // Fault 71.
     #[test]
-    fn the_id_of_a_part_is_not_that_of_the_connector() {
+    fn the_id_of_a_nested_object_is_not_the_connectors() {
         let user = r#""createdBy":{"id":"ID","createdAt":"now"}"#;
         for body in [
             format!(r#"{{"id":"con_12345",{user}}}"#),
@@ -195,14 +193,12 @@ mod tests {
         }
     }
 
-    // Fault 56.
     #[test]
-    fn two_different_ids_in_one_object_are_ambiguous() {
+    fn an_object_with_two_ids_has_none() {
         assert_eq!(recovered(r#"{"id":"ID","id":"OTHER"}"#), None);
         assert_eq!(recovered(r#"{"data":{"id":"ID","id":"OTHER","channel":null}}"#), None);
     }
 
-    // Fault 47.
     #[test]
     fn the_nil_uuid_is_not_an_id() {
         assert_eq!(recovered(r#"{"id":"00000000-0000-0000-0000-000000000000"}"#), None);

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_are_not_set_are_omitted_and_a_request_reads_back() {
+    fn a_request_survives_a_round_trip_through_json() {
         let request = SmsConnectorRequest::new("n", NUMBER.parse().unwrap());
         let full = request
             .clone()
@@ -290,10 +290,10 @@ mod tests {
         assert_eq!(request.check(), Err(ConfigurationError::EmptyChannelMessageType));
     }
 
-    // Fault 80.
     #[test]
-    fn an_id_in_the_place_of_another_id_is_refused() {
-        let (id, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    fn an_id_in_the_wrong_place_is_refused() {
+        let id = Uuid::from_u128(1);
+        let other = Uuid::from_u128(2);
         for (number, use_case, problem) in [
             (Uuid::nil(), other, "the phone number id is the nil UUID, which is the id of nothing"),
             (id, Uuid::nil(), "the use case id is the nil UUID, which is the id of nothing"),
@@ -308,9 +308,8 @@ mod tests {
         }
     }
 
-    // Fault 100.
     #[test]
-    fn a_request_from_json_has_no_unknown_field() {
+    fn an_unknown_field_of_a_request_is_refused() {
         let read = |field: &str| {
             let json = format!(r#"{{"name":"n","phoneNumberId":"{NUMBER}",{field}}}"#);
             serde_json::from_str::<SmsConnectorRequest>(&json).map_err(|error| error.to_string())

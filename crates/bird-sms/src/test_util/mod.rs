@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn each_error_has_its_variant_and_its_state() {
+    fn each_function_makes_its_variant_of_error() {
         use ConnectorState::{Exists, ExistsIdUnknown, NotCreated, Unknown};
         let io_error = || io::ErrorKind::StorageFull.into();
         let without_response =

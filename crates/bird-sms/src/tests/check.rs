@@ -1,11 +1,11 @@
-//! Tests of `Workspace::check`: what one GET says about the settings.
+//! `Workspace::check`: what one GET tells about the settings.
 
 use bird_test_peer::{Reply, refused_url};
 
 use super::*;
 use crate::{Access, CheckError, CheckProblem, TransportErrorKind};
 
-/// Checks with this key, and asserts that the check was one GET.
+/// Checks an access key, and asserts that this takes one GET.
 async fn check_with(key: &str, reply: Reply) -> Result<Access, CheckError> {
     let peer = Peer::script([reply]).await.unwrap();
     let builder = without_sleep(&peer.base_url()).0.access_key(AccessKey::new(key).unwrap());
@@ -23,7 +23,7 @@ fn json(status: u16, message: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_404_about_the_connector_is_a_success_and_one_about_the_workspace_is_not() {
+async fn only_a_404_about_the_connector_confirms_the_access() {
     let confirmed = check(json(404, "Connector not found in the workspace")).await.unwrap();
     assert_eq!(confirmed, Access::Confirmed);
     let unconfirmed = check(json(404, "Not found")).await.unwrap();
@@ -34,7 +34,7 @@ async fn a_404_about_the_connector_is_a_success_and_one_about_the_workspace_is_n
 }
 
 #[tokio::test]
-async fn a_refusal_is_classified_by_its_status_its_text_and_the_prefix_of_the_key() {
+async fn a_refusal_is_classified_by_its_status_its_text_and_the_key() {
     for (key, reply, problem) in [
         (KEY, json(401, "Unauthorized"), CheckProblem::AccessKey),
         (KEY, Reply::status(401), CheckProblem::AccessKey),
@@ -52,7 +52,7 @@ async fn a_refusal_is_classified_by_its_status_its_text_and_the_prefix_of_the_ke
 }
 
 #[tokio::test]
-async fn each_call_says_that_a_refused_key_is_of_another_product() {
+async fn every_refusal_hints_at_a_key_of_another_product() {
     let peer = Peer::with_handler(|_| json(401, "Unauthorized")).await.unwrap();
     let workspace_with = |key: &str| {
         let builder = without_sleep(&peer.base_url()).0;
@@ -73,7 +73,7 @@ async fn each_call_says_that_a_refused_key_is_of_another_product() {
 }
 
 #[tokio::test]
-async fn a_response_that_is_not_from_the_api_is_reported_as_not_bird() {
+async fn a_response_that_is_not_from_bird_is_recognized() {
     for reply in [
         Reply::json(200, ready()),
         Reply::json(200, "<!doctype html>"),
@@ -88,7 +88,7 @@ async fn a_response_that_is_not_from_the_api_is_reported_as_not_bird() {
 }
 
 #[tokio::test]
-async fn a_failure_that_says_nothing_about_the_settings_is_not_retried() {
+async fn a_check_does_not_retry() {
     for status in [408, 429, 460, 499, 500, 502, 503] {
         assert_eq!(
             check(Reply::status(status)).await.unwrap_err().problem,
@@ -109,7 +109,7 @@ async fn kind_without_response(base_url: &str) -> TransportErrorKind {
 }
 
 #[tokio::test]
-async fn without_a_response_the_cause_says_what_failed() {
+async fn without_a_response_the_error_has_the_kind_of_failure() {
     let refused = refused_url().await.unwrap();
     assert_eq!(kind_without_response(&refused).await, TransportErrorKind::Connect);
     // A label of more than 63 characters cannot be resolved, and no resolver is asked.

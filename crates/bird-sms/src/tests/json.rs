@@ -1,4 +1,4 @@
-//! What the types of the library are as JSON, and which errors can be retried.
+//! The JSON of errors, channels and events, and which errors are retryable.
 
 use bird_test_peer::{Peer, Reply};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ fn to_json(value: &impl serde::Serialize) -> Value {
     serde_json::to_value(value).unwrap()
 }
 
-/// Returns the error of an install whose POST gets this response, and which gets nothing afterwards.
+/// Returns the error of an install whose requests all get this reply.
 async fn error_of(reply: Reply, attempts: u32) -> Error {
     let peer = Peer::with_handler(move |_| reply.clone()).await.unwrap();
     let retry = RetryPolicy { max_attempts: attempts, ..Default::default() };
@@ -19,7 +19,7 @@ async fn error_of(reply: Reply, attempts: u32) -> Error {
 }
 
 #[tokio::test]
-async fn an_error_is_retryable_if_the_rules_of_the_retry_loop_say_so() {
+async fn an_error_is_retryable_only_if_a_retry_cannot_create_twice() {
     for (reply, status, retryable) in [
         (Reply::status(429), Some(429), true),
         (Reply::status(422), Some(422), false),
@@ -30,7 +30,7 @@ async fn an_error_is_retryable_if_the_rules_of_the_retry_loop_say_so() {
         (Reply::status(504), Some(504), false),
         (Reply::Reset, None, false),
         (Reply::json(201, "{}"), Some(201), false),
-        // The connector exists, and its channel does not come: the wait can be repeated.
+        // The connector exists, so the wait can be repeated.
         (Reply::json(201, pending()), None, true),
     ] {
         let shown = format!("{reply:?}");
@@ -45,7 +45,7 @@ async fn an_error_is_retryable_if_the_rules_of_the_retry_loop_say_so() {
 }
 
 #[tokio::test]
-async fn a_read_is_retryable_unless_something_has_to_be_corrected() {
+async fn a_failed_read_is_retryable_after_a_transient_status() {
     for (status, retryable) in [(503, true), (429, true), (404, false), (403, false), (501, false)]
     {
         let peer = Peer::with_handler(move |_| Reply::status(status)).await.unwrap();
@@ -54,13 +54,13 @@ async fn a_read_is_retryable_unless_something_has_to_be_corrected() {
         let read = workspace.connector(connector_id()).await.unwrap_err();
         assert_eq!((read.status(), read.is_retryable()), (Some(status), retryable), "{read}");
         let poll = workspace.pending_channel(connector_id()).poll().await.unwrap_err();
-        // A 404 to the first poll may be that of a connector that is not visible yet.
+        // A connector that was just created may not be visible yet.
         assert_eq!(poll.is_retryable(), retryable || status == 404, "{poll}");
     }
 }
 
 #[tokio::test]
-async fn an_error_is_a_json_object_without_the_access_key() {
+async fn the_json_of_an_error_has_no_access_key() {
     let body = json!({ "code": "InvalidPayload", "message": KEY, "details": { ".name": ["bad"] } });
     let reply = Reply::with_headers(422, &["x-request-id: abc"], body.to_string());
     let mut json = to_json(&error_of(reply, 1).await);
@@ -89,7 +89,7 @@ async fn an_error_is_a_json_object_without_the_access_key() {
 }
 
 #[tokio::test]
-async fn a_channel_and_a_connector_are_json_objects_without_the_access_key() {
+async fn the_json_of_a_channel_or_connector_has_no_access_key() {
     let mut body: Value = serde_json::from_str(&ready()).unwrap();
     body["name"] = KEY.into();
     body["number"] = json!({ "phoneNumber": "+31612345678" });
@@ -117,7 +117,7 @@ async fn a_channel_and_a_connector_are_json_objects_without_the_access_key() {
 }
 
 #[test]
-fn an_event_is_a_json_object_with_durations_in_seconds() {
+fn the_json_of_an_event_has_durations_in_seconds() {
     let (half, id) = (Duration::from_millis(500), connector_id());
     for (event, expected) in [
         (Event::Creating { attempt: 1 }, json!({ "event": "creating", "attempt": 1 })),

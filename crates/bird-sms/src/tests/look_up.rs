@@ -1,8 +1,6 @@
-//! The look at the phone number after a creation whose outcome is unknown.
+//! How a phone number is looked up after a creation whose outcome is unknown.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use bird_test_peer::{Peer, Reply, Request};
+use bird_test_peer::{InMemory, Reply, Request};
 use futures_util::StreamExt;
 use uuid::Uuid;
 
@@ -10,19 +8,26 @@ use super::*;
 use crate::test_util::MemoryJournal;
 use crate::{ConnectorState, JournalEntry, OutcomeUnknown, UnknownReason, UnknownRows};
 
-/// A connector as a GET shows it: the name, the template and the year of its creation.
-type Connector = (&'static str, &'static str, u32);
+const NAME: &str = "My SMS channel";
+const SMS: &str = "sms-messagebird:1";
+const VOICE: &str = "voice-messagebird:1";
 
-const OURS: Connector = ("My SMS channel", "sms-messagebird:1", 2025);
+/// The name, the template and the time of the creation of a connector.
+type Connector = (&'static str, &'static str, &'static str);
+
+/// A connector that an install may use: the clock of the client starts in 1970.
+const OURS: Connector = (NAME, SMS, "2025-01-01T00:00:00Z");
+/// A connector that is newer than the entries of a journal, which have the real time.
+const NEW: Connector = (NAME, SMS, "2999-01-01T00:00:00Z");
 
 fn nth(n: usize) -> String {
     Uuid::from_u128(n as u128).to_string()
 }
 
-/// Returns the response about a number with these connectors.
-fn number(id: &str, connectors: usize) -> String {
-    let dependency = |n| format!(r#"{{"type": "connector", "connectorId": "{}"}}"#, nth(n + 1));
-    let dependencies: Vec<_> = (0..connectors).map(dependency).collect();
+/// Returns the JSON of a phone number with these connectors.
+fn number(id: &str, connectors: impl IntoIterator<Item = String>) -> String {
+    let dependency = |id| format!(r#"{{"type": "connector", "connectorId": "{id}"}}"#);
+    let dependencies: Vec<_> = connectors.into_iter().map(dependency).collect();
     format!(
         r#"{{"id": "{id}", "endpointId": "{id}", "numberString": "+31612345678", "countryCode": "NL",
             "capabilities": {{}}, "createdAt": "2025-01-01T00:00:00Z", "updatedAt": "2025-01-01T00:00:00Z",
@@ -31,10 +36,10 @@ fn number(id: &str, connectors: usize) -> String {
     )
 }
 
-fn connector(id: &str, (name, template, year): Connector) -> String {
+fn connector(id: &str, (name, template, created): Connector) -> String {
     format!(
         r#"{{"id": "{id}", "name": "{name}", "connectorTemplateRef": "{template}",
-            "createdAt": "{year}-01-01T00:00:00Z", "channel": {{"channelId": "{CHANNEL}"}}}}"#
+            "createdAt": "{created}", "channel": {{"channelId": "{CHANNEL}"}}}}"#
     )
 }
 
@@ -42,25 +47,56 @@ fn last_segment(request: &Request) -> &str {
     request.path.rsplit('/').next().unwrap()
 }
 
-/// Starts a server that answers each POST with `post`, and whose number has these connectors.
-async fn bird(post: fn() -> Reply, connectors: &'static [Connector]) -> Peer {
-    let handler = move |request: &Request| match &*request.method {
-        "POST" => post(),
-        _ if request.path.contains("/numbers-long-code/") => {
-            Reply::json(200, number(last_segment(request), connectors.len()))
-        }
-        _ => {
-            let n = (0..connectors.len()).find(|n| nth(n + 1) == last_segment(request));
-            n.map_or(Reply::status(404), |n| {
-                Reply::json(200, connector(&nth(n + 1), connectors[n]))
-            })
-        }
-    };
-    Peer::with_handler(handler).await.unwrap()
+/// Creates a server whose phone numbers have these connectors, with the ids 1, 2 and so on.
+fn bird(
+    post: impl FnMut() -> Reply + Send + 'static,
+    connectors: &'static [Connector],
+) -> InMemory {
+    serving(post, "", move |n| Some(connector(&nth(n), connectors[n - 1])), connectors.len())
 }
 
-fn looking(peer: &Peer) -> Workspace {
-    workspace(without_sleep(&peer.base_url()).0.look_up(true))
+/// Creates a server with a `Date` header, and with `count` connectors that `get` returns by their number.
+fn serving(
+    mut post: impl FnMut() -> Reply + Send + 'static,
+    date: &'static str,
+    get: impl Fn(usize) -> Option<String> + Send + 'static,
+    count: usize,
+) -> InMemory {
+    InMemory::with_handler(move |request| {
+        let date = format!("date: {date}");
+        let id = last_segment(request);
+        if request.method == "POST" {
+            post()
+        } else if request.path.contains("/numbers-long-code/") {
+            Reply::with_headers(200, &[&date], number(id, (1..=count).map(nth)))
+        } else {
+            let n = (1..=count).find(|n| nth(*n) == id);
+            n.and_then(&get).map_or(Reply::status(404), |body| Reply::json(200, body))
+        }
+    })
+}
+
+/// Returns replies to POSTs: the statuses in their order, the last one again and again, with an empty object.
+fn statuses<const N: usize>(statuses: [u16; N]) -> impl FnMut() -> Reply + Send + 'static {
+    let mut next = 0;
+    move || {
+        let status = statuses[next.min(N - 1)];
+        next += 1;
+        Reply::json(status, "{}")
+    }
+}
+
+fn lost() -> Reply {
+    Reply::Close
+}
+
+fn looking(bird: &InMemory) -> Workspace {
+    let client = without_sleep("https://bird.example").0.transport(bird.transport());
+    workspace(client.look_up(true))
+}
+
+async fn install(bird: &InMemory) -> Result<SmsChannel, Error> {
+    looking(bird).install(request()).await
 }
 
 fn unknown(error: &Error) -> &OutcomeUnknown {
@@ -70,261 +106,208 @@ fn unknown(error: &Error) -> &OutcomeUnknown {
     }
 }
 
+fn existing(error: &Error) -> Vec<String> {
+    error.existing().iter().map(ToString::to_string).collect()
+}
+
 #[tokio::test]
-async fn an_install_goes_on_with_the_connector_that_the_number_shows() {
-    let refused_later = || Reply::json(201, "{\"id\": 7}");
-    for post in [|| Reply::Close, || Reply::status(504), refused_later] {
-        let peer = bird(post, &[OURS]).await;
-        let channel = looking(&peer).install(request()).await.unwrap();
+async fn an_unknown_install_continues_with_the_connector_of_its_number() {
+    for post in [lost, || Reply::status(504), || Reply::json(201, r#"{"id": 7}"#)] {
+        let bird = bird(post, &[OURS]);
+        let channel = install(&bird).await.unwrap();
         assert_eq!(channel.connector_id.to_string(), nth(1));
         assert_eq!(channel.id.to_string(), CHANNEL);
-        assert_eq!(peer.posts(), 1);
-        let pending = looking(&peer).create_sms_connector(&request()).await.unwrap();
-        assert_eq!((pending.connector_id().to_string(), peer.posts()), (nth(1), 2));
+        assert_eq!(bird.posts(), 1);
+        let pending = looking(&bird).create_sms_connector(&request()).await.unwrap();
+        assert_eq!((pending.connector_id().to_string(), bird.posts()), (nth(1), 2));
     }
 }
 
 #[tokio::test]
-async fn a_conflict_after_a_server_error_is_settled_by_the_number() {
-    static POSTS: AtomicUsize = AtomicUsize::new(0);
-    let post = || match POSTS.fetch_add(1, Ordering::Relaxed) {
-        0 => Reply::status(500),
-        _ => Reply::status(409),
-    };
-    let peer = bird(post, &[OURS]).await;
-    let channel = looking(&peer).install(request()).await.unwrap();
-    assert_eq!((channel.connector_id.to_string(), peer.posts()), (nth(1), 2));
-    assert!(channel.warning.is_some());
+async fn a_connector_found_after_several_attempts_has_a_warning() {
+    for replies in [[500, 409], [500, 201]] {
+        let bird = bird(statuses(replies), &[OURS]);
+        let channel = install(&bird).await.unwrap();
+        assert_eq!((channel.connector_id.to_string(), bird.posts()), (nth(1), 2));
+        assert!(channel.warning.is_some());
+    }
+    // A journal does not say how many attempts an earlier run made.
+    let bird = bird(lost, &[NEW]);
+    let channel = looking(&bird).install(request()).journal(after_a_crash()).await.unwrap();
+    assert_eq!((bird.posts(), channel.warning.is_some()), (0, true));
 }
 
 #[tokio::test]
-async fn a_connector_that_differs_is_told_and_not_used() {
+async fn a_connector_that_differs_is_reported_and_not_used() {
     let cases: [(&'static [Connector], &[usize]); 6] = [
-        (&[("Another", "sms-messagebird:1", 2025)], &[1]),
-        // The clock of the client starts in 1970.
-        (&[("My SMS channel", "sms-messagebird:1", 1960)], &[1]),
+        (&[("Another", SMS, OURS.2)], &[1]),
+        (&[(NAME, SMS, "1960-01-01T00:00:00Z")], &[1]),
         (&[OURS, OURS], &[1, 2]),
-        (&[("My SMS channel", "voice-messagebird:1", 2025)], &[]),
-        (
-            &[("My SMS channel", "voice-messagebird:1", 2025), ("x", "sms-messagebird:1", 2025)],
-            &[2],
-        ),
+        (&[(NAME, VOICE, OURS.2)], &[]),
+        (&[(NAME, VOICE, OURS.2), ("x", SMS, OURS.2)], &[2]),
         (&[OURS, OURS, OURS, OURS, OURS, OURS], &[1, 2, 3, 4, 5]),
     ];
-    for (connectors, told) in cases {
-        let peer = bird(|| Reply::Close, connectors).await;
-        let error = looking(&peer).install(request()).await.unwrap_err();
-        let existing: Vec<_> = error.existing().iter().map(ToString::to_string).collect();
-        assert_eq!(existing, told.iter().map(|n| nth(*n)).collect::<Vec<_>>());
+    for (connectors, reported) in cases {
+        let bird = bird(lost, connectors);
+        let error = install(&bird).await.unwrap_err();
+        let existing = existing(&error);
+        assert_eq!(existing, reported.iter().map(|n| nth(*n)).collect::<Vec<_>>());
         assert_eq!(error.connector_state(), ConnectorState::Unknown);
         assert_eq!(unknown(&error).reason, UnknownReason::NoResponse);
         assert!(existing.iter().all(|id| error.to_string().contains(id)), "{error}");
-        assert_eq!((peer.posts(), peer.gets()), (1, 1 + connectors.len().min(5)));
+        assert_eq!((bird.posts(), bird.gets()), (1, 1 + connectors.len().min(5)));
     }
 }
 
 #[tokio::test]
-async fn a_connector_that_may_be_older_than_the_post_is_used_with_a_warning() {
-    // The clock of the client starts in 1970.
-    let peer = bird(|| Reply::Close, &[("My SMS channel", "sms-messagebird:1", 1969)]).await;
-    let error = looking(&peer).install(request()).await.unwrap_err();
-    assert_eq!(error.existing().len(), 1);
-    let handler = |request: &Request| match &*request.method {
-        "POST" => Reply::Close,
-        _ if request.path.contains("/numbers-long-code/") => {
-            Reply::json(200, number(last_segment(request), 1))
-        }
-        _ => {
-            let seconds_before =
-                connector(&nth(1), OURS).replace("2025-01-01T00:00", "1969-12-31T23:59");
-            Reply::json(200, seconds_before)
-        }
-    };
-    let peer = Peer::with_handler(handler).await.unwrap();
-    let channel = looking(&peer).install(request()).await.unwrap();
-    assert!(channel.warning.is_some());
+async fn the_only_connector_that_agrees_is_used() {
+    let channel = install(&bird(lost, &[("x", VOICE, OURS.2), OURS])).await.unwrap();
+    assert_eq!(channel.connector_id.to_string(), nth(2));
 }
 
 #[tokio::test]
-async fn the_age_of_a_connector_is_told_by_the_clock_of_bird() {
-    // The clock of the client starts in 1970, and the one of Bird is five minutes ahead.
+async fn the_age_of_a_connector_is_judged_by_birds_clock() {
+    // The clock of the client starts in 1970. In the first two cases, Bird's is five minutes ahead.
     for (date, created, warned) in [
-        ("Thu, 01 Jan 1970 00:05:00 GMT", "1970-01-01T00:04:30", true),
-        ("Thu, 01 Jan 1970 00:05:00 GMT", "1970-01-01T00:05:01", false),
-        ("yesterday", "1970-01-01T00:00:01", false),
+        ("Thu, 01 Jan 1970 00:05:00 GMT", "1970-01-01T00:04:30Z", true),
+        ("Thu, 01 Jan 1970 00:05:00 GMT", "1970-01-01T00:05:01Z", false),
+        ("yesterday", "1970-01-01T00:00:01Z", false),
+        ("", "1969-12-31T23:59:00Z", true),
     ] {
-        let peer = Peer::with_handler(move |request| match &*request.method {
-            "POST" => Reply::Close,
-            _ if request.path.contains("/numbers-long-code/") => {
-                let date = format!("date: {date}");
-                Reply::with_headers(200, &[&*date], number(last_segment(request), 1))
-            }
-            _ => {
-                let body = connector(&nth(1), OURS).replace("2025-01-01T00:00:00", created);
-                Reply::json(200, body)
-            }
-        });
-        let peer = peer.await.unwrap();
-        let channel = looking(&peer).install(request()).await.unwrap();
+        let get = move |n| Some(connector(&nth(n), (NAME, SMS, created)));
+        let channel = install(&serving(lost, date, get, 1)).await.unwrap();
         assert_eq!(channel.warning.is_some(), warned, "{date} {created}");
     }
 }
 
 #[tokio::test]
-async fn a_connector_of_another_phone_number_is_told_and_no_post_follows() {
-    let peer = Peer::with_handler(|request| match &*request.method {
-        "POST" => Reply::Close,
-        _ if request.path.contains("/numbers-long-code/") => {
-            Reply::json(200, number(last_segment(request), 1))
-        }
-        _ => {
-            let other = format!(r#"{{"arguments": {{"phoneNumberId": "{}"}},"#, nth(7));
-            Reply::json(200, connector(&nth(1), OURS).replacen('{', &other, 1))
-        }
-    });
-    let peer = peer.await.unwrap();
-    let error = looking(&peer).install(request()).await.unwrap_err();
-    assert_eq!((error.existing().len(), peer.posts(), peer.gets()), (1, 1, 2));
-    let retry = looking(&peer).install(request()).journal(after_a_crash());
-    let error = retry.unknown_rows(UnknownRows::Retry).await.unwrap_err();
-    assert_eq!((error.existing().len(), peer.posts(), peer.gets()), (1, 1, 4));
-}
-
-#[tokio::test]
-async fn one_agreeing_connector_beside_another_is_used() {
-    let peer = bird(|| Reply::Close, &[("x", "voice-messagebird:1", 2025), OURS]).await;
-    let channel = looking(&peer).install(request()).await.unwrap();
-    assert_eq!(channel.connector_id.to_string(), nth(2));
-}
-
-#[tokio::test]
-async fn a_conflict_tells_the_connector_that_exists_and_stays_refused() {
-    let peer = bird(|| Reply::status(409), &[OURS]).await;
-    let error = looking(&peer).install(request()).await.unwrap_err();
-    assert!(matches!(error, Error::Refused(_)), "{error:?}");
-    assert_eq!(error.existing(), [nth(1).parse().unwrap()]);
-    assert_eq!((error.connector_state(), peer.posts()), (ConnectorState::NotCreated, 1));
-}
-
-#[tokio::test]
-async fn a_look_that_fails_changes_nothing() {
-    for reply in [404, 401, 403, 429, 500, 200] {
-        let peer = Peer::with_handler(move |request| match &*request.method {
-            "POST" => Reply::Close,
-            _ if reply == 200 => Reply::json(200, "<html>"),
-            _ => Reply::status(reply),
-        });
-        let peer = peer.await.unwrap();
-        let error = looking(&peer).install(request()).await.unwrap_err();
-        assert_eq!(unknown(&error).reason, UnknownReason::NoResponse, "{reply}");
-        assert_eq!((error.existing().len(), peer.posts(), peer.gets()), (0, 1, 1), "{reply}");
-    }
-}
-
-/// Starts a server for many numbers: it creates each connector, and loses every fifth response.
-async fn losing() -> Peer {
-    static POSTS: AtomicUsize = AtomicUsize::new(0);
-    // The ids of a connector and its number end with the same digits.
-    let connector_of = |number: &str| format!("c{}", &number[1..]);
-    let handler = move |request: &Request| match &*request.method {
-        "POST" => {
-            let id = String::from_utf8_lossy(&request.body);
-            let id = id.split("phoneNumberId\":\"").nth(1).unwrap()[..36].to_owned();
-            match POSTS.fetch_add(1, Ordering::Relaxed) % 5 {
-                0 => Reply::Close,
-                _ => Reply::json(201, connector(&connector_of(&id), OURS)),
-            }
-        }
-        _ if request.path.contains("/numbers-long-code/") => {
-            let id = last_segment(request);
-            Reply::json(200, number(id, 1).replace(&nth(1), &connector_of(id)))
-        }
-        _ => Reply::json(200, connector(last_segment(request), OURS)),
+async fn a_connector_of_another_number_is_reported_and_no_post_follows() {
+    let of_another = |n| {
+        let arguments = format!(r#"{{"arguments": {{"phoneNumberId": "{}"}},"#, nth(7));
+        Some(connector(&nth(n), OURS).replacen('{', &arguments, 1))
     };
-    Peer::with_handler(handler).await.unwrap()
+    let bird = serving(lost, "", of_another, 1);
+    let error = install(&bird).await.unwrap_err();
+    assert_eq!((existing(&error), bird.posts(), bird.gets()), (vec![nth(1)], 1, 2));
+    let retry = looking(&bird).install(request()).journal(after_a_crash());
+    let error = retry.unknown_rows(UnknownRows::Retry).await.unwrap_err();
+    assert_eq!((existing(&error), bird.posts(), bird.gets()), (vec![nth(1)], 1, 4));
+}
+
+#[tokio::test]
+async fn a_409_stays_refused_and_reports_the_connector_that_exists() {
+    let bird = bird(statuses([409]), &[OURS]);
+    let error = install(&bird).await.unwrap_err();
+    assert!(matches!(error, Error::Refused(_)), "{error:?}");
+    assert_eq!((existing(&error), bird.posts()), (vec![nth(1)], 1));
+    assert_eq!(error.connector_state(), ConnectorState::NotCreated);
+}
+
+#[tokio::test]
+async fn a_failed_look_up_leaves_the_outcome_unknown() {
+    for status in [404, 401, 403, 429, 500, 200] {
+        let bird = InMemory::with_handler(move |request| match &*request.method {
+            "POST" => lost(),
+            _ => Reply::json(status, "<html>"),
+        });
+        let error = install(&bird).await.unwrap_err();
+        assert_eq!(unknown(&error).reason, UnknownReason::NoResponse, "{status}");
+        assert_eq!((error.existing().len(), bird.posts(), bird.gets()), (0, 1, 1), "{status}");
+    }
 }
 
 #[tokio::test]
 async fn a_batch_finds_each_connector_whose_response_was_lost() {
-    let peer = losing().await;
-    let requests =
-        (1001..=1100).map(|n| SmsConnectorRequest::new(OURS.0, Uuid::from_u128(n).into()));
+    let mut posts = 0;
+    // The ids of a connector and its number end with the same digits.
+    let connector_of = |number: &str| format!("c{}", &number[1..]);
+    let bird = InMemory::with_handler(move |request| {
+        let last = last_segment(request);
+        if request.method == "POST" {
+            posts += 1;
+            let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+            let id = connector_of(body["arguments"]["phoneNumberId"].as_str().unwrap());
+            if posts % 5 == 0 { lost() } else { Reply::json(201, connector(&id, OURS)) }
+        } else if request.path.contains("/numbers-long-code/") {
+            Reply::json(200, number(last, [connector_of(last)]))
+        } else {
+            Reply::json(200, connector(last, OURS))
+        }
+    });
+    let requests = (1001..=1100).map(|n| SmsConnectorRequest::new(NAME, Uuid::from_u128(n).into()));
     let journal = Arc::new(MemoryJournal::default());
-    let batch = looking(&peer).install_sms_channels(requests).journal(journal.clone());
+    let batch = looking(&bird).install_sms_channels(requests).journal(journal.clone());
     let outcomes: Vec<_> = batch.start().collect().await;
     let other = outcomes.iter().find(|outcome| outcome.result.is_err() || !outcome.created);
     assert!(other.is_none(), "{other:?}");
-    assert_eq!((outcomes.len(), peer.posts()), (100, 100));
+    assert_eq!((outcomes.len(), bird.posts()), (100, 100));
     let found = |(_, entry): &_| matches!(entry, JournalEntry::Found { .. });
     assert_eq!(journal.entries().iter().filter(|entry| found(entry)).count(), 20);
 }
 
 #[tokio::test]
-async fn a_batch_whose_key_may_not_read_numbers_looks_once_and_goes_on() {
-    let peer = Peer::with_handler(|request| match &*request.method {
-        "POST" => Reply::Close,
+async fn a_batch_that_may_not_read_numbers_looks_up_only_once() {
+    let bird = InMemory::with_handler(|request| match &*request.method {
+        "POST" => lost(),
         _ => Reply::status(403),
     });
-    let peer = peer.await.unwrap();
-    let requests = (1..=10).map(|n| SmsConnectorRequest::new(OURS.0, Uuid::from_u128(n).into()));
-    let batch = looking(&peer).install_sms_channels(requests).concurrency(1);
+    let requests = (1..=10).map(|n| SmsConnectorRequest::new(NAME, Uuid::from_u128(n).into()));
+    let batch = looking(&bird).install_sms_channels(requests).concurrency(1);
     let outcomes: Vec<_> = batch.start().collect().await;
-    assert_eq!((outcomes.len(), peer.posts(), peer.gets()), (10, 10, 1));
+    assert_eq!((outcomes.len(), bird.posts(), bird.gets()), (10, 10, 1));
     assert!(outcomes.iter().all(|outcome| outcome.kind() == "outcome-unknown"));
 }
 
 fn after_a_crash() -> Arc<MemoryJournal> {
-    let intent = JournalEntry::Intent { name: OURS.0.to_owned() };
+    let intent = JournalEntry::Intent { name: NAME.to_owned() };
     Arc::new([(request().phone_number_id(), intent)].into_iter().collect())
 }
 
-// The clock of the journal is the real one.
-const NEW: Connector = ("My SMS channel", "sms-messagebird:1", 2999);
-
 #[tokio::test]
-async fn a_row_whose_outcome_is_unknown_is_looked_up_when_it_is_resumed() {
+async fn a_resumed_row_with_an_unknown_outcome_is_looked_up() {
     for unknown_rows in [UnknownRows::LeaveAlone, UnknownRows::Retry] {
-        let (peer, journal) = (bird(|| Reply::Close, &[NEW]).await, after_a_crash());
-        let install = || looking(&peer).install(request()).journal(journal.clone());
-        let channel = install().unknown_rows(unknown_rows).await.unwrap();
-        assert_eq!((channel.connector_id.to_string(), peer.posts()), (nth(1), 0));
+        let journal = after_a_crash();
+        let bird = bird(lost, &[NEW]);
+        let install = looking(&bird).install(request()).journal(journal.clone());
+        let channel = install.unknown_rows(unknown_rows).await.unwrap();
+        assert_eq!((channel.connector_id.to_string(), bird.posts()), (nth(1), 0));
         assert!(matches!(journal.entries()[1].1, JournalEntry::Found { .. }));
     }
 }
 
 #[tokio::test]
-async fn a_resumed_row_with_another_connector_is_neither_waited_for_nor_created() {
+async fn a_resumed_row_whose_number_has_another_connector_stays_unknown() {
     for unknown_rows in [UnknownRows::LeaveAlone, UnknownRows::Retry] {
-        let (peer, journal) = (bird(|| Reply::Close, &[OURS]).await, after_a_crash());
-        // The second run tells the same.
+        let journal = after_a_crash();
+        let bird = bird(lost, &[OURS]);
+        // A second run reports the same.
         for _ in 0..2 {
-            let install = looking(&peer).install(request()).journal(journal.clone());
+            let install = looking(&bird).install(request()).journal(journal.clone());
             let error = install.unknown_rows(unknown_rows).await.unwrap_err();
-            assert_eq!(error.existing(), [nth(1).parse().unwrap()]);
+            assert_eq!(existing(&error), [nth(1)]);
             assert_eq!(error.connector_state(), ConnectorState::Unknown);
         }
-        assert_eq!((peer.posts(), journal.entries().len()), (0, 1));
+        assert_eq!((bird.posts(), journal.entries().len()), (0, 1));
     }
 }
 
 #[tokio::test]
-async fn a_retry_of_an_unknown_row_is_sent_if_the_number_shows_no_connector() {
-    let (peer, journal) = (bird(|| Reply::json(201, ready()), &[]).await, after_a_crash());
-    let install = looking(&peer).install(request()).journal(journal);
+async fn an_unknown_row_is_retried_if_its_number_has_no_connector() {
+    let bird = bird(|| Reply::json(201, ready()), &[]);
+    let install = looking(&bird).install(request()).journal(after_a_crash());
     let channel = install.unknown_rows(UnknownRows::Retry).await.unwrap();
     assert!(channel.warning.is_some());
-    assert_eq!((peer.posts(), peer.gets()), (1, 1));
+    assert_eq!((bird.posts(), bird.gets()), (1, 1));
 }
 
 #[tokio::test]
-async fn no_look_delays_a_shutdown() {
-    let peer = Peer::with_handler(|request| match &*request.method {
-        "POST" => Reply::Close,
+async fn a_shutdown_does_not_wait_for_a_look_up() {
+    let bird = InMemory::with_handler(|request| match &*request.method {
+        "POST" => lost(),
         _ => Reply::Silence,
     });
-    let peer = peer.await.unwrap();
-    let mut batch = looking(&peer).install_sms_channels([request()]).start();
-    while peer.gets() == 0 {
+    let mut batch = looking(&bird).install_sms_channels([request()]).start();
+    while bird.gets() == 0 {
         assert!(futures_util::future::poll_immediate(batch.next()).await.is_none());
         tokio::task::yield_now().await;
     }
@@ -334,30 +317,9 @@ async fn no_look_delays_a_shutdown() {
 }
 
 #[tokio::test]
-async fn a_batch_whose_key_is_refused_shuts_down_without_a_look() {
-    static POSTS: AtomicUsize = AtomicUsize::new(0);
-    let post = || match POSTS.fetch_add(1, Ordering::Relaxed) {
-        0 => Reply::status(500),
-        _ => Reply::status(401),
-    };
-    let peer = bird(post, &[OURS]).await;
-    let outcomes: Vec<_> = looking(&peer).install_sms_channels([request()]).start().collect().await;
+async fn a_batch_whose_key_is_refused_looks_nothing_up() {
+    let bird = bird(statuses([500, 401]), &[OURS]);
+    let outcomes: Vec<_> = looking(&bird).install_sms_channels([request()]).start().collect().await;
     assert_eq!(outcomes[0].connector_state(), ConnectorState::Unknown);
-    assert_eq!((peer.posts(), peer.gets()), (2, 0));
-}
-
-#[tokio::test]
-async fn a_found_connector_has_a_warning_if_another_attempt_may_have_created_one() {
-    static POSTS: AtomicUsize = AtomicUsize::new(0);
-    let post = || match POSTS.fetch_add(1, Ordering::Relaxed) {
-        0 => Reply::status(500),
-        _ => Reply::json(201, "{}"),
-    };
-    let peer = bird(post, &[OURS]).await;
-    let channel = looking(&peer).install(request()).await.unwrap();
-    assert_eq!((peer.posts(), channel.warning.is_some()), (2, true));
-    // The journal does not have the attempts of an earlier run.
-    let peer = bird(|| Reply::Close, &[NEW]).await;
-    let channel = looking(&peer).install(request()).journal(after_a_crash()).await.unwrap();
-    assert_eq!((peer.posts(), channel.warning.is_some()), (0, true));
+    assert_eq!((bird.posts(), bird.gets()), (2, 0));
 }

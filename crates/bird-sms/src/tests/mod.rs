@@ -1,5 +1,4 @@
-//! The faults that an install must survive, over real sockets. Numbers are those of
-//! `docs/reliability.md`.
+//! The faults that an install must survive: the tests that `docs/reliability.md` cites.
 
 mod batch;
 mod check;
@@ -7,8 +6,11 @@ mod concurrent;
 mod create;
 mod create_again;
 mod hostile;
+mod in_memory;
+mod journal_kit;
 mod json;
 mod look_up;
+mod numbers;
 mod secrets;
 #[cfg(feature = "rustls-no-provider")]
 mod tls;
@@ -28,8 +30,9 @@ use tokio::time::Instant;
 
 use crate::transport::{Runtime, Sleep};
 use crate::{
-    AccessKey, Backoff, Client, ClientBuilder, ConnectorId, Error, PendingChannel, PollPolicy,
-    RetryPolicy, SmsChannel, SmsConnectorRequest, Workspace, WorkspaceId,
+    AccessKey, Backoff, Client, ClientBuilder, ConnectorId, Error, Event, InstallSmsChannel,
+    PendingChannel, PollPolicy, RetryPolicy, SmsChannel, SmsConnectorRequest, Workspace,
+    WorkspaceId,
 };
 
 /// A runtime whose sleeps return at once and advance its clock, and whose random numbers give the longest delay.
@@ -109,13 +112,23 @@ fn request() -> SmsConnectorRequest {
     SmsConnectorRequest::new("My SMS channel", NUMBER.parse().unwrap())
 }
 
+/// Returns the result of an install and its events.
+async fn observed(install: InstallSmsChannel) -> (Result<SmsChannel, Error>, Vec<Event>) {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let observer = Arc::clone(&events);
+    let install = install.observe(move |event| observer.lock().unwrap().push(event.clone()));
+    let result = install.await;
+    let events = events.lock().unwrap().clone();
+    (result, events)
+}
+
 async fn create_at(peer: &Peer) -> Result<PendingChannel, Error> {
     workspace(without_sleep(&peer.base_url()).0).create_sms_connector(&request()).await
 }
 
 async fn install_at(peer: &Peer) -> Result<SmsChannel, Error> {
     let workspace = workspace(without_sleep(&peer.base_url()).0);
-    workspace.install_sms_channel("My SMS channel", NUMBER.parse().unwrap()).await
+    workspace.install(request()).await
 }
 
 async fn wait_at(peer: &Peer) -> Result<SmsChannel, Error> {

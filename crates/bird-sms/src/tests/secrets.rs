@@ -32,9 +32,9 @@ impl MakeWriter<'_> for Log {
     }
 }
 
-/// Returns what `tracing` logs from now on, also what other tests log.
+/// Returns the log of `tracing` in this process, which other tests write to as well.
 ///
-/// Global, because a scoped subscriber misses what other threads registered before.
+/// The subscriber is global: a scoped one misses callsites that other threads registered before.
 pub(super) fn log() -> Log {
     static LOG: LazyLock<Log> = LazyLock::new(|| {
         let log = Log::default();
@@ -56,7 +56,7 @@ impl Log {
     }
 }
 
-/// Scripts that end in each kind of error, with a server that sends the key back wherever it can.
+/// Returns scripts that end in each kind of error, with the access key wherever a response can have it.
 fn scripts() -> Vec<Vec<Reply>> {
     let echo = format!(
         r#"{{"code": "{KEY}", "message": "your key {KEY}", "details": {{"{KEY}": ["{KEY}"]}}}}"#
@@ -80,43 +80,33 @@ fn scripts() -> Vec<Vec<Reply>> {
     ]
 }
 
-#[test]
-fn no_log_debug_output_error_or_event_has_the_key() {
-    // The other tests have the same key.
+#[tokio::test]
+async fn no_log_debug_output_error_or_event_has_the_key() {
+    // All tests have the same key, and their log.
     let log = log();
-    let shown = {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut shown = Vec::new();
-            for script in scripts() {
-                let peer = Peer::script(script).await.unwrap();
-                let (builder, _) = without_sleep(&peer.base_url());
-                shown.push(format!("{builder:?}"));
-                let workspace = workspace(builder);
-                let events = Arc::new(Mutex::new(Vec::new()));
-                let observer = Arc::clone(&events);
-                let install = workspace
-                    .install_sms_channel("n", NUMBER.parse().unwrap())
-                    .observe(move |event| observer.lock().unwrap().push(format!("{event:?}")));
-                shown.push(format!("{install:?} {:?}", workspace.client().raw()));
-                match install.await {
-                    Ok(channel) => shown.push(format!("{channel:?}")),
-                    Err(error) => {
-                        shown.push(format!("{error} {error:?}"));
-                        let mut source = std::error::Error::source(&error);
-                        while let Some(error) = source {
-                            shown.push(format!("{error} {error:?}"));
-                            source = error.source();
-                        }
-                    }
+    let mut shown = Vec::new();
+    for script in scripts() {
+        let peer = Peer::script(script).await.unwrap();
+        let (builder, _) = without_sleep(&peer.base_url());
+        shown.push(format!("{builder:?}"));
+        let workspace = workspace(builder);
+        let install = workspace.install(request());
+        shown.push(format!("{install:?} {:?}", workspace.client().raw()));
+        let (result, events) = observed(install).await;
+        shown.push(format!("{events:?} {:?}", workspace.pending_channel(connector_id())));
+        match result {
+            Ok(channel) => shown.push(format!("{channel:?}")),
+            Err(error) => {
+                let mut source: Option<&dyn std::error::Error> = Some(&error);
+                while let Some(error) = source {
+                    shown.push(format!("{error} {error:?}"));
+                    source = error.source();
                 }
-                shown.append(&mut events.lock().unwrap());
-                shown.push(format!("{:?}", workspace.pending_channel(connector_id())));
             }
-            shown.concat()
-        })
-    };
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        }
+    }
+    let shown = shown.concat();
+    let log = log.text();
     assert!(log.contains("connector created") && log.contains("TRACE"), "the log is on");
     assert!(shown.contains("[redacted]"), "the server sent the key back");
     for text in [shown, log] {
@@ -126,7 +116,7 @@ fn no_log_debug_output_error_or_event_has_the_key() {
     }
 }
 
-/// Returns the key as a JSON string, in several of the ways in which JSON escapes characters.
+/// Returns the key as a JSON string, escaped in several ways.
 fn json_strings(key: &str) -> [String; 4] {
     let string = |text: &str| serde_json::to_string(text).unwrap();
     let string_of =
@@ -141,7 +131,7 @@ fn json_strings(key: &str) -> [String; 4] {
     ]
 }
 
-/// Returns scripts whose responses have this JSON string, and perhaps these headers, wherever they can.
+/// Returns scripts whose responses have this JSON string, and these headers, wherever they can.
 fn echoes(text: &str, headers: &[&str]) -> Vec<Vec<Reply>> {
     let connector = format!(
         r#"{{"id":"{CONNECTOR}","workspaceId":"{WORKSPACE}","name":{text},"description":{text},
@@ -171,9 +161,8 @@ fn workspace_with_key(peer: &Peer, key: &str) -> Workspace {
     workspace(without_sleep(&peer.base_url()).0.access_key(AccessKey::new(key).unwrap()))
 }
 
-// Faults 42, 44 and 58.
 #[tokio::test]
-async fn no_field_header_or_error_shows_a_key_that_was_echoed_as_json() {
+async fn a_key_that_is_echoed_as_json_never_shows() {
     for key in [KEY, r#"a"b\c/d+e=f"#, r"0/1\2+3\\"] {
         let headers = ["x-request-id", "location"].map(|name| format!("{name}: {key}"));
         let headers = headers.each_ref().map(|header| &**header);
@@ -193,7 +182,7 @@ async fn no_field_header_or_error_shows_a_key_that_was_echoed_as_json() {
             let shown = shown.concat();
             assert!(shown.matches("[redacted]").count() > 20, "{shown}");
             assert!(!shown.contains(text.trim_matches('"')), "{text}: {shown}");
-            // `{:?}` escapes as JSON does.
+            // `{:?}` escapes like JSON.
             let plain = |text: &str| text.replace('\\', "").to_lowercase();
             assert!(!plain(&shown).contains(&plain(key)), "{text}: {shown}");
         }
@@ -201,7 +190,7 @@ async fn no_field_header_or_error_shows_a_key_that_was_echoed_as_json() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_echoed_as_it_is_in_json_that_means_another_text_is_not_shown() {
+async fn a_key_that_json_would_unescape_never_shows() {
     let key = r#"abc\"defgh"#;
     let peer = Peer::script([Reply::json(403, format!(r#"{{"error":"{key}"}}"#))]).await.unwrap();
     let error = workspace_with_key(&peer, key).install(request()).await.unwrap_err();
@@ -209,9 +198,8 @@ async fn a_key_that_is_echoed_as_it_is_in_json_that_means_another_text_is_not_sh
     assert!(!error.chain().contains(key), "{}", error.chain());
 }
 
-// Fault 44.
 #[tokio::test]
-async fn a_key_that_looks_like_a_part_of_an_id_destroys_no_id() {
+async fn a_key_that_is_part_of_an_id_leaves_the_id_whole() {
     let key = &CONNECTOR[..13];
     let ready = ready().replace("My SMS channel", &format!("of {key}"));
     let peer = Peer::script([Reply::json(201, pending()), Reply::json(200, ready)]).await.unwrap();
@@ -227,9 +215,8 @@ async fn a_key_that_looks_like_a_part_of_an_id_destroys_no_id() {
     assert!(error.chain().contains(CONNECTOR), "{}", error.chain());
 }
 
-// Fault 44.
 #[tokio::test]
-async fn a_key_of_fewer_than_eight_characters_changes_no_text() {
+async fn a_key_of_fewer_than_eight_characters_redacts_nothing() {
     let peer = Peer::script([Reply::json(422, r#"{"code":"x","message":"exact"}"#)]).await.unwrap();
     let error = workspace_with_key(&peer, "x").install(request()).await.unwrap_err();
     let json = serde_json::to_value(&error).unwrap();
@@ -237,9 +224,8 @@ async fn a_key_of_fewer_than_eight_characters_changes_no_text() {
     assert!(error.chain().contains("x: exact"), "{}", error.chain());
 }
 
-// Fault 43.
 #[tokio::test]
-async fn the_key_is_refused_as_a_value_before_anything_is_sent() {
+async fn a_request_with_the_key_in_a_field_is_not_sent() {
     let peer = Peer::script([]).await.unwrap();
     let workspace = workspace(without_sleep(&peer.base_url()).0);
     let number = NUMBER.parse().unwrap();

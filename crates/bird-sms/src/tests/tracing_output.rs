@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::secrets::log;
 use super::*;
 
-/// Returns a workspace that no other test uses, and the lines that were logged about it.
+/// Returns a workspace of its own, and a function that returns the log lines about it.
 fn traced(peer: &Peer) -> (Workspace, impl Fn() -> Vec<String>) {
     let (log, id) = (log(), Uuid::from_u128(fastrand::u128(..)));
     let workspace = without_sleep(&peer.base_url()).0.build().unwrap().workspace(id.into());
@@ -17,7 +17,7 @@ fn traced(peer: &Peer) -> (Workspace, impl Fn() -> Vec<String>) {
     (workspace, lines)
 }
 
-/// Returns the exchanges: the text from the name of the span on, without ids and durations.
+/// Returns each exchange with its spans and fields, without ids and durations.
 fn exchanges(lines: &[String]) -> Vec<String> {
     let exchanges = lines.iter().filter(|line| line.contains(" exchange ")).map(|line| {
         let (start, end) = line.split_once(" http.client.request.duration=").unwrap();
@@ -36,13 +36,13 @@ const POST: &str =
     r#"http.request.method="POST" url.template="/workspaces/{workspaceId}/connectors""#;
 const GET: &str = r#"http.request.method="GET" url.template="/workspaces/{workspaceId}/connectors/{connectorId}""#;
 
-/// Bodies without the id of a workspace, because each test has its own.
+/// Removes the workspace id from a body: each test has a workspace of its own.
 fn without_workspace(body: &str) -> String {
     body.replace("workspaceId", "unknown")
 }
 
 #[tokio::test]
-async fn an_install_is_a_span_with_its_ids_and_an_event_for_each_exchange() {
+async fn an_install_is_a_span_with_an_event_for_each_exchange() {
     let script = [
         Reply::status(503),
         Reply::json(201, without_workspace(&pending())),
@@ -101,7 +101,7 @@ async fn each_call_has_a_span_of_its_own() {
             "install_sms_channels:install_sms_channel"
         ]
     );
-    // The spans of the creations have the id from then on.
+    // From the creation on, the span has the id of the connector.
     let created =
         lines.iter().filter_map(|line| line.split_once("}: bird_sms::event: connector created"));
     let ids: Vec<_> =
@@ -110,7 +110,7 @@ async fn each_call_has_a_span_of_its_own() {
 }
 
 #[tokio::test]
-async fn the_span_of_an_install_has_its_outcome_when_it_closes() {
+async fn the_span_of_an_install_closes_with_its_outcome() {
     let script = [
         Reply::json(201, without_workspace(&ready())),
         Reply::status(422),

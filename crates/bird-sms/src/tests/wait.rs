@@ -1,11 +1,9 @@
-//! Tests of polling: when it ends, and that the id of the connector is never lost.
-
-use std::time::Duration;
+//! Polling: when it ends, and that every error has the id of the connector.
 
 use bird_test_peer::{Peer, Reply, head_and_body, refused_url};
 
 use super::*;
-use crate::{AttemptError, Error, Event, PollPolicy, RetryPolicy, TransportErrorKind};
+use crate::{AttemptError, TransportErrorKind};
 
 async fn peer(script: impl IntoIterator<Item = Reply>) -> Peer {
     Peer::script(script).await.unwrap()
@@ -19,7 +17,7 @@ async fn wait(script: impl IntoIterator<Item = Reply>) -> (Result<SmsChannel, Er
     (result, peer.gets())
 }
 
-/// Returns the cause of a wait that ended early, and checks that the error and its text have the id of the connector.
+/// Returns the cause of a wait that ended early, and asserts that the error and its text have the connector's id.
 fn cause(result: Result<SmsChannel, Error>) -> AttemptError {
     let error = result.unwrap_err();
     assert_eq!(error.connector_id(), Some(connector_id()));
@@ -54,14 +52,13 @@ async fn an_install_polls_until_the_channel_is_ready() {
 }
 
 #[tokio::test]
-async fn a_channel_that_comes_with_the_creation_needs_no_poll() {
+async fn a_channel_in_the_response_to_the_post_needs_no_poll() {
     let peer = peer([Reply::json(201, ready())]).await;
     assert_eq!(install_at(&peer).await.unwrap().id.to_string(), CHANNEL);
     assert_eq!(peer.gets(), 0);
 }
 
-/// Returns the delays before the polls of a connector. The random number is fixed, so that each delay is the longest one
-/// that the jitter allows.
+/// Returns the delays between the polls of a connector, each the longest that the jitter allows.
 async fn delays(poll: PollPolicy, polls: usize) -> Vec<u128> {
     let peer = peer((0..polls).map(|_| pending_reply()).chain([ready_reply()])).await;
     let (builder, runtime) = without_sleep(&peer.base_url());
@@ -70,10 +67,9 @@ async fn delays(poll: PollPolicy, polls: usize) -> Vec<u128> {
 }
 
 #[tokio::test]
-async fn the_delays_between_polls_grow_with_the_root_of_the_age_up_to_the_maximum() {
+async fn the_gap_between_polls_grows_with_the_age_of_the_connector() {
     let delays = delays(PollPolicy::default(), 40).await;
-    // √(2 · price · age) with a price of 45 ms, between 0.2 s and 1.5 s, and an eighth longer by the jitter. The age is the
-    // sum of the delays before.
+    // √(2 · 45 ms · age), at least 0.2 s and at most 1.5 s, and an eighth of jitter. The age is the sum of the delays.
     let mut age = 0.0_f64;
     for delay in delays.iter().map(|delay| f64::from(u32::try_from(*delay).unwrap()) / 1e3) {
         let expected = 1.125 * (2.0 * 0.045 * age).sqrt().clamp(0.2, 1.5);
@@ -84,7 +80,7 @@ async fn the_delays_between_polls_grow_with_the_root_of_the_age_up_to_the_maximu
 }
 
 #[tokio::test]
-async fn an_interval_is_the_delay_between_all_polls() {
+async fn a_fixed_interval_is_the_gap_between_all_polls() {
     let interval = Some(Duration::from_secs(3));
     let delays = delays(PollPolicy { interval, ..Default::default() }, 4).await;
     assert_eq!(delays, [3000, 3000, 3000, 3000]);
@@ -92,29 +88,22 @@ async fn an_interval_is_the_delay_between_all_polls() {
 
 #[tokio::test]
 async fn an_observer_receives_the_events_in_order() {
-    let peer =
-        peer([Reply::json(201, pending()), Reply::status(503), pending_reply(), ready_reply()]);
-    let peer = peer.await;
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let observer = Arc::clone(&seen);
-    workspace(without_sleep(&peer.base_url()).0)
-        .install_sms_channel("n", NUMBER.parse().unwrap())
-        .observe(move |event| observer.lock().unwrap().push(event.clone()))
-        .await
-        .unwrap();
-    let seen = seen.lock().unwrap();
+    let replies = [Reply::json(201, pending()), Reply::status(503), pending_reply(), ready_reply()];
+    let peer = peer(replies).await;
+    let workspace = workspace(without_sleep(&peer.base_url()).0);
+    let (result, events) = observed(workspace.install(request())).await;
     let [
         Event::Creating { attempt: 1 },
         Event::Created { connector_id, warning: None },
         Event::Retrying { .. },
         Event::Polled { polls: 2, .. },
         Event::Ready { channel_id },
-    ] = &seen[..]
+    ] = &events[..]
     else {
-        panic!("{seen:?}");
+        panic!("{events:?}");
     };
     assert_eq!(connector_id.to_string(), CONNECTOR);
-    assert_eq!(channel_id.to_string(), CHANNEL);
+    assert_eq!(*channel_id, result.unwrap().id);
 }
 
 #[tokio::test]
@@ -128,7 +117,7 @@ async fn a_manual_poll_sends_one_get() {
 }
 
 #[tokio::test]
-async fn a_wait_that_times_out_reports_the_id_the_time_and_the_polls() {
+async fn a_wait_that_times_out_reports_its_duration_and_its_polls() {
     let peer = Peer::with_handler(|_| pending_reply()).await.unwrap();
     let (builder, runtime) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_secs(20)));
@@ -137,13 +126,12 @@ async fn a_wait_that_times_out_reports_the_id_the_time_and_the_polls() {
     assert_eq!(not_ready.connector_id, connector_id());
     assert_eq!(not_ready.polls as usize, peer.gets());
     let slept: Duration = runtime.slept().iter().sum();
-    // Fault 49: the last poll is made a second before the deadline.
+    // The last poll is made a second before the deadline.
     assert!((18_900..=19_100).contains(&slept.as_millis()), "{slept:?}");
     assert!(not_ready.waited >= slept);
     assert!(error.chain().contains(CONNECTOR), "{error}");
 }
 
-// Fault 49.
 #[tokio::test]
 async fn the_last_poll_leaves_time_for_its_response() {
     let peer = Peer::with_handler(|_| pending_reply()).await.unwrap();
@@ -160,7 +148,6 @@ async fn the_last_poll_leaves_time_for_its_response() {
     assert!((9_000..=9_020).contains(&slept.as_millis()), "{slept:?}");
 }
 
-// Fault 1.
 #[tokio::test]
 async fn refused_connections_are_retried_until_the_deadline() {
     let (builder, _) = without_sleep(&refused_url().await.unwrap());
@@ -171,7 +158,6 @@ async fn refused_connections_are_retried_until_the_deadline() {
     assert!(not_ready.polls > 10);
 }
 
-// Faults 3 to 8, 12, 13, 16, 22.
 #[tokio::test]
 async fn transient_failures_are_retried() {
     let whole = head_and_body(200, &[], &ready());
@@ -199,22 +185,17 @@ async fn transient_failures_are_retried() {
     }
 }
 
-// Fault 7.
 #[tokio::test]
-async fn a_body_that_is_truncated_repeatedly_is_not_malformed() {
+async fn a_truncated_body_is_retried_however_often() {
     let whole = head_and_body(200, &[], &ready());
     let cut = || Reply::BytesThenClose(whole[..whole.len() - ready().len() + 5].to_vec());
     let (result, gets) = wait((0..10).map(|_| cut()).chain([ready_reply()])).await;
     assert!(result.is_ok(), "{result:?}");
     assert_eq!(gets, 11);
-    let peer = peer([cut(), ready_reply()]).await;
-    let workspace = workspace(without_sleep(&peer.base_url()).0);
-    workspace.connector(connector_id()).await.unwrap();
 }
 
-// Fault 10.
 #[tokio::test]
-async fn a_wait_with_a_timeout_of_zero_reports_the_id_of_the_connector() {
+async fn a_wait_with_a_timeout_of_zero_keeps_the_id() {
     let peer = peer([Reply::json(201, pending())]).await;
     let workspace = workspace(without_sleep(&peer.base_url()).0);
     let pending = workspace.create_sms_connector(&request()).await.unwrap();
@@ -224,9 +205,8 @@ async fn a_wait_with_a_timeout_of_zero_reports_the_id_of_the_connector() {
     assert_eq!(peer.gets(), 0);
 }
 
-// Fault 8.
 #[tokio::test]
-async fn a_poll_without_a_response_is_retried_after_the_attempt_timeout() {
+async fn a_poll_without_a_response_is_retried() {
     let peer = peer([Reply::Silence, ready_reply()]).await;
     let (builder, _) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.attempt_timeout(Duration::from_millis(50)));
@@ -234,9 +214,8 @@ async fn a_poll_without_a_response_is_retried_after_the_attempt_timeout() {
     assert_eq!(peer.gets(), 2);
 }
 
-// Fault 9.
 #[tokio::test]
-async fn the_deadline_ends_a_body_that_drips_and_the_id_is_kept() {
+async fn a_body_that_drips_ends_at_the_deadline_with_the_id() {
     let drip = Reply::Drip(head_and_body(200, &[], &ready()), Duration::from_millis(5));
     let peer = peer([drip]).await;
     let (builder, _) = without_sleep(&peer.base_url());
@@ -246,7 +225,6 @@ async fn the_deadline_ends_a_body_that_drips_and_the_id_is_kept() {
     assert_eq!(error.connector_id(), Some(connector_id()));
 }
 
-// Faults 11, 15, 18.
 #[tokio::test]
 async fn a_permanent_failure_ends_the_wait_at_once() {
     for status in [301, 307, 308, 400, 401, 403, 409, 422, 501, 505] {
@@ -256,31 +234,38 @@ async fn a_permanent_failure_ends_the_wait_at_once() {
     }
 }
 
-// Fault 11.
 #[tokio::test]
-async fn a_404_right_after_the_creation_is_retried() {
-    let created = || Reply::json(201, pending());
-    let peer = peer([created(), Reply::status(404), Reply::status(404), ready_reply()]).await;
-    assert!(install_at(&peer).await.is_ok());
-    // A 404 is final once the grace period is over.
-    let never_found = Peer::with_handler(move |request| match request.method.as_str() {
-        "POST" => created(),
-        _ => Reply::status(404),
-    })
-    .await
-    .unwrap();
-    assert_eq!(cause(install_at(&never_found).await).response().unwrap().status, 404);
-    assert!((4..12).contains(&never_found.gets()), "{}", never_found.gets());
-    // A 404 is final once a poll has found the connector.
+async fn a_404_is_retried_only_while_the_connector_is_new() {
+    let zero = Duration::ZERO;
+    let grace = PollPolicy::default().not_found_grace;
+    for (age, grace, gets) in [
+        // Without a time of the creation, the age counts from the start of the wait.
+        (None, grace, 4..12),
+        (Some(1), grace, 4..12),
+        (Some(9), grace, 2..5),
+        (Some(60), grace, 1..2),
+        (None, zero, 1..2),
+    ] {
+        let peer = Peer::with_handler(|_| Reply::status(404)).await.unwrap();
+        let policy = PollPolicy { not_found_grace: grace, ..Default::default() };
+        let workspace = workspace(without_sleep(&peer.base_url()).0.poll_policy(policy));
+        let mut pending = workspace.pending_channel(connector_id());
+        if let Some(seconds) = age {
+            // The system time of the tests is 1970-01-01.
+            pending = pending.created_at(jiff::Timestamp::from_second(-seconds).unwrap());
+        }
+        assert_eq!(cause(pending.wait().await).response().unwrap().status, 404);
+        assert!(gets.contains(&peer.gets()), "{age:?}: {} GETs", peer.gets());
+    }
     let created = Reply::json(201, pending());
-    let deleted =
-        super::wait::peer([created, pending_reply(), Reply::status(404), ready_reply()]).await;
-    assert_eq!(cause(install_at(&deleted).await).response().unwrap().status, 404);
+    let found = peer([created, Reply::status(404), Reply::status(404), ready_reply()]).await;
+    assert!(install_at(&found).await.is_ok());
+    let (result, gets) = wait([pending_reply(), Reply::status(404), ready_reply()]).await;
+    assert_eq!((cause(result).response().unwrap().status, gets), (404, 2));
 }
 
-// Fault 12.
 #[tokio::test]
-async fn a_rate_limited_poll_waits_for_its_retry_after() {
+async fn a_throttled_poll_waits_for_its_retry_after() {
     let limited = Reply::with_headers(429, &["retry-after: 7"], "");
     let peer = peer([limited, ready_reply()]).await;
     let (builder, runtime) = without_sleep(&peer.base_url());
@@ -288,9 +273,8 @@ async fn a_rate_limited_poll_waits_for_its_retry_after() {
     assert_eq!(runtime.slept(), [Duration::from_secs(7)]);
 }
 
-// Fault 20.
 #[tokio::test]
-async fn a_retry_after_beyond_the_deadline_ends_the_wait_without_a_sleep() {
+async fn a_retry_after_past_the_deadline_ends_the_wait_at_once() {
     let limited = Reply::with_headers(429, &["retry-after: 99999999999999999999"], "");
     let peer = peer([limited]).await;
     let (builder, runtime) = without_sleep(&peer.base_url());
@@ -302,38 +286,29 @@ async fn a_retry_after_beyond_the_deadline_ends_the_wait_without_a_sleep() {
     assert!(runtime.slept().is_empty());
 }
 
-// Faults 17 and 23.
 #[tokio::test]
-async fn malformed_responses_are_retried_a_few_times() {
+async fn the_third_malformed_response_in_a_row_ends_the_wait() {
     let no_content = Reply::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
-    let malformed = [
-        no_content,
-        Reply::status(202),
-        Reply::json(200, "{"),
-        Reply::json(200, r#"{"id": null}"#),
-        Reply::json(200, format!(r#"{{"id": "{CONNECTOR}", "channel": 7}}"#)),
-    ];
-    for response in malformed {
-        let (result, gets) = wait([response.clone(), response.clone(), ready_reply()]).await;
+    let channel = format!(r#"{{"id": "{CONNECTOR}", "channel": 7}}"#);
+    for (response, problem) in [
+        (no_content, ""),
+        (Reply::status(202), ""),
+        (Reply::json(200, "{"), "EOF"),
+        (Reply::json(200, r#"{"id": null}"#), "`id`: "),
+        (Reply::json(200, channel), "`channel`: invalid type"),
+    ] {
+        let [first, second, third] = [&response; 3].map(Reply::clone);
+        let (result, gets) = wait([first.clone(), second.clone(), ready_reply()]).await;
         assert!(result.is_ok() && gets == 3, "{response:?}: {result:?}");
-        let (result, gets) =
-            wait([response.clone(), response.clone(), response.clone(), ready_reply()]).await;
-        assert!(matches!(cause(result), AttemptError::Malformed(_)) && gets == 3);
+        let (result, gets) = wait([first, second, third, ready_reply()]).await;
+        let AttemptError::Malformed(malformed) = cause(result) else { panic!("{response:?}") };
+        assert_eq!(gets, 3);
+        assert!(malformed.problem.starts_with(problem), "{}", malformed.problem);
     }
 }
 
-// Fault 23.
 #[tokio::test]
-async fn a_malformed_response_names_the_field() {
-    let bad = || Reply::json(200, format!(r#"{{"id": "{CONNECTOR}", "channel": 7}}"#));
-    let (result, _) = wait([bad(), bad(), bad()]).await;
-    let AttemptError::Malformed(response) = cause(result) else { panic!() };
-    assert!(response.problem.starts_with("`channel`: invalid type"), "{}", response.problem);
-}
-
-// Fault 24.
-#[tokio::test]
-async fn a_ready_channel_is_not_lost_to_a_malformed_field() {
+async fn a_malformed_field_does_not_lose_a_ready_channel() {
     let malformed = ready().replace("2025-01-21T01:43:10.940Z", "yesterday");
     let (result, gets) = wait([Reply::json(200, malformed)]).await;
     let channel = result.unwrap();
@@ -341,14 +316,12 @@ async fn a_ready_channel_is_not_lost_to_a_malformed_field() {
     assert_eq!(channel.connector(), None);
 }
 
-// Fault 25.
 #[tokio::test]
 async fn polling_ends_when_the_channel_is_ready() {
     let (result, gets) = wait([pending_reply(), ready_reply(), pending_reply()]).await;
     assert!(result.is_ok() && gets == 2);
 }
 
-// Fault 26.
 #[tokio::test]
 async fn a_response_about_another_connector_or_workspace_ends_the_wait() {
     let other = "11111111-1111-4111-8111-111111111111";
@@ -357,13 +330,12 @@ async fn a_response_about_another_connector_or_workspace_ends_the_wait() {
     assert_eq!((id.to_string().as_str(), gets), (other, 1));
     let (result, _) = wait([Reply::json(200, ready().replace(WORKSPACE, other))]).await;
     assert!(matches!(cause(result), AttemptError::OtherWorkspace(_)));
-    // The same holds for the response to a creation: the channel of another workspace is not used.
+    // Nor is a channel of another workspace used if it comes with the creation.
     let foreign = ready().replace(WORKSPACE, other);
     let peer = peer([Reply::json(201, foreign.clone()), Reply::json(200, foreign)]).await;
     assert!(matches!(cause(install_at(&peer).await), AttemptError::OtherWorkspace(_)));
 }
 
-// Fault 91.
 #[tokio::test]
 async fn a_connector_of_another_template_ends_the_wait() {
     let of = |template: &str, body: String| {
@@ -378,44 +350,33 @@ async fn a_connector_of_another_template_ends_the_wait() {
     assert!(matches!(cause(install_at(&peer).await), AttemptError::OtherTemplate(_)));
     let (result, _) = wait([Reply::json(200, of("sms-messagebird:2", ready()))]).await;
     assert!(result.is_ok());
-    // A read shows any connector.
+    // A read returns any connector.
     let peer = super::wait::peer([Reply::json(200, voice())]).await;
     let workspace = workspace(without_sleep(&peer.base_url()).0);
     let connector = workspace.connector(connector_id()).await.unwrap();
     assert_eq!(connector.template_ref.as_deref(), Some("voice-messagebird:1"));
 }
 
-// Fault 30.
 #[tokio::test]
-async fn a_wait_that_is_dropped_is_resumed_from_the_id() {
-    let peer = peer([Reply::json(201, pending()), Reply::Silence, ready_reply()]).await;
-    let workspace = workspace(without_sleep(&peer.base_url()).0);
-    let pending = workspace.create_sms_connector(&request()).await.unwrap();
-    let id = pending.connector_id();
-    assert!(tokio::time::timeout(Duration::from_millis(50), pending.wait()).await.is_err());
-    let channel = workspace.pending_channel(id).wait().await.unwrap();
-    assert_eq!(channel.id.to_string(), CHANNEL);
-    assert_eq!(peer.posts(), 1);
-}
-
-// Fault 30.
-#[tokio::test]
-async fn a_wait_that_is_dropped_between_polls_is_resumed_from_the_id() {
-    let peer = peer([pending_reply(), ready_reply()]).await;
+async fn a_dropped_wait_is_resumed_from_the_id() {
+    let peer = peer([Reply::Silence, pending_reply(), ready_reply()]).await;
+    let workspace = with_long_sleeps(&peer);
+    let in_flight = workspace.pending_channel(connector_id()).wait();
+    assert!(tokio::time::timeout(Duration::from_millis(50), in_flight).await.is_err());
+    assert_eq!(peer.gets(), 1);
     let polled = Arc::new(tokio::sync::Notify::new());
     let on_poll = Arc::clone(&polled);
-    let waiting = with_long_sleeps(&peer).pending_channel(connector_id()).observe(move |event| {
+    let between_polls = workspace.pending_channel(connector_id()).observe(move |event| {
         if matches!(event, Event::Polled { .. }) {
             on_poll.notify_one();
         }
     });
     tokio::select! {
-        result = waiting.wait() => panic!("{result:?}"),
+        result = between_polls.wait() => panic!("{result:?}"),
         () = polled.notified() => {}
     }
-    assert_eq!(peer.gets(), 1);
-    let channel = wait_at(&peer).await.unwrap();
-    assert_eq!(channel.id.to_string(), CHANNEL);
+    assert_eq!(peer.gets(), 2);
+    assert_eq!(wait_at(&peer).await.unwrap().id.to_string(), CHANNEL);
 }
 
 #[tokio::test]
@@ -426,33 +387,4 @@ async fn a_read_is_retried_and_keeps_the_whole_response() {
     let connector = workspace.connector(connector_id()).await.unwrap();
     assert_eq!(connector.channel_id.unwrap().to_string(), CHANNEL);
     assert!(connector.json().contains("addedTomorrow"));
-}
-
-// Fault 59.
-#[tokio::test]
-async fn the_grace_period_of_a_404_counts_from_the_creation_or_else_from_the_start_of_the_wait() {
-    let not_found = || Peer::with_handler(|_| Reply::status(404));
-    for (age, gets) in [(None, 4..12), (Some(1), 4..12), (Some(9), 2..5), (Some(60), 1..2)] {
-        let peer = not_found().await.unwrap();
-        let workspace = workspace(without_sleep(&peer.base_url()).0);
-        let mut pending = workspace.pending_channel(connector_id());
-        if let Some(seconds) = age {
-            // The system time of the tests is 1970-01-01, so that this is some seconds ago.
-            pending = pending.created_at(jiff::Timestamp::from_second(-seconds).unwrap());
-        }
-        assert_eq!(cause(pending.wait().await).response().unwrap().status, 404);
-        assert!(gets.contains(&peer.gets()), "{age:?}: {} GETs", peer.gets());
-    }
-    // Once the connector was seen, a 404 is final.
-    let (result, gets) = wait([pending_reply(), Reply::status(404), ready_reply()]).await;
-    assert_eq!((cause(result).response().unwrap().status, gets), (404, 2));
-}
-
-#[tokio::test]
-async fn the_grace_period_of_a_404_can_be_set() {
-    let poll = PollPolicy { not_found_grace: Duration::ZERO, ..Default::default() };
-    let peer = peer([Reply::json(201, pending()), Reply::status(404)]).await;
-    let workspace = workspace(without_sleep(&peer.base_url()).0.poll_policy(poll));
-    let pending = workspace.create_sms_connector(&request()).await.unwrap();
-    assert_eq!(cause(pending.wait().await).response().unwrap().status, 404);
 }

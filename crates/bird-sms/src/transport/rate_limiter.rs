@@ -254,7 +254,7 @@ mod tests {
 
     const RUNTIME: TokioRuntime = TokioRuntime(std::time::SystemTime::now);
 
-    /// Returns the times at which `count` permits were acquired, in milliseconds.
+    /// Acquires `count` permits, and returns when each came, in milliseconds.
     async fn permits(limiter: &RateLimiter, count: usize) -> Vec<u128> {
         let began = Instant::now();
         let mut permits = Vec::new();
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_second_sees_more_permits_than_the_limit_and_few_are_wasted() {
+    async fn no_second_has_more_permits_than_the_limit() {
         for limit in [1, 3, 50, 500, 5000] {
             let limiter = limiter(limit);
             let permits = permits(&limiter, limit as usize * 4).await;
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn permits_are_given_in_order_and_a_dropped_waiter_changes_no_other_place() {
+    async fn permits_are_given_in_order_even_if_a_waiter_is_dropped() {
         let limiter = limiter(1);
         let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         let order = Mutex::new(Vec::new());
@@ -300,9 +300,9 @@ mod tests {
             }
         };
         let began = Instant::now();
-        let (a, b, c) = (acquire("a"), acquire("b"), acquire("c"));
-        let dropped = timeout(Duration::from_millis(1500), b);
-        let ((), timed_out, ()) = futures_util::future::join3(a, dropped, c).await;
+        let dropped = timeout(Duration::from_millis(1500), acquire("b"));
+        let waits = futures_util::future::join3(acquire("a"), dropped, acquire("c"));
+        let ((), timed_out, ()) = waits.await;
         assert!(timed_out.is_err());
         assert_eq!(*order.lock().unwrap(), ["a", "c"]);
         // The place of the dropped waiter expires unused.
@@ -310,14 +310,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waiters_that_are_not_polled_or_are_dropped_hold_up_no_other() {
+    async fn idle_and_dropped_waiters_do_not_block_others() {
         let limiter = limiter(1);
         let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         let mut waits: Vec<_> = (0..3).map(|_| Box::pin(limiter.acquire(&RUNTIME, LONG))).collect();
         for wait in &mut waits {
             assert!(poll_immediate(wait).await.is_none());
         }
-        // The waiters exist, and are not polled.
+        // The waiters exist but are not polled.
         let began = Instant::now();
         for seconds in [5, 6] {
             let _permit = limiter.acquire(&RUNTIME, LONG).await.unwrap();
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_places_of_dropped_waiters_are_free_when_no_waiter_is_left() {
+    async fn dropped_waiters_leave_no_gap_when_none_is_left() {
         let limiter = limiter(1);
         let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         for _ in 0..50 {
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn several_429s_of_a_second_decrease_the_rate_once() {
+    async fn several_429s_within_a_second_slow_down_once() {
         for (pause, least, most) in [(500, 1_300, 1_450), (1_500, 1_700, 1_900)] {
             let limiter = limiter(50);
             limiter.throttle(Instant::now(), None);
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waiters_that_wake_together_are_not_released_together() {
+    async fn waiters_that_wake_together_are_spread() {
         let limiter = limiter(50);
         let mut waits: Vec<_> =
             (0..50).map(|_| Box::pin(limiter.acquire(&RUNTIME, LONG))).collect();
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_permit_that_comes_too_late_is_not_waited_for() {
+    async fn a_permit_after_the_deadline_is_not_awaited() {
         let limiter = limiter(1);
         let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         let began = Instant::now();
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_would_wait_too_long_behind_others_does_not_wait() {
+    async fn a_wait_longer_than_the_deadline_fails_at_once() {
         let limiter = limiter(1);
         let mut waits: Vec<_> =
             (0..10).map(|_| Box::pin(limiter.acquire(&RUNTIME, LONG))).collect();
@@ -416,10 +416,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_429_holds_all_permits_back_for_its_retry_after_and_decreases_the_rate_for_a_while() {
+    async fn a_429_pauses_all_permits_and_then_slows_them_down() {
         let limiter = limiter(50);
         let began = Instant::now();
-        // Two responses to requests that were sent at the same rate decrease the rate once.
+        // Two 429s at the same moment slow the limiter down once.
         limiter.throttle(began, Some(Duration::from_secs(3)));
         limiter.throttle(began, None);
         let slow = permits(&limiter, 26).await;
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_ends_a_wait_whose_deadline_it_passes_and_a_short_one_no_late_wait() {
+    async fn a_pause_past_the_deadline_ends_the_wait() {
         let seconds = Duration::from_secs;
         for (at, pause, ends) in [
             (seconds(9), Duration::from_millis(900), false),
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_number_of_429s_stops_the_limiter_for_good() {
+    async fn the_limiter_recovers_from_any_number_of_429s() {
         let limiter = limiter(50);
         for second in 0..100 {
             limiter.throttle(Instant::now() + Duration::from_secs(2 * second), None);
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn requests_that_were_delayed_together_are_not_sent_together() {
+    async fn permits_that_were_delayed_together_are_spread() {
         let limiter = limiter(5);
         let mut taken = Vec::new();
         for _ in 0..5 {
@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_permit_that_was_taken_before_a_429_waits_for_its_retry_after() {
+    async fn a_permit_taken_before_a_429_waits_for_its_retry_after() {
         let limiter = limiter(5);
         let permit = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         let began = Instant::now();
@@ -488,10 +488,10 @@ mod tests {
         assert!(began.elapsed() >= Duration::from_secs(3));
     }
 
-    // Fault 84.
     #[tokio::test]
-    async fn a_long_pause_is_told_once_and_again_when_it_is_prolonged() {
-        let (limiter, began) = (limiter(5), Instant::now());
+    async fn a_long_pause_is_reported_once() {
+        let limiter = limiter(5);
+        let began = Instant::now();
         let throttle = |after, seconds| {
             let retry_after = Some(Duration::from_secs(seconds));
             limiter.throttle(began + Duration::from_millis(after), retry_after)

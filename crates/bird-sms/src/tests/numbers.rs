@@ -1,55 +1,30 @@
 //! Reading numbers, requirements and use cases.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use bird_api::Response;
-use bird_api::transport::{Exchange, Transport};
 use bird_sandbox::Sandbox;
-use bird_sms::reqwest::header::HeaderMap;
-use bird_sms::reqwest::{Request, StatusCode};
-use bird_sms::{
-    AccessKey, AttemptError, Client, EndpointType, NumberType, NumbersError, PhoneNumberId,
-    Workspace,
-};
-use bytes::Bytes;
+use bird_test_peer::{InMemory, Reply};
 use futures_util::{Stream, TryStreamExt};
 
+use super::*;
+use crate::{AttemptError, EndpointType, NumberType, NumbersError, PhoneNumberId, RateLimits};
+
 const ID: &str = "00000000-0000-4000-8000-031612345678";
-const CONNECTOR: &str = "123e4567-e89b-12d3-a456-426614174000";
-const KEY: &str = "top-secret-key";
 
-/// Responds with the next of these, and the last one from then on. Keeps the paths and queries of the requests.
-#[derive(Debug, Default)]
-struct Script {
-    replies: Vec<(u16, String)>,
-    requests: Mutex<Vec<String>>,
-}
-
-impl Transport for Script {
-    fn exchange(&self, request: Request, _: Duration) -> Exchange {
-        let mut requests = self.requests.lock().unwrap();
-        let (status, body) = &self.replies[requests.len().min(self.replies.len() - 1)];
-        requests.push(request.url().as_str().split_once(WORKSPACE).unwrap().1.to_owned());
-        let status = StatusCode::from_u16(*status).unwrap();
-        let response = Response::new(status, HeaderMap::new(), Bytes::from(body.clone()));
-        Box::pin(async { Ok(response) })
-    }
-}
-
-const WORKSPACE: &str = "a1405560-c8d3-4b1a-877d-3f449ad95352";
-
-fn scripted(replies: &[(u16, &str)]) -> (Workspace, Arc<Script>) {
-    let replies = replies.iter().map(|(status, body)| (*status, (*body).to_owned())).collect();
-    let script = Arc::new(Script { replies, ..Script::default() });
+fn in_memory(bird: &InMemory) -> Workspace {
     let client = Client::builder().access_key(AccessKey::new(KEY).unwrap());
-    let client = client.transport(script.clone()).build().unwrap();
-    (client.workspace(WORKSPACE.parse().unwrap()), script)
+    workspace(client.transport(bird.transport()))
 }
 
-fn workspace(sandbox: &Sandbox) -> Workspace {
+/// Returns the requests so far, without the path of the workspace.
+fn paths(bird: &InMemory) -> Vec<String> {
+    let prefix = format!("/workspaces/{WORKSPACE}");
+    let path =
+        |request: bird_test_peer::Request| request.path.strip_prefix(&prefix).unwrap().to_owned();
+    bird.requests().into_iter().map(path).collect()
+}
+
+fn sandboxed(sandbox: &Sandbox, limits: RateLimits) -> Workspace {
     let client = Client::builder().access_key(AccessKey::new(sandbox.access_key()).unwrap());
-    let client = client.transport(sandbox.transport()).build().unwrap();
+    let client = client.transport(sandbox.transport()).rate_limits(limits).build().unwrap();
     client.workspace(sandbox.workspace_id().into())
 }
 
@@ -58,12 +33,12 @@ async fn all<T>(list: impl Stream<Item = Result<T, NumbersError>>) -> Result<Vec
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_number_of_every_page_is_listed_once_and_in_order() {
+async fn every_number_is_listed_once_and_in_order() {
     let numbers: Vec<_> = (100..350).map(|n| format!("+31612345{n}")).collect();
     let builder = numbers.iter().fold(Sandbox::builder(), |it, number| it.number(number));
     // A sandbox responds with 400 to a limit above 99.
     let sandbox = builder.fault("get:503@1".parse().unwrap()).in_memory();
-    let workspace = workspace(&sandbox);
+    let workspace = sandboxed(&sandbox, RateLimits::default());
     let listed = all(workspace.numbers()).await.unwrap();
     assert_eq!(listed.into_iter().map(|it| it.phone_number).collect::<Vec<_>>(), numbers);
     assert_eq!((sandbox.get_count(), sandbox.response_count(503)), (4, 1));
@@ -77,10 +52,8 @@ async fn lists_keep_to_the_rate_limit_of_gets() {
     let builder =
         (0..60).fold(Sandbox::builder(), |it, n| it.number(&format!("+316{:08}", n * 100)));
     let sandbox = builder.get_limit(2).in_memory();
-    let limits = bird_sms::RateLimits { gets_per_second: 2, ..Default::default() };
-    let client = Client::builder().access_key(AccessKey::new(sandbox.access_key()).unwrap());
-    let client = client.transport(sandbox.transport()).rate_limits(limits).build().unwrap();
-    let workspace = client.workspace(sandbox.workspace_id().into());
+    let limits = RateLimits { gets_per_second: 2, ..Default::default() };
+    let workspace = sandboxed(&sandbox, limits);
     for _ in 0..6 {
         assert_eq!(all(workspace.numbers()).await.unwrap().len(), 60);
     }
@@ -88,7 +61,7 @@ async fn lists_keep_to_the_rate_limit_of_gets() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_without_results_and_a_token_that_repeats_are_malformed() {
+async fn a_page_without_results_or_with_an_old_token_is_malformed() {
     let page = |token: &str| format!(r#"{{"results": [], "nextPageToken": "{token}"}}"#);
     for (replies, requests, problem) in [
         (vec!["{}".to_owned()], 1, "missing field `results`"),
@@ -98,34 +71,32 @@ async fn a_page_without_results_and_a_token_that_repeats_are_malformed() {
         (vec![r#"{"results": [{"id": "7"}]}"#.to_owned()], 1, "`results[0].id`"),
         (vec!["<html>".to_owned()], 1, "expected value"),
     ] {
-        let replies: Vec<_> = replies.iter().map(|body| (200, &**body)).collect();
-        let (workspace, script) = scripted(&replies);
-        let error = all(workspace.numbers()).await.unwrap_err();
+        let bird = InMemory::script(replies.iter().map(|body| Reply::json(200, body)));
+        let error = all(in_memory(&bird).numbers()).await.unwrap_err();
         assert!(matches!(*error.cause, AttemptError::Malformed(_)), "{error:?}");
         assert!(error.chain().contains(problem), "{}", error.chain());
-        assert_eq!(script.requests.lock().unwrap().len(), requests, "{problem}");
+        assert_eq!(bird.gets(), requests, "{problem}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn pages_are_asked_for_by_their_tokens_and_null_is_an_empty_list() {
-    let (workspace, script) = scripted(&[
-        (200, r#"{"results": null, "nextPageToken": "a/b+c"}"#),
-        (200, r#"{"results": [], "nextPageToken": ""}"#),
+async fn pages_are_requested_by_token_and_null_is_an_empty_page() {
+    let bird = InMemory::script([
+        Reply::json(200, r#"{"results": null, "nextPageToken": "a/b+c"}"#),
+        Reply::json(200, r#"{"results": [], "nextPageToken": ""}"#),
     ]);
-    assert_eq!(all(workspace.use_cases()).await.unwrap(), []);
-    let requests = script.requests.lock().unwrap().clone();
-    assert_eq!(requests, ["/use-cases?limit=99", "/use-cases?limit=99&pageToken=a%2Fb%2Bc"]);
-    let (workspace, script) = scripted(&[(200, r#"{"results": []}"#)]);
+    assert_eq!(all(in_memory(&bird).use_cases()).await.unwrap(), []);
+    assert_eq!(paths(&bird), ["/use-cases?limit=99", "/use-cases?limit=99&pageToken=a%2Fb%2Bc"]);
+    let bird = InMemory::with_handler(|_| Reply::json(200, r#"{"results": []}"#));
+    let workspace = in_memory(&bird);
     all(workspace.numbers_starting_with("+31")).await.unwrap();
     all(workspace.requirements(ID.parse().unwrap())).await.unwrap();
-    let requests = script.requests.lock().unwrap().clone();
     let requirements = format!("/endpoints/{ID}/compliance-requirements");
-    assert_eq!(requests, ["/numbers-long-code?limit=99&numberString=%2B31", &requirements]);
+    assert_eq!(paths(&bird), ["/numbers-long-code?limit=99&numberString=%2B31", &requirements]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_number_has_the_connectors_that_are_shown_and_unknown_values_are_kept() {
+async fn a_number_has_its_connectors_and_keeps_unknown_values() {
     let number = |endpoint: &str| {
         format!(
             r#"{{"id": "{ID}", "endpointId": "{ID}", "numberString": "+31612345678", "countryCode": "NL",
@@ -135,8 +106,8 @@ async fn a_number_has_the_connectors_that_are_shown_and_unknown_values_are_kept(
         )
     };
     let read = async |endpoint: &str| {
-        let (workspace, _) = scripted(&[(200, &number(endpoint))]);
-        workspace.number(ID.parse().unwrap()).await.unwrap()
+        let bird = InMemory::script([Reply::json(200, number(endpoint))]);
+        in_memory(&bird).number(ID.parse().unwrap()).await.unwrap()
     };
     let endpoint = format!(
         r#"{{"capabilities": [{{"name": "sms", "inbound": null, "outbound": {{"status": "dormant", "issues": ["unpaid"]}}}}],
@@ -160,23 +131,25 @@ async fn a_number_has_the_connectors_that_are_shown_and_unknown_values_are_kept(
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_response_has_to_be_about_the_number_that_was_asked_for() {
+async fn a_response_about_another_number_is_malformed() {
     let sandbox = Sandbox::builder().number("+31612345678").in_memory();
-    let number = workspace(&sandbox).number(ID.parse().unwrap()).await.unwrap();
+    let number =
+        sandboxed(&sandbox, RateLimits::default()).number(ID.parse().unwrap()).await.unwrap();
     assert_eq!(number.phone_number, "+31612345678");
     let json = format!(
         r#"{{"id": "{ID}", "endpointId": "{ID}", "numberString": "+31612345678", "countryCode": "NL",
         "capabilities": {{}}, "createdAt": "2025-01-21T01:43:10Z", "updatedAt": "2025-01-21T01:43:10Z", "endpoint": {{}}}}"#
     );
-    let (workspace, _) = scripted(&[(200, &json)]);
-    let error = workspace.number(CONNECTOR.parse().unwrap()).await.unwrap_err();
+    let bird = InMemory::script([Reply::json(200, json)]);
+    let error = in_memory(&bird).number(CONNECTOR.parse().unwrap()).await.unwrap_err();
     assert!(error.chain().contains("the response is about another number"), "{}", error.chain());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_names_the_policy_that_is_missing_and_the_key_never_shows() {
+async fn a_403_names_the_missing_policy_and_not_the_key() {
     let body = format!(r#"{{"code": "Forbidden", "message": "no {KEY}"}}"#);
-    let (workspace, script) = scripted(&[(403, &body)]);
+    let bird = InMemory::with_handler(move |_| Reply::json(403, &body));
+    let workspace = in_memory(&bird);
     let id: PhoneNumberId = ID.parse().unwrap();
     let errors = [
         (all(workspace.numbers()).await.unwrap_err(), "/workspaces/*/numbers-long-code."),
@@ -189,7 +162,7 @@ async fn a_refusal_names_the_policy_that_is_missing_and_the_key_never_shows() {
         (all(workspace.alphanumeric_senders()).await.unwrap_err(), "/workspaces/*/numbers-alpha."),
         (all(workspace.use_cases()).await.unwrap_err(), "/workspaces/*/use-cases."),
     ];
-    assert_eq!(script.requests.lock().unwrap().len(), errors.len(), "a 403 is not retried");
+    assert_eq!(bird.gets(), errors.len(), "a 403 is not retried");
     for (error, policy) in errors {
         assert_eq!(error.hint(), format!("The access key's policy must allow `view` on {policy}"));
         assert!(!error.is_retryable() && error.response().unwrap().status == 403);
@@ -198,9 +171,9 @@ async fn a_refusal_names_the_policy_that_is_missing_and_the_key_never_shows() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_that_fails_for_good_is_retryable_and_ends_the_list() {
-    let (workspace, _) = scripted(&[(503, "")]);
-    let mut numbers = workspace.numbers();
+async fn a_page_that_fails_ends_the_list_with_a_retryable_error() {
+    let bird = InMemory::with_handler(|_| Reply::status(503));
+    let mut numbers = in_memory(&bird).numbers();
     let error = numbers.try_next().await.unwrap_err();
     assert!(error.is_retryable() && error.attempts.count > 1, "{error}");
     assert!(numbers.try_next().await.unwrap().is_none());

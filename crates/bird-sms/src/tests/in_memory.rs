@@ -1,25 +1,26 @@
 //! The sandbox in memory, compared with the same sandbox over a socket.
 
-use std::time::Duration;
-
 use bird_sandbox::{ReceivedRequest, Sandbox};
-use bird_sms::{AccessKey, Backoff, Client, ClientBuilder, PollPolicy, RetryPolicy, jiff};
 
-/// Installs a channel, and returns what the client and the sandbox see, without times.
-async fn install(sandbox: &Sandbox, client: ClientBuilder) -> (String, Vec<ReceivedRequest>) {
+use super::*;
+
+/// Installs a channel, and returns the result and the requests that the sandbox received, without times.
+async fn install(
+    sandbox: &Sandbox,
+    client: ClientBuilder,
+    attempt_timeout: Duration,
+) -> (String, Vec<ReceivedRequest>) {
     let short = Duration::from_millis(5);
     let backoff = Backoff { initial: short, multiplier: 1.0, max: short, jitter: 0.0 };
-    // Only a `hang` waits for the timeout.
     let client = client
-        .attempt_timeout(Duration::from_millis(500))
+        .attempt_timeout(attempt_timeout)
         .access_key(AccessKey::new(sandbox.access_key()).unwrap())
         .retry_policy(RetryPolicy { backoff, retry_after_cap: short, ..Default::default() })
         .poll_policy(PollPolicy { interval: Some(short), ..Default::default() })
         .build()
         .unwrap();
     let workspace = client.workspace(sandbox.workspace_id().into());
-    let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse().unwrap();
-    let result = workspace.install_sms_channel("n", number).await.map_err(|error| {
+    let result = workspace.install(request()).await.map_err(|error| {
         (error.connector_state(), error.is_retryable(), error.response().cloned())
     });
     let mut requests = sandbox.requests();
@@ -35,12 +36,15 @@ async fn each_fault_looks_in_memory_as_it_does_over_a_socket() {
         for method in ["post", "get"] {
             let fault = format!("{method}:{kind}");
             let delay = Duration::from_millis(1);
+            let timeout = Duration::from_millis(if kind == "hang" { 100 } else { 10_000 });
             let builder = Sandbox::builder().seed(1).provisioning_delay(delay);
             let builder = builder.fault(fault.parse().unwrap());
             let sandbox = builder.clone().start().await.unwrap();
-            let socket = install(&sandbox, Client::builder().base_url(sandbox.base_url())).await;
+            let socket =
+                install(&sandbox, Client::builder().base_url(sandbox.base_url()), timeout).await;
             let sandbox = builder.in_memory();
-            let memory = install(&sandbox, Client::builder().transport(sandbox.transport())).await;
+            let memory =
+                install(&sandbox, Client::builder().transport(sandbox.transport()), timeout).await;
             assert_eq!(memory, socket, "{fault}");
         }
     }
