@@ -1,53 +1,72 @@
-//! The Rust code of the README, which is derived from this file. It compiles, but is not meant to be run.
+//! The Rust code of the README, which quotes this file: `cargo run -p bird-sms --example readme`.
 
-#![allow(dead_code, reason = "the code is shown, and is not run")]
-
+use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 
-use bird_sms::{Journal, PhoneNumberId, SmsConnectorRequest, UseCaseId, Workspace};
+use bird_sandbox::Sandbox;
+use bird_sms::uuid::Uuid;
+use bird_sms::{
+    AccessKey, Client, ConnectorState, FileJournal, PhoneNumberId, SmsConnectorRequest, UseCaseId,
+    Workspace,
+};
 
+#[expect(dead_code, reason = "reads the key of an account from the environment")]
 async fn install(
     phone_number_id: PhoneNumberId,
     use_case_id: UseCaseId,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<(), Box<dyn Error>> {
     // [install]
-    let workspace = bird_sms::Workspace::from_env()?; // BIRD_ACCESS_KEY and BIRD_WORKSPACE_ID
-    let channel = workspace
-        .install_sms_channel("My SMS channel", phone_number_id)
-        .use_case_id(use_case_id)
-        .await?;
-    println!("{}", channel.id);
+    let workspace = Workspace::from_env()?; // BIRD_ACCESS_KEY and BIRD_WORKSPACE_ID
+    let install = workspace.install_sms_channel("My SMS channel", phone_number_id);
+    match install.use_case_id(use_case_id).await {
+        Ok(channel) => println!("channel {} is ready", channel.id),
+        Err(error) => match error.connector_state() {
+            ConnectorState::NotCreated => eprintln!("no connector: {}", error.chain()),
+            ConnectorState::Exists(id) => eprintln!("wait for {id}: {}", error.chain()),
+            state => eprintln!("{state:?}, so don't call again: {}", error.chain()),
+        },
+    }
     // [/install]
     Ok(())
 }
 
-async fn with_a_journal(
-    workspace: Workspace,
-    request: SmsConnectorRequest,
-    journal: Arc<dyn Journal>,
-) -> Result<(), Box<dyn std::error::Error>> {
-    // [journal]
-    let channel = workspace.install(request).journal(journal).await?;
-    // [/journal]
-    println!("{}", channel.id);
-    Ok(())
-}
-
 async fn batch(
-    workspace: Workspace,
+    workspace: &Workspace,
     requests: Vec<SmsConnectorRequest>,
-    journal: Arc<dyn Journal>,
-) {
+    path: &Path,
+) -> Result<(), Box<dyn Error>> {
     // [batch]
-    let batch = workspace.install_sms_channels(requests).journal(journal);
-    let mut outcomes = batch.start();
+    let journal = Arc::new(FileJournal::open(path, workspace)?);
+    let mut outcomes = workspace.install_sms_channels(requests).journal(journal).start();
     while let Some(outcome) = outcomes.next().await {
+        let number = outcome.request.phone_number_id();
         match outcome.result {
-            Ok(channel) => println!("{}: {}", outcome.request.phone_number_id(), channel.id),
-            Err(error) => eprintln!("{}: {}", outcome.request.phone_number_id(), error.chain()),
+            Ok(channel) => println!("{number}: {}", channel.id),
+            Err(error) => eprintln!("{number}: {}", error.chain()),
         }
     }
     // [/batch]
+    Ok(())
 }
 
-fn main() {}
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
+    let number = |n| PhoneNumberId::from(Uuid::from_u128(n));
+    // [sandbox]
+    let sandbox = Sandbox::builder().fault("post:lost".parse()?).in_memory();
+    let client = Client::builder()
+        .access_key(AccessKey::new(sandbox.access_key())?)
+        .transport(sandbox.transport())
+        .build()?;
+    let workspace = client.workspace(sandbox.workspace_id().into());
+    // The response to the POST is lost. The install finds the connector, and creates no second one.
+    workspace.install_sms_channel("Test", number(1)).await?;
+    assert_eq!(sandbox.connectors().len(), 1);
+    // [/sandbox]
+    let folder = tempfile::tempdir()?;
+    let requests = (2..5).map(|n| SmsConnectorRequest::new(format!("SMS {n}"), number(n)));
+    batch(&workspace, requests.collect(), &folder.path().join("channels.jsonl")).await?;
+    assert_eq!(sandbox.connectors().len(), 4);
+    Ok(())
+}
