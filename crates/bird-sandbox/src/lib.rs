@@ -40,6 +40,8 @@
 //! invalid body and too many requests get the documented responses (401, 404, 422, 429). It checks the key first, then the
 //! rate limit, the workspace and the body.
 //!
+//! The examples below make their `workspace` as above.
+//!
 //! # Time
 //!
 //! In memory, the sandbox follows Tokio's clock, and so do the delays and deadlines of bird-sms. A paused clock jumps to

@@ -123,8 +123,8 @@ impl RowState {
         }
     }
 
-    /// Applies the next entry of the row, appended at `at`. An entry that tells less about the connector doesn't replace
-    /// what is known.
+    /// Applies the next entry of the row, appended at `at`, or `None` if the journal stores no times. An entry that tells
+    /// less about the connector doesn't replace what is known.
     pub fn apply(&mut self, entry: &JournalEntry, at: Option<Timestamp>) {
         match *entry {
             JournalEntry::Intent { .. } => {

@@ -34,7 +34,7 @@ use crate::{ConfigurationError, ConnectorId, ConnectorState, Warning};
 ///
 /// let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
 /// if let Err(error) = workspace.install_sms_channel("My SMS channel", number).await {
-///     eprintln!("{}", error.chain()); // `{error}` alone hides the cause
+///     eprintln!("{}", error.chain()); // `{error}` hides the cause
 ///     match error.connector_state() {
 ///         ConnectorState::NotCreated => eprintln!("correct the cause, and call again"),
 ///         ConnectorState::Exists(id) => eprintln!("continue with pending_channel({id})"),

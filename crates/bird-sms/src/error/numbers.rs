@@ -2,7 +2,7 @@
 
 use super::{AttemptError, Attempts, ErrorResponse, chain};
 
-/// A list or a resource that is read about numbers.
+/// The list or number that a [`NumbersError`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NumbersRead {

@@ -20,7 +20,7 @@
 //! ```
 //!
 //! [`workspace`] sends its requests to a sandbox in memory. Errors are made without a request, from their last attempt and by
-//! the rules of the library, so their state, their advice and their JSON are real:
+//! the rules of the library, so their state, hint and JSON are real:
 //!
 //! | | [`Error`] | [`ConnectorState`] |
 //! |---|---|---|
