@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "starts cargo: `.ci/run compiled_contracts`"]
+    #[ignore = "slow, because it starts cargo; `.ci/run compiled_contracts` runs it"]
     fn only_a_published_package_builds_from_its_own_contract() {
         let mut build = cargo();
         build.current_dir(root()).args(["build", "--quiet", "--locked", "--workspace"]);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "starts cargo: `.ci/run compiled_contracts`"]
+    #[ignore = "slow, because it starts cargo; `.ci/run compiled_contracts` runs it"]
     fn a_client_that_does_not_compile_is_never_written() {
         let folder = only_sources();
         let path = folder.path().join("openapi.yaml");
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "starts cargo: `.ci/run compiled_contracts`"]
+    #[ignore = "slow, because it starts cargo; `.ci/run compiled_contracts` runs it"]
     fn a_contract_with_40_operations_and_120_schemas_compiles() {
         let folder = only_sources();
         let file = folder.path().join("openapi.yaml");

@@ -19,7 +19,7 @@ use crate::transport::Exchange;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Response {
-    /// The HTTP status, which may be an error.
+    /// The HTTP status.
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
@@ -158,7 +158,7 @@ fn exchange(
 ) -> impl Future<Output = Result<Response, ExchangeError>> + Send + use<> {
     let body = track_body(&mut request);
     let url = request.url().clone();
-    // Called outside the future, which would be three times as large with the request. Nothing is sent before a poll.
+    // Sends nothing before it is polled. A future that held the request instead would be three times as large.
     let head = http.execute(request);
     async move {
         let now = Instant::now();
@@ -222,7 +222,7 @@ async fn read(
     }
 }
 
-/// A response that has not arrived completely.
+/// A response whose body is still arriving.
 struct Partial {
     response: reqwest::Response,
     body: Body,
@@ -235,7 +235,7 @@ impl Partial {
     }
 }
 
-/// A body in pieces. The usual body, a single piece, is not copied.
+/// A body in pieces. Most bodies are a single piece, which is not copied.
 #[derive(Default)]
 struct Body {
     first: Bytes,

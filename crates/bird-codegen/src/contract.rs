@@ -97,7 +97,7 @@ fn rust_name(name: &str) -> String {
     name.replace('\'', "").to_snake_case()
 }
 
-/// Rust names, each with the pointer of the part that has the name.
+/// Rust names, each with a pointer to its part of the contract.
 #[derive(Default)]
 struct Names(BTreeMap<String, String>);
 
@@ -349,7 +349,7 @@ fn move_null_to_references(root: &mut Value) -> Result<(), Error> {
                 continue;
             }
             match pointer.rsplitn(3, '/').collect::<Vec<_>>()[..] {
-                // The whole becomes nullable, not one of its parts.
+                // The schema around the parts becomes nullable.
                 [_, "allOf" | "anyOf" | "oneOf", outer] => {
                     set(root, &format!("{outer}/nullable"), true.into());
                 }
@@ -383,7 +383,7 @@ fn mark(root: &mut Value, schemas: &[Part]) -> Result<BTreeSet<String>, Error> {
     Ok(marks)
 }
 
-/// Reduces a schema to what typify generates a good type for.
+/// Reduces a schema to keywords for which typify generates a good type.
 fn simplify(schema: &mut Map<String, Value>) {
     // If one alternative allows any object, the others are redundant.
     let is_free = |it: &&Value| it["type"] == "object" && it["properties"].is_null();

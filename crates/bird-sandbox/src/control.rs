@@ -24,7 +24,7 @@ pub(crate) const INSPECTOR: &str = "/_sandbox/";
 const TOKEN: HeaderName = HeaderName::from_static("sandbox-token");
 /// The largest body of a control request, in bytes.
 const MAX_BODY: usize = 16 * 1024;
-/// How many connectors and requests a response has by default.
+/// How many connectors and requests a response lists by default.
 const DEFAULT_LIMIT: usize = 50;
 /// The largest `limit` in a query.
 const MAX_LIMIT: usize = 1000;

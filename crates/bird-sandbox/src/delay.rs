@@ -1,4 +1,4 @@
-//! The time that provisioning and responses take.
+//! How long provisioning and responses take.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -47,8 +47,7 @@ impl Delay {
         match self.0 {
             Distribution::Constant(delay) => delay,
             Distribution::Uniform(from, range) => from + range.mul_f64(random),
-            // Log-normal with a sigma of 1. The quantile function of the logistic distribution approximates
-            // that of the normal distribution.
+            // Log-normal with a sigma of 1. The logistic quantile function approximates the normal one.
             Distribution::LongTailed(median) => {
                 let odds = (random / (1.0 - random)).max(f64::MIN_POSITIVE);
                 let factor = (odds.ln() / 1.702).exp().min(60.0);

@@ -71,7 +71,7 @@ pub struct ActiveFault {
 #[derive(Clone, Debug)]
 enum Plan {
     Counted { method: Method, kind: Kind, times: u32, after: u64 },
-    // A clone of the generator has the same seed.
+    // A clone of the generator repeats its numbers.
     Random { rng: fastrand::Rng, percent: u8 },
 }
 
@@ -163,7 +163,7 @@ impl Fault {
         }
     }
 
-    /// Counts a request, and returns the failure to inject, if any: none when another fault has been injected.
+    /// Counts a request, and returns the failure to inject: none if another fault was `injected` already.
     pub(crate) fn next(
         &mut self,
         of: &Method,
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_injected_for_its_method_after_and_as_often_as_it_says() {
+    fn a_fault_fails_only_the_requests_it_describes() {
         let status = Some(Kind::Status(503));
         for (text, expected) in [
             ("get:503", [status, None, None]),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_not_a_fault_is_refused() {
+    fn an_invalid_fault_is_refused() {
         let texts = "|post|put:503|post:200|post:600|post:503x|post:503@|post:503@1x2|post:what|post:\
                      |random:1|random:1:101|random:x:1|post:503#|post:503#x|post:503#x2";
         for text in texts.split('|') {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn random_faults_are_the_same_for_the_same_seed() {
+    fn the_same_seed_gives_the_same_random_faults() {
         let fault: Fault = "random:7:20".parse().unwrap();
         let kinds = |mut fault: Fault| [(); 1000].map(|()| fault.next(&Method::GET, None, false));
         let first = kinds(fault.clone());

@@ -1,4 +1,4 @@
-//! The endpoints that only read: numbers, their requirements, and use cases.
+//! Read-only endpoints: numbers, their requirements, and use cases.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::http::{error, json_response};
-use crate::number::{NumberKind, USE_CASES};
+use crate::number::{Number, NumberKind, USE_CASES};
 use crate::state::State;
 
 /// The parameters of a query.
@@ -26,23 +26,20 @@ pub(crate) fn is_path(path: &[&str]) -> bool {
 
 pub(crate) fn respond(state: &State, path: &[&str], query: &str) -> Response<Value> {
     let query: Query<'_> = form_urlencoded::parse(query.as_bytes()).collect();
+    let show = |number: &Number| number.json(state.connector_of(number.id).map(|(id, _)| id));
     let numbers = |kind| {
         let start = query.get("numberString").filter(|_| kind == NumberKind::LongCode);
         let start = start.map_or("", |start| start.strip_prefix('+').unwrap_or(start));
         let is_listed = |text: &str| text.trim_start_matches('+').starts_with(start);
         let numbers = state.numbers.iter();
         let numbers = numbers.filter(|number| number.kind == kind && is_listed(&number.text));
-        page(&query, 99, numbers.collect(), |number| {
-            number.json(state.connector_of(number.id).map(|(id, _)| id))
-        })
+        page(&query, 99, numbers.collect(), show)
     };
     match *path {
         ["numbers-short-code"] => numbers(NumberKind::ShortCode),
         ["numbers-alpha"] => numbers(NumberKind::Alpha),
         ["numbers-long-code", id] => match id.parse().ok().and_then(|id| state.number(id)) {
-            Some(number) => {
-                json_response(200, number.json(state.connector_of(number.id).map(|(id, _)| id)))
-            }
+            Some(number) => json_response(200, show(&number)),
             None => error(404, "NotFound", "Long Code Number not found"),
         },
         ["endpoints", id, _] => match id.parse().ok().and_then(|id| requirements(state, id)) {

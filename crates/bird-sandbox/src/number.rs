@@ -17,7 +17,7 @@ pub(crate) const NUMBERS: [&str; 10] = [
     "+61491570159",
 ];
 
-/// Country codes by calling code.
+/// Calling codes and their countries.
 const COUNTRIES: [(&str, &str); 5] =
     [("+1", "US"), ("+31", "NL"), ("+44", "GB"), ("+49", "DE"), ("+61", "AU")];
 
@@ -57,7 +57,7 @@ impl Number {
         Self { id, kind: NumberKind::LongCode, text: format!("+{digits}") }
     }
 
-    /// Creates the long code for an installed id that no list has.
+    /// Creates the long code for an id that was installed but is not listed.
     pub(crate) fn unlisted(id: Uuid) -> Self {
         let text = format!("+3197{:010}", id.as_u128() % 10_000_000_000);
         Self { id, kind: NumberKind::LongCode, text }

@@ -181,11 +181,16 @@ fn every_body_in_the_contract_has_valid_examples() {
 
 /// Mock servers send the first example of a response. openapi.json sorts them by name.
 #[test]
-fn examples_agree_and_the_first_of_the_get_has_a_channel() {
+fn the_first_example_of_a_get_has_a_channel() {
     let contract = contract();
     let get = &contract["paths"][ONE]["get"]["responses"]["200"]["content"]["application/json"];
     let first = get["examples"].as_object().unwrap().values().next().unwrap();
     assert_eq!(first["$ref"], "#/components/examples/ReadyConnector");
+}
+
+#[test]
+fn all_examples_of_responses_show_the_same_connector() {
+    let contract = contract();
     let examples = &contract["components"]["examples"];
     let ready = &examples["ReadyConnector"]["value"];
     for (name, example) in examples.as_object().unwrap() {
@@ -226,7 +231,7 @@ async fn the_channel_appears_after_the_delay() {
 }
 
 #[tokio::test]
-async fn a_zero_delay_is_over_at_once_and_an_endless_one_never() {
+async fn a_zero_delay_ends_at_once_and_an_endless_one_never() {
     for (delay, ready) in [(Duration::ZERO, true), (Duration::MAX, false)] {
         let api = Api::start(Sandbox::builder().provisioning_delay(delay)).await;
         let (status, created) = api.post(&valid()).await;

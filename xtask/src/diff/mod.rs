@@ -54,7 +54,7 @@ struct Change {
     because: String,
     /// The requests and responses that the change affects.
     seen_in: BTreeSet<String>,
-    /// What changes in the generated Rust.
+    /// The changes in the generated Rust.
     rust: Vec<String>,
 }
 

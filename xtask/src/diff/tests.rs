@@ -43,7 +43,7 @@ fn each_change_has_its_verdict_and_the_drift_crate_agrees() {
 }
 
 #[test]
-#[ignore = "starts cargo: `.ci/run compiled_contracts`"]
+#[ignore = "slow, because it starts cargo; `.ci/run compiled_contracts` runs it"]
 fn the_client_after_each_change_compiles() {
     compile(judge_all());
 }

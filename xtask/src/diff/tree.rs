@@ -18,7 +18,7 @@ use crate::openapi::{escape, parse, resolve};
 /// Keywords that only document. The client sends no version and follows no link.
 pub(super) const PROSE: &str = "info tags summary description example examples externalDocs links \
                                 x-source x-connector-template";
-/// Keywords whose keys are names.
+/// Keywords whose value maps names to parts.
 const MAPS: &str = "paths properties responses content headers schemas securitySchemes";
 /// Keywords that default to false.
 const FLAGS: &str = "required nullable deprecated uniqueItems x-lenient x-secret";

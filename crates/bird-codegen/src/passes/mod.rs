@@ -38,7 +38,7 @@ pub(crate) fn run(
             _ => {}
         }
     }
-    // bird-api implements the hooks.
+    // bird-api implements `ClientHooks` itself.
     file.items.retain(|item| !is_empty_hooks(item));
     Ok(())
 }
@@ -67,7 +67,7 @@ fn is_constructor(block: &ItemImpl) -> bool {
     block.items.iter().any(is_constructor)
 }
 
-/// Applies the marks of fields.
+/// Applies the marks on fields.
 ///
 /// # Errors
 ///

@@ -53,7 +53,7 @@ fn open_enum(item: &ItemEnum) -> Result<Vec<Item>, Error> {
         let (first, rest) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
         idents.push(format_ident!("{}{rest}", first.to_uppercase()));
     }
-    // typify calls `from_str` in the type for a schema that is only a reference.
+    // For a schema that is only a reference, typify generates a newtype that calls `from_str`.
     let file: File = syn::parse2(quote! {
         #(#docs)*
         ///

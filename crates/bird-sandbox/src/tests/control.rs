@@ -12,7 +12,7 @@ use super::{Api, assert_fits, immediate, send, valid, valid_but};
 use crate::state::{Config, State};
 use crate::{AlreadyExists, ConnectorSeed, ReceivedRequest, Sandbox};
 
-/// Another phone number id than in [`valid`].
+/// A phone number id that differs from the one in [`valid`].
 const OTHER: &str = "00000000-0000-4000-8000-00000000000A";
 
 /// Sends a control request, asserts that the response is `no-store`, and returns the status and the JSON body.
@@ -198,7 +198,7 @@ async fn the_state_is_limited_and_hides_bodies_and_the_key() {
 }
 
 #[tokio::test]
-async fn control_requests_need_a_loopback_host_and_changes_a_token() {
+async fn reads_need_a_loopback_host_and_changes_also_a_token() {
     let api = Api::start(immediate()).await;
     let port = api.sandbox.base_url().rsplit(':').next().unwrap().to_owned();
     let host = |host: &str| format!("{host}:{port}");

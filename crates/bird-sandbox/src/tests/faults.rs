@@ -64,7 +64,7 @@ async fn the_connector_exists_after_a_cut_response() {
 }
 
 #[tokio::test]
-async fn a_delayed_response_follows_the_processing_of_its_request() {
+async fn a_request_with_a_delayed_response_is_processed_at_once() {
     let api = Api::start(immediate().response_delay(Duration::from_secs(3600))).await;
     timeout(Duration::from_millis(50), api.raw_post()).await.unwrap_err();
     assert_eq!(api.sandbox.connectors().len(), 1);
