@@ -32,27 +32,8 @@
 //!
 //! # What is retried
 //!
-//! The POST is not idempotent: a second one may create a second connector. So it is retried only where that is known to be
-//! safe.
-//!
-//! | the attempt ended with | the connector | the POST | a GET |
-//! |---|---|---|---|
-//! | no connection | not created | retried | retried |
-//! | a certificate that is refused, a proxy that requires a password | not created | not retried | not retried |
-//! | 429 | not created, by Bird's documentation | retried, after `Retry-After` | retried, after `Retry-After` |
-//! | 500, 503 | unknown; Bird's documentation calls a retry safe | retried: [`RetryPolicy::create`] | retried |
-//! | 502, 504, 520–530 | unknown: a gateway's response | not retried | retried |
-//! | 501, 505 | unknown | not retried | not retried |
-//! | other 5xx | unknown | not retried | retried |
-//! | no response, 408, 460, 499 | unknown, unless the request provably did not leave | not retried, unless it provably did not leave | retried |
-//! | 1xx instead of a response, 303, another redirect to a `Location` below `…/connectors/` | unknown: it may be the new connector | not retried | not retried |
-//! | other 3xx, other 4xx | not created | not retried | not retried; a 404 is, during [`PollPolicy::not_found_grace`] |
-//! | 2xx, malformed | exists; its id may be recovered | not retried | a poll is retried: [`PollPolicy::max_malformed`]; a read only if the body is truncated |
-//!
-//! After an outcome that stays unknown, and after a 409, the connector is looked up at its phone number:
-//! [`ClientBuilder::look_up`].
-//!
-//! A success after an attempt whose outcome is unknown has a [`Warning`]: that attempt may have created another connector.
+//! The POST is not idempotent, so it is sent again only where that is known to be safe. [`RetryPolicy`] has the table:
+//! what each response means for the connector, and after which a request is sent again.
 //!
 //! # Where to start
 //!

@@ -49,8 +49,9 @@ impl Backoff {
 /// ```
 ///
 /// Polls follow the [`PollPolicy`]. One that failed is retried until the deadline, with `backoff` and `retry_after_cap` from
-/// this policy. No policy allows a retry that the [table of the crate](crate#what-is-retried) rules out.
+/// this policy. No policy allows a retry that the table rules out.
 ///
+#[doc = include_str!("workflow/retry.md")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
     /// How many attempts a call makes at most. Default: as many as the deadline allows.

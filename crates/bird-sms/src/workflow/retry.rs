@@ -1,21 +1,6 @@
 //! The retry loop of all requests, and the rules for which request may be sent again.
 //!
-//! | the attempt ended with | POST: state of the connector | POST | GET |
-//! |---|---|---|---|
-//! | no connection: DNS, TCP, TLS, a proxy that failed | `NotCreated` | retried | retried |
-//! | a certificate that is refused, no root certificates, a proxy that requires a password | `NotCreated` | not retried | not retried |
-//! | a redirect that the HTTP client followed | `Unknown` | not retried | not retried |
-//! | timeout, reset, EOF before a response | `Unknown`, unless provably not sent | not retried, unless provably not sent | retried |
-//! | 408, 460, 499 | `Unknown` | not retried | retried |
-//! | 1xx instead of a response, 303, another redirect to a `Location` below `…/connectors/` | `Unknown`: it may be the new connector | not retried | not retried |
-//! | 429 | `NotCreated`: the vendor says that it was not processed | retried | retried |
-//! | 500, 503 | `Unknown`: the vendor calls a retry safe | retried, unless the policy is [`Never`](RetryCreate::Never) | retried |
-//! | 502, 504, 520–530 | `Unknown`: a gateway's response, not the vendor's | not retried | retried |
-//! | 501, 505 | `Unknown` | not retried | not retried |
-//! | other 5xx | `Unknown` | not retried | retried |
-//! | 404 | `NotCreated` | not retried | a poll: retried during the grace period, until a response has shown the connector; a read: not retried |
-//! | other 3xx, other 4xx | `NotCreated` | not retried | not retried |
-//! | 2xx, malformed | exists, see `create` | not retried | a poll: retried a few times; a read: only if the body is truncated |
+//! `retry.md` has the rules as a table, which is in the documentation of [`RetryPolicy`](crate::RetryPolicy).
 
 use std::time::Duration;
 
@@ -75,6 +60,7 @@ pub(crate) fn state_after_create(error: &AttemptError) -> ConnectorState {
     match error {
         AttemptError::Response(response) if !leaves_open(response) => ConnectorState::NotCreated,
         AttemptError::Transport(error) if !error.may_have_been_sent() => ConnectorState::NotCreated,
+        AttemptError::Malformed(_) => ConnectorState::ExistsIdUnknown,
         _ => ConnectorState::Unknown,
     }
 }
@@ -284,5 +270,98 @@ impl<'a, T: Turn> Retry<'a, T> {
             }
             None => Err(RetryError { error, attempts: self.attempts(), retryable }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TransportErrorKind::{Certificate, Connect, Redirected, TimedOut};
+    use crate::test_util::{no_response, response};
+
+    fn with_status(status: u16) -> AttemptError {
+        response(status, "{}")
+    }
+
+    fn below_connectors(status: u16) -> AttemptError {
+        let AttemptError::Response(mut response) = with_status(status) else { unreachable!() };
+        response.location = Some("/workspaces/w/connectors/id".to_owned());
+        AttemptError::Response(response)
+    }
+
+    fn unreadable(truncated: bool) -> AttemptError {
+        let AttemptError::Malformed(mut response) = with_status(201) else { unreachable!() };
+        response.truncated = truncated;
+        AttemptError::Malformed(response)
+    }
+
+    /// Returns what is decided after an error: the state, whether the POST is sent again, and whether a GET is.
+    fn decisions(error: &AttemptError) -> String {
+        let state = match state_after_create(error) {
+            ConnectorState::NotCreated => "`NotCreated`",
+            ConnectorState::Unknown => "`Unknown`",
+            _ => "`Exists`, or `ExistsIdUnknown` if the id cannot be recovered",
+        };
+        let post = |policy| is_retryable_create(error, policy);
+        let post = match (post(RetryCreate::Never), post(RetryCreate::ServerErrors)) {
+            (true, _) => "yes",
+            (false, true) => "yes, unless [`RetryCreate::Never`]",
+            (false, false) => "no",
+        };
+        let get =
+            |not_found, malformed| is_retryable_get(error, Tolerance { not_found, malformed });
+        let get = match (get(false, false), get(true, false), get(false, true)) {
+            (true, ..) => "yes",
+            (_, true, _) => "only a poll: [`PollPolicy::not_found_grace`]",
+            (.., true) => "only a poll: [`PollPolicy::max_malformed`]",
+            _ => "no",
+        };
+        format!("{state} | {post} | {get}")
+    }
+
+    #[test]
+    fn the_table_of_retries_is_what_the_rules_decide() {
+        let statuses = |statuses: &[u16]| statuses.iter().copied().map(with_status).collect();
+        let others = |range: std::ops::Range<u16>, but: &[u16]| {
+            range.filter(|status| !but.contains(status)).map(with_status).collect::<Vec<_>>()
+        };
+        let moved: Vec<_> = (300..400).map(below_connectors).collect();
+        let cases: [(&str, Vec<AttemptError>); 14] = [
+            ("no connection: DNS, TCP, TLS, a proxy", vec![no_response(Connect, false)]),
+            (
+                "a refused certificate, a proxy that needs a password",
+                vec![no_response(Certificate, false)],
+            ),
+            ("timeout, reset or EOF before a response", vec![no_response(TimedOut, true)]),
+            (
+                "a redirect that the caller's HTTP client followed",
+                vec![no_response(Redirected, true)],
+            ),
+            ("2xx, body incomplete", vec![unreadable(true)]),
+            ("2xx, body malformed", vec![unreadable(false)]),
+            (
+                "1xx, 303, another 3xx with a `Location` below `…/connectors/`",
+                others(100..200, &[]).into_iter().chain(statuses(&[303])).chain(moved).collect(),
+            ),
+            ("other 3xx", others(300..400, &[303])),
+            ("404", statuses(&[404])),
+            ("408, 460, 499", statuses(&[408, 460, 499])),
+            ("429", statuses(&[429])),
+            ("other 4xx", others(400..500, &[404, 408, 429, 460, 499])),
+            ("500, 503", statuses(&[500, 503])),
+            ("501, 505", statuses(&[501, 505])),
+        ];
+        let other_5xx =
+            ("other 5xx, such as a gateway's 502 or 504", others(500..600, &[500, 501, 503, 505]));
+        let mut table = String::from(
+            "| response to the request | connector after a POST | POST again? | GET again? |\n|---|---|---|---|\n",
+        );
+        for (case, errors) in cases.into_iter().chain([other_5xx]) {
+            let decided = decisions(&errors[0]);
+            let other = errors.iter().find(|error| decisions(error) != decided);
+            assert!(other.is_none(), "{case}: {other:?}");
+            table += &format!("| {case} | {decided} |\n");
+        }
+        assert!(include_str!("retry.md").contains(&table), "retry.md does not have:\n{table}");
     }
 }
