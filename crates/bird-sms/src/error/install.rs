@@ -57,11 +57,10 @@ impl Refused {
                 "A connector for this phone number exists already. The Bird dashboard shows its id."
             }
             422 if self.response.is_about("useCaseId") => {
-                "Give the id of a use case. docs/scenarios.md says which senders need which, and where its id comes \
-                 from."
+                "Give the id of a use case. https://docs.bird.com/api/channels-api/supported-channels/programmable-sms/installing-an-sms-channel/sms-use-cases describes use cases."
             }
             422 if self.response.is_about("phoneNumberId") => {
-                "Check the phone number id. docs/scenarios.md says where it comes from."
+                "Check the phone number id. https://docs.bird.com/api/numbers-api/api-reference/long-code-numbers describes numbers."
             }
             429 => "The workspace is over its rate limit. Retry later.",
             _ => "Correct the request and retry.",
