@@ -327,7 +327,8 @@ fn hint_of_read(cause: &AttemptError) -> &'static str {
         },
         AttemptError::Transport(error) => error.hint(),
         AttemptError::OtherTemplate(_) => {
-            "Check the connector id: this connector has no SMS channel."
+            "Look at the connector in the Bird dashboard: it has no SMS channel. If an install created it, do not create it \
+             again."
         }
         AttemptError::Malformed(_)
         | AttemptError::OtherPhoneNumber(_)

@@ -195,6 +195,16 @@ async fn a_connector_of_another_number_is_reported_and_no_post_follows() {
 }
 
 #[tokio::test]
+async fn a_connector_that_cannot_be_read_is_reported_and_no_post_follows() {
+    let bird = serving(lost, "", |_| None, 1);
+    let error = install(&bird).await.unwrap_err();
+    assert_eq!((existing(&error), bird.posts()), (vec![nth(1)], 1));
+    let retry = looking(&bird).install(request()).journal(after_a_crash());
+    let error = retry.unknown_rows(UnknownRows::Retry).await.unwrap_err();
+    assert_eq!((existing(&error), bird.posts()), (vec![nth(1)], 1));
+}
+
+#[tokio::test]
 async fn a_409_stays_refused_and_reports_the_connector_that_exists() {
     let bird = bird(statuses([409]), &[OURS]);
     let error = install(&bird).await.unwrap_err();

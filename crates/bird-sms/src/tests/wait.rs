@@ -347,7 +347,9 @@ async fn a_connector_of_another_template_ends_the_wait() {
     assert_eq!((&*template, gets), ("voice-messagebird:1", 1));
     // Nor is its channel used if it comes with the creation.
     let peer = peer([Reply::json(201, voice()), Reply::json(200, voice())]).await;
-    assert!(matches!(cause(install_at(&peer).await), AttemptError::OtherTemplate(_)));
+    let error = install_at(&peer).await.unwrap_err();
+    assert!(error.hint().unwrap().contains("do not create it again"), "{error}");
+    assert!(matches!(cause(Err(error)), AttemptError::OtherTemplate(_)));
     let (result, _) = wait([Reply::json(200, of("sms-messagebird:2", ready()))]).await;
     assert!(result.is_ok());
     // A read returns any connector.

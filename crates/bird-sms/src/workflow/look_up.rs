@@ -49,7 +49,7 @@ pub(crate) struct LookUp<'a> {
 struct Shown {
     /// The connectors that may be the one of the request.
     agreeing: Vec<Connector>,
-    /// The other SMS connectors of the number.
+    /// The other connectors of the number, except those that are not for SMS.
     others: Vec<ConnectorId>,
     /// Whether every connector of the number was read.
     complete: bool,
@@ -109,8 +109,11 @@ impl LookUp<'_> {
                 Some(connector) if self.agrees(&connector) => shown.agreeing.push(connector),
                 // Told whatever its own number is: no POST follows while the number shows it.
                 Some(connector) => shown.others.extend(is_sms(&connector).then_some(id)),
-                // It may agree as well.
-                None => shown.complete = false,
+                // It may be the one of the request.
+                None => {
+                    shown.others.push(id);
+                    shown.complete = false;
+                }
             }
         }
         Some(shown)
