@@ -258,8 +258,8 @@ async fn install(args: &InstallArgs) -> Result<(), CliError> {
             print_pending(channel.connector_id, channel.warning, shared.json)
         }
         (Some(Ok(channel)), _) => print_channel(&channel, shared.json),
-        (Some(Err(Error::NotReady(error))), None) if args.no_wait => {
-            print_pending(error.connector_id, error.warning, shared.json)
+        (Some(Err(Error::NotReady(id, _, failure))), None) if args.no_wait => {
+            print_pending(id, failure.warning, shared.json)
         }
         (Some(Err(error)), None) => Err(CliError::Install(error, number)),
         (Some(Err(error)), Some(code)) => {

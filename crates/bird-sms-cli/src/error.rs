@@ -133,14 +133,13 @@ impl CliError {
         match (self, self.state()) {
             (Self::Aborted(Aborted { hint: Some(hint), .. }), _) => Some(hint.clone()),
             (
-                Self::Install(Error::NotReady(_), _) | Self::Aborted(_),
+                Self::Install(Error::NotReady(..), _)
+                | Self::Read(Error::NotReady(..))
+                | Self::Aborted(_),
                 ConnectorState::Exists(id),
             ) => Some(wait(id)),
-            (Self::Install(error @ Error::Read(_), _), ConnectorState::Exists(id)) => {
+            (Self::Install(error @ Error::Read(..), _), ConnectorState::Exists(id)) => {
                 Some(format!("{} {}", error.hint().unwrap_or_default(), wait(id)))
-            }
-            (Self::Read(Error::NotReady(error)), ConnectorState::Exists(id)) if error.seen => {
-                Some(wait(id))
             }
             (Self::Aborted(_), ConnectorState::Unknown | ConnectorState::ExistsIdUnknown) => {
                 Some("Check the Bird dashboard for the connector before you retry.".to_owned())

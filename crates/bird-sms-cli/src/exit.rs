@@ -132,7 +132,7 @@ impl Code {
     pub fn of_read(error: &Error) -> Self {
         match error {
             Error::Configuration(_) => Self::Usage,
-            Error::NotReady(error) if error.seen => Self::NotReady,
+            Error::NotReady(..) => Self::NotReady,
             _ => Self::ReadFailed,
         }
     }

@@ -252,8 +252,9 @@ fn known<T>(result: Result<T, CliError>) -> Result<Option<T>, CliError> {
     match result {
         Ok(read) => Ok(Some(read)),
         Err(CliError::Numbers(error))
-            if error.cause.malformed().is_some()
-                || error.response().is_some_and(|it| matches!(it.status, 403 | 404)) =>
+            if error
+                .response()
+                .is_some_and(|it| it.problem.is_some() || matches!(it.status, 403 | 404)) =>
         {
             warn(&error);
             Ok(None)

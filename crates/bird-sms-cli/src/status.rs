@@ -29,8 +29,8 @@ impl Status {
     pub(crate) fn of(state: ConnectorState, error: Option<&Error>) -> Self {
         match (state, error) {
             (ConnectorState::Exists(_), None) => Self::Stopped,
-            (ConnectorState::Exists(_), Some(Error::NotReady(error)))
-                if error.reason != NotReadyReason::Deadline =>
+            (ConnectorState::Exists(_), Some(Error::NotReady(_, reason, _)))
+                if *reason != NotReadyReason::Deadline =>
             {
                 Self::Stopped
             }

@@ -159,10 +159,9 @@ impl InstallSmsChannel {
     }
 
     async fn install(self) -> Result<SmsChannel, Error> {
-        let workspace = &self.workspace;
-        let deadline = workspace.deadline(self.timeout);
-        let created = create_alone(workspace, &self.request, deadline, self.events.clone()).await;
-        created?.wait_until(deadline, &workspace.get_turn()).await
+        let call = self.workspace.call(self.timeout, &self.events);
+        let mut pending = create_alone(&call, &self.request).await?;
+        pending.wait_until(&call).await
     }
 
     /// Runs a batch of one row.

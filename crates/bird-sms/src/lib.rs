@@ -152,10 +152,8 @@ pub use batch::{
 };
 pub use client::{Client, ClientBuilder, Workspace};
 pub use error::{
-    AttemptError, Attempts, CheckError, CheckProblem, CreatedIdUnknown, Error, ErrorResponse,
-    JournalError, MalformedResponse, NotReady, NotReadyReason, NumbersError, NumbersRead,
-    OutcomeUnknown, ReadError, Refused, TransportError, TransportErrorKind, UnknownReason,
-    Unreachable,
+    AttemptError, Attempts, CheckError, CheckProblem, Error, ErrorResponse, Failure, JournalError,
+    NotReadyReason, NumbersError, NumbersRead, TransportError, TransportErrorKind, UnknownReason,
 };
 pub use event::Event;
 #[cfg(feature = "file-journal")]

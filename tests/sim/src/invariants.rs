@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bird_sms::{
-    BatchOutcome, ChannelId, ConnectorState, Error, FileJournalError, NotReady, RetryCreate,
-    RowState, UnknownRows, Warning,
+    BatchOutcome, ChannelId, ConnectorState, Error, FileJournalError, RetryCreate, RowState,
+    UnknownRows, Warning,
 };
 
 use crate::clock;
@@ -317,14 +317,14 @@ pub(crate) fn without_faults_a_row_is_ready(
 ) -> Result {
     let excused = match (&outcome.result, outcome.state.connector_state()) {
         (Ok(_), _) | (_, ConnectorState::ExistsIdUnknown) => true,
-        (Err(Error::Refused(error)), _) if error.response.status == 409 => true,
+        (Err(error @ Error::Refused(_)), _) if error.status() == Some(409) => true,
         (Err(error), ConnectorState::Exists(id)) => {
             let ready = world.server.find(id).and_then(|(_, connector)| connector.ready);
             let late = |ready| ready + Duration::from_secs(3) > clock::now();
             // With few permits a second, the last poll may come too late.
             let few = world.scenario.limits.gets_per_second <= 5;
-            let crowded = |error: &NotReady| few && error.last.is_some();
-            matches!(error, Error::NotReady(error) if ready.is_none_or(late) || crowded(error))
+            let crowded = few && error.cause().is_some();
+            matches!(error, Error::NotReady(..)) && (ready.is_none_or(late) || crowded)
         }
         (_, ConnectorState::Unknown) => {
             let before = world.rows[row].resumed.connector_state();

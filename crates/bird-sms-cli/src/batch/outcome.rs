@@ -58,9 +58,9 @@ impl Outcome {
     pub(super) fn of_install(line: u32, outcome: &BatchOutcome) -> Self {
         let error = outcome.result.as_ref().err();
         let refusal = match error {
-            Some(Error::Refused(error)) => Some(match &error.response.code {
-                Some(code) => format!("{} {code}", error.response.status),
-                None => error.response.status.to_string(),
+            Some(error @ Error::Refused(_)) => error.response().map(|response| {
+                let code = response.code.as_ref().map(|code| format!(" {code}"));
+                format!("{}{}", response.status, code.unwrap_or_default())
             }),
             _ => None,
         };

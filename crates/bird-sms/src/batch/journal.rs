@@ -1,11 +1,12 @@
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
 use super::JournalState;
+use crate::transport::lock;
 use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsChannel, Warning};
 
 /// A write-ahead log of installs, such as a file or a table of a database. If the process is killed at any moment,
@@ -95,7 +96,7 @@ pub(super) struct InUse(usize);
 impl InUse {
     pub(super) fn begin(journal: &dyn Journal) -> io::Result<Self> {
         let address = std::ptr::from_ref(journal).addr();
-        if IN_USE.lock().unwrap_or_else(PoisonError::into_inner).insert(address) {
+        if lock(&IN_USE).insert(address) {
             Ok(Self(address))
         } else {
             Err(io::Error::new(ErrorKind::ResourceBusy, "the journal is in use by another batch"))
@@ -105,7 +106,7 @@ impl InUse {
 
 impl Drop for InUse {
     fn drop(&mut self) {
-        IN_USE.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        lock(&IN_USE).remove(&self.0);
     }
 }
 

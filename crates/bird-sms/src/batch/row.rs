@@ -168,11 +168,6 @@ impl RowState {
         }
     }
 
-    /// Returns the time of the first attempt of a row whose connector may exist with an id that is not known.
-    pub(super) fn first_attempt(&self) -> Option<Timestamp> {
-        self.since.filter(|_| self.connector.may_exist() && self.connector.connector_id().is_none())
-    }
-
     /// Returns the warning of a row with more than one attempt that may have created a connector.
     pub(super) fn repeated_warning(&self) -> Option<Warning> {
         self.earlier.then_some(Warning::PossibleDuplicate { status: None })

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::panic::resume_unwind;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use std::{fmt, io};
@@ -23,12 +23,12 @@ use super::{
 };
 use crate::client::{Route, Workspace};
 use crate::event::EventSink;
-use crate::transport::{Deadline, Permit, Slot, Turn};
-use crate::workflow::{LookUp, RESERVE, create, install_span, record_outcome};
+use crate::transport::{Deadline, Permit, Slot, Turn, lock};
+use crate::workflow::{Call, LookUp, RESERVE, create, install_span, record_outcome};
 use crate::{
-    Attempts, ConfigurationError, ConnectorId, ConnectorState, Error, JournalError, NotReady,
-    NotReadyReason, OutcomeUnknown, PendingChannel, PhoneNumberId, SmsChannel, SmsConnectorRequest,
-    UnknownReason, Warning,
+    Attempts, ConfigurationError, ConnectorId, ConnectorState, Error, Failure, JournalError,
+    NotReadyReason, PendingChannel, PhoneNumberId, SmsChannel, SmsConnectorRequest, UnknownReason,
+    Warning,
 };
 
 /// The number of rows that wait at a rate limiter. The others wait in line behind them, so a call outside of the batch
@@ -65,29 +65,20 @@ pub(super) struct Batch {
 /// Not a channel of Tokio, whose receivers are woken in a random order.
 #[derive(Default)]
 struct Shutdown {
-    state: AtomicU8,
+    /// Why the installs end that wait.
+    reason: OnceLock<NotReadyReason>,
     tasks: Notify,
 }
 
 impl Shutdown {
-    const BY_CALLER: u8 = 1;
-    const ACCESS_REFUSED: u8 = 2;
-
     /// Begins a shutdown, unless one has begun.
-    fn begin(&self, by: u8) {
-        let _ = self.state.compare_exchange(0, by, Ordering::Relaxed, Ordering::Relaxed);
+    fn begin(&self, reason: NotReadyReason) {
+        let _ = self.reason.set(reason);
         self.tasks.notify_waiters();
     }
 
     fn has_begun(&self) -> bool {
-        self.state.load(Ordering::Relaxed) != 0
-    }
-
-    fn reason(&self) -> NotReadyReason {
-        match self.state.load(Ordering::Relaxed) {
-            Self::ACCESS_REFUSED => NotReadyReason::AccessRefused,
-            _ => NotReadyReason::Shutdown,
-        }
+        self.reason.get().is_some()
     }
 
     async fn wait(&self) {
@@ -130,7 +121,7 @@ impl Row {
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 
     fn state(&self) -> RowState {
@@ -155,14 +146,14 @@ impl Row {
 }
 
 impl Known {
-    /// Returns the error of a row whose connector is in this state, and may exist with an id that is not known.
-    fn unknown_error(&self, state: ConnectorState) -> Error {
-        let reason = match state {
+    /// Returns the error of a row whose connector may exist, with an id that is not known.
+    fn unknown_error(&self) -> Error {
+        let reason = match self.state.connector_state() {
             ConnectorState::ExistsIdUnknown => UnknownReason::AlreadyExists,
             _ if self.progress >= Progress::Posted => UnknownReason::Abandoned,
             _ => UnknownReason::EarlierAttempt,
         };
-        Error::OutcomeUnknown(Box::new(OutcomeUnknown::new(reason)))
+        Error::unknown(reason)
     }
 
     /// Returns the outcome of a row that ends with this result, or with what is known about it. Returns `None` if the row
@@ -183,18 +174,12 @@ impl Known {
         let result = match (result, state.connector_state()) {
             (Some(result), _) => result,
             (None, ConnectorState::NotCreated) => return None,
-            (None, ConnectorState::Exists(connector_id)) => {
-                Err(Error::NotReady(Box::new(NotReady {
-                    connector_id,
-                    waited: Duration::ZERO,
-                    polls: 0,
-                    seen: true,
-                    reason: NotReadyReason::Shutdown,
-                    warning: state.warning(),
-                    last: None,
-                })))
+            (None, ConnectorState::Exists(id)) => {
+                let warning = state.warning();
+                let failure = Failure { retryable: true, warning, ..Failure::default() };
+                Err(Error::NotReady(id, NotReadyReason::Shutdown, Box::new(failure)))
             }
-            (None, state) => Err(self.unknown_error(state)),
+            (None, _) => Err(self.unknown_error()),
         };
         let (request, created) = (request.clone(), self.progress == Progress::Created);
         Some(BatchOutcome { request, result, state, created, from_journal })
@@ -211,34 +196,31 @@ enum Step {
 }
 
 impl Batch {
-    fn rows(&self) -> MutexGuard<'_, HashMap<PhoneNumberId, Arc<Row>>> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Runs the task of a row.
     async fn run(self: Arc<Self>, row: Arc<Row>, step: Step) {
         let result = match self.install(&row, step).await {
-            Some(result) => Some(self.finish(&row, result).await),
-            None => None,
+            Ok(channel) => Some(self.finish(&row, Ok(channel)).await),
+            Err(Some(error)) => Some(self.finish(&row, Err(error)).await),
+            Err(None) => None,
         };
         if let Some(result) = &result {
             record_outcome(result);
         }
         self.end(&row, result);
-        self.rows().remove(&row.request.phone_number_id());
+        lock(&self.rows).remove(&row.request.phone_number_id());
     }
 
     /// Ends all rows that have a task. None of them sends a POST from now on that is not in an outcome, or whose intent is
     /// not in the journal: another batch may use the journal now.
     fn abandon(&self) -> Vec<BatchOutcome> {
         self.release_journal();
-        let rows = std::mem::take(&mut *self.rows());
+        let rows = std::mem::take(&mut *lock(&self.rows));
         let end = |row: Arc<Row>| row.lock().end(&self.workspace, &row.request, None);
         rows.into_values().filter_map(end).collect()
     }
 
     fn release_journal(&self) {
-        self.in_use.lock().unwrap_or_else(PoisonError::into_inner).take();
+        lock(&self.in_use).take();
     }
 
     /// Takes note of what the journal has.
@@ -247,11 +229,11 @@ impl Batch {
             Ok(read) => read,
             Err(error) => return Loaded::Failed(error),
         };
-        *self.in_use.lock().unwrap_or_else(PoisonError::into_inner) = Some(in_use);
+        *lock(&self.in_use) = Some(in_use);
         let connectors = rows
             .rows()
             .filter_map(|(number, row)| Some((row.connector_state().connector_id()?, number)));
-        *self.connectors.lock().unwrap_or_else(PoisonError::into_inner) = connectors.collect();
+        *lock(&self.connectors) = connectors.collect();
         Loaded::Rows(rows)
     }
 
@@ -262,45 +244,42 @@ impl Batch {
         let _ = self.outcomes.send(known.end(&self.workspace, &row.request, result));
     }
 
-    /// Returns `None` if the batch was shut down before anything was sent.
-    async fn install(&self, row: &Arc<Row>, step: Step) -> Option<Result<SmsChannel, Error>> {
+    async fn install(&self, row: &Arc<Row>, step: Step) -> Result<SmsChannel, Option<Error>> {
         let events = self.events(row);
-        let (mut pending, deadline) = match step {
-            Step::Create(body) => match self.create(row, &body, events).await? {
-                Ok(created) => created,
-                Err(error) => return Some(Err(error)),
-            },
+        let call = |deadline| {
+            let turn = GetTurn { batch: self, row };
+            Call { workspace: &self.workspace, deadline, events: &events, turn }
+        };
+        let (mut pending, call) = match step {
+            Step::Create(body) => {
+                let (pending, deadline) = self.create(row, &body, call).await?;
+                (pending, call(deadline))
+            }
             Step::LookUp => {
-                let deadline = self.deadline();
-                match self.look_up_before(row, deadline, &events).await? {
-                    Ok(pending) => (pending, deadline),
-                    Err(error) => return Some(Err(error)),
-                }
+                let call = call(self.deadline());
+                (self.look_up_before(&call).await?, call)
             }
             Step::Wait(id) if let Err(other) = self.claim(id, &row.request) => {
                 row.lock().state = RowState::EXISTS;
-                return Some(Err(OutcomeUnknown::of_other(id, other, Attempts::default())));
+                return Err(Some(Error::of_other(id, other, Attempts::default())));
             }
             Step::Wait(id) => {
                 let state = row.state();
                 let pending = self.workspace.pending_channel(id).with_warning(state.warning());
                 let pending = pending.of_number(row.request.phone_number_id());
                 let created_at = state.created_at().into_iter();
-                let pending = created_at.fold(pending.events(events), PendingChannel::created_at);
-                (pending, self.deadline())
+                (created_at.fold(pending, PendingChannel::created_at), call(self.deadline()))
             }
         };
-        let turn = GetTurn { batch: self, row };
-        let result = tokio::select! {
+        let ready = tokio::select! {
             // The wait comes first: a channel that is ready is not lost to the shutdown.
             biased;
-            result = pending.wait_until(deadline, &turn) => Some(result),
+            ready = pending.wait_until(&call) => Some(ready),
             () = self.shutdown.wait() => None,
         };
-        Some(result.unwrap_or_else(|| {
-            let now = self.workspace.client().runtime().now();
-            Err(pending.not_ready(self.shutdown.reason(), deadline.elapsed(now), None))
-        }))
+        let reason = self.shutdown.reason.get().copied().unwrap_or_default();
+        let shut_down = || Err(pending.not_ready(reason, call.elapsed(), None));
+        ready.unwrap_or_else(shut_down).map_err(Some)
     }
 
     /// Starts the deadline of a row.
@@ -311,7 +290,7 @@ impl Batch {
     /// Takes note of the connector of a row. Fails with the phone number that the connector belongs to, if that is
     /// another.
     fn claim(&self, id: ConnectorId, request: &SmsConnectorRequest) -> Result<(), PhoneNumberId> {
-        let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connectors = lock(&self.connectors);
         let number = *connectors.entry(id).or_insert(request.phone_number_id());
         if number == request.phone_number_id() { Ok(()) } else { Err(number) }
     }
@@ -332,33 +311,32 @@ impl Batch {
         Ok(())
     }
 
-    /// Creates the connector. The deadline of the install starts when the first POST may leave.
-    async fn create(
-        &self,
-        row: &Row,
+    /// Creates the connector. The deadline of the install starts when the first POST may leave. `call` makes the call of
+    /// GETs with a deadline.
+    async fn create<'a>(
+        &'a self,
+        row: &'a Row,
         body: &CreateConnectorReq,
-        events: EventSink,
-    ) -> Option<Result<(PendingChannel, Deadline), Error>> {
-        if row.state().first_attempt().is_some() {
+        call: impl Fn(Deadline) -> Call<'a, GetTurn<'a>>,
+    ) -> Result<(PendingChannel, Deadline), Option<Error>> {
+        if row.state().sent_at().is_some() {
             // The operator accepts a second connector only if the first one is not shown.
-            let deadline = self.deadline();
-            match self.look_up_before(row, deadline, &events).await? {
-                Ok(pending) => return Some(Ok((pending, deadline))),
-                Err(error) if !error.existing().is_empty() => return Some(Err(error)),
-                Err(_) => {}
+            let call = call(self.deadline());
+            match self.look_up_before(&call).await {
+                Ok(pending) => return Ok((pending, call.deadline)),
+                Err(Some(error)) if error.existing().is_empty() => {}
+                Err(error) => return Err(error),
             }
         }
         let since = Timestamp::try_from(self.workspace.client().runtime().system_time());
-        let (permit, in_flight) = tokio::select! {
+        let taken = tokio::select! {
             biased;
-            () = self.shutdown.wait() => return None,
-            taken = self.take(Route::Create) => taken?,
+            () = self.shutdown.wait() => None,
+            taken = self.take(Route::Create) => taken,
         };
+        let Some((permit, in_flight)) = taken else { return Err(None) };
         let state = row.state();
-        let intent = JournalEntry::Intent { name: row.request.name().to_owned() };
-        if let Err(source) = self.append(row, intent).await {
-            return Some(Err(journal_error(state, None, source)));
-        }
+        self.append(row, JournalEntry::Intent { name: row.request.name().to_owned() }).await?;
         let (runtime, limiter) =
             (self.workspace.client().runtime(), self.workspace.state().limiter(Route::Create));
         let permit = tokio::select! {
@@ -367,77 +345,66 @@ impl Batch {
             permit = limiter.renew(runtime, permit, Duration::MAX) => permit,
             () = self.shutdown.wait() => None,
         };
-        let deadline = self.deadline();
+        let call = call(self.deadline());
+        let Call { workspace, deadline, events, .. } = call;
         let first = permit.map(|permit| Slot { permit, deadline, _in_flight: Some(in_flight) });
         let turn = PostTurn { batch: self, row, first: Mutex::new(first) };
-        let earlier = state.earlier_may_exist();
-        let (workspace, request) = (&self.workspace, &row.request);
-        let created =
-            create(workspace, request, body, deadline, events.clone(), earlier, &turn).await;
-        let pending = match created {
+        let post = Call { workspace, deadline, events, turn };
+        let pending = match create(&post, &row.request, body, state.earlier_may_exist()).await {
             Ok(pending) => {
                 let (connector_id, warning) = (pending.connector_id(), pending.warning());
-                let entry = JournalEntry::Created { connector_id, warning };
-                match self.append(row, entry).await {
-                    Ok(()) => Ok(pending),
-                    Err(source) => Err(journal_error(row.state(), None, source)),
-                }
+                self.append(row, JournalEntry::Created { connector_id, warning }).await?;
+                pending
             }
             Err(error) => {
                 // Before the look, because the other rows go on during it.
                 self.shut_down_after(&error);
                 // The first attempt of this run, or of an earlier one.
-                let since = state.first_attempt().or(since.ok());
-                self.look_up(row, since, error, deadline, &events).await
+                let since = state.sent_at().or(since.ok());
+                self.look_up(&call, since, error).await?
             }
         };
-        Some(pending.map(|pending| (pending, deadline)))
+        Ok((pending, deadline))
     }
 
-    /// Looks for the connector of a row whose outcome an earlier run left unknown. Returns `None` after a shutdown.
+    /// Looks up the connector of a row whose outcome an earlier run left unknown. There is no error after a shutdown.
     async fn look_up_before(
         &self,
-        row: &Row,
-        deadline: Deadline,
-        events: &EventSink,
-    ) -> Option<Result<PendingChannel, Error>> {
-        let state = row.state();
-        let error = row.lock().unknown_error(state.connector_state());
-        let result = self.look_up(row, state.first_attempt(), error, deadline, events).await;
-        (result.is_ok() || !self.shutdown.has_begun()).then_some(result)
+        call: &Call<'_, GetTurn<'_>>,
+    ) -> Result<PendingChannel, Option<Error>> {
+        let (since, error) = {
+            let known = call.turn.row.lock();
+            (known.state.sent_at(), known.unknown_error())
+        };
+        let pending = self.look_up(call, since, error).await;
+        pending.map_err(|error| Some(error).filter(|_| !self.shutdown.has_begun()))
     }
 
-    /// Looks for the connector of a row that ends with this error, if its first POST was sent at a time that is known.
+    /// Looks up the connector of a row that ends with this error, and whose first POST was sent at this time.
     async fn look_up(
         &self,
-        row: &Row,
+        call: &Call<'_, GetTurn<'_>>,
         since: Option<Timestamp>,
         mut error: Error,
-        deadline: Deadline,
-        events: &EventSink,
     ) -> Result<PendingChannel, Error> {
-        let Some(since) = since else { return Err(error) };
-        let (workspace, request, allowed) = (&self.workspace, &row.request, &self.look_up);
-        let look_up = LookUp { workspace, request, since, deadline, allowed };
+        let row = call.turn.row;
+        let mut look_up = LookUp { call, request: &row.request, since, allowed: &self.look_up };
         // The journal does not have the attempts of an earlier run: there may have been more than one.
         let resumed = row.lock().progress < Progress::Posted;
         let repeated = || row.state().repeated_warning();
-        let warning = match error.earlier_warning().or_else(repeated) {
+        let warning = match error.warning().or_else(repeated) {
             None if resumed => Some(Warning::PossibleDuplicate { status: None }),
             warning => warning,
         };
-        let turn = GetTurn { batch: self, row };
         let found = tokio::select! {
             biased;
             () = self.shutdown.wait() => None,
-            found = look_up.after(&mut error, warning, events, &turn) => found,
+            found = look_up.after(&mut error, warning) => found,
         };
         let Some(pending) = found else { return Err(error) };
         let (connector_id, warning) = (pending.connector_id(), pending.warning());
-        match self.append(row, JournalEntry::Found { connector_id, warning }).await {
-            Ok(()) => Ok(pending),
-            Err(source) => Err(journal_error(row.state(), None, source)),
-        }
+        self.append(row, JournalEntry::Found { connector_id, warning }).await?;
+        Ok(pending)
     }
 
     /// Writes the result to the journal. Shuts the batch down if every other request would be refused as well.
@@ -457,7 +424,7 @@ impl Batch {
         // After an error of the journal nothing more is appended, and a row that was only looked up is as it was.
         let sent = row.lock().progress >= Progress::Posted;
         if matches!(&result, Err(Error::Journal(_)))
-            || matches!(&result, Err(Error::OutcomeUnknown(_)) if !sent)
+            || matches!(&result, Err(Error::OutcomeUnknown(..)) if !sent)
         {
             return result;
         }
@@ -467,11 +434,11 @@ impl Batch {
         if !settles {
             row.apply(&entry);
         }
-        let appended = self.append(row, entry.clone()).await;
+        let written = self.write(row, entry.clone()).await;
         if settles {
             row.apply(&entry);
         }
-        match appended {
+        match written {
             Ok(()) => result,
             Err(source) => Err(journal_error(row.state(), Some(result), source)),
         }
@@ -482,15 +449,15 @@ impl Batch {
         let state = self.workspace.state();
         let route = if error.connector_id().is_some() { Route::Get } else { Route::Create };
         match error.status() {
-            Some(401) => self.shutdown.begin(Shutdown::ACCESS_REFUSED),
+            Some(401) => self.shutdown.begin(NotReadyReason::AccessRefused),
             // The policy of the key may exclude a single connector.
             Some(403) if !state.accepted_since(route, self.started) => {
-                self.shutdown.begin(Shutdown::ACCESS_REFUSED);
+                self.shutdown.begin(NotReadyReason::AccessRefused);
             }
             // There is no money for any row.
-            Some(402) => self.shutdown.begin(Shutdown::BY_CALLER),
+            Some(402) => self.shutdown.begin(NotReadyReason::Shutdown),
             Some(429) if state.throttled_since(self.started) >= self.deadline().timeout() => {
-                self.shutdown.begin(Shutdown::BY_CALLER);
+                self.shutdown.begin(NotReadyReason::Shutdown);
             }
             _ => {}
         }
@@ -506,11 +473,17 @@ impl Batch {
         }
     }
 
-    async fn append(&self, row: &Row, entry: JournalEntry) -> io::Result<()> {
+    async fn write(&self, row: &Row, entry: JournalEntry) -> io::Result<()> {
         match &self.settings.journal {
             Some(journal) => journal.append(row.request.phone_number_id(), entry).await,
             None => Ok(()),
         }
+    }
+
+    /// Writes an entry of a row that goes on.
+    async fn append(&self, row: &Row, entry: JournalEntry) -> Result<(), Error> {
+        let written = self.write(row, entry).await;
+        written.map_err(|source| journal_error(row.state(), None, source))
     }
 
     /// Waits in line for a request.
@@ -548,7 +521,7 @@ struct PostTurn<'a> {
 impl Turn for PostTurn<'_> {
     async fn take(&self, delay: Duration, timeout: Duration, deadline: Deadline) -> Option<Slot> {
         let Self { batch, row, first } = self;
-        let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let first = lock(first).take();
         let slot = if let Some(slot) = first {
             slot
         } else {
@@ -666,7 +639,7 @@ where
             Some(journal) => Loaded::Reading(Box::pin(load(Arc::clone(journal)))),
             None => Loaded::Rows(JournalState::default()),
         };
-        let look_up = AtomicBool::new(workspace.client().looks_up());
+        let look_up = AtomicBool::new(workspace.client().settings().look_up);
         let batch = Batch {
             workspace,
             settings,
@@ -710,7 +683,7 @@ where
     ///
     /// See [`BatchOutcomes`] for an example.
     pub fn shut_down(&mut self) {
-        self.batch.shutdown.begin(Shutdown::BY_CALLER);
+        self.batch.shutdown.begin(NotReadyReason::Shutdown);
     }
 
     /// Returns whether the batch was shut down, by [`shut_down`](Self::shut_down) or by itself.
@@ -766,7 +739,7 @@ where
                 return batch.end(&row, Some(Err(error.into())));
             }
             NextStep::LeaveAlone
-                if state.first_attempt().is_some() && batch.look_up.load(Ordering::Relaxed) =>
+                if state.sent_at().is_some() && batch.look_up.load(Ordering::Relaxed) =>
             {
                 Step::LookUp
             }
@@ -779,7 +752,7 @@ where
         };
         row.lock().progress = Progress::Started;
         let row = Arc::new(row);
-        batch.rows().insert(number, Arc::clone(&row));
+        lock(&batch.rows).insert(number, Arc::clone(&row));
         let span = self.span.in_scope(|| install_span(&batch.workspace, &row.request));
         // Tokio aligns tasks to 128 bytes, and glibc before 2.38 hardly reuses memory of that alignment. Boxing the
         // install keeps the task small.

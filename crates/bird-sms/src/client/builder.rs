@@ -18,16 +18,16 @@ const MIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The settings of the workflow.
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
-    pub(super) attempt_timeout: Duration,
-    pub(super) install_timeout: Duration,
+pub(crate) struct Settings {
+    pub(crate) attempt_timeout: Duration,
+    pub(crate) install_timeout: Duration,
     /// The shortest install timeout that is accepted.
-    pub(super) min_timeout: Duration,
-    pub(super) retry: RetryPolicy,
-    pub(super) poll: PollPolicy,
-    pub(super) limits: RateLimits,
-    pub(super) look_up: bool,
-    pub(super) runtime: Arc<dyn Runtime>,
+    pub(crate) min_timeout: Duration,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) poll: PollPolicy,
+    pub(crate) limits: RateLimits,
+    pub(crate) look_up: bool,
+    pub(crate) runtime: Arc<dyn Runtime>,
 }
 
 /// Configures a [`Client`].

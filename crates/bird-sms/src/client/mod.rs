@@ -9,7 +9,7 @@ mod workspace_state;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bird_api::transport::Exchange;
@@ -20,8 +20,8 @@ pub use workspace::Workspace;
 pub(crate) use workspace_state::Route;
 use workspace_state::WorkspaceState;
 
-use crate::transport::{Permit, Runtime};
-use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy, WorkspaceId};
+use crate::transport::{Permit, Runtime, lock};
+use crate::{AccessKey, ConfigurationError, WorkspaceId};
 
 /// The number of workspace states at which unused states are dropped.
 const KNOWN_WORKSPACES: usize = 1024;
@@ -102,7 +102,7 @@ impl Client {
     }
 
     fn workspace_state(&self, id: WorkspaceId) -> Arc<WorkspaceState> {
-        let mut known = self.inner.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.inner.workspaces);
         if known.len() >= KNOWN_WORKSPACES {
             known.retain(|_, state| Arc::strong_count(state) > 1);
         }
@@ -110,36 +110,16 @@ impl Client {
         Arc::clone(known.entry(id).or_insert_with(new))
     }
 
-    pub(crate) fn limits(&self) -> RateLimits {
-        self.inner.settings.limits
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.inner.settings
     }
 
     pub(crate) fn key(&self) -> &AccessKey {
         &self.inner.key
     }
 
-    pub(crate) fn retry(&self) -> &RetryPolicy {
-        &self.inner.settings.retry
-    }
-
-    pub(crate) fn looks_up(&self) -> bool {
-        self.inner.settings.look_up
-    }
-
-    pub(crate) fn poll(&self) -> &PollPolicy {
-        &self.inner.settings.poll
-    }
-
     pub(crate) fn runtime(&self) -> &dyn Runtime {
         &*self.inner.settings.runtime
-    }
-
-    pub(crate) fn install_timeout(&self) -> Duration {
-        self.inner.settings.install_timeout
-    }
-
-    pub(crate) fn min_timeout(&self) -> Duration {
-        self.inner.settings.min_timeout
     }
 
     /// Sends one request and reads its response, within the attempt timeout and the remaining time. The permit is

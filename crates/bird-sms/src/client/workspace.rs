@@ -1,14 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bird_api::types::CreateConnectorReq;
-use reqwest::Request;
-
 use super::Client;
 use super::workspace_state::Route;
 use super::workspace_state::WorkspaceState;
 use crate::transport::{Alone, Deadline};
-use crate::{ConfigurationError, ConnectorId, WorkspaceId};
+use crate::{ConfigurationError, WorkspaceId};
 
 /// A workspace, where connectors and channels are created.
 ///
@@ -78,33 +75,22 @@ impl Workspace {
         &self.state
     }
 
-    pub(crate) fn create_request(&self, body: &CreateConnectorReq) -> Request {
-        self.state.create_request(body)
-    }
-
-    pub(crate) fn get_request(&self, id: ConnectorId) -> Request {
-        self.state.get_request(id)
-    }
-
-    /// Returns the turn of a POST of a call of its own.
-    pub(crate) fn post_turn(&self) -> Alone<'_> {
-        Alone { runtime: self.client.runtime(), limiter: self.state.limiter(Route::Create) }
-    }
-
-    /// Returns the turn of a GET of a call of its own.
-    pub(crate) fn get_turn(&self) -> Alone<'_> {
-        Alone { runtime: self.client.runtime(), limiter: self.state.limiter(Route::Get) }
+    /// Returns the turn of the requests of a call of its own.
+    pub(crate) fn turn(&self, route: Route) -> Alone<'_> {
+        Alone { runtime: self.client.runtime(), limiter: self.state.limiter(route) }
     }
 
     /// Starts the deadline of one call, with the install timeout of the client unless the call has its own.
     pub(crate) fn deadline(&self, timeout: Option<Duration>) -> Deadline {
-        let timeout = timeout.unwrap_or(self.client.install_timeout());
+        let timeout = timeout.unwrap_or(self.client.settings().install_timeout);
         Deadline::start(self.client.runtime().now(), timeout)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bird_api::types::CreateConnectorReq;
+
     use super::*;
     use crate::{AccessKey, Client};
 
@@ -115,8 +101,8 @@ mod tests {
         let workspace = client.workspace(id.into());
         let body = CreateConnectorReq::new("n".to_owned());
         for (route, request) in [
-            (Route::Create, workspace.create_request(&body)),
-            (Route::Get, workspace.get_request(id.into())),
+            (Route::Create, workspace.state().create_request(&body)),
+            (Route::Get, workspace.state().get_request(id.into())),
         ] {
             let (method, path) = route.template();
             let path = path.replace("{workspaceId}", &id.to_string());

@@ -1,4 +1,4 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bird_api::types::CreateConnectorReq;
@@ -6,7 +6,7 @@ use reqwest::{Request, StatusCode};
 use tokio::time::Instant;
 
 use super::Client;
-use crate::transport::RateLimiter;
+use crate::transport::{RateLimiter, lock};
 use crate::{ConnectorId, NumbersRead, WorkspaceId};
 
 /// The endpoints.
@@ -57,7 +57,7 @@ impl WorkspaceState {
         let mut create = client.raw().create_connector_request(id.as_uuid(), &body).expect(checked);
         *create.body_mut() = None;
         let get = client.raw().get_connector_request(id.as_uuid(), &uuid::Uuid::nil());
-        let (limits, now) = (client.limits(), client.runtime().now());
+        let (limits, now) = (client.settings().limits, client.runtime().now());
         let limiter = |limit| RateLimiter::new(limit, now);
         Self {
             posts: limiter(limits.posts_per_second),
@@ -68,14 +68,14 @@ impl WorkspaceState {
         }
     }
 
-    pub(super) fn create_request(&self, body: &CreateConnectorReq) -> Request {
+    pub(crate) fn create_request(&self, body: &CreateConnectorReq) -> Request {
         let mut request = copy(&self.create);
         let body = serde_json::to_vec(body).expect("strings, numbers and maps of strings are JSON");
         *request.body_mut() = Some(body.into());
         request
     }
 
-    pub(super) fn get_request(&self, id: ConnectorId) -> Request {
+    pub(crate) fn get_request(&self, id: ConnectorId) -> Request {
         let mut request = copy(&self.get);
         let segments = request.url_mut().path_segments_mut();
         let mut text = uuid::Uuid::encode_buffer();
@@ -93,13 +93,9 @@ impl WorkspaceState {
         }
     }
 
-    fn responses(&self) -> MutexGuard<'_, Responses> {
-        self.responses.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Takes note of a response.
     pub(crate) fn observe(&self, route: Route, status: StatusCode, now: Instant) {
-        let mut responses = self.responses();
+        let mut responses = lock(&self.responses);
         let first = responses.throttled.map_or(now, |(first, _)| first);
         responses.throttled = (status == StatusCode::TOO_MANY_REQUESTS).then_some((first, now));
         match route {
@@ -111,14 +107,14 @@ impl WorkspaceState {
 
     /// Returns whether a request of this kind was accepted since `began`.
     pub(crate) fn accepted_since(&self, route: Route, began: Instant) -> bool {
-        let responses = self.responses();
+        let responses = lock(&self.responses);
         let accepted = if route == Route::Create { responses.created } else { responses.read };
         accepted.is_some_and(|accepted| accepted >= began)
     }
 
     /// Returns for how long every response since `began` was a 429, up to the last one.
     pub(crate) fn throttled_since(&self, began: Instant) -> Duration {
-        let times = self.responses().throttled;
+        let times = lock(&self.responses).throttled;
         times.map_or(Duration::ZERO, |(first, last)| {
             last.saturating_duration_since(first.max(began))
         })

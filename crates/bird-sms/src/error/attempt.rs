@@ -18,9 +18,6 @@ use crate::{AccessKey, ConnectorId, PhoneNumberId, WorkspaceId};
 const EXCERPT: usize = 512;
 /// The maximum number of `details`, and of the texts of each.
 const DETAILS: usize = 32;
-/// What to do after a 407.
-pub(super) const PROXY_AUTHENTICATION: &str = "Put the user name and the password into the URL of the proxy, as in http://user:password@host:port. If they are \
-     there, the proxy refuses them, or wants another kind of authentication than Basic, which is not supported.";
 
 /// Why one attempt failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,13 +25,13 @@ pub(super) const PROXY_AUTHENTICATION: &str = "Put the user name and the passwor
 pub enum AttemptError {
     /// Bird, or a proxy in front of it, responded with a status that is not 2xx.
     #[error(transparent)]
-    Response(ErrorResponse),
+    Response(Box<ErrorResponse>),
     /// There was no response.
     #[error(transparent)]
     Transport(TransportError),
     /// The status of the response is 2xx, but its body cannot be decoded.
     #[error(transparent)]
-    Malformed(MalformedResponse),
+    Malformed(Box<ErrorResponse>),
     /// The response is about another connector.
     #[error("the response is about another connector, {0}")]
     OtherConnector(ConnectorId),
@@ -50,20 +47,11 @@ pub enum AttemptError {
 }
 
 impl AttemptError {
-    /// Returns the response, if its status was not 2xx.
+    /// Returns the response, if its status was not 2xx or its body cannot be decoded.
     #[must_use]
     pub fn response(&self) -> Option<&ErrorResponse> {
         match self {
-            Self::Response(response) => Some(response),
-            _ => None,
-        }
-    }
-
-    /// Returns the 2xx response, if its body cannot be decoded.
-    #[must_use]
-    pub fn malformed(&self) -> Option<&MalformedResponse> {
-        match self {
-            Self::Malformed(response) => Some(response),
+            Self::Response(response) | Self::Malformed(response) => Some(response),
             _ => None,
         }
     }
@@ -150,32 +138,6 @@ impl TransportError {
     pub fn may_have_been_sent(&self) -> bool {
         self.source.as_ref().is_some_and(ExchangeError::may_have_been_sent)
     }
-
-    pub(super) fn hint(&self) -> &'static str {
-        match self.kind {
-            TransportErrorKind::Dns => {
-                "Check the host in the API URL, and that this machine can resolve names; it is safe to retry."
-            }
-            TransportErrorKind::Proxy => {
-                "Check the proxy in HTTPS_PROXY or ALL_PROXY; NO_PROXY lists the hosts that need none. It is safe to \
-                 retry."
-            }
-            TransportErrorKind::Certificate => {
-                "Check the API URL. If a proxy inspects TLS, trust its CA certificate: on Linux, set SSL_CERT_FILE."
-            }
-            TransportErrorKind::CertificateExpired => {
-                "Check the clock of this machine. If the clock is right, the certificate has to be renewed."
-            }
-            TransportErrorKind::ProxyAuthentication => PROXY_AUTHENTICATION,
-            TransportErrorKind::RateLimited => {
-                "Retry later, or with a longer timeout: the requests before this one use up the rate limit."
-            }
-            TransportErrorKind::Connect => {
-                "Check the API URL and the network; it is safe to retry."
-            }
-            _ => "It is safe to retry.",
-        }
-    }
 }
 
 impl fmt::Display for TransportError {
@@ -209,8 +171,8 @@ impl StdError for TransportError {
     }
 }
 
-/// A response of Bird, or of a proxy in front of it, whose status is not 2xx.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// A response of Bird, or of a proxy in front of it, whose status is not 2xx or whose body cannot be decoded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ErrorResponse {
@@ -236,6 +198,12 @@ pub struct ErrorResponse {
     /// replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub excerpt: Option<String>,
+    /// Why the body of a 2xx cannot be decoded, with the path of the field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// Whether the body is incomplete because the connection was lost or the attempt timed out.
+    #[serde(skip)]
+    pub truncated: bool,
     /// Whether this is a 401 to a key of another product.
     #[serde(skip)]
     pub(crate) other_product: bool,
@@ -280,6 +248,31 @@ impl ErrorResponse {
             location: response.headers.get(LOCATION).map(|value| header(value, key)),
             excerpt: if decoded { None } else { excerpt(&response.body, key) },
             other_product: status == 401 && key.is_of_other_product(),
+            ..Self::default()
+        }
+    }
+
+    /// A 2xx that cannot be decoded.
+    pub(crate) fn malformed(response: &Response, problem: &str, key: &AccessKey) -> Self {
+        let problem = match &response.body_error {
+            Some(error) => error.to_string(),
+            None if response.body.is_empty() => "the body is empty".to_owned(),
+            None => {
+                // serde shows a string as `{:?}` does, which escapes two characters that the key may have.
+                let problem = problem.replace("\\\"", "\"").replace("\\\\", "\\");
+                printable(&key.redact(&problem), EXCERPT)
+            }
+        };
+        Self {
+            status: response.status.as_u16(),
+            request_id: request_id(&response.headers, key),
+            excerpt: excerpt(&response.body, key),
+            problem: Some(problem),
+            truncated: matches!(
+                response.body_error,
+                Some(BodyError::Disconnected(_) | BodyError::TimedOut)
+            ),
+            ..Self::default()
         }
     }
 
@@ -333,12 +326,16 @@ fn details(mut members: serde_json::Map<String, Value>) -> BTreeMap<String, Vec<
 
 impl std::error::Error for ErrorResponse {}
 
-/// `HTTP 422 InvalidPayload: One or more fields … (.name: property "name" is missing) [request …]`
+/// `HTTP 422 InvalidPayload: One or more fields … (.name: property "name" is missing) [request …]`, or
+/// `HTTP 201, and the body is empty [request …]`
 impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HTTP {}", self.status)?;
         if let Some(code) = &self.code {
             write!(f, " {code}")?;
+        }
+        if let Some(problem) = &self.problem {
+            write!(f, ", and {problem}")?;
         }
         match (&self.message, &self.excerpt) {
             (Some(message), _) => write!(f, ": {message}")?,
@@ -355,62 +352,6 @@ impl fmt::Display for ErrorResponse {
             write!(f, " [request {id}]")?;
         }
         Ok(())
-    }
-}
-
-/// A 2xx response that cannot be decoded.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct MalformedResponse {
-    /// The HTTP status, a 2xx.
-    pub status: u16,
-    /// The id of the request, which Bird's support asks for.
-    pub request_id: Option<String>,
-    /// The problem, with the path of the field.
-    pub problem: String,
-    /// The start of the body: at most 512 bytes and an ellipsis, with control characters replaced.
-    pub excerpt: Option<String>,
-    /// Whether the body is incomplete because the connection was lost or the attempt timed out.
-    pub truncated: bool,
-}
-
-impl MalformedResponse {
-    pub(crate) fn new(response: &Response, problem: &str, key: &AccessKey) -> Self {
-        let problem = match &response.body_error {
-            Some(error) => error.to_string(),
-            None if response.body.is_empty() => "the body is empty".to_owned(),
-            None => {
-                // serde shows a string as `{:?}` does, which escapes two characters that the key may have.
-                let problem = problem.replace("\\\"", "\"").replace("\\\\", "\\");
-                printable(&key.redact(&problem), EXCERPT)
-            }
-        };
-        Self {
-            status: response.status.as_u16(),
-            request_id: request_id(&response.headers, key),
-            problem,
-            excerpt: excerpt(&response.body, key),
-            truncated: matches!(
-                response.body_error,
-                Some(BodyError::Disconnected(_) | BodyError::TimedOut)
-            ),
-        }
-    }
-}
-
-impl std::error::Error for MalformedResponse {}
-
-/// `HTTP 201, and the body is empty [request …]`
-impl fmt::Display for MalformedResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HTTP {}, and {}", self.status, self.problem)?;
-        if let Some(excerpt) = &self.excerpt {
-            write!(f, ", with the body: {excerpt}")?;
-        }
-        match &self.request_id {
-            Some(id) => write!(f, " [request {id}]"),
-            None => Ok(()),
-        }
     }
 }
 

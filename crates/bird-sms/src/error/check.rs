@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::attempt::PROXY_AUTHENTICATION;
+use super::hint::{OTHER_PRODUCT, PROXY_AUTHENTICATION, after_transport};
 use super::{AttemptError, ErrorResponse, chain};
 
 /// Why [`Workspace::check`](crate::Workspace::check) failed: what is wrong with the settings or the connection, as far as
@@ -13,7 +13,7 @@ pub struct CheckError {
     /// What is wrong.
     pub problem: CheckProblem,
     /// The response, or why there was none.
-    pub cause: Box<AttemptError>,
+    pub cause: AttemptError,
 }
 
 /// What a check can find wrong. `Display` writes it as one clause.
@@ -49,12 +49,8 @@ pub enum CheckProblem {
     Unavailable,
 }
 
-/// What to do about a key of another product.
-pub(super) const OTHER_PRODUCT: &str = "Create an access key in the organization settings of Bird, under Access keys; keys that begin with bk_ or test_ are \
-     for other APIs.";
-
 impl CheckError {
-    /// Returns the response, if its status was not 2xx.
+    /// Returns the response, if there was one.
     #[must_use]
     pub fn response(&self) -> Option<&ErrorResponse> {
         self.cause.response()
@@ -80,14 +76,14 @@ impl CheckError {
             }
             CheckProblem::Policy => {
                 "Add `view` on /workspaces/{workspaceId}/connectors/{connectorId} to a policy of the access key's \
-                 role, and `create` on /workspaces/{workspaceId}/connectors; check the workspace id, too."
+                 role, and `create` on /workspaces/{workspaceId}/connectors; check the workspace id as well."
             }
             CheckProblem::Workspace => {
                 "Check the workspace id: the dashboard shows it in its address after /workspaces/."
             }
             CheckProblem::NotBird => "Check the API URL: Bird's is https://api.bird.com.",
             CheckProblem::Unreachable => match self.cause.transport() {
-                Some(error) => error.hint(),
+                Some(error) => after_transport(error.kind()),
                 None => PROXY_AUTHENTICATION,
             },
             CheckProblem::Unavailable => {
@@ -105,6 +101,6 @@ impl fmt::Display for CheckError {
 
 impl std::error::Error for CheckError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.cause)
+        Some(&self.cause)
     }
 }

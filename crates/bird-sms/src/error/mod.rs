@@ -2,25 +2,23 @@
 
 mod attempt;
 mod check;
+mod hint;
 mod install;
 mod numbers;
 
 use std::collections::BTreeMap;
+use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-pub use attempt::{
-    AttemptError, ErrorResponse, MalformedResponse, TransportError, TransportErrorKind,
-};
+pub use attempt::{AttemptError, ErrorResponse, TransportError, TransportErrorKind};
 pub use check::{CheckError, CheckProblem};
-pub use install::{
-    CreatedIdUnknown, JournalError, NotReady, NotReadyReason, OutcomeUnknown, ReadError, Refused,
-    UnknownReason, Unreachable,
-};
+use hint::{Step, after_attempt};
+pub use install::{Failure, JournalError, NotReadyReason, UnknownReason};
 pub use numbers::{NumbersError, NumbersRead};
 use serde::{Serialize, Serializer};
 
-use crate::{ConfigurationError, ConnectorId, ConnectorState, Warning};
+use crate::{ConfigurationError, ConnectorId, ConnectorState, PhoneNumberId, Warning};
 
 /// Why an install, a wait, a read or a row of a batch failed. Each variant tells what is known about the connector.
 ///
@@ -63,39 +61,44 @@ use crate::{ConfigurationError, ConnectorId, ConnectorState, Warning};
 ///
 /// Serializes as a JSON object: the variant as `error`, the whole chain as `message`, what to do next as `hint`, the state as
 /// `connectorState` and `connectorId`, `retryable`, and what is known of the last response and the attempts.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The input cannot be used. Nothing was sent.
-    #[error("the input cannot be used, and no connector was created")]
-    Configuration(#[from] ConfigurationError),
+    Configuration(ConfigurationError),
     /// Bird, or a proxy in front of it, refused the request: this call created no connector. After a 409, one from an
     /// earlier call exists.
-    #[error(transparent)]
-    Refused(Box<Refused>),
+    Refused(Box<Failure>),
     /// No attempt was processed: there was no connection, or the rate limit left no permit in time.
-    #[error(transparent)]
-    Unreachable(Box<Unreachable>),
+    Unreachable(Box<Failure>),
     /// The request was sent and its outcome is unknown. It is not sent again, because that may create a second connector.
-    #[error(transparent)]
-    OutcomeUnknown(Box<OutcomeUnknown>),
+    OutcomeUnknown(UnknownReason, Box<Failure>),
     /// Bird reported a creation in a response without a usable id: a connector exists.
-    #[error(transparent)]
-    CreatedIdUnknown(Box<CreatedIdUnknown>),
-    /// The connector exists, but the deadline passed before its channel was ready, or the batch was shut down. See
-    /// [`NotReady::reason`].
-    #[error(transparent)]
-    NotReady(Box<NotReady>),
+    CreatedIdUnknown(Box<Failure>),
+    /// The connector exists, but the deadline passed before its channel was ready, or the batch was shut down.
+    NotReady(ConnectorId, NotReadyReason, Box<Failure>),
     /// The connector could not be read. After an install it exists; otherwise, it exists if the id is correct.
-    #[error(transparent)]
-    Read(Box<ReadError>),
+    Read(ConnectorId, Box<Failure>),
     /// The journal could not be read or written. If that was before the POST, nothing was sent. See
     /// [`JournalError::state`].
-    #[error(transparent)]
     Journal(Box<JournalError>),
 }
 
 impl Error {
+    pub(crate) fn unknown(reason: UnknownReason) -> Self {
+        Self::OutcomeUnknown(reason, Box::default())
+    }
+
+    /// Returns the error of an install whose connector seems to belong to another phone number.
+    pub(crate) fn of_other(
+        connector_id: ConnectorId,
+        phone_number_id: PhoneNumberId,
+        attempts: Attempts,
+    ) -> Self {
+        let reason = UnknownReason::OtherPhoneNumber { connector_id, phone_number_id };
+        Self::OutcomeUnknown(reason, Box::new(Failure { attempts, ..Failure::default() }))
+    }
+
     /// Returns what is known about the connector.
     ///
     /// # Troubleshooting
@@ -111,15 +114,13 @@ impl Error {
             Self::Configuration(_) | Self::Refused(_) | Self::Unreachable(_) => {
                 ConnectorState::NotCreated
             }
-            Self::OutcomeUnknown(error) => match error.reason {
-                UnknownReason::AlreadyExists | UnknownReason::OtherPhoneNumber { .. } => {
-                    ConnectorState::ExistsIdUnknown
-                }
-                _ => ConnectorState::Unknown,
-            },
-            Self::CreatedIdUnknown(_) => ConnectorState::ExistsIdUnknown,
-            Self::NotReady(error) => ConnectorState::Exists(error.connector_id),
-            Self::Read(error) => ConnectorState::Exists(error.connector_id),
+            Self::OutcomeUnknown(
+                UnknownReason::AlreadyExists | UnknownReason::OtherPhoneNumber { .. },
+                _,
+            )
+            | Self::CreatedIdUnknown(_) => ConnectorState::ExistsIdUnknown,
+            Self::OutcomeUnknown(..) => ConnectorState::Unknown,
+            Self::NotReady(id, ..) | Self::Read(id, _) => ConnectorState::Exists(*id),
             Self::Journal(error) => error.state,
         }
     }
@@ -136,70 +137,57 @@ impl Error {
         self.connector_state().connector_id()
     }
 
+    /// Returns how the requests of the call failed. `None` if the input or the journal is at fault.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Refused(failure)
+            | Self::Unreachable(failure)
+            | Self::OutcomeUnknown(_, failure)
+            | Self::CreatedIdUnknown(failure)
+            | Self::NotReady(.., failure)
+            | Self::Read(_, failure) => Some(failure),
+            Self::Configuration(_) | Self::Journal(_) => None,
+        }
+    }
+
+    /// Returns the error of the last attempt.
+    #[must_use]
+    pub fn cause(&self) -> Option<&AttemptError> {
+        self.failure()?.cause.as_ref()
+    }
+
     /// Returns the SMS connectors that the phone number shows, after a 409 or a [lookup](crate::ClientBuilder::look_up)
     /// that did not find the connector of the request.
     #[must_use]
     pub fn existing(&self) -> &[ConnectorId] {
-        match self {
-            Self::Refused(error) => &error.existing,
-            Self::OutcomeUnknown(error) => &error.existing,
-            Self::CreatedIdUnknown(error) => &error.existing,
-            _ => &[],
-        }
+        self.failure().map_or(&[], |failure| failure.existing.as_slice())
     }
 
     pub(crate) fn set_existing(&mut self, existing: Vec<ConnectorId>) {
-        match self {
-            Self::Refused(error) => error.existing = existing,
-            Self::OutcomeUnknown(error) => error.existing = existing,
-            Self::CreatedIdUnknown(error) => error.existing = existing,
-            _ => {}
+        if let Self::Refused(failure)
+        | Self::OutcomeUnknown(_, failure)
+        | Self::CreatedIdUnknown(failure) = self
+        {
+            failure.existing = existing;
         }
     }
 
-    /// Returns the warning that an earlier attempt of this creation may have created another connector.
-    pub(crate) fn earlier_warning(&self) -> Option<Warning> {
-        match self {
-            Self::OutcomeUnknown(error) => {
-                let status = error.earlier.as_ref()?.status;
-                Some(Warning::PossibleDuplicate { status: Some(status) })
-            }
-            Self::CreatedIdUnknown(error) => error.warning,
-            _ => None,
-        }
-    }
-
-    /// Returns the last response whose status was not 2xx.
+    /// Returns the last response that was an error: its status was not 2xx, or its body could not be decoded.
     #[must_use]
     pub fn response(&self) -> Option<&ErrorResponse> {
-        match self {
-            Self::Refused(error) => Some(&error.response),
-            Self::OutcomeUnknown(error) => error.response(),
-            Self::NotReady(error) => error.last.as_ref().and_then(AttemptError::response),
-            Self::Read(error) => error.cause.response(),
-            Self::Journal(error) => match &error.ended {
-                Some(Err(error)) => error.response(),
-                _ => None,
-            },
-            Self::Configuration(_) | Self::Unreachable(_) | Self::CreatedIdUnknown(_) => None,
+        if let Self::Journal(error) = self {
+            return error.ended.as_ref()?.as_ref().err()?.response();
         }
+        let failure = self.failure()?;
+        let last = failure.cause.as_ref().and_then(AttemptError::response);
+        last.or(failure.earlier.as_ref())
     }
 
     /// Returns the HTTP status of the last response. It is a 2xx if the response could not be decoded.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
-        let malformed = || self.malformed().map(|response| response.status);
-        self.response().map(|response| response.status).or_else(malformed)
-    }
-
-    /// Returns the last response whose status was 2xx and whose body cannot be decoded, if that was the error.
-    pub(crate) fn malformed(&self) -> Option<&MalformedResponse> {
-        match self {
-            Self::CreatedIdUnknown(error) => Some(&error.response),
-            Self::NotReady(error) => error.last.as_ref().and_then(AttemptError::malformed),
-            Self::Read(error) => error.cause.malformed(),
-            _ => None,
-        }
+        self.response().map(|response| response.status)
     }
 
     /// Returns whether repeating the same step later may succeed: the call, if no connector was created, or the wait, if
@@ -212,16 +200,7 @@ impl Error {
     /// may create a second connector: see [`hint`](Self::hint).
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::Refused(error) => error.retryable,
-            Self::Unreachable(error) => error.retryable,
-            Self::NotReady(_) => true,
-            Self::Read(error) => error.retryable,
-            Self::Configuration(_)
-            | Self::OutcomeUnknown(_)
-            | Self::CreatedIdUnknown(_)
-            | Self::Journal(_) => false,
-        }
+        self.failure().is_some_and(|failure| failure.retryable)
     }
 
     /// Returns the variant in kebab case, such as `not-ready`, as JSON has it. It makes a good label for a counter.
@@ -231,10 +210,10 @@ impl Error {
             Self::Configuration(_) => "configuration",
             Self::Refused(_) => "refused",
             Self::Unreachable(_) => "unreachable",
-            Self::OutcomeUnknown(_) => "outcome-unknown",
+            Self::OutcomeUnknown(..) => "outcome-unknown",
             Self::CreatedIdUnknown(_) => "created-id-unknown",
-            Self::NotReady(_) => "not-ready",
-            Self::Read(_) => "read",
+            Self::NotReady(..) => "not-ready",
+            Self::Read(..) => "read",
             Self::Journal(_) => "journal",
         }
     }
@@ -247,32 +226,22 @@ impl Error {
     /// no policy of the role allows the request. [`Workspace::check`](crate::Workspace::check) tells more.
     #[must_use]
     pub fn is_access_refused(&self) -> bool {
-        self.response().is_some_and(|response| matches!(response.status, 401 | 403))
+        matches!(self.status(), Some(401 | 403))
     }
 
     /// Returns the warning of the creation: another connector may exist.
     #[must_use]
     pub fn warning(&self) -> Option<Warning> {
         match self {
-            Self::NotReady(error) => error.warning,
-            Self::Read(error) => error.warning,
             Self::Journal(error) => error.warning,
-            _ => None,
+            _ => self.failure()?.warning,
         }
     }
 
     /// Returns how many attempts were made, and how long they took.
     #[must_use]
     pub fn attempts(&self) -> Attempts {
-        match self {
-            Self::Configuration(_) | Self::Journal(_) => Attempts::default(),
-            Self::Refused(error) => error.attempts,
-            Self::Unreachable(error) => error.attempts,
-            Self::OutcomeUnknown(error) => error.attempts,
-            Self::CreatedIdUnknown(error) => error.attempts,
-            Self::NotReady(error) => Attempts { count: error.polls, elapsed: error.waited },
-            Self::Read(error) => error.attempts,
-        }
+        self.failure().map(|failure| failure.attempts).unwrap_or_default()
     }
 
     /// Returns the error and its causes on one line, as `{:#}` of anyhow prints them.
@@ -284,21 +253,107 @@ impl Error {
     /// Returns what to do next, as one sentence.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Configuration(_) => None,
-            Self::Refused(error) => Some(error.hint()),
-            Self::Unreachable(error) => Some(error.cause.hint()),
-            Self::OutcomeUnknown(_) => Some(
-                "Check the Bird dashboard for the connector before you retry: a second request may create a \
-                 second connector.",
-            ),
-            Self::CreatedIdUnknown(_) => {
-                Some("Find the connector in the Bird dashboard, and do not create it again.")
+        let after = |step| self.cause().map(|cause| after_attempt(step, cause));
+        Some(match self {
+            Self::Configuration(_) => return None,
+            Self::Refused(failure) if !failure.existing.is_empty() => {
+                "A connector for this phone number exists already: wait for its channel."
             }
-            Self::NotReady(error) => Some(error.hint()),
-            Self::Read(error) => Some(error.hint()),
-            Self::Journal(error) => Some(error.hint()),
+            Self::Refused(_) | Self::Unreachable(_) => return after(Step::Create),
+            Self::Read(..) => return after(Step::Read),
+            Self::OutcomeUnknown(..) => {
+                "Check the Bird dashboard for the connector before you retry: a second request may create a second \
+                 connector."
+            }
+            Self::CreatedIdUnknown(_) => {
+                "Look for the connector in the Bird dashboard, and do not create it again."
+            }
+            Self::NotReady(..) => "Continue to wait for the connector; do not create it again.",
+            Self::Journal(error) => match error.state {
+                ConnectorState::NotCreated => {
+                    "Correct the cause of the journal error and run again. Nothing is lost."
+                }
+                ConnectorState::Exists(_) if error.ended.is_some() => {
+                    "Correct the cause of the journal error and run again: the journal has the id of the connector."
+                }
+                ConnectorState::Exists(_) => {
+                    "Note the id of the connector, because the journal does not have it."
+                }
+                ConnectorState::Unknown | ConnectorState::ExistsIdUnknown => {
+                    "Check the Bird dashboard for the connector before you retry."
+                }
+            },
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Attempts { count, elapsed } = self.attempts();
+        match self {
+            Self::Configuration(_) => {
+                f.write_str("the input cannot be used, and no connector was created")?;
+            }
+            Self::Refused(_) => {
+                f.write_str("the request was refused, and no connector was created")?;
+            }
+            Self::Unreachable(failure) => {
+                let attempts = failure.attempts;
+                write!(f, "Bird was not reached after {attempts}, and no connector was created")?;
+            }
+            Self::OutcomeUnknown(reason, failure) => {
+                write!(f, "{reason}")?;
+                if count > 0 {
+                    write!(f, " (after {}", failure.attempts)?;
+                    if let Some(earlier) = &failure.earlier {
+                        write!(f, ", an earlier response was {earlier}")?;
+                    }
+                    f.write_str(")")?;
+                }
+            }
+            Self::CreatedIdUnknown(_) => f.write_str(
+                "the connector exists, and its id is not known because the response cannot be read",
+            )?,
+            Self::NotReady(id, reason, _) => {
+                write!(f, "connector {id} exists, and its channel is not ready")?;
+                if count > 0 {
+                    let plural = if count == 1 { "" } else { "s" };
+                    write!(f, " after {:.1} s and {count} poll{plural}", elapsed.as_secs_f64())?;
+                }
+                f.write_str(match reason {
+                    NotReadyReason::Deadline => "",
+                    NotReadyReason::Shutdown => ": the batch was shut down",
+                    NotReadyReason::AccessRefused => {
+                        ": the batch was shut down because the access key is refused"
+                    }
+                })?;
+            }
+            Self::Read(id, failure) => {
+                write!(f, "connector {id} could not be read after {}", failure.attempts)?;
+            }
+            Self::Journal(error) => error.fmt(f)?,
         }
+        for (nth, id) in self.existing().iter().enumerate() {
+            let before = if nth == 0 { "; the phone number has connector " } else { ", " };
+            write!(f, "{before}{id}")?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Configuration(error) => Some(error),
+            Self::Journal(error) => Some(&error.source),
+            _ => self.cause().map(|cause| cause as _),
+        }
+    }
+}
+
+impl From<ConfigurationError> for Error {
+    fn from(error: ConfigurationError) -> Self {
+        Self::Configuration(error)
     }
 }
 
@@ -333,10 +388,7 @@ struct Json<'a> {
 
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (response, malformed) = (self.response(), self.malformed());
-        let request_id = response
-            .and_then(|response| response.request_id.as_deref())
-            .or_else(|| malformed?.request_id.as_deref());
+        let response = self.response();
         Json {
             error: self.kind(),
             message: self.chain(),
@@ -346,7 +398,7 @@ impl Serialize for Error {
             existing: self.existing(),
             retryable: self.is_retryable(),
             reason: match self {
-                Self::NotReady(error) => Some(error.reason),
+                Self::NotReady(_, reason, _) => Some(*reason),
                 _ => None,
             },
             warning: self.warning(),
@@ -355,7 +407,7 @@ impl Serialize for Error {
             details: response
                 .map(|response| &response.details)
                 .filter(|details| !details.is_empty()),
-            request_id,
+            request_id: response.and_then(|response| response.request_id.as_deref()),
             attempts: self.attempts().count,
             elapsed_seconds: self.attempts().elapsed.as_secs_f64(),
         }

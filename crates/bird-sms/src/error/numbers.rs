@@ -1,5 +1,6 @@
 //! The error of a read about numbers, which has no connector.
 
+use super::hint::{Step, after_attempt};
 use super::{AttemptError, Attempts, ErrorResponse, chain};
 
 /// The list or number that a [`NumbersError`] is about.
@@ -56,14 +57,14 @@ pub struct NumbersError {
     pub read: NumbersRead,
     /// The error of the last attempt.
     #[source]
-    pub cause: Box<AttemptError>,
+    pub cause: AttemptError,
     /// The attempts that were made.
     pub attempts: Attempts,
     pub(crate) retryable: bool,
 }
 
 impl NumbersError {
-    /// Returns the last response, if its status was not 2xx.
+    /// Returns the last response, if there was one.
     #[must_use]
     pub fn response(&self) -> Option<&ErrorResponse> {
         self.cause.response()
@@ -84,27 +85,13 @@ impl NumbersError {
     /// Returns what to do next, as one sentence.
     #[must_use]
     pub fn hint(&self) -> String {
-        let text = match &*self.cause {
-            AttemptError::Response(response) => match (response.status, self.read) {
-                (401, _) => "Check the access key, and that its role may use the API.",
-                (403, read) => {
-                    // In a policy, `*` is one segment of a path, so a number needs a row of its own.
-                    let segments = read.template().split('/');
-                    let segments = segments.map(|it| if it.starts_with('{') { "*" } else { it });
-                    let path = segments.collect::<Vec<_>>().join("/");
-                    return format!("The access key's policy must allow `view` on {path}.");
-                }
-                (404, NumbersRead::Number | NumbersRead::Requirements) => {
-                    "Check the phone number id and the workspace id."
-                }
-                (404, _) => "Check the workspace id.",
-                (407, _) => "Check the URL of the proxy: it requires a user name and a password.",
-                (300..=399, _) => "Check the API URL. Redirects are not followed.",
-                _ => "Retry later.",
-            },
-            AttemptError::Transport(error) => error.hint(),
-            _ => "Check that the API URL is Bird's.",
-        };
-        text.to_owned()
+        if self.response().is_some_and(|response| response.status == 403) {
+            // In a policy, `*` is one segment of a path, so a number needs a row of its own.
+            let segments = self.read.template().split('/');
+            let segments = segments.map(|it| if it.starts_with('{') { "*" } else { it });
+            let path = segments.collect::<Vec<_>>().join("/");
+            return format!("The access key's policy must allow `view` on {path}.");
+        }
+        after_attempt(Step::Numbers(self.read), &self.cause).to_owned()
     }
 }

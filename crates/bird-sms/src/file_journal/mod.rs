@@ -6,7 +6,7 @@ mod storage;
 use std::borrow::Cow;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use self::format::{EntryLine, Owner, encode};
 pub use self::storage::JournalStorage;
 use self::storage::{LockedFile, open_regular_file};
 use crate::error::chain;
+use crate::transport::lock;
 use crate::{
     Journal, JournalEntry, JournalFuture, JournalState, PhoneNumberId, Workspace, WorkspaceId,
 };
@@ -191,7 +192,7 @@ impl Journal for FileJournal {
     fn load(&self) -> JournalFuture<'_, JournalState> {
         Box::pin(async {
             self.drain().await?;
-            Ok(self.rows.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            Ok(lock(&self.rows).clone())
         })
     }
 
@@ -266,7 +267,7 @@ impl<S: JournalStorage> Writer<S> {
         self.storage.write_all(&lines)?;
         self.length += lines.len() as u64;
         self.storage.sync_data()?;
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = lock(&self.rows);
         for (number, entry) in together.iter().filter_map(|pending| pending.entry.as_ref()) {
             rows.apply(*number, entry, Some(at));
         }

@@ -102,7 +102,7 @@ impl SmsConnectorRequest {
     ///
     /// US 10DLC and North American toll-free numbers need the use case that they were registered with. Newer versions of
     /// Bird's documentation require one for every sender; a sender without a registration has a generic one.
-    /// [docs/scenarios.md](https://github.com/bird-sms/bird-sms/blob/main/docs/scenarios.md) has the details.
+    /// [The scenarios](https://github.com/bird-sms/bird-sms/blob/main/crates/bird-sms-cli/src/scenarios.md) have the details.
     pub fn with_use_case_id(mut self, use_case_id: impl Into<Option<UseCaseId>>) -> Self {
         self.use_case_id = use_case_id.into();
         self

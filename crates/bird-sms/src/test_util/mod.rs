@@ -41,7 +41,7 @@
 use std::io;
 mod journal;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bird_api::transport::Transport;
@@ -53,14 +53,13 @@ use serde_json::json;
 use tokio::time::Instant;
 
 pub use self::journal::{JournalStore, JournalViolation, MemoryJournal, check_journal};
-use crate::transport::{Runtime, Sleep};
+use crate::transport::{Runtime, Sleep, lock};
 use crate::workflow::{Tolerance, create_failed, is_retryable_get};
 use crate::{
     AccessKey, AttemptError, Attempts, BatchOutcome, ChannelId, ClientBuilder, Connector,
-    ConnectorId, ConnectorState, CreatedIdUnknown, Error, ErrorResponse, JournalEntry,
-    JournalError, MalformedResponse, NotReady, NotReadyReason, OutcomeUnknown, ReadError, RowState,
-    SmsChannel, SmsConnectorRequest, TransportError, TransportErrorKind, UnknownReason, Workspace,
-    WorkspaceId,
+    ConnectorId, ConnectorState, Error, ErrorResponse, Failure, JournalEntry, JournalError,
+    NotReadyReason, RowState, SmsChannel, SmsConnectorRequest, TransportError, TransportErrorKind,
+    UnknownReason, Workspace, WorkspaceId,
 };
 
 /// Returns a workspace whose requests go to this transport, such as a `bird_sandbox::Sandbox` in memory.
@@ -135,9 +134,10 @@ pub fn response(status: u16, body: &str) -> AttemptError {
     let body = Bytes::copy_from_slice(body.as_bytes());
     let response = bird_api::Response::new(status, HeaderMap::new(), body);
     if status.is_success() {
-        AttemptError::Malformed(MalformedResponse::new(&response, "not a connector", &key()))
+        let malformed = ErrorResponse::malformed(&response, "not a connector", &key());
+        AttemptError::Malformed(Box::new(malformed))
     } else {
-        AttemptError::Response(ErrorResponse::new(&response, &key()))
+        AttemptError::Response(Box::new(ErrorResponse::new(&response, &key())))
     }
 }
 
@@ -168,14 +168,8 @@ pub fn no_response(kind: TransportErrorKind, may_have_been_sent: bool) -> Attemp
 #[must_use]
 pub fn create_error(attempt: AttemptError) -> Error {
     match attempt {
-        AttemptError::Malformed(response) => {
-            let attempts = one_attempt();
-            Error::CreatedIdUnknown(Box::new(CreatedIdUnknown {
-                response,
-                attempts,
-                existing: Vec::new(),
-                warning: None,
-            }))
+        AttemptError::Malformed(_) => {
+            Error::CreatedIdUnknown(Box::new(Failure::new(attempt, one_attempt(), false)))
         }
         attempt => create_failed(attempt, one_attempt()),
     }
@@ -184,33 +178,22 @@ pub fn create_error(attempt: AttemptError) -> Error {
 /// Returns the error of an install whose outcome is unknown for this reason.
 #[must_use]
 pub fn outcome_unknown(reason: UnknownReason) -> Error {
-    Error::OutcomeUnknown(Box::new(OutcomeUnknown::new(reason)))
+    Error::unknown(reason)
 }
 
 /// Returns the error of a wait that ended at its deadline, after the connector was seen.
 #[must_use]
 pub fn not_ready(connector_id: ConnectorId) -> Error {
-    Error::NotReady(Box::new(NotReady {
-        connector_id,
-        waited: Duration::from_secs(120),
-        polls: 1,
-        seen: true,
-        reason: NotReadyReason::Deadline,
-        warning: None,
-        last: None,
-    }))
+    let attempts = Attempts { count: 1, elapsed: Duration::from_secs(120) };
+    let failure = Failure { attempts, retryable: true, ..Failure::default() };
+    Error::NotReady(connector_id, NotReadyReason::Deadline, Box::new(failure))
 }
 
 /// Returns the error of a read or a wait whose only attempt ended with this error.
 #[must_use]
 pub fn read_error(connector_id: ConnectorId, attempt: AttemptError) -> Error {
-    Error::Read(Box::new(ReadError {
-        connector_id,
-        retryable: is_retryable_get(&attempt, Tolerance::default()),
-        cause: attempt,
-        attempts: one_attempt(),
-        warning: None,
-    }))
+    let retryable = is_retryable_get(&attempt, Tolerance::default());
+    Error::Read(connector_id, Box::new(Failure::new(attempt, one_attempt(), retryable)))
 }
 
 /// Returns the error of an install of a batch whose journal failed in this state of the connector.
@@ -271,7 +254,7 @@ impl Runtime for Seeded {
     }
 
     fn random(&self) -> f64 {
-        self.random.lock().unwrap_or_else(PoisonError::into_inner).f64()
+        lock(&self.random).f64()
     }
 }
 

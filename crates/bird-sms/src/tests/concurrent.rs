@@ -65,7 +65,7 @@ async fn check_installs(seed: u64, count: u128) -> Tally {
                 }
             }
             (Err(error), None) => {
-                let certain = matches!(error, Error::NotReady(_) | Error::Read(_));
+                let certain = matches!(error, Error::NotReady(..) | Error::Read(..));
                 assert!(!certain, "seed {seed}: no connector exists: {error:?}");
             }
         }
@@ -88,7 +88,7 @@ impl Tally {
     fn count(&mut self, result: &Result<SmsChannel, Error>) {
         let counter = match result {
             Ok(_) => &mut self.ready,
-            Err(Error::OutcomeUnknown(_)) => &mut self.unknown,
+            Err(Error::OutcomeUnknown(..)) => &mut self.unknown,
             Err(Error::CreatedIdUnknown(_)) => &mut self.id_unknown,
             Err(error) if error.connector_id().is_some() => &mut self.with_id,
             Err(_) => &mut self.nothing_created,

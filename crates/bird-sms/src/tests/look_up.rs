@@ -4,9 +4,10 @@ use bird_test_peer::{InMemory, Reply, Request};
 use futures_util::StreamExt;
 use uuid::Uuid;
 
+use super::create::reason;
 use super::*;
 use crate::test_util::MemoryJournal;
-use crate::{ConnectorState, JournalEntry, OutcomeUnknown, UnknownReason, UnknownRows};
+use crate::{ConnectorState, JournalEntry, UnknownReason, UnknownRows};
 
 const NAME: &str = "My SMS channel";
 const SMS: &str = "sms-messagebird:1";
@@ -99,13 +100,6 @@ async fn install(bird: &InMemory) -> Result<SmsChannel, Error> {
     looking(bird).install(request()).await
 }
 
-fn unknown(error: &Error) -> &OutcomeUnknown {
-    match error {
-        Error::OutcomeUnknown(error) => error,
-        error => panic!("{error:?}"),
-    }
-}
-
 fn existing(error: &Error) -> Vec<String> {
     error.existing().iter().map(ToString::to_string).collect()
 }
@@ -153,7 +147,7 @@ async fn a_connector_that_differs_is_reported_and_not_used() {
         let existing = existing(&error);
         assert_eq!(existing, reported.iter().map(|n| nth(*n)).collect::<Vec<_>>());
         assert_eq!(error.connector_state(), ConnectorState::Unknown);
-        assert_eq!(unknown(&error).reason, UnknownReason::NoResponse);
+        assert_eq!(reason(&error), UnknownReason::NoResponse);
         assert!(existing.iter().all(|id| error.to_string().contains(id)), "{error}");
         assert_eq!((bird.posts(), bird.gets()), (1, 1 + connectors.len().min(5)));
     }
@@ -221,7 +215,7 @@ async fn a_failed_look_up_leaves_the_outcome_unknown() {
             _ => Reply::json(status, "<html>"),
         });
         let error = install(&bird).await.unwrap_err();
-        assert_eq!(unknown(&error).reason, UnknownReason::NoResponse, "{status}");
+        assert_eq!(reason(&error), UnknownReason::NoResponse, "{status}");
         assert_eq!((error.existing().len(), bird.posts(), bird.gets()), (0, 1, 1), "{status}");
     }
 }
@@ -323,7 +317,7 @@ async fn a_shutdown_does_not_wait_for_a_look_up() {
     }
     batch.shut_down();
     let outcome = batch.next().await.unwrap();
-    assert_eq!(unknown(outcome.result.as_ref().unwrap_err()).reason, UnknownReason::NoResponse);
+    assert_eq!(reason(outcome.result.as_ref().unwrap_err()), UnknownReason::NoResponse);
 }
 
 #[tokio::test]

@@ -31,8 +31,8 @@ use tokio::time::Instant;
 use crate::transport::{Runtime, Sleep};
 use crate::{
     AccessKey, Backoff, Client, ClientBuilder, ConnectorId, Error, Event, InstallSmsChannel,
-    PendingChannel, PollPolicy, RetryPolicy, SmsChannel, SmsConnectorRequest, Workspace,
-    WorkspaceId,
+    PendingChannel, PollPolicy, RetryPolicy, SmsChannel, SmsConnectorRequest, TransportErrorKind,
+    Workspace, WorkspaceId,
 };
 
 /// A runtime whose sleeps return at once and advance its clock, and whose random numbers give the longest delay.
@@ -120,6 +120,12 @@ async fn observed(install: InstallSmsChannel) -> (Result<SmsChannel, Error>, Vec
     let result = install.await;
     let events = events.lock().unwrap().clone();
     (result, events)
+}
+
+/// Returns the kind of the transport error that a creation ended with, and the number of attempts.
+fn unreachable(error: &Error) -> (TransportErrorKind, u32) {
+    assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
+    (error.cause().unwrap().transport().unwrap().kind(), error.attempts().count)
 }
 
 async fn create_at(peer: &Peer) -> Result<PendingChannel, Error> {

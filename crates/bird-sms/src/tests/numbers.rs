@@ -73,7 +73,7 @@ async fn a_page_without_results_or_with_an_old_token_is_malformed() {
     ] {
         let bird = InMemory::script(replies.iter().map(|body| Reply::json(200, body)));
         let error = all(in_memory(&bird).numbers()).await.unwrap_err();
-        assert!(matches!(*error.cause, AttemptError::Malformed(_)), "{error:?}");
+        assert!(matches!(error.cause, AttemptError::Malformed(_)), "{error:?}");
         assert!(error.chain().contains(problem), "{}", error.chain());
         assert_eq!(bird.gets(), requests, "{problem}");
     }

@@ -7,6 +7,8 @@ mod retry_after;
 mod runtime;
 mod turn;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 pub(crate) use deadline::Deadline;
 pub(crate) use rate_limiter::{Permit, RateLimiter};
 pub(crate) use retry_after::retry_after;
@@ -14,3 +16,8 @@ pub(crate) use retry_after::retry_after;
 pub(crate) use runtime::Sleep;
 pub(crate) use runtime::{Runtime, TokioRuntime};
 pub(crate) use turn::{Alone, Slot, Turn};
+
+/// Locks a mutex, also after a panic of another thread: no invariant spans two statements.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

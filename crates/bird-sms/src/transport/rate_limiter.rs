@@ -5,14 +5,14 @@
 //! does both: governor has GCRA, but its quota is fixed, and governor cannot hold all waiters back until a
 //! `Retry-After` is over.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Deadline, Runtime};
+use super::{Deadline, Runtime, lock};
 
 /// The fraction of a limit that is used. Requests that are sent evenly do not arrive evenly, so a server that counts
 /// per second would occasionally count more than the limit.
@@ -126,10 +126,6 @@ impl RateLimiter {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Waits for a permit up to `timeout`. Returns `None` at once if the permit would come after the timeout.
     ///
     /// Cancel safe: a dropped waiter takes no permit.
@@ -143,7 +139,7 @@ impl RateLimiter {
                 return None;
             }
             let wait = {
-                let mut state = self.lock();
+                let mut state = lock(&self.state);
                 if state.next <= now
                     && (waiter.is_some() || self.waiters.load(Ordering::Relaxed) == 0)
                 {
@@ -184,7 +180,7 @@ impl RateLimiter {
         loop {
             let now = runtime.now();
             let wait = {
-                let mut state = self.lock();
+                let mut state = lock(&self.state);
                 let age = now.saturating_duration_since(permit.taken_at);
                 if age <= MAX_AGE && state.pause.is_none_or(|(_, end)| end <= now) {
                     return Some(permit);
@@ -204,7 +200,7 @@ impl RateLimiter {
     /// Holds all permits back after a 429, until its `Retry-After` is over, and decreases the rate. Returns the pause, if it
     /// is longer than [`SHORT_PAUSE`] and ends that much later than the one before: several requests may get the same 429.
     pub(crate) fn throttle(&self, now: Instant, retry_after: Option<Duration>) -> Option<Duration> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let is_new = |at| now.saturating_duration_since(at) >= ONE_DECREASE;
         if state.throttled_at.is_none_or(is_new) {
             state.rate_factor = (state.rate_factor(now) * DECREASE_FACTOR).max(MIN_RATE_FACTOR);
@@ -226,7 +222,7 @@ impl RateLimiter {
     pub(crate) async fn paused_at(&self, deadline: Deadline) {
         loop {
             let paused = self.paused.notified();
-            let pause = self.lock().pause;
+            let pause = lock(&self.state).pause;
             if pause.is_some_and(|(from, to)| {
                 let late = deadline.remaining(from).is_zero();
                 deadline.remaining(to).is_zero() && (!late || to - from > SHORT_PAUSE)

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use tracing::Instrument;
 
-use super::retry::send;
+use super::read::malformed;
 use crate::client::{Route, Workspace};
-use crate::transport::Turn;
-use crate::{
-    AttemptError, CheckError, CheckProblem, ErrorResponse, MalformedResponse, TransportError,
-};
+use crate::event::EventSink;
+use crate::{AttemptError, CheckError, CheckProblem, ErrorResponse};
 
 /// The result of a [check](Workspace::check) that found nothing wrong.
 ///
@@ -57,18 +55,15 @@ impl Workspace {
     }
 
     async fn read_random_connector(&self) -> Result<Access, CheckError> {
-        let (client, deadline) = (self.client(), self.deadline(None));
-        let remaining = deadline.remaining(client.runtime().now());
+        let events = EventSink::default();
         let random = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
-        let request = self.get_request(random.into());
-        let sent = match self.get_turn().take(Duration::ZERO, remaining, deadline).await {
-            Some(slot) => send(self, Route::Get, request, 1, slot).await,
-            None => Err(AttemptError::Transport(TransportError::rate_limited()).into()),
-        };
+        let request = self.state().get_request(random.into());
+        let call = self.call(None, &events);
+        let mut left = Duration::MAX;
+        let sent = call.send_once(Route::Get, request, &mut left).await;
         let cause = match sent {
             Ok(response) => {
-                let problem = "there is no connector that it can be about";
-                AttemptError::Malformed(MalformedResponse::new(&response, problem, client.key()))
+                malformed(self, &response, "there is no connector that it can be about")
             }
             Err(failed) => failed.error,
         };
@@ -80,7 +75,7 @@ impl Workspace {
             AttemptError::Transport(_) => CheckProblem::Unreachable,
             _ => CheckProblem::NotBird,
         };
-        Err(CheckError { problem, cause: Box::new(cause) })
+        Err(CheckError { problem, cause })
     }
 }
 

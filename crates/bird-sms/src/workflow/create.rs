@@ -7,17 +7,16 @@ use bird_api::types::CreateConnectorReq;
 use jiff::Timestamp;
 use tracing::Instrument;
 
-use super::PendingChannel;
 use super::look_up::LookUp;
 use super::retry::{Purpose, Retry, RetryError, is_retryable_create, send, state_after_create};
+use super::{Call, PendingChannel};
 use crate::client::{Route, Workspace};
 use crate::event::EventSink;
 use crate::model::{ConnectorStatus, recover_id};
-use crate::transport::{Deadline, Turn};
+use crate::transport::{Alone, Turn};
 use crate::{
-    AttemptError, Attempts, ConfigurationError, ConnectorId, ConnectorState, CreatedIdUnknown,
-    Error, ErrorResponse, Event, MalformedResponse, OutcomeUnknown, Refused, SmsConnectorRequest,
-    UnknownReason, Unreachable, Warning,
+    AttemptError, Attempts, ConfigurationError, ConnectorId, ConnectorState, Error, ErrorResponse,
+    Event, Failure, SmsConnectorRequest, UnknownReason, Warning,
 };
 
 impl Workspace {
@@ -49,54 +48,47 @@ impl Workspace {
             phone_number_id = %request.phone_number_id(),
             connector_id = tracing::field::Empty
         );
-        create_alone(self, request, self.deadline(None), EventSink::default())
-            .instrument(span)
-            .await
+        create_alone(&self.call(None, &EventSink::default()), request).instrument(span).await
     }
 }
 
-/// Creates a connector outside of a batch, and looks for it if its outcome is unknown.
+/// Creates a connector outside of a batch, and looks it up if its outcome is unknown.
 pub(crate) async fn create_alone(
-    workspace: &Workspace,
+    call: &Call<'_, Alone<'_>>,
     request: &SmsConnectorRequest,
-    deadline: Deadline,
-    events: EventSink,
 ) -> Result<PendingChannel, Error> {
+    let Call { workspace, deadline, events, .. } = *call;
     let client = workspace.client();
     let body = request.body(Some(client.key()), Some(workspace.id()))?;
-    let since = Timestamp::try_from(client.runtime().system_time());
-    let turn = workspace.post_turn();
-    let created = create(workspace, request, &body, deadline, events.clone(), false, &turn).await;
-    let (mut error, since) = match (created, since) {
-        (Err(error), Ok(since)) => (error, since),
-        (created, _) => return created,
+    let since = Timestamp::try_from(client.runtime().system_time()).ok();
+    let post = Call { workspace, deadline, events, turn: workspace.turn(Route::Create) };
+    let mut error = match create(&post, request, &body, false).await {
+        Ok(pending) => return Ok(pending),
+        Err(error) => error,
     };
-    let allowed = &AtomicBool::new(client.looks_up());
-    let look_up = LookUp { workspace, request, since, deadline, allowed };
-    let warning = error.earlier_warning();
-    let found = look_up.after(&mut error, warning, &events, &workspace.get_turn()).await;
-    found.ok_or(error)
+    let allowed = &AtomicBool::new(client.settings().look_up);
+    let mut look_up = LookUp { call, request, since, allowed };
+    let warning = error.warning();
+    look_up.after(&mut error, warning).await.ok_or(error)
 }
 
 /// Creates a connector. `earlier` is whether a POST of an earlier run may have created one.
-pub(crate) async fn create(
-    workspace: &Workspace,
+pub(crate) async fn create<T: Turn>(
+    call: &Call<'_, T>,
     request: &SmsConnectorRequest,
     body: &CreateConnectorReq,
-    deadline: Deadline,
-    events: EventSink,
     earlier: bool,
-    turn: &impl Turn,
 ) -> Result<PendingChannel, Error> {
-    let client = workspace.client();
-    let (what, min) = ("the timeout of the install", client.min_timeout());
+    let Call { workspace, deadline, events, turn } = call;
+    let settings = workspace.client().settings();
+    let (what, min) = ("the timeout of the install", settings.min_timeout);
     if deadline.timeout().is_zero() {
         return Err(ConfigurationError::ZeroDuration(what).into());
     }
     if deadline.timeout() < min {
         return Err(ConfigurationError::TooShort(what, min).into());
     }
-    let mut retry = Retry::new(client, turn, &events, deadline, Purpose::Create);
+    let mut retry = Retry::new(call, Purpose::Create);
     // The last error response to an attempt that may have created a connector nevertheless. It makes every later outcome
     // of this creation ambiguous.
     let mut ambiguous: Option<ErrorResponse> = None;
@@ -108,35 +100,33 @@ pub(crate) async fn create(
         };
         let attempt = retry.attempts().count;
         events.emit(&Event::Creating { attempt });
-        let post = workspace.create_request(body);
+        let post = workspace.state().create_request(body);
         let failed = match send(workspace, Route::Create, post, attempt, slot).await {
             Ok(response) => break response,
             Err(failed) => failed,
         };
-        let retryable = is_retryable_create(&failed.error, client.retry().create);
+        let retryable = is_retryable_create(&failed.error, settings.retry.create);
         let state = state_after_create(&failed.error);
         let settled = ambiguous.is_none() && !earlier;
         let known = if settled { state } else { ConnectorState::Unknown };
         next = retry.again(failed, retryable, Some(known)).await.map(|(slot, error)| {
             if let (true, AttemptError::Response(response)) = (state.may_exist(), error) {
-                ambiguous = Some(response);
+                ambiguous = Some(*response);
             }
             slot
         });
     };
-    let warning = match ambiguous {
-        Some(response) => Some(Warning::PossibleDuplicate { status: Some(response.status) }),
-        None => earlier.then_some(Warning::PossibleDuplicate { status: None }),
-    };
+    let warning = possible_duplicate(ambiguous.as_ref())
+        .or_else(|| earlier.then_some(Warning::PossibleDuplicate { status: None }));
     let attempts = retry.attempts();
     let status = read_created(workspace, request, &response, attempts, warning)?;
     let echoed = status.phone_number_id.filter(|id| *id != request.phone_number_id());
     if let Some(other) = echoed.or_else(|| turn.created(status.id, warning).err()) {
-        return Err(OutcomeUnknown::of_other(status.id, other, attempts));
+        return Err(Error::of_other(status.id, other, attempts));
     }
     events.emit(&Event::Created { connector_id: status.id, warning });
-    let pending = PendingChannel::created(workspace.clone(), &status, &response, events);
-    Ok(pending.with_warning(warning).of_number(request.phone_number_id()))
+    let pending = PendingChannel::created(workspace, &status, &response).with_warning(warning);
+    Ok(pending.of_number(request.phone_number_id()))
 }
 
 /// Reads a 2xx to the POST: the connector exists, whatever the body contains.
@@ -156,13 +146,12 @@ fn read_created(
         Ok(_) => "`id`: it is the id of the workspace, the phone number or the use case".to_owned(),
         Err(problem) => problem,
     };
-    let response_error = MalformedResponse::new(response, &problem, workspace.client().key());
+    let malformed = ErrorResponse::malformed(response, &problem, workspace.client().key());
     let Some(id) = recover_id(&response.body).filter(|id| is_new(*id)) else {
-        let existing = Vec::new();
-        let error = CreatedIdUnknown { response: response_error, attempts, existing, warning };
-        return Err(Error::CreatedIdUnknown(Box::new(error)));
+        let failure = Failure::new(AttemptError::Malformed(Box::new(malformed)), attempts, false);
+        return Err(Error::CreatedIdUnknown(Box::new(Failure { warning, ..failure })));
     };
-    let problem = response_error.problem;
+    let problem = malformed.problem;
     tracing::warn!(%id, problem, "the response to the creation is malformed; its id is used");
     Ok(ConnectorStatus {
         id,
@@ -188,41 +177,29 @@ fn failed(
     ambiguous: Option<ErrorResponse>,
     earlier: bool,
 ) -> Error {
-    let reason = match (&error, state_after_create(&error)) {
-        (AttemptError::Response(response), ConnectorState::NotCreated)
-            if response.status == 409 && (ambiguous.is_some() || earlier) =>
-        {
-            UnknownReason::AlreadyExists
+    let status = error.response().map(|response| response.status);
+    let created_nothing = state_after_create(&error) == ConnectorState::NotCreated;
+    let reason = match status {
+        Some(409) if ambiguous.is_some() || earlier => UnknownReason::AlreadyExists,
+        _ if created_nothing && ambiguous.is_some() => UnknownReason::ServerError,
+        _ if created_nothing && earlier => UnknownReason::EarlierAttempt,
+        _ if created_nothing => {
+            let failure = Box::new(Failure::new(error, attempts, retryable));
+            return match status {
+                Some(_) => Error::Refused(failure),
+                None => Error::Unreachable(failure),
+            };
         }
-        (_, ConnectorState::NotCreated) if ambiguous.is_some() => UnknownReason::ServerError,
-        (_, ConnectorState::NotCreated) if earlier => UnknownReason::EarlierAttempt,
-        (_, ConnectorState::NotCreated) => match error {
-            AttemptError::Response(response) => {
-                let existing = Vec::new();
-                return Error::Refused(Box::new(Refused {
-                    response,
-                    attempts,
-                    retryable,
-                    existing,
-                }));
-            }
-            AttemptError::Transport(cause) => {
-                return Error::Unreachable(Box::new(Unreachable { cause, attempts, retryable }));
-            }
-            _ => UnknownReason::NoResponse,
-        },
-        (AttemptError::Response(response), _) => match response.status {
-            502 | 504 | 520..=530 => UnknownReason::GatewayError,
-            500.. => UnknownReason::ServerError,
-            _ => UnknownReason::NoResponse,
-        },
+        Some(502 | 504 | 520..=530) => UnknownReason::GatewayError,
+        Some(500..) => UnknownReason::ServerError,
         _ => UnknownReason::NoResponse,
     };
-    let unknown = OutcomeUnknown {
-        last: Some(error),
-        earlier: ambiguous,
-        attempts,
-        ..OutcomeUnknown::new(reason)
-    };
-    Error::OutcomeUnknown(Box::new(unknown))
+    let warning = possible_duplicate(ambiguous.as_ref());
+    let failure = Failure::new(error, attempts, false);
+    Error::OutcomeUnknown(reason, Box::new(Failure { earlier: ambiguous, warning, ..failure }))
+}
+
+/// Returns the warning after an attempt that may have created a connector.
+fn possible_duplicate(ambiguous: Option<&ErrorResponse>) -> Option<Warning> {
+    ambiguous.map(|response| Warning::PossibleDuplicate { status: Some(response.status) })
 }

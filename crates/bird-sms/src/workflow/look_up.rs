@@ -9,14 +9,12 @@ use reqwest::Request;
 use reqwest::header::DATE;
 use tracing::Instrument;
 
-use super::PendingChannel;
 use super::numbers::{decode_number, number_request};
 use super::read::decode_connector;
-use super::retry::send;
-use crate::client::{Route, Workspace};
-use crate::event::EventSink;
+use super::{Call, PendingChannel};
+use crate::client::Route;
 use crate::model::SMS_TEMPLATE;
-use crate::transport::{Deadline, Turn};
+use crate::transport::Turn;
 use crate::{
     Connector, ConnectorId, ConnectorState, Error, Event, NumbersRead, SmsConnectorRequest, Warning,
 };
@@ -33,13 +31,11 @@ const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(5);
 /// Nothing is concluded from what is not shown, because Bird does not document when a connector is shown: a look never
 /// leads to a POST. A connector is taken for the one of the request only if it is the only one that agrees in template,
 /// phone number and name, and was not created before the first POST.
-#[derive(Clone, Copy)]
-pub(crate) struct LookUp<'a> {
-    pub(crate) workspace: &'a Workspace,
+pub(crate) struct LookUp<'a, T> {
+    pub(crate) call: &'a Call<'a, T>,
     pub(crate) request: &'a SmsConnectorRequest,
-    /// When the first POST was sent.
-    pub(crate) since: Timestamp,
-    pub(crate) deadline: Deadline,
+    /// When the first POST was sent. Nothing is looked up if this is not known.
+    pub(crate) since: Option<Timestamp>,
     /// Set to false when the access key may not read numbers or connectors.
     pub(crate) allowed: &'a AtomicBool,
 }
@@ -55,29 +51,29 @@ struct Shown {
     complete: bool,
 }
 
-impl LookUp<'_> {
+impl<T: Turn> LookUp<'_, T> {
     /// Looks after a creation that failed. If its outcome is unknown and the look shows its connector, returns the pending
     /// channel. Otherwise, the error gets the connectors that the number has.
     pub(crate) async fn after(
-        mut self,
+        &mut self,
         error: &mut Error,
         warning: Option<Warning>,
-        events: &EventSink,
-        turn: &impl Turn,
     ) -> Option<PendingChannel> {
+        let Call { workspace, events, turn, .. } = self.call;
         let state = error.connector_state();
         let is_open = matches!(state, ConnectorState::Unknown | ConnectorState::ExistsIdUnknown);
         let is_conflict = matches!(error, Error::Refused(_)) && error.status() == Some(409);
-        if !(is_open || is_conflict) || !self.allowed.load(Ordering::Relaxed) {
+        let allowed = self.allowed.load(Ordering::Relaxed);
+        if !(is_open || is_conflict) || !allowed || self.since.is_none() {
             return None;
         }
         events.emit(&Event::LookingUp);
         let span = tracing::info_span!(
             "look_up",
-            workspace_id = %self.workspace.id(),
+            workspace_id = %workspace.id(),
             phone_number_id = %self.request.phone_number_id()
         );
-        let Shown { agreeing, others, complete } = self.look(turn).instrument(span).await?;
+        let Shown { agreeing, others, complete } = self.look().instrument(span).await?;
         if let (true, true, [connector]) = (is_open, complete, &agreeing[..])
             // Within the slack, an earlier call may have created it.
             && let warning = warning.or_else(|| self.warning(connector))
@@ -85,26 +81,26 @@ impl LookUp<'_> {
         {
             let connector_id = connector.id;
             events.emit(&Event::Created { connector_id, warning });
-            let pending = self.workspace.pending_channel(connector_id).with_warning(warning);
+            let pending = workspace.pending_channel(connector_id).with_warning(warning);
             let pending = pending.of_number(self.request.phone_number_id());
-            return Some(pending.created_at(connector.created_at).events(events.clone()));
+            return Some(pending.created_at(connector.created_at));
         }
         error.set_existing(agreeing.iter().map(|connector| connector.id).chain(others).collect());
         None
     }
 
-    async fn look(&mut self, turn: &impl Turn) -> Option<Shown> {
-        let (workspace, id) = (self.workspace, self.request.phone_number_id());
-        let (mut left, key) = (TIME, workspace.client().key());
+    async fn look(&mut self) -> Option<Shown> {
+        let workspace = self.call.workspace;
+        let (id, mut left) = (self.request.phone_number_id(), TIME);
         let route = Route::Numbers(NumbersRead::Number);
-        let response = self.get(route, number_request(workspace, id), turn, &mut left).await?;
-        let number = decode_number(&response.body, id, key).ok()?;
+        let response = self.get(route, number_request(workspace, id), &mut left).await?;
+        let number = decode_number(&response.body, id, workspace.client().key()).ok()?;
         self.use_clock_of(&response);
         let mut shown =
             Shown { complete: number.connectors.len() <= CONNECTORS, ..Shown::default() };
         for id in number.connectors.into_iter().take(CONNECTORS) {
-            let request = workspace.get_request(id);
-            let response = self.get(Route::Get, request, turn, &mut left).await;
+            let request = workspace.state().get_request(id);
+            let response = self.get(Route::Get, request, &mut left).await;
             match response.and_then(|response| decode_connector(workspace, id, &response).ok()) {
                 Some(connector) if self.agrees(&connector) => shown.agreeing.push(connector),
                 // Told whatever its own number is: no POST follows while the number shows it.
@@ -119,27 +115,10 @@ impl LookUp<'_> {
         Some(shown)
     }
 
-    /// Sends one GET, which is not retried.
-    async fn get(
-        self,
-        route: Route,
-        request: Request,
-        turn: &impl Turn,
-        left: &mut Duration,
-    ) -> Option<Response> {
-        let runtime = self.workspace.client().runtime();
-        let remaining = self.deadline.remaining(runtime.now());
-        let mut slot = turn.take(Duration::ZERO, remaining, self.deadline).await?;
-        let sent = runtime.now();
-        let timeout = self.deadline.remaining(sent).min(*left);
-        if timeout.is_zero() {
-            return None;
-        }
-        slot.deadline = Deadline::start(sent, timeout);
-        let result = send(self.workspace, route, request, 1, slot).await;
-        *left = left.saturating_sub(runtime.now().saturating_duration_since(sent));
+    async fn get(&self, route: Route, request: Request, left: &mut Duration) -> Option<Response> {
+        let result = self.call.send_once(route, request, left).await;
         if let Err(failed) = &result
-            && matches!(failed.error.response().map(|response| response.status), Some(401 | 403))
+            && let Some(401 | 403) = failed.error.response().map(|response| response.status)
         {
             self.allowed.store(false, Ordering::Relaxed);
         }
@@ -148,29 +127,31 @@ impl LookUp<'_> {
 
     /// Tells the time of the first POST by the clock of Bird, if the response has its `Date` (RFC 9110, section 6.6.1).
     fn use_clock_of(&mut self, response: &Response) {
-        let now = self.workspace.client().runtime().system_time();
+        let now = self.call.runtime().system_time();
         let date = response.headers.get(DATE).and_then(|date| date.to_str().ok());
         let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
         if let Some(Ok(date)) = date.map(Timestamp::try_from)
             && let Ok(now) = Timestamp::try_from(now)
-            && let Ok(since) = self.since.checked_add(date.duration_since(now))
+            && let Some(since) = self.since
+            && let Ok(since) = since.checked_add(date.duration_since(now))
         {
-            self.since = since;
+            self.since = Some(since);
         }
     }
 
     /// Returns the warning that the connector may be older than the first POST.
-    fn warning(self, connector: &Connector) -> Option<Warning> {
-        let older = connector.created_at < self.since;
+    fn warning(&self, connector: &Connector) -> Option<Warning> {
+        let older = self.since.is_some_and(|since| connector.created_at < since);
         older.then_some(Warning::PossibleDuplicate { status: None })
     }
 
-    fn agrees(self, connector: &Connector) -> bool {
+    fn agrees(&self, connector: &Connector) -> bool {
         let number = self.request.phone_number_id();
+        let oldest = |since: Timestamp| since.saturating_sub(CLOCK_SLACK).unwrap_or(since);
         is_sms(connector)
             && connector.phone_number_id.is_none_or(|id| id == number)
             && connector.name == self.request.name()
-            && connector.created_at >= self.since.saturating_sub(CLOCK_SLACK).unwrap_or(self.since)
+            && self.since.is_some_and(|since| connector.created_at >= oldest(since))
     }
 }
 

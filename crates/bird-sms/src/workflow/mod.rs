@@ -1,5 +1,6 @@
 //! The steps of an install: creating the connector, looking for it, and waiting for its channel. And reads.
 
+mod call;
 mod check;
 mod create;
 mod look_up;
@@ -9,6 +10,7 @@ mod retry;
 mod span;
 mod wait;
 
+pub(crate) use call::Call;
 pub use check::Access;
 #[cfg(feature = "test-util")]
 pub(crate) use create::create_failed;

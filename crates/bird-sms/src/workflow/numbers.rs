@@ -198,7 +198,7 @@ fn built(request: reqwest::Result<Request>) -> Request {
 
 fn error(read: NumbersRead, failed: RetryError) -> NumbersError {
     let RetryError { error, attempts, retryable } = failed;
-    NumbersError { read, cause: Box::new(error), attempts, retryable }
+    NumbersError { read, cause: error, attempts, retryable }
 }
 
 /// Lists everything, page by page. `request` makes the request of the page with a token, and `show` makes a result of

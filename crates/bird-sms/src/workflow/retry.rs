@@ -7,12 +7,12 @@ use std::time::Duration;
 use bird_api::Response;
 use reqwest::{Request, StatusCode};
 
+use super::Call;
 use crate::client::{Route, Workspace};
 use crate::error::chain;
-use crate::event::EventSink;
-use crate::transport::{Deadline, Slot, Turn, retry_after};
+use crate::transport::{Slot, Turn, retry_after};
 use crate::{
-    AttemptError, Attempts, Client, ConnectorState, ErrorResponse, Event, RetryCreate,
+    AttemptError, Attempts, ConnectorState, ErrorResponse, Event, Failure, RetryCreate,
     TransportError,
 };
 
@@ -125,11 +125,11 @@ pub(crate) async fn send(
     if response.status.is_success() {
         return Ok(response);
     }
-    let cap = client.retry().retry_after_cap;
+    let cap = client.settings().retry.retry_after_cap;
     let retry_after = retry_after(&response.headers, runtime.system_time(), cap);
     let limiter = state.limiter(route);
     let paused = if throttled { limiter.throttle(now, retry_after) } else { None };
-    let error = AttemptError::Response(ErrorResponse::new(&response, client.key()));
+    let error = AttemptError::Response(Box::new(ErrorResponse::new(&response, client.key())));
     Err(SendError { error, retry_after, paused })
 }
 
@@ -186,10 +186,7 @@ impl Purpose {
 /// [`start`](Self::start) returns the slot of the first attempt, and [`again`](Self::again) the slot of the next one
 /// after an error.
 pub(crate) struct Retry<'a, T> {
-    client: &'a Client,
-    turn: &'a T,
-    events: &'a EventSink,
-    deadline: Deadline,
+    call: &'a Call<'a, T>,
     purpose: Purpose,
     count: u32,
 }
@@ -203,33 +200,29 @@ pub(crate) struct RetryError {
     pub(crate) retryable: bool,
 }
 
+impl From<RetryError> for Failure {
+    fn from(RetryError { error, attempts, retryable }: RetryError) -> Self {
+        Self::new(error, attempts, retryable)
+    }
+}
+
 impl<'a, T: Turn> Retry<'a, T> {
-    pub(crate) fn new(
-        client: &'a Client,
-        turn: &'a T,
-        events: &'a EventSink,
-        deadline: Deadline,
-        purpose: Purpose,
-    ) -> Self {
-        Self { client, turn, events, deadline, purpose, count: 0 }
+    pub(crate) fn new(call: &'a Call<'a, T>, purpose: Purpose) -> Self {
+        Self { call, purpose, count: 0 }
     }
 
     /// Returns the attempts that were made, with the one whose slot was returned last.
     pub(crate) fn attempts(&self) -> Attempts {
-        let elapsed = self.deadline.elapsed(self.client.runtime().now());
-        Attempts { count: self.count, elapsed }
-    }
-
-    fn remaining(&self) -> Duration {
-        self.deadline.remaining(self.client.runtime().now())
+        Attempts { count: self.count, elapsed: self.call.elapsed() }
     }
 
     /// Waits for the turn of the first attempt.
     pub(crate) async fn start(&mut self) -> Result<Slot, RetryError> {
-        let left = self.remaining();
+        let Call { turn, deadline, .. } = self.call;
+        let left = self.call.remaining();
         // The first attempt is made in any case, if at least half of the time is left for it.
         let timeout = self.purpose.permit_timeout(left).max(left / 2);
-        let Some(slot) = self.turn.take(Duration::ZERO, timeout, self.deadline).await else {
+        let Some(slot) = turn.take(Duration::ZERO, timeout, *deadline).await else {
             let error = AttemptError::Transport(TransportError::rate_limited());
             return Err(RetryError { error, attempts: self.attempts(), retryable: true });
         };
@@ -245,21 +238,22 @@ impl<'a, T: Turn> Retry<'a, T> {
         retryable: bool,
         state: Option<ConnectorState>,
     ) -> Result<(Slot, AttemptError), RetryError> {
+        let Call { workspace, deadline, events, turn } = self.call;
         if let Some(duration) = paused {
-            self.events.emit(&Event::Paused { duration });
+            events.emit(&Event::Paused { duration });
         }
-        let policy = self.client.retry();
+        let policy = workspace.client().settings().retry;
         let max_attempts =
             if self.purpose == Purpose::Poll { u32::MAX } else { policy.max_attempts };
-        let backoff = policy.backoff.delay(self.count - 1, self.client.runtime().random());
+        let backoff = policy.backoff.delay(self.count - 1, self.call.runtime().random());
         let delay = retry_after.map_or(backoff, |delay| delay.max(backoff));
-        let delay = self.purpose.fit(delay, retry_after, self.remaining());
+        let delay = self.purpose.fit(delay, retry_after, self.call.remaining());
         let next = match delay.filter(|_| retryable && self.count < max_attempts) {
             Some(delay) => {
                 let reason = chain(&error);
-                self.events.emit(&Event::Retrying { after: delay, reason, connector_state: state });
-                let timeout = self.purpose.permit_timeout(self.remaining());
-                self.turn.take(delay, timeout, self.deadline).await
+                events.emit(&Event::Retrying { after: delay, reason, connector_state: state });
+                let timeout = self.purpose.permit_timeout(self.call.remaining());
+                turn.take(delay, timeout, *deadline).await
             }
             None => None,
         };
@@ -353,15 +347,18 @@ mod tests {
         ];
         let other_5xx =
             ("other 5xx, such as a gateway's 502 or 504", others(500..600, &[500, 501, 503, 505]));
-        let mut table = String::from(
-            "| response to the request | connector after a POST | POST again? | GET again? |\n|---|---|---|---|\n",
-        );
+        let mut table = vec![
+            "| response to the request | connector after a POST | POST again? | GET again? |"
+                .to_owned(),
+            "|---|---|---|---|".to_owned(),
+        ];
         for (case, errors) in cases.into_iter().chain([other_5xx]) {
             let decided = decisions(&errors[0]);
             let other = errors.iter().find(|error| decisions(error) != decided);
             assert!(other.is_none(), "{case}: {other:?}");
-            table += &format!("| {case} | {decided} |\n");
+            table.push(format!("| {case} | {decided} |"));
         }
+        let table = table.join("\n");
         assert!(include_str!("retry.md").contains(&table), "retry.md does not have:\n{table}");
     }
 }

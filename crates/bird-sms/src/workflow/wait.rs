@@ -7,15 +7,16 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::read::get;
-use super::retry::{Purpose, Retry, RetryError, SendError, Tolerance, is_retryable_get};
-use crate::client::Workspace;
+use super::Call;
+use super::read::{check, decode_status};
+use super::retry::{Purpose, Retry, RetryError, SendError, Tolerance, is_retryable_get, send};
+use crate::client::{Route, Workspace};
 use crate::event::EventSink;
 use crate::model::{ConnectorStatus, printable};
-use crate::transport::{Deadline, Slot, Turn};
+use crate::transport::{Deadline, Turn};
 use crate::{
-    AttemptError, Attempts, ConnectorId, Error, Event, NotReady, NotReadyReason, OutcomeUnknown,
-    PhoneNumberId, ReadError, SmsChannel, TransportError, Warning,
+    AttemptError, Attempts, ConnectorId, Error, Event, Failure, NotReadyReason, PhoneNumberId,
+    SmsChannel, Warning,
 };
 
 impl Workspace {
@@ -106,31 +107,16 @@ impl PendingChannel {
     }
 
     pub(super) fn created(
-        workspace: Workspace,
+        workspace: &Workspace,
         status: &ConnectorStatus,
         response: &Response,
-        events: EventSink,
     ) -> Self {
-        let now = workspace.client().runtime().now();
-        let ours = status.workspace_id.is_none_or(|id| id == workspace.id())
-            && status.other_template.is_none();
-        // The channel of another workspace or template is not used here, and the next poll fails with the mismatch.
-        let ready = status.channel_id.filter(|_| ours).map(|id| {
-            Box::new(SmsChannel::new(
-                id,
-                status.id,
-                workspace.id(),
-                &response.body,
-                workspace.client().key(),
-            ))
-        });
-        Self {
-            created: Some(now),
-            resumed: false,
-            ready,
-            events,
-            ..Self::resume(workspace, status.id)
-        }
+        let mut pending = Self::resume(workspace.clone(), status.id);
+        pending.created = Some(workspace.client().runtime().now());
+        pending.resumed = false;
+        // After a mismatch, the next poll fails with it.
+        pending.ready = pending.channel(status, response).ok().flatten().map(Box::new);
+        pending
     }
 
     /// Returns the id of the connector, which is enough to resume after a restart.
@@ -155,7 +141,7 @@ impl PendingChannel {
         let age = client.runtime().system_time().duration_since(time.into()).unwrap_or_default();
         // If the monotonic clock does not reach back that far, the grace period is certainly over.
         let since = |age| client.runtime().now().checked_sub(age);
-        self.created = since(age).or_else(|| since(client.poll().not_found_grace));
+        self.created = since(age).or_else(|| since(client.settings().poll.not_found_grace));
         self
     }
 
@@ -180,11 +166,6 @@ impl PendingChannel {
     /// Sets the phone number that the connector must belong to.
     pub(crate) fn of_number(mut self, phone_number_id: PhoneNumberId) -> Self {
         self.phone_number_id = Some(phone_number_id);
-        self
-    }
-
-    pub(crate) fn events(mut self, events: EventSink) -> Self {
-        self.events = events;
         self
     }
 
@@ -215,27 +196,24 @@ impl PendingChannel {
         if let Some(channel) = self.ready.take() {
             return Ok(Some(*channel));
         }
-        let (workspace, deadline) = (self.workspace.clone(), self.workspace.deadline(self.timeout));
-        let runtime = workspace.client().runtime();
-        let remaining = deadline.remaining(runtime.now());
-        let slot = workspace.get_turn().take(Duration::ZERO, remaining, deadline).await;
-        let (error, retryable) = match slot {
-            Some(slot) => match self.attempt(1, slot, deadline).await {
-                Ok(channel) => return Ok(channel),
-                Err((failed, retryable)) => (failed.error, retryable),
-            },
-            None => (AttemptError::Transport(TransportError::rate_limited()), true),
-        };
-        let attempts = Attempts { count: 1, elapsed: deadline.elapsed(runtime.now()) };
-        Err(self.read_error(RetryError { error, attempts, retryable }))
+        let (workspace, events) = (self.workspace.clone(), EventSink::default());
+        let call = workspace.call(self.timeout, &events);
+        let request = workspace.state().get_request(self.connector_id);
+        let mut left = Duration::MAX;
+        self.history.sent += 1;
+        let sent = call.send_once(Route::Get, request, &mut left).await;
+        self.read(sent, call.deadline).map_err(|(SendError { error, .. }, retryable)| {
+            let attempts = Attempts { count: 1, elapsed: call.elapsed() };
+            self.read_error(RetryError { error, attempts, retryable })
+        })
     }
 
     /// Waits until the channel is ready.
     ///
     /// # Errors
     ///
-    /// Fails with [`Error::NotReady`] at the deadline, and with [`Error::Read`] if no later poll can succeed. Both have the id
-    /// of the connector.
+    /// Fails with [`Error::NotReady`] at the deadline, and with [`Error::Read`] if no later poll can succeed, or if no
+    /// response has shown the connector. Both errors have its id.
     ///
     /// # Panics
     ///
@@ -251,33 +229,31 @@ impl PendingChannel {
             workspace_id = %self.workspace.id(),
             connector_id = %self.connector_id
         );
-        let (deadline, turn) = (self.workspace.deadline(self.timeout), self.workspace.clone());
-        self.wait_until(deadline, &turn.get_turn()).instrument(span).await
+        let (workspace, events) = (self.workspace.clone(), std::mem::take(&mut self.events));
+        let call = workspace.call(self.timeout, &events);
+        self.wait_until(&call).instrument(span).await
     }
 
-    pub(crate) async fn wait_until(
+    pub(crate) async fn wait_until<T: Turn>(
         &mut self,
-        deadline: Deadline,
-        turn: &impl Turn,
+        call: &Call<'_, T>,
     ) -> Result<SmsChannel, Error> {
-        let workspace = self.workspace.clone();
-        let client = workspace.client();
-        let (runtime, events) = (client.runtime(), self.events.clone());
+        let events = call.events;
         if let Some(channel) = self.ready.take() {
             events.emit(&Event::Ready { channel_id: channel.id });
             return Ok(*channel);
         }
-        let began = runtime.now();
-        let waited = || runtime.now().saturating_duration_since(began);
-        if deadline.timeout().is_zero() {
+        let began = call.runtime().now();
+        let waited = || call.runtime().now().saturating_duration_since(began);
+        if call.deadline.timeout().is_zero() {
             // A configuration error would not have the id of the connector.
             return Err(self.not_ready(NotReadyReason::Deadline, Duration::ZERO, None));
         }
         // The response to the creation already showed the connector. A resumed connector is polled at once.
         let mut at_once = self.resumed;
-        while at_once || self.sleep_until_due(deadline).await {
+        while at_once || self.sleep_until_due(call).await {
             at_once = false;
-            match self.poll_until(deadline, turn, &events).await {
+            match self.poll_until(call).await {
                 Ok(Some(channel)) => {
                     events.emit(&Event::Ready { channel_id: channel.id });
                     return Ok(channel);
@@ -292,9 +268,7 @@ impl PendingChannel {
                 Err(mut last) => {
                     last.attempts.count = self.history.sent;
                     if let AttemptError::OtherPhoneNumber(other) = last.error {
-                        let error =
-                            OutcomeUnknown::of_other(self.connector_id, other, last.attempts);
-                        return Err(error);
+                        return Err(Error::of_other(self.connector_id, other, last.attempts));
                     }
                     return Err(self.read_error(last));
                 }
@@ -304,32 +278,35 @@ impl PendingChannel {
     }
 
     /// Polls, and retries a failed poll until the deadline. Returns `None` while the channel is being provisioned.
-    async fn poll_until(
+    async fn poll_until<T: Turn>(
         &mut self,
-        deadline: Deadline,
-        turn: &impl Turn,
-        events: &EventSink,
+        call: &Call<'_, T>,
     ) -> Result<Option<SmsChannel>, RetryError> {
-        let workspace = self.workspace.clone();
-        let mut retry = Retry::new(workspace.client(), turn, events, deadline, Purpose::Poll);
+        let mut retry = Retry::new(call, Purpose::Poll);
         let mut slot = retry.start().await?;
         loop {
-            match self.attempt(retry.attempts().count, slot, deadline).await {
+            let request = call.workspace.state().get_request(self.connector_id);
+            let number = retry.attempts().count;
+            self.history.sent += 1;
+            let sent = send(call.workspace, Route::Get, request, number, slot).await;
+            match self.read(sent, call.deadline) {
                 Ok(channel) => return Ok(channel),
-                Err((failed, retryable)) => {
-                    slot = retry.again(failed, retryable, None).await?.0;
-                }
+                Err((failed, retryable)) => slot = retry.again(failed, retryable, None).await?.0,
             }
         }
     }
 
+    /// Returns when the connector was created, or else when the wait began.
+    fn since(&self, deadline: Deadline) -> Instant {
+        self.created.unwrap_or(deadline.started())
+    }
+
     /// Waits until the next poll is due. Returns whether the deadline leaves time for it.
-    async fn sleep_until_due(&self, deadline: Deadline) -> bool {
-        let client = self.workspace.client();
-        let (runtime, now) = (client.runtime(), client.runtime().now());
-        let age = now.saturating_duration_since(self.created.unwrap_or(deadline.started()));
-        let delay = client.poll().interval.unwrap_or_else(|| gap(age, runtime.random()));
-        let Some(delay) = Purpose::Poll.fit(delay, None, deadline.remaining(now)) else {
+    async fn sleep_until_due<T: Turn>(&self, call: &Call<'_, T>) -> bool {
+        let (runtime, policy) = (call.runtime(), call.workspace.client().settings().poll);
+        let age = runtime.now().saturating_duration_since(self.since(call.deadline));
+        let delay = policy.interval.unwrap_or_else(|| gap(age, runtime.random()));
+        let Some(delay) = Purpose::Poll.fit(delay, None, call.remaining()) else {
             return false;
         };
         // Tokio's timers have a resolution of a millisecond and round up, so that a delay of less than half a
@@ -340,65 +317,63 @@ impl PendingChannel {
         true
     }
 
-    /// Polls once. Returns `None` while the channel is being provisioned. An error comes with whether a later attempt may
-    /// succeed.
-    async fn attempt(
+    /// Reads the response to a poll. Returns `None` while the channel is being provisioned. An error comes with whether a
+    /// later attempt may succeed.
+    fn read(
         &mut self,
-        number: u32,
-        slot: Slot,
+        sent: Result<Response, SendError>,
         deadline: Deadline,
     ) -> Result<Option<SmsChannel>, (SendError, bool)> {
-        self.history.sent = self.history.sent.saturating_add(1);
-        let mut result = get(&self.workspace, self.connector_id, number, slot).await;
-        if let Ok((status, _)) = &mut result
-            && let Some(template) = status.other_template.take()
-        {
-            let template = self.workspace.client().key().redact(&template).into_owned();
-            result = Err(AttemptError::OtherTemplate(printable(&template, 100)).into());
-        }
-        if let Ok((status, _)) = &result
-            && let Some(other) = status.phone_number_id
-            && self.phone_number_id.is_some_and(|id| id != other)
-        {
-            result = Err(AttemptError::OtherPhoneNumber(other).into());
-        }
-        match &result {
-            Ok(_) => (self.history.seen, self.history.malformed) = (true, 0),
-            Err(error) => match &error.error {
-                AttemptError::Malformed(response) if response.truncated => {}
-                AttemptError::Malformed(_)
-                | AttemptError::OtherConnector(_)
-                | AttemptError::OtherWorkspace(_) => self.history.malformed += 1,
-                _ => self.history.malformed = 0,
-            },
-        }
-        match result {
-            Ok((status, response)) => Ok(self.channel(&status, &response)),
-            Err(error) => {
-                let client = self.workspace.client();
-                let policy = client.poll();
-                let since = self.created.unwrap_or(deadline.started());
-                let age = client.runtime().now().saturating_duration_since(since);
-                let tolerance = Tolerance {
-                    not_found: !self.history.seen && age < policy.not_found_grace,
-                    malformed: self.history.malformed < policy.max_malformed,
-                };
-                let retryable = is_retryable_get(&error.error, tolerance);
-                Err((error, retryable))
+        let read = sent.and_then(|response| {
+            let status = decode_status(&self.workspace, &response)?;
+            Ok(self.channel(&status, &response)?)
+        });
+        let failed = match read {
+            Ok(channel) => {
+                (self.history.seen, self.history.malformed) = (true, 0);
+                return Ok(channel);
             }
+            Err(failed) => failed,
+        };
+        match &failed.error {
+            AttemptError::Malformed(response) if response.truncated => {}
+            AttemptError::Malformed(_) => self.history.malformed += 1,
+            _ => self.history.malformed = 0,
         }
+        let client = self.workspace.client();
+        let policy = client.settings().poll;
+        let age = client.runtime().now().saturating_duration_since(self.since(deadline));
+        let tolerance = Tolerance {
+            not_found: !self.history.seen && age < policy.not_found_grace,
+            malformed: self.history.malformed < policy.max_malformed,
+        };
+        let retryable = is_retryable_get(&failed.error, tolerance);
+        Err((failed, retryable))
     }
 
-    fn channel(&self, status: &ConnectorStatus, response: &Response) -> Option<SmsChannel> {
-        let id = status.channel_id?;
-        let channel = SmsChannel::new(
-            id,
-            self.connector_id,
-            self.workspace.id(),
-            &response.body,
-            self.workspace.client().key(),
-        );
-        Some(channel.warning(self.warning))
+    /// Returns the channel of a response, if it is ready. Fails if the response is not about this connector, or if the
+    /// connector has no SMS channel.
+    fn channel(
+        &self,
+        status: &ConnectorStatus,
+        response: &Response,
+    ) -> Result<Option<SmsChannel>, AttemptError> {
+        let (workspace, id) = (&self.workspace, self.connector_id);
+        let key = workspace.client().key();
+        check(workspace, id, status)?;
+        if let Some(template) = &status.other_template {
+            return Err(AttemptError::OtherTemplate(printable(&key.redact(template), 100)));
+        }
+        if let Some(other) = status.phone_number_id
+            && self.phone_number_id.is_some_and(|id| id != other)
+        {
+            return Err(AttemptError::OtherPhoneNumber(other));
+        }
+        let channel = |channel_id| {
+            let channel = SmsChannel::new(channel_id, id, workspace.id(), &response.body, key);
+            channel.warning(self.warning)
+        };
+        Ok(status.channel_id.map(channel))
     }
 
     pub(crate) fn not_ready(
@@ -407,21 +382,19 @@ impl PendingChannel {
         waited: Duration,
         last: Option<AttemptError>,
     ) -> Error {
-        let History { sent: polls, seen, .. } = self.history;
-        let connector_id = self.connector_id;
-        Error::NotReady(Box::new(NotReady {
-            connector_id,
-            waited,
-            polls,
-            seen: seen || self.created.is_some(),
-            reason,
-            warning: self.warning,
-            last,
-        }))
+        let attempts = Attempts { count: self.history.sent, elapsed: waited };
+        let (id, warning) = (self.connector_id, self.warning);
+        let failure =
+            Failure { cause: last, attempts, retryable: true, warning, ..Failure::default() };
+        if reason == NotReadyReason::Deadline && !self.history.seen && self.created.is_none() {
+            // A wait that was resumed from an id does not show that the connector exists.
+            return Error::Read(id, Box::new(failure));
+        }
+        Error::NotReady(id, reason, Box::new(failure))
     }
 
-    fn read_error(&self, RetryError { error: cause, attempts, retryable }: RetryError) -> Error {
-        let (connector_id, warning) = (self.connector_id, self.warning);
-        Error::Read(Box::new(ReadError { connector_id, cause, attempts, retryable, warning }))
+    fn read_error(&self, failed: RetryError) -> Error {
+        let failure = Failure { warning: self.warning, ..failed.into() };
+        Error::Read(self.connector_id, Box::new(failure))
     }
 }

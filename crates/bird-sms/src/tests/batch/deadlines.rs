@@ -36,7 +36,7 @@ async fn rows_that_never_become_ready_end_soon_after_their_timeout() {
     let bird = slow(20 * MILLISECOND, |request| connector(request, false));
     let (outcomes, took) = run(&workspace(client(&bird)), 1000).await;
     assert!(outcomes.len() == 1000 && all_exist(&outcomes));
-    assert!(outcomes.iter().all(|outcome| matches!(outcome.result, Err(Error::NotReady(_)))));
+    assert!(outcomes.iter().all(|outcome| matches!(outcome.result, Err(Error::NotReady(..)))));
     assert!(took < Duration::from_secs(120 + 1000 / 49 + 10), "{took:?}");
 }
 
@@ -80,7 +80,9 @@ async fn a_retry_ends_at_once_if_its_deadline_lies_within_a_pause() {
     });
     let (outcomes, took) = run(&impatient(&bird), 2).await;
     assert_eq!((outcomes.len(), bird.posts()), (2, 2));
-    assert!(outcomes.iter().any(|outcome| matches!(outcome.result, Err(Error::OutcomeUnknown(_)))));
+    assert!(
+        outcomes.iter().any(|outcome| matches!(outcome.result, Err(Error::OutcomeUnknown(..))))
+    );
     assert!(took < 100 * MILLISECOND, "{took:?}");
 }
 
@@ -228,7 +230,7 @@ async fn the_last_poll_leaves_as_much_time_as_earlier_responses_took() {
     let workspace = workspace(client(&bird).install_timeout(10 * SECOND));
     let began = Instant::now();
     let result = workspace.install(request()).await;
-    assert!(matches!(result, Err(Error::NotReady(_))), "{result:?}");
+    assert!(matches!(result, Err(Error::NotReady(..))), "{result:?}");
     let last = last.lock().unwrap().unwrap() - began;
     assert!(bird.gets() > 2 && last <= 9600 * MILLISECOND, "{last:?}");
 }

@@ -16,7 +16,7 @@ async fn a_shutdown_awaits_the_request_in_flight_and_sends_no_other() {
     let outcomes: Vec<_> = batch.collect().await;
     let [outcome] = &outcomes[..] else { panic!("{outcomes:?}") };
     let error = outcome.result.as_ref().unwrap_err();
-    assert!(matches!(error, Error::NotReady(_)), "{error:?}");
+    assert!(matches!(error, Error::NotReady(..)), "{error:?}");
     assert_eq!(error.connector_id(), Some(connector_id()));
     assert_eq!(*steps.lock().unwrap(), [("intent", 0, 0), ("created", 1, 0), ("failed", 1, 0)]);
 }
@@ -97,7 +97,7 @@ async fn a_row_that_a_refused_key_ends_has_that_reason() {
     let reasons: Vec<_> = outcomes
         .iter()
         .filter_map(|outcome| match &outcome.result {
-            Err(Error::NotReady(error)) => Some(error.reason),
+            Err(Error::NotReady(_, reason, _)) => Some(*reason),
             _ => None,
         })
         .collect();
@@ -121,8 +121,8 @@ async fn an_abandoned_batch_reports_exactly_the_rows_that_were_sent() {
     run_until(&mut batch, || bird.posts() == 4).await;
     let outcomes = batch.abandon();
     for outcome in &outcomes {
-        if let Err(Error::OutcomeUnknown(error)) = &outcome.result {
-            assert_eq!(error.reason, UnknownReason::Abandoned);
+        if let Err(Error::OutcomeUnknown(reason, _)) = &outcome.result {
+            assert_eq!(*reason, UnknownReason::Abandoned);
         }
     }
     let mut states: Vec<_> = outcomes

@@ -1,0 +1,66 @@
+//! One call: what its steps share.
+
+use std::time::Duration;
+
+use bird_api::Response;
+use reqwest::Request;
+
+use super::retry::{SendError, send};
+use crate::client::{Route, Workspace};
+use crate::event::EventSink;
+use crate::transport::{Alone, Deadline, Runtime, Slot, Turn};
+use crate::{AttemptError, TransportError};
+
+/// A call: where its requests go and wait, how long it may take, and who hears of its steps.
+pub(crate) struct Call<'a, T> {
+    pub(crate) workspace: &'a Workspace,
+    pub(crate) deadline: Deadline,
+    pub(crate) events: &'a EventSink,
+    pub(crate) turn: T,
+}
+
+impl Workspace {
+    /// Starts a call of its own, with the install timeout of the client unless it has another.
+    pub(crate) fn call<'a>(
+        &'a self,
+        timeout: Option<Duration>,
+        events: &'a EventSink,
+    ) -> Call<'a, Alone<'a>> {
+        let deadline = self.deadline(timeout);
+        Call { workspace: self, deadline, events, turn: self.turn(Route::Get) }
+    }
+}
+
+impl<T: Turn> Call<'_, T> {
+    pub(crate) fn runtime(&self) -> &dyn Runtime {
+        self.workspace.client().runtime()
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.deadline.elapsed(self.runtime().now())
+    }
+
+    pub(crate) fn remaining(&self) -> Duration {
+        self.deadline.remaining(self.runtime().now())
+    }
+
+    /// Sends a GET once. The response must come within `left`, which is shortened by the time that it took. The wait for
+    /// the turn does not count.
+    pub(crate) async fn send_once(
+        &self,
+        route: Route,
+        request: Request,
+        left: &mut Duration,
+    ) -> Result<Response, SendError> {
+        let slot = self.turn.take(Duration::ZERO, self.remaining(), self.deadline).await;
+        let sent = self.runtime().now();
+        let timeout = self.deadline.remaining(sent).min(*left);
+        let Some(slot) = slot.filter(|_| !timeout.is_zero()) else {
+            return Err(AttemptError::Transport(TransportError::rate_limited()).into());
+        };
+        let slot = Slot { deadline: Deadline::start(sent, timeout), ..slot };
+        let result = send(self.workspace, route, request, 1, slot).await;
+        *left = left.saturating_sub(self.runtime().now().saturating_duration_since(sent));
+        result
+    }
+}
