@@ -1,4 +1,4 @@
-//! Many installs: scheduled by the rate limits, written to a journal, resumed from it.
+//! Many installs, as fast as the rate limits allow, and with a journal to resume from.
 
 mod adopt;
 mod journal;
@@ -22,7 +22,7 @@ pub use run::BatchOutcomes;
 use crate::client::Workspace;
 use crate::{Event, PhoneNumberId, SmsConnectorRequest};
 
-/// The default concurrency. A row that waits takes 4 KB, and the command with a file journal takes 75 MB for 100,000 rows.
+/// The default concurrency. A waiting row takes 4 KB.
 const CONCURRENCY: usize = 12_000;
 
 type Observer = dyn Fn(&SmsConnectorRequest, &Event) + Send + Sync;

@@ -28,8 +28,8 @@ pub struct RowState {
     warning: Option<Warning>,
     /// Whether an operator named the connector.
     adopted: bool,
-    /// The time of [`JournalEntry::Created`], or else when the first POST was sent whose outcome is unknown. One field
-    /// for both keeps a row small.
+    /// When the connector was created, or else when the first POST was sent whose outcome is unknown. One field for both
+    /// keeps a row small.
     since: Option<Timestamp>,
 }
 
@@ -168,7 +168,7 @@ impl RowState {
         }
     }
 
-    /// Returns the warning of a row with more than one attempt that may have created a connector.
+    /// Returns the warning if more than one attempt may have created a connector.
     pub(super) fn repeated_warning(&self) -> Option<Warning> {
         self.earlier.then_some(Warning::PossibleDuplicate { status: None })
     }
@@ -178,7 +178,7 @@ impl RowState {
         self.earlier || self.connector == ConnectorState::Unknown
     }
 
-    /// Settles the outcome of all attempts that are unknown: none created a connector.
+    /// Takes note that no attempt created a connector.
     fn settle(&mut self) {
         if self.connector == ConnectorState::Unknown {
             self.connector = ConnectorState::NotCreated;
@@ -186,7 +186,7 @@ impl RowState {
         }
     }
 
-    /// Returns the channel of a row that is ready, without its response, which a journal does not store.
+    /// Returns the channel of a row that is ready. It has no response, because a journal stores none.
     pub(super) fn channel(&self, workspace: &Workspace) -> Option<SmsChannel> {
         let (id, connector_id) = (self.channel_id?, self.connector.connector_id()?);
         let channel = SmsChannel::new(

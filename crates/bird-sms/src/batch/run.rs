@@ -1,4 +1,4 @@
-//! The task of a row, and the stream of outcomes.
+//! The task of each row, and the stream of outcomes.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::resume_unwind;
@@ -31,10 +31,10 @@ use crate::{
     Warning,
 };
 
-/// The number of rows that wait at a rate limiter. The others wait in line behind them, so a call outside of the batch
-/// waits for 64 requests and not for thousands.
+/// How many rows wait at a rate limiter. The others wait in line behind them, so a call outside of the batch waits for
+/// 64 requests, and not for thousands.
 const PLACES: usize = 64;
-/// The number of requests in flight. A server that hangs gets this many connections.
+/// How many requests are in flight. A server that hangs gets this many connections.
 const IN_FLIGHT: usize = 1000;
 /// The time for a poll whose turn came only after the deadline.
 const LATE_POLL: Duration = Duration::from_secs(10);
@@ -62,7 +62,7 @@ pub(super) struct Batch {
 
 /// Tells the tasks of a batch to shut down.
 ///
-/// Not a channel of Tokio, whose receivers are woken in a random order.
+/// This is no `watch` channel of Tokio, because that wakes its receivers in a random order.
 #[derive(Default)]
 struct Shutdown {
     /// Why the installs end that wait.
@@ -210,8 +210,8 @@ impl Batch {
         lock(&self.rows).remove(&row.request.phone_number_id());
     }
 
-    /// Ends all rows that have a task. None of them sends a POST from now on that is not in an outcome, or whose intent is
-    /// not in the journal: another batch may use the journal now.
+    /// Ends all rows that have a task. From now on none of them sends a POST, except one that its outcome and the journal
+    /// have: another batch may use the journal now.
     fn abandon(&self) -> Vec<BatchOutcome> {
         self.release_journal();
         let rows = std::mem::take(&mut *lock(&self.rows));
@@ -223,7 +223,7 @@ impl Batch {
         lock(&self.in_use).take();
     }
 
-    /// Takes note of what the journal has.
+    /// Takes over the state that the journal has.
     fn loaded(&self, read: io::Result<(InUse, JournalState)>) -> Loaded {
         let (in_use, rows) = match read {
             Ok(read) => read,
@@ -238,7 +238,7 @@ impl Batch {
     }
 
     fn end(&self, row: &Row, result: Option<Result<SmsChannel, Error>>) {
-        // Sent under the lock: whoever finds that the row has ended finds its outcome in the channel.
+        // Sent under the lock, so a row that has ended always has its outcome in the channel.
         let mut known = row.lock();
         // The receiver is gone when the batch was dropped.
         let _ = self.outcomes.send(known.end(&self.workspace, &row.request, result));
@@ -320,7 +320,7 @@ impl Batch {
         call: impl Fn(Deadline) -> Call<'a, GetTurn<'a>>,
     ) -> Result<(PendingChannel, Deadline), Option<Error>> {
         if row.state().sent_at().is_some() {
-            // The operator accepts a second connector only if the first one is not shown.
+            // A second connector is accepted only if the number does not show the first one.
             let call = call(self.deadline());
             match self.look_up_before(&call).await {
                 Ok(pending) => return Ok((pending, call.deadline)),
@@ -357,7 +357,7 @@ impl Batch {
                 pending
             }
             Err(error) => {
-                // Before the look, because the other rows go on during it.
+                // Before the lookup, because the other rows go on in the meantime.
                 self.shut_down_after(&error);
                 // The first attempt of this run, or of an earlier one.
                 let since = state.sent_at().or(since.ok());
@@ -389,7 +389,7 @@ impl Batch {
     ) -> Result<PendingChannel, Error> {
         let row = call.turn.row;
         let mut look_up = LookUp { call, request: &row.request, since, allowed: &self.look_up };
-        // The journal does not have the attempts of an earlier run: there may have been more than one.
+        // The journal does not count the attempts of an earlier run, so there may have been more than one.
         let resumed = row.lock().progress < Progress::Posted;
         let repeated = || row.state().repeated_warning();
         let warning = match error.warning().or_else(repeated) {
@@ -407,7 +407,7 @@ impl Batch {
         Ok(pending)
     }
 
-    /// Writes the result to the journal. Shuts the batch down if every other request would be refused as well.
+    /// Writes the result to the journal, and shuts the batch down if every other request would be refused.
     async fn finish(
         &self,
         row: &Row,
@@ -421,7 +421,7 @@ impl Batch {
             // A GET may have shown that the connector belongs to another phone number.
             row.lock().state = RowState::EXISTS;
         }
-        // After an error of the journal nothing more is appended, and a row that was only looked up is as it was.
+        // After an error of the journal nothing more is appended. A row that was only looked up has not changed.
         let sent = row.lock().progress >= Progress::Posted;
         if matches!(&result, Err(Error::Journal(_)))
             || matches!(&result, Err(Error::OutcomeUnknown(..)) if !sent)
@@ -444,7 +444,7 @@ impl Batch {
         }
     }
 
-    /// Shuts the batch down if every other request would be refused as well.
+    /// Shuts the batch down if every other request would be refused.
     fn shut_down_after(&self, error: &Error) {
         let state = self.workspace.state();
         let route = if error.connector_id().is_some() { Route::Get } else { Route::Create };
@@ -721,7 +721,7 @@ where
         let (batch, number) = (&self.batch, request.phone_number_id());
         let is_new = self.numbers.insert(number);
         let state = match &self.journal {
-            // What the journal has does not matter for a second request.
+            // The journal does not matter for a second request.
             _ if !is_new => RowState::default(),
             Loaded::Rows(rows) => rows.row(number),
             Loaded::Reading(_) => unreachable!("no row is started before the journal was read"),
@@ -784,7 +784,7 @@ where
                     None => self.requests = None,
                 }
             }
-            // A panic is continued, so that a batch does not swallow it.
+            // A batch does not swallow a panic.
             if let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
                 if let Err(error) = ended
                     && let Ok(panic) = error.try_into_panic()

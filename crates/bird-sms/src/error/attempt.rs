@@ -1,4 +1,4 @@
-//! The error of one attempt, and the parts of a response that it keeps.
+//! The error of one attempt, and what it keeps of the response.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;

@@ -4,7 +4,7 @@ use bird_api::{ExchangeError, ExchangeErrorKind};
 
 use crate::{TransportError, TransportErrorKind};
 
-/// Classifies the failures that the workflow or their advice treats differently.
+/// Tells apart the failures that are handled differently, or have different hints.
 impl From<ExchangeError> for TransportError {
     fn from(source: ExchangeError) -> Self {
         let kind = match source.kind() {
@@ -17,9 +17,8 @@ impl From<ExchangeError> for TransportError {
     }
 }
 
-/// Returns what failed before a connection was established. The texts are compared, because hyper-util's error types
-/// are private, and those of rustls are in a crate that only the HTTP client depends on; a test of each kind fails if
-/// its text changes.
+/// Returns what failed before a connection was established. Texts are compared, because the error types of hyper-util
+/// are private, and only the HTTP client depends on rustls. A test of each kind fails if its text changes.
 fn kind_of_connect_error(error: &(dyn StdError + 'static)) -> TransportErrorKind {
     let mut kind = TransportErrorKind::Connect;
     let mut next = Some(error);
@@ -42,7 +41,7 @@ fn kind_of_connect_error(error: &(dyn StdError + 'static)) -> TransportErrorKind
     kind
 }
 
-/// Compares the text of a `rustls::CertificateError`. Verifiers of some platforms do not tell the times.
+/// Compares the text of a `rustls::CertificateError`. The verifiers of some platforms leave out the times.
 fn kind_of_certificate_error(problem: &str) -> TransportErrorKind {
     let is_out_of_date = problem.starts_with("certificate expired")
         || problem.starts_with("certificate not valid yet")

@@ -1,9 +1,8 @@
 //! The rate limiter: GCRA (the generic cell rate algorithm) with AIMD.
 //!
-//! One permit is given per interval, so that no sliding second has more requests than the limit. A 429 multiplies
-//! the rate by [`DECREASE_FACTOR`]; the rate then increases linearly, by [`INCREASE_PER_SECOND`]. No crate
-//! does both: governor has GCRA, but its quota is fixed, and governor cannot hold all waiters back until a
-//! `Retry-After` is over.
+//! There is one permit per interval, so no sliding second has more requests than the limit. A 429 multiplies the rate by
+//! [`DECREASE_FACTOR`]; the rate then increases linearly, by [`INCREASE_PER_SECOND`]. No crate does both: the quota of
+//! governor's GCRA is fixed, and governor cannot hold back all waiters until a `Retry-After` is over.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,7 +29,7 @@ const MIN_RATE_FACTOR: f64 = 1.0 / 64.0;
 const INCREASE_PER_SECOND: f64 = 0.02;
 /// The time within which several 429s decrease the rate once, because their requests were sent at the same rate.
 const ONE_DECREASE: Duration = Duration::from_secs(1);
-/// The longest pause for which a request waits whose deadline has passed, and that nobody is told of.
+/// The longest pause that a request waits out after its deadline, and that causes no event.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
 
 /// A budget of requests per second.

@@ -29,7 +29,7 @@ fn delay(text: &str, now: SystemTime) -> Duration {
     delays.max().unwrap_or(UNREADABLE)
 }
 
-/// Returns seconds, of which a fraction is rounded up. It is not in the RFC, and some servers send it.
+/// Parses seconds. A fraction is rounded up: the RFC has none, and some servers send one.
 fn seconds(text: &str) -> Option<Duration> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if whole.is_empty() || !(whole.bytes().chain(fraction.bytes())).all(|c| c.is_ascii_digit()) {

@@ -19,8 +19,8 @@ pub(crate) struct Slot {
 
 /// Where the requests of one call wait for their turn.
 pub(crate) trait Turn: Sync {
-    /// Waits for `delay`, and then for the turn of a request, for up to `timeout` in total. Returns `None` if the turn
-    /// would come later, or will not come.
+    /// Waits for `delay`, and then for the turn of a request, up to `timeout` in total. Returns `None` if the turn comes
+    /// later or never.
     fn take(
         &self,
         delay: Duration,
@@ -28,8 +28,8 @@ pub(crate) trait Turn: Sync {
         deadline: Deadline,
     ) -> impl Future<Output = Option<Slot>> + Send;
 
-    /// Takes note of the connector that a POST created. Fails with the phone number that the connector belongs to, if that
-    /// is another.
+    /// Takes note of the connector that a POST created. Fails if the connector belongs to another phone number, and
+    /// returns that.
     fn created(&self, _: ConnectorId, _: Option<Warning>) -> Result<(), PhoneNumberId> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The check of the settings, which creates nothing.
+//! Checks the settings, and creates nothing.
 
 use std::time::Duration;
 
@@ -82,8 +82,7 @@ impl Workspace {
 /// Reads the response to the GET of a connector that does not exist.
 ///
 /// The vendor documents the statuses: 401 for an unknown key and for a role without access to the API, 403 for a policy
-/// that does not allow `view`, and 404. The texts of the bodies are not documented, so that they only refine what the
-/// status says.
+/// that does not allow `view`, and 404. The texts of the bodies are not documented, so they only refine the status.
 fn read(response: &ErrorResponse) -> Result<Access, CheckProblem> {
     let text = |text: &Option<String>| text.as_deref().unwrap_or_default().to_lowercase();
     let text = text(&response.code) + " " + &text(&response.message);

@@ -1,4 +1,4 @@
-//! The creation: the POST, its retries, and what its outcome means for the connector.
+//! Creates a connector: the POST, its retries, and what their outcome means for the connector.
 
 use std::sync::atomic::AtomicBool;
 
@@ -89,8 +89,7 @@ pub(crate) async fn create<T: Turn>(
         return Err(ConfigurationError::TooShort(what, min).into());
     }
     let mut retry = Retry::new(call, Purpose::Create);
-    // The last error response to an attempt that may have created a connector nevertheless. It makes every later outcome
-    // of this creation ambiguous.
+    // The last error response to an attempt that may have created a connector. It makes every later outcome ambiguous.
     let mut ambiguous: Option<ErrorResponse> = None;
     let mut next = retry.start().await;
     let response = loop {
@@ -129,7 +128,7 @@ pub(crate) async fn create<T: Turn>(
     Ok(pending.of_number(request.phone_number_id()))
 }
 
-/// Reads a 2xx to the POST: the connector exists, whatever the body contains.
+/// Reads a 2xx to the POST. The connector exists, whatever is in the body.
 fn read_created(
     workspace: &Workspace,
     request: &SmsConnectorRequest,

@@ -1,4 +1,4 @@
-//! The look at the phone number after a creation whose outcome is unknown: is there a connector now?
+//! Looks up the connector of a phone number after a creation whose outcome is unknown.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,18 +19,18 @@ use crate::{
     Connector, ConnectorId, ConnectorState, Error, Event, NumbersRead, SmsConnectorRequest, Warning,
 };
 
-/// The longest time for the requests of a look. The wait for permits does not count.
+/// The longest time for the requests of a lookup. The wait for permits does not count.
 const TIME: Duration = Duration::from_secs(5);
-/// The number of connectors that are read.
+/// How many connectors are read.
 const CONNECTORS: usize = 5;
-/// How far the clocks of Bird and of this machine may differ, where no response tells.
+/// How far the clocks of Bird and of this machine may differ, if no response shows Bird's time.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(5);
 
-/// A look at a phone number.
+/// Looks up a phone number.
 ///
-/// Nothing is concluded from what is not shown, because Bird does not document when a connector is shown: a look never
-/// leads to a POST. A connector is taken for the one of the request only if it is the only one that agrees in template,
-/// phone number and name, and was not created before the first POST.
+/// Bird does not document when a number shows its connector. So nothing follows from a number without one, and a lookup
+/// never leads to a POST. A connector is used only if it is the only one with the template, the phone number and the
+/// name of the request, and was not created before the first POST.
 pub(crate) struct LookUp<'a, T> {
     pub(crate) call: &'a Call<'a, T>,
     pub(crate) request: &'a SmsConnectorRequest,
@@ -40,10 +40,10 @@ pub(crate) struct LookUp<'a, T> {
     pub(crate) allowed: &'a AtomicBool,
 }
 
-/// What a look shows.
+/// What a number shows.
 #[derive(Debug, Default)]
 struct Shown {
-    /// The connectors that may be the one of the request.
+    /// The connectors that agree with the request.
     agreeing: Vec<Connector>,
     /// The other connectors of the number, except those that are not for SMS.
     others: Vec<ConnectorId>,
@@ -52,8 +52,8 @@ struct Shown {
 }
 
 impl<T: Turn> LookUp<'_, T> {
-    /// Looks after a creation that failed. If its outcome is unknown and the look shows its connector, returns the pending
-    /// channel. Otherwise, the error gets the connectors that the number has.
+    /// Looks up the connector after a creation that failed. If the outcome is unknown and the number shows the connector,
+    /// returns the pending channel. Otherwise, adds the connectors of the number to the error.
     pub(crate) async fn after(
         &mut self,
         error: &mut Error,
@@ -103,7 +103,7 @@ impl<T: Turn> LookUp<'_, T> {
             let response = self.get(Route::Get, request, &mut left).await;
             match response.and_then(|response| decode_connector(workspace, id, &response).ok()) {
                 Some(connector) if self.agrees(&connector) => shown.agreeing.push(connector),
-                // Told whatever its own number is: no POST follows while the number shows it.
+                // Whatever its own number is: no POST follows while this number shows it.
                 Some(connector) => shown.others.extend(is_sms(&connector).then_some(id)),
                 // It may be the one of the request.
                 None => {
@@ -125,7 +125,7 @@ impl<T: Turn> LookUp<'_, T> {
         result.ok()
     }
 
-    /// Tells the time of the first POST by the clock of Bird, if the response has its `Date` (RFC 9110, section 6.6.1).
+    /// Converts the time of the first POST to Bird's clock, if the response has a `Date` (RFC 9110, section 6.6.1).
     fn use_clock_of(&mut self, response: &Response) {
         let now = self.call.runtime().system_time();
         let date = response.headers.get(DATE).and_then(|date| date.to_str().ok());

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Returns whether a POST may be sent again after this error: only if the attempt certainly created nothing, or if the
-/// policy accepts that it may have.
+/// policy allows it.
 pub(crate) fn is_retryable_create(error: &AttemptError, policy: RetryCreate) -> bool {
     match error {
         AttemptError::Response(response) => {
@@ -28,7 +28,7 @@ pub(crate) fn is_retryable_create(error: &AttemptError, policy: RetryCreate) -> 
     }
 }
 
-/// The errors of a GET that are retried in addition to transient failures.
+/// The errors after which a GET is sent again, in addition to transient failures.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tolerance {
     /// A 404, while a new connector may not be visible to reads yet.
@@ -68,9 +68,9 @@ pub(crate) fn state_after_create(error: &AttemptError) -> ConnectorState {
 /// Returns whether the request may have been processed in spite of this response.
 fn leaves_open(response: &ErrorResponse) -> bool {
     match response.status {
-        // 460 and 499 are the words of gateways for a request that was cancelled.
+        // Gateways use 460 and 499 for a request that was cancelled.
         ..200 | 303 | 408 | 460 | 499 | 500.. => true,
-        // A redirect to the new connector, as after a form.
+        // As after a form, a redirect may lead to what was created.
         300..400 => response.location.as_deref().is_some_and(|location| {
             location.split_once("/connectors/").is_some_and(|(_, below)| !below.is_empty())
         }),
@@ -78,7 +78,7 @@ fn leaves_open(response: &ErrorResponse) -> bool {
     }
 }
 
-/// An error response, or none, and the delay that the server asked for.
+/// The error of an attempt, and the delay that the server asked for.
 pub(crate) struct SendError {
     pub(crate) error: AttemptError,
     pub(crate) retry_after: Option<Duration>,
@@ -133,11 +133,11 @@ pub(crate) async fn send(
     Err(SendError { error, retry_after, paused })
 }
 
-/// The time before the deadline in which no POST but the first is sent, and which is left for the response to the last
-/// poll. A POST would probably end without a response, and replace a certain error by an unknown outcome.
+/// The time before the deadline that is left for the response to the last poll, and in which only a first POST is sent: a
+/// later one would probably get no response, and turn a certain error into an unknown outcome.
 pub(crate) const RESERVE: Duration = Duration::from_secs(1);
 
-/// The call that attempts belong to.
+/// What the attempts of a call are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// No attempt but the first starts in the last second.
@@ -181,10 +181,9 @@ impl Purpose {
     }
 }
 
-/// The attempts of a call, one after the other.
+/// The attempts of a call.
 ///
-/// [`start`](Self::start) returns the slot of the first attempt, and [`again`](Self::again) the slot of the next one
-/// after an error.
+/// [`start`](Self::start) returns the slot of the first attempt, and [`again`](Self::again) the slot of the next.
 pub(crate) struct Retry<'a, T> {
     call: &'a Call<'a, T>,
     purpose: Purpose,
@@ -211,7 +210,7 @@ impl<'a, T: Turn> Retry<'a, T> {
         Self { call, purpose, count: 0 }
     }
 
-    /// Returns the attempts that were made, with the one whose slot was returned last.
+    /// Returns the attempts so far, including the one whose slot was returned last.
     pub(crate) fn attempts(&self) -> Attempts {
         Attempts { count: self.count, elapsed: self.call.elapsed() }
     }

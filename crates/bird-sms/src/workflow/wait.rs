@@ -1,4 +1,4 @@
-//! The second half of an install: polling the connector until its channel is ready.
+//! The second half of an install: polls the connector until its channel is ready.
 
 use std::time::Duration;
 
@@ -309,8 +309,7 @@ impl PendingChannel {
         let Some(delay) = Purpose::Poll.fit(delay, None, call.remaining()) else {
             return false;
         };
-        // Tokio's timers have a resolution of a millisecond and round up, so that a delay of less than half a
-        // millisecond is none.
+        // Tokio's timers round up to a millisecond. A delay of less than half a millisecond is better skipped.
         if delay >= Duration::from_micros(500) {
             runtime.sleep(delay).await;
         }
