@@ -88,35 +88,3 @@ impl State {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_post_creates_a_connector_and_a_get_returns_it_with_its_channel() {
-        let mut state = State::default();
-        let mut reply = |method: &str, path: &str, body: &str| {
-            let (method, body) = (method.to_owned(), body.as_bytes().to_owned());
-            let path = format!("/workspaces/w/connectors{path}");
-            let reply = state.reply(&Request { method, path, headers: Vec::new(), body });
-            let Reply::Bytes(bytes) = reply else { panic!("{reply:?}") };
-            String::from_utf8(bytes).unwrap()
-        };
-        for n in 0..2 {
-            let created = reply("POST", "", r#"{"arguments": {"phoneNumberId": "n"}}"#);
-            let id = format!("c0000000-0000-4000-8000-00000000000{n}");
-            assert!(created.starts_with("HTTP/1.1 201 ") && created.contains(&id), "{created}");
-            assert!(created.contains(r#""channel": null"#), "{created}");
-            let shown = reply("GET", &format!("/{id}"), "");
-            assert!(shown.starts_with("HTTP/1.1 200 ") && shown.contains(&id), "{shown}");
-            assert!(shown.contains(r#""channelId": "d0000000-"#), "{shown}");
-        }
-        assert!(reply("GET", "/unknown", "").starts_with("HTTP/1.1 404 "));
-        assert!(reply("POST", "", "{}").starts_with("HTTP/1.1 422 "));
-        state.delay = Some(Box::new(|_| Duration::from_secs(3600)));
-        let delayed = state.create("w", br#"{"arguments": {"phoneNumberId": "n"}}"#);
-        assert!(matches!(delayed, Reply::Delayed(..)), "{delayed:?}");
-        assert_eq!(state.by_number["n"].len(), 3);
-    }
-}

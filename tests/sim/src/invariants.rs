@@ -27,7 +27,7 @@ macro_rules! ensure {
 const TIMER: Duration = Duration::from_millis(2);
 /// The rate limiter uses this share of a limit.
 const UTILISATION: f64 = 0.98;
-/// How much earlier than on schedule a permit may be used: it may catch up on a lag, and it may be a little old.
+/// How much sooner than scheduled a request may leave, because permits catch up on a lag.
 const SLACK: Duration = Duration::from_millis(5 + 15);
 
 /// A row sends another POST only if its earlier ones created nothing, or if a rule accepts a second connector: the table
@@ -85,7 +85,8 @@ pub(crate) fn nothing_is_sent_after_its_deadline(
     let Scenario { attempt_timeout, install_timeout, .. } = world.scenario;
     ensure!(timeout <= attempt_timeout, "{call:?} has a timeout of {timeout:?}");
     let Some(row) = row else { return Ok(()) };
-    let (is_post, row) = (matches!(call, Call::Post { .. }), &world.rows[row]);
+    let is_post = matches!(call, Call::Post { .. });
+    let row = &world.rows[row];
     let Some(began) = row.began else { return Ok(()) };
     let now = clock::now();
     let end = began + install_timeout + TIMER;
@@ -300,7 +301,7 @@ pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &BatchOutcome)
 pub(crate) fn rows_in_are_outcomes_out(world: &World) -> Result {
     for (number, row) in world.rows.iter().enumerate() {
         let sent = row.posts.last().is_some_and(|post| post.life == world.life);
-        // A batch shuts down after a whole install timeout without anything but 429s.
+        // A batch shuts down after a whole install timeout in which it only got 429s.
         let hopeless = world.throttled_for >= world.scenario.install_timeout;
         let stopped = (world.stopped.is_some() || hopeless) && !sent;
         let outcomes = row.outcomes;

@@ -55,7 +55,8 @@ impl World {
             hold!(self, knowledge_only_grows(row, &self.rows[row].promised, &state));
             hold!(self, state_is_true(row, state.connector_state(), state.channel_id()));
             hold!(self, what_is_on_disk_is_final(row, &state));
-            (self.rows[row].promised, self.rows[row].resumed) = (state, state);
+            self.rows[row].promised = state;
+            self.rows[row].resumed = state;
         }
     }
 
@@ -65,7 +66,8 @@ impl World {
         let book = &mut self.rows[row];
         match *entry {
             JournalEntry::Intent { .. } => {
-                (book.intent, book.not_before) = (Some(now), Duration::ZERO);
+                book.intent = Some(now);
+                book.not_before = Duration::ZERO;
                 // A look-up before the intent has a deadline of its own.
                 book.began = None;
                 book.posts_before_intent = book.posts.len();
@@ -111,7 +113,8 @@ impl SimJournal {
         let world = world.clone();
         let slow = world.clone();
         tokio::spawn(async move {
-            let (mut write, mut sync) = (pin!(write), None);
+            let mut write = pin!(write);
+            let mut sync = None;
             // What is appended during a sync is written together afterwards.
             poll_fn(|cx| {
                 let slow = || Box::pin(tokio::time::sleep(slow.lock().sync_time()));

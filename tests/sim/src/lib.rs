@@ -60,7 +60,8 @@ pub fn run(seed: u64, traced: bool) -> Report {
 ///
 /// Panics if `progress` does.
 pub fn first_failure(seeds: Range<u64>, progress: impl Fn(u64) + Sync) -> Option<(u64, Failure)> {
-    let (next, done) = (AtomicU64::new(seeds.start), AtomicU64::new(0));
+    let next = AtomicU64::new(seeds.start);
+    let done = AtomicU64::new(0);
     let failures = Mutex::new(BTreeMap::new());
     let work = || {
         loop {

@@ -53,7 +53,9 @@ impl std::fmt::Display for Fate {
 
 impl World {
     fn fate(&mut self) -> Fate {
-        let (faults, rng, calm) = (self.scenario.faults, &mut self.rng, self.calm);
+        let faults = self.scenario.faults;
+        let rng = &mut self.rng;
+        let calm = self.calm;
         let mut chance = |probability: f64| !calm && rng.f64() < probability;
         let [not_sent, lost_there, lost_back, status, throttled, refused, body, slow] = [
             faults.not_sent,
@@ -75,8 +77,10 @@ impl World {
                 usual(rng)
             }
         };
-        let (there, back) = (way(rng), way(rng));
-        let (mut before, mut after) = (None, None);
+        let there = way(rng);
+        let back = way(rng);
+        let mut before = None;
+        let mut after = None;
         if status {
             let statuses = [500, 503, 500, 503, 502, 504, 520, 408, 499, 303, 501, 505];
             let status = Some(statuses[rng.usize(..statuses.len())]);

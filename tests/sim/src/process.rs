@@ -50,7 +50,7 @@ pub(crate) fn live(world: &Shared, plan: Life, calm: bool, at: Duration) {
         }
         clock::end_life();
     });
-    // Whatever the tasks are waiting for never happens.
+    // The tasks that are left die with their runtime.
     drop(runtime);
     let world = &mut *world.lock();
     if let Some(text) = tracing_output::take_leak() {
@@ -169,7 +169,8 @@ fn stopped(world: &Shared) {
 /// Judges the outcome of a row.
 fn take(world: &Shared, outcome: &BatchOutcome) {
     let row = row_of(outcome.request.phone_number_id());
-    let (result, state) = (&outcome.result, outcome.state);
+    let result = &outcome.result;
+    let state = outcome.state;
     let world = &mut *world.lock();
     if !world.step() {
         return;

@@ -115,7 +115,8 @@ impl Server {
         let mut connectors = Vec::new();
         for (row, foreign) in scenario.foreign.iter().copied() {
             let ready = scenario.provisioning_time(rng);
-            let (foreign, created) = (Some(foreign), Duration::ZERO);
+            let foreign = Some(foreign);
+            let created = Duration::ZERO;
             connectors.push(Connector { row, foreign, created, ready });
         }
         Self {
@@ -246,11 +247,9 @@ impl World {
     /// Returns the JSON of a connector at a time.
     fn connector(&self, index: usize, at: Duration) -> String {
         let connector = &self.server.connectors[index];
-        let (mut created, mut name, mut template) = (
-            clock::system_time_at(connector.created),
-            self.scenario.name(connector.row),
-            "sms-messagebird:1",
-        );
+        let mut created = clock::system_time_at(connector.created);
+        let mut name = self.scenario.name(connector.row);
+        let mut template = "sms-messagebird:1";
         match connector.foreign {
             Some(Foreign::OtherName) => name.push_str(" of somebody else"),
             Some(Foreign::Old) => created -= Duration::from_secs(3_600),

@@ -197,16 +197,26 @@ impl World {
     /// Begins the next life of the process.
     pub(crate) fn begin_life(&mut self, plan: Life, calm: bool) {
         self.life += 1;
-        (self.plan, self.calm, self.steps, self.dead) = (plan, calm, 0, false);
+        self.plan = plan;
+        self.calm = calm;
+        self.steps = 0;
+        self.dead = false;
         self.disk.until_full = plan.disk;
         self.death = Arc::default();
         (self.posts, self.gets) = Default::default();
-        (self.began, self.stopped, self.abandoned) = (clock::now(), None, false);
-        (self.throttled_since, self.throttled_for) = (None, Duration::ZERO);
+        self.began = clock::now();
+        self.stopped = None;
+        self.abandoned = false;
+        self.throttled_since = None;
+        self.throttled_for = Duration::ZERO;
         for row in &mut self.rows {
-            (row.intent, row.began, row.not_before) = (None, None, Duration::ZERO);
-            (row.in_flight, row.outcomes) = (0, 0);
-            (row.look, row.shown) = (None, false);
+            row.intent = None;
+            row.began = None;
+            row.not_before = Duration::ZERO;
+            row.in_flight = 0;
+            row.outcomes = 0;
+            row.look = None;
+            row.shown = false;
         }
         let life = self.life;
         self.note(|_| format!("life {life} of the process begins: {plan:?}, calm: {calm}"));
