@@ -14,10 +14,26 @@ mod readme;
 mod two_steps;
 
 #[test]
-fn each_example_ends_without_an_error() {
-    one_call::main().unwrap();
-    readme::main().unwrap();
-    two_steps::main().unwrap();
+fn the_example_batch_with_journal_ends_without_an_error() {
     batch_with_journal::main().unwrap();
+}
+
+#[test]
+fn the_example_blocking_ends_without_an_error() {
     blocking::main().unwrap();
+}
+
+#[test]
+fn the_example_one_call_ends_without_an_error() {
+    one_call::main().unwrap();
+}
+
+#[test]
+fn the_example_readme_ends_without_an_error() {
+    readme::main().unwrap();
+}
+
+#[test]
+fn the_example_two_steps_ends_without_an_error() {
+    two_steps::main().unwrap();
 }

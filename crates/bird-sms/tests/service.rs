@@ -49,7 +49,8 @@ impl Setting {
             .response_delay(delay(response))
             .provisioning_delay(delay(provisioning))
             .start();
-        let (folder, http) = (TempDir::new().unwrap(), reqwest::Client::new());
+        let folder = TempDir::new().unwrap();
+        let http = reqwest::Client::new();
         Self { sandbox: sandbox.await.unwrap(), folder, http }
     }
 
@@ -161,7 +162,8 @@ async fn a_service_killed_at_any_moment_creates_each_connector_once() {
     for n in accepted {
         assert_ne!(service.get(n).await.status(), StatusCode::NOT_FOUND, "job {n} is lost");
     }
-    let (mut ready, mut unknown) = (0, 0);
+    let mut ready = 0;
+    let mut unknown = 0;
     for n in 0..u128::from(KILLS) * JOBS {
         assert_eq!(service.post(n).await, Some(StatusCode::ACCEPTED));
     }

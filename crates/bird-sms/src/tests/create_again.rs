@@ -23,7 +23,7 @@ async fn a_rate_limit_is_waited_out() {
 }
 
 #[tokio::test]
-async fn a_pause_after_a_429_is_an_event_even_if_it_ends_the_install() {
+async fn a_pause_that_ends_the_install_is_an_event() {
     for seconds in [50, 150] {
         let after = format!("retry-after: {seconds}");
         let peer = peer([Reply::with_headers(429, &[&after], ""), created()]).await;
@@ -61,17 +61,6 @@ async fn nothing_is_sent_during_a_pause_past_the_deadline() {
     assert_eq!(unreachable(&error), (TransportErrorKind::RateLimited, 0));
     assert_eq!(peer.posts(), 1);
     assert!(runtime.slept().is_empty());
-}
-
-#[tokio::test]
-async fn server_errors_are_retried_until_the_connector_exists() {
-    let errors = [500, 503, 429].map(Reply::status);
-    let (result, posts) = create(errors.into_iter().chain([created()])).await;
-    let pending = result.unwrap();
-    assert_eq!((pending.connector_id(), posts), (connector_id(), 4));
-    // The first two attempts may have created another connector.
-    let warning = Warning::PossibleDuplicate { status: Some(503) };
-    assert_eq!(pending.warning(), Some(warning));
 }
 
 #[tokio::test]
@@ -132,20 +121,24 @@ async fn the_policy_decides_which_statuses_are_retried() {
 
 #[tokio::test]
 async fn a_success_after_an_ambiguous_attempt_has_a_warning() {
-    let install = async |replies: [Reply; 3]| {
-        let peer = peer(replies).await;
-        observed(workspace(without_sleep(&peer.base_url()).0).install(request())).await
-    };
-    let warning = Some(Warning::PossibleDuplicate { status: Some(500) });
-    let (result, events) =
-        install([Reply::status(500), created(), Reply::json(200, ready())]).await;
-    assert_eq!(result.unwrap().warning, warning);
-    assert!(events.contains(&Event::Created { connector_id: connector_id(), warning }));
-    let (result, _) = install([Reply::status(500), created(), Reply::status(401)]).await;
-    assert_eq!(result.unwrap_err().warning(), warning);
-    // A 429 created nothing.
-    let (result, _) = install([Reply::status(429), created(), Reply::json(200, ready())]).await;
-    assert_eq!(result.unwrap().warning, None);
+    for (statuses, warned) in [
+        (&[500][..], Some(500)),
+        (&[500, 503, 429], Some(503)),
+        // A 429 created nothing.
+        (&[429], None),
+    ] {
+        let warning = warned.map(|status| Warning::PossibleDuplicate { status: Some(status) });
+        for (last, is_ready) in [(Reply::json(200, ready()), true), (Reply::status(401), false)] {
+            let attempts = statuses.iter().copied().map(Reply::status);
+            let peer = peer(attempts.chain([created(), last])).await;
+            let workspace = workspace(without_sleep(&peer.base_url()).0);
+            let (result, events) = observed(workspace.install(request())).await;
+            assert_eq!((result.is_ok(), peer.posts()), (is_ready, statuses.len() + 1));
+            let shown = result.map_or_else(|error| error.warning(), |channel| channel.warning);
+            assert_eq!(shown, warning);
+            assert!(events.contains(&Event::Created { connector_id: connector_id(), warning }));
+        }
+    }
 }
 
 #[tokio::test]

@@ -66,7 +66,8 @@ async fn unexpected_members_of_an_error_are_shown_and_bounded() {
 
 #[tokio::test]
 async fn the_ids_in_a_409_are_found_wherever_they_are() {
-    let (one, two) = (CONNECTOR, CHANNEL);
+    let one = CONNECTOR;
+    let two = CHANNEL;
     for body in [
         format!(r#"{{"code": "AlreadyExists", "message": "see connector-{one}, {two}!"}}"#),
         format!(r#"{{"message": "exists", "details": [{{"id": "{one}"}}], "next": "/x/{two}"}}"#),

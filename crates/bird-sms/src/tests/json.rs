@@ -118,7 +118,8 @@ async fn the_json_of_a_channel_or_connector_has_no_access_key() {
 
 #[test]
 fn the_json_of_an_event_has_durations_in_seconds() {
-    let (half, id) = (Duration::from_millis(500), connector_id());
+    let half = Duration::from_millis(500);
+    let id = connector_id();
     for (event, expected) in [
         (Event::Creating { attempt: 1 }, json!({ "event": "creating", "attempt": 1 })),
         (

@@ -64,7 +64,8 @@ fn a_client_certificate_without_its_key_is_refused() {
 #[tokio::test]
 async fn an_untrusted_certificate_is_refused_at_once_with_the_cause() {
     use TransportErrorKind::{Certificate, CertificateExpired};
-    let (ca, other) = (Ca::new(), Ca::new());
+    let ca = Ca::new();
+    let other = Ca::new();
     for (server, kind, cause) in [
         (other.server("localhost"), Certificate, "UnknownIssuer"),
         (ca.server("bird.example"), Certificate, "not valid for name"),

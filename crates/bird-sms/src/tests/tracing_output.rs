@@ -8,7 +8,8 @@ use super::*;
 
 /// Returns a workspace of its own, and a function that returns the log lines about it.
 fn traced(peer: &Peer) -> (Workspace, impl Fn() -> Vec<String>) {
-    let (log, id) = (log(), Uuid::from_u128(fastrand::u128(..)));
+    let log = log();
+    let id = Uuid::from_u128(fastrand::u128(..));
     let workspace = without_sleep(&peer.base_url()).0.build().unwrap().workspace(id.into());
     let lines = move || {
         let about = format!("workspace_id={id}");
@@ -53,7 +54,8 @@ async fn an_install_is_a_span_with_an_event_for_each_exchange() {
     let (workspace, lines) = traced(&peer);
     workspace.install(request()).await.unwrap();
     let lines = lines();
-    let (status, span) = ("http.response.status_code", "install_sms_channel");
+    let status = "http.response.status_code";
+    let span = "install_sms_channel";
     assert_eq!(
         exchanges(&lines),
         [

@@ -317,12 +317,6 @@ async fn a_malformed_field_does_not_lose_a_ready_channel() {
 }
 
 #[tokio::test]
-async fn polling_ends_when_the_channel_is_ready() {
-    let (result, gets) = wait([pending_reply(), ready_reply(), pending_reply()]).await;
-    assert!(result.is_ok() && gets == 2);
-}
-
-#[tokio::test]
 async fn a_response_about_another_connector_or_workspace_ends_the_wait() {
     let other = "11111111-1111-4111-8111-111111111111";
     let (result, gets) = wait([Reply::json(200, ready().replace(CONNECTOR, other))]).await;

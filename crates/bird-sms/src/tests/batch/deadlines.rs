@@ -87,7 +87,7 @@ async fn a_retry_ends_at_once_if_its_deadline_lies_within_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_stops_if_every_post_of_a_whole_timeout_is_throttled() {
+async fn a_batch_stops_after_a_whole_timeout_of_429s() {
     for (rows, latency) in [(6, MILLISECOND), (500, 50 * MILLISECOND)] {
         let bird = slow(latency, |_| too_many(20));
         let workspace = impatient(&bird);
@@ -104,7 +104,7 @@ async fn a_batch_stops_if_every_post_of_a_whole_timeout_is_throttled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_delays_the_batch_and_fails_no_row_that_was_not_sent() {
+async fn a_pause_fails_no_row_that_was_not_sent() {
     let run = async |throttles: bool, timeout| {
         let mut posts = 0;
         let bird = slow(20 * MILLISECOND, move |request| {
@@ -182,24 +182,6 @@ async fn at_most_a_thousand_requests_are_in_flight() {
         assert!(outcomes.iter().all(|outcome| outcome.connector_state().may_exist()));
         assert_eq!((bird.posts(), bird.most_in_flight()), (2500, 1000));
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_retry_that_waits_is_not_sent_after_its_batch_is_abandoned() {
-    let bird = slow(MILLISECOND, |_| too_many(5));
-    let mut batch = workspace(client(&bird)).install_sms_channels(requests(1, 16)).start();
-    let outcome = tokio::time::timeout(12 * SECOND, batch.next()).await;
-    assert!(outcome.is_err(), "{outcome:?}");
-    let posted_before = posted(&bird);
-    assert!(posted_before.len() > 1);
-    let outcomes = batch.abandon();
-    for number in &posted_before {
-        let of_row = outcomes.iter().filter(|row| row.request.phone_number_id() == *number);
-        assert_eq!(of_row.count(), 1);
-    }
-    assert!(batch.next().await.is_none());
-    tokio::time::sleep(3600 * SECOND).await;
-    assert_eq!(posted(&bird), posted_before);
 }
 
 #[tokio::test(start_paused = true)]
