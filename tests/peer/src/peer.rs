@@ -134,7 +134,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(())
 }
 
-/// Sends a reply. Returns an error to end the connection, which some replies ask for.
+/// Sends a reply. Fails if the reply ends the connection.
 async fn send<S: AsyncWrite + Unpin>(
     reply: Reply,
     stream: &mut S,

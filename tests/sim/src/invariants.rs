@@ -101,7 +101,7 @@ pub(crate) fn nothing_is_sent_after_its_deadline(
 
 const LATE_POLL: Duration = Duration::from_secs(10);
 
-/// A look-up takes at most five seconds, and sends one GET for the number and one for each of up to five connectors.
+/// A lookup takes at most five seconds, and sends one GET for the number and one for each of up to five connectors.
 pub(crate) fn a_look_is_bounded(
     world: &World,
     row: usize,
@@ -137,7 +137,7 @@ pub(crate) fn a_shutdown_does_not_wait_for_a_look_up(world: &World, row: usize) 
     Ok(())
 }
 
-/// `UnknownRows::Retry` sends no POST if the look-up shows a connector.
+/// `UnknownRows::Retry` sends no POST if the lookup shows a connector.
 pub(crate) fn no_post_after_a_look_that_shows_a_connector(world: &World, row: usize) -> Result {
     ensure!(!world.rows[row].shown, "row {row}: a POST leaves after a look that shows a connector");
     Ok(())
@@ -283,7 +283,7 @@ pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &BatchOutcome)
         let said = outcome.result.as_ref().map_or_else(Error::warning, |channel| channel.warning);
         ensure!(said == warning, "row {row} has the warning {warning:?}, and says {said:?}");
         ensure!(own < 2 || warning.is_some(), "row {row} has {own} connectors, and no warning");
-        // A look-up does not show which attempt created the connector.
+        // A lookup does not show which attempt created the connector.
         let found = world.rows[row].found;
         let open = |post: &&Post| !post.is_settled() || found;
         let attempts = world.rows[row].posts.iter().filter(open).count();
@@ -339,7 +339,7 @@ pub(crate) fn without_faults_a_row_is_ready(
     Ok(())
 }
 
-/// Fails: it is called when a life of the process has not ended in time.
+/// Always fails: it is called for a life of the process that has not ended in time.
 pub(crate) fn every_row_ends_within_a_bound(world: &World) -> Result {
     let row = world.rows.iter().position(|row| row.outcomes == 0);
     Err(format!("row {row:?} has not ended after {:?}", clock::now().saturating_sub(world.began)))

@@ -68,7 +68,7 @@ impl World {
             JournalEntry::Intent { .. } => {
                 book.intent = Some(now);
                 book.not_before = Duration::ZERO;
-                // A look-up before the intent has a deadline of its own.
+                // A lookup before the intent has a deadline of its own.
                 book.began = None;
                 book.posts_before_intent = book.posts.len();
             }

@@ -212,7 +212,7 @@ impl World {
         match not_before {
             Some((429, until)) => method.not_before = method.not_before.max(until),
             Some((200..=299, _)) => method.accepted |= !matches!(call, Call::Number { .. }),
-            // The batch shuts down by itself. A 403 may concern a single connector, and a look-up stops nothing.
+            // The batch shuts down by itself. A 403 may concern a single connector, and a lookup stops nothing.
             Some((status @ (401 | 403), _))
                 if !looks && !self.scenario.single && (status == 401 || !method.accepted) =>
             {
@@ -259,7 +259,7 @@ fn row_of_request(request: &Request, world: &World) -> Option<usize> {
         let number = body["arguments"]["phoneNumberId"].as_str().expect("a phone number");
         return Some(row_of(number.parse().expect("a UUID")));
     }
-    // A look-up may read the connectors of other rows.
+    // A lookup may read the connectors of other rows.
     let task = tokio::task::try_id().and_then(|task| world.tasks.get(&task).copied());
     task.or_else(|| Some(world.server.find(connector_of(request))?.1.row))
 }
@@ -274,7 +274,7 @@ fn connector_of(request: &Request) -> ConnectorId {
     Uuid::try_parse(last).expect("the id of a connector").into()
 }
 
-/// A request in flight, which its row counts.
+/// Counts a request in flight until it is dropped.
 struct InFlight(Shared, Option<usize>);
 
 impl Drop for InFlight {

@@ -32,15 +32,15 @@ pub(crate) struct Faults {
     pub(crate) not_sent: f64,
     /// The request or its response is lost, which the client may or may not notice.
     pub(crate) lost: f64,
-    /// A server error, a 303, a 408 or a 499, before or after the request is processed.
+    /// The server responds with a 5xx, 303, 408 or 499, before or after it processes the request.
     pub(crate) status: f64,
-    /// A 429.
+    /// The server responds with a 429.
     pub(crate) throttled: f64,
-    /// A 401, 403 or 422.
+    /// The server responds with a 401, 403, 422 or 302.
     pub(crate) refused: f64,
-    /// A body that is cut, or is not a connector.
+    /// The body of the response is cut, or is not a connector.
     pub(crate) body: f64,
-    /// A request or a response that takes seconds.
+    /// The request or its response takes seconds.
     pub(crate) slow: f64,
 }
 
@@ -72,9 +72,9 @@ pub(crate) struct Scenario {
     /// Whether all rows have the same name. If so, responses always have the phone number.
     pub(crate) same_name: bool,
     pub(crate) shows_number: bool,
-    /// How long until a look-up shows a new connector.
+    /// How long until a lookup shows a new connector.
     pub(crate) shown_after: Duration,
-    /// The probability that a look-up shows wrong connectors.
+    /// The probability that a lookup shows wrong connectors.
     pub(crate) lies: f64,
     /// Whether responses contain the access key.
     pub(crate) echoes_key: bool,

@@ -71,7 +71,7 @@ pub(crate) fn channel_id(index: usize) -> ChannelId {
     Uuid::from_u128(CHANNELS + index as u128).into()
 }
 
-/// A request.
+/// A request, as the server sees it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Call {
     /// A POST of a row, counted from 0.

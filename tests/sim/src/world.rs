@@ -81,7 +81,7 @@ impl Post {
     }
 }
 
-/// The look-up of the phone number of a row.
+/// The lookup of the phone number of a row.
 #[derive(Debug, Default)]
 pub(crate) struct Look {
     pub(crate) calls: Vec<Call>,
@@ -108,11 +108,11 @@ pub(crate) struct Row {
     /// When the `Retry-After` of the last POST ends.
     pub(crate) not_before: Duration,
     pub(crate) in_flight: usize,
-    /// The look-up that is going on.
+    /// The lookup that is going on.
     pub(crate) look: Option<Look>,
-    /// Whether a look-up found the row's connector.
+    /// Whether a lookup found the row's connector.
     pub(crate) found: bool,
-    /// Whether a look-up of this life showed an SMS connector.
+    /// Whether a lookup of this life showed an SMS connector.
     pub(crate) shown: bool,
     /// The number of outcomes in this life.
     pub(crate) outcomes: usize,
@@ -140,7 +140,7 @@ pub(crate) struct World {
     pub(crate) tasks: HashMap<task::Id, usize>,
     pub(crate) posts: Method,
     pub(crate) gets: Method,
-    /// The number of the life of the process.
+    /// The current life of the process, counted from 1.
     pub(crate) life: usize,
     pub(crate) plan: Life,
     /// Whether this life has no faults.

@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn every_bit_flip_is_an_error_that_names_its_line() {
         for (lines, is_edited) in journals().into_iter().zip([false, true]) {
-            // Each line is the last one once, because a damaged last line may be a torn one.
+            // Every line takes its turn as the last one: a damaged last line may be a torn one.
             for count in 1..=lines.len() {
                 let journal = lines[..count].concat();
                 let whole = states(&read(&journal).unwrap());

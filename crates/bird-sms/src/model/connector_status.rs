@@ -156,7 +156,7 @@ mod tests {
         assert!(problem(r#"{"id":"ID","id":"ID"}"#).contains("duplicate field"));
         assert!(problem(r#"{"id":"ID""#).contains("EOF"));
         assert!(problem("\u{feff}{}").contains("expected value"));
-        // A body that is no object has no path.
+        // There is no path before the first field.
         for body in ["", "{", r#"{"garbage"#] {
             assert!(problem(body).starts_with("EOF while parsing"), "{}", problem(body));
         }

@@ -109,7 +109,7 @@ async fn kind_without_response(base_url: &str) -> TransportErrorKind {
 }
 
 #[tokio::test]
-async fn without_a_response_the_error_has_the_kind_of_failure() {
+async fn a_check_without_a_response_reports_the_kind_of_failure() {
     let refused = refused_url().await.unwrap();
     assert_eq!(kind_without_response(&refused).await, TransportErrorKind::Connect);
     // A label of more than 63 characters cannot be resolved, and no resolver is asked.

@@ -1,4 +1,4 @@
-//! The POST: its failures, and whether a connector may exist afterwards.
+//! Failures of the POST, and whether a connector may exist afterwards.
 
 use bird_test_peer::{Peer, Reply, head_and_body, refused_url};
 

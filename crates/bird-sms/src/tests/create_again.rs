@@ -1,4 +1,4 @@
-//! The POST: after which responses it is sent again, and what a later error says about the earlier attempts.
+//! When a POST is sent again, and what later errors say about earlier attempts.
 
 use std::time::Duration;
 
@@ -185,7 +185,7 @@ impl Outcome {
         }
     }
 
-    /// States the rule of the crate's documentation once more.
+    /// Repeats the rule from the crate's documentation.
     fn may_be_followed_by_another_post(self) -> bool {
         matches!(self, Self::Status(429 | 500 | 503))
     }

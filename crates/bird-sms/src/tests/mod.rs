@@ -1,4 +1,4 @@
-//! The faults that an install must survive: the tests that `docs/reliability.md` cites.
+//! Installs with faults. `docs/reliability.md` lists the faults.
 
 mod batch;
 mod check;
@@ -76,7 +76,7 @@ fn without_sleep(base_url: &str) -> (ClientBuilder, Arc<NoSleep>) {
         .access_key(AccessKey::new(KEY).unwrap())
         .base_url(base_url)
         .min_timeout(Duration::ZERO)
-        // The replies are scripted in their order.
+        // A lookup would take a reply of the script.
         .look_up(false)
         .replace_runtime(|_| Arc::clone(&runtime) as _);
     (builder, runtime)

@@ -82,7 +82,7 @@ fn scripts() -> Vec<Vec<Reply>> {
 
 #[tokio::test]
 async fn no_log_debug_output_error_or_event_has_the_key() {
-    // All tests have the same key, and their log.
+    // The log has the output of all tests, which use the same key.
     let log = log();
     let mut shown = Vec::new();
     for script in scripts() {

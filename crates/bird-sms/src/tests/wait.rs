@@ -1,4 +1,4 @@
-//! Polling: when it ends, and that every error has the id of the connector.
+//! When polling ends, and with which error.
 
 use bird_test_peer::{Peer, Reply, head_and_body, refused_url};
 

@@ -109,7 +109,7 @@ async fn no_post_is_retried_after_its_batch_is_abandoned() {
         Reply::with_headers(429, &["retry-after: 0"], "")
     });
     abandon_rounds(&bird, &abandoned).await;
-    // A POST that is about to leave when its batch is abandoned may leave. Its retry does not.
+    // A POST that is just leaving when its batch is abandoned is not stopped. Its retry is.
     let retried = late.lock().unwrap().values().filter(|posts| **posts > 1).count();
     assert_eq!(retried, 0, "rows with a retry after the end of their batch");
 }

@@ -1,4 +1,4 @@
-//! When installs end whose channel does not become ready, or whose requests are throttled.
+//! How long installs wait for channels that never become ready, and for the end of a pause.
 
 use super::*;
 use crate::RateLimits;

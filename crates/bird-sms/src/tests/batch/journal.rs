@@ -31,7 +31,7 @@ async fn each_entry_is_written_before_the_next_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_has_what_the_journal_could_not_write() {
+async fn a_journal_error_keeps_what_was_not_written() {
     let created = Reply::json(201, pending());
     let ready = Reply::json(200, ready());
     let refused = Reply::json(401, r#"{"code": "Unauthorized", "message": "unknown key"}"#);

@@ -137,10 +137,10 @@ fn go_on() -> JournalFuture<'static> {
     Box::pin(async { Ok(()) })
 }
 
-/// The entries that a journal was given, each with the numbers of POSTs and GETs before it.
+/// The entries of a journal, each with the numbers of POSTs and GETs that were sent before it.
 type Steps = Arc<Mutex<Vec<(&'static str, usize, usize)>>>;
 
-/// Returns a journal that fails at one kind of entry, and what it is given.
+/// Returns a journal that fails at one kind of entry, and the steps that it records.
 fn recording(bird: &InMemory, fails_at: &'static str) -> (Arc<HookedJournal>, Steps) {
     let steps = Steps::default();
     let recorded = Arc::clone(&steps);

@@ -1,4 +1,4 @@
-//! A phone number has one request in a batch and one connector, and a connector has one phone number.
+//! Two requests for one phone number, and one connector for two phone numbers.
 
 use super::*;
 use crate::ConfigurationError;
@@ -86,7 +86,7 @@ async fn a_connector_of_another_number_is_never_used() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_learns_the_other_number_in_each_run() {
+async fn a_batch_never_uses_a_connector_of_another_number() {
     let bird = InMemory::with_handler(|request| match &*request.method {
         "POST" => Reply::json(201, pending()),
         _ => Reply::json(200, of_number_2(&ready())),
