@@ -114,6 +114,10 @@ fn copy() -> anyhow::Result<(PathBuf, File)> {
                 }
             }
         }
+        // Cargo would look for the crates of tests, which are not copied.
+        let manifest = fs::read_to_string(from.join(krate).join("Cargo.toml"))?
+            .replace("[dev-dependencies]", "[package.metadata.dev-dependencies]");
+        fs::write(to.join(krate).join("Cargo.toml"), manifest)?;
     }
     Ok((to, lock))
 }
