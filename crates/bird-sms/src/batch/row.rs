@@ -57,14 +57,9 @@ pub enum NextStep {
 }
 
 impl RowState {
-    /// A row whose outcome is unknown.
-    pub(super) const UNKNOWN: Self = Self::of(ConnectorState::Unknown);
-    /// A row whose connector exists, with an id that is not known.
-    pub(super) const EXISTS: Self = Self::of(ConnectorState::ExistsIdUnknown);
-
-    const fn of(connector: ConnectorState) -> Self {
-        let (channel_id, warning, since) = (None, None, None);
-        Self { connector, channel_id, earlier: false, warning, adopted: false, since }
+    /// A row of which nothing but this is known.
+    pub(super) fn of(connector: ConnectorState) -> Self {
+        Self { connector, ..Self::default() }
     }
 
     /// Returns what is known about the connector.
@@ -188,7 +183,8 @@ impl RowState {
 
     /// Returns the channel of a row that is ready. It has no response, because a journal stores none.
     pub(super) fn channel(&self, workspace: &Workspace) -> Option<SmsChannel> {
-        let (id, connector_id) = (self.channel_id?, self.connector.connector_id()?);
+        let id = self.channel_id?;
+        let connector_id = self.connector.connector_id()?;
         let channel = SmsChannel::new(
             id,
             connector_id,

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::client::{Route, Workspace};
 use crate::event::EventSink;
-use crate::transport::{Deadline, Permit, Slot, Turn, lock};
+use crate::transport::{Deadline, Permit, RateLimiter, Runtime, Slot, Turn, lock};
 use crate::workflow::{Call, LookUp, RESERVE, create, install_span, record_outcome};
 use crate::{
     Attempts, ConfigurationError, ConnectorId, ConnectorState, Error, Failure, JournalError,
@@ -181,8 +181,8 @@ impl Known {
             }
             (None, _) => Err(self.unknown_error()),
         };
-        let (request, created) = (request.clone(), self.progress == Progress::Created);
-        Some(BatchOutcome { request, result, state, created, from_journal })
+        let created = self.progress == Progress::Created;
+        Some(BatchOutcome { request: request.clone(), result, state, created, from_journal })
     }
 }
 
@@ -260,7 +260,7 @@ impl Batch {
                 (self.look_up_before(&call).await?, call)
             }
             Step::Wait(id) if let Err(other) = self.claim(id, &row.request) => {
-                row.lock().state = RowState::EXISTS;
+                row.lock().state = RowState::of(ConnectorState::ExistsIdUnknown);
                 return Err(Some(Error::of_other(id, other, Attempts::default())));
             }
             Step::Wait(id) => {
@@ -328,7 +328,7 @@ impl Batch {
                 Err(error) => return Err(error),
             }
         }
-        let since = Timestamp::try_from(self.workspace.client().runtime().system_time());
+        let since = Timestamp::try_from(self.runtime().system_time());
         let taken = tokio::select! {
             biased;
             () = self.shutdown.wait() => None,
@@ -337,12 +337,11 @@ impl Batch {
         let Some((permit, in_flight)) = taken else { return Err(None) };
         let state = row.state();
         self.append(row, JournalEntry::Intent { name: row.request.name().to_owned() }).await?;
-        let (runtime, limiter) =
-            (self.workspace.client().runtime(), self.workspace.state().limiter(Route::Create));
+        let limiter = self.limiter(Route::Create);
         let permit = tokio::select! {
             // The permit comes first: a POST whose intent is on disk is sent if the rate limit allows it at once.
             biased;
-            permit = limiter.renew(runtime, permit, Duration::MAX) => permit,
+            permit = limiter.renew(self.runtime(), permit, Duration::MAX) => permit,
             () = self.shutdown.wait() => None,
         };
         let call = call(self.deadline());
@@ -352,7 +351,8 @@ impl Batch {
         let post = Call { workspace, deadline, events, turn };
         let pending = match create(&post, &row.request, body, state.earlier_may_exist()).await {
             Ok(pending) => {
-                let (connector_id, warning) = (pending.connector_id(), pending.warning());
+                let connector_id = pending.connector_id();
+                let warning = pending.warning();
                 self.append(row, JournalEntry::Created { connector_id, warning }).await?;
                 pending
             }
@@ -402,7 +402,8 @@ impl Batch {
             found = look_up.after(&mut error, warning) => found,
         };
         let Some(pending) = found else { return Err(error) };
-        let (connector_id, warning) = (pending.connector_id(), pending.warning());
+        let connector_id = pending.connector_id();
+        let warning = pending.warning();
         self.append(row, JournalEntry::Found { connector_id, warning }).await?;
         Ok(pending)
     }
@@ -419,7 +420,7 @@ impl Batch {
         if matches!(&result, Err(error) if error.connector_state() == ConnectorState::ExistsIdUnknown)
         {
             // A GET may have shown that the connector belongs to another phone number.
-            row.lock().state = RowState::EXISTS;
+            row.lock().state = RowState::of(ConnectorState::ExistsIdUnknown);
         }
         // After an error of the journal nothing more is appended. A row that was only looked up has not changed.
         let sent = row.lock().progress >= Progress::Posted;
@@ -466,7 +467,8 @@ impl Batch {
     fn events(&self, row: &Arc<Row>) -> EventSink {
         match &self.settings.observer {
             Some(observer) => {
-                let (observer, row) = (Arc::clone(observer), Arc::clone(row));
+                let observer = Arc::clone(observer);
+                let row = Arc::clone(row);
                 EventSink::new(move |event| observer(&row.request, event))
             }
             None => EventSink::default(),
@@ -494,9 +496,16 @@ impl Batch {
         };
         let _place = places.acquire().await.ok()?;
         let in_flight = Arc::clone(&self.in_flight).acquire_owned().await.ok()?;
-        let (runtime, limiter) =
-            (self.workspace.client().runtime(), self.workspace.state().limiter(route));
-        Some((limiter.acquire(runtime, Duration::MAX).await?, in_flight))
+        let permit = self.limiter(route).acquire(self.runtime(), Duration::MAX).await?;
+        Some((permit, in_flight))
+    }
+
+    fn runtime(&self) -> &dyn Runtime {
+        self.workspace.client().runtime()
+    }
+
+    fn limiter(&self, route: Route) -> &RateLimiter {
+        self.workspace.state().limiter(route)
     }
 }
 
@@ -505,7 +514,8 @@ fn journal_error(
     ended: Option<Result<SmsChannel, Error>>,
     source: io::Error,
 ) -> Error {
-    let (state, warning) = (row.connector_state(), row.warning());
+    let state = row.connector_state();
+    let warning = row.warning();
     Error::Journal(Box::new(JournalError { state, warning, ended, source }))
 }
 
@@ -525,10 +535,7 @@ impl Turn for PostTurn<'_> {
         let slot = if let Some(slot) = first {
             slot
         } else {
-            let (runtime, limiter) = (
-                batch.workspace.client().runtime(),
-                batch.workspace.state().limiter(Route::Create),
-            );
+            let runtime = batch.runtime();
             let wait = Deadline::start(runtime.now(), timeout);
             let taken = async {
                 runtime.sleep(delay).await;
@@ -538,7 +545,7 @@ impl Turn for PostTurn<'_> {
             let (permit, in_flight) = tokio::select! {
                 biased;
                 () = batch.shutdown.wait() => return None,
-                () = limiter.paused_at(deadline) => return None,
+                () = batch.limiter(Route::Create).paused_at(deadline) => return None,
                 taken = taken => taken?,
             };
             Slot { permit, deadline, _in_flight: Some(in_flight) }
@@ -559,13 +566,13 @@ struct GetTurn<'a> {
 
 impl Turn for GetTurn<'_> {
     async fn take(&self, delay: Duration, _: Duration, deadline: Deadline) -> Option<Slot> {
-        let workspace = &self.batch.workspace;
-        let runtime = workspace.client().runtime();
+        let batch = self.batch;
+        let runtime = batch.runtime();
         runtime.sleep(delay).await;
         let (permit, in_flight) = tokio::select! {
             biased;
-            () = workspace.state().limiter(Route::Get).paused_at(deadline) => return None,
-            taken = self.batch.take(Route::Get) => taken?,
+            () = batch.limiter(Route::Get).paused_at(deadline) => return None,
+            taken = batch.take(Route::Get) => taken?,
         };
         let now = runtime.now();
         let late = deadline.remaining(now) < RESERVE;
@@ -718,7 +725,8 @@ where
     /// Ends a row at once if there is nothing to do, and starts its task otherwise.
     fn start(&mut self, request: SmsConnectorRequest) {
         self.unfinished += 1;
-        let (batch, number) = (&self.batch, request.phone_number_id());
+        let batch = &self.batch;
+        let number = request.phone_number_id();
         let is_new = self.numbers.insert(number);
         let state = match &self.journal {
             // The journal does not matter for a second request.
@@ -726,7 +734,7 @@ where
             Loaded::Rows(rows) => rows.row(number),
             Loaded::Reading(_) => unreachable!("no row is started before the journal was read"),
             Loaded::Failed(error) => {
-                let row = Row::new(request, RowState::UNKNOWN);
+                let row = Row::new(request, RowState::of(ConnectorState::Unknown));
                 let source = io::Error::new(error.kind(), error.to_string());
                 return batch.end(&row, Some(Err(journal_error(row.state(), None, source))));
             }

@@ -57,7 +57,8 @@ impl WorkspaceState {
         let mut create = client.raw().create_connector_request(id.as_uuid(), &body).expect(checked);
         *create.body_mut() = None;
         let get = client.raw().get_connector_request(id.as_uuid(), &uuid::Uuid::nil());
-        let (limits, now) = (client.settings().limits, client.runtime().now());
+        let limits = client.settings().limits;
+        let now = client.runtime().now();
         let limiter = |limit| RateLimiter::new(limit, now);
         Self {
             posts: limiter(limits.posts_per_second),

@@ -81,7 +81,8 @@ pub(crate) async fn create<T: Turn>(
 ) -> Result<PendingChannel, Error> {
     let Call { workspace, deadline, events, turn } = call;
     let settings = workspace.client().settings();
-    let (what, min) = ("the timeout of the install", settings.min_timeout);
+    let what = "the timeout of the install";
+    let min = settings.min_timeout;
     if deadline.timeout().is_zero() {
         return Err(ConfigurationError::ZeroDuration(what).into());
     }

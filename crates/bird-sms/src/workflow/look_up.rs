@@ -91,7 +91,8 @@ impl<T: Turn> LookUp<'_, T> {
 
     async fn look(&mut self) -> Option<Shown> {
         let workspace = self.call.workspace;
-        let (id, mut left) = (self.request.phone_number_id(), TIME);
+        let id = self.request.phone_number_id();
+        let mut left = TIME;
         let route = Route::Numbers(NumbersRead::Number);
         let response = self.get(route, number_request(workspace, id), &mut left).await?;
         let number = decode_number(&response.body, id, workspace.client().key()).ok()?;

@@ -101,7 +101,8 @@ pub(crate) async fn send(
     attempt: u32,
     slot: Slot,
 ) -> Result<Response, SendError> {
-    let (client, state) = (workspace.client(), workspace.state());
+    let client = workspace.client();
+    let state = workspace.state();
     let runtime = client.runtime();
     let sent = runtime.now();
     let result = client.exchange(request, slot.deadline.remaining(sent), &slot.permit).await;

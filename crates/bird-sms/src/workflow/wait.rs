@@ -196,7 +196,8 @@ impl PendingChannel {
         if let Some(channel) = self.ready.take() {
             return Ok(Some(*channel));
         }
-        let (workspace, events) = (self.workspace.clone(), EventSink::default());
+        let workspace = self.workspace.clone();
+        let events = EventSink::default();
         let call = workspace.call(self.timeout, &events);
         let request = workspace.state().get_request(self.connector_id);
         let mut left = Duration::MAX;
@@ -229,7 +230,8 @@ impl PendingChannel {
             workspace_id = %self.workspace.id(),
             connector_id = %self.connector_id
         );
-        let (workspace, events) = (self.workspace.clone(), std::mem::take(&mut self.events));
+        let workspace = self.workspace.clone();
+        let events = std::mem::take(&mut self.events);
         let call = workspace.call(self.timeout, &events);
         self.wait_until(&call).instrument(span).await
     }
@@ -303,7 +305,8 @@ impl PendingChannel {
 
     /// Waits until the next poll is due. Returns whether the deadline leaves time for it.
     async fn sleep_until_due<T: Turn>(&self, call: &Call<'_, T>) -> bool {
-        let (runtime, policy) = (call.runtime(), call.workspace.client().settings().poll);
+        let runtime = call.runtime();
+        let policy = call.workspace.client().settings().poll;
         let age = runtime.now().saturating_duration_since(self.since(call.deadline));
         let delay = policy.interval.unwrap_or_else(|| gap(age, runtime.random()));
         let Some(delay) = Purpose::Poll.fit(delay, None, call.remaining()) else {
@@ -357,7 +360,8 @@ impl PendingChannel {
         status: &ConnectorStatus,
         response: &Response,
     ) -> Result<Option<SmsChannel>, AttemptError> {
-        let (workspace, id) = (&self.workspace, self.connector_id);
+        let workspace = &self.workspace;
+        let id = self.connector_id;
         let key = workspace.client().key();
         check(workspace, id, status)?;
         if let Some(template) = &status.other_template {
@@ -382,9 +386,14 @@ impl PendingChannel {
         last: Option<AttemptError>,
     ) -> Error {
         let attempts = Attempts { count: self.history.sent, elapsed: waited };
-        let (id, warning) = (self.connector_id, self.warning);
-        let failure =
-            Failure { cause: last, attempts, retryable: true, warning, ..Failure::default() };
+        let id = self.connector_id;
+        let failure = Failure {
+            warning: self.warning,
+            cause: last,
+            attempts,
+            retryable: true,
+            ..Failure::default()
+        };
         if reason == NotReadyReason::Deadline && !self.history.seen && self.created.is_none() {
             // A wait that was resumed from an id does not show that the connector exists.
             return Error::Read(id, Box::new(failure));
