@@ -78,7 +78,7 @@ impl Workspace {
             return Ok(());
         }
         let row = rows.row(phone_number_id);
-        if let (ConnectorState::Exists(id), false) = (row.connector_state(), row.is_adopted()) {
+        if let (ConnectorState::Exists(id), false) = (row.connector_state(), row.adopted) {
             match self.connector(id).await {
                 Err(error) if error.status() == Some(404) => {}
                 Err(error) => return Err(AdoptionError::Read(error)),

@@ -27,7 +27,7 @@ pub struct RowState {
     earlier: bool,
     warning: Option<Warning>,
     /// Whether an operator named the connector.
-    adopted: bool,
+    pub(super) adopted: bool,
     /// When the connector was created, or else when the first POST was sent whose outcome is unknown. One field for both
     /// keeps a row small.
     since: Option<Timestamp>,
@@ -97,11 +97,6 @@ impl RowState {
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         self.connector.may_exist() && self.channel_id.is_none()
-    }
-
-    /// Returns whether an operator named the connector.
-    pub(super) fn is_adopted(&self) -> bool {
-        self.adopted
     }
 
     /// Returns the next step.

@@ -1,18 +1,18 @@
 //! The error of a check of the settings.
 
-use std::fmt;
-
 use super::hint::{OTHER_PRODUCT, PROXY_AUTHENTICATION, after_transport};
 use super::{AttemptError, ErrorResponse, chain};
 
 /// Why [`Workspace::check`](crate::Workspace::check) failed: what is wrong with the settings or the connection, as far as
 /// one response tells. Nothing was created.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
 #[non_exhaustive]
 pub struct CheckError {
     /// What is wrong.
     pub problem: CheckProblem,
     /// The response, or why there was none.
+    #[source]
     pub cause: AttemptError,
 }
 
@@ -90,17 +90,5 @@ impl CheckError {
                 "Retry later: the response says nothing about the settings."
             }
         }
-    }
-}
-
-impl fmt::Display for CheckError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.problem.fmt(f)
-    }
-}
-
-impl std::error::Error for CheckError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.cause)
     }
 }

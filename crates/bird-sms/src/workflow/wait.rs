@@ -22,7 +22,18 @@ use crate::{
 impl Workspace {
     /// Returns the pending channel of a connector, to resume the wait for it. Sends nothing.
     pub fn pending_channel(&self, connector_id: ConnectorId) -> PendingChannel {
-        PendingChannel::resume(self.clone(), connector_id)
+        PendingChannel {
+            workspace: self.clone(),
+            connector_id,
+            phone_number_id: None,
+            created: None,
+            resumed: true,
+            ready: None,
+            warning: None,
+            events: EventSink::default(),
+            timeout: None,
+            history: History::default(),
+        }
     }
 }
 
@@ -91,27 +102,12 @@ fn gap(age: Duration, random: f64) -> Duration {
 }
 
 impl PendingChannel {
-    fn resume(workspace: Workspace, connector_id: ConnectorId) -> Self {
-        Self {
-            workspace,
-            connector_id,
-            phone_number_id: None,
-            created: None,
-            resumed: true,
-            ready: None,
-            warning: None,
-            events: EventSink::default(),
-            timeout: None,
-            history: History::default(),
-        }
-    }
-
     pub(super) fn created(
         workspace: &Workspace,
         status: &ConnectorStatus,
         response: &Response,
     ) -> Self {
-        let mut pending = Self::resume(workspace.clone(), status.id);
+        let mut pending = workspace.pending_channel(status.id);
         pending.created = Some(workspace.client().runtime().now());
         pending.resumed = false;
         // After a mismatch, the next poll fails with it.
