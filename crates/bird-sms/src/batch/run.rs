@@ -210,8 +210,7 @@ impl Batch {
         lock(&self.rows).remove(&row.request.phone_number_id());
     }
 
-    /// Ends all rows that have a task. From now on none of them sends a POST, except one that its outcome and the journal
-    /// have: another batch may use the journal now.
+    /// Ends all rows that have a task. Another batch may use the journal now, so none of them sends another POST.
     fn abandon(&self) -> Vec<BatchOutcome> {
         self.release_journal();
         let rows = std::mem::take(&mut *lock(&self.rows));
@@ -311,8 +310,8 @@ impl Batch {
         Ok(())
     }
 
-    /// Creates the connector. The deadline of the install starts when the first POST may leave. `call` makes the call of
-    /// GETs with a deadline.
+    /// Creates the connector. The deadline of the install starts when the first POST may leave. `call` returns the call for
+    /// the GETs of the row, with this deadline.
     async fn create<'a>(
         &'a self,
         row: &'a Row,
@@ -482,7 +481,7 @@ impl Batch {
         }
     }
 
-    /// Writes an entry of a row that goes on.
+    /// Writes an entry. If that fails, the row ends.
     async fn append(&self, row: &Row, entry: JournalEntry) -> Result<(), Error> {
         let written = self.write(row, entry).await;
         written.map_err(|source| journal_error(row.state(), None, source))
