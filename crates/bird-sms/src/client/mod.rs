@@ -41,7 +41,7 @@ const KNOWN_WORKSPACES: usize = 1024;
 /// # Ok::<(), bird_sms::ConfigurationError>(())
 /// ```
 ///
-/// Cheap to clone, `Send + Sync`; all clones share one connection pool and the [rate limits](RateLimits).
+/// Cheap to clone, `Send + Sync`; all clones share one connection pool and the [rate limits](crate::RateLimits).
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
