@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
-/// Runs a command, and fails if it fails.
+/// Runs a command, and fails unless its exit code is 0.
 pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<()> {
     let name = name(command);
     let status = command.status().with_context(|| format!("cannot run {name}"))?;

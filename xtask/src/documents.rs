@@ -1,4 +1,4 @@
-//! Tests of what the documents refer to: links, paths, tests, names and commands.
+//! Checks the links, paths, names, tests and commands in documents.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -9,10 +9,11 @@ use clap::CommandFactory;
 
 use crate::command::output;
 
-/// A document: its path, its text without blocks of code, and its code: what is in backticks, and lines of shell blocks.
 struct Document {
     path: String,
+    /// The text without code blocks.
     prose: String,
+    /// The text in backticks, and the lines of shell blocks.
     code: Vec<String>,
 }
 
@@ -31,7 +32,8 @@ fn read(path: impl AsRef<Path>) -> String {
 fn documents() -> Vec<Document> {
     let files = files().into_iter().filter(|path| path.rsplit('.').next() == Some("md"));
     let document = |path: String| {
-        let (mut prose, mut code) = (String::new(), Vec::new());
+        let mut prose = String::new();
+        let mut code = Vec::new();
         for (nth, part) in read(&path).split("```").enumerate() {
             match part.split_once('\n') {
                 Some(("sh", lines)) if nth % 2 == 1 => code.extend(lines.lines().map(Into::into)),
@@ -46,13 +48,13 @@ fn documents() -> Vec<Document> {
     files.map(document).collect()
 }
 
-/// All code of the repository.
+/// Returns all code in the repository.
 fn sources() -> String {
     let is_code = |path: &String| [".rs", ".toml", ".yaml"].iter().any(|end| path.ends_with(end));
     files().into_iter().filter(is_code).map(read).collect()
 }
 
-/// Fails with what `problem` finds in each document.
+/// Asserts that `problem` finds nothing in any document.
 fn check(problem: impl Fn(&Document) -> Vec<String>) {
     let mut problems = String::new();
     for document in documents() {
@@ -64,7 +66,7 @@ fn check(problem: impl Fn(&Document) -> Vec<String>) {
 }
 
 #[test]
-fn links_of_documents_lead_somewhere() {
+fn links_in_documents_lead_somewhere() {
     let slug = |heading: &str| -> String {
         let heading = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
         heading.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
@@ -89,7 +91,8 @@ fn links_of_documents_lead_somewhere() {
 #[test]
 fn paths_in_documents_exist() {
     const ENDS: [&str; 6] = [".rs", ".md", ".toml", ".yml", ".yaml", ".html"];
-    let (root, files) = (crate::root().unwrap(), files());
+    let root = crate::root().unwrap();
+    let files = files();
     let top: BTreeSet<_> = files.iter().filter_map(|path| path.split('/').next()).collect();
     check(|document| {
         let words = document.code.iter().flat_map(|code| code.split(' '));
@@ -129,7 +132,8 @@ fn names_in_documents_exist() {
 
 #[test]
 fn each_fault_has_a_proof_that_runs() {
-    let (sources, faults) = (sources(), read("docs/reliability.md"));
+    let sources = sources();
+    let faults = read("docs/reliability.md");
     check(|document| {
         let tests = document.code.iter().filter(|_| document.path == "docs/reliability.md");
         let tests =
@@ -157,8 +161,11 @@ fn each_fault_has_a_proof_that_runs() {
 
 #[test]
 fn commands_in_documents_exist() {
-    let (files, sources, gate) = (files(), sources(), read(".ci/run"));
-    let (mut command, mut xtask) = (bird_sms_cli::args::Args::command(), crate::Args::command());
+    let files = files();
+    let sources = sources();
+    let gate = read(".ci/run");
+    let mut command = bird_sms_cli::args::Args::command();
+    let mut xtask = crate::Args::command();
     command.build();
     xtask.build();
     let is_target = |name: &str| {
@@ -204,7 +211,7 @@ fn commands_in_documents_exist() {
     });
 }
 
-/// Returns the first subcommand or option that a command does not have.
+/// Returns the first word that is neither a subcommand nor an option of a command.
 fn unknown(mut command: &clap::Command, words: &[&str]) -> Option<String> {
     for (nth, word) in words.iter().enumerate() {
         if let Some(sub) = command.find_subcommand(word) {

@@ -59,7 +59,7 @@ impl fmt::Display for BodyError {
     }
 }
 
-/// Why there is no response.
+/// Why an exchange got no response.
 #[derive(Debug)]
 pub struct ExchangeError {
     kind: ExchangeErrorKind,

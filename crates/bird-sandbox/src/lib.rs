@@ -231,12 +231,10 @@ use crate::state::{Config, Key, Observer, State};
 #[non_exhaustive]
 pub enum StartError {
     /// The address is not a loopback address, and [`Builder::allow_remote`] was not called.
-    #[error(
-        "the sandbox listens on loopback unless other machines are allowed, and {0} is not loopback"
-    )]
+    #[error("{0} is not a loopback address, and remote access is not allowed")]
     NotLoopback(SocketAddr),
     /// Binding the address failed.
-    #[error("the sandbox cannot listen on {0}: {1}")]
+    #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, #[source] std::io::Error),
 }
 
@@ -504,13 +502,13 @@ impl Sandbox {
     }
 
     /// Adds a fault for the requests from now on, and returns its number.
-    #[expect(clippy::must_use_candidate, reason = "a fault is seldom removed by its number")]
+    #[expect(clippy::must_use_candidate, reason = "few callers need the id")]
     pub fn add_fault(&self, fault: Fault) -> u64 {
         self.state.lock().add_fault(fault)
     }
 
     /// Removes a fault, and returns whether it was active.
-    #[expect(clippy::must_use_candidate, reason = "a fault that is gone needs no removal")]
+    #[expect(clippy::must_use_candidate, reason = "removing a fault twice is no mistake")]
     pub fn remove_fault(&self, id: u64) -> bool {
         self.state.lock().remove_fault(id)
     }

@@ -57,7 +57,8 @@ pub(super) fn compare(
 ) -> anyhow::Result<(Vec<Change>, Option<String>)> {
     let client = openapi::generate(contract, new_text)?;
     let is_same = old_client.as_ref().is_ok_and(|old| *old == client);
-    let (old, new) = (Tree::new(old_text)?, Tree::new(new_text)?);
+    let old = Tree::new(old_text)?;
+    let new = Tree::new(new_text)?;
     let rules = Rule::all()?;
     let parts = |path: &str| old.get(path).into_iter().chain(new.get(path));
     let change = |compatibility, path: &str, what, because: &str, rust| Change {

@@ -23,10 +23,12 @@ pub(super) struct Change {
 
 /// Returns the public items that differ between two clients.
 pub(super) fn compare(old: &str, new: &str) -> anyhow::Result<Vec<Change>> {
-    let (old, new) = (items(old)?, items(new)?);
+    let old = items(old)?;
+    let new = items(new)?;
     let mut changes = Vec::new();
     for key in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-        let (name, container) = (key.concat(), &key[..key.len() - 1]);
+        let name = key.concat();
+        let container = &key[..key.len() - 1];
         let (breaks, text) = match (old.get(key), new.get(key)) {
             // A new or removed container is reported once, without its members.
             _ if old.contains_key(container) != new.contains_key(container) => continue,

@@ -64,8 +64,10 @@ impl Tree {
         let success = above.strip_suffix("/responses").filter(|_| last.starts_with(":2"));
         let operation = part["operationId"].as_str();
         for (keyword, value) in part.as_object().into_iter().flatten() {
-            let (name, keyword) = (escape(keyword), keyword.as_str());
-            let (pointer, below) = (format!("{pointer}/{name}"), format!("{path}/{name}"));
+            let name = escape(keyword);
+            let keyword = keyword.as_str();
+            let pointer = format!("{pointer}/{name}");
+            let below = format!("{path}/{name}");
             let items = value.as_array().into_iter().flatten().enumerate();
             let items = items.map(|(index, item)| (format!("{pointer}/{index}"), item));
             let user = &match (operation, keyword) {

@@ -31,7 +31,8 @@ fn constructor(item: &ItemStruct) -> Option<Item> {
     }
     let name = &item.ident;
     let params = required.iter().map(|field| {
-        let (ident, ty) = (&field.ident, &field.ty);
+        let ident = &field.ident;
+        let ty = &field.ty;
         quote!(#ident: #ty)
     });
     let values = required.iter().map(|field| &field.ident);
