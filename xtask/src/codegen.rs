@@ -85,20 +85,21 @@ mod tests {
         crate::root().unwrap()
     }
 
-    /// Creates a folder with every source file, and with a README whose derived section is empty.
+    /// Creates a folder with the contracts, and with a README whose derived section is empty.
     fn only_sources() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for file in [
             "openapi.yaml",
             "contract/numbers.yaml",
             "crates/bird-api/tests/generator/contract.yaml",
-            "crates/bird-sms/examples/readme.rs",
         ] {
             let copy = folder.path().join(file);
             fs::create_dir_all(copy.parent().unwrap()).unwrap();
             fs::copy(root().join(file), copy).unwrap();
         }
-        let readme = "a\n<!-- derived: crates/bird-sms/examples/readme.rs journal -->\n<!-- /derived -->\nb\n";
+        let code = "fn f() {\n    // [part]\n    g();\n    // [/part]\n}\n";
+        fs::write(folder.path().join("f.rs"), code).unwrap();
+        let readme = "a\n<!-- derived: f.rs part -->\n<!-- /derived -->\nb\n";
         fs::write(folder.path().join("README.md"), readme).unwrap();
         folder
     }
@@ -121,10 +122,8 @@ mod tests {
         write(folder.path(), false).unwrap();
         assert_eq!(report(folder.path(), false).unwrap(), "");
         let readme = fs::read_to_string(folder.path().join("README.md")).unwrap();
-        assert!(
-            readme.starts_with("a\n") && readme.contains("workspace.install(request)"),
-            "{readme}"
-        );
+        let section = "a\n<!-- derived: f.rs part -->\n```rust\ng();\n```\n<!-- /derived -->\nb\n";
+        assert_eq!(readme, section);
     }
 
     #[test]
