@@ -106,7 +106,7 @@ impl Workspace {
 ///
 /// # Cancel safety
 ///
-/// Dropping the stream stops all installs at once, and the outcomes of POSTs in flight are lost.
+/// Dropping the stream stops all installs where they wait, and the outcomes of POSTs in flight are lost.
 /// [`BatchOutcomes::abandon`] returns them as unknown, and [`BatchOutcomes::shut_down`] waits for the POSTs. A [`Journal`]
 /// has every step in any case.
 #[must_use = "a batch does nothing until it is started and its outcomes are taken"]
