@@ -430,7 +430,7 @@ impl Batch {
         }
         let entry = JournalEntry::ended(&result);
         // An entry that settles a POST is applied when it is on disk: until then, a row that is abandoned is unknown.
-        let settles = result.as_ref().is_err_and(|error| !error.connector_may_exist());
+        let settles = result.as_ref().is_err_and(|error| !error.connector_state().may_exist());
         if !settles {
             row.apply(&entry);
         }

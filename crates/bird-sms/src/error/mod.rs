@@ -125,12 +125,6 @@ impl Error {
         }
     }
 
-    /// Returns whether a connector exists or may exist. If not, the same call can't create anything twice.
-    #[must_use]
-    pub fn connector_may_exist(&self) -> bool {
-        self.connector_state().may_exist()
-    }
-
     /// Returns the id of the connector, if it is known.
     #[must_use]
     pub fn connector_id(&self) -> Option<ConnectorId> {

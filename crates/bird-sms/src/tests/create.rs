@@ -23,7 +23,7 @@ pub(super) fn created() -> Reply {
 }
 
 pub(super) fn reason(error: &Error) -> UnknownReason {
-    assert!(error.connector_may_exist());
+    assert!(error.connector_state().may_exist());
     match error {
         Error::OutcomeUnknown(reason, _) => *reason,
         other => panic!("{other:?}"),
@@ -67,7 +67,7 @@ async fn a_refused_connection_creates_nothing_and_is_retried() {
     let (kind, attempts) = unreachable(&error);
     assert_eq!(kind, TransportErrorKind::Connect);
     assert!(attempts > 10);
-    assert!(!error.connector_may_exist());
+    assert!(!error.connector_state().may_exist());
     let slept: Duration = runtime.slept().iter().sum();
     assert!(slept < Duration::from_secs(120), "{slept:?}");
     assert!(error.chain().contains("Connection refused"), "{error}");
@@ -186,7 +186,7 @@ async fn a_body_that_drips_ends_at_the_deadline() {
     let (builder, _) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.install_timeout(Duration::from_millis(100)));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
-    assert!(error.connector_may_exist(), "{error:?}");
+    assert!(error.connector_state().may_exist(), "{error:?}");
     assert_eq!(peer.posts(), 1);
 }
 
@@ -210,7 +210,7 @@ async fn a_4xx_is_final_and_its_response_is_kept() {
         let (result, posts) = create([response, created()]).await;
         let error = result.unwrap_err();
         assert!(matches!(error, Error::Refused(_)), "{status}: {error:?}");
-        assert!(!error.connector_may_exist());
+        assert!(!error.connector_state().may_exist());
         assert_eq!(posts, 1, "{status}");
         let response = error.response().unwrap();
         assert_eq!(response.status, status);
@@ -244,7 +244,7 @@ async fn a_redirect_is_never_followed() {
         for headers in [&[location.as_str()][..], &[]] {
             let (result, posts) = create([Reply::with_headers(status, headers, "")]).await;
             let error = result.unwrap_err();
-            assert_eq!(error.connector_may_exist(), status == 303, "{error:?}");
+            assert_eq!(error.connector_state().may_exist(), status == 303, "{error:?}");
             assert_eq!(error.response().unwrap().location.is_some(), !headers.is_empty());
             assert_eq!(posts, 1);
         }
@@ -266,7 +266,11 @@ async fn a_redirect_to_a_connector_is_unknown_and_shows_its_location() {
         let redirect = Reply::with_headers(status, &[&header], "");
         let (result, posts) = create([redirect, created()]).await;
         let error = result.unwrap_err();
-        assert_eq!((error.connector_may_exist(), posts), (may_exist, 1), "{status} {location}");
+        assert_eq!(
+            (error.connector_state().may_exist(), posts),
+            (may_exist, 1),
+            "{status} {location}"
+        );
         assert!(error.chain().contains(location), "{error}");
     }
 }
@@ -280,7 +284,7 @@ async fn a_redirect_that_the_callers_client_followed_is_unknown() {
     let workspace = workspace(builder.http_client(reqwest::Client::new()));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     assert!(error.chain().contains("followed a redirect"), "{error}");
-    assert!(error.connector_may_exist());
+    assert!(error.connector_state().may_exist());
 }
 
 #[tokio::test]

@@ -227,7 +227,7 @@ proptest! {
             });
             match result {
                 Ok(pending) => assert_eq!(pending.connector_id(), connector_id()),
-                Err(error) => assert_eq!(error.connector_may_exist(), processed, "{error:?}"),
+                Err(error) => assert_eq!(error.connector_state().may_exist(), processed, "{error:?}"),
             }
         });
     }

@@ -197,7 +197,7 @@ proptest! {
                 Ok(channel) => assert_eq!(channel.connector_id, connector_id()),
                 Err(error) => {
                     let may_exist = !matches!(status, 400 | 422 | 429);
-                    assert_eq!(error.connector_may_exist(), may_exist, "{error:?}");
+                    assert_eq!(error.connector_state().may_exist(), may_exist, "{error:?}");
                 }
             }
         });

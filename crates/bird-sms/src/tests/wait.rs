@@ -22,7 +22,7 @@ fn cause(result: Result<SmsChannel, Error>) -> AttemptError {
     let error = result.unwrap_err();
     assert_eq!(error.connector_id(), Some(connector_id()));
     assert!(error.chain().contains(CONNECTOR), "{error}");
-    assert!(error.connector_may_exist());
+    assert!(error.connector_state().may_exist());
     match error {
         Error::Read(_, failure) => failure.cause.unwrap(),
         other => panic!("{other:?}"),

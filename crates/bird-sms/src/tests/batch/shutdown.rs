@@ -43,7 +43,7 @@ async fn a_shutdown_between_attempts_ends_with_the_last_error() {
         run_until(&mut batch, || bird.posts() == 1).await;
         batch.shut_down();
         let error = batch.next().await.unwrap().result.unwrap_err();
-        assert_eq!(error.connector_may_exist(), may_exist, "{error:?}");
+        assert_eq!(error.connector_state().may_exist(), may_exist, "{error:?}");
         assert!(!matches!(error, Error::Unreachable(_)), "{error:?}");
         assert_eq!(bird.posts(), 1);
     }
