@@ -26,7 +26,7 @@ use crate::exit::Code;
 use crate::json::to_json;
 use crate::output::{print, print_channel, print_connector, print_line, print_pending};
 use crate::progress::Progress;
-use crate::signal::{aborted, aborted_install, aborted_wait, ignore_file_size_signal, interrupted};
+use crate::signal::{aborted, aborted_install, ignore_file_size_signal, interrupted};
 use crate::workspace::build_workspace;
 use crate::{help, numbers, sandbox, secret};
 
@@ -279,8 +279,12 @@ async fn wait(args: &WaitArgs) -> Result<(), CliError> {
     let pending =
         connected.workspace.pending_channel(id).observe(move |event| observer.observe(event));
     let result = tokio::select! {
-        result = pending.wait() => result.map_err(CliError::Read),
-        code = interrupted() => Err(aborted_wait(code, id, progress.is_seen())),
+        result = pending.wait() => result.map_err(|error| CliError::Read(error, progress.is_seen())),
+        code = interrupted() => Err(if progress.is_seen() {
+            aborted(code, ConnectorState::Exists(id))
+        } else {
+            CliError::Unread(code, id)
+        }),
     };
     progress.finish();
     print_channel(&result?, shared.json)
@@ -290,7 +294,7 @@ async fn show_connector(args: &ConnectorArgs) -> Result<(), CliError> {
     let id = args.connector_id.parse()?;
     let connected = build_workspace(&args.shared, identity).await?;
     let connector = tokio::select! {
-        result = connected.workspace.connector(id) => result.map_err(CliError::Read)?,
+        result = connected.workspace.connector(id) => result.map_err(|error| CliError::Read(error, false))?,
         code = interrupted() => return Err(aborted(code, ConnectorState::NotCreated)),
     };
     print_connector(&connector, args.shared.json)

@@ -22,8 +22,10 @@ pub(crate) enum CliError {
     Journal(FileJournalError),
     /// The install of a phone number failed.
     Install(Error, PhoneNumberId),
-    /// A wait or a read failed.
-    Read(Error),
+    /// A wait or a read failed. Whether a response had shown the connector before.
+    Read(Error, bool),
+    /// A signal ended a wait before its connector was read.
+    Unread(Code, ConnectorId),
     /// A check failed.
     Check(CheckError),
     /// Numbers, requirements or use cases could not be read.
@@ -67,7 +69,8 @@ impl CliError {
         match self {
             Self::Usage(_) | Self::Journal(_) => Code::Usage,
             Self::Install(error, _) => Code::of_install(error),
-            Self::Read(error) => Code::of_read(error),
+            Self::Read(error, _) => Code::of_read(error),
+            Self::Unread(code, _) => *code,
             Self::Check(error) => Code::of_check(error),
             Self::Numbers(error) => Code::of_numbers(error),
             Self::Aborted(aborted) => aborted.code,
@@ -86,8 +89,9 @@ impl CliError {
         match self {
             // The hint and the exit code say that nothing was created.
             Self::Install(Error::Configuration(error), _)
-            | Self::Read(Error::Configuration(error)) => error.to_string(),
-            Self::Install(error, _) | Self::Read(error) => error.chain(),
+            | Self::Read(Error::Configuration(error), _) => error.to_string(),
+            Self::Install(error, _) | Self::Read(error, _) => error.chain(),
+            Self::Unread(code, id) => format!("{} before connector {id} was read", code.signal()),
             Self::Check(error) => error.chain(),
             Self::Numbers(error) => error.chain(),
             Self::Journal(error) => error.chain(),
@@ -98,7 +102,9 @@ impl CliError {
 
     fn state(&self) -> ConnectorState {
         match self {
-            Self::Install(error, _) | Self::Read(error) => error.connector_state(),
+            // The id was typed, and may be wrong.
+            Self::Read(Error::Read(..), false) | Self::Unread(..) => ConnectorState::Unknown,
+            Self::Install(error, _) | Self::Read(error, _) => error.connector_state(),
             Self::Aborted(aborted) => aborted.state,
             Self::Check(_)
             | Self::Numbers(_)
@@ -134,13 +140,14 @@ impl CliError {
             (Self::Aborted(Aborted { hint: Some(hint), .. }), _) => Some(hint.clone()),
             (
                 Self::Install(Error::NotReady(..), _)
-                | Self::Read(Error::NotReady(..))
+                | Self::Read(Error::NotReady(..), _)
                 | Self::Aborted(_),
                 ConnectorState::Exists(id),
             ) => Some(wait(id)),
             (Self::Install(error @ Error::Read(..), _), ConnectorState::Exists(id)) => {
                 Some(format!("{} {}", error.hint().unwrap_or_default(), wait(id)))
             }
+            (Self::Unread(_, id), _) => Some(wait(*id)),
             (Self::Aborted(_), ConnectorState::Unknown | ConnectorState::ExistsIdUnknown) => {
                 Some("Check the Bird dashboard for the connector before you retry.".to_owned())
             }
@@ -153,10 +160,9 @@ impl CliError {
                 let hint = error.hint().unwrap_or_default();
                 Some(format!("Run `{check}`, which shows connectors of the number. {hint}"))
             }
-            (Self::Install(error, _) | Self::Read(error), _) => {
+            (Self::Install(error, _) | Self::Read(error, _), _) => {
                 let hint = error.hint()?;
-                let options = options.map(ConnectionArgs::to_options).unwrap_or_default();
-                let check = format!(" Run `bird-sms check{options}` for details.");
+                let check = format!(" Run `bird-sms check{shared}` for details.");
                 let more = match error.status() {
                     _ if error.is_access_refused() => &check,
                     Some(422) => " Run `bird-sms help scenarios` for what each sender needs.",
@@ -174,7 +180,7 @@ impl CliError {
     fn text(&self, options: Option<&ConnectionArgs>) -> String {
         let mut text = format!("error: {}", self.message());
         let conflict = match self {
-            Self::Install(error, _) | Self::Read(error) => error.response(),
+            Self::Install(error, _) | Self::Read(error, _) => error.response(),
             _ => None,
         };
         let conflict = conflict.filter(|response| response.status == 409);
@@ -193,7 +199,7 @@ impl CliError {
     fn json(&self, options: Option<&ConnectionArgs>) -> String {
         let state = self.state();
         let mut object = match self {
-            Self::Install(error, _) | Self::Read(error) => json!(error),
+            Self::Install(error, _) | Self::Read(error, _) => json!(error),
             Self::Check(error) => json!(error.response()),
             Self::Numbers(error) => json!(error.response()),
             _ => Value::Null,
@@ -201,9 +207,12 @@ impl CliError {
         if object.get("error").is_none() {
             object["error"] = self.code().name().into();
             object["message"] = self.message().into();
-            object["connectorState"] = state.kind().into();
-            object["connectorId"] = json!(state.connector_id());
+            object["connectorId"] = match self {
+                Self::Unread(_, id) => json!(id),
+                _ => json!(state.connector_id()),
+            };
         }
+        object["connectorState"] = state.kind().into();
         if let Self::Check(error) = self {
             object["problem"] = json!(error.problem);
         }

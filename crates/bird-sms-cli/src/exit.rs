@@ -97,9 +97,13 @@ impl Code {
         }
     }
 
+    /// Returns the signal of the code, for a message.
+    pub(crate) fn signal(self) -> String {
+        self.name().replace('-', " ")
+    }
+
     /// Returns the code of an install that failed.
-    #[must_use]
-    pub fn of_install(error: &Error) -> Self {
+    pub(crate) fn of_install(error: &Error) -> Self {
         let state = error.connector_state();
         match error {
             Error::Configuration(_) => Self::Usage,

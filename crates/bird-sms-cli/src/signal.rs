@@ -67,16 +67,6 @@ pub(crate) fn ignore_file_size_signal() {
     drop(tokio::signal::unix::signal(SignalKind::from_raw(25)));
 }
 
-/// Returns the error of a wait that a signal ended.
-pub(crate) fn aborted_wait(code: Code, id: ConnectorId, seen: bool) -> CliError {
-    let state = ConnectorState::Exists(id);
-    if seen {
-        return aborted(code, state);
-    }
-    let message = format!("{} before connector {id} was read", code.name().replace('-', " "));
-    CliError::Aborted(Aborted { code, message, state, hint: None })
-}
-
 /// Returns the error of an install that a signal ended. `options` complete the command that reads the number.
 pub(crate) fn aborted_install(
     code: Code,
@@ -99,7 +89,7 @@ pub(crate) fn aborted_install(
 
 /// Returns the error of a command that a signal ended.
 pub(crate) fn aborted(code: Code, state: ConnectorState) -> CliError {
-    let signal = code.name().replace('-', " ");
+    let signal = code.signal();
     let message = match state {
         ConnectorState::NotCreated => format!("{signal}, and no connector was created"),
         ConnectorState::Unknown | ConnectorState::ExistsIdUnknown => format!(

@@ -169,7 +169,7 @@ fn dry_run(
 
 fn refuse_adoption(number: PhoneNumberId, error: AdoptionError) -> CliError {
     match error {
-        AdoptionError::Read(error) => CliError::Read(error),
+        AdoptionError::Read(error) => CliError::Read(error, false),
         AdoptionError::Journal(error) => CliError::Unexpected(format!(
             "the journal cannot be written: {error}; no connector was created"
         )),
