@@ -143,6 +143,11 @@ impl Input {
         self.rows.len() as u64
     }
 
+    /// Returns whether a row has this phone number id.
+    pub(super) fn has(&self, number: PhoneNumberId) -> bool {
+        self.lines.contains_key(&number)
+    }
+
     /// Returns the line of the row of a phone number.
     pub(super) fn line(&self, number: PhoneNumberId) -> u32 {
         self.lines.get(&number).copied().unwrap_or_default()

@@ -65,6 +65,7 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
         let problem = format!("the phone number id {id} is the id of the workspace");
         return Err(unusable(args, &problem));
     }
+    check_numbers(args, &input)?;
     let out = args.out.as_deref().filter(|out| *out != Path::new("-"));
     out.map_or(Ok(()), |out| check_out(args, out))?;
     let base_url =
@@ -131,6 +132,18 @@ async fn resolve(args: &BatchArgs, input: Input, workspace: &Workspace) -> Resul
 
 fn unusable(args: &BatchArgs, report: &str) -> CliError {
     CliError::Usage(format!("{}: {report}", args.input.display()))
+}
+
+/// Checks that each phone number id of `--adopt` and `--retry-unknown` has a row.
+fn check_numbers(args: &BatchArgs, input: &Input) -> Result<(), CliError> {
+    let adopted = args.adopt.iter().map(|adoption| (adoption.phone_number_id, "--adopt"));
+    let retried = args.retry_unknown.iter().flatten().map(|number| (*number, "--retry-unknown"));
+    match adopted.chain(retried).find(|(number, _)| !input.has(*number)) {
+        Some((number, option)) => {
+            Err(CliError::Usage(format!("no row has the phone number id {number} of {option}")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn unknown_rows(args: &BatchArgs, number: PhoneNumberId) -> UnknownRows {
