@@ -164,7 +164,7 @@ fn commands_in_documents_exist() {
     let files = files();
     let sources = sources();
     let gate = read(".ci/run");
-    let mut command = bird_sms_cli::args::Args::command();
+    let mut command = bird_sms_cli::arguments();
     let mut xtask = crate::Args::command();
     command.build();
     xtask.build();

@@ -1,13 +1,10 @@
-//! Writes man pages and completions into the folders `man` and `completions` of a folder: FOLDER.
-//!
-//! `.ci/dist` puts them into the archives of a release.
+//! Writes man pages and completions into the folders `man` and `completions` of a folder, for the archives of a release.
 
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use bird_sms_cli::args::Args;
-use clap::CommandFactory;
+use bird_sms_cli::arguments;
 use clap_complete::Shell;
 
 fn main() -> io::Result<()> {
@@ -16,14 +13,14 @@ fn main() -> io::Result<()> {
     let (man, completions) = (folder.join("man"), folder.join("completions"));
     fs::create_dir_all(&man)?;
     fs::create_dir_all(&completions)?;
-    let command = Args::command().version(env!("CARGO_PKG_VERSION"));
+    let command = arguments().version(env!("CARGO_PKG_VERSION"));
     // The topics are not commands, and have pages all the same.
     let command = ["environment", "scenarios"]
         .into_iter()
         .fold(command, |command, topic| command.mut_subcommand(topic, |topic| topic.hide(false)));
     clap_mangen::generate_to(command, &man)?;
     for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
-        clap_complete::generate_to(shell, &mut Args::command(), "bird-sms", &completions)?;
+        clap_complete::generate_to(shell, &mut arguments(), "bird-sms", &completions)?;
     }
     Ok(())
 }

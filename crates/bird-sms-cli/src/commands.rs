@@ -6,13 +6,10 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bird_sms::{
-    Access, ChannelMessageType, ConnectorId, ConnectorState, Error, Event, PhoneNumberId,
-    SmsConnectorRequest, UseCaseId, WorkspaceId,
-};
+use bird_sms::{Access, ConnectorId, ConnectorState, Error, Event, PhoneNumberId};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use serde::Serialize;
+use serde_json::json;
 use tokio::sync::Notify;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -30,12 +27,17 @@ use crate::signal::{aborted, aborted_install, ignore_file_size_signal, interrupt
 use crate::workspace::build_workspace;
 use crate::{help, numbers, sandbox, secret};
 
-/// Parses the arguments of the process.
-///
-/// # Errors
-///
-/// Fails if they cannot be used or contain the access key, and for help and the version, which [`refuse`] prints.
-pub fn parse() -> Result<Args, clap::Error> {
+/// Runs the command with the arguments of the process, and returns its exit code.
+#[must_use]
+pub fn main() -> Code {
+    match parse() {
+        Ok(args) => run(&args),
+        Err(error) => refuse(&error),
+    }
+}
+
+/// Parses the arguments. Fails if they cannot be used or contain the access key, and for help and the version.
+fn parse() -> Result<Args, clap::Error> {
     let args = Args::try_parse();
     if let Ok(Args { command: Command::Batch(batch), .. }) = &args
         && batch.input == Path::new("-")
@@ -55,8 +57,7 @@ pub fn parse() -> Result<Args, clap::Error> {
 }
 
 /// Prints an error of the arguments, as JSON if they contain `--json`. Help and version are not errors.
-#[must_use]
-pub fn refuse(error: &clap::Error) -> Code {
+fn refuse(error: &clap::Error) -> Code {
     let json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
     if !json || !error.use_stderr() {
         // Nothing is left to do when the stream is closed.
@@ -72,9 +73,7 @@ pub fn refuse(error: &clap::Error) -> Code {
     error.code()
 }
 
-/// Runs the command to its end.
-#[must_use]
-pub fn run(args: &Args) -> Code {
+fn run(args: &Args) -> Code {
     match args.global.color {
         clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
         clap::ColorChoice::Always => anstream::ColorChoice::Always,
@@ -154,21 +153,6 @@ async fn batch(args: &BatchArgs) -> Result<Code, CliError> {
     Ok(code)
 }
 
-/// The result of a check, with `--json`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JsonCheck<'a> {
-    workspace_id: WorkspaceId,
-    api_url: &'a str,
-    access: Access,
-    /// True, or null if the response does not show it.
-    may_view: Option<bool>,
-    /// Always null: only a POST shows it.
-    may_create: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    number: Option<&'a numbers::Report>,
-}
-
 async fn check(args: &CheckArgs) -> Result<Code, CliError> {
     let number_id = args.phone_number_id.as_deref().map(str::parse::<PhoneNumberId>).transpose()?;
     let connected = build_workspace(&args.shared, identity).await?;
@@ -189,16 +173,24 @@ async fn check(args: &CheckArgs) -> Result<Code, CliError> {
     let code = if is_missing { Code::Refused } else { Code::Done };
     let (workspace_id, api_url) = (workspace.id(), workspace.client().base_url());
     if args.shared.json {
-        let (may_view, may_create) = ((access == Access::Confirmed).then_some(true), None);
-        let number = number.as_ref();
-        let result = JsonCheck { workspace_id, api_url, access, may_view, may_create, number };
+        let mut result = json!({
+            "workspaceId": workspace_id,
+            "apiUrl": api_url,
+            "access": access,
+            "mayView": (access == Access::Confirmed).then_some(true),
+            // Only a POST shows it.
+            "mayCreate": null,
+        });
+        if let Some(number) = number {
+            result["number"] = json!(number);
+        }
         return print_line(&to_json(&result)).map(|()| code);
     }
     let seen = match access {
         Access::Confirmed => "OK: the key works, and it may view connectors in this workspace.",
         _ => {
-            "Not confirmed: the workspace id, and, if the URL is not Bird's, the access key. The response is \
-             404, and does not say what was not found."
+            "Not confirmed: the workspace id and, unless the URL is Bird's, the access key. The response is a 404 that \
+             doesn't tell what was not found."
         }
     };
     print_line(&format!(
@@ -213,7 +205,7 @@ async fn install(args: &InstallArgs) -> Result<(), CliError> {
     let shared = &args.shared;
     let phone_number_id =
         args.phone_number_id.as_deref().map(str::parse::<PhoneNumberId>).transpose()?;
-    let use_case_id = args.use_case_id.as_deref().map(str::parse::<UseCaseId>).transpose()?;
+    let defaults = args.create.defaults()?;
     let configure = |client| args.poll.configure(args.create.configure(client));
     let connected = build_workspace(shared, configure).await?;
     let workspace = &connected.workspace;
@@ -221,12 +213,7 @@ async fn install(args: &InstallArgs) -> Result<(), CliError> {
         (Some(id), _) => id,
         (None, number) => numbers::find(workspace, number.as_deref().unwrap_or_default()).await?,
     };
-    let request = SmsConnectorRequest::new(&args.name, number)
-        .with_use_case_id(use_case_id)
-        .with_channel_message_type(
-            args.channel_message_type.as_deref().map(ChannelMessageType::from),
-        )
-        .with_conversational(args.conversational);
+    let request = defaults.request(&args.name, number);
     let progress = Progress::new(shared.json, args.poll.quiet).waits(!args.no_wait);
     let (observer, created) = (progress.clone(), Arc::new(Notify::new()));
     let notify = created.clone();

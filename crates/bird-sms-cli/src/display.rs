@@ -1,4 +1,4 @@
-//! What a command prints to stderr while it runs.
+//! Output to stderr while a command runs.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -68,7 +68,7 @@ impl Display {
         }
     }
 
-    /// Prints a problem, which `--quiet` does not leave out.
+    /// Prints a problem, also with `--quiet`.
     pub(crate) fn print_problem(&self, text: &str) {
         if self.style != Style::Json {
             self.print_always(text);

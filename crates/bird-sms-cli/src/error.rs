@@ -116,24 +116,22 @@ impl CliError {
 
     /// Returns what to do next. `options` complete the command that waits for a connector.
     fn hint(&self, options: Option<&ConnectionArgs>) -> Option<String> {
-        let wait = |id: ConnectorId| match options {
-            Some(options) if options.sandbox => {
-                "The sandbox has ended, and its connector.".to_owned()
-            }
-            _ => {
-                let options = options.map(ConnectionArgs::to_options).unwrap_or_default();
-                format!("Continue with: bird-sms wait {id}{options}")
+        let shared = options.map(ConnectionArgs::to_options).unwrap_or_default();
+        let in_sandbox = options.is_some_and(|options| options.sandbox);
+        let wait = |id: ConnectorId| {
+            if in_sandbox {
+                "The sandbox and its connector are gone.".to_owned()
+            } else {
+                format!("Continue with: bird-sms wait {id}{shared}")
             }
         };
         // It may be the connector of the request, which only a person can tell.
         if let Self::Install(error, _) = self
             && let [id] = error.existing()
         {
-            let options = options.map(ConnectionArgs::to_options).unwrap_or_default();
-            let more = format!("bird-sms connector {id}{options}");
-            let wait = format!("bird-sms wait {id}{options}");
             return Some(format!(
-                "See what exists with: {more}\nIf it is the one you want: {wait}"
+                "See what exists with: bird-sms connector {id}{shared}\n\
+                 If it is the one you want: bird-sms wait {id}{shared}"
             ));
         }
         match (self, self.state()) {
@@ -154,9 +152,8 @@ impl CliError {
             (
                 Self::Install(error, number),
                 ConnectorState::Unknown | ConnectorState::ExistsIdUnknown,
-            ) if options.is_some_and(|options| !options.sandbox) => {
-                let options = options.map(ConnectionArgs::to_options).unwrap_or_default();
-                let check = format!("bird-sms check --phone-number-id {number}{options}");
+            ) if !in_sandbox => {
+                let check = format!("bird-sms check --phone-number-id {number}{shared}");
                 let hint = error.hint().unwrap_or_default();
                 Some(format!("Run `{check}`, which shows connectors of the number. {hint}"))
             }

@@ -6,7 +6,7 @@ use bird_sms::{CheckError, CheckProblem, Error, NumbersError};
 
 use crate::status::Status;
 
-/// An exit code, which says what is known about the connector.
+/// An exit code. It tells what is known about the connector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Code {
@@ -80,7 +80,7 @@ impl Code {
         }
     }
 
-    /// Returns the name of the code, which errors in JSON and messages about signals have.
+    /// Returns the name of the code in JSON.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -103,7 +103,8 @@ impl Code {
     }
 
     /// Returns the code of an install that failed.
-    pub(crate) fn of_install(error: &Error) -> Self {
+    #[must_use]
+    pub fn of_install(error: &Error) -> Self {
         let state = error.connector_state();
         match error {
             Error::Configuration(_) => Self::Usage,
@@ -113,8 +114,7 @@ impl Code {
     }
 
     /// Returns the code of a check that failed. A check creates nothing.
-    #[must_use]
-    pub fn of_check(error: &CheckError) -> Self {
+    pub(crate) fn of_check(error: &CheckError) -> Self {
         match error.problem {
             CheckProblem::Unreachable => Self::Unreachable,
             CheckProblem::Unavailable => Self::ReadFailed,
@@ -122,9 +122,8 @@ impl Code {
         }
     }
 
-    /// Returns the code of a read of numbers that failed, which creates nothing.
-    #[must_use]
-    pub fn of_numbers(error: &NumbersError) -> Self {
+    /// Returns the code of a failed list of numbers. A list creates nothing.
+    pub(crate) fn of_numbers(error: &NumbersError) -> Self {
         match error.response().map(|response| response.status) {
             Some(300..=407 | 409..=499) => Self::Refused,
             _ => Self::Unreachable,
@@ -132,8 +131,7 @@ impl Code {
     }
 
     /// Returns the code of a wait or a read that failed. Neither of them creates a connector.
-    #[must_use]
-    pub fn of_read(error: &Error) -> Self {
+    pub(crate) fn of_read(error: &Error) -> Self {
         match error {
             Error::Configuration(_) => Self::Usage,
             Error::NotReady(..) => Self::NotReady,

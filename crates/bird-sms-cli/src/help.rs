@@ -1,4 +1,4 @@
-//! The texts of `--help` that are longer than an option. clap wraps them, so that a paragraph is one line.
+//! The longer parts of `--help`. clap wraps them, so a paragraph is one line.
 
 use std::fmt::Write as _;
 
@@ -18,29 +18,29 @@ Help topics:
   bird-sms help environment  The environment variables
   bird-sms help scenarios    What each sender needs, and where the ids come from";
 
-/// Returns what follows the options in the long help.
+/// Returns the end of the long help.
 pub(crate) fn long() -> String {
     let mut text = EXAMPLES.to_owned() + "\n\nExit codes:\n";
     for code in Code::ALL {
         let _ = writeln!(text, "  {:<4} {}", code as u8, code.meaning());
     }
     text.push_str(
-        "\nThe access key is read from BIRD_ACCESS_KEY or --access-key-file, and never from an argument, because \
-         process lists show arguments.",
+        "\nThe access key comes from BIRD_ACCESS_KEY or --access-key-file, never from an argument: process lists show \
+         arguments.",
     );
     text
 }
 
 pub(crate) const CHECK: &str = "\
-Check the access key, the workspace and the connection, and create nothing
+Check the access key, the workspace and the connection; creates nothing
 
-One GET of a random connector id is sent. The response shows whether the key, its role, its policy for `view`, the \
-workspace id and the API URL are right. It does not show whether the key may create connectors.
+Sends one GET with a random connector ID. The response shows whether the key, its role, its policy for `view`, the \
+workspace ID and the API URL are right. It doesn't show whether the key may create connectors.
 
-With a phone number, its state and its requirements are read as well: what is known to be missing before it can send.
+With a phone number, its state and requirements are read as well, to show what it lacks before it can send.
 
-The exit code is 3 if Bird refuses a setting or something is missing, 4 if Bird was not reached, and 7 if the response says nothing about the \
-settings, such as a 503.";
+The exit code is 3 if Bird refuses a setting or the number lacks something, 4 if Bird was not reached, and 7 if the \
+response tells nothing about the settings, such as a 503.";
 
 pub(crate) const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -49,12 +49,12 @@ Examples:
   bird-sms check --phone-number +31612345678";
 
 pub(crate) const INSTALL: &str = "\
-Install an SMS channel and print its id
+Install an SMS channel and print its ID
 
-A connector is created, and polled until Bird has provisioned its channel. If that takes longer than --timeout, the \
-error has the id of the connector, and `bird-sms wait` resumes.
+Creates a connector, and polls it until Bird has provisioned its channel. If that takes longer than --timeout, the \
+error has the ID of the connector, and `bird-sms wait` continues.
 
-`bird-sms numbers` and `bird-sms use-cases` list the ids. `bird-sms help scenarios` describes what each sender needs.";
+`bird-sms numbers` and `bird-sms use-cases` list the IDs. `bird-sms help scenarios` describes what each sender needs.";
 
 pub(crate) const INSTALL_EXAMPLES: &str = "\
 Examples:
@@ -70,24 +70,23 @@ Examples:
 pub(crate) const BATCH: &str = "\
 Install many SMS channels from a file, as fast as the rate limits allow
 
-The columns are name, phone_number_id or phone_number, and, if they are needed, use_case_id, channel_message_type and conversational \
-(true or false). A JSON line has fields of these names. All rows are checked before anything is sent.
+The columns are name, phone_number_id or phone_number, and optionally use_case_id, channel_message_type and \
+conversational (true or false). JSON Lines have fields of these names. --use-case-id, --channel-message-type and \
+--conversational are for rows without a value. All rows are checked before anything is sent.
 
-The journal is JSON Lines. After an interruption, a crash or a failure, run the same command again. Rows that are \
-ready are skipped, connectors that exist are waited for, and refused rows are sent again. Rows whose outcome is \
-unknown are looked up at their number. If the connector isn't found, they are reported and left alone, because a second \
-request may create a second connector.
+After an interruption, a crash or a failure, run the same command again. Ready rows are skipped, connectors that exist \
+are waited for, and refused rows are sent again. Rows whose outcome is unknown are looked up at their number. If the \
+connector isn't found there, they are reported and left alone, because another request may create a second connector.
 
-With --json, stderr has a line for each of these events: `warning` if another connector may exist for the \
-phoneNumberId; `unknown` for a row whose outcome is unknown, with line, name, phoneNumberId, sentAt and the commands \
-adopt and retry; and `not-in-journal` if the journal could not be written, with connectorState, connectorId, channelId \
-and error of the row.";
+With --json, stderr has a line for each `event`: `warning` if another connector may exist for a number, `unknown` for a \
+row whose outcome is unknown, with the commands that settle it, and `not-in-journal` for a row that the journal could \
+not store, with what is known about its connector.";
 
 pub(crate) const BATCH_EXAMPLES: &str = "\
 Examples:
   bird-sms batch numbers.csv --journal run.jsonl --dry-run
   bird-sms batch numbers.csv --journal run.jsonl --out outcomes.csv
-  bird-sms batch numbers.csv --journal run.jsonl --adopt NUMBER_ID=CONNECTOR_ID";
+  bird-sms batch numbers.csv --journal run.jsonl --adopt PHONE_NUMBER_ID=CONNECTOR_ID";
 
 pub(crate) const CONNECTOR_EXAMPLES: &str = "\
 Examples:
@@ -95,15 +94,14 @@ Examples:
   bird-sms connector CONNECTOR_ID --json";
 
 pub(crate) const NUMBERS: &str = "\
-List the numbers of the workspace, with their ids and connectors
+List the numbers of the workspace, with their IDs and connectors
 
-Aligned columns on a terminal, and tabs in a pipe: number, country, type, id, connector. `none shown` does not mean that a \
-number is free, because Bird does not document when a connector is shown.
+The columns are number, country, type, ID and connector. They are separated by tabs unless stdout is a terminal. `none \
+shown` doesn't mean that a number is free: Bird doesn't document when a connector is shown.
 
 With --json, each line is an object with phoneNumberId, phoneNumber, country, type and connectorIds.
 
-With --rows, the output is a CSV file for `bird-sms batch`: the long code numbers that show no connector, and whose \
-capabilities do not exclude SMS.";
+With --rows, the output is CSV for `bird-sms batch`: the long code numbers that show no connector and may send SMS.";
 
 pub(crate) const NUMBERS_EXAMPLES: &str = "\
 Examples:

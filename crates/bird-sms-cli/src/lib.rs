@@ -1,11 +1,11 @@
-//! The command `bird-sms`. It is a library so that its arguments can be documented and its parts tested.
+//! The command `bird-sms`. A library, because man pages are made from its arguments.
 //!
-//! Only the result is printed to stdout. Progress, hints and errors are printed to stderr. The exit codes are those of
-//! [`exit::Code`].
+//! Only the result is printed to stdout. Progress, hints and errors are printed to stderr. [`exit::Code`] has
+//! the exit codes.
 
-pub mod args;
 pub mod exit;
 
+mod args;
 mod batch;
 mod commands;
 mod display;
@@ -21,4 +21,10 @@ mod signal;
 mod status;
 mod workspace;
 
-pub use commands::{parse, refuse, run};
+pub use commands::main;
+
+/// Returns the arguments of the command.
+#[must_use]
+pub fn arguments() -> clap::Command {
+    <args::Args as clap::CommandFactory>::command()
+}

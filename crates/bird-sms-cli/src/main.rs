@@ -5,9 +5,5 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // The HTTP client takes its cryptography from here. Fails only if a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match bird_sms_cli::parse() {
-        Ok(args) => bird_sms_cli::run(&args),
-        Err(error) => bird_sms_cli::refuse(&error),
-    }
-    .into()
+    bird_sms_cli::main().into()
 }

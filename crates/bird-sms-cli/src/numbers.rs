@@ -1,4 +1,4 @@
-//! `bird-sms numbers` and `bird-sms use-cases`, and the ids of phone numbers that other commands are given.
+//! `bird-sms numbers` and `use-cases`, and the lookup of phone numbers for other commands.
 
 use std::collections::{BTreeSet, HashMap};
 use std::convert::identity;
@@ -7,10 +7,11 @@ use std::io::{self, IsTerminal, Write};
 
 use bird_sms::{
     ConnectorId, ConnectorState, EndpointType, Number, NumbersError, PhoneNumberId, Requirement,
-    UseCase, UseCaseId, Workspace, escape_controls,
+    UseCase, Workspace, escape_controls,
 };
 use futures_util::{Stream, TryStreamExt, stream};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::args::{NumbersArgs, UseCasesArgs};
 use crate::error::CliError;
@@ -18,26 +19,6 @@ use crate::json::to_json;
 use crate::output::print;
 use crate::signal::{aborted, interrupted};
 use crate::workspace::build_workspace;
-
-/// A number, with `--json`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JsonNumber<'a> {
-    phone_number_id: PhoneNumberId,
-    phone_number: &'a str,
-    country: Option<&'a str>,
-    r#type: Option<&'a str>,
-    connector_ids: &'a [ConnectorId],
-}
-
-/// A use case, with `--json`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JsonUseCase<'a> {
-    use_case_id: UseCaseId,
-    name: Option<&'a str>,
-    status: Option<&'a str>,
-}
 
 pub(crate) async fn list(args: &NumbersArgs) -> Result<(), CliError> {
     let connected = build_workspace(&args.shared, identity).await?;
@@ -56,16 +37,15 @@ pub(crate) async fn list(args: &NumbersArgs) -> Result<(), CliError> {
         }
     }
     if args.shared.json {
-        let json = |number: &Number| {
-            to_json(&JsonNumber {
-                phone_number_id: number.id,
-                phone_number: &number.phone_number,
-                country: number.country.as_deref(),
-                r#type: Some(kind(number)),
-                connector_ids: &number.connectors,
+        return print_json_lines(numbers.iter().map(|number| {
+            json!({
+                "phoneNumberId": number.id,
+                "phoneNumber": number.phone_number,
+                "country": number.country,
+                "type": kind(number),
+                "connectorIds": number.connectors,
             })
-        };
-        return print(&numbers.iter().map(|number| json(number) + "\n").collect::<String>());
+        }));
     }
     let cells = |number: &Number| {
         let country = number.country.clone().unwrap_or_default();
@@ -89,20 +69,19 @@ pub(crate) async fn use_cases(args: &UseCasesArgs) -> Result<(), CliError> {
     let connected = build_workspace(&args.shared, identity).await?;
     let use_cases = read(connected.workspace.use_cases()).await?;
     if args.shared.json {
-        let json = |use_case: &UseCase| {
-            to_json(&JsonUseCase {
-                use_case_id: use_case.id,
-                name: use_case.name.as_deref(),
-                status: use_case.status.as_deref(),
-            })
-        };
-        return print(&use_cases.iter().map(|use_case| json(use_case) + "\n").collect::<String>());
+        return print_json_lines(use_cases.iter().map(|use_case| {
+            json!({ "useCaseId": use_case.id, "name": use_case.name, "status": use_case.status })
+        }));
     }
     let cells = |use_case: &UseCase| {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         [use_case.id.to_string(), text(&use_case.name), text(&use_case.status)]
     };
     print(&table(["ID", "NAME", "STATUS"], &use_cases.iter().map(cells).collect::<Vec<_>>()))
+}
+
+fn print_json_lines(values: impl Iterator<Item = Value>) -> Result<(), CliError> {
+    print(&values.map(|value| to_json(&value) + "\n").collect::<String>())
 }
 
 /// Reads a whole list, up to a signal.
@@ -115,13 +94,13 @@ pub(crate) async fn read<T>(
     }
 }
 
-/// Prints a part that could not be read.
+/// Prints a warning about something that could not be read.
 pub(crate) fn warn(error: &NumbersError) {
     // Nothing is left to do when stderr is closed.
     let _ = writeln!(io::stderr(), "Warning: {}. {}", error.chain(), error.hint());
 }
 
-/// The type of a long code number, or what else the number is.
+/// Returns the type of a long code, or the kind of another number.
 fn kind(number: &Number) -> &str {
     match (&number.endpoint_type, &number.number_type) {
         (EndpointType::LongCodeNumber, number_type) => {
@@ -168,21 +147,21 @@ fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// What is known about a number before an install, with `--json`.
+/// The result of a check of a number.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report {
     phone_number_id: PhoneNumberId,
     phone_number: Option<String>,
     connector_ids: Vec<ConnectorId>,
-    /// What has to be done first.
+    /// Reasons why the number cannot send yet.
     pub(crate) missing: Vec<String>,
-    /// What may matter.
+    /// Notes, such as the connectors that use the number.
     notes: Vec<String>,
 }
 
 impl Report {
-    /// Reads a number and its requirements. What the key may not view, or is not as documented, is a warning.
+    /// Reads a number and its requirements. What the key may not view is a warning.
     pub(crate) async fn read(workspace: &Workspace, id: PhoneNumberId) -> Result<Self, CliError> {
         let (phone_number_id, phone_number, connector_ids) = (id, None, Vec::new());
         let (missing, notes) = (Vec::new(), Vec::new());
@@ -216,7 +195,7 @@ impl Report {
         }
         for id in &number.connectors {
             self.notes.push(format!(
-                "connector {id} uses the number; `bird-sms wait {id}` returns its channel"
+                "connector {id} uses the number; `bird-sms wait {id}` prints its channel"
             ));
         }
         self.phone_number = Some(number.phone_number);
@@ -299,7 +278,7 @@ pub(crate) fn choose(number: &str, numbers: &ByNumber) -> Result<PhoneNumberId, 
             let longer: Vec<_> =
                 longer.iter().take(5).map(|it| format!("+{}", escape_controls(it))).collect();
             let candidates = match &longer[..] {
-                [] => "`bird-sms numbers` lists those that it has".to_owned(),
+                [] => "`bird-sms numbers` lists its numbers".to_owned(),
                 longer => format!("it has {}", longer.join(", ")),
             };
             Err(format!("the workspace has no long code number {number}; {candidates}"))

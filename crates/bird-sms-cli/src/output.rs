@@ -9,24 +9,14 @@ use crate::error::{Aborted, CliError};
 use crate::exit::Code;
 use crate::json::to_json;
 
-/// Prints the id of the channel, or one object with `--json`. If that fails, the error has the ids.
+/// Prints the id of the channel, or one object with `--json`.
 pub(crate) fn print_channel(channel: &SmsChannel, json: bool) -> Result<(), CliError> {
     let SmsChannel { id, connector_id, .. } = *channel;
     let text = if json { to_json(channel) } else { id.to_string() };
-    write(&format!("{text}\n")).map_err(|error| {
-        CliError::Aborted(Aborted {
-            code: Code::Unexpected,
-            message: format!(
-                "channel {id} of connector {connector_id} is ready, and the result could not be written: {error}"
-            ),
-            state: ConnectorState::Exists(connector_id),
-            hint: None,
-        })
-    })
+    print_result(&text, &format!("channel {id} of connector {connector_id} is ready"), connector_id)
 }
 
-/// Prints the id of a connector whose channel is not waited for, or one object with `--json`. If that fails, the error has
-/// the id.
+/// Prints the id of a connector whose channel is not waited for, or one object with `--json`.
 pub(crate) fn print_pending(
     id: ConnectorId,
     warning: Option<Warning>,
@@ -34,10 +24,15 @@ pub(crate) fn print_pending(
 ) -> Result<(), CliError> {
     let object = json!({ "connectorId": id, "warning": warning });
     let text = if json { to_json(&object) } else { id.to_string() };
+    print_result(&text, &format!("connector {id} exists"), id)
+}
+
+/// Prints a result. If that fails, the error tells what is known.
+fn print_result(text: &str, known: &str, id: ConnectorId) -> Result<(), CliError> {
     write(&format!("{text}\n")).map_err(|error| {
         CliError::Aborted(Aborted {
             code: Code::Unexpected,
-            message: format!("connector {id} exists, and the result could not be written: {error}"),
+            message: format!("{known}, and the result could not be written: {error}"),
             state: ConnectorState::Exists(id),
             hint: None,
         })

@@ -11,9 +11,9 @@ use crate::json::to_json;
 
 #[derive(Clone)]
 pub(crate) struct Progress {
-    /// Whether a poll has shown the connector.
+    /// True after a poll returned the connector.
     seen: Arc<AtomicBool>,
-    /// Whether the command waits for the channel.
+    /// False with `--no-wait`.
     waits: bool,
     display: Display,
 }
@@ -43,7 +43,7 @@ impl Progress {
     pub(crate) fn observe(&self, event: &Event) {
         match event {
             Event::LookingUp => {
-                self.print_status("Looking for the connector at the phone number …");
+                self.print_status("Looking up the connector at its phone number …");
             }
             Event::Creating { attempt: 1 } => self.print_status("Creating the connector …"),
             Event::Created { connector_id, warning } => {
@@ -80,7 +80,7 @@ impl Progress {
         }
     }
 
-    /// Prints that the request in flight is awaited after a signal.
+    /// Prints that the command waits for the request in flight after a signal.
     pub(crate) fn print_stopping(&self) {
         self.display.print(
             "Stopping: waiting for the request in flight. Press Ctrl-C again to exit immediately.",

@@ -1,4 +1,4 @@
-//! The access key: where it is read, and what it must not be typed as. Printed back, it would end up in a log.
+//! Reads the access key, and finds it where something else belongs: printed back, it would end up in a log.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -15,17 +15,17 @@ use crate::args::Args;
 /// The longest text of an access key file, in bytes.
 const MAX_TEXT: u64 = 64 * 1024;
 
-/// What `--access-key-file` names, without its final line break. It may be a pipe, which can be read once.
+/// The text of `--access-key-file`. It is read once, because it may be a pipe.
 static FILE: OnceLock<io::Result<String>> = OnceLock::new();
 
-/// Reads what `--access-key-file` names.
+/// Reads the file of `--access-key-file`.
 pub(crate) fn read_file(args: Option<&Args>) {
     let shared = args.and_then(|args| args.command.shared());
     let path = match args {
         Some(_) => shared.and_then(|shared| shared.access_key_file.clone()),
         None => path_of(std::env::args_os().skip(1)),
     };
-    // An error of the arguments does not wait for a key.
+    // Wrong arguments are reported without a long wait for a key.
     let timeout = shared.map_or(Duration::from_secs(1), |shared| shared.timeout);
     if let Some(path) = path {
         let (done, text) = mpsc::channel();
@@ -45,7 +45,7 @@ fn read_text(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Returns what `--access-key-file` names, in arguments that have errors.
+/// Returns the value of `--access-key-file` in arguments that clap refused.
 fn path_of(mut args: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     const OPTION: &str = "--access-key-file";
     let arg = args.find(|arg| arg.to_string_lossy().split('=').next() == Some(OPTION))?;

@@ -1,6 +1,6 @@
 //! Signals that end the command.
 
-use bird_sms::{ConnectorId, ConnectorState, PhoneNumberId};
+use bird_sms::{ConnectorState, PhoneNumberId};
 
 #[cfg(unix)]
 use tokio::signal::unix::SignalKind;
@@ -35,7 +35,7 @@ async fn received(kind: SignalKind) {
         .then(|| tokio::signal::unix::signal(kind));
     match stream {
         Some(Ok(mut stream)) => drop(stream.recv().await),
-        // Without a handler, the action of the process takes place.
+        // Without a handler, the default action takes place.
         _ => std::future::pending().await,
     }
 }
@@ -45,7 +45,7 @@ async fn received(kind: SignalKind) {
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.split("SigIgn:").nth(1).and_then(|rest| rest.lines().next());
-    // The lowest bit is that of SIGHUP.
+    // The lowest bit is SIGHUP's.
     mask.is_some_and(|mask| mask.ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f']))
 }
 

@@ -1,11 +1,11 @@
-//! What became of an install: the one mapping from the state of a connector to a status, an exit code and a text.
+//! The mapping from the state of a connector to a status, an exit code and a description.
 
 use bird_sms::{ConnectorState, Error, NotReadyReason};
 use serde::Serialize;
 
 use crate::exit::Code;
 
-/// What became of an install, as a row of a batch has it.
+/// The status of a row in the outcomes of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Status {
@@ -54,7 +54,7 @@ impl Status {
         }
     }
 
-    /// Returns what a summary says of rows with this status.
+    /// Returns the description of rows with this status in a summary.
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Ready => "ready",

@@ -10,8 +10,8 @@ use crate::args::{ConnectionArgs, CreateArgs, PollArgs};
 use crate::error::CliError;
 use crate::secret;
 
-/// The workspace of every embedded sandbox, so that a batch can be resumed. No real workspace has this id, so the
-/// connectors of a sandbox in a journal are not taken for real ones.
+/// The workspace of every embedded sandbox: a batch can be resumed in another one. No real workspace has this id, so a
+/// journal of a sandbox is never taken for a real one.
 const SANDBOX_WORKSPACE: Uuid = Uuid::from_u128(0x5a4d_b0c5_0000_4000_8000_0000_0000_0001);
 
 /// A workspace, and the embedded sandbox that serves it until it is dropped.
@@ -35,7 +35,7 @@ impl CreateArgs {
     }
 }
 
-/// Builds the workspace. The error names every setting that is missing or wrong.
+/// Builds the workspace. An error names every setting that is missing or wrong.
 pub(crate) async fn build_workspace(
     shared: &ConnectionArgs,
     configure: impl FnOnce(ClientBuilder) -> ClientBuilder,
@@ -58,7 +58,7 @@ pub(crate) async fn build_workspace(
     let key = access_key(shared).map_err(|problem| problems.push(problem)).ok();
     let id = workspace_id(shared).map_err(|problem| problems.push(problem)).ok();
     let url = shared.api_url.as_deref().unwrap_or(Client::DEFAULT_BASE_URL);
-    // Without a key the other settings are checked as well, with a key that is not used.
+    // If the key is missing, the other settings are still checked, with a key that is not used.
     let checked = key.map_or_else(|| AccessKey::new("-"), Ok)?;
     let client = builder.base_url(url).access_key(checked).build();
     let client = client.map_err(|error| problems.push(error.to_string())).ok();
@@ -81,7 +81,7 @@ fn workspace_id(shared: &ConnectionArgs) -> Result<WorkspaceId, String> {
     match shared.workspace_id.as_deref().map(str::parse::<WorkspaceId>) {
         Some(id) => id.map_err(|error| error.to_string()),
         None => {
-            Err("there is no workspace id; set BIRD_WORKSPACE_ID or give --workspace-id".into())
+            Err("the workspace id is missing; set BIRD_WORKSPACE_ID or give --workspace-id".into())
         }
     }
 }
@@ -89,7 +89,9 @@ fn workspace_id(shared: &ConnectionArgs) -> Result<WorkspaceId, String> {
 fn access_key(shared: &ConnectionArgs) -> Result<AccessKey, String> {
     let file = shared.access_key_file.as_deref().map(Path::display);
     match secret::text() {
-        None => Err("there is no access key; set BIRD_ACCESS_KEY or give --access-key-file".into()),
+        None => {
+            Err("the access key is missing; set BIRD_ACCESS_KEY or give --access-key-file".into())
+        }
         Some(Ok(text)) => AccessKey::new(text).map_err(|error| match file {
             Some(file) => format!("{error} (in the file {file})"),
             None => error.to_string(),

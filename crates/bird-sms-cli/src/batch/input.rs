@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::args::phone_number;
+use crate::args::{Defaults, phone_number};
 use crate::numbers::{ByNumber, choose};
 use crate::secret;
 
@@ -41,20 +41,12 @@ pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
 const MAX_INPUT: u64 = 256 * 1024 * 1024;
 /// The number of bad rows that a report shows.
 const SHOWN_ROWS: usize = 50;
-/// The number of characters of an unknown name that a report shows. Without a header it may be anything.
+/// The number of characters that a report shows of an unknown name, which may be a whole line.
 const SHOWN_NAME: usize = 40;
 const NOT_BOOLEAN: &str = "conversational is neither true nor false";
 const NOT_UTF8: &str = "is not UTF-8; save the file as `CSV UTF-8`";
 
-/// What rows have whose own values are empty.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Defaults {
-    pub(crate) use_case_id: Option<UseCaseId>,
-    pub(crate) channel_message_type: Option<ChannelMessageType>,
-    pub(crate) conversational: Option<bool>,
-}
-
-/// The rows of a batch, each of which can be sent.
+/// The rows of a batch. Each of them can be sent.
 pub(crate) struct Input {
     rows: Arc<[(u32, SmsConnectorRequest)]>,
     /// The line of each phone number id.
@@ -72,18 +64,17 @@ pub(super) struct Table {
     pub(super) has_bom: bool,
 }
 
-/// What a row is read with.
+/// The context in which a row is read.
 struct With<'a> {
     defaults: &'a Defaults,
     /// The ids of phone numbers, once they are known.
     numbers: Option<&'a ByNumber>,
-    /// Whether a phone number has an id that is not known yet.
+    /// True after a phone number without a known id.
     is_unresolved: Cell<bool>,
 }
 
 impl Input {
-    /// Reads and checks all rows of a file, or of standard input for `-`. The inner error is a report of the rows that
-    /// cannot be used.
+    /// Reads and checks all rows of a file, or of standard input for `-`. The inner error reports the bad rows.
     pub(crate) fn check(path: &Path, defaults: &Defaults) -> io::Result<Result<Self, String>> {
         let source: Box<dyn Read> = if path == Path::new("-") {
             Box::new(io::stdin())
@@ -110,7 +101,7 @@ impl Input {
         let text = bytes.strip_prefix(BOM).unwrap_or(&bytes);
         match text.trim_ascii_start().first() {
             Some(b'{') => rows.read_json_lines(text),
-            Some(b'[') => return Err("a JSON array; write one object a line".to_owned()),
+            Some(b'[') => return Err("is a JSON array; write one object per line".to_owned()),
             _ => rows.read_csv(text)?,
         }
         if rows.bad > 0 {
@@ -125,12 +116,12 @@ impl Input {
         })
     }
 
-    /// Returns whether rows have phone numbers whose ids have to be looked up.
+    /// Returns whether ids of phone numbers must be looked up.
     pub(crate) fn is_unresolved(&self) -> bool {
         self.unresolved.is_some()
     }
 
-    /// Replaces phone numbers by their ids, or returns a report of the rows that cannot be used.
+    /// Replaces phone numbers by their ids, or reports the bad rows.
     pub(crate) fn resolve(self, numbers: &ByNumber) -> Result<Self, String> {
         match self.unresolved {
             Some(text) => Self::of(text, &self.defaults, Some(numbers)),
@@ -153,7 +144,7 @@ impl Input {
         self.lines.get(&number).copied().unwrap_or_default()
     }
 
-    /// Returns the rows, from the first one.
+    /// Returns the rows in order.
     pub(crate) fn rows(&self) -> impl Iterator<Item = SmsConnectorRequest> + Send + use<> {
         let rows = Arc::clone(&self.rows);
         (0..rows.len()).map(move |index| rows[index].1.clone())
@@ -393,7 +384,7 @@ struct Object {
 
 fn read_object(row: &[u8], with: &With) -> Result<SmsConnectorRequest, String> {
     let object: Object = serde_json::from_slice(row)
-        // The report has the line in the file, and this one is that in the row.
+        // The report has the line in the file; serde's is always 1.
         .map_err(|error| format!("invalid JSON: {}", error.to_string().replace(" line 1", "")))?;
     if let Some(name) = object.unknown.keys().next() {
         return Err(format!("the row has the {}", column("field", name).err().unwrap_or_default()));

@@ -19,7 +19,7 @@ use bird_sms::{
 };
 use same_file::Handle;
 
-use self::input::{Defaults, Input};
+use self::input::Input;
 use self::outcome::{Outcome, check_writable, is_journal};
 use self::plan::Plan;
 use self::run::Run;
@@ -37,18 +37,14 @@ pub(crate) struct BatchEnd {
     pub(crate) code: Code,
     /// `Unknown` if a row has a connector, or may have one, whose channel is not ready.
     pub(crate) state: ConnectorState,
-    /// What else than the rows failed.
+    /// The error that ended the batch, if no row's did.
     pub(crate) error: Option<CliError>,
 }
 
 /// Runs a batch to its end, or up to a signal.
 pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
     let shared = &args.shared;
-    let defaults = Defaults {
-        use_case_id: args.use_case_id.as_deref().map(str::parse).transpose()?,
-        channel_message_type: args.channel_message_type.as_deref().map(Into::into),
-        conversational: args.conversational,
-    };
+    let defaults = args.create.defaults()?;
     let input = Input::check(&args.input, &defaults)
         .map_err(|error| read_error(&args.input, &error))?
         .map_err(|report| unusable(args, &report))?;
@@ -84,7 +80,7 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
         let _ = writeln!(io::stderr(), "The journal {path} is empty: every row counts as new");
     }
     let journal = Arc::new(FileJournal::open_at(&args.journal, workspace.id(), base_url)?);
-    // A link to the journal leads nowhere before the journal is made.
+    // A link to the journal leads somewhere now.
     out.map_or(Ok(()), |out| check_out(args, out))?;
     report_torn_line(args, journal.torn_line());
     let load = || async {
@@ -121,7 +117,7 @@ fn seed(sandbox: &Sandbox, journal: &JournalState) {
     }
 }
 
-/// Looks the phone numbers of the rows up. All numbers of the workspace are read, 99 with each GET.
+/// Looks up the phone numbers of the rows in the list of all numbers, which has 99 on a page.
 async fn resolve(args: &BatchArgs, input: Input, workspace: &Workspace) -> Result<Input, CliError> {
     if !input.is_unresolved() {
         return Ok(input);
@@ -192,19 +188,19 @@ fn refuse_adoption(number: PhoneNumberId, error: AdoptionError) -> CliError {
     }
 }
 
-/// Prints that the last line of the journal is ignored, if a crash tore it.
+/// Prints that a last line torn by a crash is ignored.
 fn report_torn_line(args: &BatchArgs, torn_line: Option<u64>) {
     if let Some(line) = torn_line {
         let path = args.journal.display();
         // Nothing is left to do when stderr is closed.
         let _ = writeln!(
             io::stderr(),
-            "Line {line} of the journal {path} was torn by a crash, and is ignored: no step followed it"
+            "Line {line} of the journal {path} was torn by a crash and is ignored: no step followed it"
         );
     }
 }
 
-/// Checks that the outcomes can be written and overwrite nothing that is needed.
+/// Checks that the outcomes can be written, and overwrite no other file of the batch.
 fn check_out(args: &BatchArgs, out: &Path) -> Result<(), CliError> {
     let handle = |path: &Path| {
         if path == Path::new("-") {
@@ -238,7 +234,7 @@ fn check_out(args: &BatchArgs, out: &Path) -> Result<(), CliError> {
     })
 }
 
-/// Returns whether two paths name the same place, at which there may be no file yet.
+/// Returns whether two paths are the same, even before there is a file.
 fn is_same_name(a: &Path, b: &Path) -> bool {
     let place = |path: &Path| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -28,7 +28,7 @@ pub(super) struct Outcome {
     /// The HTTP status of the response that refused the request, and its error code if it has one.
     #[serde(skip)]
     pub(super) refusal: Option<String>,
-    /// Whether this run created the connector.
+    /// True if this run created the connector.
     #[serde(skip)]
     pub(super) created: bool,
 }
@@ -98,7 +98,7 @@ impl Outcome {
         outcome
     }
 
-    /// Returns what a line about the row starts with.
+    /// Returns the start of a line about the row.
     pub(super) fn label(&self) -> String {
         let name = escape_controls(&self.name);
         format!("line {}, {name}, {}", self.line, self.phone_number_id)
@@ -162,7 +162,7 @@ pub(super) fn check_writable(path: &Path) -> io::Result<()> {
     match path.metadata() {
         Ok(file) if file.is_file() => OpenOptions::new().write(true).open(path).map(drop),
         Ok(file) if file.is_dir() => Err(ErrorKind::IsADirectory.into()),
-        // A pipe waits for its reader.
+        // Opening a pipe would wait for its reader.
         Ok(_) => Ok(()),
         Err(_) => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

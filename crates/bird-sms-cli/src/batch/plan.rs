@@ -31,7 +31,7 @@ pub(super) struct Counts {
     /// Rows of the journal that are unfinished and not in the input.
     #[serde(skip)]
     pub(super) elsewhere: u64,
-    /// How long the run takes by the rate limits alone.
+    /// The least time that the rate limits allow.
     at_least_seconds: f64,
 }
 
@@ -72,8 +72,8 @@ impl Plan {
         let plural = if rows == 1 { "" } else { "s" };
         format!(
             "{rows} row{plural}, nothing sent: {create} would be installed, {wait} waited for, {done} are ready, \
-             {left_alone} are left alone because a connector may exist. The run takes at least {at_least:.1} s by the \
-             rate limits, and the time of one provisioning"
+             {left_alone} are left alone because a connector may exist. The run takes at least {at_least:.1} s at these \
+             rate limits, plus the time to provision a channel"
         )
     }
 }

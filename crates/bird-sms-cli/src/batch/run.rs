@@ -34,14 +34,14 @@ pub(super) struct Run<'a> {
     out: OutcomeWriter,
     progress: Progress,
     journal: Arc<FileJournal>,
-    /// What an earlier run left unfinished, without the rows that have an outcome of this run.
+    /// The rows that an earlier run left unfinished, until this run has an outcome for them.
     plan: Plan,
     /// The rows whose outcome is unknown.
     unknown: Vec<Outcome>,
     output_error: Option<io::Error>,
-    /// The status, the error and the advice of a row after which the batch shut itself down.
+    /// The status, error and hint of the row that made the batch shut itself down.
     refused: Option<(u16, String, String)>,
-    /// The error of the journal, and the state of a connector that the journal does not have.
+    /// The error of the journal, and the state of a connector that the journal lacks.
     journal_error: Option<(io::Error, ConnectorState)>,
 }
 
@@ -68,14 +68,13 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Installs the rows. Returns the exit code, and what else than the rows failed.
+    /// Installs the rows. Returns the exit code, and the error that ended the batch, if no row's did.
     pub(super) async fn install(&mut self, workspace: &Workspace) -> (Code, Option<CliError>) {
         let elsewhere = self.plan.counts.elsewhere;
         if elsewhere > 0 {
             let plural = if elsewhere == 1 { "" } else { "s" };
             self.progress.display.print(&format!(
-                "The journal has {elsewhere} other phone number{plural} with a connector that exists or may exist and \
-                 without a channel that is ready; nothing is done for what is not in this file"
+                "Left alone: {elsewhere} unfinished phone number{plural} in the journal without a row in this file"
             ));
         }
         let created = self.progress.observer();
@@ -103,7 +102,7 @@ impl<'a> Run<'a> {
         let mut seconds = tokio::time::interval(Duration::from_secs(1));
         loop {
             let outcome = tokio::select! {
-                // The time that is left changes without an outcome, too.
+                // The remaining time changes without an outcome.
                 _ = seconds.tick() => {
                     self.progress.advance(&self.summary);
                     continue;
@@ -190,11 +189,11 @@ impl<'a> Run<'a> {
             && let Some(status @ (401..=403 | 429)) = error.status()
             && shut_itself_down
         {
-            // The end says why.
+            // The last error tells why.
             let hint = error.hint().unwrap_or_default().to_owned();
             self.refused.get_or_insert_with(|| (status, error.chain(), hint));
         } else if !shut_down && row.status != Status::Stopped {
-            // After a shutdown, the reason of the failures is known.
+            // After a shutdown, the reason of the failures was printed.
             self.progress.print_failure(&row);
         }
         if let Some(warning) = outcome.state.warning() {
@@ -216,7 +215,7 @@ impl<'a> Run<'a> {
         self.progress.display.print_always(&line);
     }
 
-    /// Prints a row that the journal does not have. Every such row is printed, because its id may be nowhere else.
+    /// Prints a row that the journal lacks. Its id may be nowhere else.
     fn print_not_in_journal(&self, row: &Outcome, state: ConnectorState) {
         let line = if self.args.shared.json {
             to_json(&json!({
@@ -268,8 +267,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Returns the exit code, and what else than the rows failed. Without a signal, the exit code is that of the worst
-    /// outcome.
+    /// Returns the exit code, of the signal or else of the worst outcome, and the error that ended the batch.
     fn end(&mut self, signal: Option<Code>) -> (Code, Option<CliError>) {
         let worst = match self.summary.code() {
             // A journal that fails before the first POST says nothing about the server.
@@ -303,7 +301,7 @@ impl<'a> Run<'a> {
                     "Add money to the wallet of the workspace and run the same command; it continues.",
                 ),
                 429 => (
-                    "every request of a whole timeout was refused with 429",
+                    "Bird refused every request with 429 for a whole timeout",
                     "Another program may use up the rate limit. Run the same command later; it continues.",
                 ),
                 _ => ("the access key is refused", &*check),

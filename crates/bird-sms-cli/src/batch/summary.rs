@@ -20,11 +20,11 @@ pub(super) struct Summary {
     /// The connectors that this run created.
     created: u64,
     not_ready: u64,
-    /// The rows whose connector exists, and for which this run stopped too early.
+    /// The rows whose connector exists, and whose wait was stopped.
     pub(super) stopped: u64,
-    /// The connectors of both whose creation could not be written to the journal.
+    /// The stopped and not ready rows that the journal lacks.
     pub(super) not_in_journal: u64,
-    /// Whether something else changed or removed the journal.
+    /// True if something else changed or removed the journal.
     #[serde(skip)]
     pub(super) journal_changed: bool,
     /// The number of refused rows by status and code. The key of a configuration error is empty.
@@ -61,11 +61,14 @@ impl Summary {
         }
     }
 
+    fn refused(&self) -> u64 {
+        self.refused.values().sum()
+    }
+
     /// Returns the number of rows that have an outcome, of this run or an earlier one.
     pub(super) fn ended(&self) -> u64 {
-        let refused: u64 = self.refused.values().sum();
         let exist = self.ready + self.not_ready + self.stopped + self.unknown + self.exists;
-        exist + refused + self.unreachable
+        exist + self.refused() + self.unreachable
     }
 
     pub(super) fn finish(&mut self, elapsed: Duration) {
@@ -75,11 +78,10 @@ impl Summary {
 
     /// Returns the exit code of the worst outcome.
     pub(super) fn code(&self) -> Code {
-        let refused: u64 = self.refused.values().sum();
         [
             (self.unknown + self.exists, Status::Unknown.code()),
             (self.not_ready + self.stopped, Status::NotReady.code()),
-            (refused, Status::Refused.code()),
+            (self.refused(), Status::Refused.code()),
             (self.unreachable, Status::Unreachable.code()),
             (self.not_begun, Code::Unexpected),
         ]
@@ -103,11 +105,10 @@ impl Summary {
             "{} of {} rows ready ({} before this run), {} connector{plural} created, in {:.1} s",
             self.ready, self.rows, self.ready_before, self.created, self.elapsed_seconds
         );
-        let refused: u64 = self.refused.values().sum();
         let kinds: Vec<_> =
             self.refused.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
         let refusals = format!("{} ({})", Status::Refused.text(), kinds.join(", "));
-        // The rows that the journal lacks are stopped, because a batch whose journal fails stops.
+        // A batch whose journal fails stops, so the rows that the journal lacks are stopped.
         let stopped = (self.stopped + self.not_ready).saturating_sub(self.not_in_journal);
         let not_ready = self.not_ready.min(stopped);
         for (count, what) in [
@@ -117,14 +118,14 @@ impl Summary {
                 self.not_in_journal,
                 "exist and are not in the journal; give --adopt NUMBER=ID for each one that is printed above",
             ),
-            (refused, &refusals),
+            (self.refused(), &refusals),
             (self.unreachable, Status::Unreachable.text()),
             (self.unknown, Status::Unknown.text()),
             (self.exists, Status::Exists.text()),
             (self.possible_duplicates, "may have a second connector; check the Bird dashboard"),
             (self.not_begun, "not begun"),
         ] {
-            // Without its journal the same command creates everything again.
+            // Without its journal, the same command would create everything again.
             let what =
                 if self.journal_changed { what.split(';').next().unwrap_or(what) } else { what };
             if count > 0 {

@@ -1,19 +1,19 @@
-//! The arguments of the command.
+//! The arguments of the command. Their comments are the help.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bird_sms::{ConnectorId, ParseIdError, PhoneNumberId, RetryCreate};
+use bird_sandbox::{Delay, Fault};
+use bird_sms::{
+    ChannelMessageType, ConnectorId, ParseIdError, PhoneNumberId, RetryCreate, SmsConnectorRequest,
+    UseCaseId,
+};
 use clap::{Parser, Subcommand};
 
 use crate::help;
 
-mod sandbox;
-
-pub use sandbox::{ExportShell, SandboxArgs};
-
-/// The arguments of `bird-sms`.
 #[derive(Debug, Parser)]
 #[command(
     name = "bird-sms",
@@ -22,24 +22,19 @@ pub use sandbox::{ExportShell, SandboxArgs};
     after_help = help::EXAMPLES,
     after_long_help = help::long(),
 )]
-pub struct Args {
-    /// The subcommand.
+pub(crate) struct Args {
     #[command(subcommand)]
-    pub command: Command,
-    /// The options of every subcommand.
+    pub(crate) command: Command,
     #[command(flatten)]
-    pub global: GlobalArgs,
+    pub(crate) global: GlobalArgs,
 }
 
-/// The options of every subcommand.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = OUTPUT)]
-pub struct GlobalArgs {
-    /// Print a log to stderr
-    ///
-    /// Give the option twice for every detail. Without the option, `RUST_LOG` applies.
+pub(crate) struct GlobalArgs {
+    /// Print a log to stderr; twice for every detail [default: `RUST_LOG`]
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    pub(crate) verbose: u8,
 
     /// When to use colors: auto, always or never
     #[arg(
@@ -49,46 +44,43 @@ pub struct GlobalArgs {
         default_value = "auto",
         hide_possible_values = true
     )]
-    pub color: clap::ColorChoice,
+    pub(crate) color: clap::ColorChoice,
 }
 
 /// The options of the subcommands that send requests to Bird.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Connection options")]
-pub struct ConnectionArgs {
+pub(crate) struct ConnectionArgs {
     /// ID of the workspace (UUID)
     ///
-    /// The dashboard shows it in its address after /workspaces/. The `ws_…` identifier is something else.
+    /// The address of the dashboard has it after /workspaces/. The `ws_…` identifier is something else.
     #[arg(long, value_name = "UUID", env = "BIRD_WORKSPACE_ID", hide_env_values = true)]
-    pub workspace_id: Option<String>,
+    pub(crate) workspace_id: Option<String>,
 
-    /// The base URL of the API.
     #[arg(
         long,
         value_name = "URL",
         env = "BIRD_API_URL",
         hide_env_values = true,
-        help = format!("Base URL of the API [default: `{}`]", bird_sms::Client::DEFAULT_BASE_URL)
+        help = format!("Base URL of the API [default: {}]", bird_sms::Client::DEFAULT_BASE_URL)
     )]
-    pub api_url: Option<String>,
+    pub(crate) api_url: Option<String>,
 
     /// File or pipe with the access key, or `-` for standard input [default: `BIRD_ACCESS_KEY`]
     #[arg(long, value_name = "FILE")]
-    pub access_key_file: Option<PathBuf>,
+    pub(crate) access_key_file: Option<PathBuf>,
 
-    /// Longest time of an install, a wait or a read, such as 90s or 2m
-    ///
-    /// At least 1s, because a request needs time for its response.
+    /// Longest time of an install, a wait or a read, such as 90s or 2m; at least 1s
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = timeout)]
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
 
-    /// Run against an embedded sandbox, without an account and without the network
+    /// Use an embedded sandbox, with no account and no network
     #[arg(long)]
-    pub sandbox: bool,
+    pub(crate) sandbox: bool,
 
     /// Print the result or the error as one JSON object
     #[arg(long, help_heading = OUTPUT)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 impl ConnectionArgs {
@@ -109,7 +101,7 @@ impl ConnectionArgs {
     }
 }
 
-/// Quotes a text for a POSIX shell, if that is necessary.
+/// Quotes an argument for a POSIX shell, if that is necessary.
 pub(crate) fn quote(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_./:-".contains(&byte)) {
         return Cow::Borrowed(text);
@@ -121,35 +113,74 @@ const OUTPUT: &str = "Output options";
 
 /// The options of the subcommands that wait for a channel.
 #[derive(Debug, clap::Args)]
-pub struct PollArgs {
-    /// Time between two polls of a connector, such as 1s [default: 0.2s, growing with its age to 1.5s]
+pub(crate) struct PollArgs {
+    /// Time between two polls of a connector, such as 1s [default: 200ms, growing to 1.5s]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub poll_interval: Option<Duration>,
+    pub(crate) poll_interval: Option<Duration>,
 
-    /// Print no progress
-    ///
-    /// The id of a new connector, warnings and errors are still printed to stderr.
+    /// Print no progress, only new connectors, warnings and errors
     #[arg(short, long, help_heading = OUTPUT)]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
 }
 
 /// The options of the subcommands that create connectors.
 #[derive(Debug, clap::Args)]
-pub struct CreateArgs {
+pub(crate) struct CreateArgs {
+    /// ID of the use case (UUID) [default: none]
+    ///
+    /// US 10DLC and toll-free numbers need the one they are registered for. Other senders may need a generic one.
+    #[arg(long, value_name = "UUID")]
+    use_case_id: Option<String>,
+
+    /// Type of the messages, such as `promotional` [default: none]
+    #[arg(long, value_name = "TYPE")]
+    channel_message_type: Option<String>,
+
+    /// Whether an incoming message opens a conversation in the inbox [default: Bird decides]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    conversational: Option<bool>,
+
     /// Server errors after which a creation is sent again
     ///
-    /// A server error does not say whether a connector was created, so another attempt may create a second connector.
+    /// A server error does not tell whether a connector was created, so another attempt may create a second one.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = RetryCreateArg::Default)]
-    pub retry_create: RetryCreateArg,
+    pub(crate) retry_create: RetryCreateArg,
 
     /// Don't read the phone number to find a connector whose creation got no response
     #[arg(long)]
-    pub no_look_up: bool,
+    pub(crate) no_look_up: bool,
 }
 
-/// The values of `--retry-create`.
+impl CreateArgs {
+    /// Returns the values of requests that have none of their own.
+    pub(crate) fn defaults(&self) -> Result<Defaults, ParseIdError> {
+        Ok(Defaults {
+            use_case_id: self.use_case_id.as_deref().map(str::parse).transpose()?,
+            channel_message_type: self.channel_message_type.as_deref().map(Into::into),
+            conversational: self.conversational,
+        })
+    }
+}
+
+/// The values of requests that have none of their own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Defaults {
+    pub(crate) use_case_id: Option<UseCaseId>,
+    pub(crate) channel_message_type: Option<ChannelMessageType>,
+    pub(crate) conversational: Option<bool>,
+}
+
+impl Defaults {
+    pub(crate) fn request(&self, name: &str, number: PhoneNumberId) -> SmsConnectorRequest {
+        SmsConnectorRequest::new(name, number)
+            .with_use_case_id(self.use_case_id)
+            .with_channel_message_type(self.channel_message_type.clone())
+            .with_conversational(self.conversational)
+    }
+}
+
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub enum RetryCreateArg {
+pub(crate) enum RetryCreateArg {
     /// After no server error
     Never,
     /// After 500 and 503, which Bird calls safe to retry
@@ -165,16 +196,15 @@ impl From<RetryCreateArg> for RetryCreate {
     }
 }
 
-/// The subcommands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Check the access key, the workspace and the connection, and create nothing
+pub(crate) enum Command {
+    /// Check the access key, the workspace and the connection; creates nothing
     #[command(long_about = help::CHECK, after_help = help::CHECK_EXAMPLES)]
     Check(CheckArgs),
-    /// Install an SMS channel and print its id
+    /// Install an SMS channel and print its ID
     #[command(long_about = help::INSTALL, after_help = help::INSTALL_EXAMPLES)]
     Install(InstallArgs),
-    /// Wait for the channel of a connector that exists, and print the id of the channel
+    /// Wait for the channel of a connector and print its ID
     #[command(after_help = help::WAIT_EXAMPLES, mut_arg("sandbox", not_offered))]
     Wait(WaitArgs),
     /// Install many SMS channels from a file, as fast as the rate limits allow
@@ -183,22 +213,22 @@ pub enum Command {
     /// Print a connector
     #[command(after_help = help::CONNECTOR_EXAMPLES, mut_arg("sandbox", not_offered))]
     Connector(ConnectorArgs),
-    /// List the numbers of the workspace, with their ids and connectors
+    /// List the numbers of the workspace, with their IDs and connectors
     #[command(long_about = help::NUMBERS, after_help = help::NUMBERS_EXAMPLES)]
     Numbers(NumbersArgs),
-    /// List the use cases of the workspace, with their ids
+    /// List the use cases of the workspace, with their IDs
     #[command(after_help = help::USE_CASES_EXAMPLES)]
     UseCases(UseCasesArgs),
     /// Serve a local sandbox of the API
     #[command(after_help = help::SANDBOX_EXAMPLES)]
     Sandbox(SandboxArgs),
-    /// Print the completion script of a shell
+    /// Print a completion script for a shell
     #[command(after_help = help::COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
     /// Describe the environment variables
     #[command(hide = true, long_about = help::ENVIRONMENT, help_template = "{about}\n")]
     Environment,
-    /// Describe what each sender needs, and where the ids come from
+    /// Describe what each sender needs, and where the IDs come from
     #[command(hide = true, long_about = help::SCENARIOS, help_template = "{about}\n")]
     Scenarios,
 }
@@ -209,9 +239,8 @@ fn not_offered(sandbox: clap::Arg) -> clap::Arg {
 }
 
 impl Command {
-    /// Returns the options of a subcommand that talks to Bird.
-    #[must_use]
-    pub fn shared(&self) -> Option<&ConnectionArgs> {
+    /// Returns the connection options of a subcommand that talks to Bird.
+    pub(crate) fn shared(&self) -> Option<&ConnectionArgs> {
         match self {
             Self::Check(args) => Some(&args.shared),
             Self::Install(args) => Some(&args.shared),
@@ -225,201 +254,152 @@ impl Command {
     }
 }
 
-/// The arguments of `bird-sms check`.
 #[derive(Debug, clap::Args)]
-pub struct CheckArgs {
-    /// ID of a phone number (UUID), to check what it lacks
+pub(crate) struct CheckArgs {
+    /// ID of a phone number to check as well (UUID)
     #[arg(long, value_name = "UUID")]
-    pub phone_number_id: Option<String>,
+    pub(crate) phone_number_id: Option<String>,
 
     /// Phone number instead of its ID, such as +31612345678
     #[arg(long, value_name = "PHONE_NUMBER", value_parser = phone_number, conflicts_with = "phone_number_id")]
-    pub phone_number: Option<String>,
+    pub(crate) phone_number: Option<String>,
 
-    /// The options that other subcommands have, too.
     #[command(flatten)]
-    pub shared: ConnectionArgs,
+    pub(crate) shared: ConnectionArgs,
 }
 
-/// The arguments of `bird-sms install`.
 #[derive(Debug, clap::Args)]
-pub struct InstallArgs {
+pub(crate) struct InstallArgs {
     /// Name of the connector
     #[arg(long)]
-    pub name: String,
+    pub(crate) name: String,
 
     /// ID of the phone number (UUID)
     #[arg(long, value_name = "UUID", required_unless_present = "phone_number")]
-    pub phone_number_id: Option<String>,
+    pub(crate) phone_number_id: Option<String>,
 
     /// Phone number instead of its ID, such as +31612345678
-    ///
-    /// Its ID is read first. `bird-sms numbers` lists the numbers.
     #[arg(long, value_name = "PHONE_NUMBER", value_parser = phone_number, conflicts_with = "phone_number_id")]
-    pub phone_number: Option<String>,
+    pub(crate) phone_number: Option<String>,
 
-    /// ID of the use case (UUID)
-    ///
-    /// US 10DLC and toll-free numbers need the one they are registered for. Other senders may need a generic one.
-    #[arg(long, value_name = "UUID")]
-    pub use_case_id: Option<String>,
-
-    /// Type of the messages, such as `promotional` [default: none]
-    #[arg(long, value_name = "TYPE")]
-    pub channel_message_type: Option<String>,
-
-    /// Whether an incoming message opens a conversation in the inbox [default: Bird decides]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    pub conversational: Option<bool>,
-
-    /// Print the ID of the connector once it exists, without waiting for its channel
+    /// Print the ID of the connector, and don't wait for its channel
     ///
     /// `bird-sms wait` continues. Carriers may take days to approve a number.
     #[arg(long)]
-    pub no_wait: bool,
+    pub(crate) no_wait: bool,
 
-    /// The options of every creation.
     #[command(flatten)]
-    pub create: CreateArgs,
+    pub(crate) create: CreateArgs,
 
-    /// The options of every wait.
     #[command(flatten)]
-    pub poll: PollArgs,
+    pub(crate) poll: PollArgs,
 
-    /// The options that other subcommands have, too.
     #[command(flatten)]
-    pub shared: ConnectionArgs,
+    pub(crate) shared: ConnectionArgs,
 }
 
-/// The arguments of `bird-sms wait`.
 #[derive(Debug, clap::Args)]
-pub struct WaitArgs {
+pub(crate) struct WaitArgs {
     /// ID of the connector (UUID)
-    pub connector_id: String,
+    pub(crate) connector_id: String,
 
-    /// The options of every wait.
     #[command(flatten)]
-    pub poll: PollArgs,
+    pub(crate) poll: PollArgs,
 
-    /// The options that other subcommands have, too.
     #[command(flatten)]
-    pub shared: ConnectionArgs,
+    pub(crate) shared: ConnectionArgs,
 }
 
-/// The arguments of `bird-sms connector`.
 #[derive(Debug, clap::Args)]
-pub struct ConnectorArgs {
+pub(crate) struct ConnectorArgs {
     /// ID of the connector (UUID)
-    pub connector_id: String,
+    pub(crate) connector_id: String,
 
-    /// The options that other subcommands have, too.
     #[command(flatten)]
-    pub shared: ConnectionArgs,
+    pub(crate) shared: ConnectionArgs,
 }
 
-/// The arguments of `bird-sms numbers`.
 #[derive(Debug, clap::Args)]
-pub struct NumbersArgs {
+pub(crate) struct NumbersArgs {
     /// Print rows for `bird-sms batch`: the long code numbers that show no connector
     #[arg(long, conflicts_with = "json")]
-    pub rows: bool,
+    pub(crate) rows: bool,
 
-    /// The options that other subcommands have, too.
     #[command(flatten)]
-    pub shared: ConnectionArgs,
+    pub(crate) shared: ConnectionArgs,
 }
 
-/// The arguments of `bird-sms use-cases`.
 #[derive(Debug, clap::Args)]
-pub struct UseCasesArgs {
-    /// The options that other subcommands have, too.
+pub(crate) struct UseCasesArgs {
     #[command(flatten)]
-    pub shared: ConnectionArgs,
+    pub(crate) shared: ConnectionArgs,
 }
 
-/// The arguments of `bird-sms batch`.
 #[derive(Debug, clap::Args)]
-pub struct BatchArgs {
+pub(crate) struct BatchArgs {
     /// File with the rows, or `-` for standard input
     ///
     /// CSV with a header, separated by `,`, `;` or tab, or JSON Lines.
     #[arg(value_name = "FILE")]
-    pub input: PathBuf,
+    pub(crate) input: PathBuf,
 
-    /// File in which each step is stored before the next one is taken
+    /// File that stores each step before the next one is taken
     ///
     /// The same command with the same journal resumes.
     #[arg(long, value_name = "FILE")]
-    pub journal: PathBuf,
+    pub(crate) journal: PathBuf,
 
     /// File for the outcome of each row, or `-` for standard output
     ///
-    /// CSV, or JSON Lines for *.jsonl, *.ndjson, and for `-` with --json.
+    /// CSV. JSON Lines if its name ends in .jsonl or .ndjson, and for `-` with --json.
     #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
 
-    /// Check the rows and the journal, print what would be done, and create nothing
+    /// Check the rows and the journal, print the plan, and create nothing
     ///
-    /// Nothing is sent, unless rows have phone numbers whose IDs have to be read.
+    /// Nothing is sent, unless the IDs of phone numbers have to be read.
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 
-    /// ID of the use case (UUID) of rows that have none
-    #[arg(long, value_name = "UUID")]
-    pub use_case_id: Option<String>,
-
-    /// Type of the messages of rows that have none, such as `promotional`
-    #[arg(long, value_name = "TYPE")]
-    pub channel_message_type: Option<String>,
-
-    /// Whether an incoming message opens a conversation in the inbox, for rows that do not say
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    pub conversational: Option<bool>,
-
-    /// Phone number ID of a row to create although its outcome is unknown [default: all such rows]
+    /// Phone number ID of an unknown row to create again [default: all unknown rows]
     ///
     /// This may create a second connector. May be given more than once.
     #[arg(long, value_name = "PHONE_NUMBER_ID", num_args = 0..=1)]
-    pub retry_unknown: Option<Vec<PhoneNumberId>>,
+    pub(crate) retry_unknown: Option<Vec<PhoneNumberId>>,
 
-    /// Connector of a row whose own one is unknown or was deleted, or that was refused with a 409
+    /// Connector for a row that has none, or whose own one is unknown or was deleted
     ///
-    /// `bird-sms check` and the Bird dashboard show the ID. May be given more than once.
+    /// `bird-sms check` and the Bird dashboard show its ID. May be given more than once.
     #[arg(long, value_name = "PHONE_NUMBER_ID=CONNECTOR_ID", value_parser = parse_adoption)]
-    pub adopt: Vec<Adoption>,
+    pub(crate) adopt: Vec<Adoption>,
 
     /// Most POSTs per second
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
-    pub posts_per_second: u32,
+    pub(crate) posts_per_second: u32,
 
     /// Most GETs per second
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
-    pub gets_per_second: u32,
+    pub(crate) gets_per_second: u32,
 
     /// Most installs in progress at a time [default: 12000]
     #[arg(long, value_name = "N", hide = true)]
-    pub concurrency: Option<usize>,
+    pub(crate) concurrency: Option<usize>,
 
-    /// The options of every creation.
     #[command(flatten)]
-    pub create: CreateArgs,
+    pub(crate) create: CreateArgs,
 
-    /// The options of every wait.
     #[command(flatten)]
-    pub poll: PollArgs,
+    pub(crate) poll: PollArgs,
 
-    /// The options that other subcommands have, too.
     #[command(flatten)]
-    pub shared: ConnectionArgs,
+    pub(crate) shared: ConnectionArgs,
 }
 
 /// A connector that an operator names for a phone number.
 #[derive(Clone, Copy, Debug)]
-pub struct Adoption {
-    /// The phone number of the row.
-    pub phone_number_id: PhoneNumberId,
-    /// The connector, as the dashboard shows it.
-    pub connector_id: ConnectorId,
+pub(crate) struct Adoption {
+    pub(crate) phone_number_id: PhoneNumberId,
+    pub(crate) connector_id: ConnectorId,
 }
 
 fn parse_adoption(text: &str) -> Result<Adoption, String> {
@@ -432,14 +412,61 @@ fn parse_adoption(text: &str) -> Result<Adoption, String> {
     })
 }
 
-/// The arguments of `bird-sms completions`.
 #[derive(Debug, clap::Args)]
-pub struct CompletionsArgs {
-    /// Shell that the script is for
-    pub shell: clap_complete::Shell,
+pub(crate) struct CompletionsArgs {
+    /// Name of the shell
+    pub(crate) shell: clap_complete::Shell,
 }
 
-/// Parses a timeout of at least a second, so that requests have time for their responses.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SandboxArgs {
+    /// Address to listen on; port 0 is any free port
+    ///
+    /// Other machines can reach an address that is not loopback, such as 0.0.0.0:8080 in a container. They need the
+    /// access key, which is sent unencrypted.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+
+    /// Shell for whose syntax the settings are printed
+    #[arg(long, value_enum, default_value_t = ExportShell::Sh)]
+    pub(crate) shell: ExportShell,
+
+    /// Print the settings as one JSON object, and each request as a JSON line
+    #[arg(long, help_heading = OUTPUT)]
+    pub(crate) json: bool,
+
+    /// Time from a creation to its channel: 2s, 1s..5s (uniform) or ~2s (a long tail)
+    #[arg(long, value_name = "DELAY", default_value = "2s")]
+    pub(crate) provisioning_delay: Delay,
+
+    /// Phone number ID that needs a use case; may be given more than once
+    #[arg(long, value_name = "PHONE_NUMBER_ID")]
+    pub(crate) use_case_required: Vec<PhoneNumberId>,
+
+    /// Long code number of the workspace; may be given more than once [default: ten fictional ones]
+    #[arg(long = "number", value_name = "PHONE_NUMBER", value_parser = phone_number)]
+    pub(crate) numbers: Vec<String>,
+
+    /// Failure to inject: `METHOD:KIND[xTIMES][@AFTER][#PHONE_NUMBER_ID]` or `random:SEED:PERCENT`
+    ///
+    /// METHOD is get or post. KIND is a status from 300 to 599, reset, hang, lost (processed, without a response),
+    /// garbage (processed, with a body that is not JSON) or cut (processed, with half of the body). `post:503x2` fails
+    /// the first two POSTs, `get:reset@3` the fourth GET, and `random:7:20` a fifth of all requests, the same ones for
+    /// the same seed. With a phone number ID, only requests for its connector count. May be given more than once.
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub(crate) faults: Vec<Fault>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum ExportShell {
+    /// POSIX shell, bash and zsh
+    Sh,
+    Fish,
+    #[value(name = "powershell")]
+    PowerShell,
+}
+
+/// Parses a timeout. A request needs a second for its response.
 fn timeout(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         timeout if timeout < Duration::from_secs(1) => Err("is shorter than 1s".to_owned()),
@@ -453,7 +480,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(duration).map_err(|_| "is negative".to_owned())
 }
 
-/// Checks that a text is a phone number in E.164: a plus and 2 to 15 digits.
+/// Checks a phone number in E.164: a plus and 2 to 15 digits.
 pub(crate) fn phone_number(text: &str) -> Result<String, &'static str> {
     match text.strip_prefix('+') {
         Some(digits)
@@ -471,13 +498,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_arguments_do_not_contradict_each_other() {
+    fn the_arguments_are_consistent() {
         use clap::CommandFactory;
         Args::command().debug_assert();
     }
 
     #[test]
-    fn phone_numbers_are_those_of_e164() {
+    fn a_phone_number_is_a_plus_and_digits() {
         assert_eq!(phone_number("+31612345678").as_deref(), Ok("+31612345678"));
         for wrong in ["", "+", "31612345678", "+31 6", "+1234567890123456", "+٣١٦١٢"] {
             assert!(phone_number(wrong).is_err(), "{wrong}");
@@ -485,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_units() {
+    fn a_duration_has_a_unit_and_a_timeout_is_at_least_1s() {
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
