@@ -1,478 +1,377 @@
-//! `bird-sms batch` as a process: its input, its journal, its output.
+//! `bird-sms batch`: its rows, its journal, its outcomes.
 
-use std::process::Stdio;
 use std::time::Duration;
 
-use bird_sandbox::{Builder, Sandbox};
-use bird_test_peer::fixtures::nth_id;
-use bird_test_peer::{Peer, Reply};
-use serde_json::Value;
+use bird_test_peer::Reply;
+use bird_test_peer::fixtures::{PHONE_NUMBER_ID, WORKSPACE_ID, nth_id, pending};
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
-use crate::rows::{Rows, lines};
-use crate::{bird_sms, in_sandbox, run};
+use crate::harness::{OUT, Rows, call, end_of, peer, run, sandbox, spawn, started, until};
 
-fn fast() -> Builder {
-    Sandbox::builder()
-        .provisioning_delay(Duration::from_millis(50))
-        .get_limit(u32::MAX)
-        .post_limit(u32::MAX)
-}
-
-async fn failing(fault: &str) -> Sandbox {
-    fast().fault(fault.parse().unwrap()).start().await.unwrap()
-}
+const ONE_AT_A_TIME: [&str; 2] = ["--concurrency", "1"];
 
 #[tokio::test]
-async fn a_batch_installs_every_row_and_writes_every_step_to_the_journal() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(50));
-    let (code, stdout, stderr) = batch.run(&sandbox, &["--out", "out.csv"]).await;
-    assert_eq!(code, 0, "{stderr}");
-    assert!(
-        stdout.starts_with("50 of 50 rows ready (0 before this run), 50 connectors"),
-        "{stdout}"
-    );
-    let events = batch.journal();
-    for connector in sandbox.connectors() {
-        let of_row: Vec<_> = events
-            .iter()
-            .filter(|event| event["phoneNumberId"] == *connector.phone_number_id)
-            .collect();
-        let names: Vec<_> = of_row.iter().map(|event| event["event"].as_str().unwrap()).collect();
-        assert_eq!(names, ["intent", "created", "ready"]);
-        assert_eq!(of_row[1]["connectorId"], connector.id.to_string());
-        assert_eq!(of_row[2]["channelId"], connector.channel_id.to_string());
+async fn every_row_is_installed_and_every_step_is_in_the_journal() {
+    let (sandbox, rows) = (started("").await, Rows::new(50));
+    let end = rows.run(&sandbox, &["--out", "out.csv"]).await.code(0);
+    end.prints("50 of 50 rows ready (0 before this run), 50 connectors");
+    let entries = rows.journal();
+    let mut out = csv::Reader::from_path(rows.path("out.csv")).unwrap();
+    let columns = "line,name,phone_number_id,status,connector_id,channel_id,error,warning";
+    assert_eq!(out.headers().unwrap(), columns.split(',').collect::<Vec<_>>());
+    let outcomes: Vec<_> = out.records().map(Result::unwrap).collect();
+    assert_eq!(outcomes.len(), 50);
+    for stored in sandbox.connectors() {
+        let number = &*stored.phone_number_id;
+        let [connector, channel] = [stored.id, stored.channel_id].map(|id| id.to_string());
+        assert_eq!(rows.events(number), ["intent", "created", "ready"]);
+        let of_row = |entry: &&Value| entry["phoneNumberId"] == number;
+        let of_row: Vec<_> = entries.iter().filter(of_row).collect();
+        assert_eq!(
+            (&of_row[1]["connectorId"], &of_row[2]["channelId"]),
+            (&json!(connector), &json!(channel))
+        );
+        let outcome = outcomes.iter().find(|row| row[2] == *number).unwrap();
+        assert_eq!([&outcome[3], &outcome[4], &outcome[5]], ["ready", &connector, &channel]);
     }
-    let mut out = csv::Reader::from_path(batch.path("out.csv")).unwrap();
-    assert_eq!(
-        out.headers().unwrap(),
-        vec![
-            "line",
-            "name",
-            "phone_number_id",
-            "status",
-            "connector_id",
-            "channel_id",
-            "error",
-            "warning"
-        ]
-    );
-    assert_eq!(out.records().filter(|row| row.as_ref().unwrap()[3] == *"ready").count(), 50);
 }
 
 #[tokio::test]
-async fn the_same_command_again_skips_what_is_ready_and_installs_what_is_new() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(5));
-    assert_eq!(batch.run(&sandbox, &[]).await.0, 0);
-    let more = Rows::new(8);
-    std::fs::copy(more.path("numbers.csv"), batch.path("numbers.csv")).unwrap();
-    let (code, stdout, _) = batch.run(&sandbox, &["--json", "--out", "out.jsonl"]).await;
-    assert_eq!(code, 0);
-    let summary: Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!(
-        (&summary["rows"], &summary["ready"], &summary["readyBefore"], &summary["created"]),
-        (&8.into(), &8.into(), &5.into(), &3.into())
-    );
+async fn the_same_command_skips_ready_rows_and_installs_new_ones() {
+    let (sandbox, rows) = (started("").await, Rows::new(5));
+    rows.run(&sandbox, &[]).await.code(0);
+    std::fs::copy(Rows::new(8).path("numbers.csv"), rows.path("numbers.csv")).unwrap();
+    let summary = rows.run(&sandbox, &[&OUT[..], &["--json"]].concat()).await.code(0).object();
+    let counts = ["rows", "ready", "readyBefore", "created"].map(|name| summary[name].as_u64());
+    assert_eq!(counts, [Some(8), Some(8), Some(5), Some(3)]);
     assert_eq!(sandbox.post_count(), 8);
-    // The output has all rows, and those of the earlier run with their channel.
-    let rows = lines(&batch.path("out.jsonl"));
-    assert_eq!(rows.len(), 8);
-    assert!(rows.iter().all(|row| row["status"] == "ready" && row["channel_id"].is_string()));
+    let outcomes = rows.outcomes();
+    let is_ready = |row: &Value| row["status"] == "ready" && row["channel_id"].is_string();
+    assert!(outcomes.len() == 8 && outcomes.values().all(is_ready), "{outcomes:?}");
 }
 
 #[tokio::test]
-async fn a_refusal_is_counted_by_its_code_and_sent_again_the_next_time() {
-    let (sandbox, batch) = (failing("post:422x2").await, Rows::new(5));
-    let (code, stdout, stderr) = batch.run(&sandbox, &[]).await;
-    assert_eq!(code, 3, "{stdout}");
-    assert!(stdout.contains("2 refused, no connector created (422 InvalidPayload: 2)"), "{stdout}");
-    assert!(
-        stderr.contains(": the request was refused, and no connector was created: HTTP 422"),
-        "{stderr}"
-    );
-    let (code, stdout, _) = batch.run(&sandbox, &[]).await;
-    assert_eq!(code, 0, "{stdout}");
-    assert!(stdout.starts_with("5 of 5 rows ready (3 before this run), 2 connectors"), "{stdout}");
+async fn refusals_are_counted_by_code_and_sent_again_next_time() {
+    let (sandbox, rows) = (started("post:422x2").await, Rows::new(5));
+    let end = rows.run(&sandbox, &[]).await.code(3);
+    end.prints("2 refused, no connector created (422 InvalidPayload: 2)")
+        .says(": the request was refused, and no connector was created: HTTP 422");
+    let end = rows.run(&sandbox, &[]).await.code(0);
+    end.prints("5 of 5 rows ready (3 before this run), 2 connectors");
 }
 
 #[tokio::test]
-async fn a_batch_of_which_every_request_is_throttled_stops_and_says_why() {
+async fn a_batch_whose_every_request_gets_a_429_stops() {
     // The sandbox asks for a second, and two of them are a timeout.
-    let (sandbox, batch) = (failing("post:429x50").await, Rows::new(8));
-    let more = ["--concurrency", "1", "--timeout", "2s"];
-    let (code, stdout, stderr) = batch.run(&sandbox, &more).await;
-    assert_eq!((code, sandbox.connectors().len()), (3, 0), "{stdout} {stderr}");
-    assert!(stdout.contains(" not begun"), "{stdout}");
-    let why = "refused with 429, and the batch was stopped: ";
-    assert!(stderr.contains(why) && stderr.contains("Run the same command later"), "{stderr}");
-}
-
-#[tokio::test]
-async fn a_batch_with_a_key_of_another_product_says_so() {
-    let refused = Reply::json(401, r#"{"code": "Unauthorized", "message": "Unknown key"}"#);
-    let (peer, batch) = (Peer::script([refused]).await.unwrap(), Rows::new(1));
-    let mut command = batch.command(&peer.base_url(), &[]);
-    command.env("BIRD_ACCESS_KEY", "bk_us1_Ab3xKq9mP2wR5tY8");
-    let (code, _, stderr) = run(command).await;
-    assert_eq!(code, 3, "{stderr}");
-    assert!(stderr.contains("keys that begin with bk_ or test_"), "{stderr}");
-    assert!(stderr.contains("Run `bird-sms check` for details."), "{stderr}");
+    let (sandbox, rows) = (started("post:429x50").await, Rows::new(8));
+    let end = rows.run(&sandbox, &[&ONE_AT_A_TIME[..], &["--timeout", "2s"]].concat()).await;
+    end.code(3)
+        .prints(" not begun")
+        .says("with 429 for a whole timeout, and the batch was stopped: ")
+        .says("Run the same command later");
+    assert_eq!(sandbox.connectors().len(), 0);
 }
 
 // Fault 84.
 #[tokio::test]
 async fn a_pause_by_the_rate_limit_is_one_line() {
     let limited = Reply::with_headers(429, &["retry-after: 60"], "");
-    let limited = limited.delayed(Duration::from_millis(500));
-    let (peer, batch) = (Peer::script(vec![limited; 3]).await.unwrap(), Rows::new(3));
+    let limited = limited.delayed(Duration::from_millis(300));
+    let (peer, rows) = (peer(vec![limited; 3]).await, Rows::new(3));
     // The pause is longer than the timeout, so each row ends with its 429.
-    let (code, _, stderr) = run(batch.command(&peer.base_url(), &["--timeout", "10s"])).await;
-    assert_eq!((code, peer.posts()), (3, 3), "{stderr}");
-    assert_eq!(stderr.matches("Paused for 60 s by the rate limit\n").count(), 1, "{stderr}");
+    let end = rows.run(&peer, &["--timeout", "10s"]).await.code(3);
+    assert_eq!(end.stderr.matches("Paused for 60 s by the rate limit\n").count(), 1, "{end}");
+    assert_eq!(peer.posts(), 3);
 }
 
 // Fault 33.
 #[tokio::test]
-async fn a_refused_key_stops_the_batch_and_the_rows_that_were_not_begun_are_counted() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(5));
-    let mut command = batch.in_sandbox(&sandbox, &["--concurrency", "1", "--out", "out.csv"]);
-    command.env("BIRD_ACCESS_KEY", "another-key");
-    let (code, stdout, stderr) = run(command).await;
-    assert_eq!((code, sandbox.post_count()), (3, 1), "{stderr}");
-    assert!(stdout.contains("\n1 refused") && stdout.ends_with("\n4 not begun\n"), "{stdout}");
-    assert!(stderr.starts_with("error: the access key is refused, and the batch was stopped"));
-    // Nothing is known of the rows that were not begun, so that the same command begins them.
-    assert_eq!(std::fs::read_to_string(batch.path("out.csv")).unwrap().lines().count(), 2);
-    assert_eq!(batch.run(&sandbox, &[]).await.0, 0);
+async fn a_refused_key_stops_the_batch_before_other_rows_are_begun() {
+    let (sandbox, rows) = (started("").await, Rows::new(5));
+    let mut command = rows.batch(&sandbox, &[&ONE_AT_A_TIME[..], &OUT].concat());
+    command.env("BIRD_ACCESS_KEY", "bk_us1_Ab3xKq9mP2wR5tY8");
+    let end = run(command).await.code(3).prints("\n1 refused").prints("\n4 not begun\n");
+    assert!(end.stderr.starts_with("error: the access key is refused, and the batch was stopped"));
+    end.says("keys that begin with bk_ or test_").says("Run `bird-sms check` for details.");
+    assert_eq!((sandbox.post_count(), rows.outcomes().len()), (1, 1));
+    // Nothing is known about the other rows, so the same command begins them.
+    rows.run(&sandbox, &[]).await.code(0);
+}
+
+// Fault 99.
+#[tokio::test]
+async fn rows_that_a_refused_key_stopped_are_counted_and_not_printed() {
+    // No channel is ready before.
+    let sandbox = sandbox().provisioning_delay(Duration::MAX).fault("get:401".parse().unwrap());
+    let (sandbox, rows) = (sandbox.start().await.unwrap(), Rows::new(5));
+    let end = rows.run(&sandbox, &[]).await.code(6).hides("line 3");
+    end.prints("\n1 exist without their channel").prints("\n4 stopped, and their connectors exist");
 }
 
 #[tokio::test]
-async fn the_error_of_a_batch_agrees_with_its_exit_code_and_its_rows() {
-    let faults = ["post:504x1", "post:401@1"].map(|fault| fault.parse().unwrap());
-    let (sandbox, batch) = (fast().faults(faults).start().await.unwrap(), Rows::new(3));
-    let one_at_a_time = ["--json", "--concurrency", "1"];
-    let (code, _, stderr) = batch.run(&sandbox, &one_at_a_time).await;
-    let error: Value = serde_json::from_str(stderr.lines().last().unwrap()).unwrap();
-    assert_eq!((code, &error["exitCode"]), (5, &5.into()), "{stderr}");
-    assert_eq!(error["connectorState"], "unknown", "{stderr}");
+async fn the_error_of_a_batch_agrees_with_its_exit_code() {
+    let (sandbox, rows) = (started("post:504x1 post:401@1").await, Rows::new(3));
+    let error =
+        rows.run(&sandbox, &[&ONE_AT_A_TIME[..], &["--json"]].concat()).await.code(5).error();
+    assert_eq!((&error["exitCode"], &error["connectorState"]), (&json!(5), &json!("unknown")));
 }
 
-// Fault 36.
+// Faults 36 and 77.
 #[tokio::test]
-async fn a_row_that_is_sent_again_after_a_503_has_a_warning_in_output_journal_and_stderr() {
-    let (sandbox, batch) = (failing("post:503").await, Rows::new(2));
-    let more = ["--concurrency", "1", "--out", "out.jsonl"];
-    let (code, stdout, stderr) = batch.run(&sandbox, &more).await;
-    assert_eq!((code, sandbox.post_count()), (0, 3), "{stderr}");
-    // Fault 77.
-    assert!(stdout.contains("\n1 may have a second connector"), "{stdout}");
-    let (events, rows) = (batch.journal(), lines(&batch.path("out.jsonl")));
+async fn a_row_that_is_sent_again_after_a_503_has_a_warning_everywhere() {
+    let (sandbox, rows) = (started("post:503").await, Rows::new(2));
+    let end = rows.run(&sandbox, &[&ONE_AT_A_TIME[..], &OUT].concat()).await.code(0);
+    let end = end.prints("\n1 may have a second connector");
+    assert_eq!(sandbox.post_count(), 3);
+    let (entries, outcomes) = (rows.journal(), rows.outcomes());
     for (number, warned) in [(nth_id(1), true), (nth_id(2), false)] {
-        let row = rows.iter().find(|row| row["phone_number_id"] == *number).unwrap();
-        assert_eq!(row["warning"] == "possible-duplicate", warned, "{row}");
-        for name in ["created", "ready"] {
-            let mut of_row = events.iter().filter(|event| event["phoneNumberId"] == *number);
-            let event = of_row.find(|event| event["event"] == name).unwrap();
-            assert_eq!(event["warning"].is_object(), warned, "{event}");
+        let outcome = &outcomes[&number];
+        assert_eq!(outcome["warning"] == "possible-duplicate", warned, "{outcome}");
+        for event in ["created", "ready"] {
+            let is_it =
+                |entry: &&Value| entry["phoneNumberId"] == *number && entry["event"] == event;
+            let entry = entries.iter().find(is_it).unwrap();
+            assert_eq!(entry["warning"].is_object(), warned, "{entry}");
         }
-        let printed = format!("{number}: warning: ");
-        assert_eq!(stderr.lines().any(|line| line.contains(&printed)), warned, "{stderr}");
+        assert_eq!(end.stderr.contains(&format!("{number}: warning: ")), warned, "{end}");
     }
 }
 
 #[tokio::test]
 async fn a_row_with_an_unknown_outcome_is_left_alone_until_it_is_retried_or_adopted() {
-    let (sandbox, batch) = (failing("post:lost").await, Rows::new(3));
+    let (sandbox, rows) = (started("post:lost").await, Rows::new(3));
     for _ in 0..2 {
-        let (code, stdout, _) = batch.run(&sandbox, &["--out", "out.csv"]).await;
-        assert_eq!(code, 5, "{stdout}");
-        assert!(stdout.contains("1 unknown: a connector may exist"), "{stdout}");
+        let end = rows.run(&sandbox, &OUT).await.code(5);
+        end.prints("1 unknown: a connector may exist");
         assert_eq!(sandbox.post_count(), 3);
     }
-    let out = std::fs::read_to_string(batch.path("out.csv")).unwrap();
-    assert!(out.contains("unknown,,,\"it is not known whether an earlier run"), "{out}");
-    // The response to a second attempt says that a connector exists, and not its id.
+    let lost = &sandbox.connectors()[0];
+    let error = rows.outcomes()[&*lost.phone_number_id]["error"].to_string();
+    assert!(error.starts_with("\"it is not known whether an earlier run"), "{error}");
+    // The response to a second attempt tells that a connector exists, and not its id.
     for _ in 0..2 {
-        let (code, stdout, _) = batch.run(&sandbox, &["--retry-unknown"]).await;
-        assert_eq!(code, 5, "{stdout}");
-        assert!(stdout.contains("1 exist, and the id of their connector is not known"), "{stdout}");
+        let end = rows.run(&sandbox, &["--retry-unknown"]).await.code(5);
+        end.prints("1 exist, and the id of their connector is not known");
         assert_eq!(sandbox.post_count(), 4);
     }
     // The operator finds the id of the connector, and adopts it.
-    let lost = &sandbox.connectors()[0];
-    let adopt = format!("{}={}", lost.phone_number_id, lost.id);
-    let (_, stdout, _) = batch.run(&sandbox, &["--adopt", &adopt, "--dry-run"]).await;
-    assert!(stdout.contains("0 would be installed, 1 waited for, 2 are ready"), "{stdout}");
-    let (code, stdout, stderr) = batch.run(&sandbox, &["--adopt", &adopt]).await;
-    assert_eq!(code, 0, "{stdout} {stderr}");
-    assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (4, 3));
+    let adopt = ["--adopt", &format!("{}={}", lost.phone_number_id, lost.id)];
+    let end = rows.run(&sandbox, &[&adopt[..], &["--dry-run"]].concat()).await.code(0);
+    end.prints("0 would be installed, 1 waited for, 2 are ready");
+    rows.run(&sandbox, &adopt).await.code(0);
     // The same command again changes nothing, whatever the API responds.
     sandbox.add_fault("get:403".parse().unwrap());
-    let (code, stdout, stderr) = batch.run(&sandbox, &["--adopt", &adopt]).await;
-    assert_eq!(code, 0, "{stdout} {stderr}");
-    assert!(stdout.contains("3 of 3 rows ready (3 before this run)"), "{stdout}");
-    let events = batch.journal();
-    let of_row: Vec<_> = events
-        .iter()
-        .filter(|event| event["phoneNumberId"] == *lost.phone_number_id)
-        .map(|event| event["event"].as_str().unwrap())
-        .collect();
-    assert_eq!(of_row, ["intent", "unknown", "intent", "exists", "adopted", "ready"]);
+    let end = rows.run(&sandbox, &adopt).await.code(0);
+    end.prints("3 of 3 rows ready (3 before this run)");
+    assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (4, 3));
+    let events = ["intent", "unknown", "intent", "exists", "adopted", "ready"];
+    assert_eq!(rows.events(&lost.phone_number_id), events);
 }
 
 #[tokio::test]
 async fn a_connector_whose_response_was_lost_is_found_at_its_number() {
-    let (sandbox, rows) = (failing("post:lostx2").await, Rows::new(3));
+    let (sandbox, rows) = (started("post:lostx2").await, Rows::new(3));
     let args = ["batch", "numbers.csv", "--journal", "j.jsonl"];
-    let mut command = in_sandbox(&sandbox, &args);
-    command.current_dir(rows.folder());
-    let (code, stdout, stderr) = run(command).await;
-    assert!(code == 0 && stdout.contains("3 of 3 rows ready"), "{stdout} {stderr}");
+    run(rows.command(&sandbox, &args)).await.code(0).prints("3 of 3 rows ready");
     assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (3, 3));
-    let found = rows.journal().iter().filter(|entry| entry["event"] == "found").count();
-    assert_eq!(found, 2);
+    assert_eq!(rows.journal().iter().filter(|entry| entry["event"] == "found").count(), 2);
     sandbox.add_fault("post:lost".parse().unwrap());
     let args = ["install", "--name", "n", "--phone-number-id", &nth_id(9)];
-    let (code, stdout, stderr) = run(in_sandbox(&sandbox, &args)).await;
-    assert_eq!(code, 0, "{stderr}");
-    assert_eq!(stdout.trim(), sandbox.connectors()[3].channel_id.to_string());
+    let end = call(&sandbox, &args).await.code(0);
+    assert_eq!(end.stdout.trim(), sandbox.connectors()[3].channel_id.to_string());
 }
 
 // Fault 102.
 #[tokio::test]
-async fn a_number_that_somebody_installed_by_hand_is_adopted() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(1));
-    let number = nth_id(1);
+async fn a_connector_that_somebody_created_by_hand_is_adopted() {
+    let (sandbox, rows, number) = (started("").await, Rows::new(1), nth_id(1));
     let args = ["install", "--name", "by hand", "--phone-number-id", &number];
-    assert_eq!(run(in_sandbox(&sandbox, &args)).await.0, 0);
-    assert_eq!(batch.run(&sandbox, &[]).await.0, 3);
-    let connector = sandbox.connectors()[0].id.to_string();
-    let adopt = format!("{number}={connector}");
-    let (code, stdout, stderr) = batch.run(&sandbox, &["--adopt", &adopt]).await;
-    assert!(code == 0 && stdout.contains("1 of 1 rows ready"), "{stdout} {stderr}");
+    call(&sandbox, &args).await.code(0);
+    rows.run(&sandbox, &[]).await.code(3);
+    let adopt = format!("{number}={}", sandbox.connectors()[0].id);
+    rows.run(&sandbox, &["--adopt", &adopt]).await.code(0).prints("1 of 1 rows ready");
     let other = format!("{number}={}", nth_id(2));
     for more in [vec!["--adopt", &other], vec!["--adopt", &other, "--dry-run"]] {
-        let (code, _, stderr) = batch.run(&sandbox, &more).await;
-        assert!(code == 2 && stderr.contains("is ready"), "{stderr}");
+        rows.run(&sandbox, &more).await.code(2).says("is ready");
     }
     assert_eq!(sandbox.post_count(), 2);
+}
+
+#[tokio::test]
+async fn a_number_to_adopt_or_to_retry_must_have_a_row() {
+    let (sandbox, rows) = (started("").await, Rows::new(2));
+    let [number, connector] = [3, 4].map(nth_id);
+    let adopt = ["--adopt", &format!("{number}={connector}")];
+    for option in [&adopt, &["--retry-unknown", &*number]] {
+        for more in [&[][..], &["--dry-run"]] {
+            let end = rows.run(&sandbox, &[&option[..], more].concat()).await.code(2);
+            end.says(&format!("no row has the phone number id {number} of {}", option[0]));
+        }
+    }
+    assert!(sandbox.requests().is_empty() && !rows.path("j.jsonl").exists());
+    rows.run(&sandbox, &["--retry-unknown", &nth_id(2)]).await.code(0);
 }
 
 // Fault 98.
 #[tokio::test]
 async fn each_unknown_row_is_named_with_the_commands_that_settle_it() {
-    let (sandbox, batch) = (failing("post:resetx2").await, Rows::new(3));
-    let settle = |number: usize, option: &str| {
-        let number = nth_id(number);
-        let workspace = format!("--workspace-id {}", sandbox.workspace_id());
-        format!("bird-sms batch numbers.csv --journal j.jsonl {workspace} {option} {number}")
-    };
-    let unknown = |stderr: &str| {
-        let numbers = 1..=3;
+    let (sandbox, rows) = (started("post:resetx2").await, Rows::new(3));
+    let command =
+        format!("bird-sms batch numbers.csv --journal j.jsonl --workspace-id {WORKSPACE_ID}");
+    let named = |stderr: &str| {
         let is_named = |n: &usize| {
-            let label = format!("line {}, SMS {n}, {}: a connector may exist", n + 1, nth_id(*n));
-            let commands = [settle(*n, "--adopt") + "=CONNECTOR_ID", settle(*n, "--retry-unknown")];
-            assert_eq!(stderr.contains(&label), commands.iter().all(|it| stderr.contains(it)));
-            stderr.contains(&label)
+            let number = nth_id(*n);
+            let has = |text: &str| stderr.contains(text);
+            let label = has(&format!("line {}, SMS {n}, {number}: a connector may exist", n + 1));
+            assert_eq!(has(&format!("{command} --adopt {number}=CONNECTOR_ID")), label, "{stderr}");
+            assert_eq!(has(&format!("{command} --retry-unknown {number}")), label, "{stderr}");
+            label
         };
-        numbers.filter(is_named).collect::<Vec<_>>()
+        (1..=3).filter(is_named).collect::<Vec<_>>()
     };
-    let one_at_a_time = &["--concurrency", "1"][..];
-    for more in [one_at_a_time, &[], &["--dry-run"]] {
-        let (_, _, stderr) = batch.run(&sandbox, more).await;
-        assert_eq!(unknown(&stderr), [1, 2], "{stderr}");
-        assert!(stderr.contains("with the name SMS 1, created about 20"), "{stderr}");
+    for more in [&ONE_AT_A_TIME[..], &[], &["--dry-run"]] {
+        let end = rows.run(&sandbox, more).await.says("with the name SMS 1, created about 20");
+        assert_eq!(named(&end.stderr), [1, 2]);
     }
-    let (_, _, stderr) = batch.run(&sandbox, &["--json"]).await;
-    let line: Value = serde_json::from_str(stderr.lines().next().unwrap()).unwrap();
-    assert_eq!((&line["event"], &line["name"]), (&"unknown".into(), &"SMS 1".into()));
-    assert_eq!((&line["line"], &line["phoneNumberId"]), (&2.into(), &nth_id(1).into()));
+    let end = rows.run(&sandbox, &["--json"]).await;
+    let line: Value = serde_json::from_str(end.stderr.lines().next().unwrap()).unwrap();
+    let fields = ["event", "name", "line", "phoneNumberId"].map(|name| line[name].clone());
+    assert_eq!(fields, [json!("unknown"), json!("SMS 1"), json!(2), json!(nth_id(1))]);
     assert!(line["sentAt"].is_string(), "{line}");
     // One of them is created again.
-    let second = nth_id(2);
-    let (code, stdout, stderr) = batch.run(&sandbox, &["--retry-unknown", &second]).await;
-    assert_eq!((code, sandbox.post_count()), (5, 4), "{stdout}");
-    assert_eq!(unknown(&stderr), [1], "{stderr}");
-}
-
-// Fault 99.
-#[tokio::test]
-async fn rows_that_a_refused_key_stopped_are_counted_apart_and_not_printed() {
-    // No channel gets ready before.
-    let sandbox = fast().provisioning_delay(Duration::MAX).fault("get:401".parse().unwrap());
-    let (sandbox, batch) = (sandbox.start().await.unwrap(), Rows::new(5));
-    let (code, stdout, stderr) = batch.run(&sandbox, &[]).await;
-    assert_eq!(code, 6, "{stderr}");
-    assert!(stdout.contains("\n1 exist without their channel"), "{stdout}");
-    assert!(stdout.contains("\n4 stopped, and their connectors exist"), "{stdout}");
-    assert!(!stderr.contains("line 3"), "{stderr}");
+    let end = rows.run(&sandbox, &["--retry-unknown", &nth_id(2)]).await.code(5);
+    assert_eq!((sandbox.post_count(), named(&end.stderr)), (4, vec![1]));
 }
 
 // Faults 95 and 103.
 #[tokio::test]
-async fn the_output_has_the_separator_and_the_mark_of_the_rows_and_its_header() {
-    let sandbox = fast().start().await.unwrap();
-    for rows in ["", &format!("\r\n\r\nx;{}", nth_id(1))] {
+async fn outcomes_have_the_separator_and_the_byte_order_mark_of_the_rows() {
+    let sandbox = started("").await;
+    for (rows, outcomes) in [(String::new(), 0), (format!("\r\n\r\nx;{}", nth_id(1)), 1)] {
         let batch = Rows::of(&format!("\u{feff}name;phone_number_id{rows}\r\n"));
-        let (code, _, stderr) = batch.run(&sandbox, &["--out", "out.csv"]).await;
-        assert_eq!(code, 0, "{stderr}");
+        batch.run(&sandbox, &["--out", "out.csv"]).await.code(0);
         let out = std::fs::read_to_string(batch.path("out.csv")).unwrap();
-        let mut lines = out.lines();
-        assert!(lines.next().unwrap().starts_with("\u{feff}line;name;phone_number_id;status"));
-        assert_eq!(
-            lines.next().map(|line| line.starts_with("3;x;")),
-            (!rows.is_empty()).then_some(true)
-        );
+        assert!(out.starts_with("\u{feff}line;name;phone_number_id;status"), "{out}");
+        assert_eq!(out.matches("\n3;x;").count(), outcomes, "{out}");
+        assert_eq!(out.lines().count(), outcomes + 1, "{out}");
     }
 }
 
 // Fault 93.
 #[tokio::test]
-async fn a_batch_in_the_embedded_sandbox_is_resumed_in_another_one() {
-    let batch = Rows::new(3);
-    let run_in = |more: &[&str]| {
+async fn a_batch_in_the_embedded_sandbox_is_resumed_and_never_real() {
+    let (sandbox, rows) = (started("").await, Rows::new(3));
+    let embedded = |more: &[&str]| {
         let args = [&["batch", "numbers.csv", "--journal", "j.jsonl", "--sandbox"], more].concat();
-        let mut command = bird_sms(&args);
-        command.current_dir(batch.folder());
-        run(command)
+        // The environment names the real workspace.
+        run(rows.command(&sandbox, &args))
     };
     // The channels take longer than that.
-    let (code, stdout, _) = run_in(&["--timeout", "1s"]).await;
-    assert!(code == 6 && stdout.contains("3 exist without their channel"), "{stdout}");
-    let (code, stdout, _) = run_in(&["--dry-run"]).await;
-    assert!(code == 0 && stdout.contains("3 waited for"), "{stdout}");
-    assert_eq!(run_in(&[]).await.0, 0);
-    let (code, stdout, _) = run_in(&[]).await;
-    assert!(code == 0 && stdout.contains("3 of 3 rows ready (3 before this run)"), "{stdout}");
-}
-
-#[tokio::test]
-async fn a_dry_run_prints_what_would_be_done_and_changes_nothing() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(100));
-    let (code, stdout, _) = batch.run(&sandbox, &["--dry-run"]).await;
-    assert_eq!(code, 0);
-    assert!(stdout.contains("100 rows, nothing sent: 100 would be installed"), "{stdout}");
-    assert!(!batch.path("j.jsonl").exists());
-    assert_eq!(batch.run(&sandbox, &[]).await.0, 0);
-    let before = std::fs::read(batch.path("j.jsonl")).unwrap();
-    let (_, stdout, _) = batch.run(&sandbox, &["--dry-run"]).await;
-    assert!(stdout.contains("0 would be installed, 0 waited for, 100 are ready"), "{stdout}");
-    assert_eq!(std::fs::read(batch.path("j.jsonl")).unwrap(), before);
-    assert_eq!(sandbox.post_count(), 100);
-    // Whatever a run refuses is refused.
-    for more in
-        [&["--out", "absent/out.csv"][..], &["--out", "j.jsonl"], &["--access-key-file", "x"]]
-    {
-        let (code, _, stderr) = batch.run(&sandbox, &[more, &["--dry-run"]].concat()).await;
-        assert_eq!(code, 2, "{stderr}");
-    }
-    let bad = Rows::of(&format!("name,phone_number_id\n,{}\nx,y\n", nth_id(1)));
+    embedded(&["--timeout", "1s"]).await.code(6).prints("3 exist without their channel");
+    embedded(&["--dry-run"]).await.code(0).prints("3 waited for");
+    embedded(&[]).await.code(0);
+    embedded(&[]).await.code(0).prints("3 of 3 rows ready (3 before this run)");
     for more in [&[][..], &["--dry-run"]] {
-        let (code, stdout, stderr) = bad.run(&sandbox, more).await;
-        assert_eq!((code, &*stdout), (2, ""));
-        assert!(stderr.contains("numbers.csv: 2 rows of 2 cannot be used\n  line 2: "), "{stderr}");
-        assert!(!bad.path("j.jsonl").exists());
+        rows.run(&sandbox, more).await.code(2).says("j.jsonl is for workspace");
     }
+    assert!(sandbox.requests().is_empty());
 }
 
 #[tokio::test]
-async fn rows_are_read_from_standard_input_and_written_to_standard_output() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(0));
+async fn a_dry_run_shows_the_plan_and_changes_nothing() {
+    let (sandbox, rows) = (started("").await, Rows::new(20));
+    let end = rows.run(&sandbox, &["--dry-run"]).await.code(0);
+    end.prints("20 rows, nothing sent: 20 would be installed");
+    assert!(!rows.path("j.jsonl").exists());
+    rows.run(&sandbox, &[]).await.code(0);
+    let before = std::fs::read(rows.path("j.jsonl")).unwrap();
+    let end = rows.run(&sandbox, &["--dry-run"]).await.code(0);
+    end.prints("0 would be installed, 0 waited for, 20 are ready");
+    assert_eq!(std::fs::read(rows.path("j.jsonl")).unwrap(), before);
+    // Whatever a run refuses is refused.
+    for more in [["--out", "absent/out.csv"], ["--out", "j.jsonl"], ["--access-key-file", "x"]] {
+        rows.run(&sandbox, &[&more[..], &["--dry-run"]].concat()).await.code(2);
+    }
+    assert_eq!(sandbox.post_count(), 20);
+}
+
+#[tokio::test]
+async fn bad_rows_are_refused_before_anything_is_sent() {
+    let sandbox = started("").await;
+    for (rows, problem) in [
+        (format!(",{}\nx,y\n", nth_id(1)), "numbers.csv: 2 rows of 2 cannot be used\n  line 2: "),
+        (format!("a,{}\nb,{WORKSPACE_ID}\n", nth_id(1)), "is the id of the workspace"),
+    ] {
+        let rows = Rows::of(&format!("name,phone_number_id\n{rows}"));
+        for more in [&[][..], &["--dry-run"]] {
+            rows.run(&sandbox, more).await.code(2).prints_nothing().says(problem);
+        }
+        assert!(!rows.path("j.jsonl").exists());
+    }
+    assert!(sandbox.requests().is_empty());
+}
+
+#[tokio::test]
+async fn rows_come_from_standard_input_and_outcomes_go_to_standard_output() {
+    let (sandbox, rows) = (started("").await, Rows::new(0));
     let args = ["batch", "-", "--journal", "j.jsonl", "--out", "-", "--json"];
-    let mut command = in_sandbox(&sandbox, &args);
-    command.current_dir(batch.folder()).stdin(Stdio::piped());
-    let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = rows.command(&sandbox, &args);
+    command.stdin(std::process::Stdio::piped());
+    let mut process = spawn(command);
     let row = format!("{{\"name\":\"x\",\"phone_number_id\":\"{}\"}}\n", nth_id(1));
     let mut stdin = process.stdin.take().unwrap();
     stdin.write_all(row.as_bytes()).await.unwrap();
     drop(stdin);
-    let (code, stdout, stderr) = crate::ended(process.wait_with_output().await.unwrap());
-    assert_eq!(code, 0, "{stderr}");
-    let row: Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!(row["channel_id"], sandbox.connectors()[0].channel_id.to_string());
-    assert!(stderr.contains("\"ready\":1"), "{stderr}");
+    let end = end_of(process).await.code(0).says("\"ready\":1");
+    assert_eq!(end.object()["channel_id"], sandbox.connectors()[0].channel_id.to_string());
 }
 
 #[tokio::test]
 async fn a_journal_is_for_one_process_and_one_workspace() {
-    let sandbox = Sandbox::builder().provisioning_delay(Duration::MAX).start().await.unwrap();
-    let batch = Rows::new(1);
-    let mut first = batch.in_sandbox(&sandbox, &[]).spawn().unwrap();
-    while sandbox.connectors().is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let sandbox = sandbox().provisioning_delay(Duration::MAX).start().await.unwrap();
+    let rows = Rows::new(1);
+    let mut first = rows.batch(&sandbox, &[]).spawn().unwrap();
+    until(|| !sandbox.connectors().is_empty()).await;
     for journal in ["j.jsonl", "other.jsonl"] {
-        let mut command = in_sandbox(&sandbox, &["batch", "numbers.csv", "--journal", journal]);
-        command.current_dir(batch.folder());
-        let (code, _, stderr) = run(command).await;
-        assert_eq!(code, 2, "{stderr}");
-        assert!(stderr.contains("another batch of workspace"), "{stderr}");
+        let args = ["batch", "numbers.csv", "--journal", journal];
+        run(rows.command(&sandbox, &args)).await.code(2).says("another batch of workspace");
     }
-    assert!(!batch.path("other.jsonl").exists());
+    assert!(!rows.path("other.jsonl").exists());
     first.kill().await.unwrap();
-    let other = fast().start().await.unwrap();
-    let (code, _, stderr) = batch.run(&other, &[]).await;
-    assert_eq!(code, 2, "{stderr}");
-    assert!(stderr.contains("j.jsonl is for workspace"), "{stderr}");
-    assert_eq!((sandbox.post_count(), other.post_count()), (1, 0));
-}
-
-#[tokio::test]
-async fn a_run_in_the_embedded_sandbox_is_not_taken_for_a_real_run() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(1));
-    // The environment names the real workspace.
-    let (code, stdout, stderr) = batch.run(&sandbox, &["--sandbox"]).await;
-    assert_eq!((code, sandbox.post_count()), (0, 0), "{stdout} {stderr}");
-    for more in [&[][..], &["--dry-run"]] {
-        let (code, _, stderr) = batch.run(&sandbox, more).await;
-        assert_eq!(code, 2, "{stderr}");
-        assert!(stderr.contains("j.jsonl is for workspace"), "{stderr}");
-    }
+    let other = ["--workspace-id", PHONE_NUMBER_ID];
+    rows.run(&sandbox, &other).await.code(2).says("j.jsonl is for workspace");
+    assert_eq!(sandbox.post_count(), 1);
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn an_output_that_cannot_be_written_stops_the_batch_and_loses_nothing() {
-    let (sandbox, batch) = (fast().start().await.unwrap(), Rows::new(600));
-    let (code, _, stderr) =
-        batch.run(&sandbox, &["--out", "/dev/full", "--concurrency", "20"]).await;
-    // The exit code is that of the worst outcome: a connector exists without its channel.
-    assert_eq!(code, 6, "{stderr}");
-    assert!(stderr.contains("the same command continues"), "{stderr}");
-    assert!(sandbox.post_count() < 600, "the batch did not stop");
-    let (code, stdout, _) = batch.run(&sandbox, &[]).await;
-    assert_eq!(code, 0, "{stdout}");
-    assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (600, 600));
+    let sandbox = sandbox().provisioning_delay(Duration::from_millis(50)).start().await.unwrap();
+    let rows = Rows::new(300);
+    let more = ["--out", "/dev/full", "--concurrency", "20"];
+    // The exit code of the worst outcome: a connector exists without its channel.
+    rows.run(&sandbox, &more).await.code(6).says("the same command continues");
+    assert!(sandbox.post_count() < 300, "the batch did not stop");
+    rows.run(&sandbox, &[]).await.code(0);
+    assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (300, 300));
 }
 
 #[tokio::test]
-async fn a_connector_of_a_row_that_is_not_in_the_input_is_reported() {
-    let (sandbox, batch) = (failing("post:lost").await, Rows::new(1));
-    assert_eq!(batch.run(&sandbox, &[]).await.0, 5);
-    std::fs::write(batch.path("numbers.csv"), "name,phone_number_id\n").unwrap();
-    let (code, _, stderr) = batch.run(&sandbox, &[]).await;
-    assert_eq!(code, 0);
-    assert!(stderr.contains("has 1 other phone number with"), "{stderr}");
+async fn an_unfinished_row_that_is_not_in_the_input_is_reported() {
+    let (sandbox, rows) = (started("post:lost").await, Rows::new(1));
+    rows.run(&sandbox, &[]).await.code(5);
+    rows.write("numbers.csv", "name,phone_number_id\n");
+    rows.run(&sandbox, &[])
+        .await
+        .code(0)
+        .says("Left alone: 1 unfinished phone number in the journal");
 }
 
 // Fault 74.
 #[tokio::test]
-async fn a_row_whose_connector_was_deleted_says_what_to_do() {
-    let (sandbox, rows) = (failing("get:hang").await, Rows::new(1));
-    assert_eq!(rows.run(&sandbox, &["--timeout", "1s"]).await.0, 6);
-    sandbox.add_fault("get:404x99".parse().unwrap());
-    let (code, _, stderr) = rows.run(&sandbox, &["--timeout", "15s"]).await;
-    assert!(code == 6 && stderr.contains("was deleted, give --adopt"), "{stderr}");
-}
-
-#[tokio::test]
-async fn a_row_with_the_id_of_the_workspace_is_refused_before_anything_is_sent() {
-    let sandbox = fast().start().await.unwrap();
-    let table = format!("name,phone_number_id\na,{}\nb,{}\n", nth_id(1), sandbox.workspace_id());
-    let rows = Rows::of(&table);
-    for more in [&[][..], &["--dry-run"]] {
-        let (code, _, stderr) = rows.run(&sandbox, more).await;
-        assert!(code == 2 && stderr.contains("is the id of the workspace"), "{stderr}");
-    }
-    assert_eq!(sandbox.post_count(), 0);
+async fn a_row_whose_connector_was_deleted_advises_to_adopt() {
+    let script = [Reply::json(201, pending()), Reply::json(200, pending()), Reply::status(404)];
+    let (peer, rows) = (peer(script).await, Rows::new(1));
+    rows.run(&peer, &[]).await.code(6).says("was deleted, give --adopt");
 }

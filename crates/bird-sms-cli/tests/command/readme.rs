@@ -8,16 +8,15 @@ use bird_sandbox::Sandbox;
 use bird_sms::{TransportErrorKind, test_util};
 use bird_sms_cli::exit::Code;
 use bird_test_peer::fixtures::{PHONE_NUMBER_ID, USE_CASE_ID, nth_id};
-use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::{ended, in_sandbox, run};
+use crate::harness::{Rows, at, configure, program, run, sandbox};
 
 /// The `cargo` commands that take too long for a test, or that test this workspace themselves. `.ci/run` runs them.
 const RUN_BY_THE_GATE: [&str; 2] =
     ["cargo test --workspace --locked", "cargo install --locked --path crates/bird-sms-cli"];
 
-/// What the scripts call instead of cargo and the command. `log` lists the calls.
+/// Stand-ins for cargo and the command, which list their calls in `log`.
 ///
 /// A sandbox serves until it is interrupted: it is started, and terminated once it has printed its three exports.
 const FUNCTIONS: &str = r#"
@@ -62,77 +61,49 @@ fn shell_blocks(document: &str) -> Vec<String> {
     blocks
 }
 
-/// Returns whether bash and curl are installed.
-fn has_tools() -> bool {
-    ["bash", "curl"].iter().all(|tool| {
-        let installed = std::process::Command::new(tool)
-            .arg("--version")
-            .output()
-            .is_ok_and(|o| o.status.success());
-        if !installed {
-            eprintln!("skipped: {tool} is not installed");
-        }
-        installed
-    })
-}
-
 /// A folder in which the scripts run, and the sandbox that they talk to.
 struct Shell {
     sandbox: Sandbox,
-    folder: TempDir,
+    folder: Rows,
 }
 
 impl Shell {
     async fn new() -> Self {
-        let sandbox = Sandbox::builder().provisioning_delay(Duration::from_millis(50));
-        let shell =
-            Self { sandbox: sandbox.start().await.unwrap(), folder: TempDir::new().unwrap() };
-        shell.write("run-by-the-gate", RUN_BY_THE_GATE.map(|line| format!("{line}\n")).concat());
+        let sandbox =
+            sandbox().provisioning_delay(Duration::from_millis(50)).start().await.unwrap();
+        let shell = Self { sandbox, folder: Rows::new(0) };
+        let gate = RUN_BY_THE_GATE.map(|line| format!("{line}\n")).concat();
+        shell.folder.write("run-by-the-gate", &gate);
         #[cfg(unix)]
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_bird-sms"), shell.path("bird-sms")).unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_bird-sms"), shell.folder.path("bird-sms"))
+            .unwrap();
         shell
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: String) {
-        std::fs::write(self.path(name), text).unwrap();
     }
 
     /// Installs a channel and returns the id of its connector.
     async fn connector(&self) -> String {
-        let number = nth_id(1);
-        let args = ["install", "--name", "n", "--phone-number-id", &number, "--json"];
-        let (code, stdout, stderr) = run(in_sandbox(&self.sandbox, &args)).await;
-        assert_eq!(code, 0, "{stderr}");
-        let channel: serde_json::Value = serde_json::from_str(&stdout).unwrap();
-        channel["connectorId"].as_str().unwrap().to_owned()
+        let args = ["install", "--name", "n", "--phone-number-id", &nth_id(1)];
+        run(at(&self.sandbox, &args)).await.code(0);
+        self.sandbox.connectors()[0].id.to_string()
     }
 
     /// Runs a block, and returns what it printed.
     async fn run(&self, block: &str) -> String {
-        let mut path = vec![self.folder.path().to_owned()];
+        let mut path = vec![self.folder.folder().to_owned()];
         path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
         let mut bash = Command::new("bash");
-        bash.current_dir(self.folder.path()).kill_on_drop(true);
+        bash.current_dir(self.folder.folder()).kill_on_drop(true).env_remove("RUST_LOG");
         bash.args(["--norc", "-euo", "pipefail", "-c", &format!("{FUNCTIONS}{block}")]);
-        bash.env("PATH", std::env::join_paths(path).unwrap())
-            .env("BIRD_API_URL", self.sandbox.base_url())
-            .env("BIRD_WORKSPACE_ID", self.sandbox.workspace_id().to_string())
-            .env("BIRD_ACCESS_KEY", self.sandbox.access_key())
-            .env_remove("RUST_LOG");
-        let (code, stdout, stderr) = ended(bash.output().await.unwrap());
-        assert_eq!(code, 0, "{block}{stdout}{stderr}");
-        stdout
+        configure(&mut bash, &self.sandbox);
+        bash.env("PATH", std::env::join_paths(path).unwrap());
+        run(bash).await.code(0).stdout
     }
 }
 
 #[cfg(unix)]
 #[tokio::test]
 async fn the_commands_of_the_documents_work() {
-    if !has_tools() {
+    if program("bash").is_none() || program("curl").is_none() {
         return;
     }
     let shell = Shell::new().await;
@@ -181,7 +152,7 @@ async fn the_commands_of_the_documents_work() {
     // The second list of the story has the connectors.
     assert!(all.iter().all(|connector| printed.contains(&format!("\t{}\n", connector.id))));
     // Every subcommand is in a document, and every command of cargo was recognised.
-    let log = std::fs::read_to_string(shell.path("log")).unwrap();
+    let log = std::fs::read_to_string(shell.folder.path("log")).unwrap();
     let called: BTreeSet<_> =
         log.lines().filter_map(|line| line.strip_prefix("bird-sms ")).collect();
     let subcommands = [

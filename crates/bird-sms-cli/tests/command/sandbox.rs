@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
-use crate::{bird_sms, run, signal};
+use crate::harness::{bird_sms, run, signal};
 
 const SETTINGS: [&str; 3] = ["BIRD_API_URL", "BIRD_WORKSPACE_ID", "BIRD_ACCESS_KEY"];
 
@@ -53,7 +53,7 @@ fn install(settings: &[(&str, String)]) -> Command {
 }
 
 #[tokio::test]
-async fn the_sandbox_prints_the_settings_for_each_shell_and_serves_until_it_is_interrupted() {
+async fn settings_are_printed_for_each_shell_and_a_signal_ends_the_sandbox() {
     for (more, before, after) in [
         (&[][..], "export NAME=", ""),
         (&["--shell", "fish"], "set -gx NAME ", ""),
@@ -61,17 +61,16 @@ async fn the_sandbox_prints_the_settings_for_each_shell_and_serves_until_it_is_i
     ] {
         let mut server = Server::start(more);
         let settings = server.settings(before, after).await;
-        let (code, stdout, stderr) = run(install(&settings)).await;
-        assert_eq!((code, stdout.len()), (0, 37), "{stderr}");
+        assert_eq!(run(install(&settings)).await.code(0).stdout.len(), 37);
         server.stop().await;
     }
 }
 
 #[tokio::test]
-async fn each_request_is_a_line_on_stderr_with_the_fault_that_was_injected() {
+async fn each_request_is_a_line_on_stderr_with_its_fault() {
     let mut server = Server::start(&["--fault", "post:503"]);
     let settings = server.settings("export NAME=", "").await;
-    assert_eq!(run(install(&settings)).await.0, 0);
+    run(install(&settings)).await.code(0);
     let line = server.stderr.next_line().await.unwrap().unwrap();
     assert_eq!(line, format!("Inspector: {}/_sandbox/", settings[0].1));
     let path = format!("POST /workspaces/{}/connectors", settings[1].1);
@@ -93,7 +92,7 @@ async fn with_json_the_settings_are_an_object_and_each_request_is_a_json_line() 
     let settings = [0, 1, 2].map(|n| (SETTINGS[n], values[n].to_owned()));
     assert_eq!(object["inspectorUrl"], format!("{}/_sandbox/", values[0]));
     // The connector is found at its number.
-    assert_eq!(run(install(&settings)).await.0, 0);
+    run(install(&settings)).await.code(0);
     let line = server.stderr.next_line().await.unwrap().unwrap();
     let request: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&request["method"], &request["status"]), (&"POST".into(), &Value::Null));
@@ -106,6 +105,6 @@ async fn a_sandbox_on_all_addresses_prints_the_url_of_loopback() {
     let mut server = Server::start(&["--listen", "0.0.0.0:0"]);
     let settings = server.settings("export NAME=", "").await;
     assert!(settings[0].1.starts_with("http://127.0.0.1:"), "{settings:?}");
-    assert_eq!(run(install(&settings)).await.0, 0);
+    run(install(&settings)).await.code(0);
     server.stop().await;
 }

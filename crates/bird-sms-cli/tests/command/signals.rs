@@ -1,27 +1,22 @@
-//! Signals in every moment: what was sent is reported, and nothing that was sent counts as not begun. Faults 34, 40
-//! and 41.
+//! Signals at every moment: what was sent is reported, and is never counted as not begun. Faults 34, 40 and 41.
 
 use std::process::Stdio;
 use std::time::Duration;
 
 use bird_test_peer::fixtures::{CONNECTOR_ID, PHONE_NUMBER_ID, nth_id, pending};
-use bird_test_peer::{Backend, Peer, Reply};
-use serde_json::Value;
+use bird_test_peer::{Backend, Reply};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
-use crate::rows::{
-    BATCH, OUT, Rows, assert_no_duplicates, at, configure, end_of, program, settled, until,
+use crate::harness::{
+    Ended, OUT, Rows, assert_no_duplicates, at, end_of, hung_up_by_default, peer, program, replies,
+    settled, signal, spawn, until, wrap,
 };
-use crate::{hung_up_by_default, run, signal};
 
-/// The end of a batch that got signals.
-#[derive(Debug)]
-struct End {
-    code: i32,
-    /// The JSON summary, or the text.
-    stdout: String,
-}
+const INSTALL: [&str; 6] =
+    ["install", "--json", "--name", "x", "--phone-number-id", PHONE_NUMBER_ID];
 
 /// A backend whose responses to POSTs take up to `most`.
 async fn slow_backend(seed: u64, most: Duration) -> Backend {
@@ -29,35 +24,27 @@ async fn slow_backend(seed: u64, most: Duration) -> Backend {
     Backend::start().await.unwrap().delay(move |_| most.mul_f64(random.f64()))
 }
 
-/// Runs a batch that gets a signal once the server has this many connectors, and the other signals after a pause each.
+/// Runs a batch that gets signals once this many POSTs were sent, with a pause before each.
 async fn run_with_signals(
-    rows: &Rows,
+    command: &Command,
     backend: &Backend,
-    more: &[&str],
-    connectors: usize,
-    signals: &[(&str, Duration)],
-) -> End {
-    let mut command = hung_up_by_default(&rows.command(&backend.base_url(), more));
-    let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    until(|| backend.peer().posts() >= connectors).await;
-    let pid = process.id().unwrap().to_string();
-    let send = async {
-        for (name, pause) in signals {
-            tokio::time::sleep(*pause).await;
-            // The process may have ended, and is not waited for yet: its id is still its own.
-            let mut kill = std::process::Command::new("kill");
-            let _ = kill.args([&format!("-{name}"), &pid]).stderr(Stdio::null()).status();
-        }
-    };
-    let ((code, stdout, stderr), ()) = tokio::join!(end_of(process), send);
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    End { code, stdout }
+    posts: usize,
+    signals: &[&str],
+    pause: Duration,
+) -> Ended {
+    let process = spawn(hung_up_by_default(command));
+    until(|| backend.peer().posts() >= posts).await;
+    for name in signals {
+        tokio::time::sleep(pause).await;
+        signal(&process, name);
+    }
+    end_of(process).await.hides("panicked")
 }
 
 /// Asserts that the summary, the outcomes and the journal agree with the server. Returns how many rows are unknown, and
 /// how many were not begun.
-async fn assert_consistent(rows: &Rows, backend: &Backend, end: &End) -> (u64, u64) {
-    let summary: Value = serde_json::from_str(&end.stdout).expect(&end.stdout);
+async fn assert_consistent(rows: &Rows, backend: &Backend, end: &Ended) -> (u64, u64) {
+    let summary = end.object();
     let count = |name: &str| summary[name].as_u64().unwrap();
     let unknown = count("unknown") + count("exists");
     let not_begun = count("notBegun");
@@ -76,31 +63,25 @@ async fn assert_consistent(rows: &Rows, backend: &Backend, end: &End) -> (u64, u
     assert_eq!(outcomes.len() as u64, rows.count as u64 - not_begun, "{summary}");
     let recorded = rows.recorded();
     for (number, ids) in &connectors {
+        assert!(rows.events(number).contains(&"intent".to_owned()));
         let outcome =
             outcomes.get(number).unwrap_or_else(|| panic!("{number} is not in the output"));
         match outcome["status"].as_str().unwrap() {
             "ready" | "not-ready" | "stopped" => {
                 assert_eq!(outcome["connector_id"], ids[0], "{outcome}");
+                assert!(recorded.contains(&ids[0]), "{outcome} is not in the journal");
             }
             "unknown" => assert!(outcome["connector_id"].is_null(), "{outcome}"),
             other => panic!("{number} has a connector and is {other}"),
         }
-        if let Some(id) = outcome["connector_id"].as_str() {
-            assert!(recorded.contains(id), "{outcome} is not in the journal");
-        }
     }
-    let entries = rows.journal();
-    let has_intent = |number: &String| {
-        entries.iter().any(|entry| entry["event"] == "intent" && entry["phoneNumberId"] == **number)
-    };
-    assert!(connectors.keys().all(has_intent));
     (unknown, not_begun)
 }
 
 /// Runs the rest of the batch, and asserts that what was sent before is not sent again.
 async fn assert_that_the_next_run_doubles_nothing(rows: &Rows, backend: &Backend) {
-    let (code, stdout, stderr) = run(rows.command(&backend.base_url(), &["--json"])).await;
-    assert!(code == 0 || code == 5, "{stdout} {stderr}");
+    let end = rows.run(backend, &OUT).await;
+    assert!(end.code == 0 || end.code == 5, "{end}");
     let connectors = settled(backend).await;
     assert_no_duplicates(&connectors);
     let outcomes = rows.outcomes();
@@ -113,156 +94,161 @@ async fn assert_that_the_next_run_doubles_nothing(rows: &Rows, backend: &Backend
 }
 
 /// Runs a batch that gets two signals while POSTs are in flight, and asserts that each row that was sent is reported.
-async fn signal_twice(seed: u64, rows: usize, more: &[&str], signals: [&str; 2], codes: [i32; 2]) {
-    let (rows, backend) = (Rows::new(rows), slow_backend(seed, Duration::from_secs(1)).await);
-    let signals = signals.map(|name| (name, Duration::from_millis(60)));
-    let more = [more, &["--json"]].concat();
-    let end = run_with_signals(&rows, &backend, &more, 10, &signals).await;
-    assert!(codes.contains(&end.code), "{end:?}");
+async fn signal_twice(seed: u64, more: &[&str], signals: [&str; 2], codes: [i32; 2]) {
+    let (rows, backend) = (Rows::new(100), slow_backend(seed, Duration::from_secs(1)).await);
+    let command = rows.batch(&backend, &[&OUT[..], &["--json"], more].concat());
+    let end = run_with_signals(&command, &backend, 10, &signals, Duration::from_millis(60)).await;
+    assert!(codes.contains(&end.code), "{end}");
     let (unknown, not_begun) = assert_consistent(&rows, &backend, &end).await;
-    assert!(unknown > 0, "the second signal came too late: {end:?}");
-    assert!(more.len() == 1 || not_begun >= 50, "{end:?}");
+    assert!(unknown > 0, "the second signal came too late: {end}");
+    assert!(more.is_empty() || not_begun >= 50, "{end}");
     assert_that_the_next_run_doubles_nothing(&rows, &backend).await;
 }
 
 #[tokio::test]
-async fn a_second_signal_while_posts_are_in_flight_leaves_no_row_that_was_sent_unreported() {
+async fn a_second_signal_reports_every_row_that_was_sent() {
     tokio::join!(
-        signal_twice(1, 100, &[], ["INT", "INT"], [130, 130]),
-        signal_twice(2, 100, &[], ["TERM", "INT"], [143, 130]),
-        signal_twice(3, 100, &[], ["HUP", "TERM"], [129, 143]),
+        signal_twice(1, &[], ["INT", "INT"], [130, 130]),
+        signal_twice(2, &[], ["TERM", "INT"], [143, 130]),
+        signal_twice(3, &[], ["HUP", "TERM"], [129, 143]),
         // Most rows wait for their turn.
-        signal_twice(4, 100, &["--concurrency", "10"], ["INT", "INT"], [130, 130]),
+        signal_twice(4, &["--concurrency", "10"], ["INT", "INT"], [130, 130]),
     );
 }
 
 #[tokio::test]
 async fn one_signal_awaits_what_was_sent_and_each_has_its_exit_code() {
-    for (seed, name, code) in [(6, "INT", 130), (7, "TERM", 143), (8, "HUP", 129)] {
+    let signals = [(6, "INT", 130), (7, "TERM", 143), (8, "HUP", 129)];
+    join_all(signals.map(async |(seed, name, code)| {
         let (rows, backend) = (Rows::new(60), slow_backend(seed, Duration::from_millis(100)).await);
-        let more = ["--json", "--concurrency", "10"];
-        let end = run_with_signals(&rows, &backend, &more, 15, &[(name, Duration::ZERO)]).await;
-        assert_eq!(end.code, code, "{end:?}");
+        let more = [&OUT[..], &["--json", "--concurrency", "10"]].concat();
+        let command = rows.batch(&backend, &more);
+        let end =
+            run_with_signals(&command, &backend, 15, &[name], Duration::ZERO).await.code(code);
         // Each POST was awaited, so nothing is unknown.
         let (unknown, not_begun) = assert_consistent(&rows, &backend, &end).await;
-        assert!(unknown == 0 && not_begun > 0, "{end:?}");
+        assert!(unknown == 0 && not_begun > 0, "{end}");
         assert_that_the_next_run_doubles_nothing(&rows, &backend).await;
-    }
+    }))
+    .await;
 }
 
-/// With a disk whose every sync takes 0.3 s: the ids are known and not yet on disk when the second signal comes.
+/// With a disk whose every sync takes 0.2 s: the ids are known and not yet on disk when the second signal comes.
 #[tokio::test]
-async fn a_second_signal_while_the_journal_is_slow_loses_no_id_that_is_known() {
-    let Some(strace) = program("strace") else { return };
-    let mut traced = Command::new(strace);
+async fn a_second_signal_loses_no_id_to_a_slow_journal() {
+    if program("strace").is_none() {
+        return;
+    }
     // The command is the process, and strace its grandchild.
-    traced.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync"]);
-    traced.args(["-e", "inject=fdatasync:delay_enter=300000"]);
-    let mut probe = Command::new(traced.as_std().get_program());
-    probe.args(traced.as_std().get_args()).arg("true");
-    if !probe.status().await.is_ok_and(|status| status.success()) {
+    let inject = "inject=fdatasync:delay_enter=200000";
+    let slow = ["-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", inject];
+    let probe = wrap("strace", &slow, &Command::new("true")).status().await;
+    if !probe.is_ok_and(|status| status.success()) {
         println!("skipped: strace is not allowed here");
         return;
     }
     let (rows, backend) = (Rows::new(10), Backend::start().await.unwrap());
-    traced.arg(env!("CARGO_BIN_EXE_bird-sms")).args(BATCH).args(OUT).arg("--json");
-    traced.current_dir(rows.folder());
-    configure(&mut traced, &backend.base_url());
-    let process = traced.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let command = rows.batch(&backend, &[&OUT[..], &["--json"]].concat());
+    let process = spawn(wrap("strace", &slow, &command));
     until(|| backend.peer().posts() == rows.count).await;
     for _ in 0..2 {
         tokio::time::sleep(Duration::from_millis(30)).await;
         signal(&process, "INT");
     }
-    let (code, stdout, stderr) = end_of(process).await;
-    assert_eq!(code, 130, "{stderr}");
-    let end = End { code, stdout };
+    let end = end_of(process).await.code(130);
     assert_consistent(&rows, &backend, &end).await;
     assert_that_the_next_run_doubles_nothing(&rows, &backend).await;
 }
 
+// Fault 33.
+#[tokio::test]
+async fn a_batch_that_is_killed_repeatedly_installs_each_row_once() {
+    let sandbox = crate::harness::sandbox().provisioning_delay(Duration::from_millis(200));
+    let (sandbox, rows) = (sandbox.start().await.unwrap(), Rows::new(200));
+    let mut random = fastrand::Rng::with_seed(1);
+    for _ in 0..4 {
+        let mut process = rows.batch(&sandbox, &[]).spawn().unwrap();
+        let moment = Duration::from_millis(random.u64(..150));
+        let ended = tokio::time::timeout(moment, process.wait()).await;
+        assert!(ended.is_err(), "the batch ended before the last kill: {ended:?}");
+        process.kill().await.unwrap();
+    }
+    let code = rows.run(&sandbox, &[]).await.code;
+    // No operator allowed a second POST yet. A 409 would be a second connector on a server that allows one.
+    assert_eq!(sandbox.response_count(409), 0, "a POST was sent twice");
+    assert!(rows.settle(&sandbox, code).await, "does not settle: {:?}", rows.last_entries());
+    let stored = sandbox.connectors();
+    assert_eq!(stored.len(), rows.count);
+    let entries = rows.last_entries();
+    for connector in stored {
+        let entry = &entries[&connector.phone_number_id];
+        assert_eq!(entry["event"], "ready", "{entry}");
+        assert_eq!(entry["connectorId"], connector.id.to_string());
+        assert_eq!(entry["channelId"], connector.channel_id.to_string());
+    }
+}
+
 #[tokio::test]
 async fn an_install_that_is_hung_up_ends_with_129_and_the_id() {
-    let peer = Peer::with_handler(|request| match request.method.as_str() {
-        "POST" => Reply::json(201, pending()),
-        _ => Reply::json(200, pending()),
-    });
-    let peer = peer.await.unwrap();
-    let install = ["install", "--json", "--name", "x", "--phone-number-id", PHONE_NUMBER_ID];
-    for args in [&install[..], &["wait", CONNECTOR_ID, "--json"]] {
+    let peer = replies(Reply::json(201, pending()), Reply::json(200, pending())).await;
+    for args in [&INSTALL[..], &["wait", CONNECTOR_ID, "--json"]] {
         let gets = peer.gets();
-        let mut command = hung_up_by_default(&at(&peer.base_url(), args));
-        let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        until(|| peer.gets() != gets).await;
+        let process = spawn(hung_up_by_default(&at(&peer, args)));
+        // The second poll shows that the first one was read.
+        until(|| peer.gets() >= gets + 2).await;
         signal(&process, "HUP");
-        let (code, stdout, stderr) = end_of(process).await;
-        assert_eq!((code, stdout.as_str()), (129, ""), "{stderr}");
-        let error: Value = serde_json::from_str(stderr.lines().last().unwrap()).unwrap();
+        let error = end_of(process).await.code(129).prints_nothing().error();
         assert_eq!(
             (&error["exitCode"], &error["connectorId"]),
-            (&129.into(), &CONNECTOR_ID.into())
+            (&json!(129), &json!(CONNECTOR_ID))
         );
     }
 }
 
 #[tokio::test]
 async fn an_install_that_is_killed_while_it_waits_has_printed_the_id() {
-    let peer = Peer::script([Reply::json(201, pending()), Reply::Silence]).await.unwrap();
-    let install = ["install", "--json", "--name", "x", "--phone-number-id", PHONE_NUMBER_ID];
-    let mut command = at(&peer.base_url(), &install);
-    let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let peer = peer([Reply::json(201, pending()), Reply::Silence]).await;
+    let mut process = spawn(at(&peer, &INSTALL));
     let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
     until(|| peer.gets() != 0).await;
     signal(&process, "KILL");
     assert_eq!(process.wait().await.unwrap().code(), None);
-    let mut printed = Vec::new();
-    while let Some(line) = lines.next_line().await.unwrap() {
-        printed.push(serde_json::from_str::<Value>(&line).expect(&line));
-    }
-    let created = printed.iter().find(|event| event["event"] == "created");
+    let created = lines.next_line().await.unwrap().unwrap();
+    let created: Value = serde_json::from_str(&created).unwrap();
     assert_eq!(
-        created.map(|event| &event["connectorId"]),
-        Some(&CONNECTOR_ID.into()),
-        "{printed:?}"
+        (&created["event"], &created["connectorId"]),
+        (&json!("created"), &json!(CONNECTOR_ID))
     );
 }
 
 #[tokio::test]
-async fn a_command_that_ends_before_a_connector_is_seen_or_after_a_refusal_does_not_say_that_it_exists()
- {
-    let install = ["install", "--json", "--name", "x", "--phone-number-id", PHONE_NUMBER_ID];
+async fn a_signal_before_a_connector_was_seen_does_not_say_that_it_exists() {
     let wait = ["wait", CONNECTOR_ID, "--json"];
-    let later = || Reply::with_headers(429, &["retry-after: 60"], "");
-    for (args, reply, message) in [
-        (&install[..], later(), "terminated, and no connector was created"),
-        (
-            &wait,
-            Reply::status(404),
-            &format!("terminated before connector {CONNECTOR_ID} was read"),
-        ),
+    let later = Reply::with_headers(429, &["retry-after: 60"], "");
+    let unread = format!("terminated before connector {CONNECTOR_ID} was read");
+    for (args, reply, message, state) in [
+        (&INSTALL[..], later, "terminated, and no connector was created", "not-created"),
+        (&wait, Reply::status(404), &unread, "unknown"),
     ] {
-        let peer = Peer::with_handler(move |_| reply.clone()).await.unwrap();
-        let mut command = at(&peer.base_url(), args);
-        let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let peer = replies(reply.clone(), reply).await;
+        let process = spawn(at(&peer, args));
         until(|| peer.requests().len() == 1).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
         signal(&process, "TERM");
-        let (code, _, stderr) = end_of(process).await;
-        let error: Value = serde_json::from_str(stderr.lines().last().unwrap()).unwrap();
-        assert_eq!((code, &error["message"]), (143, &message.into()), "{stderr}");
+        let error = end_of(process).await.code(143).error();
+        assert_eq!((&error["message"], &error["connectorState"]), (&json!(message), &json!(state)));
     }
 }
 
 #[tokio::test]
 async fn the_third_signal_ends_a_batch_whose_output_blocks() {
-    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(1500));
-    let mut command = at(&backend.base_url(), &[&BATCH[..], &["--out", "-"]].concat());
-    command.current_dir(rows.folder()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(1000));
+    let mut command = rows.batch(&backend, &["--out", "-"]);
     // Nobody reads the pipe, which has room for some hundred rows.
-    let mut process = command.spawn().unwrap();
+    let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut before = 0;
     loop {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
         let requests = backend.peer().requests().len();
         if requests > 100 && requests == before {
             break;
@@ -272,7 +258,7 @@ async fn the_third_signal_ends_a_batch_whose_output_blocks() {
     for _ in 0..3 {
         assert!(process.try_wait().unwrap().is_none());
         signal(&process, "TERM");
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     until(|| process.try_wait().unwrap().is_some()).await;
     assert_eq!(process.wait().await.unwrap().code(), Some(143));
@@ -280,27 +266,19 @@ async fn the_third_signal_ends_a_batch_whose_output_blocks() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_signal_that_the_parent_process_ignores_does_not_end_a_batch() {
+async fn a_signal_that_nohup_ignores_does_not_end_a_batch() {
     let (backend, rows) = (slow_backend(1, Duration::from_millis(500)).await, Rows::new(100));
-    let batch = rows.command(&backend.base_url(), &[]);
-    let batch = batch.as_std();
-    let mut command = Command::new("nohup");
-    command.arg(batch.get_program()).args(batch.get_args()).current_dir(rows.folder());
-    configure(&mut command, &backend.base_url());
-    let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let process = spawn(wrap("nohup", &[], &rows.batch(&backend, &[])));
     until(|| backend.peer().posts() > 10).await;
     signal(&process, "HUP");
-    let (code, stdout, stderr) = end_of(process).await;
-    assert_eq!(code, 0, "{stdout} {stderr}");
+    end_of(process).await.code(0);
 }
 
 #[tokio::test]
 async fn a_signal_before_the_first_row_ends_a_batch_that_has_sent_nothing() {
     let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
-    let args = ["batch", "-", "--journal", "j.jsonl"];
-    let mut command = at(&backend.base_url(), &args);
-    command.current_dir(rows.folder()).stdin(Stdio::piped());
-    let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = rows.command(&backend, &["batch", "-", "--journal", "j.jsonl"]);
+    let mut process = command.stdin(Stdio::piped()).spawn().unwrap();
     let csv = std::fs::read(rows.path("numbers.csv")).unwrap();
     // The end of the rows does not come.
     process.stdin.as_mut().unwrap().write_all(&csv).await.unwrap();

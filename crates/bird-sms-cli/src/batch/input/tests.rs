@@ -56,7 +56,7 @@ fn a_row_is_a_request() {
 
 // Fault 87.
 #[test]
-fn what_spreadsheets_write_is_read() {
+fn tables_from_spreadsheets_are_read() {
     for text in [
         "\u{feff}name,phone_number_id\r\nx,A\r\n",
         "phone_number_id,name\nA,x",
@@ -77,7 +77,7 @@ fn what_spreadsheets_write_is_read() {
         let rows = requests(&format!("name,phone_number_id,conversational\nx,A,{text}\n"));
         assert_eq!(rows[0].conversational(), Some(expected));
     }
-    assert_report("[{\"name\":\"x\"}]", &["a JSON array; write one object a line"]);
+    assert_report("[{\"name\":\"x\"}]", &["is a JSON array; write one object per line"]);
     assert_report(
         "name,,phone_number_id\nx,y,A\n",
         &["line 2: a value is in a column without a name"],
@@ -86,7 +86,7 @@ fn what_spreadsheets_write_is_read() {
 }
 
 #[test]
-fn the_header_line_tells_the_separator() {
+fn the_separator_is_taken_from_the_header() {
     for (header, expected) in [
         ("", b','),
         ("name", b','),
@@ -103,7 +103,7 @@ fn the_header_line_tells_the_separator() {
 }
 
 #[test]
-fn a_wrong_header_is_reported_alone() {
+fn a_wrong_header_is_the_only_problem_reported() {
     for (header, problem) in [
         ("\r\n\r\nx", "line 3: the header has the unknown column \"x\""),
         ("phone_number_id", "does not have the column name"),
@@ -124,7 +124,7 @@ fn a_wrong_header_is_reported_alone() {
 }
 
 #[test]
-fn an_unknown_name_is_shown_with_the_known_name_that_it_resembles() {
+fn an_unknown_column_suggests_a_similar_name() {
     let known =
         "s are name,phone_number_id,phone_number,use_case_id,channel_message_type,conversational";
     let long = "x".repeat(1024 * 1024);
@@ -186,7 +186,7 @@ nonsense
 }
 
 #[test]
-fn the_line_of_a_row_is_true_whatever_ends_the_lines_before() {
+fn the_line_number_of_a_row_is_right_with_any_line_ends() {
     for (start, line) in [("", 2), ("ok,A\n", 3), ("\n\n", 4), ("ok,A\n\n\"a\nb\",B\n\n", 7)] {
         for end in ["\n", "\r\n", "\r"] {
             for sep in ["", "sep=,\n"] {
@@ -200,7 +200,7 @@ fn the_line_of_a_row_is_true_whatever_ends_the_lines_before() {
 }
 
 #[test]
-fn a_quote_that_is_not_closed_swallows_no_row() {
+fn an_unclosed_quote_swallows_no_row() {
     for text in [
         "name,phone_number_id\n\"x,A\ny,B\n",
         "phone_number_id,name\nA,\"x\nB,y\n",
@@ -212,7 +212,7 @@ fn a_quote_that_is_not_closed_swallows_no_row() {
 }
 
 #[test]
-fn what_is_not_utf8_is_a_bad_row() {
+fn a_row_that_is_not_utf8_is_bad() {
     let report = of(b"name,phone_number_id\n\xff,x\nok,y\n").err().unwrap();
     assert_parts(&report, &["2 rows of 2", "line 2: the column name is not UTF-8"]);
 }
@@ -226,7 +226,7 @@ fn a_report_shows_the_first_fifty_bad_rows() {
 
 #[cfg(unix)]
 #[test]
-fn an_input_without_an_end_is_given_up() {
+fn an_endless_input_is_refused() {
     let error = Input::check(Path::new("/dev/zero"), &Defaults::default()).err().unwrap();
     assert_eq!(error.to_string(), "it is longer than 256 MiB");
 }

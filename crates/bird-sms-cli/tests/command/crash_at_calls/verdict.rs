@@ -8,7 +8,7 @@ use bird_sandbox::StoredConnector;
 use bird_test_peer::fixtures::nth_id;
 use serde_json::Value;
 
-use crate::rows::Rows;
+use crate::harness::Rows;
 
 /// The result of one case.
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ impl Verdict {
         plan
     }
 
-    /// The outcomes of the next run: what is ready is what the server has, and the other rows were left alone.
+    /// The outcomes of the next run: ready rows are on the server, and the others were left alone.
     pub(super) fn check_outcomes(
         &mut self,
         rows: &Rows,
