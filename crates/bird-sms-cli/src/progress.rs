@@ -83,7 +83,7 @@ impl Progress {
     /// Prints that the command waits for the request in flight after a signal.
     pub(crate) fn print_stopping(&self) {
         self.display.print(
-            "Stopping: waiting for the request in flight. Press Ctrl-C again to exit immediately.",
+            "Stopping: waiting for the request in flight. Press Ctrl-C again to exit without waiting.",
         );
     }
 

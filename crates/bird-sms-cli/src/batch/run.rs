@@ -157,7 +157,7 @@ impl<'a> Run<'a> {
     /// Prints that the batch shuts down, and how to end it.
     fn print_stopping(&self, how_to_exit: &str) {
         self.progress.display.print(&format!(
-            "Stopping: waiting for requests in flight. {how_to_exit} to exit immediately."
+            "Stopping: waiting for requests in flight. {how_to_exit} to exit without waiting."
         ));
     }
 
@@ -283,8 +283,8 @@ impl<'a> Run<'a> {
                  numbers that have a connector in the Bird dashboard out of the rows: a new journal would create them \
                  again."
             } else {
-                "Correct the cause and run the same command. It leaves alone what the journal lacks: give --adopt \
-                 NUMBER=ID for each connector that is printed above."
+                "Correct the cause and run the same command. It doesn't create these connectors again; give --adopt \
+                 NUMBER=ID for each that is printed above."
             };
             (
                 format!("the journal could not be written, and the batch was stopped: {error}"),
