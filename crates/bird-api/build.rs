@@ -1,4 +1,4 @@
-//! Generates the client from the contracts into `OUT_DIR`, with the feature `codegen`.
+//! With the feature `codegen`, generates the client from the contracts into `OUT_DIR`.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -13,8 +13,8 @@ fn generate() -> Result<(), Box<dyn std::error::Error>> {
     use std::path::Path;
     use std::{env, fs};
 
-    // In the workspace, the contracts are two folders up. A package has its own copies, and must not read whatever is
-    // two folders up. Cargo adds `Cargo.toml.orig` to a package.
+    // In the workspace, the contracts are two folders up. A published package contains copies, and must not read whatever
+    // is two folders up there. `cargo package` adds `Cargo.toml.orig`, which marks such a package.
     let here = env::var("CARGO_MANIFEST_DIR")?;
     let here = Path::new(&here);
     let is_packaged = here.join("Cargo.toml.orig").exists() || !here.ends_with("crates/bird-api");

@@ -25,14 +25,14 @@ pub(crate) fn write(root: &Path, compiles: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints a report of stale files, and returns whether there are none.
+/// Prints a report of the stale files. Returns `true` if there are none.
 pub(crate) fn check(root: &Path, compiles: bool) -> anyhow::Result<bool> {
     let report = report(root, compiles)?;
     print!("{report}");
     Ok(report.is_empty())
 }
 
-/// Returns a unified diff of every stale file, with the command that updates it.
+/// Returns a unified diff of every stale file, with the command that updates the files.
 fn report(root: &Path, compiles: bool) -> anyhow::Result<String> {
     let mut report = String::new();
     for (Derived { path, content }, old) in stale(root, compiles)? {
@@ -49,7 +49,7 @@ fn report(root: &Path, compiles: bool) -> anyhow::Result<String> {
 ///
 /// # Errors
 ///
-/// Fails if a contract is invalid or, with `compiles`, if a client that changed does not compile.
+/// Fails if a contract is invalid or, with `compiles`, if a changed client does not compile.
 fn stale(root: &Path, compiles: bool) -> anyhow::Result<Vec<(Derived, String)>> {
     let derived = derive(root)?.into_iter().map(|derived| {
         // A missing file counts as empty.

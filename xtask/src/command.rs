@@ -22,7 +22,7 @@ pub(crate) fn output(command: &mut Command) -> anyhow::Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// Returns the cargo that started this process.
+/// Returns a command for the cargo that started this process, or for `cargo` in `PATH`.
 pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }

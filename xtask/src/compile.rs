@@ -22,7 +22,7 @@ pub(crate) struct Client {
 ///
 /// # Errors
 ///
-/// Fails with the compiler's first error or warning, and the operation or schema it comes from.
+/// Fails with the compiler's first error or warning, and a pointer to the operation or schema that causes it.
 pub(crate) fn check(clients: &[Client]) -> anyhow::Result<()> {
     if clients.is_empty() {
         return Ok(());
@@ -66,7 +66,7 @@ pub(crate) fn check(clients: &[Client]) -> anyhow::Result<()> {
     bail!("{contract}: the generated client does not compile: {text} (at #{place})")
 }
 
-/// Returns the JSON pointer of the part of the contract that a line of the client comes from.
+/// Returns a JSON pointer to the part of the contract from which a line of the client was generated.
 fn place(yaml: &str, client: &str, line: usize) -> anyhow::Result<String> {
     let tree = Tree::new(yaml)?;
     let lines: Vec<_> = client.lines().take(line).map(str::trim_start).collect();
@@ -87,7 +87,8 @@ fn target() -> anyhow::Result<PathBuf> {
     Ok(target.context("this binary is not in a target folder")?.to_owned())
 }
 
-/// Creates a workspace with only a copy of bird-api, locked against other processes until the returned file is dropped.
+/// Creates a workspace whose only member is a copy of bird-api. It is locked against other processes until the returned
+/// file is dropped.
 fn copy() -> anyhow::Result<(PathBuf, File)> {
     let from = crate::root()?;
     let to = target()?.join("contract");
@@ -114,7 +115,7 @@ fn copy() -> anyhow::Result<(PathBuf, File)> {
                 }
             }
         }
-        // Cargo would look for the crates of tests, which are not copied.
+        // Hide the dev-dependencies from cargo, because they are not copied.
         let manifest = fs::read_to_string(from.join(krate).join("Cargo.toml"))?
             .replace("[dev-dependencies]", "[package.metadata.dev-dependencies]");
         fs::write(to.join(krate).join("Cargo.toml"), manifest)?;

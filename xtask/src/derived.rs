@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use crate::openapi::{CONTRACTS, generate, parse};
 
-/// A file whose content is derived from others.
+/// A file whose content is derived from other files.
 #[derive(Debug)]
 pub(crate) struct Derived {
     /// The path, relative to the root of the workspace.
@@ -27,24 +27,24 @@ pub(crate) fn derive(root: &Path) -> anyhow::Result<Vec<Derived>> {
     let parts_client = bird_codegen::generate(parts, &read(root, parts)?)?;
     let json = format!("{}\n", serde_json::to_string_pretty(&parse(&contract_yaml)?)?);
     let files = [
-        // Shows reviewers what a change of a contract does to the Rust code. Builds without the
-        // feature `codegen` compile these copies.
+        // The copies of the clients show reviewers how a contract change affects the Rust code.
+        // Builds without the feature `codegen` compile them.
         (client, generate(contract, &contract_yaml)?),
         (numbers_client, generate(numbers, &numbers_yaml)?),
-        // Shows what the generator does with parts of OpenAPI that the contract does not use.
+        // This client shows what the generator does with OpenAPI that the contract does not use.
         ("crates/bird-api/tests/generator/client.rs", parts_client),
-        // The sandbox reads the contract at run time, and has no YAML parser.
+        // The sandbox reads the contract at run time, but has no YAML parser.
         ("crates/bird-sandbox/openapi.json", json),
         // A package cannot contain files from outside its folder.
         ("crates/bird-api/openapi.yaml", contract_yaml),
         ("crates/bird-api/numbers.yaml", numbers_yaml),
-        // Quotes code that the tests compile.
+        // The README quotes code that the tests compile.
         ("README.md", quoting(root, "README.md")?),
     ];
     Ok(files.map(|(path, content)| Derived { path: path.into(), content }).into())
 }
 
-/// Fills each section `<!-- derived: FILE PART -->` of a document with the part of the Rust file.
+/// Fills each section `<!-- derived: FILE PART -->` of a document with that part of the Rust file.
 fn quoting(root: &Path, document: &str) -> anyhow::Result<String> {
     const START: &str = "<!-- derived: ";
     const END: &str = "<!-- /derived -->";
@@ -54,10 +54,10 @@ fn quoting(root: &Path, document: &str) -> anyhow::Result<String> {
     for part in parts {
         let (name, rest) = part
             .split_once(" -->\n")
-            .with_context(|| format!("{document}: no ` -->` ends a `{START}`"))?;
+            .with_context(|| format!("{document}: a `{START}` lacks its ` -->`"))?;
         let (_, rest) = rest
             .split_once(END)
-            .with_context(|| format!("{document}: no `{END}` ends the section `{name}`"))?;
+            .with_context(|| format!("{document}: the section `{name}` lacks its `{END}`"))?;
         let (file, part) = name
             .split_once(' ')
             .with_context(|| format!("{document}: the section `{name}` names no part"))?;
@@ -66,7 +66,7 @@ fn quoting(root: &Path, document: &str) -> anyhow::Result<String> {
     Ok(filled)
 }
 
-/// Returns the lines of a Rust file between `// [PART]` and `// [/PART]`, as Markdown.
+/// Returns the lines between `// [PART]` and `// [/PART]` in a Rust file, as Markdown.
 fn quote(root: &Path, file: &str, part: &str) -> anyhow::Result<String> {
     let code = read(root, file)?;
     let start = format!("// [{part}]\n");

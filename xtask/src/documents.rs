@@ -66,7 +66,7 @@ fn check(problem: impl Fn(&Document) -> Vec<String>) {
 }
 
 #[test]
-fn links_in_documents_lead_somewhere() {
+fn links_in_documents_are_not_broken() {
     let slug = |heading: &str| -> String {
         let heading = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
         heading.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
@@ -131,7 +131,7 @@ fn names_in_documents_exist() {
 }
 
 #[test]
-fn each_fault_has_a_proof_that_runs() {
+fn each_fault_has_a_test_that_runs() {
     let sources = sources();
     let faults = read("docs/reliability.md");
     check(|document| {

@@ -16,29 +16,36 @@ use check::ResponseSchema;
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["response", "live"]))]
 pub(crate) struct Args {
-    /// A recorded response, or a folder of them (*.json)
+    /// Recorded response, or folder with recorded responses (*.json)
     #[arg(long, value_name = "FILE|FOLDER")]
     response: Option<PathBuf>,
-    /// Connector to read from the API, along with numbers, requirements and use cases
+    /// ID of a connector to read from the API
     ///
-    /// Sends one GET for each, using `BIRD_ACCESS_KEY` and `BIRD_WORKSPACE_ID`.
+    /// Phone numbers, requirements and use cases are read as well, with one GET for each endpoint. The access key and
+    /// the workspace come from `BIRD_ACCESS_KEY` and `BIRD_WORKSPACE_ID`.
     #[arg(long, value_name = "CONNECTOR_ID")]
     live: Option<String>,
-    /// Operation of the responses, unless a file name starts with one (getConnector-1.json)
+    /// Operation ID of the responses
+    ///
+    /// An operation ID at the start of a file name, such as getConnector-1.json, takes precedence.
     #[arg(long, value_name = "ID", default_value = "getConnector")]
     operation: String,
-    /// Folder to save the responses in; the tests decode those in contract/responses
+    /// Folder to save the responses in
+    ///
+    /// The tests decode all responses in contract/responses.
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,
-    /// Remove what may identify a customer from saved responses
+    /// Whether to redact saved responses
+    ///
+    /// Redaction replaces all values that may identify a customer.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     redact: bool,
-    /// Print JSON
+    /// Print the findings as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Prints where responses differ from the contracts, and returns whether none does.
+/// Prints where responses differ from the contracts. Returns `true` if none of them differs.
 pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
     let contracts = CONTRACTS
         .map(|(file, _)| file)
@@ -79,7 +86,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> anyhow::Result<bool> {
     Ok(all.values().all(Vec::is_empty))
 }
 
-/// Reads the endpoints of both contracts, and skips what the key may not view.
+/// Reads the endpoints of both contracts. Skips endpoints that cannot be read, such as those the key may not view.
 fn live(root: &Path, connector: &str) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let mut all = BTreeMap::new();
     let mut read = |operation: &str, path: &str| {
@@ -100,7 +107,7 @@ fn live(root: &Path, connector: &str) -> anyhow::Result<BTreeMap<String, Vec<u8>
     read("getConnector", &format!("connectors/{connector}"));
     let numbers = read("listLongCodes", "numbers-long-code?limit=99");
     let numbers = numbers["results"].as_array().cloned().unwrap_or_default();
-    // A number in use has the most fields.
+    // Prefer a phone number in use, because it has the most fields.
     let is_used = |number: &&Value| number["endpoint"]["dependencies"][0].is_object();
     let number = numbers.iter().find(is_used).or(numbers.first());
     if let Some(id) = number.and_then(|number| number["id"].as_str()) {
@@ -110,7 +117,7 @@ fn live(root: &Path, connector: &str) -> anyhow::Result<BTreeMap<String, Vec<u8>
     read("listShortCodes", "numbers-short-code?limit=99");
     read("listAlphaSenders", "numbers-alpha?limit=99");
     read("listUseCases", "use-cases?limit=99");
-    ensure!(!all.is_empty(), "the API returned no response");
+    ensure!(!all.is_empty(), "no endpoint of the API could be read");
     Ok(all)
 }
 

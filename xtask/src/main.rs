@@ -1,4 +1,4 @@
-//! Maintainers' tasks. `cargo xtask --help` lists them.
+//! Tasks for maintainers. `cargo xtask --help` lists them.
 
 mod codegen;
 mod command;
@@ -16,9 +16,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-/// Maintainers' tasks of bird-sms
+/// Tasks for the maintainers of bird-sms
 ///
-/// Exits with 1 if a check found something, and with 2 if the task itself failed.
+/// Exits with 1 if a check finds a problem, and with 2 if the task itself fails.
 #[derive(Parser)]
 #[command(name = "cargo xtask")]
 struct Args {
@@ -28,22 +28,30 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Regenerate the files derived from the contracts, and the code quoted in documents
+    /// Regenerate all derived files, such as the generated client
     Codegen {
-        /// Print a diff of each stale file instead of writing it; exit with 1 if there is one
+        /// Print a diff of the stale files instead of writing them
+        ///
+        /// Exits with 1 if a file is stale.
         #[arg(long)]
         check: bool,
-        /// Skip compiling the generated client
+        /// Do not compile the generated client
         #[arg(long)]
         no_compile: bool,
     },
-    /// Kill a batch and fail its system calls, one at a time, and check that nothing is lost
+    /// Kill a batch at each system call, then fail each call in turn, and check that nothing is lost
     Crash,
-    /// Print what changed in the contracts; exit with 1 if a change breaks users of bird-sms
+    /// Print the changes in the contracts, and whether they break users of bird-sms
+    ///
+    /// Exits with 1 if a change is breaking.
     Diff(diff::Args),
-    /// Compare real responses with the contracts; exit with 1 if they differ
+    /// Compare real responses with the contracts
+    ///
+    /// Exits with 1 if they differ.
     Drift(drift::Args),
-    /// Simulate the install workflow with faults and crashes; `cargo xtask sim --help` lists the options
+    /// Simulate the install workflow with faults and crashes
+    ///
+    /// Run `cargo xtask sim --help` for the options.
     #[command(disable_help_flag = true)]
     Sim {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -62,7 +70,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a task, and returns whether it found nothing to report.
+/// Runs a task. Returns `false` if it found a problem.
 fn run(task: Task) -> anyhow::Result<bool> {
     let root = root()?;
     match task {
@@ -73,7 +81,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Diff(args) => diff::run(&root, &args),
         Task::Drift(args) => drift::run(&root, &args),
         Task::Crash => {
-            // `--workspace`, as in every other test run: cargo would rebuild for another selection of packages.
+            // Use `--workspace` like every other test run. For another selection of packages, cargo would rebuild.
             let test =
                 "test --workspace --locked --test command -- --include-ignored --nocapture crash";
             command::succeed(command::cargo().current_dir(root).args(test.split(' ')))
@@ -90,12 +98,12 @@ fn run(task: Task) -> anyhow::Result<bool> {
 
 /// Returns the root of the workspace.
 ///
-/// It is found at run time, because checkouts that share a target folder share this binary.
+/// The path is determined at run time, because checkouts that share a target folder also share this binary.
 fn root() -> anyhow::Result<PathBuf> {
     let start = match std::env::var_os("CARGO_MANIFEST_DIR") {
         Some(package) => PathBuf::from(package),
         None => std::env::current_dir()?,
     };
     let root = start.ancestors().find(|folder| folder.join("xtask/Cargo.toml").is_file());
-    Ok(root.context("this is not a checkout of bird-sms")?.to_owned())
+    Ok(root.context("the current folder is not in a checkout of bird-sms")?.to_owned())
 }

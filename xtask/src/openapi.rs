@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-/// Each contract, and the file of the client generated from it.
+/// Each contract, with the path of the client that is generated from it.
 pub(crate) const CONTRACTS: [(&str, &str); 2] = [
     ("openapi.yaml", "crates/bird-api/generated/client.rs"),
     ("contract/numbers.yaml", "crates/bird-api/generated/numbers.rs"),
@@ -28,7 +28,7 @@ pub(crate) fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-/// Follows any `$ref` at a JSON pointer, and returns the pointer of its target.
+/// Follows any `$ref` at a JSON pointer, and returns a pointer to its target.
 pub(crate) fn resolve(contract: &Value, pointer: &str) -> String {
     match contract.pointer(pointer).and_then(|value| value["$ref"].as_str()) {
         Some(target) => resolve(contract, target.trim_start_matches('#')),
@@ -70,7 +70,7 @@ pub(crate) fn success(contract: &Value, operation_id: &str) -> anyhow::Result<St
             }
         }
     }
-    bail!("unknown operation {operation_id}; known are {}", known.join(", "))
+    bail!("unknown operation {operation_id}; the contract has {}", known.join(", "))
 }
 
 #[cfg(test)]
@@ -83,7 +83,7 @@ mod tests {
             let yaml = std::fs::read_to_string(crate::root().unwrap().join(file)).unwrap();
             let mut unsourced = Vec::new();
             collect_unsourced(&parse(&yaml).unwrap(), "", false, &mut unsourced);
-            assert!(unsourced.is_empty(), "without x-source in {file}: {unsourced:#?}");
+            assert!(unsourced.is_empty(), "these facts in {file} have no x-source: {unsourced:#?}");
         }
     }
 

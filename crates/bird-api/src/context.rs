@@ -10,7 +10,7 @@ use crate::transport::Transport;
 
 /// The headers of every request of a [`Client`](crate::Client), the size limit of response bodies, and the transport.
 ///
-/// The access key is here rather than in the `reqwest::Client`, which an application may use for other servers.
+/// The access key is kept here rather than in the `reqwest::Client`, which an application may use for other servers.
 #[derive(Clone)]
 pub struct RequestContext {
     authorization: HeaderValue,
@@ -71,7 +71,7 @@ impl RequestContext {
     }
 }
 
-/// Omits the access key.
+/// The output omits the access key.
 impl fmt::Debug for RequestContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestContext")
@@ -82,7 +82,7 @@ impl fmt::Debug for RequestContext {
     }
 }
 
-/// Sends the headers of the context, and limits the bodies of responses.
+/// Adds the headers of the context to each request, and limits the size of response bodies.
 impl ClientHooks<RequestContext> for crate::Client {
     async fn pre<E>(
         &self,
@@ -99,9 +99,9 @@ impl ClientHooks<RequestContext> for crate::Client {
     }
 }
 
-/// Returns the response with a body that fails beyond `limit` bytes.
+/// Limits the body of a response: reading more than `limit` bytes fails.
 fn limited(response: Response, limit: usize) -> Response {
-    // The conversion to `http::Response` loses the URL, which reqwest reads back from an extension.
+    // The conversion to `http::Response` loses the URL, but reqwest restores it from an extension.
     let url = http::Response::builder().url(response.url().clone()).body(());
     let (mut head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
     if let Ok(url) = url {

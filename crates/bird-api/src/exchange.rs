@@ -25,12 +25,12 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The body, no longer than the limit of the [`RequestContext`](crate::RequestContext).
     pub body: Bytes,
-    /// Why the body ended early, if it did; `body` is the part before that.
+    /// Why the body ended early, if it did. In that case, `body` is the part that arrived before.
     pub body_error: Option<BodyError>,
 }
 
 impl Response {
-    /// Creates a whole response, for a [`Transport`](crate::transport::Transport) or a test.
+    /// Creates a complete response, for a [`Transport`](crate::transport::Transport) or a test.
     #[must_use]
     pub fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
         Self { status, headers, body, body_error: None }
@@ -53,7 +53,7 @@ impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooLong => "the body is longer than the limit",
-            Self::TimedOut => "the body did not end in time",
+            Self::TimedOut => "the rest of the body did not arrive in time",
             Self::Disconnected(_) => "the connection was lost in the middle of the body",
         })
     }
@@ -67,7 +67,7 @@ pub struct ExchangeError {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// The kinds of [`ExchangeError`].
+/// The kind of an [`ExchangeError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExchangeErrorKind {
@@ -77,7 +77,7 @@ pub enum ExchangeErrorKind {
     TimedOut,
     /// The connection was lost, or the peer did not speak HTTP.
     Disconnected,
-    /// The HTTP client followed a redirect, which only a `reqwest::Client` configured by the caller does.
+    /// The `reqwest::Client` followed a redirect instead of returning it as the response.
     Redirected,
 }
 
@@ -95,7 +95,7 @@ impl ExchangeError {
         self.kind
     }
 
-    /// Returns whether the server may have acted on the request. If `false`, it certainly did not.
+    /// Returns whether the server may have acted on the request. If `false`, it certainly did not and will not.
     #[must_use]
     pub fn may_have_been_sent(&self) -> bool {
         self.sent
@@ -106,8 +106,8 @@ impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             ExchangeErrorKind::Connect => "could not connect",
-            ExchangeErrorKind::TimedOut => "no response in time",
-            ExchangeErrorKind::Disconnected => "the connection ended before an HTTP response came",
+            ExchangeErrorKind::TimedOut => "no response arrived in time",
+            ExchangeErrorKind::Disconnected => "the connection ended without an HTTP response",
             ExchangeErrorKind::Redirected => "the HTTP client followed a redirect",
         })
     }
@@ -120,7 +120,7 @@ impl StdError for ExchangeError {
 }
 
 impl Client {
-    /// Sends one request, once, and reads one response, both within `timeout`.
+    /// Sends a request once and reads the response, both within `timeout`.
     ///
     /// Build the request with an `…_request` function of this client. The headers of the [`RequestContext`] are added
     /// here. A response with any status is a [`Response`], even if only part of its body arrived.
@@ -144,9 +144,9 @@ impl Client {
     }
 }
 
-/// If a timeout fires this much too late, the process was suspended.
+/// How late a timeout must fire before the process is assumed to have been suspended.
 const STOPPED: Duration = Duration::from_millis(500);
-/// How long to go on reading after a suspension, for a response that arrived during it.
+/// How long to keep reading after a suspension, because a response may have arrived during it.
 const AFTER_STOP: Duration = Duration::from_millis(500);
 
 /// Implements [`Client::exchange`] with a `reqwest::Client`.
@@ -158,17 +158,18 @@ fn exchange(
 ) -> impl Future<Output = Result<Response, ExchangeError>> + Send + use<> {
     let body = track_body(&mut request);
     let url = request.url().clone();
-    // Sends nothing before it is polled. A future that held the request instead would be three times as large.
+    // `execute` sends nothing before its future is polled. If the `async` block called it, the block would be three times
+    // as large, because it would hold the request.
     let head = http.execute(request);
     async move {
         let now = Instant::now();
-        // A timeout that overflows the clock becomes a year.
+        // A timeout beyond the range of the clock becomes a year.
         let end = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 3600));
         let mut partial = None;
         let result = {
             let mut read = pin!(read(head, limit, &mut partial));
             match timeout_at(end, read.as_mut()).await {
-                // The process was suspended, and may not have read a response that arrived.
+                // The process was suspended. A response may have arrived that it has not read yet.
                 Err(_) if end.elapsed() > STOPPED => {
                     timeout_at(Instant::now() + AFTER_STOP, read).await
                 }
@@ -294,12 +295,12 @@ enum BodyOwner {
 }
 
 impl BodyState {
-    /// Takes the body for the connection. Returns `false` if the body was revoked before.
+    /// Takes the body for the connection. Returns `false` if the body was already revoked.
     fn take(&self) -> bool {
         *self.0.get_or_init(|| BodyOwner::Connection) == BodyOwner::Connection
     }
 
-    /// Revokes the body. Returns `false` if the connection took it before.
+    /// Revokes the body. Returns `false` if the connection has already taken it.
     fn revoke(&self) -> bool {
         *self.0.get_or_init(|| BodyOwner::Revoked) == BodyOwner::Revoked
     }

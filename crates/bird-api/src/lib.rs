@@ -1,7 +1,7 @@
 //! The raw client of Bird's connectors API, generated from its `OpenAPI` contract.
 //!
 //! To install an SMS channel, use [`bird-sms`](https://docs.rs/bird-sms), which retries requests only if that is safe
-//! and returns what each failure means for the connector. This crate sends single HTTP requests:
+//! and reports what each failure means for the connector. This crate sends single HTTP requests:
 //!
 //! ```no_run
 //! use bird_api::{Client, RequestContext, types::CreateConnectorReq};
@@ -21,7 +21,7 @@
 //! | [`types`] | the schemas of connectors |
 //! | [`numbers::types`] | the schemas of numbers, their requirements, and use cases |
 //! | [`RequestContext`] | the headers and the body limit of every request |
-//! | [`Client::exchange`] | sends one request and returns the raw [`Response`]; an error tells whether the request may have been sent |
+//! | [`Client::exchange`] | sends one request and returns the raw [`Response`]; an error reports whether the request may have been sent |
 //! | [`transport`] | replaces the HTTP client, for example in tests |
 //!
 //! With the feature `codegen` (on by default), the build script generates the client. Without the feature, the build

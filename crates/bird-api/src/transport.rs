@@ -45,7 +45,7 @@ pub trait Transport: fmt::Debug + Send + Sync {
     fn exchange(&self, request: Request, timeout: Duration) -> Exchange;
 }
 
-/// The future of one request and its response.
+/// A future that sends one request and resolves to its response.
 pub type Exchange = Pin<Box<dyn Future<Output = Result<Response, ExchangeError>> + Send>>;
 
 /// Sends requests with [`Client::exchange`].

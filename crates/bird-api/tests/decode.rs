@@ -1,10 +1,10 @@
-//! Decodes connectors and numbers.
+//! Tests that connectors and numbers decode.
 
 use bird_api::numbers::types::LongCode;
 use bird_api::types::{Capabilities, Connector, EndpointType, NumberType};
 use serde_json::{Value, json};
 
-/// The example in Bird's documentation "Installing an SMS channel".
+/// The example of a connector in Bird's documentation "Installing an SMS channel".
 const EXAMPLE: &str = include_str!("connector.json");
 const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 
@@ -45,7 +45,7 @@ fn the_documented_example_decodes_into_typed_values() {
 fn the_documented_example_survives_a_round_trip() {
     let back = serde_json::to_value(decode(example())).unwrap();
     let mut expected = example();
-    // The same time, without the trailing zero.
+    // The times are encoded without the trailing zero.
     for field in ["createdAt", "updatedAt"] {
         expected[field] = "2025-01-21T01:43:10.94Z".into();
     }
@@ -119,13 +119,13 @@ fn unknown_fields_are_ignored_at_every_level() {
 }
 
 #[test]
-fn times_may_have_an_offset() {
+fn a_time_with_an_offset_decodes() {
     let connector = with("/createdAt", json!("2025-01-20T22:43:10.940-03:00"));
     assert_eq!(connector.created_at, decode(example()).created_at);
 }
 
 #[test]
-fn a_lenient_field_of_another_type_is_absent() {
+fn a_lenient_field_of_another_type_decodes_as_absent() {
     for other in [json!("text"), json!(7), json!([1, 2]), json!({"streams": 7})] {
         assert_eq!(with("/dataFetching", other).data_fetching, None);
     }
@@ -133,7 +133,7 @@ fn a_lenient_field_of_another_type_is_absent() {
 }
 
 #[test]
-fn a_strict_field_of_another_type_fails() {
+fn a_strict_field_of_another_type_fails_to_decode() {
     let mut value = example();
     value["region"] = json!(7);
     assert!(serde_json::from_value::<Connector>(value).is_err());

@@ -16,7 +16,7 @@ mod client {
 impl progenitor_client::ClientHooks<RequestContext> for client::Client {}
 
 fn http_client() -> reqwest::Client {
-    // bird-sms gives reqwest rustls without a crypto provider; reqwest then needs one, even for HTTP.
+    // bird-sms enables rustls in reqwest without a crypto provider, so a test must install one, even for HTTP.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
 }

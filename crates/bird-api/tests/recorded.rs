@@ -1,4 +1,4 @@
-//! Decodes the responses saved by `cargo xtask drift --record contract/responses`.
+//! Tests that the responses saved by `cargo xtask drift --record contract/responses` decode.
 
 use bird_api::numbers::types::{
     AlphaSenderList, LongCode, LongCodeList, RequirementList, ShortCodeList, UseCaseList,

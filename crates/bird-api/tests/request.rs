@@ -1,4 +1,4 @@
-//! Tests the requests of the operations.
+//! Tests the requests that the client builds for the operations of the API.
 
 use bird_api::types::CreateConnectorReq;
 use bird_api::{Client, RequestContext};
@@ -10,7 +10,7 @@ fn client() -> Client {
 }
 
 fn client_of(base: &str, context: RequestContext) -> Client {
-    // bird-sms gives reqwest rustls without a crypto provider; reqwest then needs one, even for HTTP.
+    // bird-sms enables rustls in reqwest without a crypto provider, so a test must install one, even for HTTP.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::new_with_client(base, reqwest::Client::new(), context)
 }
@@ -30,7 +30,7 @@ fn creating_a_connector_posts_to_its_workspace() {
 }
 
 #[test]
-fn reading_a_connector_gets_its_path() {
+fn reading_a_connector_sends_a_get_to_its_path() {
     let id = "a1405560-c8d3-4b1a-877d-3f449ad95352".parse().unwrap();
     let request = client().get_connector_request(&id, &id).unwrap();
     assert_eq!(request.method(), "GET");
@@ -42,7 +42,7 @@ fn reading_a_connector_gets_its_path() {
 }
 
 #[test]
-fn an_invalid_base_url_fails_the_request() {
+fn an_invalid_base_url_fails_building_the_request() {
     let context = RequestContext::new(HeaderValue::from_static("AccessKey hidden"));
     for base in ["", "api.example", "data:text"] {
         let client = client_of(base, context.clone());
@@ -61,7 +61,7 @@ fn a_list_request_encodes_only_the_given_parameters() {
 }
 
 #[test]
-fn debug_shows_no_secret() {
+fn debug_output_contains_no_secret() {
     let mut body = CreateConnectorReq::new("visible".into());
     body.invitation_token = Some("hidden".into());
     let scheme = [("user".to_owned(), "hidden".to_owned())].into();

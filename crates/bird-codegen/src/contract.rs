@@ -12,11 +12,11 @@ use crate::text::text;
 /// Delimiters that [`mark`] puts around a mark in a description. [`text`] removes them from the contract's own text.
 pub(crate) const MARK: (char, char) = ('\u{2}', '\u{3}');
 
-/// Keywords that limit values. typify would generate types that refuse other values, but a response with such a value
-/// must still decode. For `default` it would generate a field that is always sent.
+/// Keywords that limit values, and `default`. typify would generate types that refuse values beyond the limits, but a
+/// response with such a value must still decode. A field with a `default` would always be sent.
 const LIMITS: &str = "default minLength maxLength pattern minimum maximum exclusiveMinimum exclusiveMaximum \
                       multipleOf minItems maxItems uniqueItems minProperties maxProperties";
-/// Keywords that describe where a schema is used, not its values.
+/// Keywords that describe the place where a schema is used, not its values.
 const ANNOTATIONS: &str = "title description nullable deprecated default example externalDocs";
 
 fn has(words: &str, word: &str) -> bool {
@@ -78,7 +78,7 @@ fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// Escapes the keywords that become doc comments.
+/// Escapes the values of the keywords that become doc comments.
 fn show_as_text(root: &mut Value, part: &Part) {
     let keywords: &[_] = match part.kind {
         "info" => &["title", "description", "termsOfService", "version"],
@@ -97,13 +97,13 @@ fn rust_name(name: &str) -> String {
     name.replace('\'', "").to_snake_case()
 }
 
-/// Rust names, each with a pointer to its part of the contract.
+/// The Rust names in use, each with a JSON pointer to the part of the contract that it comes from.
 #[derive(Default)]
 struct Names(BTreeMap<String, String>);
 
 impl Names {
     fn add(&mut self, name: &str, pointer: &str) -> Result<(), Error> {
-        let problem = |other| format!("its Rust name `{name}` is taken by #{other}");
+        let problem = |other| format!("the Rust name `{name}` is already used by #{other}");
         match self.0.insert(name.to_owned(), pointer.to_owned()) {
             Some(other) => Err(Error::at(pointer, problem(other))),
             None => Ok(()),
@@ -144,7 +144,7 @@ fn check_parameters(root: &Value, operation: &str) -> Result<(), Error> {
                 let problem = format!("OpenAPI ignores the header parameter `{name}`");
                 return Err(Error::at(&pointer, problem));
             }
-            // An operation can replace a parameter of its path.
+            // An operation may override a parameter of its path.
             if above == operation || !own.contains(&place) {
                 names.add(&rust_name(name), &pointer)?;
             }
@@ -154,7 +154,7 @@ fn check_parameters(root: &Value, operation: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns the only media type of a body and its schema, or `None` if the body has no content.
+/// Returns the media type and the schema of a body, or `None` if the body has no content.
 fn content<'a>(
     root: &'a Value,
     body: &'a Value,
@@ -173,18 +173,19 @@ fn content<'a>(
         },
         [(first, _), (second, _), ..] => {
             let other = if first == "application/json" { second } else { first };
-            problem(other, "is a second media type, but the client supports one")
+            problem(other, "is a second media type, but the client supports only one")
         }
     }
 }
 
-/// Keeps a single response, the success, and makes it the response to any 2xx.
+/// Keeps only the success response of an operation, and makes it the response for every 2xx status.
 ///
 /// Callers get every other response whole (status, headers, body), in `Error::UnexpectedResponse`. A typed error would
-/// lose the status and headers if the body is not the documented JSON, and progenitor 0.15 panics if `default` is
+/// lose the status and headers if the body were not the documented JSON, and progenitor 0.15 panics if `default` is
 /// documented along with `201`.
 ///
-/// A 200 instead of the documented 201 must not lose a connector, so all 2xx must have the same body.
+/// If Bird responds with a 200 instead of the documented 201, the connector must not be lost. So every 2xx response is
+/// decoded alike, and all documented 2xx responses must have the same body.
 fn keep_success(root: &mut Value, operation: &str) -> Result<(), Error> {
     let pointer = format!("{operation}/responses");
     let mut first: Option<(&str, &Value)> = None;
@@ -227,7 +228,7 @@ pub(crate) fn set(root: &mut Value, pointer: &str, value: Value) {
     }
 }
 
-/// Returns the reference in an `allOf` that only adds annotations to the reference.
+/// Returns the reference in a schema that only adds annotations to the reference, by means of `allOf`.
 fn wrapped(schema: &Value) -> Option<&Value> {
     let is_annotation =
         |key: &String| has(ANNOTATIONS, key) || key == "type" || key.starts_with("x-");
@@ -236,7 +237,7 @@ fn wrapped(schema: &Value) -> Option<&Value> {
     part.get("$ref").filter(|_| others.into_iter().all(is_annotation))
 }
 
-/// Refuses a schema for which the client would be wrong, or do less than the contract says.
+/// Refuses a schema from which a wrong or incomplete client would be generated.
 fn check_schema(root: &Value, pointer: &str) -> Result<(), Error> {
     let schema = at(root, pointer);
     let problem =
@@ -244,7 +245,7 @@ fn check_schema(root: &Value, pointer: &str) -> Result<(), Error> {
     if schema.get("allOf").is_some() && wrapped(schema).is_none() {
         return problem("/allOf", "`allOf` is only supported around a single reference");
     }
-    // typify puts the fields of all alternatives into one struct.
+    // typify puts the fields of all alternatives into one struct, so each must be an object.
     if !items(&schema["anyOf"]).all(|it| follow(root, it)["type"] == "object") {
         return problem("/anyOf", "`anyOf` is only supported for objects");
     }
@@ -277,7 +278,7 @@ fn check_schema(root: &Value, pointer: &str) -> Result<(), Error> {
     }
 }
 
-/// Checks that no two schemas get the same type name: typify would use one type for both.
+/// Checks that no two different schemas get the same type name, because typify would use one type for both.
 fn check_type_name(
     root: &Value,
     pointer: &str,
@@ -293,7 +294,7 @@ fn check_type_name(
     match types.get(&id) {
         Some(other) if at(root, other) != schema => {
             let problem =
-                format!("the Rust type name `{name}` of this schema is taken by #{other}");
+                format!("the Rust type name `{name}` of this schema is already used by #{other}");
             Err(Error::at(pointer, problem))
         }
         Some(_) => Ok(()),
@@ -310,7 +311,7 @@ fn type_name(root: &Value, pointer: &str) -> Option<String> {
     let text = |pointer: String| at(root, &pointer).as_str().map(ToOwned::to_owned);
     match (kind, last) {
         ("schemas", _) if outer == "/components" => return Some(last.to_owned()),
-        // The title of an alternative names a variant.
+        // The title of an alternative names a variant, not a type.
         ("oneOf" | "anyOf", _) => return None,
         _ => {}
     }
@@ -349,7 +350,7 @@ fn move_null_to_references(root: &mut Value) -> Result<(), Error> {
                 continue;
             }
             match pointer.rsplitn(3, '/').collect::<Vec<_>>()[..] {
-                // The schema around the parts becomes nullable.
+                // The schema that contains the list becomes nullable instead of the reference.
                 [_, "allOf" | "anyOf" | "oneOf", outer] => {
                     set(root, &format!("{outer}/nullable"), true.into());
                 }
@@ -359,8 +360,8 @@ fn move_null_to_references(root: &mut Value) -> Result<(), Error> {
     }
 }
 
-/// Moves each mark into the description of its property, and returns the marks. progenitor and typify drop extensions,
-/// but keep the description, as the doc comment of the field.
+/// Writes each mark into the description of its property, and returns the marks. progenitor and typify drop extensions,
+/// but keep the description as the doc comment of the field.
 fn mark(root: &mut Value, schemas: &[Part]) -> Result<BTreeSet<String>, Error> {
     let mut marks = BTreeSet::new();
     for Part { pointer, .. } in schemas {
@@ -383,7 +384,7 @@ fn mark(root: &mut Value, schemas: &[Part]) -> Result<BTreeSet<String>, Error> {
     Ok(marks)
 }
 
-/// Reduces a schema to keywords for which typify generates a good type.
+/// Rewrites a schema into a form for which typify generates a suitable type.
 fn simplify(schema: &mut Map<String, Value>) {
     // If one alternative allows any object, the others are redundant.
     let is_free = |it: &&Value| it["type"] == "object" && it["properties"].is_null();
@@ -410,7 +411,7 @@ fn simplify(schema: &mut Map<String, Value>) {
             schema.remove("enum");
         }
     }
-    // Other string formats only document.
+    // Other string formats have no Rust type.
     let format = schema.get("format").and_then(Value::as_str);
     if schema.get("type") == Some(&json!("string"))
         && !matches!(format, Some("uuid" | "date-time" | "binary"))

@@ -1,4 +1,4 @@
-//! Checks the keywords, values and references of a contract, and finds the line of a part.
+//! Checks the keywords, values and references of a contract, and finds the line that a JSON pointer refers to.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::Error;
 
-/// Each kind of object, with its keywords as `keyword:kind`. `!` marks a required keyword, `[…]` a list, and `{…}` a
-/// map whose keys are names.
+/// The kinds of objects in a contract, each followed by its keywords as `keyword:kind`. `!` marks a required keyword,
+/// `[…]` a list, and `{…}` a map with arbitrary keys.
 ///
-/// Other keywords of `OpenAPI` 3.0 are refused: the passes, progenitor or typify would ignore them, and the client
-/// would not do what the contract says.
+/// Every other keyword of `OpenAPI` 3.0 is refused, because the passes, progenitor or typify would ignore it, and the
+/// client would not do what the contract says.
 const KINDS: &str = "
 contract openapi!:text info!:info servers:[server] paths!:{path} components:components security:any tags:any
     externalDocs:any;
@@ -36,7 +36,7 @@ schema title:text description:text type:type format:text enum:list nullable:flag
     maximum:number exclusiveMinimum:flag exclusiveMaximum:flag multipleOf:number minItems:number maxItems:number
     uniqueItems:flag minProperties:number maxProperties:number";
 
-/// Looks up a kind of object and its keywords.
+/// Looks up the keywords of a kind of object. Also returns its name, as a `'static` string.
 fn keywords(kind: &str) -> Option<(&'static str, impl Iterator<Item = &'static str> + Clone)> {
     KINDS.split(';').find_map(|words| {
         let mut words = words.split_whitespace();
@@ -45,29 +45,29 @@ fn keywords(kind: &str) -> Option<(&'static str, impl Iterator<Item = &'static s
     })
 }
 
-/// Returns the section of `components` that holds objects of a kind.
+/// Returns the name of the section of `components` that holds objects of this kind.
 fn section(kind: &str) -> Option<&'static str> {
     let (_, mut sections) = keywords("components")?;
     sections.find_map(|words| words.strip_suffix(&format!(":{{{kind}}}")))
 }
 
-/// Extensions that a pass acts on. Each is `true` or `false` on a property.
+/// The extensions that a pass acts on. They belong on a property, and their value is `true` or `false`.
 pub(crate) const MARKS: [&str; 2] = ["x-lenient", "x-secret"];
-/// Extensions that only document.
+/// The extensions that the generator accepts and ignores.
 const PROSE: [&str; 2] = ["x-source", "x-connector-template"];
 
-/// An object in a contract.
+/// The kind and the JSON pointer of an object in a contract.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Part {
     pub(crate) kind: &'static str,
     pub(crate) pointer: String,
 }
 
-/// Returns all objects in a contract, outer ones first.
+/// Returns every object in a contract. An object comes before the objects inside it.
 ///
 /// # Errors
 ///
-/// Fails at the first unsupported keyword, value of the wrong type, or reference that leads nowhere.
+/// Fails on the first unsupported or missing keyword, value of the wrong type, or broken reference.
 pub(crate) fn parts(root: &Value) -> Result<Vec<Part>, Error> {
     let mut parts = Vec::new();
     add(root, "contract", "", root, &mut parts)?;
@@ -154,12 +154,12 @@ fn check_reference(
     let prefix = format!("#/components/{}/", section(kind).unwrap_or_default());
     let mut next = Some(target);
     let mut seen = BTreeSet::new();
-    // A reference may lead to another reference.
+    // The target of a reference may itself be a reference.
     while let Some(target) = next {
         let name = target.as_str().and_then(|target| target.strip_prefix(&prefix));
         let found = name.filter(|name| !name.contains('/')).and_then(|_| resolve(root, target));
         let Some(found) = found.filter(|_| seen.insert(target.to_string())) else {
-            let problem = format!("{target} leads to no {kind} in {prefix}");
+            let problem = format!("{target} does not refer to any {kind} under {prefix}");
             return Err(Error::at(&format!("{pointer}/$ref"), problem));
         };
         next = found.get("$ref");
@@ -179,12 +179,12 @@ fn check_extension(pointer: &str, name: &str, value: &Value) -> Result<(), Error
     Err(Error::at(pointer, format!("unsupported extension `{name}: {value}`")))
 }
 
-/// Returns the target of a reference.
+/// Returns the value that a reference such as `#/components/…` points to, if it exists.
 pub(crate) fn resolve<'a>(root: &'a Value, reference: &Value) -> Option<&'a Value> {
     root.pointer(reference.as_str()?.strip_prefix('#')?)
 }
 
-/// Returns the value, or its target if it is a reference.
+/// Returns the value itself or, if it is a reference, the value at the end of the chain of references.
 pub(crate) fn follow<'a>(root: &'a Value, value: &'a Value) -> &'a Value {
     match value.get("$ref").and_then(|reference| resolve(root, reference)) {
         Some(target) => follow(root, target),
@@ -197,19 +197,19 @@ pub(crate) fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-/// Returns the line of the part at a JSON pointer, or of the innermost part around it that exists.
+/// Returns the line that a JSON pointer refers to, or the line of the innermost parent that exists.
 pub(crate) fn line(yaml: &str, pointer: &str) -> usize {
     let names = pointer.split('/').skip(1);
     let names: Vec<_> = names.map(|name| name.replace("~1", "/").replace("~0", "~")).collect();
-    // The parser only tells the position of an error, so the seed always fails.
+    // The parser reports positions only in errors, so `Seek` always fails, at the part that is wanted.
     let error = Seek(&names).deserialize(yaml_serde::Deserializer::from_str(yaml)).err();
     error.and_then(|error| error.location()).map_or(1, |location| location.line())
 }
 
-/// Follows the names of a JSON pointer, and fails at the last part.
+/// Follows the names of a JSON pointer, and fails on purpose at the part that it refers to.
 struct Seek<'a>(&'a [String]);
 
-/// Reads a key, and fails if it is the last name.
+/// Returns whether a key is the first of the names, and fails on purpose if it is also the last.
 struct Key<'a>(&'a [String]);
 
 impl<'de> DeserializeSeed<'de> for Seek<'_> {

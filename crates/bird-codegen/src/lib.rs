@@ -10,10 +10,13 @@
 //! # Ok::<(), bird_codegen::Error>(())
 //! ```
 //!
-//! [progenitor] generates the client. `contract.rs` adapts the contract before that, and `passes` the Rust code after.
+//! The module `contract` adapts the contract, [progenitor] generates the client from it, and the module `passes` adapts
+//! the generated code.
 //!
-//! The output is deterministic: the same contract and the same versions of the dependencies give the same
-//! bytes. Formatting needs neither rustfmt nor a nightly compiler. A crate that includes the output must define
+//! The output is deterministic: the same contract and the same versions of the dependencies always give the same
+//! bytes. Formatting needs neither rustfmt nor a nightly compiler.
+//!
+//! A crate that includes the output must define
 //! `crate::RequestContext` (the headers of each request; see `bird-api`) and depend on `jiff`, `progenitor_client`,
 //! `reqwest`, `serde`, `serde_json` and `uuid`.
 
@@ -63,9 +66,9 @@ impl From<syn::Error> for Error {
     }
 }
 
-/// Generates formatted Rust from the text of a contract.
+/// Generates formatted Rust code from the text of a contract.
 ///
-/// `file` is the name of the contract, for errors and for the first line of the output.
+/// `file` is the file name of the contract. It appears in errors and on the first line of the output.
 ///
 /// # Errors
 ///
@@ -75,8 +78,8 @@ pub fn generate(file: &str, yaml: &str) -> Result<String, Error> {
     generate_code(yaml).map(|code| mark(file, &code)).map_err(|error| error.of(file))
 }
 
-/// Generates a module from another contract of the same API: its types, and its operations as methods of
-/// `crate::Client`.
+/// Generates a module from another contract of the same API. The module contains its types, and its operations as
+/// methods of `crate::Client`.
 ///
 /// # Errors
 ///
@@ -109,17 +112,17 @@ fn parse(yaml: &str) -> Result<Value, Error> {
     // Unlike `serde_json::Value`, this type refuses duplicate keys.
     let value = yaml_serde::from_str::<yaml_serde::Value>(yaml).map_err(|error| Error {
         line: error.location().map_or(1, |location| location.line()),
-        ..Error::at("", format!("not YAML: {error}"))
+        ..Error::at("", format!("invalid YAML: {error}"))
     })?;
     serde_json::to_value(value).map_err(|error| Error::at("", format!("not JSON: {error}")))
 }
 
-/// Generates Rust from a contract that [`contract::prepare`] has adapted.
+/// Generates Rust code from a contract that [`contract::prepare`] has adapted.
 fn render(contract: &Value, marks: &BTreeSet<String>) -> Result<String, Error> {
     let unsupported =
-        |error: String| Error::at("", format!("progenitor does not support it: {error}"));
+        |error: String| Error::at("", format!("progenitor does not support this: {error}"));
     let spec = serde_json::from_value(contract.clone())
-        .map_err(|error| Error::at("", format!("not OpenAPI 3.0: {error}")))?;
+        .map_err(|error| Error::at("", format!("not an OpenAPI 3.0 document: {error}")))?;
     let tokens = quietly(|| Generator::new(&settings()).generate_tokens(&spec));
     let tokens = tokens.map_err(unsupported)?.map_err(|error| unsupported(error.to_string()))?;
     let mut file: syn::File = syn::parse2(tokens)?;
@@ -127,13 +130,13 @@ fn render(contract: &Value, marks: &BTreeSet<String>) -> Result<String, Error> {
     Ok(prettyplease::unparse(&file))
 }
 
-/// Finds the innermost schema or operation whose removal lets progenitor succeed.
+/// Returns a JSON pointer to the innermost schema or operation without which progenitor succeeds.
 fn culprit(contract: &Value) -> Option<String> {
     let parts = document::parts(contract).ok()?.into_iter();
     let parts = parts.filter(|part| ["schema", "operation"].contains(&part.kind));
     let mut pointers: Vec<_> = parts.map(|part| part.pointer).collect();
     pointers.sort_by_key(|pointer| std::cmp::Reverse(pointer.matches('/').count()));
-    // The smallest number of innermost parts that must be removed.
+    // Searches for the smallest number of parts, innermost first, whose removal is enough.
     let counts: Vec<_> = (1..=pointers.len()).collect();
     let last = counts.partition_point(|count| {
         let mut without = contract.clone();

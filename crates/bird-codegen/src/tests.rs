@@ -1,6 +1,6 @@
 use crate::Error;
 
-/// Returns a contract with the keywords of its operation, and its schemas.
+/// Returns a contract with these schemas and one operation, which has these keywords.
 fn contract(operation: &str, schemas: &str) -> String {
     format!(
         "openapi: 3.0.3
@@ -38,9 +38,8 @@ fn property(keywords: &str) -> String {
     schema(&format!("type: object, properties: {{a: {{{keywords}}}}}"))
 }
 
-/// The checked-in client shows what each pass does.
 #[test]
-fn generating_always_returns_the_checked_in_client() {
+fn generation_always_reproduces_the_checked_in_client() {
     let root = std::env::var("CARGO_MANIFEST_DIR").unwrap() + "/../..";
     let read = |path: &str| std::fs::read_to_string(format!("{root}/{path}")).unwrap();
     let yaml = read("openapi.yaml");
@@ -66,8 +65,8 @@ fn assert_problems(cases: &[(String, &str)]) {
 fn a_schema_problem_is_reported_with_line_and_pointer() {
     assert_problems(&[
         // Invalid YAML and duplicate keys.
-        ("a: [".to_owned(), "openapi.yaml:2: not YAML"),
-        ("a: 1\na: 2".to_owned(), "openapi.yaml:1: not YAML"),
+        ("a: [".to_owned(), "openapi.yaml:2: invalid YAML"),
+        ("a: 1\na: 2".to_owned(), "openapi.yaml:1: invalid YAML"),
         ("a: 1".to_owned(), "openapi.yaml:1: unsupported keyword `a` in this contract"),
         // Keywords and values.
         (
@@ -93,14 +92,14 @@ fn a_schema_problem_is_reported_with_line_and_pointer() {
         // References.
         (
             property("$ref: '#/components/schemas/Gone'"),
-            ":12: \"#/components/schemas/Gone\" leads to no schema",
+            ":12: \"#/components/schemas/Gone\" does not refer to any schema",
         ),
-        (property("$ref: '#/components/schemas/S/properties/a'"), "leads to no schema"),
+        (property("$ref: '#/components/schemas/S/properties/a'"), "does not refer to any schema"),
         (
             property("$ref: '#/components/schemas/S', nullable: true"),
             "`nullable` has no effect next to `$ref`",
         ),
-        (schema("$ref: '#/components/schemas/T'"), "leads to no schema"),
+        (schema("$ref: '#/components/schemas/T'"), "does not refer to any schema"),
         // Extensions.
         (property("type: string, x-odd: true"), ":12: unsupported extension `x-odd: true`"),
         (property("type: string, x-secret: yes"), "unsupported extension `x-secret: \"yes\"`"),
@@ -119,7 +118,7 @@ fn a_schema_problem_is_reported_with_line_and_pointer() {
             schema("type: object, required: [a], properties: {a: {type: string, x-lenient: true}}"),
             "a required field cannot be lenient",
         ),
-        // Schemas that the client would get wrong.
+        // Schemas from which a wrong client would be generated.
         (
             schema("allOf: [{$ref: '#/components/schemas/S'}, {type: object}]"),
             ":12: `allOf` is only supported around a single reference (at #/components/schemas/T/allOf)",
@@ -170,13 +169,13 @@ fn an_operation_problem_is_reported_with_line_and_pointer() {
         ),
         // Paths and parameters.
         (operation(OK).replace("/a/{id}", "/a/{id}#b"), ":4: a path cannot contain '#' (at #/paths/~1a~1{id}#b)"),
-        (contract(OK, S), ":5: progenitor does not support it: missing path name mapping id"),
+        (contract(OK, S), ":5: progenitor does not support this: missing path name mapping id"),
         (
             operation(OK).replace(
                 "parameters: [",
                 "parameters: [{name: id, in: query, schema: {type: string}}, ",
             ),
-            "its Rust name `id` is taken by #/paths/~1a~1{id}/post/parameters/0 (at #/paths/~1a~1{id}/post/parameters/1)",
+            "the Rust name `id` is already used by #/paths/~1a~1{id}/post/parameters/0 (at #/paths/~1a~1{id}/post/parameters/1)",
         ),
         (
             operation(OK).replace(
@@ -192,12 +191,12 @@ fn an_operation_problem_is_reported_with_line_and_pointer() {
             ),
             "\"cookie\" is not one of: path query header",
         ),
-        // Problems that only progenitor or the passes over its output find.
+        // Problems that only progenitor finds, or a pass over the code that it generated.
         (
             operation(&format!(
                 "{OK}\n      requestBody: {{content: {{multipart/form-data: {{schema: {{type: string}}}}}}}}"
             )),
-            ":5: progenitor does not support it: ",
+            ":5: progenitor does not support this: ",
         ),
         (
             schema("type: string, enum: [a, unknown]"),
@@ -209,35 +208,35 @@ fn an_operation_problem_is_reported_with_line_and_pointer() {
         ),
         (
             property("type: object, title: S, properties: {b: {type: string}}"),
-            ":12: the Rust type name `S` of this schema is taken by #/components/schemas/S (at #/components/schemas/T/properties/a)",
+            ":12: the Rust type name `S` of this schema is already used by #/components/schemas/S (at #/components/schemas/T/properties/a)",
         ),
-        // Names in Rust.
+        // Parts of the contract with the same Rust name.
         (
             contract(
                 OK,
                 &format!("{S}\n    TA: {{type: object}}\n    T: {{type: object, properties: {{a: {{type: string, enum: [b]}}}}}}"),
             ),
-            ":11: the Rust type name `TA` of this schema is taken by #/components/schemas/T/properties/a (at #/components/schemas/TA)",
+            ":11: the Rust type name `TA` of this schema is already used by #/components/schemas/T/properties/a (at #/components/schemas/TA)",
         ),
         (
             operation(OK).replace(
                 "parameters: [",
                 "parameters: [{name: 'A<', in: query, schema: {type: string}}, {name: 'A>', in: query, schema: {type: string}}, ",
             ),
-            "its Rust name `a` is taken by #/paths/~1a~1{id}/post/parameters/0 (at #/paths/~1a~1{id}/post/parameters/1)",
+            "the Rust name `a` is already used by #/paths/~1a~1{id}/post/parameters/0 (at #/paths/~1a~1{id}/post/parameters/1)",
         ),
         (
             operation(&format!("{OK}\n      requestBody: {{{json}}}}}"))
                 .replace("parameters: [", "parameters: [{name: Body, in: query, schema: {type: string}}, "),
-            "its Rust name `body` is taken by #/paths/~1a~1{id}/post/requestBody",
+            "the Rust name `body` is already used by #/paths/~1a~1{id}/post/requestBody",
         ),
         (
             operation(&format!("{OK}\n    put:\n      operationId: Create\n      {ID}{OK}")),
-            ":10: its Rust name `create_request` is taken by #/paths/~1a~1{id}/post/operationId (at #/paths/~1a~1{id}/put/operationId)",
+            ":10: the Rust name `create_request` is already used by #/paths/~1a~1{id}/post/operationId (at #/paths/~1a~1{id}/put/operationId)",
         ),
         (
             operation(&format!("{OK}\n    put:\n      operationId: create_request\n      {ID}{OK}")),
-            ":10: its Rust name `create_request` is taken",
+            ":10: the Rust name `create_request` is already used",
         ),
     ]);
 }
@@ -251,7 +250,7 @@ fn equivalent_contracts_generate_the_same_client() {
         contract(&no_content, &format!("{s}\n    {t}"))
     };
     for (one, other) in [
-        // Limits, defaults and formats without a Rust type do not change the type.
+        // Limits, defaults and formats without a Rust type do not change the generated type.
         (property("type: string"), property("type: string, minLength: 1, maxLength: 2, pattern: x, format: date, default: a")),
         (property("type: integer"), property("type: integer, minimum: 1, exclusiveMaximum: true, maximum: 9, enum: [1, 2], default: 1")),
         (property("type: boolean"), property("type: boolean, default: true, nullable: true, enum: [true]")),
@@ -259,16 +258,16 @@ fn equivalent_contracts_generate_the_same_client() {
         (property("type: string, enum: [a]"), property("nullable: true, enum: [a, null]")),
         // An alternative that allows any object makes the others redundant.
         (property("type: object, additionalProperties: true"), property(&format!("type: object, nullable: true, anyOf: [{ref}, {{type: object, additionalProperties: true}}]"))),
-        // A reference with annotations is a reference.
+        // Annotations around a reference do not change the generated type.
         (property("$ref: '#/components/schemas/S'"), property(&format!("type: object, nullable: true, allOf: [{ref}]"))),
         (property("type: object, additionalProperties: {}"), property("type: object, additionalProperties: true")),
         (property(&format!("allOf: [{ref}]")), property(&format!("deprecated: true, allOf: [{ref}]"))),
-        // A nullable schema is the same as a nullable reference to it.
+        // A reference to a nullable schema generates the same field as a nullable reference to the schema.
         (
             nullable("S: {type: object}", "nullable: true, allOf: [{$ref: '#/components/schemas/S'}]"),
             nullable("S: {type: object, nullable: true}", "$ref: '#/components/schemas/S'"),
         ),
-        // Errors and links are not part of the client.
+        // Error responses and links do not change the client.
         (operation(OK), operation(&OK.replace("responses: {", "responses: {'404': {description: e}, default: {description: f}, 5XX: {description: g}, "))),
         (operation(OK), operation(&OK.replace("'200'", "201").replace("d, content", "d, links: {get: {operationId: create}}, content"))),
     ] {
@@ -286,7 +285,7 @@ fn the_values_plus_one_and_minus_one_become_variants() {
 }
 
 #[test]
-fn a_description_cannot_forge_a_mark() {
+fn a_description_cannot_mark_a_field_as_secret() {
     let mark = r"\x02x-secret /components/schemas/T/properties/a\x03";
     let rust = generate(&property(&format!("type: string, description: \"{mark}\""))).unwrap();
     assert!(!rust.contains("[redacted]"), "{rust}");

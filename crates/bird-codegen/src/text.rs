@@ -1,9 +1,9 @@
-//! Escapes descriptions, which rustdoc must show without running code or following links.
+//! Escapes the descriptions of a contract for doc comments, so rustdoc neither runs code nor creates links from them.
 
-/// Escapes code blocks, HTML, links and tables in a description. Code spans, lists, headings and emphasis stay.
+/// Escapes code blocks, HTML, links and tables in a description. Keeps code spans, lists, headings and emphasis.
 ///
-/// A code block would run as a doctest, rustdoc warns about unknown HTML tags and links, and rustc refuses comments
-/// with bidirectional controls, which are removed.
+/// Otherwise rustdoc would run code blocks as doctests, and warn about unknown HTML tags and links. Bidirectional
+/// control characters are removed, because rustc refuses them in comments.
 pub(crate) fn text(description: &str) -> String {
     description.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
@@ -14,7 +14,7 @@ fn line(line: &str) -> String {
             && (!c.is_control() || c.is_whitespace())
     };
     let shown: String = line.chars().filter(is_shown).collect();
-    // Four spaces start a code block, at the start of a line and after a list marker.
+    // Four spaces at the start of a line or after a list marker would start a code block.
     let words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut text = String::new();
     let mut rest = words.as_str();
@@ -22,7 +22,7 @@ fn line(line: &str) -> String {
         let run = rest.len() - rest.trim_start_matches(first).len();
         let (taken, escape) = match first {
             '\\' if rest[1..].starts_with(|c: char| c.is_ascii_punctuation()) => (2, false),
-            // A code span that does not end on its line would undo the escapes on the next lines.
+            // If a code span continued on the next line, the escapes there would have no effect.
             '`' => code_span(rest, run).map_or((run, true), |length| (length, false)),
             '~' => (run, run > 2),
             '<' | '[' | '|' => (1, true),
@@ -37,7 +37,7 @@ fn line(line: &str) -> String {
     text
 }
 
-/// Returns the length of the code span at the start of `text`, if it is closed.
+/// Returns the length of the code span that begins `text` with this many backticks, if it is closed.
 fn code_span(text: &str, ticks: usize) -> Option<usize> {
     let mut at = ticks;
     loop {
@@ -57,7 +57,7 @@ mod tests {
 
     use super::*;
 
-    /// Returns the first part that rustdoc would not show as text.
+    /// Returns the first part of the Markdown that rustdoc would not show as plain text.
     fn hidden(markdown: &str) -> Option<Event<'_>> {
         let options = Options::ENABLE_TABLES
             | Options::ENABLE_FOOTNOTES
@@ -93,7 +93,7 @@ mod tests {
             ("| a |\n|---|\n| `<b>` |", "\\| a \\|\n\\|---\\|\n\\| `<b>` \\|"),
             ("a\u{202e}b\u{2}x-secret /a\u{3}\u{7}\r", "abx-secret /a"),
             (r"\<b> \\<b> \", r"\<b> \\\<b> \"),
-            // Not escaped.
+            // These stay as they are.
             (
                 "*a* `b<c>` ``d ` e`` ~~f~~\n- https://a.example/?b=c",
                 "*a* `b<c>` ``d ` e`` ~~f~~\n- https://a.example/?b=c",

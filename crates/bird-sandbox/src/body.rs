@@ -18,7 +18,7 @@ pub(crate) enum Break {
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
     pub(crate) bytes: Bytes,
-    /// How the body ends after the bytes.
+    /// How the body ends after these bytes.
     end: End,
 }
 
@@ -35,7 +35,7 @@ impl ResponseBody {
         Self { bytes: text.into(), end: End::Regular }
     }
 
-    /// Returns the first half of the body.
+    /// Returns a body that breaks off after the first half of the text.
     pub(crate) fn cut(text: String) -> Self {
         let bytes = Bytes::from(text);
         Self { bytes: bytes.slice(..bytes.len() / 2), end: End::Flush }
@@ -61,7 +61,7 @@ impl Body for ResponseBody {
         match self.end {
             End::Regular => Poll::Ready(None),
             End::Flush => {
-                // hyper flushes the bytes while the body is pending.
+                // While the body is pending, hyper flushes the bytes.
                 self.end = End::Close;
                 cx.waker().wake_by_ref();
                 Poll::Pending

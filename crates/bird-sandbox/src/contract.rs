@@ -43,7 +43,7 @@ impl Contract {
         Self { create, templates, errors: errors(&contract) }
     }
 
-    /// Returns the body of an error: the contract's example, or a message for other statuses.
+    /// Returns the body of an error response: the contract's example, or only a message if there is no example.
     pub(crate) fn error(&self, status: StatusCode) -> Value {
         self.errors.get(&status.as_u16()).cloned().unwrap_or_else(|| {
             let message = status.canonical_reason().unwrap_or("Error");
@@ -51,11 +51,11 @@ impl Contract {
         })
     }
 
-    /// Returns the problems of the body of a POST. If it is valid, there are none.
+    /// Returns the problems in the body of a POST, or an empty map if the body is valid.
     pub(crate) fn validate(&self, body: &Value) -> Details {
         let mut details = Details::new();
         collect_problems(&self.create, body, "", &mut details);
-        // A template of the wrong type has been reported above.
+        // `collect_problems` has already reported a template that is not a string.
         let Some(template) = body["connectorTemplateRef"].as_str() else { return details };
         if let Some(validator) = self.templates.get(template) {
             let none = json!({});
@@ -71,7 +71,7 @@ impl Contract {
     }
 }
 
-/// Returns the first example of each error that the contract documents for a POST. A GET has no others.
+/// Returns the first example of each error that the contract documents for a POST. A GET has no other errors.
 fn errors(contract: &Value) -> BTreeMap<u16, Value> {
     let post = &contract["paths"]["/workspaces/{workspaceId}/connectors"]["post"];
     let responses = post["responses"].as_object().into_iter().flatten();
@@ -85,7 +85,7 @@ fn errors(contract: &Value) -> BTreeMap<u16, Value> {
     errors.collect()
 }
 
-/// Adds the problems of a value to `details`. `at` is the path of the value.
+/// Adds the problems in a value to `details`. `at` is the path of the value.
 fn collect_problems(validator: &Validator, value: &Value, at: &str, details: &mut Details) {
     for error in validator.iter_errors(value) {
         for (path, problem) in problems(&error) {
@@ -107,7 +107,7 @@ fn problems(error: &ValidationError<'_>) -> Vec<(String, String)> {
         ValidationErrorKind::Required { property } => {
             vec![of(property.as_str().unwrap_or_default(), "missing")]
         }
-        // Without the value, because a request may hold secrets.
+        // The message omits the value, because a request may contain secrets.
         _ => vec![(path, error.masked().to_string())],
     }
 }
@@ -126,17 +126,17 @@ fn dotted(pointer: &str) -> String {
     path
 }
 
-/// Compiles a schema of the embedded contract.
+/// Compiles the schema with this name in a contract.
 pub(crate) fn of_schema(contract: &Value, name: &str) -> Validator {
     let schema = json!({ "$ref": format!("#/components/schemas/{name}") });
-    validator(contract, &schema).expect("the embedded contract has JSON schemas")
+    validator(contract, &schema).expect("the schemas of the contract are valid")
 }
 
-/// Compiles a schema of `OpenAPI` 3.0, which may refer to components of its contract. Only for `cargo xtask drift`.
+/// Compiles an `OpenAPI` 3.0 schema, which may refer to components of its contract. Public for `cargo xtask drift`.
 ///
 /// # Errors
 ///
-/// Fails if a reference leads nowhere, or a schema is not valid.
+/// Fails if a reference cannot be resolved or a schema is invalid.
 #[doc(hidden)]
 pub fn validator(contract: &Value, schema: &Value) -> Result<Validator, ValidationError<'static>> {
     let mut root = to_json_schema(schema);

@@ -19,14 +19,14 @@ use crate::http::{error, header, json_response};
 use crate::state::{ConnectorSeed, State};
 
 const PREFIX: &str = "/_sandbox";
-/// The path of the inspector, which sends its requests relative to it.
+/// The path of the inspector. The page's own requests are relative to this path.
 pub(crate) const INSPECTOR: &str = "/_sandbox/";
 const TOKEN: HeaderName = HeaderName::from_static("sandbox-token");
-/// The largest body of a control request, in bytes.
+/// The maximum size of the body of a control request, in bytes.
 const MAX_BODY: usize = 16 * 1024;
 /// How many connectors and requests a response lists by default.
 const DEFAULT_LIMIT: usize = 50;
-/// The largest `limit` in a query.
+/// The maximum `limit` in a query.
 const MAX_LIMIT: usize = 1000;
 
 /// Returns whether a URI belongs to the control API.
@@ -70,9 +70,9 @@ where
 
 /// Returns why a request is refused, or `None` if it is allowed.
 ///
-/// The rules keep web pages out. No page has the access key. A page whose name resolves to 127.0.0.1 sends that name as
-/// the host, so the host must be loopback (DNS rebinding). A change needs the token of the inspector, which a page of
-/// another origin cannot read.
+/// The rules keep other web pages out, which do not have the access key. With DNS rebinding, the name of such a page
+/// resolves to 127.0.0.1, but its requests still have that name as their host, so the host must be loopback. A change
+/// also needs the token of the inspector, which a page of another origin cannot read.
 fn refusal(state: &State, head: &Parts) -> Option<&'static str> {
     if state.accepts_key_of(head) {
         return None;
@@ -175,7 +175,7 @@ fn add_fault(state: &State, new: &NewFault) -> Result<Response<Value>, String> {
     Ok(json_response(201, json!({ "id": id, "fault": new.fault })))
 }
 
-/// Parses a body, or returns what is wrong with it.
+/// Parses the JSON body of a request, or returns a message that says what is wrong.
 fn parse<'b, T: Deserialize<'b>>(head: &Parts, body: &'b Bytes) -> Result<T, String> {
     // A form on another web page cannot send this content type.
     if header(head, &CONTENT_TYPE).split(';').next() != Some("application/json") {

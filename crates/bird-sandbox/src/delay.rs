@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// How long provisioning or a response takes. It may be random.
+/// The time that provisioning or a response takes, either fixed or random.
 ///
 /// ```
 /// use bird_sandbox::{Delay, Sandbox};
@@ -20,8 +20,8 @@ use jiff::SignedDuration;
 /// | `1s..5s` | uniform between one and five seconds |
 /// | `~2s` | long-tailed: the median is two seconds, and one in twenty takes more than five times as long |
 ///
-/// Random delays depend on the order of creations or requests and on the [seed](crate::Builder::seed), so every sandbox
-/// repeats them.
+/// Random delays depend only on the order of creations or requests and on the [seed](crate::Builder::seed). Without a
+/// seed, every sandbox has the same delays as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delay(Distribution);
 
@@ -33,7 +33,7 @@ enum Distribution {
     LongTailed(Duration),
 }
 
-/// Why a [`Delay`] could not be parsed.
+/// An error from parsing a [`Delay`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a delay such as `2s`, `1s..5s` or `~2s`")]
 pub struct ParseDelayError;

@@ -36,18 +36,19 @@ use uuid::Uuid;
 /// | `cut` | **yes** | the first half of the body, and then the connection is closed |
 ///
 /// `post:503x2` fails the first two POSTs with 503. `get:reset@3` passes three GETs and resets the connection of the fourth.
-/// After a `post:lost` the connector exists, but the client has no response that tells. Requests are counted from the moment
-/// when the fault is added, whatever happens to them.
+/// After a `post:lost`, the connector exists, but the client gets no response. A fault counts requests from the moment it
+/// is added, including requests that another fault fails.
 ///
-/// `post:409#2cffb55c-120e-91a8-8f10-ed9d1b412d29` fails the first POST whose body has this phone number id. For a GET, the id
-/// is the one that the connector was created with.
+/// `post:409#2cffb55c-120e-91a8-8f10-ed9d1b412d29` fails the first POST whose body has this phone number id. For a GET,
+/// the phone number id of the connector counts.
 ///
-/// `random:SEED:PERCENT` fails this percentage of all requests with random kinds other than `hang`. The same seed and the
-/// same order of requests give the same failures.
+/// `random:SEED:PERCENT` fails this percentage of all requests, each with a random kind: 429, 500, 503, `reset`, `lost`
+/// or `garbage`. The same seed and the same order of requests give the same failures.
 ///
 /// If several faults apply to a request, the one that was added first is injected.
 ///
-/// A status that the contract documents has the body of its example. 502, 504 and 520 to 530 have the HTML of a gateway.
+/// A response with a status that the contract documents has the body of the contract's example. A response with 502,
+/// 504 or 520 to 530 has the HTML of a gateway.
 #[derive(Clone, Debug)]
 pub struct Fault {
     text: String,
@@ -56,11 +57,11 @@ pub struct Fault {
     plan: Plan,
 }
 
-/// A fault of a running sandbox.
+/// A fault that is active in a sandbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ActiveFault {
-    /// The number of the fault in its sandbox.
+    /// The id of the fault, for [`Sandbox::remove_fault`](crate::Sandbox::remove_fault).
     pub id: u64,
     /// The fault, as it was written.
     pub fault: String,
@@ -71,7 +72,7 @@ pub struct ActiveFault {
 #[derive(Clone, Debug)]
 enum Plan {
     Counted { method: Method, kind: Kind, times: u32, after: u64 },
-    // A clone of the generator repeats its numbers.
+    // A clone of the generator repeats its numbers, so a clone of the fault fails the same requests.
     Random { rng: fastrand::Rng, percent: u8 },
 }
 
@@ -94,11 +95,11 @@ const RANDOM_KINDS: [Kind; 6] = [
     Kind::Garbage,
 ];
 
-/// Why a [`Fault`] could not be parsed.
+/// An error from parsing a [`Fault`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected METHOD:KIND[xTIMES][@AFTER] with the method get or post and the kind 300 to 599, reset, hang, \
-     lost, garbage or cut, or random:SEED:PERCENT; either may end with #PHONE_NUMBER_ID"
+    "expected METHOD:KIND[xTIMES][@AFTER] or random:SEED:PERCENT, optionally followed by #PHONE_NUMBER_ID; \
+     METHOD is get or post, and KIND is a status from 300 to 599, reset, hang, lost, garbage or cut"
 )]
 pub struct ParseFaultError;
 
@@ -163,7 +164,7 @@ impl Fault {
         }
     }
 
-    /// Counts a request, and returns the failure to inject: none if another fault was `injected` already.
+    /// Counts a request, and returns the failure to inject, or `None` if another fault was already `injected`.
     pub(crate) fn next(
         &mut self,
         of: &Method,

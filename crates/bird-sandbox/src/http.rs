@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 pub(crate) fn json_response(status: u16, body: Value) -> Response<Value> {
     let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::from_u16(status).expect("a valid status");
+    *response.status_mut() = StatusCode::from_u16(status).expect("the status has three digits");
     response
 }
 

@@ -1,4 +1,5 @@
-//! A local Bird, for the tests of a service that uses bird-sms: in memory or on loopback, and without an account.
+//! A local stand-in for Bird's API, for tests of a service that uses bird-sms: in memory or on loopback, without an
+//! account.
 //!
 //! ```
 //! use bird_sandbox::Sandbox;
@@ -26,7 +27,7 @@
 //! # }
 //! ```
 //!
-//! It needs:
+//! The example needs these dependencies:
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -36,11 +37,11 @@
 //! ```
 //!
 //! The sandbox serves the endpoints of `openapi.yaml` and `numbers.yaml`, and validates requests against the first file. A
-//! connector gets its channel after a delay, and a phone number can be installed once. A wrong key, another workspace, an
-//! invalid body and too many requests get the documented responses (401, 404, 422, 429). It checks the key first, then the
-//! rate limit, the workspace and the body.
+//! connector gets its channel after a delay, and a phone number can be installed only once. A wrong key, another workspace,
+//! an invalid body and too many requests get the documented responses (401, 404, 422, 429). The sandbox checks the key
+//! first, then the rate limit, the workspace and the body.
 //!
-//! The examples below make their `workspace` as above.
+//! The examples below create their `workspace` in the same way.
 //!
 //! # Time
 //!
@@ -62,7 +63,7 @@
 //! let error = workspace.install_sms_channel("Onboarding", number).await.unwrap_err();
 //! assert!(began.elapsed() <= Duration::from_secs(120)); // the default of `install_timeout`
 //!
-//! // A later process:
+//! // Later, for example in another process:
 //! tokio::time::advance(hour).await;
 //! let id = error.connector_id().unwrap();
 //! let channel = workspace.pending_channel(id).wait().await?;
@@ -71,9 +72,9 @@
 //! # }
 //! ```
 //!
-//! A paused clock doesn't wait for other threads or sockets. While a database or a journal in a file works, it jumps from
-//! timer to timer, and deadlines pass. It stands still while a task of `tokio::task::spawn_blocking` runs, so wrap such work
-//! in one, or don't pause the clock of that test.
+//! A paused clock doesn't wait for other threads or sockets. While a database call runs or a journal is written to a
+//! file, the clock jumps from timer to timer, and deadlines pass. It stands still while a task of
+//! `tokio::task::spawn_blocking` runs, so wrap such work in one, or don't pause the clock of that test.
 //!
 //! # Faults
 //!
@@ -90,7 +91,7 @@
 //! # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
 //! # let workspace = bird_sms::test_util::workspace(transport, key, id);
 //! let [first, second] = [1, 2].map(Uuid::from_u128);
-//! // The response to the creation is lost. bird-sms finds the connector at its number.
+//! // The response to the creation is lost. bird-sms finds the connector by its phone number.
 //! sandbox.add_fault(format!("post:lost#{first}").parse()?);
 //! assert!(workspace.install_sms_channel("Onboarding", first.into()).await.is_ok());
 //! // The first poll is refused.
@@ -103,12 +104,13 @@
 //! ```
 //!
 //! [docs/reliability.md](https://github.com/bird-sms/bird-sms/blob/main/docs/reliability.md) lists faults and the outcome of
-//! an install after each. An error handler needs no sandbox: `bird_sms::test_util` makes errors without a request.
+//! an install after each. To test an error handler, you don't need a sandbox: `bird_sms::test_util` creates errors
+//! without a request.
 //!
-//! # The same run twice
+//! # Repeatable runs
 //!
-//! `random:SEED:PERCENT` fails a part of all requests. With a seed for the sandbox and one for the client, a run on a
-//! runtime of one thread is the same each time, so a failure can be repeated:
+//! The fault `random:SEED:PERCENT` fails this percentage of all requests. With a seed for the sandbox and one for the
+//! client, a run on a single-threaded runtime is the same each time, so a failure can be reproduced:
 //!
 //! ```
 //! use bird_sandbox::{Delay, ReceivedRequest, Sandbox};
@@ -142,8 +144,8 @@
 //!
 //! # Over a socket
 //!
-//! A test of the HTTP client needs a server, and so does one that uses `Client::raw`, whose operations have no other
-//! transport. The sandbox has the same methods there, but the clock can't be paused:
+//! A test of the HTTP client needs a server. So does a test that uses `Client::raw`, because its operations work only
+//! over HTTP. A sandbox that listens on a port has the same methods, but its clock can't be paused:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -167,13 +169,13 @@
 //! # }
 //! ```
 //!
-//! A service in a process of its own, or in another language, takes its sandbox from a shell: `bird-sms sandbox` prints
+//! For a service in its own process or in another language, start the sandbox in a terminal: `bird-sms sandbox` prints
 //! `BIRD_API_URL`, `BIRD_WORKSPACE_ID` and `BIRD_ACCESS_KEY`, which `Workspace::from_env` reads.
 //!
 //! # Control API
 //!
-//! The methods of [`Sandbox`] add faults and connectors while it runs. Another process does the same over HTTP. Bodies are
-//! JSON, and requests need `Content-Type: application/json`; they are neither counted nor recorded.
+//! The methods of [`Sandbox`] add faults and connectors while it runs. Another process can do the same over HTTP.
+//! Bodies are JSON, and a POST needs `Content-Type: application/json`. These requests are neither counted nor recorded.
 //!
 //! | request | | body |
 //! |---|---|---|
@@ -181,11 +183,11 @@
 //! | `GET /_sandbox/state` | the last 50 connectors and requests, newest first, and the faults; `?limit=N` up to 1,000 | |
 //! | `POST /_sandbox/faults` | adds a [`Fault`] | `{"fault": "post:503x2"}` |
 //! | `DELETE /_sandbox/faults/ID` | removes a fault; without `/ID`, all faults | |
-//! | `POST /_sandbox/connectors` | adds a connector as if it existed: a [`ConnectorSeed`] | `{"name": "…", "phoneNumberId": "…"}` |
+//! | `POST /_sandbox/connectors` | adds a connector, as if an earlier run had created it: a [`ConnectorSeed`] | `{"name": "…", "phoneNumberId": "…"}` |
 //!
 //! No response contains the access key or the body of a request. A request that changes something needs the access key, as
-//! requests of the API do, or the token of the inspector. Others need the key, or a loopback address or `localhost` as
-//! their host, so no web page can read the state.
+//! requests of the API do, or the token of the inspector. Other requests need the key, or `localhost` or a loopback
+//! address as their host, so no other web page can read the state.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -226,19 +228,19 @@ pub use state::{AlreadyExists, ConnectorSeed, ReceivedRequest, StoredConnector};
 use crate::number::Number;
 use crate::state::{Config, Key, Observer, State};
 
-/// Why a sandbox does not start.
+/// An error from [`Builder::start`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The address is not a loopback address, and [`Builder::allow_remote`] was not called.
-    #[error("{0} is not a loopback address, and remote access is not allowed")]
+    #[error("{0} is not a loopback address, but remote access is not allowed")]
     NotLoopback(SocketAddr),
     /// Binding the address failed.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, #[source] std::io::Error),
 }
 
-/// Configures a [`Sandbox`].
+/// A builder that configures and starts a [`Sandbox`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -269,35 +271,36 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Sets the address to listen on. Default: a free port of 127.0.0.1.
+    /// Sets the address to listen on. Default: a free port on 127.0.0.1.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// Allows an address that is not loopback, such as 0.0.0.0 in a container. Other machines need the access key, which is
-    /// sent without encryption.
+    /// Allows listening on an address that is not loopback, such as 0.0.0.0 in a container. Requests from other
+    /// machines need the access key, which is sent without encryption.
     pub fn allow_remote(mut self) -> Self {
         self.allow_remote = true;
         self
     }
 
-    /// Sets how long after a connector its channel appears. With zero, the response to the POST has the channel. Default:
-    /// 2 s.
+    /// Sets how long it takes until a new connector has its channel. If it is zero, the response to the POST contains
+    /// the channel. Default: 2 s.
     pub fn provisioning_delay(mut self, delay: impl Into<Delay>) -> Self {
         self.config.provisioning_delay = delay.into();
         self
     }
 
-    /// Sets how long a response takes. The request is processed at once. Default: zero.
+    /// Sets how long each response is delayed. The request is still processed at once. Default: zero.
     pub fn response_delay(mut self, delay: impl Into<Delay>) -> Self {
         self.config.response_delay = delay.into();
         self
     }
 
-    /// Makes the sandbox repeatable: the access key, all ids and the random delays follow from the seed, and times follow
-    /// Tokio's clock, from 2100-01-01 on. Whoever knows the seed knows the key. Default: 0 in memory, otherwise random ids and
-    /// the system time.
+    /// Makes the sandbox repeatable: derives the access key, all ids and the random delays from a seed. Times start at
+    /// 2100-01-01 and follow Tokio's clock. Anyone who knows the seed knows the key.
+    ///
+    /// Default: 0 in memory. Otherwise there is no seed: ids are random, and times are the system time.
     pub fn seed(mut self, seed: u64) -> Self {
         self.config.seed = Some(seed);
         self
@@ -309,34 +312,36 @@ impl Builder {
         self
     }
 
-    /// Sets the id of the one workspace. Default: a random id.
+    /// Sets the id of the sandbox's only workspace. Default: a random id.
     pub fn workspace_id(mut self, id: Uuid) -> Self {
         self.config.workspace_id = Some(id);
         self
     }
 
-    /// Sets how many GETs per second are accepted. More get a 429. Default: 50, Bird's limit.
+    /// Sets the maximum number of GETs per second. Further GETs get a 429. Default: 50, Bird's limit.
     pub fn get_limit(mut self, per_second: u32) -> Self {
         self.config.get_limit = per_second;
         self
     }
 
-    /// Sets how many POSTs per second are accepted. More get a 429. Default: 500, Bird's limit.
+    /// Sets the maximum number of POSTs per second. Further POSTs get a 429. Default: 500, Bird's limit.
     pub fn post_limit(mut self, per_second: u32) -> Self {
         self.config.post_limit = per_second;
         self
     }
 
-    /// Makes a phone number need a use case, like a US 10DLC number: it is one of its requirements, and a POST without
-    /// `useCaseId` gets a 422 with `details`.
+    /// Requires a use case for a phone number, as for a US 10DLC number. The use case is listed as a requirement of the
+    /// number, and a POST without `useCaseId` gets a 422 with `details`.
     pub fn require_use_case(mut self, phone_number_id: Uuid) -> Self {
         self.config.use_case_required.push(phone_number_id);
         self
     }
 
-    /// Adds a long code number (E.164), in place of the ten that the workspace has by default. Its id ends with its digits.
+    /// Adds a long code number in E.164 format. Its id ends with its digits. If you add any, the workspace doesn't have
+    /// the ten default numbers.
     ///
-    /// The workspace always has a short code and an alphanumeric sender. Ids that no number has can be installed as well.
+    /// The workspace always has a short code and an alphanumeric sender. Phone number ids that aren't listed can be
+    /// installed as well.
     pub fn number(mut self, number: &str) -> Self {
         self.config.numbers.push(Number::long_code(number));
         self
@@ -348,14 +353,14 @@ impl Builder {
         self
     }
 
-    /// Adds faults, in their order.
+    /// Adds several faults, in this order.
     pub fn faults(mut self, faults: impl IntoIterator<Item = Fault>) -> Self {
         self.config.faults.extend(faults);
         self
     }
 
-    /// Calls `observer` with each request, before the client has the response. The sandbox waits until it returns. Several
-    /// threads may call it at a time.
+    /// Calls `observer` with each request, before the client gets the response. The response waits until `observer`
+    /// returns. Several threads may call it at the same time.
     pub fn observe(mut self, observer: impl Fn(&ReceivedRequest) + Send + Sync + 'static) -> Self {
         self.config.observer = Some(Observer(Arc::new(observer)));
         self
@@ -383,10 +388,10 @@ impl Builder {
         Ok(Sandbox { state, server: Some(Server { address, stop, task }) })
     }
 
-    /// Makes a sandbox without a socket. Requests reach it by its [`transport`](Sandbox::transport).
+    /// Creates a sandbox without a socket. Requests reach it through its [`transport`](Sandbox::transport).
     ///
-    /// The address to listen on has no effect. The [seed](Self::seed) is 0 unless it is set, so a test sees the same each
-    /// time.
+    /// The address to listen on has no effect. The [seed](Self::seed) is 0 unless you set another, so a test sees the
+    /// same ids and times on each run.
     #[cfg(feature = "transport")]
     #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
     #[must_use]
@@ -406,7 +411,7 @@ impl Builder {
 ///
 /// let sandbox = Sandbox::builder().start().await?; // or in_memory()
 /// println!("{} {} {}", sandbox.base_url(), sandbox.workspace_id(), sandbox.access_key());
-/// // A connector of an earlier run:
+/// // A connector that an earlier run created:
 /// sandbox.seed_connector(&ConnectorSeed::new("My SMS channel", Uuid::from_u128(1)))?;
 /// sandbox.add_fault("get:reset@1".parse()?);
 /// // … run the program under test, then see what it did:
@@ -415,10 +420,10 @@ impl Builder {
 /// # }
 /// ```
 ///
-/// Dropping it closes its port and its connections.
+/// Dropping the sandbox closes its port and its connections.
 pub struct Sandbox {
     state: Arc<State>,
-    /// `None` in memory.
+    /// The server, or `None` if the sandbox is in memory.
     server: Option<Server>,
 }
 
@@ -438,15 +443,15 @@ impl fmt::Debug for Sandbox {
 }
 
 impl Sandbox {
-    /// Returns a builder with the defaults.
+    /// Returns a [`Builder`] with the default settings.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Returns the transport to this sandbox, for `test_util::workspace` and `ClientBuilder::transport` of bird-sms.
+    /// Returns a transport to this sandbox, for `test_util::workspace` and `ClientBuilder::transport` of bird-sms.
     ///
-    /// Requests are handled as over a socket, with the same faults, delays and limits, on Tokio's clock. Their host and the
-    /// client's limit of the body have no effect.
+    /// Requests are handled as over a socket, with the same faults, delays and limits, on Tokio's clock. The host of a
+    /// request and the client's body limit have no effect.
     ///
     /// # Panics
     ///
@@ -458,8 +463,10 @@ impl Sandbox {
         Arc::new(transport::InMemory(Arc::clone(&self.state)))
     }
 
-    /// Returns the base URL, such as `http://127.0.0.1:40001`. It is on loopback even if the sandbox listens on all addresses.
-    /// In memory it is `https://sandbox.invalid`, a host that does not exist.
+    /// Returns the base URL, such as `http://127.0.0.1:40001`.
+    ///
+    /// If the sandbox listens on all addresses, the URL has the loopback address. In memory, the URL is
+    /// `https://sandbox.invalid`, whose host does not exist.
     #[must_use]
     pub fn base_url(&self) -> String {
         let Some(Server { mut address, .. }) = self.server else {
@@ -473,8 +480,9 @@ impl Sandbox {
         format!("http://{address}")
     }
 
-    /// Returns the URL of the inspector, a page that shows connectors, requests and faults to a browser on this machine. In
-    /// memory there is none.
+    /// Returns the URL of the inspector, a page for a browser on this machine that shows connectors, requests and faults.
+    ///
+    /// In memory, there is no page at this URL.
     #[must_use]
     pub fn inspector_url(&self) -> String {
         format!("{}{}", self.base_url(), control::INSPECTOR)
@@ -486,7 +494,7 @@ impl Sandbox {
         self.state.access_key()
     }
 
-    /// Returns the id of the one workspace.
+    /// Returns the id of the sandbox's only workspace.
     #[must_use]
     pub fn workspace_id(&self) -> Uuid {
         self.state.workspace_id()
@@ -501,13 +509,13 @@ impl Sandbox {
         self.state.seed(seed).map(|(id, _)| id)
     }
 
-    /// Adds a fault for the requests from now on, and returns its number.
+    /// Adds a fault for the requests from now on, and returns its id.
     #[expect(clippy::must_use_candidate, reason = "few callers need the id")]
     pub fn add_fault(&self, fault: Fault) -> u64 {
         self.state.lock().add_fault(fault)
     }
 
-    /// Removes a fault, and returns whether it was active.
+    /// Removes the fault with this id, and returns whether it was active.
     #[expect(clippy::must_use_candidate, reason = "removing a fault twice is no mistake")]
     pub fn remove_fault(&self, id: u64) -> bool {
         self.state.lock().remove_fault(id)
@@ -518,7 +526,7 @@ impl Sandbox {
         self.state.lock().faults.clear();
     }
 
-    /// Returns the faults that may still fail a request: none once each was injected as often as it says.
+    /// Returns the faults that may still fail a request. A fault is removed after failing the last of its requests.
     #[must_use]
     pub fn faults(&self) -> Vec<ActiveFault> {
         self.state.lock().active_faults()
@@ -542,13 +550,13 @@ impl Sandbox {
         self.state.lock().responses.get(&status).copied().unwrap_or_default()
     }
 
-    /// Returns how many POSTs were received, also if a fault failed them.
+    /// Returns how many POSTs were received, including POSTs that a fault failed.
     #[must_use]
     pub fn post_count(&self) -> u64 {
         self.received(&Method::POST)
     }
 
-    /// Returns how many GETs were received, also if a fault failed them.
+    /// Returns how many GETs were received, including GETs that a fault failed.
     #[must_use]
     pub fn get_count(&self) -> u64 {
         self.received(&Method::GET)
@@ -562,7 +570,7 @@ impl Sandbox {
     pub async fn shutdown(self) {
         let Some(server) = self.server else { return };
         drop(server.stop);
-        // The task only panics if a connection does.
+        // An error only means that the server task panicked, and a panic ends it as well.
         let _ = server.task.await;
     }
 }

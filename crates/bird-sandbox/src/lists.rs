@@ -14,7 +14,7 @@ use crate::state::State;
 /// The parameters of a query.
 type Query<'a> = HashMap<Cow<'a, str>, Cow<'a, str>>;
 
-/// Returns whether a path below a workspace is one of these endpoints.
+/// Returns whether a path below a workspace belongs to an endpoint of this module.
 pub(crate) fn is_path(path: &[&str]) -> bool {
     matches!(
         path,
@@ -57,7 +57,7 @@ pub(crate) fn respond(state: &State, path: &[&str], query: &str) -> Response<Val
 }
 
 /// Returns the requirements of a number, or `None` if there is no such number. Bird only documents the status
-/// `satisfied`; `unsatisfied` is invented.
+/// `satisfied`, so `unsatisfied` is a guess.
 fn requirements(state: &State, id: Uuid) -> Option<Vec<Value>> {
     state.number(id)?;
     if !state.needs_use_case(id) {

@@ -21,13 +21,13 @@ pub(crate) const NUMBERS: [&str; 10] = [
 const COUNTRIES: [(&str, &str); 5] =
     [("+1", "US"), ("+31", "NL"), ("+44", "GB"), ("+49", "DE"), ("+61", "AU")];
 
-/// The use cases of every sandbox: their ids and names.
+/// The ids and names of the use cases that every sandbox has.
 pub(crate) const USE_CASES: [(Uuid, &str); 2] = [
     (Uuid::from_u128(0xbe12_3b02_dacf_41f9_b3e5_50b1_8260_bc23), "One-time passwords"),
     (Uuid::from_u128(0x5f4f_2c5e_6b0c_4a35_9f5d_0c6a_5d0a_7c11), "Delivery updates"),
 ];
 
-/// When everything here was created.
+/// When every number was created and last updated.
 const CREATED: &str = "2025-01-21T01:43:10Z";
 
 /// The kind of a number, named as in Bird's endpoint types.
@@ -57,7 +57,7 @@ impl Number {
         Self { id, kind: NumberKind::LongCode, text: format!("+{digits}") }
     }
 
-    /// Creates the long code for an id that was installed but is not listed.
+    /// Creates a long code for an id that is not listed.
     pub(crate) fn unlisted(id: Uuid) -> Self {
         let text = format!("+3197{:010}", id.as_u128() % 10_000_000_000);
         Self { id, kind: NumberKind::LongCode, text }
@@ -84,7 +84,7 @@ impl Number {
         }
     }
 
-    /// Returns the number as Bird shows it, with the connector that uses it.
+    /// Returns the number as in a response of Bird, with the connector that uses it.
     pub(crate) fn json(&self, connector: Option<Uuid>) -> Value {
         let dependencies: Vec<_> =
             connector.iter().map(|id| json!({ "type": "connector", "connectorId": id })).collect();

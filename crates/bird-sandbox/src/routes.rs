@@ -1,4 +1,4 @@
-//! Handles requests.
+//! Handles requests as Bird's API does, and injects faults.
 
 use std::error::Error;
 
@@ -17,7 +17,7 @@ use crate::http::{error, header, json_response};
 use crate::lists;
 use crate::state::State;
 
-/// The size of the largest accepted body, in bytes.
+/// The maximum size of a request body, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
 /// Handles a request: injects a fault if one is due, or else responds as the API does. Control requests are neither
@@ -30,7 +30,7 @@ where
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
 {
     if control::is_control(request.uri()) {
-        // Boxed, because it would enlarge the future of every request.
+        // Boxed, because an unboxed future would enlarge the future of every request.
         return Ok(Box::pin(control::handle(state, request)).await.map(ResponseBody::whole));
     }
     let (head, body) = request.into_parts();
@@ -56,7 +56,7 @@ where
         None | Some(Kind::Lost | Kind::Garbage | Kind::Cut) => Some(respond(state, &head, &body)),
     };
     let response = response.filter(|_| fault != Some(Kind::Lost));
-    // Recorded before the client has the response, because a test may look for the request right after.
+    // The request is recorded before the client gets the response, because a test may then look at it at once.
     let delay = state.record(&head, response.as_ref().map(Response::status), fault_text, &body);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
@@ -92,7 +92,7 @@ where
     }))
 }
 
-/// Responds with a status as Bird does, or with HTML if it is the status of a gateway.
+/// Returns a response with this status as Bird sends it, or with HTML if a gateway sends such a status.
 fn with_status(state: &State, status: u16) -> Response<Value> {
     let mut response = json_response(status, Value::Null);
     *response.body_mut() = match status {
@@ -109,7 +109,7 @@ fn with_status(state: &State, status: u16) -> Response<Value> {
     response
 }
 
-/// Responds as the API does. The order of the checks is Bird's, as far as it is known: key, rate limit, path, body.
+/// Responds as the API does. The order of the checks is Bird's, as far as is known: key, rate limit, path, body.
 fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
     let not_found = |message| error(404, "NotFound", message);
     if !state.accepts_key_of(head) {
@@ -148,7 +148,7 @@ fn respond(state: &State, head: &Parts, body: &[u8]) -> Response<Value> {
     }
 }
 
-/// Parses an id as the contract writes it. The crate `uuid` accepts more.
+/// Parses an id in the format of the contract, a UUID with hyphens. `Uuid::try_parse` also accepts other formats.
 fn id(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text).ok().filter(|_| text.len() == uuid::fmt::Hyphenated::LENGTH)
 }

@@ -1,4 +1,4 @@
-//! Ids and times. A seed makes the ids repeatable, and if Tokio's clock is paused, also the times.
+//! Ids and times. A seed makes the ids repeatable, and the times as well if Tokio's clock is paused.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -28,7 +28,7 @@ impl Seed {
         }))
     }
 
-    /// Returns the seed, or 0 without one, because random delays always repeat.
+    /// Returns the seed, or 0 if there is none, because random delays are repeatable even without a seed.
     pub(crate) fn number(&self) -> u64 {
         self.0.as_ref().map_or(0, |seeded| seeded.number)
     }

@@ -29,7 +29,7 @@ pub(crate) async fn serve(
                 Ok((stream, _)) => {
                     connections.spawn(connection(stream, Arc::clone(&state)));
                 }
-                // For example, too many open files.
+                // Accepting can fail for a while, for example if too many files are open.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
             while connections.try_join_next().is_some() {}
@@ -48,7 +48,7 @@ async fn connection(stream: TcpStream, state: Arc<State>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| Box::pin(routes::handle(&state, request)));
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    // Other errors are the client's.
+    // Other errors are caused by the client, and need no action.
     if let Err(error) = poll_fn(|cx| connection.poll_without_shutdown(cx)).await
         && error.source().and_then(|source| source.downcast_ref()) == Some(&Break::Reset)
     {

@@ -26,10 +26,10 @@ use crate::seed::Seed;
 const REQUESTS_KEPT: usize = 10_000;
 /// How many bytes a sandbox keeps of a request's path, and of its body.
 const BYTES_KEPT: usize = 4096;
-/// The shortest access key that is redacted, in bytes. A shorter key could occur in other text by chance.
+/// The minimum length of an access key that is redacted, in bytes. A shorter key could occur in other text by chance.
 const SHORTEST_REDACTED: usize = 8;
 
-/// A connector of the sandbox.
+/// A connector in the sandbox.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct StoredConnector {
@@ -41,7 +41,7 @@ pub struct StoredConnector {
     pub phone_number_id: String,
     /// The channel id. The API shows it after the provisioning delay.
     pub channel_id: Uuid,
-    /// `None` if the delay overflows the clock.
+    /// When the channel appears, or `None` if that is beyond the range of the clock.
     ready_at: Option<Instant>,
     pub(crate) created_at: Timestamp,
     updated_at: Timestamp,
@@ -64,18 +64,18 @@ pub struct ConnectorSeed {
     pub id: Option<Uuid>,
     /// The channel id, or `None` for a random one.
     pub channel_id: Option<Uuid>,
-    /// How long until the connector has its channel, or `None` if it has one already.
+    /// How long it takes until the connector has its channel, or `None` if it already has one.
     #[serde(default, deserialize_with = "delay")]
     pub provisioning_delay: Option<Delay>,
 }
 
-/// Why a connector was not added: another one has its phone number id or its connector id.
+/// An error from adding a connector whose phone number id or connector id another connector already has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a connector with this phone number id or connector id already exists")]
 pub struct AlreadyExists;
 
 impl ConnectorSeed {
-    /// Returns a seed with random ids, for a connector that has its channel.
+    /// Creates a seed for a connector with random ids that already has its channel.
     #[must_use]
     pub fn new(name: impl Into<String>, phone_number_id: Uuid) -> Self {
         Self {
@@ -98,15 +98,15 @@ fn delay<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Delay>, D:
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ReceivedRequest {
-    /// When the response was ready.
+    /// When the request was processed, before the response delay.
     pub time: Timestamp,
     /// The method, such as `GET`.
     pub method: String,
-    /// The first 4,096 bytes of the path, without the query. An observer gets it without the access key.
+    /// The first 4,096 bytes of the path, without the query. If there is an observer, the access key is redacted in it.
     pub path: String,
     /// The status of the response, or `None` when a fault suppressed the response.
     pub status: Option<u16>,
-    /// The fault that was injected, as it was written.
+    /// The fault that was injected, as it was written, or `None`.
     pub fault: Option<String>,
     /// The first 4,096 bytes of the body. `Debug` and `Serialize` omit it, because it may contain secrets.
     #[serde(skip)]
@@ -181,7 +181,7 @@ pub(crate) struct State {
     config: Config,
     seed: Seed,
     access_key: Key,
-    /// Authenticates the inspector. It is random even with a seed, which others may know.
+    /// The token that authenticates the inspector. It does not follow from the seed, which others may know.
     token: String,
     workspace_id: Uuid,
     pub(crate) contract: Contract,
@@ -192,8 +192,9 @@ pub(crate) struct State {
 #[derive(Default)]
 pub(crate) struct Inner {
     pub(crate) connectors: Vec<StoredConnector>,
-    /// Indices in `connectors`, as in the next map.
+    /// The index in `connectors` of each connector id.
     by_id: HashMap<Uuid, usize>,
+    /// The index in `connectors` of each phone number id that has a connector.
     by_phone_number_id: HashMap<String, usize>,
     pub(crate) requests: VecDeque<ReceivedRequest>,
     /// The number of recorded requests, including those no longer kept.
@@ -202,7 +203,7 @@ pub(crate) struct Inner {
     pub(crate) received: HashMap<Method, u64>,
     /// The number of responses with each status.
     pub(crate) responses: HashMap<u16, u64>,
-    /// The start of the current second of each rate limit, and the number of requests in it.
+    /// For each method, the start of the current second of its rate limit and the number of requests in that second.
     windows: HashMap<Method, (Instant, u32)>,
     /// The faults that may fail more requests, with their ids.
     pub(crate) faults: Vec<(u64, Fault)>,
@@ -259,7 +260,7 @@ impl State {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request, and returns the failure to inject with the text of its fault.
+    /// Counts a request, and returns the failure to inject, if any, and the text of its fault.
     pub(crate) fn next_fault(&self, head: &Parts, body: &[u8]) -> Option<(Kind, String)> {
         let inner = &mut *self.lock();
         *inner.received.entry(head.method.clone()).or_default() += 1;
@@ -313,7 +314,7 @@ impl State {
         delay
     }
 
-    /// Replaces the access key in `text`.
+    /// Replaces the access key in `text`, unless the key is very short.
     pub(crate) fn redact(&self, text: String) -> String {
         let key = self.access_key();
         if key.len() < SHORTEST_REDACTED || !text.contains(key) {
@@ -350,7 +351,7 @@ impl State {
         self.config.use_case_required.contains(&phone_number_id)
     }
 
-    /// Returns a number that is listed, needs a use case, or was installed: the sandbox installs any id.
+    /// Returns a number that is listed, needs a use case or has a connector. Even an unlisted id can be installed.
     pub(crate) fn number(&self, id: Uuid) -> Option<Number> {
         let listed = self.numbers.iter().find(|number| number.id == id).cloned();
         let is_known = || self.needs_use_case(id) || self.connector_of(id).is_some();
@@ -452,7 +453,7 @@ impl Inner {
         active.collect()
     }
 
-    /// Returns the phone number id in the body of a POST or of the connector in a GET, in lower case.
+    /// Returns the phone number id in the body of a POST, or of the connector that a GET reads, in lower case.
     fn phone_number_id(&self, head: &Parts, body: &[u8]) -> Option<String> {
         if head.method == Method::POST {
             let body: Value = serde_json::from_slice(body).ok()?;
@@ -509,7 +510,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_rate_limit_applies_to_each_second() {
+    async fn the_rate_limit_restarts_every_second() {
         let state = State::new(Config { get_limit: 2, ..Config::default() });
         for _ in 0..2 {
             assert_eq!([(); 3].map(|()| state.within_limit(&Method::GET)), [true, true, false]);

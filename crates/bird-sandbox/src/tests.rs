@@ -23,7 +23,7 @@ use crate::{Builder, CONTRACT, Sandbox, StartError};
 const MANY: &str = "/workspaces/{workspaceId}/connectors";
 const ONE: &str = "/workspaces/{workspaceId}/connectors/{connectorId}";
 
-/// A sandbox and its client.
+/// A sandbox and an HTTP client for it.
 struct Api {
     sandbox: Sandbox,
     client: Client,
@@ -36,7 +36,7 @@ fn immediate() -> Builder {
 
 impl Api {
     async fn start(builder: Builder) -> Self {
-        // bird-sms gives reqwest rustls without a crypto provider; reqwest then needs one, even for HTTP.
+        // bird-sms enables rustls in reqwest without a crypto provider, so a test must install one, even for HTTP.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().build().unwrap();
         Self { sandbox: builder.start().await.unwrap(), client }
@@ -86,7 +86,7 @@ impl Api {
         String::from_utf8_lossy(&status).into_owned()
     }
 
-    /// Sends a valid POST over a new connection, and returns all bytes until the server closes it.
+    /// Sends a valid POST over a new connection, and returns all bytes that arrive until the server closes it.
     async fn raw_post(&self) -> std::io::Result<Vec<u8>> {
         let body = valid().to_string();
         let address = address(&self.sandbox);
@@ -113,7 +113,7 @@ fn contract() -> Value {
     serde_json::from_str(CONTRACT).unwrap()
 }
 
-/// Returns the contract's example of the body of a POST.
+/// Returns the contract's example of a POST body.
 fn valid() -> Value {
     contract()["paths"][MANY]["post"]["requestBody"]["content"]["application/json"]["examples"]
         ["smsChannel"]["value"]
@@ -179,7 +179,7 @@ fn every_body_in_the_contract_has_valid_examples() {
     visit(&contract(), &contract());
 }
 
-/// Mock servers send the first example of a response. openapi.json sorts them by name.
+/// Mock servers send the first example of a response, so it should have a channel. The examples are sorted by name.
 #[test]
 fn the_first_example_of_a_get_has_a_channel() {
     let contract = contract();
@@ -231,7 +231,7 @@ async fn the_channel_appears_after_the_delay() {
 }
 
 #[tokio::test]
-async fn a_zero_delay_ends_at_once_and_an_endless_one_never() {
+async fn a_zero_delay_ends_at_once_and_the_longest_never() {
     for (delay, ready) in [(Duration::ZERO, true), (Duration::MAX, false)] {
         let api = Api::start(Sandbox::builder().provisioning_delay(delay)).await;
         let (status, created) = api.post(&valid()).await;
@@ -240,7 +240,7 @@ async fn a_zero_delay_ends_at_once_and_an_endless_one_never() {
 }
 
 #[tokio::test]
-async fn requests_are_refused_in_the_order_of_the_checks() {
+async fn the_key_is_checked_first_and_the_body_last() {
     let api = Api::start(immediate()).await;
     let many = api.connectors();
     let other = Uuid::new_v4();
@@ -290,7 +290,7 @@ async fn requests_are_refused_in_the_order_of_the_checks() {
 }
 
 #[tokio::test]
-async fn problems_of_a_body_are_named_without_their_values() {
+async fn a_422_names_invalid_fields_without_their_values() {
     let secret = 90_817_263;
     let missing = |name: &str| format!("property \"{name}\" is missing");
     let types = json!({
@@ -354,9 +354,9 @@ async fn a_phone_number_can_only_be_installed_once() {
 }
 
 #[tokio::test]
-async fn a_connector_without_a_template_gets_a_channel_and_no_number() {
+async fn a_connector_without_a_template_gets_a_channel_but_no_number() {
     let api = Api::start(immediate()).await;
-    // The first body is from Bird's example for Node.
+    // The body with only a name is Bird's example for Node.js.
     for body in
         [json!({ "name": "text" }), json!({ "name": "n", "arguments": { "phoneNumberId": 1 } })]
     {
@@ -426,10 +426,10 @@ async fn a_remote_address_or_used_port_is_an_error() {
 }
 
 #[tokio::test]
-async fn after_a_shutdown_no_connection_is_served() {
+async fn after_a_shutdown_a_client_cannot_connect() {
     let api = Api::start(immediate()).await;
     let again = api.request(Method::GET, "/");
-    // The connection stays in the pool of the client.
+    // After this request, the client keeps the connection in its pool.
     send(again.try_clone().unwrap()).await;
     api.sandbox.shutdown().await;
     assert!(again.send().await.unwrap_err().is_connect());

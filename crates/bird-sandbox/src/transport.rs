@@ -11,8 +11,8 @@ use hyper::Request;
 use crate::routes;
 use crate::state::State;
 
-/// Passes each request to the handler of the server. Responses, timeouts and lost connections look to the client as they
-/// do over a socket.
+/// A transport that passes each request to the handler of the server. Responses, timeouts and lost connections
+/// look to the client as they do over a socket.
 pub(crate) struct InMemory(pub(crate) Arc<State>);
 
 impl fmt::Debug for InMemory {

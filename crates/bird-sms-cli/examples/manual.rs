@@ -1,4 +1,4 @@
-//! Writes man pages and completions into the folders `man` and `completions` of a folder, for the archives of a release.
+//! Writes man pages and completions for the archives of a release, into `man` and `completions` in the given folder.
 
 use std::fs;
 use std::io;
@@ -14,7 +14,7 @@ fn main() -> io::Result<()> {
     fs::create_dir_all(&man)?;
     fs::create_dir_all(&completions)?;
     let command = arguments().version(env!("CARGO_PKG_VERSION"));
-    // The topics are not commands, and have pages all the same.
+    // The help topics are hidden subcommands, which would get no man pages.
     let command = ["environment", "scenarios"]
         .into_iter()
         .fold(command, |command, topic| command.mut_subcommand(topic, |topic| topic.hide(false)));

@@ -1,4 +1,4 @@
-//! The arguments of the command. Their comments are the help.
+//! The arguments of the command. clap prints their doc comments as the help.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = OUTPUT)]
 pub(crate) struct GlobalArgs {
-    /// Print a log to stderr; twice for every detail [default: `RUST_LOG`]
+    /// Log to stderr; give it twice for more detail [default: the filter in `RUST_LOG`]
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
@@ -53,7 +53,7 @@ pub(crate) struct GlobalArgs {
 pub(crate) struct ConnectionArgs {
     /// ID of the workspace (UUID)
     ///
-    /// The address of the dashboard has it after /workspaces/. The `ws_…` identifier is something else.
+    /// It follows /workspaces/ in the address of the Bird dashboard. It isn't the identifier that begins with `ws_`.
     #[arg(long, value_name = "UUID", env = "BIRD_WORKSPACE_ID", hide_env_values = true)]
     pub(crate) workspace_id: Option<String>,
 
@@ -66,25 +66,25 @@ pub(crate) struct ConnectionArgs {
     )]
     pub(crate) api_url: Option<String>,
 
-    /// File or pipe with the access key, or `-` for standard input [default: `BIRD_ACCESS_KEY`]
+    /// File or pipe that contains the access key, or `-` for standard input [default: the key in `BIRD_ACCESS_KEY`]
     #[arg(long, value_name = "FILE")]
     pub(crate) access_key_file: Option<PathBuf>,
 
-    /// Longest time of an install, a wait or a read, such as 90s or 2m; at least 1s
+    /// Time limit for an install, a wait or a read, such as 90s or 2m; at least 1s
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = timeout)]
     pub(crate) timeout: Duration,
 
-    /// Use an embedded sandbox, with no account and no network
+    /// Use an embedded sandbox, which needs no account and no network
     #[arg(long)]
     pub(crate) sandbox: bool,
 
-    /// Print the result or the error as one JSON object
+    /// Print the result or the error as JSON
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) json: bool,
 }
 
 impl ConnectionArgs {
-    /// Returns the options with which another command reaches the same workspace. The environment gives the rest.
+    /// Returns the options that another command needs to reach the same workspace in the same environment.
     pub(crate) fn to_options(&self) -> String {
         let api_url = self.api_url.as_deref().filter(|url| {
             std::env::var_os("BIRD_API_URL").is_none_or(|set| set.as_os_str() != *url)
@@ -101,7 +101,7 @@ impl ConnectionArgs {
     }
 }
 
-/// Quotes an argument for a POSIX shell, if that is necessary.
+/// Quotes an argument for a POSIX shell if it needs quotes.
 pub(crate) fn quote(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_./:-".contains(&byte)) {
         return Cow::Borrowed(text);
@@ -114,11 +114,11 @@ const OUTPUT: &str = "Output options";
 /// The options of the subcommands that wait for a channel.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PollArgs {
-    /// Time between two polls of a connector, such as 1s [default: 200ms, growing to 1.5s]
+    /// Time between polls of a connector, such as 1s [default: 200ms, growing to 1.5s]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) poll_interval: Option<Duration>,
 
-    /// Print no progress, only new connectors, warnings and errors
+    /// Don't print progress, only new connectors, warnings and errors
     #[arg(short, long, help_heading = OUTPUT)]
     pub(crate) quiet: bool,
 }
@@ -128,7 +128,8 @@ pub(crate) struct PollArgs {
 pub(crate) struct CreateArgs {
     /// ID of the use case (UUID) [default: none]
     ///
-    /// US 10DLC and toll-free numbers need the one they are registered for. Other senders may need a generic one.
+    /// A US 10DLC or toll-free number needs the use case that it is registered for. Other senders may need a generic
+    /// use case.
     #[arg(long, value_name = "UUID")]
     use_case_id: Option<String>,
 
@@ -136,23 +137,23 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "TYPE")]
     channel_message_type: Option<String>,
 
-    /// Whether an incoming message opens a conversation in the inbox [default: Bird decides]
+    /// Whether incoming messages open conversations in the inbox [default: Bird decides]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     conversational: Option<bool>,
 
-    /// Server errors after which a creation is sent again
+    /// When to send a creation again after a server error
     ///
-    /// A server error does not tell whether a connector was created, so another attempt may create a second one.
+    /// A server error doesn't show whether a connector was created. Sending the creation again may create a second one.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = RetryCreateArg::Default)]
     pub(crate) retry_create: RetryCreateArg,
 
-    /// Don't read the phone number to find a connector whose creation got no response
+    /// Don't look up a connector by its phone number if the outcome of its creation is unknown
     #[arg(long)]
     pub(crate) no_look_up: bool,
 }
 
 impl CreateArgs {
-    /// Returns the values of requests that have none of their own.
+    /// Returns the values for rows and requests that set none themselves.
     pub(crate) fn defaults(&self) -> Result<Defaults, ParseIdError> {
         Ok(Defaults {
             use_case_id: self.use_case_id.as_deref().map(str::parse).transpose()?,
@@ -162,7 +163,7 @@ impl CreateArgs {
     }
 }
 
-/// The values of requests that have none of their own.
+/// The values for rows and requests that set none themselves.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Defaults {
     pub(crate) use_case_id: Option<UseCaseId>,
@@ -181,9 +182,9 @@ impl Defaults {
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(crate) enum RetryCreateArg {
-    /// After no server error
+    /// Don't send it again
     Never,
-    /// After 500 and 503, which Bird calls safe to retry
+    /// Send it again after 500 and 503, which Bird calls safe to retry
     Default,
 }
 
@@ -198,13 +199,13 @@ impl From<RetryCreateArg> for RetryCreate {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Check the access key, the workspace and the connection; creates nothing
+    /// Check the access key, the workspace and the connection, without creating anything
     #[command(long_about = help::CHECK, after_help = help::CHECK_EXAMPLES)]
     Check(CheckArgs),
     /// Install an SMS channel and print its ID
     #[command(long_about = help::INSTALL, after_help = help::INSTALL_EXAMPLES)]
     Install(InstallArgs),
-    /// Wait for the channel of a connector and print its ID
+    /// Wait until the channel of a connector is ready, and print the channel ID
     #[command(after_help = help::WAIT_EXAMPLES, mut_arg("sandbox", not_offered))]
     Wait(WaitArgs),
     /// Install many SMS channels from a file, as fast as the rate limits allow
@@ -219,7 +220,7 @@ pub(crate) enum Command {
     /// List the use cases of the workspace, with their IDs
     #[command(after_help = help::USE_CASES_EXAMPLES)]
     UseCases(UseCasesArgs),
-    /// Serve a local sandbox of the API
+    /// Serve a local sandbox of the Bird API
     #[command(after_help = help::SANDBOX_EXAMPLES)]
     Sandbox(SandboxArgs),
     /// Print a completion script for a shell
@@ -233,13 +234,13 @@ pub(crate) enum Command {
     Scenarios,
 }
 
-/// Hides and refuses `--sandbox` where a connector is given, because a new sandbox has none.
+/// Hides and rejects `--sandbox` in commands that take a connector ID, because a new sandbox has no connectors.
 fn not_offered(sandbox: clap::Arg) -> clap::Arg {
     sandbox.hide(true).conflicts_with("connector_id")
 }
 
 impl Command {
-    /// Returns the connection options of a subcommand that talks to Bird.
+    /// Returns the connection options, or `None` for a subcommand that sends nothing to Bird.
     pub(crate) fn shared(&self) -> Option<&ConnectionArgs> {
         match self {
             Self::Check(args) => Some(&args.shared),
@@ -260,7 +261,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "UUID")]
     pub(crate) phone_number_id: Option<String>,
 
-    /// Phone number instead of its ID, such as +31612345678
+    /// Phone number such as +31612345678, instead of --phone-number-id
     #[arg(long, value_name = "PHONE_NUMBER", value_parser = phone_number, conflicts_with = "phone_number_id")]
     pub(crate) phone_number: Option<String>,
 
@@ -278,13 +279,13 @@ pub(crate) struct InstallArgs {
     #[arg(long, value_name = "UUID", required_unless_present = "phone_number")]
     pub(crate) phone_number_id: Option<String>,
 
-    /// Phone number instead of its ID, such as +31612345678
+    /// Phone number such as +31612345678, instead of --phone-number-id
     #[arg(long, value_name = "PHONE_NUMBER", value_parser = phone_number, conflicts_with = "phone_number_id")]
     pub(crate) phone_number: Option<String>,
 
-    /// Print the ID of the connector, and don't wait for its channel
+    /// Print the ID of the connector without waiting for its channel
     ///
-    /// `bird-sms wait` continues. Carriers may take days to approve a number.
+    /// Run `bird-sms wait` later to wait for it. Carriers may take days to approve a number.
     #[arg(long)]
     pub(crate) no_wait: bool,
 
@@ -321,7 +322,7 @@ pub(crate) struct ConnectorArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct NumbersArgs {
-    /// Print rows for `bird-sms batch`: the long code numbers that show no connector
+    /// Print the long code numbers that show no connector, as CSV for `bird-sms batch`
     #[arg(long, conflicts_with = "json")]
     pub(crate) rows: bool,
 
@@ -337,51 +338,51 @@ pub(crate) struct UseCasesArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BatchArgs {
-    /// File with the rows, or `-` for standard input
+    /// File that contains the rows, or `-` for standard input
     ///
-    /// CSV with a header, separated by `,`, `;` or tab, or JSON Lines.
+    /// JSON Lines, or CSV with a header. CSV fields may be separated by `,`, `;` or tab.
     #[arg(value_name = "FILE")]
     pub(crate) input: PathBuf,
 
-    /// File that stores each step before the next one is taken
+    /// Journal file, in which each step is stored before the next one begins
     ///
-    /// The same command with the same journal resumes.
+    /// To resume, run the same command with the same journal.
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: PathBuf,
 
     /// File for the outcome of each row, or `-` for standard output
     ///
-    /// CSV. JSON Lines if its name ends in .jsonl or .ndjson, and for `-` with --json.
+    /// CSV, or JSON Lines if the name ends in .jsonl or .ndjson, or for `-` with --json.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 
-    /// Check the rows and the journal, print the plan, and create nothing
+    /// Check the rows and the journal and print the plan, without creating anything
     ///
-    /// Nothing is sent, unless the IDs of phone numbers have to be read.
+    /// Nothing is sent, except GETs for the IDs of phone numbers if rows have phone numbers instead.
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Phone number ID of an unknown row to create again [default: all unknown rows]
+    /// Phone number ID of a row to send again although its outcome is unknown [without an ID: all such rows]
     ///
     /// This may create a second connector. May be given more than once.
     #[arg(long, value_name = "PHONE_NUMBER_ID", num_args = 0..=1)]
     pub(crate) retry_unknown: Option<Vec<PhoneNumberId>>,
 
-    /// Connector for a row that has none, or whose own one is unknown or was deleted
+    /// Connector to use for a phone number whose connector is missing, unknown or deleted
     ///
-    /// `bird-sms check` and the Bird dashboard show its ID. May be given more than once.
+    /// `bird-sms check` and the Bird dashboard show connector IDs. May be given more than once.
     #[arg(long, value_name = "PHONE_NUMBER_ID=CONNECTOR_ID", value_parser = parse_adoption)]
     pub(crate) adopt: Vec<Adoption>,
 
-    /// Most POSTs per second
+    /// Maximum number of POSTs per second
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) posts_per_second: u32,
 
-    /// Most GETs per second
+    /// Maximum number of GETs per second
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) gets_per_second: u32,
 
-    /// Most installs in progress at a time [default: 12000]
+    /// Maximum number of installs in progress [default: 12000]
     #[arg(long, value_name = "N", hide = true)]
     pub(crate) concurrency: Option<usize>,
 
@@ -395,7 +396,7 @@ pub(crate) struct BatchArgs {
     pub(crate) shared: ConnectionArgs,
 }
 
-/// A connector that an operator names for a phone number.
+/// The connector that `--adopt` names for a phone number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Adoption {
     pub(crate) phone_number_id: PhoneNumberId,
@@ -420,14 +421,14 @@ pub(crate) struct CompletionsArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SandboxArgs {
-    /// Address to listen on; port 0 is any free port
+    /// Address to listen on; port 0 picks a free port
     ///
-    /// Other machines can reach an address that is not loopback, such as 0.0.0.0:8080 in a container. They need the
-    /// access key, which is sent unencrypted.
+    /// Other machines can reach the sandbox if the address isn't loopback, such as 0.0.0.0:8080 in a container. They
+    /// need the access key, which is sent unencrypted.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
 
-    /// Shell for whose syntax the settings are printed
+    /// Shell to print the settings for
     #[arg(long, value_enum, default_value_t = ExportShell::Sh)]
     pub(crate) shell: ExportShell,
 
@@ -435,7 +436,7 @@ pub(crate) struct SandboxArgs {
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) json: bool,
 
-    /// Time from a creation to its channel: 2s, 1s..5s (uniform) or ~2s (a long tail)
+    /// Time until a new connector has a channel: 2s, 1s..5s (uniform) or ~2s (with a long tail)
     #[arg(long, value_name = "DELAY", default_value = "2s")]
     pub(crate) provisioning_delay: Delay,
 
@@ -443,30 +444,32 @@ pub(crate) struct SandboxArgs {
     #[arg(long, value_name = "PHONE_NUMBER_ID")]
     pub(crate) use_case_required: Vec<PhoneNumberId>,
 
-    /// Long code number of the workspace; may be given more than once [default: ten fictional ones]
+    /// Long code number of the workspace; may be given more than once [default: ten fictional numbers]
     #[arg(long = "number", value_name = "PHONE_NUMBER", value_parser = phone_number)]
     pub(crate) numbers: Vec<String>,
 
-    /// Failure to inject: `METHOD:KIND[xTIMES][@AFTER][#PHONE_NUMBER_ID]` or `random:SEED:PERCENT`
+    /// Fault to inject: `METHOD:KIND[xTIMES][@AFTER][#PHONE_NUMBER_ID]` or `random:SEED:PERCENT`
     ///
-    /// METHOD is get or post. KIND is a status from 300 to 599, reset, hang, lost (processed, without a response),
-    /// garbage (processed, with a body that is not JSON) or cut (processed, with half of the body). `post:503x2` fails
-    /// the first two POSTs, `get:reset@3` the fourth GET, and `random:7:20` a fifth of all requests, the same ones for
-    /// the same seed. With a phone number ID, only requests for its connector count. May be given more than once.
+    /// METHOD is get or post. KIND is an HTTP status from 300 to 599, reset, hang, lost, garbage or cut. With the last
+    /// three, the request is processed: lost sends no response, garbage a body that isn't JSON, and cut half a body.
+    ///
+    /// `post:503x2` fails the first two POSTs. `get:reset@3` fails the fourth GET. `random:7:20` fails a fifth of all
+    /// requests, and the same seed gives the same failures. With a phone number ID, only requests for its connector
+    /// count. May be given more than once.
     #[arg(long = "fault", value_name = "FAULT")]
     pub(crate) faults: Vec<Fault>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(crate) enum ExportShell {
-    /// POSIX shell, bash and zsh
+    /// POSIX shell, such as bash or zsh
     Sh,
     Fish,
     #[value(name = "powershell")]
     PowerShell,
 }
 
-/// Parses a timeout. A request needs a second for its response.
+/// Parses a timeout. With less than 1s, there would be no time for a response.
 fn timeout(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         timeout if timeout < Duration::from_secs(1) => Err("is shorter than 1s".to_owned()),
@@ -480,7 +483,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(duration).map_err(|_| "is negative".to_owned())
 }
 
-/// Checks a phone number in E.164: a plus and 2 to 15 digits.
+/// Checks that text is a phone number in E.164: a plus and 2 to 15 digits.
 pub(crate) fn phone_number(text: &str) -> Result<String, &'static str> {
     match text.strip_prefix('+') {
         Some(digits)
@@ -519,7 +522,7 @@ mod tests {
         for wrong in ["", "2", "-2s", "soon", "1e99s"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
-        // Fault 38.
+        // Fault 38 in docs/reliability.md.
         assert_eq!(timeout("1s"), Ok(Duration::from_secs(1)));
         assert!(timeout("999ms").is_err());
     }

@@ -36,7 +36,8 @@ pub fn main() -> Code {
     }
 }
 
-/// Parses the arguments. Fails if they cannot be used or contain the access key, and for help and the version.
+/// Parses the arguments. Returns an error if they cannot be used or contain the access key. As in clap, help and the
+/// version are errors.
 fn parse() -> Result<Args, clap::Error> {
     let args = Args::try_parse();
     if let Ok(Args { command: Command::Batch(batch), .. }) = &args
@@ -56,15 +57,16 @@ fn parse() -> Result<Args, clap::Error> {
     args
 }
 
-/// Prints an error of the arguments, as JSON if they contain `--json`. Help and version are not errors.
+/// Prints an argument error, as JSON if the arguments contain `--json`. Also prints help and the version, which are not
+/// failures.
 fn refuse(error: &clap::Error) -> Code {
     let json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
     if !json || !error.use_stderr() {
-        // Nothing is left to do when the stream is closed.
+        // Ignore the error: if the stream is closed, nothing can be printed.
         let _ = error.print();
         return if error.use_stderr() { Code::Usage } else { Code::Done };
     }
-    // The problem is the first paragraph. The usage after it is left out.
+    // Keep the first paragraph, which has the problem, and leave out the usage after it.
     let text = error.render().to_string();
     let problem: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     let problem = problem.join(" ");
@@ -91,7 +93,7 @@ fn run(args: &Args) -> Code {
     }
 }
 
-/// Runs a future on a runtime of its own. The future is boxed, because each type of future adds kilobytes to the binary.
+/// Runs a future on its own runtime. The future is boxed because each type of future would add kilobytes to the binary.
 pub(crate) fn block_on(
     future: Pin<Box<dyn Future<Output = Result<Code, CliError>> + '_>>,
 ) -> Result<Code, CliError> {
@@ -137,13 +139,14 @@ async fn batch(args: &BatchArgs) -> Result<Code, CliError> {
     let BatchEnd { summary, mut code, state, error } = crate::batch::run(args).await?;
     let shared = &args.shared;
     if args.out.as_deref() == Some(Path::new("-")) {
-        // stdout has the rows.
+        // The outcomes were written to stdout.
         let _ = writeln!(io::stderr(), "{summary}");
     } else if let Err(error) = print_line(&summary) {
         let _ = writeln!(io::stderr(), "{summary}");
-        // The code of the worst outcome says more than that the summary could not be written.
+        // The code of the worst outcome is more useful than a failure to write the summary.
         code = if code == Code::Done { Code::Unexpected } else { code };
-        let hint = Some("The journal has what was done; the same command continues.".to_owned());
+        let hint =
+            Some("The journal has what was done; run the same command to continue.".to_owned());
         let message = error.message();
         CliError::Aborted(Aborted { code, message, state, hint }).print(shared.json, Some(shared));
     }
@@ -178,7 +181,7 @@ async fn check(args: &CheckArgs) -> Result<Code, CliError> {
             "apiUrl": api_url,
             "access": access,
             "mayView": (access == Access::Confirmed).then_some(true),
-            // Only a POST shows it.
+            // Only a POST would show this.
             "mayCreate": null,
         });
         if let Some(number) = number {
@@ -190,7 +193,7 @@ async fn check(args: &CheckArgs) -> Result<Code, CliError> {
         Access::Confirmed => "OK: the key works, and it may view connectors in this workspace.",
         _ => {
             "Not confirmed: the workspace id and, unless the URL is Bird's, the access key. The response is a 404 that \
-             doesn't tell what was not found."
+             doesn't show what was not found."
         }
     };
     print_line(&format!(
@@ -225,7 +228,7 @@ async fn install(args: &InstallArgs) -> Result<(), CliError> {
     });
     let mut outcomes = batch.start();
     let mut signal = None;
-    // A POST in flight is awaited after the first signal, and the second signal ends the command.
+    // After the first signal, wait for a POST in flight. The second signal ends the command.
     let outcome = loop {
         tokio::select! {
             outcome = outcomes.next() => break outcome,

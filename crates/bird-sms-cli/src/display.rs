@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// The ways to show progress.
+/// How output is shown on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// JSON lines, for what must not be lost.
+    /// Only output that must not be lost, as JSON lines.
     Json,
-    /// Lines, for what must not be lost.
+    /// Only output that must not be lost, as lines of text.
     Quiet,
-    /// Lines: in a pipe, in a file, and at a terminal that cannot move its cursor.
+    /// Lines of text, for a pipe, a file or a terminal that cannot move its cursor.
     Lines,
-    /// A line that is drawn again.
+    /// A status line that is redrawn.
     Terminal,
 }
 
-/// stderr, with a line at its end that is drawn again when stderr is a terminal.
+/// Prints to stderr. If stderr is a terminal, a status line is redrawn below the output.
 #[derive(Clone)]
 pub(crate) struct Display {
     pub(crate) style: Style,
@@ -26,7 +26,7 @@ pub(crate) struct Display {
 }
 
 impl Display {
-    /// The line has a spinner, the prefix of the template and a message. It is cut at the width of the terminal.
+    /// Creates the display. The status line has a spinner, `prefix` and a message, and is cut at the terminal width.
     pub(crate) fn new(json: bool, quiet: bool, prefix: &str, line: ProgressBar) -> Self {
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let style = match (json, quiet) {
@@ -43,51 +43,51 @@ impl Display {
         Self { style, line: line.with_style(template) }
     }
 
-    /// Shows the line, with seconds that tick.
+    /// Starts to redraw the status line, which keeps its seconds current.
     pub(crate) fn start(&self) {
         if self.style == Style::Terminal {
             self.line.enable_steady_tick(Duration::from_millis(100));
         }
     }
 
-    /// Changes the message of the line. Returns false if there is no such line.
+    /// Changes the message of the status line. Returns false if no status line is shown.
     pub(crate) fn set_status(&self, message: &str) -> bool {
         self.line.set_message(message.to_owned());
         self.style == Style::Terminal
     }
 
-    /// Changes the number of finished rows in the line.
+    /// Changes the number of finished rows in the status line.
     pub(crate) fn set_position(&self, position: u64) {
         self.line.set_position(position);
     }
 
-    /// Prints progress.
+    /// Prints a line, unless `--quiet` or `--json` is set.
     pub(crate) fn print(&self, text: &str) {
         if matches!(self.style, Style::Lines | Style::Terminal) {
             self.print_always(text);
         }
     }
 
-    /// Prints a problem, also with `--quiet`.
+    /// Prints a problem, unless `--json` is set.
     pub(crate) fn print_problem(&self, text: &str) {
         if self.style != Style::Json {
             self.print_always(text);
         }
     }
 
-    /// Prints what must not be lost: in the style `Json`, a JSON line.
+    /// Prints output that must not be lost, in every style. With [`Style::Json`], `text` must be a JSON line.
     pub(crate) fn print_always(&self, text: &str) {
-        // Nothing is left to do when stderr is closed.
+        // Ignore the error: if stderr is closed, nothing can be printed.
         self.line.suspend(|| drop(writeln!(io::stderr(), "{text}")));
     }
 
-    /// Removes the line.
+    /// Removes the status line.
     pub(crate) fn finish(&self) {
         self.line.finish_and_clear();
     }
 }
 
-/// Returns whether stderr takes colors, by `--color`, the terminal, `NO_COLOR` and `TERM`.
+/// Returns whether to use colors on stderr. `--color`, the terminal, `NO_COLOR` and `TERM` decide.
 pub(crate) fn use_colors() -> bool {
     anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }

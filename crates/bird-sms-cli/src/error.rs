@@ -16,21 +16,21 @@ use crate::json::to_json;
 /// The error of a command.
 #[derive(Debug)]
 pub(crate) enum CliError {
-    /// The input cannot be used: nothing was sent.
+    /// The input cannot be used. Nothing was sent.
     Usage(String),
-    /// The journal cannot be used: nothing was sent.
+    /// The journal cannot be used. Nothing was sent.
     Journal(FileJournalError),
     /// The install of a phone number failed.
     Install(Error, PhoneNumberId),
-    /// A wait or a read failed. Whether a response had shown the connector before.
+    /// A wait or a read failed. The flag is true if a response had shown the connector before.
     Read(Error, bool),
-    /// A signal ended a wait before its connector was read.
+    /// A signal ended a wait before a response showed the connector.
     Unread(Code, ConnectorId),
     /// A check failed.
     Check(CheckError),
     /// Numbers, requirements or use cases could not be read.
     Numbers(NumbersError),
-    /// The command ended before its install did, or before its result was written.
+    /// The command ended before its install ended or its result was written.
     Aborted(Aborted),
     /// Another error. No connector was created.
     Unexpected(String),
@@ -42,7 +42,7 @@ pub(crate) struct Aborted {
     pub(crate) code: Code,
     pub(crate) message: String,
     pub(crate) state: ConnectorState,
-    /// What to do next, if it does not follow from the state.
+    /// What to do next, unless the state determines it.
     pub(crate) hint: Option<String>,
 }
 
@@ -78,16 +78,16 @@ impl CliError {
         }
     }
 
-    /// Prints the error to stderr. `options` complete the command of the hint.
+    /// Prints the error to stderr. `options` complete the command in the hint.
     pub(crate) fn print(&self, json: bool, options: Option<&ConnectionArgs>) {
         let text = if json { self.json(options) } else { self.text(options) };
-        // Nothing is left to do when stderr is closed.
+        // Ignore the error: if stderr is closed, nothing can be printed.
         let _ = writeln!(io::stderr(), "{text}");
     }
 
     pub(crate) fn message(&self) -> String {
         match self {
-            // The hint and the exit code say that nothing was created.
+            // The hint and the exit code already say that no connector was created.
             Self::Install(Error::Configuration(error), _)
             | Self::Read(Error::Configuration(error), _) => error.to_string(),
             Self::Install(error, _) | Self::Read(error, _) => error.chain(),
@@ -102,7 +102,7 @@ impl CliError {
 
     fn state(&self) -> ConnectorState {
         match self {
-            // The id was typed, and may be wrong.
+            // The user gave the id, which may be wrong.
             Self::Read(Error::Read(..), false) | Self::Unread(..) => ConnectorState::Unknown,
             Self::Install(error, _) | Self::Read(error, _) => error.connector_state(),
             Self::Aborted(aborted) => aborted.state,
@@ -125,7 +125,7 @@ impl CliError {
                 format!("Continue with: bird-sms wait {id}{shared}")
             }
         };
-        // It may be the connector of the request, which only a person can tell.
+        // Only a person can tell whether this is the connector that the request was to create.
         if let Self::Install(error, _) = self
             && let [id] = error.existing()
         {
@@ -155,7 +155,7 @@ impl CliError {
             ) if !in_sandbox => {
                 let check = format!("bird-sms check --phone-number-id {number}{shared}");
                 let hint = error.hint().unwrap_or_default();
-                Some(format!("Run `{check}`, which shows connectors of the number. {hint}"))
+                Some(format!("Run `{check}` to see the connectors of this phone number. {hint}"))
             }
             (Self::Install(error, _) | Self::Read(error, _), _) => {
                 let hint = error.hint()?;
@@ -182,7 +182,7 @@ impl CliError {
         };
         let conflict = conflict.filter(|response| response.status == 409);
         for id in conflict.map(ErrorResponse::ids).unwrap_or_default() {
-            // It may be the id of the connector that exists.
+            // An id in a 409 may be the id of the existing connector.
             let _ = write!(text, "\nid in the response: {id}");
         }
         if let Some(hint) = self.hint(options) {
@@ -192,7 +192,7 @@ impl CliError {
         text
     }
 
-    /// Returns the JSON of the library's error, or an object of the same shape, with the exit code.
+    /// Returns the JSON of the library's error, or an object of the same shape, and adds the exit code.
     fn json(&self, options: Option<&ConnectionArgs>) -> String {
         let state = self.state();
         let mut object = match self {

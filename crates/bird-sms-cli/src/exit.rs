@@ -6,23 +6,23 @@ use bird_sms::{CheckError, CheckProblem, Error, NumbersError};
 
 use crate::status::Status;
 
-/// An exit code. It tells what is known about the connector.
+/// An exit code, which shows what is known about the connector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Code {
     /// The command succeeded.
     Done = 0,
-    /// An error that has no other code, or a batch that stopped before all rows were begun.
+    /// An error without a code of its own, or a batch that stopped before it began every row.
     Unexpected = 1,
     /// The usage or the configuration is wrong: no connector was created.
     Usage = 2,
     /// Bird refused the request: no connector was created.
     Refused = 3,
-    /// Bird was not reached: no connector was created.
+    /// Bird could not be reached: no connector was created.
     Unreachable = 4,
-    /// A connector exists or may exist, and its id is not known.
+    /// A connector exists or may exist, but its id is not known.
     IdUnknown = 5,
-    /// The connector exists, and its channel is not ready.
+    /// The connector exists, but its channel is not ready.
     NotReady = 6,
     /// A read or a check failed, and this run created nothing.
     ReadFailed = 7,
@@ -64,12 +64,12 @@ impl Code {
             Self::Unexpected => "unexpected error",
             Self::Usage => "usage or configuration error: no connector was created",
             Self::Refused => "refused: no connector was created",
-            Self::Unreachable => "Bird was not reached: no connector was created",
-            Self::IdUnknown => "a connector exists or may exist, and its id is not known",
+            Self::Unreachable => "Bird could not be reached: no connector was created",
+            Self::IdUnknown => "a connector exists or may exist, but its id is not known",
             Self::NotReady => {
-                "the connector exists (its id is printed), and its channel is not ready"
+                "the connector exists (its id is printed), but its channel is not ready"
             }
-            Self::ReadFailed => "the connector could not be read, and this run created nothing",
+            Self::ReadFailed => "a read or a check failed, and this run created nothing",
             Self::HungUp => "hung up (SIGHUP); the id of the connector is printed if it is known",
             Self::Interrupted => {
                 "interrupted (SIGINT); the id of the connector is printed if it is known"
@@ -97,7 +97,7 @@ impl Code {
         }
     }
 
-    /// Returns the signal of the code, for a message.
+    /// Returns how the signal of the code ended the command, such as `hung up`.
     pub(crate) fn signal(self) -> String {
         self.name().replace('-', " ")
     }
@@ -122,7 +122,7 @@ impl Code {
         }
     }
 
-    /// Returns the code of a failed list of numbers. A list creates nothing.
+    /// Returns the code for numbers that could not be read. Reading creates nothing.
     pub(crate) fn of_numbers(error: &NumbersError) -> Self {
         match error.response().map(|response| response.status) {
             Some(300..=407 | 409..=499) => Self::Refused,
@@ -130,7 +130,7 @@ impl Code {
         }
     }
 
-    /// Returns the code of a wait or a read that failed. Neither of them creates a connector.
+    /// Returns the code of a wait or a read that failed. Neither creates a connector.
     pub(crate) fn of_read(error: &Error) -> Self {
         match error {
             Error::Configuration(_) => Self::Usage,

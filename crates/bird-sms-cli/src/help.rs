@@ -1,4 +1,4 @@
-//! The longer parts of `--help`. clap wraps them, so a paragraph is one line.
+//! The longer parts of `--help`. clap wraps them, so each paragraph is one line.
 
 use std::fmt::Write as _;
 
@@ -16,31 +16,31 @@ Examples:
 Help topics:
   bird-sms help COMMAND      A command and its options
   bird-sms help environment  The environment variables
-  bird-sms help scenarios    What each sender needs, and where the ids come from";
+  bird-sms help scenarios    What each sender needs, and where the IDs come from";
 
-/// Returns the end of the long help.
+/// Returns the text that follows the options in the long help.
 pub(crate) fn long() -> String {
     let mut text = EXAMPLES.to_owned() + "\n\nExit codes:\n";
     for code in Code::ALL {
         let _ = writeln!(text, "  {:<4} {}", code as u8, code.meaning());
     }
     text.push_str(
-        "\nThe access key comes from BIRD_ACCESS_KEY or --access-key-file, never from an argument: process lists show \
-         arguments.",
+        "\nThe access key is read from BIRD_ACCESS_KEY or --access-key-file. It can't be an argument, because process \
+         lists show arguments.",
     );
     text
 }
 
 pub(crate) const CHECK: &str = "\
-Check the access key, the workspace and the connection; creates nothing
+Check the access key, the workspace and the connection, without creating anything
 
-Sends one GET with a random connector ID. The response shows whether the key, its role, its policy for `view`, the \
-workspace ID and the API URL are right. It doesn't show whether the key may create connectors.
+Sends one GET for a connector with a random ID. The response shows whether the key works and may view connectors, and \
+whether the workspace ID and the API URL are right. It doesn't show whether the key may create connectors.
 
-With a phone number, its state and requirements are read as well, to show what it lacks before it can send.
+With a phone number, also reads its state and requirements, and shows what it still needs before it can send.
 
-The exit code is 3 if Bird refuses a setting or the number lacks something, 4 if Bird was not reached, and 7 if the \
-response tells nothing about the settings, such as a 503.";
+Exits with 3 if Bird refuses a setting or the number isn't ready to send, with 4 if Bird can't be reached, and with 7 \
+if the response, such as a 503, shows nothing about the settings.";
 
 pub(crate) const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -52,7 +52,7 @@ pub(crate) const INSTALL: &str = "\
 Install an SMS channel and print its ID
 
 Creates a connector, and polls it until Bird has provisioned its channel. If that takes longer than --timeout, the \
-error has the ID of the connector, and `bird-sms wait` continues.
+error contains the ID of the connector, and `bird-sms wait` can continue.
 
 `bird-sms numbers` and `bird-sms use-cases` list the IDs. `bird-sms help scenarios` describes what each sender needs.";
 
@@ -70,17 +70,18 @@ Examples:
 pub(crate) const BATCH: &str = "\
 Install many SMS channels from a file, as fast as the rate limits allow
 
-The columns are name, phone_number_id or phone_number, and optionally use_case_id, channel_message_type and \
-conversational (true or false). JSON Lines have fields of these names. --use-case-id, --channel-message-type and \
---conversational are for rows without a value. All rows are checked before anything is sent.
+The columns are name and either phone_number_id or phone_number. Optional columns are use_case_id, \
+channel_message_type and conversational (true or false). JSON Lines use the same names. --use-case-id, \
+--channel-message-type and --conversational apply to rows without a value. All rows are checked before any is sent.
 
-After an interruption, a crash or a failure, run the same command again. Ready rows are skipped, connectors that exist \
-are waited for, and refused rows are sent again. Rows whose outcome is unknown are looked up at their number. If the \
-connector isn't found there, they are reported and left alone, because another request may create a second connector.
+After an interruption, a crash or a failure, run the same command again. It skips rows that are ready, waits for \
+connectors that exist, and sends refused rows again. If the outcome of a row is unknown, the connector is looked up by \
+its phone number. If it isn't found, the row is reported and not sent again, because that could create a second \
+connector.
 
-With --json, stderr has a line for each `event`: `warning` if another connector may exist for a number, `unknown` for a \
-row whose outcome is unknown, with the commands that settle it, and `not-in-journal` for a row that the journal could \
-not store, with what is known about its connector.";
+With --json, each event is a JSON line on stderr. `warning`: another connector may exist for a number. `unknown`: the \
+outcome of a row is unknown; the event has the commands that settle it. `not-in-journal`: the journal could not store \
+a row; the event has what is known about its connector.";
 
 pub(crate) const BATCH_EXAMPLES: &str = "\
 Examples:
@@ -96,12 +97,13 @@ Examples:
 pub(crate) const NUMBERS: &str = "\
 List the numbers of the workspace, with their IDs and connectors
 
-The columns are number, country, type, ID and connector. They are separated by tabs unless stdout is a terminal. `none \
-shown` doesn't mean that a number is free: Bird doesn't document when a connector is shown.
+The columns are number, country, type, ID and connector. If stdout isn't a terminal, they are separated by tabs. A \
+number with `none shown` may still have a connector, because Bird doesn't document when one is shown.
 
-With --json, each line is an object with phoneNumberId, phoneNumber, country, type and connectorIds.
+With --json, each line is a JSON object with the fields phoneNumberId, phoneNumber, country, type and connectorIds.
 
-With --rows, the output is CSV for `bird-sms batch`: the long code numbers that show no connector and may send SMS.";
+With --rows, the output is CSV for `bird-sms batch`. It has the long code numbers that may send SMS and show no \
+connector.";
 
 pub(crate) const NUMBERS_EXAMPLES: &str = "\
 Examples:
@@ -130,7 +132,7 @@ Examples:
 pub(crate) const SCENARIOS: &str = include_str!("scenarios.md");
 
 pub(crate) const ENVIRONMENT: &str = "\
-The environment variables of bird-sms. An option overrides its variable.
+The environment variables of bird-sms. Command-line options override them.
 
 Bird:
   BIRD_ACCESS_KEY    Access key
@@ -139,10 +141,10 @@ Bird:
 
 Network:
   HTTPS_PROXY, ALL_PROXY       Proxy, such as http://user:password@proxy:3128
-  NO_PROXY                     Hosts to reach without the proxy, and loopback
-  SSL_CERT_FILE, SSL_CERT_DIR  CA certificates, on Linux and BSD
+  NO_PROXY                     Hosts that need no proxy, in addition to loopback
+  SSL_CERT_FILE, SSL_CERT_DIR  CA certificates (Linux and BSD only)
 
 Output:
-  NO_COLOR   Any value: no colors
-  TERM       `dumb`: no colors, and progress as lines
-  RUST_LOG   What to log to stderr, such as bird_sms=debug";
+  NO_COLOR   Any value turns colors off
+  TERM       `dumb` turns colors off, and prints progress as lines
+  RUST_LOG   Filter of the log on stderr, such as bird_sms=debug";

@@ -27,7 +27,7 @@ pub(crate) fn to_json(value: &impl Serialize) -> String {
 mod tests {
     use super::*;
 
-    // Fault 48.
+    // Fault 48 in docs/reliability.md.
     #[test]
     fn control_characters_are_escaped_and_read_back_the_same() {
         let text = "a\u{1b}[31m \u{7f} \u{9b} \u{202e} \u{e0041} é \"";

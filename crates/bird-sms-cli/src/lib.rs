@@ -1,7 +1,7 @@
-//! The command `bird-sms`. A library, because man pages are made from its arguments.
+//! The command `bird-sms`. It is a library because an example generates the man pages from its arguments.
 //!
-//! Only the result is printed to stdout. Progress, hints and errors are printed to stderr. [`exit::Code`] has
-//! the exit codes.
+//! Only the result is printed to stdout. Progress, hints and errors are printed to stderr. [`exit::Code`] lists the
+//! exit codes.
 
 pub mod exit;
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // The HTTP client takes its cryptography from here. Fails only if a provider is installed already.
+    // The HTTP client uses this provider of cryptography. This fails only if one is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     bird_sms_cli::main().into()
 }

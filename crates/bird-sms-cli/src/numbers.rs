@@ -31,7 +31,7 @@ pub(crate) async fn list(args: &NumbersArgs) -> Result<(), CliError> {
     {
         match other {
             Ok(other) => numbers.extend(other),
-            // The key may view long code numbers only.
+            // The key may be allowed to view only long code numbers.
             Err(CliError::Numbers(error)) => warn(&error),
             Err(error) => return Err(error),
         }
@@ -50,7 +50,7 @@ pub(crate) async fn list(args: &NumbersArgs) -> Result<(), CliError> {
     let cells = |number: &Number| {
         let country = number.country.clone().unwrap_or_default();
         let connectors: Vec<_> = number.connectors.iter().map(ToString::to_string).collect();
-        // Bird does not document when a connector is shown, so this does not mean that the number is free.
+        // `none shown` does not mean that the number is free: Bird doesn't document when a connector is shown.
         let shown =
             if connectors.is_empty() { "none shown".to_owned() } else { connectors.join(",") };
         [
@@ -84,7 +84,7 @@ fn print_json_lines(values: impl Iterator<Item = Value>) -> Result<(), CliError>
     print(&values.map(|value| to_json(&value) + "\n").collect::<String>())
 }
 
-/// Reads a whole list, up to a signal.
+/// Reads a whole list, unless a signal arrives.
 pub(crate) async fn read<T>(
     list: impl Stream<Item = Result<T, NumbersError>>,
 ) -> Result<Vec<T>, CliError> {
@@ -96,11 +96,11 @@ pub(crate) async fn read<T>(
 
 /// Prints a warning about something that could not be read.
 pub(crate) fn warn(error: &NumbersError) {
-    // Nothing is left to do when stderr is closed.
+    // Ignore the error: if stderr is closed, nothing can be printed.
     let _ = writeln!(io::stderr(), "Warning: {}. {}", error.chain(), error.hint());
 }
 
-/// Returns the type of a long code, or the kind of another number.
+/// Returns the number type of a long code number, or the endpoint type of any other number.
 fn kind(number: &Number) -> &str {
     match (&number.endpoint_type, &number.number_type) {
         (EndpointType::LongCodeNumber, number_type) => {
@@ -110,7 +110,7 @@ fn kind(number: &Number) -> &str {
     }
 }
 
-/// Returns the rows of a batch: the numbers that show no connector and may have SMS, each once.
+/// Returns CSV rows for a batch: one for each number that shows no connector and may have SMS.
 fn rows(numbers: &[Number]) -> String {
     let mut seen = BTreeSet::new();
     let mut rows = "name,phone_number_id\n".to_owned();
@@ -124,7 +124,7 @@ fn rows(numbers: &[Number]) -> String {
     rows
 }
 
-/// Returns lines of cells: aligned below a header on a terminal, separated by tabs in a pipe.
+/// Formats rows as lines: with a header and aligned columns on a terminal, and separated by tabs elsewhere.
 fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
     let mut rows: Vec<_> = rows
         .iter()
@@ -161,7 +161,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Reads a number and its requirements. What the key may not view is a warning.
+    /// Reads a number and its requirements. Prints a warning for each part that the key may not view.
     pub(crate) async fn read(workspace: &Workspace, id: PhoneNumberId) -> Result<Self, CliError> {
         let (phone_number_id, phone_number, connector_ids) = (id, None, Vec::new());
         let (missing, notes) = (Vec::new(), Vec::new());
@@ -172,7 +172,7 @@ impl Report {
         }
         match known(read(workspace.requirements(id)).await)? {
             Some(requirements) => requirements.iter().for_each(|it| report.add_requirement(it)),
-            // A 404 says that Bird does not know the number here, not that nothing is required.
+            // A 404 means that Bird did not find the number, not that it has no requirements.
             None => report.notes.push("its requirements are unknown".to_owned()),
         }
         Ok(report)
@@ -226,7 +226,7 @@ impl Report {
     }
 }
 
-/// Prints a warning for a read that is not allowed, or not as documented, and returns `None`.
+/// Prints a warning and returns `None` if a read is not allowed or its response is not as documented.
 fn known<T>(result: Result<T, CliError>) -> Result<Option<T>, CliError> {
     match result {
         Ok(read) => Ok(Some(read)),
@@ -242,13 +242,13 @@ fn known<T>(result: Result<T, CliError>) -> Result<Option<T>, CliError> {
     }
 }
 
-/// Finds the id of a phone number in E.164.
+/// Looks up the id of a phone number in E.164.
 pub(crate) async fn find(workspace: &Workspace, number: &str) -> Result<PhoneNumberId, CliError> {
     let found = read(workspace.numbers_starting_with(number)).await?;
     choose(number, &by_number(&found)).map_err(CliError::Usage)
 }
 
-/// Long code numbers by their digits. Bird may leave out the plus.
+/// The ids of long code numbers by their digits. The plus is left out because Bird may leave it out.
 pub(crate) type ByNumber = HashMap<String, Vec<PhoneNumberId>>;
 
 pub(crate) fn by_number(numbers: &[Number]) -> ByNumber {
@@ -262,14 +262,14 @@ pub(crate) fn by_number(numbers: &[Number]) -> ByNumber {
     by_number
 }
 
-/// Returns the one id of a phone number, or why there is none.
+/// Returns the only id of a phone number, or a message if it has none or several.
 pub(crate) fn choose(number: &str, numbers: &ByNumber) -> Result<PhoneNumberId, String> {
     let digits = number.trim_start_matches('+');
     match numbers.get(digits).map(Vec::as_slice) {
         Some([id]) => Ok(*id),
         Some(ids) => {
             let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
-            Err(format!("several numbers are {number}; give one of the ids {}", ids.join(", ")))
+            Err(format!("the number {number} has several ids; give one of {}", ids.join(", ")))
         }
         None => {
             let mut longer: Vec<_> =

@@ -16,7 +16,7 @@ pub(crate) fn print_channel(channel: &SmsChannel, json: bool) -> Result<(), CliE
     print_result(&text, &format!("channel {id} of connector {connector_id} is ready"), connector_id)
 }
 
-/// Prints the id of a connector whose channel is not waited for, or one object with `--json`.
+/// Prints the id of a connector without waiting for its channel, or one object with `--json`.
 pub(crate) fn print_pending(
     id: ConnectorId,
     warning: Option<Warning>,
@@ -27,19 +27,19 @@ pub(crate) fn print_pending(
     print_result(&text, &format!("connector {id} exists"), id)
 }
 
-/// Prints a result. If that fails, the error tells what is known.
+/// Prints a result. If that fails, the error message contains `known` and the state of the connector.
 fn print_result(text: &str, known: &str, id: ConnectorId) -> Result<(), CliError> {
     write(&format!("{text}\n")).map_err(|error| {
         CliError::Aborted(Aborted {
             code: Code::Unexpected,
-            message: format!("{known}, and the result could not be written: {error}"),
+            message: format!("{known}, but the result could not be written: {error}"),
             state: ConnectorState::Exists(id),
             hint: None,
         })
     })
 }
 
-/// Prints what the API returned, with its own field names: a line for each field, or the object with `--json`.
+/// Prints the connector with the field names of the API: a line for each field, or the object with `--json`.
 pub(crate) fn print_connector(connector: &Connector, json: bool) -> Result<(), CliError> {
     let text = match serde_json::from_str(connector.json()) {
         _ if json => to_json(connector),
@@ -55,7 +55,7 @@ pub(crate) fn print_connector(connector: &Connector, json: bool) -> Result<(), C
     print_line(&text)
 }
 
-/// Adds a line for each field. Control characters are escaped, because a terminal would interpret them.
+/// Adds a line for each field. Control characters are escaped because a terminal would interpret them.
 fn flatten(path: &str, value: &serde_json::Value, lines: &mut Vec<String>) {
     match value {
         serde_json::Value::Object(fields) if !fields.is_empty() => {
@@ -79,7 +79,7 @@ pub(crate) fn print(text: &str) -> Result<(), CliError> {
         .map_err(|error| CliError::Unexpected(format!("the result could not be written: {error}")))
 }
 
-/// Writes to stdout, and to stderr if stdout was closed. `println!` would panic when stdout is closed.
+/// Writes to stdout, and also to stderr if stdout was closed. `println!` would panic if the write failed.
 fn write(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout();
     stdout.write_all(text.as_bytes())?;
@@ -87,7 +87,8 @@ fn write(text: &str) -> io::Result<()> {
     if was_closed(&stdout) { io::stderr().write_all(text.as_bytes()) } else { Ok(()) }
 }
 
-/// Returns whether stdout was closed when the process started. Rust opens `/dev/null` in its place, to read and write.
+/// Returns whether stdout was closed when the process started. In that case, Rust opens `/dev/null` in its place for
+/// reading and writing, while a shell redirection opens it only for writing.
 #[cfg(unix)]
 fn was_closed(stdout: &io::Stdout) -> bool {
     use std::fs::File;

@@ -25,14 +25,14 @@ impl Progress {
         Self { seen: Arc::default(), waits: true, display }
     }
 
-    /// Shows no wait if the command does not wait.
+    /// Sets whether the command waits for the channel. If not, no wait is shown.
     pub(crate) fn waits(self, waits: bool) -> Self {
         Self { waits, ..self }
     }
 
-    /// Shows the wait for a connector that exists.
+    /// Shows that the command waits for the channel of a connector that already exists.
     pub(crate) fn of_connector(self, id: ConnectorId) -> Self {
-        self.print_status(&format!("Waiting for the channel of connector {id} …"));
+        self.print_status(&format!("Waiting for the channel of connector {id}…"));
         self
     }
 
@@ -43,20 +43,20 @@ impl Progress {
     pub(crate) fn observe(&self, event: &Event) {
         match event {
             Event::LookingUp => {
-                self.print_status("Looking up the connector at its phone number …");
+                self.print_status("Looking up the connector by its phone number …");
             }
-            Event::Creating { attempt: 1 } => self.print_status("Creating the connector …"),
+            Event::Creating { attempt: 1 } => self.print_status("Creating the connector…"),
             Event::Created { connector_id, warning } => {
                 self.print_created(event, *connector_id, *warning);
                 if self.waits {
-                    self.print_status("Waiting for the channel …");
+                    self.print_status("Waiting for the channel…");
                 }
             }
             Event::Polled { polls, waited } => {
                 self.seen.store(true, Ordering::Relaxed);
                 let (plural, seconds) = (if *polls == 1 { "" } else { "s" }, waited.as_secs_f64());
-                let status = format!("Waiting for the channel … ({polls} poll{plural}");
-                // The line of a terminal has its own seconds.
+                let status = format!("Waiting for the channel… ({polls} poll{plural}");
+                // On a terminal, the line already shows the elapsed seconds.
                 if !self.display.set_status(&format!("{status})")) {
                     self.display.print(&format!("{status}, {seconds:.1} s)"));
                 }
@@ -69,7 +69,7 @@ impl Progress {
         }
     }
 
-    /// Prints the id of a new connector in every style, because a process that is killed prints nothing more.
+    /// Prints the id of a new connector in every style, because a process that is killed can no longer print it.
     fn print_created(&self, event: &Event, connector_id: ConnectorId, warning: Option<Warning>) {
         if self.display.style == Style::Json {
             return self.display.print_always(&to_json(event));
@@ -80,14 +80,14 @@ impl Progress {
         }
     }
 
-    /// Prints that the command waits for the request in flight after a signal.
+    /// Prints that the command received a signal and waits for the request in flight.
     pub(crate) fn print_stopping(&self) {
         self.display.print(
             "Stopping: waiting for the request in flight. Press Ctrl-C again to exit without waiting.",
         );
     }
 
-    /// Prints a line that the next status replaces on a terminal.
+    /// Prints a status line. On a terminal, the next status replaces it.
     fn print_status(&self, line: &str) {
         if !self.display.set_status(line) {
             self.display.print(line);

@@ -14,7 +14,7 @@ use crate::json::to_json;
 use crate::output::print_line;
 use crate::signal::interrupted;
 
-/// The settings of the sandbox, with `--json`.
+/// The settings of the sandbox, as printed with `--json`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct JsonSettings<'a> {
@@ -37,10 +37,10 @@ pub(crate) async fn serve(args: &SandboxArgs) -> Result<(), CliError> {
     for number in &args.numbers {
         builder = builder.number(number);
     }
-    // An address other than the default was typed.
+    // The default address is loopback, so the user chose any other one explicitly.
     let sandbox = builder.allow_remote().start().await;
     let sandbox = sandbox.map_err(|error| CliError::Usage(error.to_string()))?;
-    // The signals are handled before the settings are printed, which is when a script may send one.
+    // Install the signal handlers first: a script may send a signal as soon as the settings are printed.
     let mut stop = pin!(interrupted());
     let _ = poll_immediate(&mut stop).await;
     print_line(&settings(&sandbox, (!json).then_some(args.shell)))?;
@@ -60,7 +60,7 @@ fn settings(sandbox: &Sandbox, shell: Option<ExportShell>) -> String {
         let inspector_url = sandbox.inspector_url();
         return to_json(&JsonSettings { api_url, workspace_id, access_key, inspector_url });
     };
-    // No value has a character that a shell would interpret.
+    // No value contains a character that a shell would interpret, so quotes are not needed.
     let variables = [
         ("BIRD_API_URL", &*api_url),
         ("BIRD_WORKSPACE_ID", &workspace_id),
@@ -74,10 +74,10 @@ fn settings(sandbox: &Sandbox, shell: Option<ExportShell>) -> String {
     lines.join("\n")
 }
 
-/// Prints a request to stderr, as JSON lines with `--json`.
+/// Prints a request to stderr, as a JSON line with `--json`.
 fn log(request: &ReceivedRequest, json: bool) {
     let line = if json { to_json(request) } else { describe(request) };
-    // Nothing is left to do when stderr is closed.
+    // Ignore the error: if stderr is closed, nothing can be printed.
     let _ = writeln!(io::stderr(), "{line}");
 }
 

@@ -1,4 +1,4 @@
-//! Reads the access key, and finds it where something else belongs: printed back, it would end up in a log.
+//! Reads the access key, and detects it in arguments and values, because printing those could leak it into a log.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,7 +12,7 @@ use bird_sms::AccessKey;
 
 use crate::args::Args;
 
-/// The longest text of an access key file, in bytes.
+/// The maximum size of an access key file, in bytes.
 const MAX_TEXT: u64 = 64 * 1024;
 
 /// The text of `--access-key-file`. It is read once, because it may be a pipe.
@@ -25,7 +25,7 @@ pub(crate) fn read_file(args: Option<&Args>) {
         Some(_) => shared.and_then(|shared| shared.access_key_file.clone()),
         None => path_of(std::env::args_os().skip(1)),
     };
-    // Wrong arguments are reported without a long wait for a key.
+    // If the arguments are wrong, they are reported after at most a second.
     let timeout = shared.map_or(Duration::from_secs(1), |shared| shared.timeout);
     if let Some(path) = path {
         let (done, text) = mpsc::channel();
@@ -45,7 +45,7 @@ fn read_text(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Returns the value of `--access-key-file` in arguments that clap refused.
+/// Returns the value of `--access-key-file` in arguments that clap rejected.
 fn path_of(mut args: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     const OPTION: &str = "--access-key-file";
     let arg = args.find(|arg| arg.to_string_lossy().split('=').next() == Some(OPTION))?;
@@ -55,14 +55,14 @@ fn path_of(mut args: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     }
 }
 
-/// Returns the text of the access key file, or of the environment, without a final line break. `None` if there is
-/// none.
+/// Returns the text of the access key file, or else of `BIRD_ACCESS_KEY`, without a final line break. `None` if neither
+/// is set.
 pub(crate) fn text() -> Option<Result<String, &'static io::Error>> {
     let text = match FILE.get() {
         Some(text) => text.as_ref().cloned(),
         None => Ok(std::env::var_os("BIRD_ACCESS_KEY")?.to_string_lossy().into_owned()),
     };
-    // Editors and shells end a text with a line break, which is not part of the key.
+    // Editors and shells end text with a line break, which is not part of the key.
     Some(text.map(|mut text| {
         let key = text.strip_suffix('\n').unwrap_or(&text);
         text.truncate(key.strip_suffix('\r').unwrap_or(key).len());
@@ -70,7 +70,7 @@ pub(crate) fn text() -> Option<Result<String, &'static io::Error>> {
     }))
 }
 
-/// Returns whether text contains an access key that this process was given.
+/// Returns whether text contains an access key of this process.
 pub(crate) fn is_in(text: &str) -> bool {
     static KEYS: OnceLock<Vec<AccessKey>> = OnceLock::new();
     let keys = KEYS.get_or_init(|| {

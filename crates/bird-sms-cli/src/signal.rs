@@ -28,28 +28,29 @@ pub(crate) async fn interrupted() -> Code {
     Code::Interrupted
 }
 
-/// Waits for a signal. SIGHUP stays ignored if the parent process ignores it, as `nohup` does.
+/// Waits for a signal. A SIGHUP that the parent process ignores, as `nohup` does, stays ignored.
 #[cfg(unix)]
 async fn received(kind: SignalKind) {
     let stream = (kind != SignalKind::hangup() || !is_hangup_ignored())
         .then(|| tokio::signal::unix::signal(kind));
     match stream {
         Some(Ok(mut stream)) => drop(stream.recv().await),
-        // Without a handler, the default action takes place.
+        // Without a handler, the default action of the signal ends the process.
         _ => std::future::pending().await,
     }
 }
 
-/// Returns whether the process ignores SIGHUP, which only Linux shows without unsafe code: in `/proc/self/status`.
+/// Returns whether the process ignores SIGHUP. Without unsafe code, only Linux shows that, in `/proc/self/status`.
 #[cfg(unix)]
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.split("SigIgn:").nth(1).and_then(|rest| rest.lines().next());
-    // The lowest bit is SIGHUP's.
+    // The lowest bit of the hexadecimal mask is for SIGHUP, which is signal 1.
     mask.is_some_and(|mask| mask.ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f']))
 }
 
-/// Ends the process at the third signal, on a thread of its own: an output that blocks keeps a batch from ending itself.
+/// Ends the process at the third signal. This needs a thread of its own, because a batch cannot end itself while its
+/// output blocks.
 pub(crate) fn exit_at_third_signal() {
     std::thread::spawn(|| {
         block_on(Box::pin(async {
@@ -60,14 +61,15 @@ pub(crate) fn exit_at_third_signal() {
     });
 }
 
-/// Makes a write beyond the limit of the file size fail, instead of ending the process before it prints what it knows.
+/// Makes a write beyond the file size limit return an error. By default, a signal would end the process before it
+/// prints what it knows.
 pub(crate) fn ignore_file_size_signal() {
-    // SIGXFSZ has this number on all platforms of Tokio but MIPS. The handler stays when the stream is dropped.
+    // SIGXFSZ is 25 on all platforms that Tokio supports, except MIPS. The handler stays after the stream is dropped.
     #[cfg(unix)]
     drop(tokio::signal::unix::signal(SignalKind::from_raw(25)));
 }
 
-/// Returns the error of an install that a signal ended. `options` complete the command that reads the number.
+/// Returns the error of an install that a signal ended. `options` complete the command in its hint.
 pub(crate) fn aborted_install(
     code: Code,
     state: ConnectorState,
@@ -80,8 +82,8 @@ pub(crate) fn aborted_install(
         && state.connector_id().is_none()
     {
         aborted.hint = Some(format!(
-            "Run `bird-sms check --phone-number-id {number}{options}`, which shows connectors of the number, and look \
-             in the Bird dashboard before you retry."
+            "Run `bird-sms check --phone-number-id {number}{options}` to see the connectors of this phone number, and \
+             look in the Bird dashboard before you retry."
         ));
     }
     error
@@ -93,10 +95,10 @@ pub(crate) fn aborted(code: Code, state: ConnectorState) -> CliError {
     let message = match state {
         ConnectorState::NotCreated => format!("{signal}, and no connector was created"),
         ConnectorState::Unknown | ConnectorState::ExistsIdUnknown => format!(
-            "{signal} while the connector was being created: a connector may exist, and its id is not known"
+            "{signal} while the connector was being created: a connector may exist, but its id is not known"
         ),
         ConnectorState::Exists(id) => {
-            format!("{signal}: connector {id} exists, and its channel is not ready yet")
+            format!("{signal}: connector {id} exists, but its channel is not ready yet")
         }
     };
     CliError::Aborted(Aborted { code, message, state, hint: None })

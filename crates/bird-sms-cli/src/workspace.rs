@@ -1,4 +1,4 @@
-//! The workspace of a command, from its arguments and the environment.
+//! Builds the workspace of a command from its arguments and the environment.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use crate::args::{ConnectionArgs, CreateArgs, PollArgs};
 use crate::error::CliError;
 use crate::secret;
 
-/// The workspace of every embedded sandbox: a batch can be resumed in another one. No real workspace has this id, so a
-/// journal of a sandbox is never taken for a real one.
+/// The workspace id of every embedded sandbox, which lets a batch resume in another sandbox. No real workspace has this
+/// id, so a journal of a sandbox is never taken for a real one.
 const SANDBOX_WORKSPACE: Uuid = Uuid::from_u128(0x5a4d_b0c5_0000_4000_8000_0000_0000_0001);
 
 /// A workspace, and the embedded sandbox that serves it until it is dropped.
@@ -58,7 +58,7 @@ pub(crate) async fn build_workspace(
     let key = access_key(shared).map_err(|problem| problems.push(problem)).ok();
     let id = workspace_id(shared).map_err(|problem| problems.push(problem)).ok();
     let url = shared.api_url.as_deref().unwrap_or(Client::DEFAULT_BASE_URL);
-    // If the key is missing, the other settings are still checked, with a key that is not used.
+    // If the key is missing, a placeholder lets the other settings be checked.
     let checked = key.map_or_else(|| AccessKey::new("-"), Ok)?;
     let client = builder.base_url(url).access_key(checked).build();
     let client = client.map_err(|error| problems.push(error.to_string())).ok();

@@ -41,14 +41,14 @@ pub async fn create_tables(client: &Client) -> Result<(), tokio_postgres::Error>
 
 /// The lock of a workspace, which the session holds until it ends.
 const LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended('bird_sms ' || $1::uuid, 0))";
-/// Waits for the appends of the last owner that are being committed.
+/// Raises the epoch of the workspace. First waits for appends of the last owner that are being committed.
 const OWN: &str = "
     INSERT INTO bird_sms_owners (workspace_id, epoch) VALUES ($1, 1)
     ON CONFLICT (workspace_id) DO UPDATE SET epoch = bird_sms_owners.epoch + 1 RETURNING epoch";
 const LOAD: &str = "
     SELECT phone_number_id, entry::text, at FROM bird_sms_entries
     WHERE workspace_id = $1 AND ($2::uuid IS NULL OR phone_number_id = $2) ORDER BY id";
-/// Appends nothing if there is another owner. No other one appears before the commit.
+/// Appends nothing if another owner has raised the epoch. `FOR SHARE` keeps the epoch until the commit.
 const APPEND: &str = "
     WITH owner AS (SELECT FROM bird_sms_owners WHERE workspace_id = $1 AND epoch = $2 FOR SHARE)
     INSERT INTO bird_sms_entries (workspace_id, phone_number_id, entry)
@@ -56,9 +56,9 @@ const APPEND: &str = "
 
 /// A [`Journal`] of a workspace, or of one of its phone numbers.
 ///
-/// A workspace has one owner at a time: the connection of the journal, until the journal and its [rows](Self::row) are
-/// dropped or the connection is lost. A lost connection is not replaced: every call fails, and the program must open another
-/// journal. Entries of a former owner are refused.
+/// A workspace has one owner at a time. The connection of a journal is the owner until the journal and its
+/// [rows](Self::row) are dropped, or until the connection is lost. A lost connection is not replaced: every call then fails,
+/// and the program must open another journal. Appends of a former owner fail.
 #[derive(Debug)]
 pub struct PostgresJournal {
     owner: Arc<Owner>,
@@ -84,13 +84,13 @@ impl std::fmt::Debug for Owner {
 impl PostgresJournal {
     /// Opens the journal of a workspace, and becomes its owner.
     ///
-    /// The client needs a session of its own, not a pool that spreads transactions over several sessions. Its
-    /// `synchronous_commit` is switched on. Set `tcp_user_timeout` and `keepalives_idle` of the connection to notice a server
-    /// that is gone.
+    /// The client must have its own session: a pool that spreads transactions over several sessions does not work. This
+    /// function turns on the session's `synchronous_commit`. To notice a server that is gone, set `tcp_user_timeout` and
+    /// `keepalives_idle` on the connection.
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::ResourceBusy`] if the workspace has another owner, and if Postgres fails.
+    /// Fails with [`ErrorKind::ResourceBusy`] if the workspace has another owner, or with another kind if Postgres fails.
     pub async fn open(client: Client, workspace_id: WorkspaceId) -> io::Result<Self> {
         let workspace_id = Uuid::from(workspace_id);
         client.batch_execute("SET synchronous_commit = on").await.map_err(io::Error::other)?;
@@ -105,7 +105,7 @@ impl PostgresJournal {
         Ok(Self { owner: Arc::new(owner), phone_number_id: None })
     }
 
-    /// Returns the journal of one phone number. Installs that run at the same time each need one.
+    /// Returns the journal of one phone number. Concurrent installs must each have their own.
     #[must_use]
     pub fn row(&self, phone_number_id: PhoneNumberId) -> Self {
         Self { owner: Arc::clone(&self.owner), phone_number_id: Some(phone_number_id) }

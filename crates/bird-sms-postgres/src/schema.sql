@@ -1,10 +1,10 @@
--- The journals of bird-sms: what happened to each phone number, in the order of the ids.
+-- The journal entries of bird-sms. The entries of a phone number are in the order of their ids.
 CREATE TABLE IF NOT EXISTS bird_sms_entries (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     workspace_id uuid NOT NULL,
     phone_number_id uuid NOT NULL,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- Not jsonb, which cannot hold the escape \u0000 of a message.
+    -- json, because jsonb cannot store the escape \u0000, which a message may contain.
     entry json NOT NULL
 );
 

@@ -1,4 +1,4 @@
-//! The journal in a Postgres of its own, which is killed. Skipped where Postgres is not installed.
+//! Tests of the journal with a Postgres server that is killed. They are skipped if Postgres is not installed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, ErrorKind};
@@ -20,7 +20,7 @@ use bird_sms_postgres::{PostgresJournal, create_tables};
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
-/// A server. It acknowledges commits that a crash loses, unless the session asks for more.
+/// A Postgres server. A crash loses commits that it acknowledged, unless the session turns on `synchronous_commit`.
 struct Server {
     programs: PathBuf,
     folder: TempDir,
@@ -62,7 +62,7 @@ impl Server {
                 return client;
             }
             if self.process.try_wait().unwrap().is_some() {
-                // It does not start as long as a process of the last one runs.
+                // This fails while a process of the last server still runs, so the loop tries again.
                 self.process = spawn(&self.programs, self.folder.path());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -74,7 +74,7 @@ impl Server {
         self.process.wait().unwrap();
     }
 
-    /// Waits until the last owner is gone.
+    /// Opens the journal of a workspace once the last owner is gone.
     async fn open(&mut self, workspace_id: WorkspaceId) -> PostgresJournal {
         loop {
             match PostgresJournal::open(self.connect().await, workspace_id).await {
@@ -86,7 +86,6 @@ impl Server {
         }
     }
 
-    /// Returns the entries of a workspace.
     async fn entries(&mut self, workspace_id: WorkspaceId) -> Vec<(PhoneNumberId, JournalEntry)> {
         let select = "SELECT phone_number_id, entry::text FROM bird_sms_entries WHERE workspace_id = $1 ORDER BY id";
         let rows = self.connect().await.query(select, &[workspace_id.as_uuid()]).await.unwrap();
@@ -94,7 +93,7 @@ impl Server {
         rows.iter().map(|row| (row.get::<_, Uuid>(0).into(), entry(row.get(1)))).collect()
     }
 
-    /// Ends all sessions, and waits until they are gone.
+    /// Ends all other sessions, and waits until they are gone.
     async fn end_sessions(&mut self) {
         let others = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
         let client = self.connect().await;
@@ -112,12 +111,12 @@ impl Drop for Server {
     }
 }
 
-/// Returns whether root made this folder, whose group stays when it is given away.
+/// Returns whether root created this folder. `chown` changes the owner of the folder, but not its group.
 fn is_root(folder: &Path) -> bool {
     fs::metadata(folder).unwrap().gid() == 0
 }
 
-/// Postgres refuses to run as root.
+/// Runs a program as the user `postgres` if the tests run as root, because Postgres refuses to run as root.
 fn unprivileged(programs: &Path, folder: &Path, program: &str) -> Command {
     let program = programs.join(program);
     let mut command = if is_root(folder) {
@@ -178,7 +177,7 @@ fn entry(n: usize) -> JournalEntry {
 }
 
 #[tokio::test]
-async fn a_workspace_has_one_owner_and_the_last_one_appends_nothing_more() {
+async fn a_workspace_has_one_owner_and_a_former_one_cannot_append() {
     let Some(mut server) = Server::start().await else { return };
     let workspace_id = Uuid::from_u128(1).into();
     let number = Uuid::from_u128(2).into();
@@ -199,7 +198,7 @@ async fn a_workspace_has_one_owner_and_the_last_one_appends_nothing_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_owner_that_lost_its_lock_appends_nothing_once_another_one_has_read() {
+async fn an_owner_that_lost_its_lock_cannot_append_after_a_takeover() {
     let Some(mut server) = Server::start().await else { return };
     let number = Uuid::from_u128(2).into();
     let admin = server.connect().await;
@@ -214,7 +213,7 @@ async fn an_owner_that_lost_its_lock_appends_nothing_once_another_one_has_read()
             count
         });
         tokio::time::sleep(Duration::from_millis(2)).await;
-        // As `open` does, after a pooler closed the session with the lock.
+        // `open` does this, for example after a pooler closed the session that had the lock.
         let own = "UPDATE bird_sms_owners SET epoch = epoch + 1 WHERE workspace_id = $1";
         admin.execute(own, &[workspace_id.as_uuid()]).await.unwrap();
         let seen = server.entries(workspace_id).await.len();
@@ -224,7 +223,7 @@ async fn an_owner_that_lost_its_lock_appends_nothing_once_another_one_has_read()
 }
 
 #[tokio::test]
-async fn a_batch_whose_server_goes_away_is_resumed_and_creates_each_connector_once() {
+async fn a_batch_whose_server_was_killed_creates_each_connector_once() {
     const ROWS: u128 = 60;
     let Some(mut server) = Server::start().await else { return };
     let delay = Duration::from_millis(20);

@@ -1,5 +1,5 @@
-//! A service that installs channels in the background, and survives `kill -9`: each step is in its database before the
-//! next one is taken. At SIGTERM it waits for the POSTs that were sent, and the next process continues.
+//! A service that installs channels in the background, and survives `kill -9`: it stores each step in its database before
+//! it takes the next one. On SIGTERM it waits for the POSTs that were sent, and the next process continues.
 //!
 //! Set `DATABASE=jobs.sqlite`, `LISTEN=127.0.0.1:8080`, and the variables of an account or of `bird-sms sandbox`.
 //!
@@ -7,10 +7,10 @@
 //! |---|---|
 //! | `POST /channels` with a [`SmsConnectorRequest`] | 202 when the job is stored; 409 if the number has another job |
 //! | `GET /channels/{phoneNumberId}` | 202 while the job runs, then 200 with the channel or the error |
-//! | `PUT /channels/{phoneNumberId}/connector` with an id | 202 when the connector is adopted; 409 if it cannot be |
+//! | `PUT /channels/{phoneNumberId}/connector` with an id | 202 when the connector is adopted; 409 if that fails |
 //!
-//! After an error, the same request starts the job again. If a connector may exist whose id is not known, nothing is sent
-//! again: a person finds the connector, and adopts it.
+//! After an error, the same request starts the job again. But if a connector with an unknown id may exist, the job sends no
+//! other POST: someone must find the connector in the dashboard and adopt it.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -31,13 +31,13 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
-/// A second process waits until the first one has ended. `FULL` syncs each commit.
+/// `EXCLUSIVE` makes a second process wait until the first one has ended. `FULL` syncs each commit.
 const SCHEMA: &str = "PRAGMA busy_timeout = 60000; PRAGMA locking_mode = EXCLUSIVE;
     PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
     CREATE TABLE IF NOT EXISTS jobs (number TEXT PRIMARY KEY, request TEXT NOT NULL, result TEXT);
     CREATE TABLE IF NOT EXISTS entries (number TEXT, entry TEXT, at TEXT DEFAULT (datetime() || 'Z'));
     CREATE INDEX IF NOT EXISTS entries_of_number ON entries (number);";
-/// Another request replaces one that created nothing.
+/// The same request restarts a failed job. Another request replaces it only if it created nothing.
 const STORE: &str =
     "INSERT INTO jobs (number, request) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET request = ?2, result = NULL
     WHERE result ->> 'error' <> '' AND (request = ?2 OR result ->> 'connectorState' = 'not-created')";
@@ -49,10 +49,10 @@ const ENTRIES: &str = "SELECT entry, at FROM entries WHERE number = ? ORDER BY r
 const APPEND: &str = "INSERT INTO entries (number, entry) VALUES (?, ?)";
 
 type Row = (String, Option<String>);
-/// A statement, its parameters, and who gets the rows. If they cannot be committed, the sender is dropped.
+/// A statement, its parameters, and the sender for its rows, which is dropped if the commit fails.
 type Query = (&'static str, Vec<String>, oneshot::Sender<rusqlite::Result<Vec<Row>>>);
 
-/// The database, which belongs to a thread.
+/// A handle to the thread that has the database connection.
 #[derive(Clone)]
 struct Database(mpsc::Sender<Query>);
 
@@ -62,7 +62,7 @@ impl Database {
         connection.execute_batch(SCHEMA)?;
         let (sender, queue) = mpsc::channel();
         thread::spawn(move || {
-            // All queries that came during a commit share the next one.
+            // All queries that arrive during a commit share the next commit.
             while let Ok(first) = queue.recv() {
                 let queries = iter::once(first).chain(queue.try_iter().take(999));
                 commit(&mut connection, queries).unwrap_or_else(|error| eprintln!("{error}"));
@@ -93,7 +93,7 @@ fn commit(db: &mut Connection, queries: impl Iterator<Item = Query>) -> rusqlite
     Ok(())
 }
 
-/// The journal of one phone number: a journal serves one install at a time.
+/// The journal of one phone number, because a journal serves only one install at a time.
 struct Entries(Database, PhoneNumberId);
 
 impl Journal for Entries {
@@ -114,7 +114,7 @@ impl Journal for Entries {
     }
 }
 
-/// A job of a phone number, which has one task at a time.
+/// The job of a phone number. The mutex lets one task at a time run it.
 type Job = Arc<tokio::sync::Mutex<Arc<Entries>>>;
 type Response = io::Result<(StatusCode, String)>;
 
@@ -162,7 +162,7 @@ impl Service {
                 },
                 Some(Err(error)) => json!(error),
             };
-            // If the database fails, this is the only place that has the connector.
+            // If the database fails, only this output contains the connector.
             eprintln!("{result}");
             self.database.query(END, &[number.to_string(), result.to_string()]).await?;
         }
@@ -202,7 +202,7 @@ impl Service {
     }
 }
 
-/// Responds with the result of a call, which a client that disconnects does not cancel.
+/// Responds with the result of a call. The call continues if the client disconnects.
 async fn respond(call: impl Future<Output = Response> + Send + 'static) -> (StatusCode, String) {
     let response = tokio::spawn(call).await.map_err(io::Error::other).flatten();
     response.unwrap_or_else(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
@@ -235,7 +235,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
         terminating.send_replace(true);
     };
     axum::serve(listener, app).with_graceful_shutdown(shutdown).await?;
-    // Until all jobs have ended.
+    // Wait until all jobs have ended.
     terminate.closed().await;
     Ok(())
 }

@@ -10,7 +10,7 @@ use bird_sms::{FileJournal, SmsConnectorRequest, Workspace};
 
 mod sandbox;
 
-/// Installs what is missing, and returns how many channels are ready. Shuts down after `limit` outcomes.
+/// Installs the channels that are missing, and returns how many are ready. Shuts down after `limit` outcomes.
 async fn run(workspace: &Workspace, path: &Path, limit: usize) -> Result<usize, Box<dyn Error>> {
     let journal = Arc::new(FileJournal::open(path, workspace)?);
     let requests =
@@ -30,7 +30,7 @@ async fn run(workspace: &Workspace, path: &Path, limit: usize) -> Result<usize, 
             }
         }
         if ended == limit {
-            // POSTs in flight are awaited. Nothing else is sent.
+            // The batch waits for POSTs in flight, but sends nothing else.
             outcomes.shut_down();
         }
     }
@@ -40,12 +40,12 @@ async fn run(workspace: &Workspace, path: &Path, limit: usize) -> Result<usize, 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     let (sandbox, workspace) = sandbox::start(&[]).await?;
-    // The lock of the workspace is in the folder as well.
+    // The journal and the lock file of the workspace are in this folder.
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("channels.jsonl");
     println!("the first run: {} ready", run(&workspace, &path, 2).await?);
     println!("the second run: {} ready", run(&workspace, &path, usize::MAX).await?);
-    // Each number has one connector, whatever the first run did.
+    // The second run created no second connector for any number.
     assert_eq!(sandbox.connectors().len(), 10);
     Ok(())
 }

@@ -7,7 +7,7 @@ use bird_sms::PhoneNumberId;
 mod sandbox;
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
-    // The futures need a Tokio runtime, and one thread is enough.
+    // The futures need a Tokio runtime. One with a single thread is enough.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (_sandbox, workspace) = runtime.block_on(sandbox::start(&[]))?;
 

@@ -16,7 +16,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     match installed {
         Ok(channel) => {
             println!("channel {}", channel.id);
-            // An attempt failed with a 503, after which Bird calls a retry safe. Look for a second connector all the same.
+            // The first attempt got a 503. Bird calls a retry safe then, but check for a second connector anyway.
             if let Some(warning) = channel.warning {
                 println!("warning: {warning}");
             }
@@ -24,7 +24,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
         Err(error) => {
             println!("{}", error.chain());
             println!("{}", error.hint().unwrap_or_default());
-            // Before you call anything again, know what exists.
+            // Find out what exists before you call anything again.
             println!("{:?}, can be retried: {}", error.connector_state(), error.is_retryable());
         }
     }

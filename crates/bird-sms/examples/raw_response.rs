@@ -1,11 +1,11 @@
-//! Prints the response to a GET byte for byte, even if this version cannot decode it. The path is below the workspace:
+//! Prints the response to a GET byte for byte, even if this version cannot decode it. The path is relative to the workspace:
 //!
 //! ```sh
 //! cargo run -p bird-sms --example raw_response -- connectors/CONNECTOR_ID
 //! cargo run -p bird-sms --example raw_response -- numbers-long-code?limit=99
 //! ```
 //!
-//! The example reads `BIRD_ACCESS_KEY`, `BIRD_WORKSPACE_ID` and, if it is set, `BIRD_API_URL`, and sends one GET.
+//! The example reads `BIRD_ACCESS_KEY` and `BIRD_WORKSPACE_ID`, and `BIRD_API_URL` if that is set. It sends one GET.
 
 use std::error::Error;
 use std::io::Write;

@@ -11,7 +11,7 @@ use bird_sms::{
     Workspace,
 };
 
-#[expect(dead_code, reason = "reads the key of an account from the environment")]
+#[expect(dead_code, reason = "needs an account, so it is only compiled")]
 async fn install(
     phone_number_id: PhoneNumberId,
     use_case_id: UseCaseId,

@@ -11,15 +11,15 @@ mod sandbox;
 pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     let (_sandbox, workspace) = sandbox::start(&[]).await?;
     let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
-    // A request can come from a queue: it is JSON.
+    // A request can come from a job queue, because it serializes to JSON.
     let job = serde_json::to_string(&SmsConnectorRequest::new("My SMS channel", number))?;
 
-    // The first process creates the connector. From here on its id must not be lost.
+    // The first process creates the connector, and must store its id.
     let request: SmsConnectorRequest = serde_json::from_str(&job)?;
     let mut pending = workspace.create_sms_connector(&request).await?;
     let stored = pending.connector_id().to_string();
     println!("connector {stored}");
-    // One poll, for a program that has a scheduler of its own.
+    // A program with its own scheduler can make single polls.
     println!("ready after one poll: {}", pending.poll().await?.is_some());
     drop(pending);
 

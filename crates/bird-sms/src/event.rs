@@ -28,7 +28,8 @@ use crate::{ChannelId, ConnectorId, ConnectorState, Warning};
 /// # }
 /// ```
 ///
-/// Events come in the order of the steps. They serialize as JSON objects with the field `event`; durations are in seconds.
+/// Events come in the order of the steps. They serialize as JSON objects with the field `event`; durations are in
+/// seconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 #[non_exhaustive]
@@ -38,7 +39,7 @@ pub enum Event {
         /// The number of the attempt, from 1.
         attempt: u32,
     },
-    /// The outcome of the creation is unknown, so the connector is looked up at the phone number.
+    /// The outcome of the creation is unknown, so the connector is looked up by its phone number.
     LookingUp,
     /// The connector exists. Store its id.
     Created {
@@ -49,7 +50,7 @@ pub enum Event {
     },
     /// The connector was polled, but its channel is not ready yet.
     Polled {
-        /// How many GETs were sent so far.
+        /// How many GETs have been sent so far.
         polls: u32,
         /// How long the wait has taken.
         #[serde(rename = "waitedSeconds", serialize_with = "seconds::serialize")]
@@ -66,8 +67,8 @@ pub enum Event {
         #[serde(skip)]
         connector_state: Option<ConnectorState>,
     },
-    /// A 429 paused all POSTs or all GETs of the workspace for more than a second. Only the install that got the 429 has this
-    /// event.
+    /// A 429 paused all POSTs or all GETs of the workspace for more than a second. Only the install that got the 429
+    /// emits this event.
     Paused {
         /// The time until requests are sent again.
         #[serde(rename = "durationSeconds", serialize_with = "seconds::serialize")]
@@ -96,7 +97,7 @@ impl Event {
     }
 }
 
-/// The destination of the events of an install: `tracing`, and an observer.
+/// Where the events of an install go: to `tracing`, and to an observer if there is one.
 ///
 /// The install waits until the observer returns.
 #[derive(Clone, Default)]
@@ -111,7 +112,7 @@ impl EventSink {
 
     pub(crate) fn emit(&self, event: &Event) {
         match event {
-            Event::LookingUp => tracing::info!("looking for the connector at the phone number"),
+            Event::LookingUp => tracing::info!("looking up the connector by its phone number"),
             Event::Creating { attempt } => tracing::debug!(attempt, "creating the connector"),
             Event::Created { connector_id, warning } => {
                 tracing::Span::current()
@@ -121,7 +122,6 @@ impl EventSink {
                     tracing::warn!(%connector_id, "{warning}");
                 }
             }
-            // The error of the install is the result.
             Event::Polled { polls, waited } => {
                 tracing::debug!(polls, ?waited, "channel not ready yet");
             }
@@ -132,7 +132,7 @@ impl EventSink {
         self.observe(event);
     }
 
-    /// Calls the observer.
+    /// Calls the observer, without a `tracing` event.
     pub(crate) fn observe(&self, event: &Event) {
         if let Some(observer) = &self.0 {
             observer(event);

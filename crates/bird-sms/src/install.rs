@@ -79,7 +79,7 @@ impl Workspace {
 ///
 /// # Errors
 ///
-/// Fails with an [`Error`], whose [`connector_state`](Error::connector_state) tells what exists.
+/// Fails with an [`Error`]. Its [`connector_state`](Error::connector_state) tells whether a connector exists.
 ///
 /// # Panics
 ///
@@ -128,19 +128,19 @@ impl InstallSmsChannel {
         self
     }
 
-    /// Resumes from this journal, and writes each step to it before the next one is taken. Default: no journal, which loses
-    /// the id of the connector if the process is killed.
+    /// Resumes from this journal, and writes each step to it before the next one is taken. Default: no journal, so the
+    /// id of the connector is lost if the process is killed.
     ///
-    /// The same install with the same journal continues, even after the process was killed: it waits for the connector if
-    /// there is one, and returns a ready channel without a request. It is a [batch](Workspace::install_sms_channels) of one
-    /// row, so the journal serves one install at a time.
+    /// The same install with the same journal continues, even after the process was killed: it waits for the connector
+    /// if there is one, and returns a ready channel without a request. It is a [batch](Workspace::install_sms_channels)
+    /// of one row, so the journal serves one install at a time.
     pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
         self.journal = Some(journal);
         self
     }
 
-    /// Sets what happens if the outcome is unknown in the journal, and a [lookup](crate::ClientBuilder::look_up) does not
-    /// find the connector. Default: the install fails with [`Error::OutcomeUnknown`], without a POST.
+    /// Sets what happens if the outcome is unknown in the journal, and a [lookup](crate::ClientBuilder::look_up) does
+    /// not find the connector. Default: the install fails with [`Error::OutcomeUnknown`], without a POST.
     pub fn unknown_rows(mut self, unknown: UnknownRows) -> Self {
         self.unknown = unknown;
         self
@@ -175,9 +175,9 @@ impl InstallSmsChannel {
         };
         let mut outcomes = batch.start();
         let outcome = outcomes.next().await;
-        // The journal is free after the end.
+        // The stream releases the journal when it ends.
         outcomes.next().await;
-        outcome.expect("nothing shuts the batch down before its only row").result
+        outcome.expect("nothing shuts the batch down before its only row ends").result
     }
 }
 

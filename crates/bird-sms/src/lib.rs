@@ -1,4 +1,4 @@
-//! Installs SMS channels in Bird (formerly `MessageBird`) workspaces, and tells after every failure whether a connector
+//! Installs SMS channels in Bird (formerly `MessageBird`) workspaces, and tells you after every failure whether a connector
 //! exists.
 //!
 //! ```no_run
@@ -32,8 +32,8 @@
 //!
 //! # What is retried
 //!
-//! The POST is not idempotent, so it is sent again only where that is known to be safe. [`RetryPolicy`] has the table:
-//! what each response means for the connector, and after which a request is sent again.
+//! The POST is not idempotent, so it is sent again only where that is known to be safe. The table of [`RetryPolicy`] shows
+//! what each response means for the connector, and whether the request is sent again.
 //!
 //! # Where to start
 //!
@@ -47,7 +47,7 @@
 //! | store the id before the wait | [`Workspace::create_sms_connector`], [`PendingChannel`] |
 //! | install many | [`Workspace::install_sms_channels`], [`BatchOutcomes`] |
 //! | survive a crash | [`InstallSmsChannel::journal`], [`Journal`]; `FileJournal`, with the feature `file-journal` |
-//! | follow the progress | [`Event`]; `tracing` has the same events |
+//! | follow the progress | [`Event`], or the [spans and events](#tracing) of `tracing` |
 //! | handle errors | [`Error`] |
 //! | test without Bird | `test_util`, with the feature `test-util`, and the crate `bird-sandbox` |
 //!
@@ -58,23 +58,23 @@
 //! | `rustls` | yes | TLS by reqwest's rustls with aws-lc-rs |
 //! | `rustls-no-provider` | | TLS by reqwest's rustls with a crypto provider that the program installs, such as ring |
 //! | `file-journal` | | `FileJournal`, the journal of a batch in a file |
-//! | `test-util` | | `test_util`: workspaces, results and errors for tests, and a check of a journal |
+//! | `test-util` | | `test_util`: workspaces, results and errors for tests, and a check for journals |
 //!
-//! With neither of the two for TLS, the program's own dependency on reqwest decides.
+//! Without `rustls` and `rustls-no-provider`, the program's own dependency on reqwest decides how TLS works.
 //!
 //! ring compiles faster than aws-lc-rs and makes a smaller program. To use it, depend on `rustls` with its feature `ring`, and
 //! on this crate with `default-features = false` and `rustls-no-provider`. Call
-//! `rustls::crypto::ring::default_provider().install_default()` at the start of `main`: without a provider,
-//! [`ClientBuilder::build`] panics, and so does every other client of reqwest.
+//! `rustls::crypto::ring::default_provider().install_default()` at the start of `main`. Without a provider,
+//! [`ClientBuilder::build`] panics, as does building any other reqwest client.
 //!
 //! # Tracing
 //!
 //! Each call is a span of `tracing`: `install_sms_channel`, `create_sms_connector`, `wait_for_channel`, `poll_channel`,
 //! `read_connector`, `read_numbers`, `check`, and `install_sms_channels` around the installs of a batch. A span has
-//! `workspace_id`, `phone_number_id` and `connector_id`, as far as they are known. At its end, the span of an install has its
-//! `outcome`: `ready`, or the [kind](Error::kind) of its error.
+//! `workspace_id`, `phone_number_id` and `connector_id`, as far as they are known. When an install ends, its span gets an
+//! `outcome`: `ready`, or the [kind](Error::kind) of the error.
 //!
-//! Each exchange is an event at the level `DEBUG`, with the names of OpenTelemetry: `http.request.method`, `url.template`,
+//! Each exchange is a `DEBUG` event with fields named as in OpenTelemetry: `http.request.method`, `url.template`,
 //! `http.response.status_code` or `error.type`, `http.client.request.duration` in seconds, and `attempt`. Neither spans nor
 //! events contain the access key or a body.
 //!
@@ -100,18 +100,18 @@
 //! # }
 //! ```
 //!
-//! Its documentation covers time, faults by phone number, reproducible runs and sockets. `test_util` makes errors without a
-//! request, and checks a journal of your own.
+//! The documentation of `bird-sandbox` covers time, faults by phone number, reproducible runs and sockets. `test_util` creates
+//! errors without a request, and checks your own journal.
 //!
 //! # Examples
 //!
-//! All but the service and `raw_response` run against a sandbox in the same process, without an account: `cargo run -p
-//! bird-sms --example NAME`.
+//! Run an example with `cargo run -p bird-sms --example NAME`. All except `axum_service` and `raw_response` need no account,
+//! because they start a sandbox in the same process.
 //!
 //! | example | |
 //! |---|---|
-//! | `one_call` | an install with its events and its error |
-//! | `two_steps` | stores the id in between; another process resumes |
+//! | `one_call` | prints the events and the result of an install |
+//! | `two_steps` | stores the id of a connector, and resumes as another process would |
 //! | `axum_service` | a service that installs in the background, and survives `kill -9` |
 //! | `batch_with_journal` | a batch that is shut down and resumed |
 //! | `blocking` | a program without `async` |
@@ -121,7 +121,7 @@
 //!
 //! The futures need a Tokio runtime with time and I/O enabled. They panic if they are polled outside of one.
 //!
-//! The crate builds with Rust 1.89. Raising the minimum is a change of the minor version.
+//! The crate builds with Rust 1.89. Raising this minimum requires a new minor version.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -14,7 +14,7 @@ pub struct Backoff {
     pub multiplier: f64,
     /// The longest delay.
     pub max: Duration,
-    /// The random part of a delay: 0 is none, and 1 is full jitter, which draws from zero to the whole delay.
+    /// The fraction of a delay that is random: 0 means no jitter, and 1 means a random delay between zero and all of it.
     pub jitter: f64,
 }
 
@@ -23,8 +23,7 @@ impl Backoff {
     pub(crate) fn delay(&self, nth: u32, random: f64) -> Duration {
         let max = self.max.as_secs_f64();
         let exponent = i32::try_from(nth).unwrap_or(i32::MAX);
-        // The product is infinite when it overflows, and the maximum bounds it. Zero times infinity is NaN, for
-        // which `min` returns the maximum.
+        // A product that overflows is infinite, and zero times infinity is NaN. `min` returns the maximum for both.
         let longest =
             (self.initial.as_secs_f64() * self.multiplier.max(1.0).powi(exponent)).min(max);
         let jitter = self.jitter.clamp(0.0, 1.0);
@@ -41,24 +40,24 @@ impl Backoff {
 /// use bird_sms::{Client, RetryCreate, RetryPolicy};
 ///
 /// let policy = RetryPolicy {
-///     create: RetryCreate::Never, // no server error is followed by another POST
+///     create: RetryCreate::Never, // never send another POST after a server error
 ///     retry_after_cap: Duration::from_secs(10),
 ///     ..Default::default()
 /// };
 /// let builder = Client::builder().retry_policy(policy);
 /// ```
 ///
-/// Polls follow the [`PollPolicy`]. One that failed is retried until the deadline, with `backoff` and `retry_after_cap` from
-/// this policy. No policy allows a retry that the table rules out.
+/// Polls follow the [`PollPolicy`]. A failed poll is retried until the deadline, with `backoff` and `retry_after_cap` from
+/// this policy. No policy allows a retry that the table below rules out.
 ///
 #[doc = include_str!("workflow/retry.md")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
-    /// How many attempts a call makes at most. Default: as many as the deadline allows.
+    /// The maximum number of attempts per call. Default: as many as the deadline allows.
     pub max_attempts: u32,
     /// The delays between attempts. Default: 0.5 s, doubling to 8 s, with full jitter, as in Bird's own SDKs.
     pub backoff: Backoff,
-    /// The longest `Retry-After` that is honoured. A longer one counts as this. Default: 60 s.
+    /// The longest `Retry-After` that is honoured. A longer one is shortened to this. Default: 60 s.
     pub retry_after_cap: Duration,
     /// The server errors after which the POST is sent again. Default: 500 and 503.
     pub create: RetryCreate,
@@ -66,8 +65,8 @@ pub struct RetryPolicy {
 
 /// The server errors after which the POST is sent again.
 ///
-/// An attempt that ended with a server error may have created a connector. So a success after it has a
-/// [`Warning`](crate::Warning), and a failure is [`OutcomeUnknown`](crate::Error::OutcomeUnknown).
+/// An attempt that ended with a server error may have created a connector. A later success therefore has a
+/// [`Warning`](crate::Warning), and a later failure is [`OutcomeUnknown`](crate::Error::OutcomeUnknown).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RetryCreate {
     /// No server error.
@@ -112,7 +111,7 @@ impl Default for RetryPolicy {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PollPolicy {
-    /// The delay between polls. `None`, the default, makes it grow with the age of the connector: **√(2 · 45 ms · age)**, at
+    /// The delay between polls. With `None`, the default, it grows with the age of the connector: **√(2 · 45 ms · age)**, at
     /// least 0.2 s and at most 1.5 s, ± an eighth. A channel that takes 10 s costs 20 polls, and is seen half a second late.
     pub interval: Option<Duration>,
     /// How long after the creation a 404 is retried, because reads may not see a new connector yet. A 404 after a response
@@ -128,7 +127,7 @@ impl Default for PollPolicy {
     }
 }
 
-/// Durations in JSON, in seconds.
+/// Serializes durations as seconds.
 pub(crate) mod seconds {
     use std::time::Duration;
 
@@ -148,13 +147,13 @@ pub(crate) mod seconds {
 /// let builder = Client::builder().rate_limits(limits);
 /// ```
 ///
-/// A [`Client`](crate::Client) and its clones share one budget for POSTs and one for GETs in each workspace, and use 98 % of
-/// it. A 429 holds back all requests of the same method, and slows them down for a while.
+/// A [`Client`](crate::Client) and its clones share one budget for POSTs and one for GETs in each workspace. They use 98 % of
+/// each budget. A 429 holds back all requests of the same method, and slows them down for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimits {
-    /// POSTs per second. Default: 500.
+    /// Maximum number of POSTs per second. Default: 500.
     pub posts_per_second: u32,
-    /// GETs per second. Default: 50.
+    /// Maximum number of GETs per second. Default: 50.
     pub gets_per_second: u32,
 }
 
@@ -176,7 +175,7 @@ mod tests {
     };
 
     #[test]
-    fn a_backoff_doubles_up_to_its_maximum() {
+    fn delays_double_up_to_the_maximum() {
         let delays: Vec<_> = (0..6).map(|nth| BACKOFF.delay(nth, 0.0).as_millis()).collect();
         assert_eq!(delays, [500, 1000, 2000, 4000, 8000, 8000]);
     }
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn no_backoff_exceeds_its_maximum() {
+    fn no_delay_exceeds_the_maximum() {
         for multiplier in [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e300] {
             for initial in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
                 for max in [Duration::ZERO, Duration::from_secs(8), Duration::MAX] {

@@ -1,4 +1,4 @@
-//! `FileJournal` on a real file that something else changes, opens or links to.
+//! Tests of `FileJournal` with files that are changed, locked or symlinked from outside.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -36,12 +36,12 @@ fn rows(content: &JournalContent) -> usize {
 }
 
 #[tokio::test]
-async fn a_journal_that_something_else_changed_takes_no_more_entries() {
+async fn a_journal_changed_from_outside_takes_no_more_entries() {
     let touches: [fn(&Path); 7] = [
         |path| fs::write(path, "").unwrap(),
         |path| fs::write(path, &fs::read(path).unwrap()[..20]).unwrap(),
         |path| fs::write(path, [fs::read(path).unwrap(), b"\n".to_vec()].concat()).unwrap(),
-        // Longer than the journal, as if someone had restored another one.
+        // A longer file, as if someone had restored another journal.
         |path| fs::write(path, "x".repeat(1000)).unwrap(),
         |path| fs::rename(path, path.with_extension("old")).unwrap(),
         |path| fs::remove_file(path).unwrap(),
@@ -59,7 +59,7 @@ async fn a_journal_that_something_else_changed_takes_no_more_entries() {
         journal.drain().await.unwrap();
         touch(&path);
         let after = fs::read(&path).ok();
-        // Both the end of a batch and its next entry notice the change.
+        // Both the `drain` at the end of a batch and the next append notice the change.
         let drained = journal.drain().await;
         assert_eq!(drained.unwrap_err().kind(), ErrorKind::InvalidData, "{nth}");
         let error = append(&journal, 2).await.unwrap_err();
@@ -71,7 +71,7 @@ async fn a_journal_that_something_else_changed_takes_no_more_entries() {
 }
 
 #[tokio::test]
-async fn a_journal_with_crlf_and_blank_lines_is_continued() {
+async fn a_journal_with_crlf_and_blank_lines_can_be_resumed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("j.jsonl");
     for row in 1..=3 {
@@ -121,7 +121,7 @@ async fn a_journal_of_another_server_is_refused_and_unchanged() {
 }
 
 #[test]
-fn a_locked_workspace_gets_no_new_journal() {
+fn opening_another_journal_of_a_locked_workspace_fails() {
     let folder = TempDir::new().unwrap();
     let first = folder.path().join("a.jsonl");
     let second = folder.path().join("b.jsonl");
@@ -135,7 +135,7 @@ fn a_locked_workspace_gets_no_new_journal() {
 
 #[cfg(unix)]
 #[test]
-fn the_lock_is_in_the_folder_that_a_symlink_leads_to() {
+fn a_symlinked_journal_is_locked_in_the_folder_of_its_target() {
     let folder = TempDir::new().unwrap();
     let real = folder.path().join("real");
     let links = folder.path().join("links");
@@ -159,7 +159,7 @@ fn the_lock_is_in_the_folder_that_a_symlink_leads_to() {
 }
 
 #[test]
-fn a_path_that_cannot_be_a_journal_gets_no_lock_file() {
+fn opening_an_unusable_path_leaves_no_lock_file() {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("directory")).unwrap();
     let error = open_error(&folder.path().join("directory"), &workspace());

@@ -1,4 +1,4 @@
-//! The service of the examples, in a process that is killed or terminated.
+//! Tests of the example `axum_service`, in a process that is killed or terminated.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -17,16 +17,16 @@ use tokio::process::{Child, ChildStdout, Command};
 #[path = "../examples/axum_service.rs"]
 mod axum_service;
 
-/// Is the main function of the process that the other tests start.
+/// The main function of the process that the other tests start.
 #[test]
-#[ignore = "runs in a process of its own"]
+#[ignore = "is started by the other tests as their child process"]
 fn service() {
     if env::var_os("LISTEN").is_some() {
         axum_service::main().unwrap();
     }
 }
 
-/// What outlives a service: its database and the sandbox.
+/// The sandbox and the folder of the database, which outlive a service.
 struct Setting {
     sandbox: Sandbox,
     folder: TempDir,
@@ -38,7 +38,7 @@ struct Service<'a> {
     setting: &'a Setting,
     process: Child,
     url: String,
-    /// Stays open because the process writes its test result to it.
+    /// Kept open, because the process writes its test result to it.
     _stdout: Lines<BufReader<ChildStdout>>,
 }
 
@@ -72,7 +72,7 @@ impl Setting {
     async fn listening(&self, mut process: Child) -> Service<'_> {
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         loop {
-            let line = lines.next_line().await.unwrap().expect("the service listens");
+            let line = lines.next_line().await.unwrap().expect("the service prints its address");
             if let Some((_, url)) = line.split_once("listening on ") {
                 let url = format!("{url}/channels");
                 return Service { setting: self, process, url, _stdout: lines };
@@ -89,7 +89,7 @@ impl Setting {
         let mut posts = BTreeMap::new();
         for request in self.sandbox.requests().iter().filter(|request| request.method == "POST") {
             let body: Value = serde_json::from_str(&request.body).unwrap();
-            let id = find_number(&body).expect("the body has the phone number");
+            let id = find_number(&body).expect("the body contains a phone number id");
             *posts.entry(id).or_default() += 1;
         }
         posts
@@ -196,11 +196,11 @@ async fn a_service_killed_at_any_moment_creates_each_connector_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_terminated_service_leaves_nothing_unknown_to_its_successor() {
+async fn a_terminated_service_leaves_no_unknown_outcomes() {
     const JOBS: u128 = 20;
     let setting = Setting::new("100ms", "500ms").await;
     let mut service = setting.start().await;
-    // The successor waits for the lock of the database.
+    // The successor waits until the first process unlocks the database.
     let successor = setting.spawn();
     for n in 0..JOBS {
         assert_eq!(service.post(n).await, Some(StatusCode::ACCEPTED));

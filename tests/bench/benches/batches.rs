@@ -1,7 +1,7 @@
-//! Prints the figures of batches in simulated time, as a table.
+//! Prints a table of batches in simulated time.
 //!
-//! The library runs unchanged, with the sandbox as its transport, in memory. Tokio's clock is paused: when every task
-//! waits, it jumps to the next timer.
+//! The library runs unchanged, with an in-memory sandbox as its transport. Tokio's clock is paused: when every task
+//! waits, the clock jumps to the next timer.
 
 #![expect(clippy::cast_precision_loss, reason = "the counts are small")]
 
@@ -15,13 +15,13 @@ use bird_sms::{
 use futures_util::{Stream, StreamExt, stream};
 use tokio::time::Instant;
 
-/// The limits of Bird, per second.
+/// Bird's rate limits, in requests per second.
 const POSTS: f64 = 500.0;
 const GETS: f64 = 50.0;
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() {
-    // Every client of reqwest needs a provider, although no server here speaks TLS.
+    // Every reqwest client needs a TLS provider, although no server here speaks TLS.
     let _ = rustls::crypto::ring::default_provider().install_default();
     println!(
         "| installs | provisioning | | s | of the bound | GETs per install | 429 |\n|---|---|---|---|---|---|---|"
@@ -29,7 +29,7 @@ async fn main() {
     for installs in [1_000, 10_000] {
         for provisioning in ["2s", "1s..5s", "~2s"] {
             bird_sms(provisioning, installs).await;
-            // 10,000 installs would take half a million requests.
+            // With 10,000 installs, polling every second would take half a million requests.
             if installs == 1_000 {
                 every_second(provisioning, installs).await;
             }
@@ -40,8 +40,7 @@ async fn main() {
 async fn bird_sms(provisioning: &str, installs: u32) {
     run_batch("bird-sms", provisioning, installs, RateLimits::default(), |workspace| {
         let outcomes = workspace.install_sms_channels(requests(installs)).start();
-        outcomes
-            .map(|outcome| (outcome.request, outcome.result.expect("an install without faults")))
+        outcomes.map(|outcome| (outcome.request, outcome.result.expect("no install fails")))
     })
     .await;
 }
@@ -56,7 +55,7 @@ async fn every_second(provisioning: &str, installs: u32) {
                 let workspace = workspace.clone();
                 async move {
                     let mut pending =
-                        workspace.create_sms_connector(&request).await.expect("a creation");
+                        workspace.create_sms_connector(&request).await.expect("it is created");
                     loop {
                         tokio::time::sleep(Duration::from_secs(1)).await;
                         if let Ok(Some(channel)) = pending.poll().await {
@@ -83,13 +82,13 @@ async fn run_batch<S: Stream<Item = (SmsConnectorRequest, SmsChannel)>>(
     limits: RateLimits,
     start: impl FnOnce(Workspace) -> S,
 ) {
-    let delay: Delay = provisioning.parse().expect("a delay");
-    // Without a delay, no two requests would be in flight at once.
+    let delay: Delay = provisioning.parse().expect("the delay is valid");
+    // Without a response delay, requests would never be in flight at the same time.
     let response_delay = Duration::from_millis(5);
     let sandbox = Sandbox::builder().provisioning_delay(delay).response_delay(response_delay);
     let sandbox = sandbox.in_memory();
     let client = Client::builder()
-        .access_key(AccessKey::new(sandbox.access_key()).expect("the key of the sandbox"))
+        .access_key(AccessKey::new(sandbox.access_key()).expect("the key of the sandbox is valid"))
         .transport(sandbox.transport())
         .rate_limits(limits)
         .seed(1)
@@ -106,8 +105,8 @@ async fn run_batch<S: Stream<Item = (SmsConnectorRequest, SmsChannel)>>(
     );
 }
 
-/// Returns how long a batch would take that knew when each channel is ready. With the sorted times r, it is the maximum
-/// of r(i) + (N − i + 1)/50.
+/// Returns the shortest possible duration of a batch, in seconds, with one poll per channel, as soon as it is ready. If
+/// r is the sorted list of the times when channels are ready, the duration is the maximum of r(i) + (N − i + 1)/50.
 fn bound(outcomes: &[(SmsConnectorRequest, SmsChannel)]) -> f64 {
     let ready = outcomes.iter().map(|(request, channel)| {
         let provisioning = channel.connector().and_then(|connector| {

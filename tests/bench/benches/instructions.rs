@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 
 use bird_bench::server;
 
-/// The limit, relative to the hand-written client: another machine or compiler changes both.
+/// The maximum ratio to the hand-written client. Another machine or compiler changes both counts, but hardly the ratio.
 const LIMIT: f64 = 0.78;
 
 fn main() -> ExitCode {
@@ -33,7 +33,7 @@ fn repeat(mut install: impl FnMut()) -> impl FnMut(u32) {
     move |_| install()
 }
 
-/// Returns the instructions per install, without the program's start, or `None` without valgrind.
+/// Returns the number of instructions per install, without the program's start. Returns `None` without valgrind.
 fn per_install(contender: &str) -> Option<f64> {
     const FEW: u32 = 200;
     const MANY: u32 = 1200;

@@ -1,4 +1,4 @@
-//! The client that a user would write from Bird's documentation: reqwest, serde, and structs with all fields.
+//! A client that a user might write from Bird's documentation, with reqwest, serde, and structs with all fields.
 //! It has no rate limits, typed errors or retries.
 
 #![expect(dead_code, clippy::struct_field_names, reason = "the structs follow the documentation")]
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The client, and the base URL and access key that it sends.
+/// An HTTP client with its base URL and access key.
 pub struct HandWritten {
     http: reqwest::Client,
     url: String,
@@ -153,6 +153,6 @@ impl HandWritten {
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        panic!("no channel after a minute")
+        panic!("the channel is not ready after a minute")
     }
 }

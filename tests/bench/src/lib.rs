@@ -1,8 +1,8 @@
 //! Four ways to install a channel.
 //!
-//! An *install* is a POST whose response is a 201 without a channel, and a GET whose response has the channel, over a
-//! kept-alive connection to loopback. Each function connects to a [`server`], and returns a function that installs one
-//! channel.
+//! An *install* is a POST, whose response is a 201 without a channel, followed by a GET, whose response has the
+//! channel. Both use a kept-alive connection to loopback. Each function here connects to a [`server`], and returns a
+//! function that installs one channel.
 
 #![expect(clippy::missing_panics_doc, reason = "an error ends the benchmark")]
 
@@ -24,7 +24,7 @@ use server::{CHANNEL, CONNECTOR, NAME, NUMBER, USE_CASE, WORKSPACE};
 
 const KEY: &str = "secret";
 
-/// Writes the bytes of two requests, and searches the bytes of the responses for the ids.
+/// Installs by writing two requests as bytes and searching the responses for the ids.
 pub fn raw_tcp(server: SocketAddr) -> impl FnMut() {
     let mut stream = TcpStream::connect(server).unwrap();
     stream.set_nodelay(true).unwrap();
@@ -49,7 +49,7 @@ pub fn raw_tcp(server: SocketAddr) -> impl FnMut() {
     }
 }
 
-/// reqwest and serde, as a reader of Bird's documentation would use them.
+/// Installs with reqwest and serde, as a reader of Bird's documentation would use them.
 pub fn hand_written(server: SocketAddr) -> impl FnMut() {
     let (runtime, http) = (runtime(), http_client());
     let client = HandWritten::new(http, &format!("http://{server}"), KEY);
@@ -59,7 +59,7 @@ pub fn hand_written(server: SocketAddr) -> impl FnMut() {
     }
 }
 
-/// The generated client of `bird-api`.
+/// Installs with the generated client of `bird-api`.
 pub fn generated(server: SocketAddr) -> impl FnMut() {
     let (runtime, http) = (runtime(), http_client());
     let mut key = HeaderValue::from_str(&format!("AccessKey {KEY}")).unwrap();
@@ -81,7 +81,7 @@ pub fn generated(server: SocketAddr) -> impl FnMut() {
     }
 }
 
-/// bird-sms, without a delay before the first poll and without rate limits.
+/// Installs with bird-sms, without a delay before the first poll and without rate limits.
 pub fn bird_sms(server: SocketAddr) -> impl FnMut() {
     let runtime = runtime();
     let interval = Some(Duration::from_nanos(1));
@@ -102,12 +102,12 @@ pub fn bird_sms(server: SocketAddr) -> impl FnMut() {
 }
 
 fn runtime() -> Runtime {
-    // Every client of reqwest needs a provider, although no server here speaks TLS.
+    // Every reqwest client needs a TLS provider, although no server here speaks TLS.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Returns an HTTP client without root certificates, as bird-sms makes it for loopback.
+/// Returns an HTTP client without root certificates, like the one that bird-sms uses for loopback.
 fn http_client() -> reqwest::Client {
     reqwest::Client::builder().tls_certs_only([]).build().unwrap()
 }

@@ -1,4 +1,5 @@
-//! A server that is not the bottleneck: it writes the example of Bird's documentation from memory.
+//! A server that is too fast to be the bottleneck: it keeps its two responses in memory. They are based on the example
+//! in Bird's documentation.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,7 +9,7 @@ use std::thread;
 pub const WORKSPACE: &str = "a1405560-c8d3-4b1a-877d-3f449ad95352";
 /// The id of the connector that every POST creates.
 pub const CONNECTOR: &str = "123e4567-e89b-12d3-a456-426614174000";
-/// The id of its channel.
+/// The id of the connector's channel.
 pub const CHANNEL: &str = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9";
 /// The id of the phone number.
 pub const NUMBER: &str = "2cffb55c-120e-91a8-8f10-ed9d1b412d29";
@@ -27,14 +28,14 @@ pub fn start() -> SocketAddr {
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // If the connection breaks, the client fails.
+            // An error can be ignored: if the connection breaks, the client fails.
             thread::spawn(move || serve(stream));
         }
     });
     address
 }
 
-/// Responds to each request of a connection. No client pipelines.
+/// Responds to each request on a connection. Clients must not pipeline requests.
 fn serve(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let created = response("201 Created", "null");
@@ -49,7 +50,7 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
         }
         filled += read;
         let request = &buffer[..filled];
-        // A POST ends with its JSON.
+        // The body of a POST ends with a brace, and a GET ends with an empty line.
         let is_post = request.starts_with(b"POST");
         if request.ends_with(if is_post { b"}" } else { b"\r\n\r\n" }) {
             filled = 0;
@@ -58,7 +59,7 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// Returns a response: head and body.
+/// Returns a response with its head and body.
 fn response(status: &str, channel: &str) -> String {
     let body = BODY
         .replace("CHANNEL", channel)

@@ -1,4 +1,4 @@
-//! A program without a reqwest of its own. It uses the one that bird-sms exports.
+//! A program that doesn't depend on reqwest itself, but uses the reqwest that bird-sms exports.
 
 use bird_sms::reqwest;
 

@@ -1,4 +1,4 @@
-//! A program with a reqwest of its own, whose feature `http2` then holds for bird-sms as well.
+//! A program that depends on reqwest itself, with the feature `http2`. Cargo enables it for bird-sms as well.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     a_refused_stream_is_unknown_and_never_sent_again().await
 }
 
-/// The sandbox does not speak HTTP/2.
+/// The check fails if the client speaks HTTP/2, because the sandbox does not.
 async fn the_client_of_bird_sms_speaks_http1() -> Result<(), Box<dyn Error>> {
     let client = Client::builder()
         .from_env()?
@@ -42,7 +42,7 @@ async fn a_refused_stream_is_unknown_and_never_sent_again() -> Result<(), Box<dy
     Ok(())
 }
 
-/// Starts a server that speaks HTTP/2 and refuses every stream. Returns its URL and the number of streams so far.
+/// Starts a server that speaks HTTP/2 and refuses every stream. Returns its URL and a counter of the streams.
 fn refuse_streams() -> io::Result<(String, Arc<AtomicUsize>)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -50,14 +50,14 @@ fn refuse_streams() -> io::Result<(String, Arc<AtomicUsize>)> {
     let count = Arc::clone(&streams);
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // The client closes the connection.
+            // An error only means that the client closed the connection.
             let _ = refuse(stream, &count);
         }
     });
     Ok((url, streams))
 }
 
-/// Reads each request to its end, and refuses it. RFC 9113, section 6, defines the frames.
+/// Reads each request to its end, and then refuses it. RFC 9113, section 6, defines the frames.
 fn refuse(mut connection: TcpStream, streams: &AtomicUsize) -> io::Result<()> {
     const DATA: u8 = 0;
     const HEADERS: u8 = 1;

@@ -10,8 +10,8 @@ use crate::{Peer, Reply, Request};
 
 /// A server that creates a connector for **every** POST, so a test can count duplicates.
 ///
-/// Bird refuses a second connector for a phone number with a 409, which would hide a POST that was sent twice. The response
-/// to a POST has no channel; a GET returns the connector with its channel.
+/// Bird refuses a second connector for a phone number with a 409, which would hide a POST that was sent twice. The
+/// response to a POST has no channel; a GET returns the connector with its channel.
 pub struct Backend {
     peer: Peer,
     state: Arc<Mutex<State>>,
@@ -33,8 +33,8 @@ impl Backend {
         Ok(Self { peer, state })
     }
 
-    /// Delays the response to each POST by a function of its index. The connector is created at once, so a gateway can time
-    /// out afterwards.
+    /// Delays the response to each POST. The function maps the index of a POST to its delay. The connector is created
+    /// at once, so a gateway can time out after the creation.
     pub fn delay(self, delay: impl FnMut(usize) -> Duration + Send + 'static) -> Self {
         self.state.lock().unwrap().delay = Some(Box::new(delay));
         self

@@ -11,7 +11,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use crate::script::Script;
 use crate::{Reply, Request};
 
-/// A transport that replies as a [`Peer`](crate::Peer) does, without a socket: its delays pass in paused time.
+/// A server without a socket. It replies like a [`Peer`](crate::Peer), but its delays work with Tokio's paused clock.
 #[derive(Clone)]
 pub struct InMemory(Arc<State>);
 
@@ -22,12 +22,12 @@ struct State {
 }
 
 impl InMemory {
-    /// Creates a server that takes its replies from a script, and replies 599 after the end of the script.
+    /// Creates a server that takes its replies from a script. After the last one, it replies with 599.
     pub fn script(replies: impl IntoIterator<Item = Reply>) -> Self {
         Self::new(Script::new(replies))
     }
 
-    /// Creates a server that calls a function for the reply to each request.
+    /// Creates a server that calls a function to get the reply to each request.
     pub fn with_handler(handler: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
         Self::new(Script::with_handler(handler))
     }
@@ -37,12 +37,12 @@ impl InMemory {
         Self(Arc::new(State { script, in_flight: 0.into(), most_in_flight: 0.into() }))
     }
 
-    /// Returns the transport of a client of this server.
+    /// Returns a transport that sends a client's requests to this server.
     pub fn transport(&self) -> Arc<dyn Transport> {
         Arc::new(self.clone())
     }
 
-    /// Returns the requests so far, in the order of their arrival.
+    /// Returns the requests so far, in order of arrival.
     pub fn requests(&self) -> Vec<Request> {
         self.0.script.lock().unwrap().requests.clone()
     }
@@ -57,7 +57,7 @@ impl InMemory {
         self.0.script.lock().unwrap().count("GET")
     }
 
-    /// Returns the largest number of requests that were in flight at a time.
+    /// Returns the largest number of requests that were in flight at once.
     pub fn most_in_flight(&self) -> usize {
         self.0.most_in_flight.load(Ordering::Relaxed)
     }
@@ -73,7 +73,7 @@ impl Transport for InMemory {
     fn exchange(&self, request: reqwest::Request, timeout: Duration) -> Exchange {
         let state = Arc::clone(&self.0);
         Box::pin(async move {
-            // The request leaves when the future is polled for the first time.
+            // The request is sent when the future is first polled, not when it is created.
             let _in_flight = InFlight::new(&state);
             let reply = state.script.lock().unwrap().reply(Request::from(request));
             let reply = tokio::time::timeout(timeout, outcome(reply)).await;
@@ -109,18 +109,18 @@ async fn outcome(mut reply: Reply) -> Result<Response, ExchangeError> {
         Reply::ResetOnAccept => disconnected(false),
         Reply::Close | Reply::Reset => disconnected(true),
         Reply::Silence => std::future::pending().await,
-        reply => panic!("only a socket can do this: {reply:?}"),
+        reply => panic!("this reply needs a socket: {reply:?}"),
     }
 }
 
 fn response(bytes: &[u8]) -> Response {
     let mut headers = [httparse::EMPTY_HEADER; 16];
     let mut head = httparse::Response::new(&mut headers);
-    let parsed = head.parse(bytes).expect("the head of a response");
-    let status = StatusCode::from_u16(head.code.expect("a status")).expect("a status");
+    let parsed = head.parse(bytes).expect("the bytes start with a response head");
+    let status = StatusCode::from_u16(head.code.expect("a status code")).expect("a valid status");
     let headers = head.headers.iter().map(|header| {
-        let name = HeaderName::try_from(header.name).expect("a name");
-        (name, HeaderValue::from_bytes(header.value).expect("a value"))
+        let name = HeaderName::try_from(header.name).expect("a valid name");
+        (name, HeaderValue::from_bytes(header.value).expect("a valid value"))
     });
     let headers = headers.collect();
     Response::new(status, headers, bytes[parsed.unwrap()..].to_vec().into())
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn each_reply_is_what_the_transport_returns() {
+    async fn the_transport_returns_each_scripted_reply() {
         let bird = InMemory::with_handler(|request| match &*request.path {
             "/a?b" => Reply::with_headers(429, &["retry-after: 7"], "c"),
             "/reset" => Reply::ResetOnAccept,

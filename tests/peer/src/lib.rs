@@ -1,5 +1,5 @@
-//! Servers that tests script. [`Peer`] listens on a TCP port, and breaks connections as a network does. [`InMemory`] is a
-//! transport, for tests with a paused clock.
+//! Scripted servers for tests. [`Peer`] listens on a TCP port, and can break connections like a real network.
+//! [`InMemory`] is a transport, for tests with a paused clock.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -13,8 +13,8 @@
 //! # }
 //! ```
 //!
-//! Each request takes the next [`Reply`] of the script, on whichever connection it comes. The server records the requests,
-//! so a test can assert the number of POSTs.
+//! Each request takes the next [`Reply`] of the script, whichever connection it arrives on. The server records the
+//! requests, so a test can assert the number of POSTs.
 #![allow(
     clippy::missing_errors_doc,
     clippy::missing_panics_doc,

@@ -23,12 +23,12 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Starts a peer that takes its replies from a script, and replies 599 after the end of the script.
+    /// Starts a peer that takes its replies from a script. After the last one, it replies with 599.
     pub async fn script(replies: impl IntoIterator<Item = Reply>) -> io::Result<Self> {
         Self::start(Script::new(replies), None).await
     }
 
-    /// Starts a peer that calls a function for the reply to each request.
+    /// Starts a peer that calls a function to get the reply to each request.
     pub async fn with_handler(
         handler: impl FnMut(&Request) -> Reply + Send + 'static,
     ) -> io::Result<Self> {
@@ -54,12 +54,12 @@ impl Peer {
         Ok(Self { address, scheme, script, connections, task })
     }
 
-    /// Returns the base URL, whose host is `localhost`: the name in the certificate of a TLS peer.
+    /// Returns the base URL. Its host is `localhost`, so the certificate of a TLS peer should be for that name.
     pub fn base_url(&self) -> String {
         format!("{}://localhost:{}", self.scheme, self.address.port())
     }
 
-    /// Returns the requests so far, in the order of their arrival.
+    /// Returns the requests so far, in order of arrival.
     pub fn requests(&self) -> Vec<Request> {
         self.script.lock().unwrap().requests.clone()
     }
@@ -86,7 +86,7 @@ impl Drop for Peer {
     }
 }
 
-/// Returns a base URL that refuses connections.
+/// Returns a base URL whose port refuses connections.
 pub async fn refused_url() -> io::Result<String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     Ok(format!("http://{}", listener.local_addr()?))
@@ -98,7 +98,7 @@ async fn accept(
     script: Arc<Mutex<Script>>,
     count: Arc<AtomicUsize>,
 ) {
-    // Dropping the set ends the connections with the peer.
+    // When the peer is dropped, so is this set, which ends the connections.
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         count.fetch_add(1, Ordering::Relaxed);
@@ -156,7 +156,7 @@ async fn send<S: AsyncWrite + Unpin>(
         }
         Reply::BytesThenReset(bytes) => {
             write(stream, &bytes).await?;
-            // A reset discards the bytes that the client has not read yet.
+            // Give the client time to read, because a reset discards the bytes that it has not read yet.
             tokio::time::sleep(Duration::from_millis(20)).await;
             reset(stream)?;
             end
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
     use crate::head_and_body;
 
-    /// Sends two requests at once, and returns the bytes and the error that come back.
+    /// Sends two requests at once, and returns the received bytes and the error, if any.
     async fn exchange(peer: &Peer) -> (String, Option<io::ErrorKind>) {
         let mut stream = TcpStream::connect(peer.address).await.unwrap();
         let requests = b"POST /a HTTP/1.1\r\nContent-Length: 2\r\n\r\nhiGET /b HTTP/1.1\r\n\r\n";
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_reply_is_what_the_client_sees() {
+    async fn the_client_receives_each_scripted_reply() {
         let response = || head_and_body(200, &["a: b"], "c");
         let text = "HTTP/1.1 200 Scripted\r\ncontent-length: 1\r\na: b\r\n\r\nc";
         let interim = format!("HTTP/1.1 100 Interim\r\n\r\nHTTP/1.1 103 Interim\r\n\r\n{text}");
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_after_the_end_of_the_script_are_recorded() {
+    async fn requests_after_the_script_ends_get_599_and_are_recorded() {
         let peer = Peer::script([]).await.unwrap();
         let (received, _) = exchange(&peer).await;
         assert_eq!(received.matches("HTTP/1.1 599 ").count(), 2);

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// What a server does with a request.
+/// A server's reaction to a request.
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// Sends the bytes and keeps the connection open for the next request.
@@ -11,7 +11,7 @@ pub enum Reply {
     BytesThenReset(Vec<u8>),
     /// Sends the bytes one by one, with a pause after each.
     Drip(Vec<u8>, Duration),
-    /// Sends the first bytes once, and then repeats the second bytes.
+    /// Sends the first bytes once, and then repeats the second bytes forever.
     Endless(Vec<u8>, Vec<u8>),
     /// Closes the connection without a response.
     Close,
@@ -21,7 +21,7 @@ pub enum Reply {
     ResetOnAccept,
     /// Keeps the connection open and sends nothing.
     Silence,
-    /// Waits before the other reply.
+    /// Waits, and then sends the other reply.
     Delayed(Duration, Box<Reply>),
     /// Sends an interim response with this status before the other reply.
     Interim(u16, Box<Reply>),

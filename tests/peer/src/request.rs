@@ -9,7 +9,7 @@ pub struct Request {
     pub method: String,
     /// The path with the query.
     pub path: String,
-    /// The headers in their order, with lower-case names.
+    /// The headers in their original order, with lower-case names.
     pub headers: Vec<(String, String)>,
     /// The body: `content-length` bytes. Chunked bodies are not supported.
     pub body: Vec<u8>,
@@ -31,7 +31,7 @@ impl From<reqwest::Request> for Request {
     }
 }
 
-/// Reads the next request, or returns `None` when the connection ends before a whole one.
+/// Reads the next request. Returns `None` if the connection ends before the request is complete.
 pub(crate) async fn read<S: AsyncRead + Unpin>(
     stream: &mut S,
     buffer: &mut Vec<u8>,
@@ -47,7 +47,7 @@ pub(crate) async fn read<S: AsyncRead + Unpin>(
     }
 }
 
-/// Parses one request and returns it with its length, or `None` when more bytes are needed.
+/// Parses one request, and returns it with its length. Returns `None` if more bytes are needed.
 fn parse(buffer: &[u8]) -> io::Result<Option<(Request, usize)>> {
     let invalid = |error: httparse::Error| io::Error::new(io::ErrorKind::InvalidData, error);
     let mut headers = [httparse::EMPTY_HEADER; 64];

@@ -8,7 +8,7 @@ type Handler = Box<dyn FnMut(&Request) -> Reply + Send>;
 #[derive(Default)]
 pub(crate) struct Script {
     replies: VecDeque<Reply>,
-    /// Makes the replies instead, if there is one.
+    /// A function that makes the replies. If there is one, `replies` is not used.
     handler: Option<Handler>,
     pub(crate) requests: Vec<Request>,
 }
@@ -22,7 +22,7 @@ impl Script {
         Self { handler: Some(Box::new(handler)), ..Self::default() }
     }
 
-    /// Returns whether the next connection is to be reset, and consumes that reply.
+    /// Returns whether the next reply is [`Reply::ResetOnAccept`], and removes it if so.
     pub(crate) fn resets_on_accept(&mut self) -> bool {
         let resets = matches!(self.replies.front(), Some(Reply::ResetOnAccept));
         resets && self.replies.pop_front().is_some()

@@ -1,4 +1,4 @@
-//! TLS with certificates from an authority that the test creates.
+//! TLS servers whose certificates come from an authority that the test creates.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,13 +20,13 @@ pub struct Ca(CertifiedIssuer<'static, KeyPair>);
 impl Ca {
     /// Creates an authority with a new key.
     pub fn new() -> Self {
-        let mut params = CertificateParams::new([]).expect("no names to be invalid");
-        // If two authorities had one name, a client would report a bad signature instead of an unknown authority.
+        let mut params = CertificateParams::new([]).expect("an empty list of names is valid");
+        // If two authorities had the same name, a client would report a bad signature instead of an unknown authority.
         let number = AUTHORITIES.fetch_add(1, Ordering::Relaxed);
         params.distinguished_name.push(DnType::CommonName, format!("Test CA {number}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
+        let key = KeyPair::generate().expect("a key can be generated");
+        Self(CertifiedIssuer::self_signed(params, key).expect("it can be signed"))
     }
 
     /// Returns the certificate of the authority, to configure as a trusted root.
@@ -46,9 +46,9 @@ impl Ca {
 
     /// Returns a client certificate with its private key.
     pub fn client_pem(&self) -> String {
-        let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(["client".to_owned()]).expect("a name");
-        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
+        let key = KeyPair::generate().expect("a key can be generated");
+        let params = CertificateParams::new(["client".to_owned()]).expect("the name is valid");
+        let certificate = params.signed_by(&key, &self.0).expect("it can be signed");
         certificate.pem() + &key.serialize_pem()
     }
 
@@ -66,24 +66,24 @@ impl Ca {
         mutual: bool,
         change: impl FnOnce(&mut CertificateParams),
     ) -> TlsAcceptor {
-        let mut params = CertificateParams::new([host.to_owned()]).expect("a host name");
+        let mut params = CertificateParams::new([host.to_owned()]).expect("the host name is valid");
         change(&mut params);
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
-        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key in PKCS #8");
+        let key = KeyPair::generate().expect("a key can be generated");
+        let certificate = params.signed_by(&key, &self.0).expect("it can be signed");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("the key is in PKCS #8");
         let provider = Arc::new(default_provider());
         let mut clients = RootCertStore::empty();
-        clients.add(self.0.der().clone()).expect("the certificate of the authority");
+        clients.add(self.0.der().clone()).expect("the authority is valid");
         let clients = WebPkiClientVerifier::builder_with_provider(clients.into(), provider.clone());
         let clients = if mutual { clients } else { clients.allow_unauthenticated() };
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .and_then(|config| {
                 config
-                    .with_client_cert_verifier(clients.build().expect("a root"))
+                    .with_client_cert_verifier(clients.build().expect("there is a root"))
                     .with_single_cert(vec![certificate.der().clone()], key)
             })
-            .expect("a certificate with its key");
+            .expect("the key matches the certificate");
         TlsAcceptor::from(Arc::new(config))
     }
 }

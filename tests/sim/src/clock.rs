@@ -1,4 +1,4 @@
-//! The time of a simulation. It spans all lives of the process, each of which has a paused clock of its own.
+//! The simulated time. It continues across all lives of the process, although each life has its own paused clock.
 
 use std::cell::Cell;
 use std::time::{Duration, SystemTime};
@@ -6,24 +6,24 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 thread_local! {
-    /// When the current life of the process began: the time of the simulation, and the instant of the paused clock.
+    /// When the current life began, in simulated time and on its paused clock. The instant is `None` between lives.
     static LIFE: Cell<(Duration, Option<Instant>)> = const { Cell::new((Duration::ZERO, None)) };
 }
 
-/// The system time at the beginning of a simulation, in seconds: 2026-01-01.
+/// The system time at which every simulation begins, in Unix seconds: 2026-01-01.
 const EPOCH: u64 = 1_767_225_600;
 
-/// Begins a simulation.
+/// Sets the simulated time to zero.
 pub(crate) fn begin() {
     LIFE.set((Duration::ZERO, None));
 }
 
-/// Begins a life of the process at this time. Call it within the life's runtime.
+/// Begins a life of the process at this simulated time. Must be called within the life's runtime.
 pub(crate) fn begin_life(at: Duration) {
     LIFE.set((at, Some(Instant::now())));
 }
 
-/// Ends a life of the process, and stops the time until the next one. Call it within the life's runtime.
+/// Ends a life of the process, and stops the simulated time. Must be called within the life's runtime.
 pub(crate) fn end_life() {
     LIFE.set((now(), None));
 }

@@ -1,5 +1,4 @@
-//! The disk of the journal. It fills up, writes less than it is given, and loses what was not synced when the process is
-//! killed.
+//! A simulated disk for the journal. It can fill up, write only some of the bytes, and lose unsynced bytes in a crash.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,13 +11,13 @@ use fastrand::Rng;
 #[derive(Debug, Default)]
 pub struct Disk {
     file: Vec<u8>,
-    /// The length of the part that survives a crash.
+    /// The number of bytes, from the start of the file, that survive a crash.
     synced: usize,
-    /// Whether the name of the file survives a crash.
+    /// Whether the file's name is on disk. If not, a crash may lose the whole file.
     named: bool,
-    /// How many more operations succeed. Then all of them fail until the next crash.
+    /// How many more operations succeed before the disk is full. A full disk fails them until the next crash.
     pub until_full: Option<usize>,
-    /// Whether a sync does nothing.
+    /// Whether syncs report success without syncing anything.
     pub forgets_syncs: bool,
 }
 
@@ -29,7 +28,8 @@ impl Disk {
         &self.file
     }
 
-    /// Loses what was not synced, or keeps it or a part of it, with or without zeros in place of the rest.
+    /// Simulates a crash. It keeps all, some or none of the unsynced bytes, and may replace the lost ones with zeros.
+    /// A file whose name was not synced may disappear.
     pub fn crash(&mut self, rng: &mut Rng) {
         let length = self.file.len();
         let kept = match rng.u8(..3) {
@@ -59,7 +59,7 @@ impl Disk {
     fn write(&mut self, bytes: &[u8], rng: &mut Rng) -> io::Result<usize> {
         let result = self.operate();
         let is_whole = result.is_ok() && rng.u8(..8) > 0;
-        // A write that fails may have written a part.
+        // A failed write may still have written some of the bytes.
         let written = if is_whole { bytes.len() } else { rng.usize(..=bytes.len()) };
         self.file.extend_from_slice(&bytes[..written]);
         result?;
@@ -81,13 +81,13 @@ impl Disk {
     }
 }
 
-/// The owner of a disk, which a file reaches its disk through.
+/// Gives a [`DiskFile`] access to its disk.
 pub trait DiskOwner: Send {
     /// Performs an operation that changes the disk.
     ///
     /// # Errors
     ///
-    /// Fails if the operation does, or if the owner does not let it happen.
+    /// Fails if the operation fails, or if the owner prevents it.
     fn change<T>(
         &self,
         operation: impl FnOnce(&mut Disk, &mut Rng) -> io::Result<T>,
@@ -96,7 +96,7 @@ pub trait DiskOwner: Send {
     /// Reads from the disk.
     fn read<T>(&self, read: impl FnOnce(&Disk) -> T) -> T;
 
-    /// Returns the time of an entry.
+    /// Returns the current time, for the timestamps of journal entries.
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
@@ -116,7 +116,7 @@ impl DiskOwner for Arc<Mutex<(Disk, Rng)>> {
     }
 }
 
-/// The file of a disk, opened for a journal.
+/// The file on a disk, opened for a journal.
 #[derive(Debug)]
 pub struct DiskFile<O> {
     owner: O,
@@ -124,7 +124,7 @@ pub struct DiskFile<O> {
 }
 
 impl<O> DiskFile<O> {
-    /// Opens the file of a disk.
+    /// Opens the file on the owner's disk.
     #[must_use]
     pub fn open(owner: O) -> Self {
         Self { owner, position: 0 }

@@ -1,4 +1,5 @@
-//! What must always hold. Each function checks one invariant against the world, which knows what really happened.
+//! The invariants of the simulation. Each function checks one of them against the world, which records what really
+//! happened.
 
 use std::time::Duration;
 
@@ -23,15 +24,16 @@ macro_rules! ensure {
     };
 }
 
-/// The resolution of Tokio's timers.
+/// A tolerance for Tokio's timers, whose resolution is a millisecond.
 const TIMER: Duration = Duration::from_millis(2);
-/// The rate limiter uses this share of a limit.
+/// The fraction of a rate limit that the rate limiter uses.
 const UTILISATION: f64 = 0.98;
-/// How much sooner than scheduled a request may leave, because permits catch up on a lag.
+/// How much closer together than scheduled requests may leave: permits catch up on a delay of up to 5 ms, and stay
+/// valid for 15 ms.
 const SLACK: Duration = Duration::from_millis(5 + 15);
 
-/// A row sends another POST only if its earlier ones created nothing, or if a rule accepts a second connector: the table
-/// in `workflow/retry.rs` within a call, and `UnknownRows::Retry` in a later run.
+/// A row sends another POST only if its earlier POSTs created nothing, or if a second connector is an accepted risk.
+/// The table in `workflow/retry.rs` accepts the risk within a call, and `UnknownRows::Retry` accepts it in a later run.
 pub(crate) fn no_post_after_one_that_may_have_arrived(world: &World, row: usize) -> Result {
     let state = world.rows[row].resumed.connector_state();
     for (nth, post) in world.rows[row].posts.iter().enumerate() {
@@ -44,7 +46,7 @@ pub(crate) fn no_post_after_one_that_may_have_arrived(world: &World, row: usize)
             Reported::Status(500 | 503) => world.scenario.retry_create != RetryCreate::Never,
             _ => false,
         };
-        ensure!(accepted, "row {row}: a POST leaves after POST {nth}, which is {post:?}");
+        ensure!(accepted, "row {row}: another POST leaves, although POST {nth} is {post:?}");
     }
     Ok(())
 }
@@ -54,7 +56,7 @@ pub(crate) fn a_durable_intent_precedes_each_post(world: &World, row: usize) -> 
     Ok(())
 }
 
-/// After a graceful shutdown, a POST leaves only if its intent was written before.
+/// After a graceful shutdown begins, a row may send only a first POST whose intent was already being written.
 pub(crate) fn nothing_is_sent_after_a_shutdown(world: &World, row: usize) -> Result {
     let Some(stopped) = world.stopped else { return Ok(()) };
     let row_ = &world.rows[row];
@@ -64,8 +66,8 @@ pub(crate) fn nothing_is_sent_after_a_shutdown(world: &World, row: usize) -> Res
     Ok(())
 }
 
-/// A request waits for the `Retry-After` of each 429 to its method, and a POST also for the one of the last response to its
-/// row.
+/// A request waits for the `Retry-After` of every earlier 429 to its method. A POST also waits for the `Retry-After` of
+/// the last response to its row.
 pub(crate) fn a_retry_after_is_honoured(world: &World, call: Call) -> Result {
     let until = match call {
         Call::Post { row, .. } => world.posts.not_before.max(world.rows[row].not_before),
@@ -75,7 +77,8 @@ pub(crate) fn a_retry_after_is_honoured(world: &World, call: Call) -> Result {
     Ok(())
 }
 
-/// The rate limit may delay a poll past its deadline. Such a poll has a timeout of ten seconds at most.
+/// No request may outlast the deadline of its row. The only exception is a poll that the rate limit delays past the
+/// deadline: it may take ten seconds.
 pub(crate) fn nothing_is_sent_after_its_deadline(
     world: &World,
     call: Call,
@@ -94,15 +97,15 @@ pub(crate) fn nothing_is_sent_after_its_deadline(
     let latest = end.max(now + late);
     ensure!(
         !timeout.is_zero() && now + timeout <= latest,
-        "{call:?} may take {timeout:?}, and the deadline is {end:?}"
+        "{call:?} may take {timeout:?}, but the deadline is {end:?}"
     );
     Ok(())
 }
 
 const LATE_POLL: Duration = Duration::from_secs(10);
 
-/// A lookup takes at most five seconds, and sends one GET for the number and one for each of up to five connectors.
-pub(crate) fn a_look_is_bounded(
+/// A lookup takes at most five seconds. It sends one GET for the phone number, then up to five GETs for connectors.
+pub(crate) fn a_lookup_is_bounded(
     world: &World,
     row: usize,
     call: Call,
@@ -114,32 +117,32 @@ pub(crate) fn a_look_is_bounded(
         Call::Number { row: number } => number == row && look.calls.is_empty(),
         Call::Get { .. } => (1..=5).contains(&look.calls.len()) && !look.calls.contains(&call),
     };
-    ensure!(right, "row {row}: {call:?} leaves in a look after {:?}", look.calls);
+    ensure!(right, "row {row}: {call:?} leaves in a lookup after {:?}", look.calls);
     let latest = look.spent + timeout;
-    ensure!(latest <= Duration::from_secs(5), "row {row}: a look may take {latest:?}");
+    ensure!(latest <= Duration::from_secs(5), "row {row}: a lookup may take {latest:?}");
     Ok(())
 }
 
-pub(crate) fn no_look_leaves_after_a_shutdown(world: &World, row: usize) -> Result {
+pub(crate) fn no_lookup_continues_after_a_shutdown(world: &World, row: usize) -> Result {
     let stopped = world.stopped;
-    ensure!(stopped.is_none(), "row {row}: a look goes on after the shutdown at {stopped:?}");
+    ensure!(stopped.is_none(), "row {row}: a lookup continues after the shutdown at {stopped:?}");
     Ok(())
 }
 
-/// A row that is being looked up during a shutdown ends as soon as its entry is on disk.
+/// A shutdown interrupts a lookup: the row ends as soon as its journal entry is on disk.
 pub(crate) fn a_shutdown_does_not_wait_for_a_look_up(world: &World, row: usize) -> Result {
     let (Some(stopped), Some(_)) = (world.stopped, &world.rows[row].look) else { return Ok(()) };
     let latest = stopped + 2 * world.scenario.sync + 2 * TIMER;
     ensure!(
         clock::now() <= latest,
-        "row {row}: a look ends long after the shutdown at {stopped:?}"
+        "row {row}: a lookup ends long after the shutdown at {stopped:?}"
     );
     Ok(())
 }
 
-/// `UnknownRows::Retry` sends no POST if the lookup shows a connector.
-pub(crate) fn no_post_after_a_look_that_shows_a_connector(world: &World, row: usize) -> Result {
-    ensure!(!world.rows[row].shown, "row {row}: a POST leaves after a look that shows a connector");
+/// Even with `UnknownRows::Retry`, a row sends no POST if its lookup shows an SMS connector.
+pub(crate) fn no_post_after_a_lookup_that_shows_one(world: &World, row: usize) -> Result {
+    ensure!(!world.rows[row].shown, "row {row}: a POST leaves after a lookup shows a connector");
     Ok(())
 }
 
@@ -150,16 +153,16 @@ pub(crate) fn a_ready_row_is_left_alone(world: &World, row: Option<usize>) -> Re
     Ok(())
 }
 
-/// A row has one request in flight, and a life sends a bounded number of polls.
+/// A row has at most one request in flight, and a life of the process sends fewer than 20,000 GETs.
 pub(crate) fn memory_is_bounded(world: &World, row: Option<usize>) -> Result {
     let alone = row.is_none_or(|row| world.rows[row].in_flight == 0);
-    ensure!(alone, "row {row:?} has two exchanges at a time");
+    ensure!(alone, "row {row:?} has two requests in flight");
     let polls = world.gets.sent.len();
     ensure!(polls < 20_000, "{polls} GETs in one life of the process");
     Ok(())
 }
 
-/// No second has more requests than the limit of their method, and no two of them leave together.
+/// Within any second, no more requests of a method leave than its limit allows, and they are spread over the second.
 pub(crate) fn the_limits_hold_in_every_second(world: &World, is_post: bool) -> Result {
     let limits = world.scenario.limits;
     let (limit, sent) = if is_post {
@@ -174,13 +177,13 @@ pub(crate) fn the_limits_hold_in_every_second(world: &World, is_post: bool) -> R
             && let Some(before) = sent.len().checked_sub(requests + 1)
         {
             let time = last.saturating_sub(sent[before]);
-            ensure!(time >= least, "{} requests in {time:?}, POSTs: {is_post}", requests + 1);
+            ensure!(time >= least, "{} requests in {time:?} (POSTs: {is_post})", requests + 1);
         }
     }
     Ok(())
 }
 
-/// A state names only a connector and a channel that exist, and `NotCreated` only if none can exist.
+/// A state names only a connector and a channel that exist. It is `NotCreated` only if no POST may have created one.
 pub(crate) fn state_is_true(
     world: &World,
     row: usize,
@@ -191,25 +194,25 @@ pub(crate) fn state_is_true(
     match state {
         ConnectorState::NotCreated => {
             let created = posts.iter().find(|post| post.may_create());
-            ensure!(created.is_none(), "row {row} is not created, and the book has {created:?}");
+            ensure!(created.is_none(), "row {row} is not created, despite {created:?}");
         }
         ConnectorState::Unknown => {
             let open = posts.iter().any(|post| !post.is_settled());
             let resumed = knowledge(&world.rows[row].resumed) > 0;
-            // After its intent, a row of an abandoned batch is unknown even if nothing was sent.
+            // In an abandoned batch, a row with an intent is unknown even if its POST was never sent.
             let first = posts.last().is_none_or(|post| post.life < world.life) || world.abandoned;
             ensure!(
                 open || resumed || first,
-                "row {row} is unknown, and all its POSTs are settled"
+                "row {row} is unknown, but all its POSTs are settled"
             );
         }
         ConnectorState::ExistsIdUnknown => {
             let exists = world.server.of_row(row).next().is_some();
-            ensure!(exists, "row {row} exists, and the book has no connector");
+            ensure!(exists, "row {row} exists, but the server has no connector for it");
         }
         ConnectorState::Exists(id) => {
             let own = world.server.find(id).filter(|(_, connector)| connector.may_be_of(row));
-            ensure!(own.is_some(), "row {row} has {id}, which is not its connector");
+            ensure!(own.is_some(), "row {row} has the connector {id}, which is not its own");
         }
     }
     if let Some(channel) = channel {
@@ -235,7 +238,8 @@ pub(crate) fn a_journal_can_be_opened(
     Ok(())
 }
 
-/// A later state of a row never says less, unless a refusal settled its last attempt. Ready is final.
+/// A row's state never becomes less informative, unless a refusal settles an unknown row. Once known, its connector and
+/// channel never change.
 pub(crate) fn knowledge_only_grows(
     _world: &World,
     row: usize,
@@ -246,13 +250,13 @@ pub(crate) fn knowledge_only_grows(
         && after.connector_state() == ConnectorState::NotCreated;
     ensure!(
         knowledge(after) >= knowledge(before) || settled,
-        "row {row} was {before:?}, and is {after:?}"
+        "row {row} was {before:?}, but is now {after:?}"
     );
     let same = before.connector_state().connector_id().is_none_or(|id| {
         after.connector_state().connector_id() == Some(id)
             && before.channel_id().is_none_or(|channel| after.channel_id() == Some(channel))
     });
-    ensure!(same, "row {row} had another connector: {before:?}, and is {after:?}");
+    ensure!(same, "row {row} changed its connector or channel: {before:?}, then {after:?}");
     Ok(())
 }
 
@@ -261,12 +265,12 @@ pub(crate) fn what_is_on_disk_is_final(world: &World, row: usize, state: &RowSta
     if let Some((connector, channel)) = world.rows[row].named {
         let same = state.connector_state() == ConnectorState::Exists(connector)
             && (channel.is_none() || channel == state.channel_id());
-        ensure!(same, "row {row} has {connector} and {channel:?} on disk, and is {state:?}");
+        ensure!(same, "row {row} has {connector} and {channel:?} on disk, but is {state:?}");
     }
     Ok(())
 }
 
-/// An outcome is true, and has a warning if a second connector may exist.
+/// An outcome matches what really happened, and has a warning if a second connector may exist.
 pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &BatchOutcome) -> Result {
     let state = outcome.state.connector_state();
     state_is_true(world, row, state, outcome.state.channel_id())?;
@@ -275,20 +279,20 @@ pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &BatchOutcome)
     }
     if let Err(error) = &outcome.result {
         let known = error.connector_state();
-        ensure!(known == state, "row {row} is {state:?}, and its error says {known:?}");
+        ensure!(known == state, "row {row} is {state:?}, but its error has {known:?}");
     }
     let own = world.server.of_row(row).filter(|(_, connector)| connector.is_own()).count();
     let warning = outcome.state.warning();
     if let ConnectorState::Exists(id) = state {
         let said = outcome.result.as_ref().map_or_else(Error::warning, |channel| channel.warning);
-        ensure!(said == warning, "row {row} has the warning {warning:?}, and says {said:?}");
-        ensure!(own < 2 || warning.is_some(), "row {row} has {own} connectors, and no warning");
-        // A lookup does not show which attempt created the connector.
+        ensure!(said == warning, "row {row} has {warning:?}, but its result has {said:?}");
+        ensure!(own < 2 || warning.is_some(), "row {row} has {own} connectors, but no warning");
+        // If a lookup found the connector, any of the attempts may have created it.
         let found = world.rows[row].found;
         let open = |post: &&Post| !post.is_settled() || found;
         let attempts = world.rows[row].posts.iter().filter(open).count();
         let resumed = knowledge(&world.rows[row].resumed) > 0;
-        // A connector that somebody else created has a warning because it is older than the first POST.
+        // A connector that somebody else created is older than the first POST, which is another reason for a warning.
         let own = world.server.find(id).is_some_and(|(_, connector)| connector.is_own());
         let possible = matches!(warning, Some(Warning::PossibleDuplicate { .. }));
         let alone = attempts < 2 && !resumed && own && possible;
@@ -297,11 +301,11 @@ pub(crate) fn outcome_is_true(world: &World, row: usize, outcome: &BatchOutcome)
     Ok(())
 }
 
-/// Each row has one outcome. Only in a batch that was stopped, rows that were not sent may have none.
-pub(crate) fn rows_in_are_outcomes_out(world: &World) -> Result {
+/// Each row has exactly one outcome. If the batch was shut down, a row that sent no POST may have none.
+pub(crate) fn each_row_has_one_outcome(world: &World) -> Result {
     for (number, row) in world.rows.iter().enumerate() {
         let sent = row.posts.last().is_some_and(|post| post.life == world.life);
-        // A batch shuts down after a whole install timeout in which it only got 429s.
+        // A batch shuts itself down if it receives nothing but 429s for a whole install timeout.
         let hopeless = world.throttled_for >= world.scenario.install_timeout;
         let stopped = (world.stopped.is_some() || hopeless) && !sent;
         let outcomes = row.outcomes;
@@ -310,7 +314,8 @@ pub(crate) fn rows_in_are_outcomes_out(world: &World) -> Result {
     Ok(())
 }
 
-/// Without faults a row ends with its channel, unless the channel is late or an earlier run left the row unknown.
+/// Without faults, a row ends with its channel. The exceptions are a late channel, a 409, and a row whose state or
+/// connector id an earlier life left unknown.
 pub(crate) fn without_faults_a_row_is_ready(
     world: &World,
     row: usize,
@@ -322,7 +327,7 @@ pub(crate) fn without_faults_a_row_is_ready(
         (Err(error), ConnectorState::Exists(id)) => {
             let ready = world.server.find(id).and_then(|(_, connector)| connector.ready);
             let late = |ready| ready + Duration::from_secs(3) > clock::now();
-            // With few permits a second, the last poll may come too late.
+            // At five GETs per second or fewer, the last poll may wait too long for its permit.
             let few = world.scenario.limits.gets_per_second <= 5;
             let crowded = few && error.cause().is_some();
             matches!(error, Error::NotReady(..)) && (ready.is_none_or(late) || crowded)
@@ -339,7 +344,7 @@ pub(crate) fn without_faults_a_row_is_ready(
     Ok(())
 }
 
-/// Always fails: it is called for a life of the process that has not ended in time.
+/// Always fails, because it is called only if a life of the process has not ended in time.
 pub(crate) fn every_row_ends_within_a_bound(world: &World) -> Result {
     let row = world.rows.iter().position(|row| row.outcomes == 0);
     Err(format!("row {row:?} has not ended after {:?}", clock::now().saturating_sub(world.began)))

@@ -18,7 +18,7 @@ use crate::disk::{Disk, DiskFile, DiskOwner};
 use crate::server::{number_of, row_of, workspace_id};
 use crate::world::{Shared, World, hold};
 
-/// The process may be killed before and after each operation of the disk.
+/// The process may be killed before or after each disk operation.
 impl DiskOwner for Shared {
     fn change<T>(
         &self,
@@ -38,7 +38,7 @@ impl DiskOwner for Shared {
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp::try_from(clock::system_time()).expect("a time of this century")
+        Timestamp::try_from(clock::system_time()).expect("the time is in this century")
     }
 }
 
@@ -48,7 +48,7 @@ impl World {
         Duration::from_millis(self.rng.u64(..=longest))
     }
 
-    /// Judges the state that the process loaded from the journal.
+    /// Checks the state that the process loads from the journal.
     fn resume(&mut self, rows: Range<usize>, journal: &JournalState) {
         for row in rows {
             let state = journal.row(number_of(row));
@@ -60,7 +60,7 @@ impl World {
         }
     }
 
-    /// Judges an entry whose append succeeded, so a crash must not lose it.
+    /// Checks an entry that was appended successfully. From now on, a crash must not lose it.
     fn promise(&mut self, row: usize, entry: &JournalEntry) {
         let now = clock::now();
         let book = &mut self.rows[row];
@@ -68,7 +68,7 @@ impl World {
             JournalEntry::Intent { .. } => {
                 book.intent = Some(now);
                 book.not_before = Duration::ZERO;
-                // A lookup before the intent has a deadline of its own.
+                // The deadline of the install starts now. A lookup before the intent had a separate deadline.
                 book.began = None;
                 book.posts_before_intent = book.posts.len();
             }
@@ -92,16 +92,16 @@ impl World {
     }
 }
 
-/// The journal of one life of the process.
+/// A journal that checks each state that is loaded and each entry that is written.
 pub(crate) struct SimJournal {
     world: Shared,
     file: Arc<FileJournal>,
-    /// The rows of a batch.
+    /// The rows that use this journal.
     pub(crate) rows: Range<usize>,
 }
 
 impl SimJournal {
-    /// Opens the journal and starts the task that writes it. Returns `None` if the disk is full.
+    /// Opens the journal and starts the task that writes to it. Returns `None` if the disk is full.
     pub(crate) fn open(world: &Shared) -> Option<Self> {
         let file = DiskFile::open(world.clone());
         let path = Path::new("journal.jsonl");
@@ -115,7 +115,7 @@ impl SimJournal {
         tokio::spawn(async move {
             let mut write = pin!(write);
             let mut sync = None;
-            // What is appended during a sync is written together afterwards.
+            // Entries that are appended during a sync are written together afterwards.
             poll_fn(|cx| {
                 let slow = || Box::pin(tokio::time::sleep(slow.lock().sync_time()));
                 ready!(sync.get_or_insert_with(slow).as_mut().poll(cx));
@@ -128,7 +128,7 @@ impl SimJournal {
         Some(Self { world, file: Arc::new(file), rows })
     }
 
-    /// Returns a journal of one row, in the same file.
+    /// Returns a journal for one row that shares this file.
     pub(crate) fn of_row(&self, row: usize) -> Self {
         Self { world: self.world.clone(), file: Arc::clone(&self.file), rows: row..row + 1 }
     }

@@ -2,7 +2,8 @@
 //! and clock, and with faults and crashes. The same seed gives the same trace.
 //!
 //! `scenario` decides what happens. `process` is one life of the process that installs, with its `journal`. `network`,
-//! `server` and `disk` surround it. `world` records what really happened, and `invariants` judges the process by it.
+//! `server` and `disk` surround it. `world` records what really happened, and `invariants` checks the process against
+//! that record.
 
 mod clock;
 mod disk;
@@ -32,14 +33,14 @@ use world::Shared;
 pub struct Report {
     /// The first invariant that did not hold.
     pub failure: Option<Failure>,
-    /// What happened, one line a step. Empty unless `traced`.
+    /// One line for each step. Empty unless the simulation was traced.
     pub trace: String,
 }
 
-/// Simulates one seed.
+/// Simulates one seed. Records a trace if `traced`.
 #[must_use]
 pub fn run(seed: u64, traced: bool) -> Report {
-    // The library takes its random numbers from the generator of the thread.
+    // The library takes its random numbers from the thread-local generator of fastrand.
     fastrand::seed(seed);
     clock::begin();
     let world = Shared::new(seed, traced);
@@ -48,13 +49,13 @@ pub fn run(seed: u64, traced: bool) -> Report {
     let world = &mut *world.lock();
     let panic = panicked.err().map(|_| Failure {
         invariant: "nothing_panics",
-        what: "a panic, whose message is above".to_owned(),
+        what: "a panic; its message is printed above".to_owned(),
     });
     Report { failure: world.failure.take().or(panic), trace: world.trace() }
 }
 
 /// Simulates seeds on all cores until one fails, and returns the lowest seed that failed. After each seed, calls
-/// `progress` with the number of seeds so far.
+/// `progress` with the number of finished seeds.
 ///
 /// # Panics
 ///
@@ -71,7 +72,7 @@ pub fn first_failure(seeds: Range<u64>, progress: impl Fn(u64) + Sync) -> Option
             }
             if let Some(failure) = run(seed, false).failure {
                 next.store(seeds.end, Ordering::Relaxed);
-                failures.lock().expect("nothing panics with the lock").insert(seed, failure);
+                failures.lock().expect("the lock is never poisoned").insert(seed, failure);
             }
             progress(done.fetch_add(1, Ordering::Relaxed) + 1);
         }
@@ -81,7 +82,7 @@ pub fn first_failure(seeds: Range<u64>, progress: impl Fn(u64) + Sync) -> Option
             scope.spawn(work);
         }
     });
-    failures.into_inner().expect("nothing panics with the lock").pop_first()
+    failures.into_inner().expect("the lock is never poisoned").pop_first()
 }
 
 /// Runs all lives of the process. The last one has no faults.

@@ -1,12 +1,14 @@
-//! `cargo xtask sim`: simulates more seeds than the 2,000 of `cargo test`, or one of them with all that happens in it.
+//! `cargo xtask sim`: simulates a range of seeds, or prints the trace of a single seed. `cargo test` simulates only the
+//! first 2,000 seeds.
 //!
 //! ```sh
 //! cargo xtask sim --seeds 0..100000
 //! cargo xtask sim --seed 7
 //! ```
 //!
-//! A seed that fails names the invariant of `invariants.rs` that did not hold, and the command that repeats it. The bugs that
-//! the simulator must find are patches in `tests/sim/bugs`; `tests/sim/bugs/find` applies them to a clone, one at a time.
+//! If a seed fails, it prints the invariant in `invariants.rs` that did not hold, and a command that repeats the
+//! simulation. Patches in `tests/sim/bugs` contain the bugs that the simulator must find. `tests/sim/bugs/find` applies
+//! them to a clone, one at a time.
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -17,15 +19,15 @@ use clap::Parser;
 
 /// Simulate the install workflow with faults and crashes, and check its invariants
 ///
-/// Exit code 1: an invariant did not hold.
+/// Exits with 1 if an invariant does not hold.
 #[derive(Parser)]
 #[command(name = "cargo xtask sim")]
 #[group(id = "what", required = true, multiple = false, args = ["seed", "seeds"])]
 struct Args {
-    /// Simulate one seed and print its trace
+    /// Seed to simulate and trace
     #[arg(long)]
     seed: Option<u64>,
-    /// Simulate the seeds from A up to, but not including, B on all cores
+    /// Seeds to simulate, from A up to B - 1
     #[arg(long, value_name = "A..B", value_parser = range)]
     seeds: Option<(u64, u64)>,
 }
@@ -33,7 +35,7 @@ struct Args {
 fn range(text: &str) -> Result<(u64, u64), String> {
     let bounds =
         text.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
-    bounds.ok_or_else(|| "expected two numbers, such as 0..1000".to_owned())
+    bounds.ok_or_else(|| "expected a range, such as 0..1000".to_owned())
 }
 
 fn main() -> ExitCode {
@@ -50,13 +52,13 @@ fn main() -> ExitCode {
         None => ExitCode::SUCCESS,
         Some((seed, Failure { invariant, what })) => {
             eprintln!("seed {seed} fails: {invariant}: {what}");
-            eprintln!("to repeat it: cargo xtask sim --seed {seed}");
+            eprintln!("repeat it with `cargo xtask sim --seed {seed}`");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Simulates seeds on all cores, and prints the progress.
+/// Simulates a range of seeds on all cores, and prints its progress.
 fn simulate(from: u64, to: u64) -> Option<(u64, Failure)> {
     let began = Instant::now();
     let print = |done: u64| {

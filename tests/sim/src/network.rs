@@ -1,4 +1,4 @@
-//! The network: the client's transport, which injects the faults of each exchange.
+//! The simulated network: a transport that injects faults into each exchange.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::clock;
 use crate::server::{Body, Call, Treatment, row_of};
 use crate::world::{Arrival, Post, Reported, Shared, World, hold};
 
-/// The fate of an exchange.
+/// The fate of an exchange, which is decided when its request leaves.
 #[derive(Clone, Copy, Debug)]
 struct Fate {
-    /// Why the request does not leave, if it doesn't.
+    /// Why the request never leaves. `None` if it does leave.
     not_sent: Option<ExchangeErrorKind>,
-    /// How long the request takes. `None` if it is lost.
+    /// How long the request takes to arrive. `None` if it is lost.
     there: Option<Duration>,
-    /// How long the response takes. `None` if it is lost.
+    /// How long the response takes to arrive. `None` if it is lost.
     back: Option<Duration>,
     /// How long until the client notices a loss. `None` if it never does.
     notice: Option<Duration>,
@@ -133,13 +133,13 @@ impl World {
             hold!(self, no_post_after_one_that_may_have_arrived(row));
             hold!(self, a_durable_intent_precedes_each_post(row));
             hold!(self, nothing_is_sent_after_a_shutdown(row));
-            hold!(self, no_post_after_a_look_that_shows_a_connector(row));
+            hold!(self, no_post_after_a_lookup_that_shows_one(row));
         }
         if let Some(row) = row
             && self.rows[row].look.is_some()
         {
-            hold!(self, a_look_is_bounded(row, call, timeout));
-            hold!(self, no_look_leaves_after_a_shutdown(row));
+            hold!(self, a_lookup_is_bounded(row, call, timeout));
+            hold!(self, no_lookup_continues_after_a_shutdown(row));
             self.rows[row].look.get_or_insert_default().calls.push(call);
         }
         hold!(self, a_retry_after_is_honoured(call));
@@ -212,7 +212,8 @@ impl World {
         match not_before {
             Some((429, until)) => method.not_before = method.not_before.max(until),
             Some((200..=299, _)) => method.accepted |= !matches!(call, Call::Number { .. }),
-            // The batch shuts down by itself. A 403 may concern a single connector, and a lookup stops nothing.
+            // A 401 shuts the batch down. So does a 403, unless a request of this method was accepted: then it may
+            // concern one connector only. A lookup never does.
             Some((status @ (401 | 403), _))
                 if !looks && !self.scenario.single && (status == 401 || !method.accepted) =>
             {
@@ -232,7 +233,7 @@ impl World {
     }
 }
 
-/// Returns the delay that a response asks for.
+/// Returns the delay that a `Retry-After` header asks for, or zero without one.
 fn retry_after(headers: &HeaderMap) -> Duration {
     let Some(Ok(value)) = headers.get(RETRY_AFTER).map(|value| value.to_str()) else {
         return Duration::ZERO;
@@ -256,25 +257,25 @@ fn shows_sms(response: &Response) -> bool {
 fn row_of_request(request: &Request, world: &World) -> Option<usize> {
     if let Some(body) = request.body().and_then(|body| body.as_bytes()) {
         let body: serde_json::Value = serde_json::from_slice(body).expect("the body is JSON");
-        let number = body["arguments"]["phoneNumberId"].as_str().expect("a phone number");
-        return Some(row_of(number.parse().expect("a UUID")));
+        let number = body["arguments"]["phoneNumberId"].as_str().expect("the id is a string");
+        return Some(row_of(number.parse().expect("the id is a UUID")));
     }
-    // A lookup may read the connectors of other rows.
+    // Prefer the row of the task, because a lookup may read the connectors of other rows.
     let task = tokio::task::try_id().and_then(|task| world.tasks.get(&task).copied());
     task.or_else(|| Some(world.server.find(connector_of(request))?.1.row))
 }
 
 fn number_of_request(request: &Request) -> Option<usize> {
     let (_, number) = request.url().path().split_once("/numbers-long-code/")?;
-    Some(row_of(Uuid::try_parse(number).expect("the id of a number").into()))
+    Some(row_of(Uuid::try_parse(number).expect("the path has a phone number id").into()))
 }
 
 fn connector_of(request: &Request) -> ConnectorId {
     let last = request.url().path_segments().and_then(Iterator::last).unwrap_or_default();
-    Uuid::try_parse(last).expect("the id of a connector").into()
+    Uuid::try_parse(last).expect("the path ends with a connector id").into()
 }
 
-/// Counts a request in flight until it is dropped.
+/// Subtracts a request from the `in_flight` count of its row when it is dropped.
 struct InFlight(Shared, Option<usize>);
 
 impl Drop for InFlight {

@@ -18,8 +18,8 @@ use crate::server::{number_of, row_of, workspace_id};
 use crate::tracing_output;
 use crate::world::{KEY, Look, Shared, World, hold};
 
-/// Returns the longest time that a life may take: the rows take turns, each with a creation, a wait and pauses after 429s,
-/// and all of them are looked up first.
+/// Returns the longest time that a life may take: every row is looked up, then the rows take turns. A turn is a
+/// creation, a wait and the pauses after 429s.
 fn bound(scenario: &Scenario, calm: bool) -> Duration {
     let turns = u32::try_from(scenario.rows.div_ceil(scenario.concurrency)).unwrap_or(u32::MAX);
     let pauses = Duration::from_secs(if calm { 15 } else { 600 });
@@ -31,7 +31,7 @@ fn bound(scenario: &Scenario, calm: bool) -> Duration {
 /// Runs a life until its work is done or the process is killed.
 pub(crate) fn live(world: &Shared, plan: Life, calm: bool, at: Duration) {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime without I/O");
+    let runtime = runtime.enable_time().start_paused(true).build().expect("the runtime starts");
     runtime.block_on(async {
         clock::begin_life(at);
         let (death, bound) = {
@@ -50,7 +50,7 @@ pub(crate) fn live(world: &Shared, plan: Life, calm: bool, at: Duration) {
         }
         clock::end_life();
     });
-    // The tasks that are left die with their runtime.
+    // Dropping the runtime ends all remaining tasks, as killing the process would.
     drop(runtime);
     let world = &mut *world.lock();
     if let Some(text) = tracing_output::take_leak() {
@@ -83,7 +83,7 @@ fn workspace(world: &Shared) -> Workspace {
         ..RetryPolicy::default()
     };
     Client::builder()
-        .access_key(AccessKey::new(KEY).expect("visible ASCII"))
+        .access_key(AccessKey::new(KEY).expect("the key is visible ASCII"))
         .http_client(HTTP.get_or_init(reqwest::Client::new).clone())
         .transport(Arc::new(Network(world.clone())))
         .system_time(clock::system_time)
@@ -94,7 +94,7 @@ fn workspace(world: &Shared) -> Workspace {
         .rate_limits(limits)
         .look_up(looks)
         .build()
-        .expect("settings that can be used")
+        .expect("the settings are valid")
         .workspace(workspace_id())
 }
 
@@ -109,11 +109,11 @@ async fn work(world: &Shared, plan: Life) {
         batch(world, &workspace, journal, plan).await;
     }
     let world = &mut *world.lock();
-    hold!(world, rows_in_are_outcomes_out());
+    hold!(world, each_row_has_one_outcome());
 }
 
-/// Installs the rows of a journal. Like the command, it shuts the batch down after a signal or an error of the journal. The
-/// single installs of a service run to their end.
+/// Installs the rows of a journal. Like the command, it shuts the batch down after a signal or a journal error. Single
+/// installs always run to their end, as in a service.
 async fn batch(world: &Shared, workspace: &Workspace, journal: SimJournal, plan: Life) {
     let scenario = world.lock().scenario.clone();
     let Scenario { single, unknown, concurrency, .. } = scenario;
@@ -162,11 +162,11 @@ async fn batch(world: &Shared, workspace: &Workspace, journal: SimJournal, plan:
 
 fn stopped(world: &Shared) {
     let world = &mut *world.lock();
-    world.note(|_| "a graceful shutdown".to_owned());
+    world.note(|_| "a graceful shutdown begins".to_owned());
     world.stopped = Some(clock::now());
 }
 
-/// Judges the outcome of a row.
+/// Checks the outcome of a row.
 fn take(world: &Shared, outcome: &BatchOutcome) {
     let row = row_of(outcome.request.phone_number_id());
     let result = &outcome.result;
@@ -195,10 +195,10 @@ fn take(world: &Shared, outcome: &BatchOutcome) {
 }
 
 fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("texts and numbers are JSON")
+    serde_json::to_string(value).expect("the value can be serialized")
 }
 
-/// Judges an event of a row.
+/// Checks an event of a row.
 fn observe(world: &Shared, row: usize, event: &Event) {
     let world: &mut World = &mut world.lock();
     if !world.step() {

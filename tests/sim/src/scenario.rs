@@ -1,4 +1,4 @@
-//! What a seed decides in advance: the rows, the settings of the client, the behavior of the server, and the faults.
+//! The decisions that a seed makes in advance: the rows, the client's settings, the server's behavior, and the faults.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use fastrand::Rng;
 pub(crate) enum Provisioning {
     Constant(Duration),
     Uniform(Duration, Duration),
-    /// The median. Some channels take much longer.
+    /// The median time. Some channels take much longer.
     LongTail(Duration),
 }
 
@@ -21,16 +21,16 @@ pub(crate) enum Foreign {
     /// Created long before the row was installed.
     Old,
     Voice,
-    /// Indistinguishable from a connector that a POST created.
+    /// Indistinguishable from a connector that a POST of the row created.
     Agreeing,
 }
 
-/// The probability of each fault of an exchange.
+/// The probability of each kind of fault in an exchange.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Faults {
     /// The request provably does not leave.
     pub(crate) not_sent: f64,
-    /// The request or its response is lost, which the client may or may not notice.
+    /// The request or its response is lost, and the client may never notice.
     pub(crate) lost: f64,
     /// The server responds with a 5xx, 303, 408 or 499, before or after it processes the request.
     pub(crate) status: f64,
@@ -38,7 +38,7 @@ pub(crate) struct Faults {
     pub(crate) throttled: f64,
     /// The server responds with a 401, 403, 422 or 302.
     pub(crate) refused: f64,
-    /// The body of the response is cut, or is not a connector.
+    /// The response body is cut off, or does not contain a connector.
     pub(crate) body: f64,
     /// The request or its response takes seconds.
     pub(crate) slow: f64,
@@ -48,7 +48,7 @@ pub(crate) struct Faults {
 #[expect(clippy::struct_excessive_bools, reason = "independent decisions")]
 pub(crate) struct Scenario {
     pub(crate) rows: usize,
-    /// Whether each row is installed by a call of its own, as in a service.
+    /// Whether each row is installed by a separate call, as in a service.
     pub(crate) single: bool,
     pub(crate) unknown: UnknownRows,
     pub(crate) retry_create: RetryCreate,
@@ -69,36 +69,36 @@ pub(crate) struct Scenario {
     pub(crate) foreign: Vec<(usize, Foreign)>,
     /// Whether the phone number is looked up after an unknown outcome.
     pub(crate) looks: bool,
-    /// Whether all rows have the same name. If so, responses always have the phone number.
+    /// Whether all rows have the same name. If so, responses always contain the phone number id.
     pub(crate) same_name: bool,
     pub(crate) shows_number: bool,
-    /// How long until a lookup shows a new connector.
+    /// How long it takes until a lookup shows a new connector.
     pub(crate) shown_after: Duration,
     /// The probability that a lookup shows wrong connectors.
     pub(crate) lies: f64,
     /// Whether responses contain the access key.
     pub(crate) echoes_key: bool,
-    /// How long until a GET finds a new connector.
+    /// How long it takes until a GET finds a new connector.
     pub(crate) visible_after: Duration,
     /// The longest time that a slow request or response takes.
     pub(crate) slowest: Duration,
     /// The longest time that a sync of the journal takes.
     pub(crate) sync: Duration,
     pub(crate) faults: Faults,
-    /// The lives of the process that have faults. One without faults follows.
+    /// The lives with faults. A last life without faults follows them.
     pub(crate) lives: Vec<Life>,
 }
 
-/// What ends a life of the process before its work is done.
+/// The events that may end a life of the process early, and the pause after it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Life {
-    /// The process is killed at this step.
+    /// The step at which the process is killed, if any.
     pub(crate) crash: Option<u64>,
-    /// When a signal comes, and how long after it a second one.
+    /// When the first signal arrives, and how long after it the second one, if any.
     pub(crate) stop: Option<(Duration, Option<Duration>)>,
-    /// How many operations of the disk succeed until it is full.
+    /// How many disk operations succeed before the disk is full, if it fills up.
     pub(crate) disk: Option<usize>,
-    /// How long until the next life begins.
+    /// How much time passes before the next life begins.
     pub(crate) pause: Duration,
 }
 
@@ -193,7 +193,7 @@ impl Scenario {
         if self.same_name { "SMS".to_owned() } else { format!("SMS {row}") }
     }
 
-    /// Draws how long a channel takes, or `None` if it never becomes ready.
+    /// Draws a random provisioning time, or `None` if the channel never becomes ready.
     pub(crate) fn provisioning_time(&self, rng: &mut Rng) -> Option<Duration> {
         if rng.f64() < self.never {
             return None;

@@ -30,14 +30,14 @@ pub(crate) fn number_of(row: usize) -> PhoneNumberId {
 
 /// Returns the row of a phone number: the inverse of [`number_of`].
 pub(crate) fn row_of(number: PhoneNumberId) -> usize {
-    index(number.as_uuid(), NUMBERS).expect("the number of a row")
+    index(number.as_uuid(), NUMBERS).expect("the id belongs to a row")
 }
 
 fn index(id: &Uuid, base: u128) -> Option<usize> {
     usize::try_from(id.as_u128().checked_sub(base)?).ok()
 }
 
-/// A connector at the server.
+/// A connector on the server.
 #[derive(Debug)]
 pub(crate) struct Connector {
     pub(crate) row: usize,
@@ -57,7 +57,7 @@ impl Connector {
         self.foreign != Some(Foreign::Voice)
     }
 
-    /// Returns whether a row may use the connector: a POST of the row created it, or it looks as if one had.
+    /// Returns whether a row may use the connector: a POST of the row created it, or it looks as if one did.
     pub(crate) fn may_be_of(&self, row: usize) -> bool {
         self.row == row && matches!(self.foreign, None | Some(Foreign::Agreeing))
     }
@@ -74,7 +74,7 @@ pub(crate) fn channel_id(index: usize) -> ChannelId {
 /// A request, as the server sees it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Call {
-    /// A POST of a row, counted from 0.
+    /// A POST of a row. `nth` counts from 0.
     Post { row: usize, nth: usize },
     /// A GET for the phone number of a row.
     Number { row: usize },
@@ -82,7 +82,7 @@ pub(crate) enum Call {
     Get { connector: ConnectorId },
 }
 
-/// The state in which the body of a response arrives.
+/// The condition in which a response body arrives.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Body {
     Whole,
@@ -93,9 +93,9 @@ pub(crate) enum Body {
 /// What the server does with a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Treatment {
-    /// The status of a response without processing the request.
+    /// The status that the server returns instead of processing the request.
     pub(crate) before: Option<u16>,
-    /// The status of an error although the request was processed.
+    /// The error status that the server returns although it has processed the request.
     pub(crate) after: Option<u16>,
     pub(crate) body: Body,
 }
@@ -103,10 +103,10 @@ pub(crate) struct Treatment {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) connectors: Vec<Connector>,
-    /// The requests on their way, ordered by the time of their arrival.
+    /// The requests on their way, ordered by arrival time.
     arrivals: BinaryHeap<Reverse<(Duration, usize)>>,
     requests: Vec<(Call, Treatment, Option<Response>)>,
-    /// The times of the requests of the last second: GETs, and POSTs.
+    /// The arrival times of the requests in the last second: first the GETs, then the POSTs.
     window: [VecDeque<Duration>; 2],
 }
 
@@ -127,7 +127,7 @@ impl Server {
         }
     }
 
-    /// Sends a request that arrives at this time. Returns the number of the request.
+    /// Sends a request that arrives at this time. Returns the request's index.
     pub(crate) fn send(&mut self, call: Call, treatment: Treatment, at: Duration) -> usize {
         let id = self.requests.len();
         self.requests.push((call, treatment, None));
@@ -219,7 +219,7 @@ impl World {
         }
     }
 
-    /// Returns the JSON of a phone number at a time, with the connectors that it shows.
+    /// Returns the JSON of a phone number, with the connectors that a lookup shows at this time.
     fn number(&mut self, mut row: usize, at: Duration) -> String {
         let shown = self.server.of_row(row);
         let shown = shown.filter(|(_, it)| it.created + self.scenario.shown_after <= at);
@@ -244,7 +244,7 @@ impl World {
         )
     }
 
-    /// Returns the JSON of a connector at a time.
+    /// Returns the JSON of a connector as it is at this time.
     fn connector(&self, index: usize, at: Duration) -> String {
         let connector = &self.server.connectors[index];
         let mut created = clock::system_time_at(connector.created);
@@ -256,7 +256,7 @@ impl World {
             Some(Foreign::Voice) => template = "voice-messagebird:1",
             Some(Foreign::Agreeing) | None => {}
         }
-        let created = Timestamp::try_from(created).expect("a time of this century");
+        let created = Timestamp::try_from(created).expect("the time is in this century");
         let arguments = if self.scenario.shows_number {
             format!(r#"{{"phoneNumberId":"{}"}}"#, number_of(connector.row))
         } else {
@@ -287,7 +287,7 @@ impl World {
                 _ => None,
             };
             if let Some(value) = value {
-                headers.insert(RETRY_AFTER, HeaderValue::try_from(value).expect("ASCII"));
+                headers.insert(RETRY_AFTER, HeaderValue::try_from(value).expect("it is ASCII"));
             }
         }
         let echo = if self.scenario.echoes_key { KEY } else { "it" };
@@ -298,7 +298,7 @@ impl World {
 }
 
 fn response(status: u16, headers: HeaderMap, body: String) -> Response {
-    let status = StatusCode::from_u16(status).expect("a status of three digits");
+    let status = StatusCode::from_u16(status).expect("the status has three digits");
     Response::new(status, headers, body.into())
 }
 

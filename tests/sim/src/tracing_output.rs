@@ -15,14 +15,14 @@ thread_local! {
     static LEAK: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Turns the search on or off for the simulation on this thread. It takes time.
+/// Turns the search on or off on this thread. Most simulations run without it, because it is slow.
 pub(crate) fn listen(listens: bool) {
-    // The first simulation sets the subscriber for all of them.
+    // Only the first call installs the subscriber. It then serves all threads.
     let _ = tracing::subscriber::set_global_default(Listener);
     LISTENS.set(listens);
 }
 
-/// Returns a span or an event that contained the access key.
+/// Takes the last span or event that contained the access key, if any.
 pub(crate) fn take_leak() -> Option<String> {
     LEAK.take()
 }
@@ -42,7 +42,7 @@ impl Text {
 
 impl Visit for Text {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        write!(self.0, "{field}={value:?} ").expect("a String can be written to");
+        write!(self.0, "{field}={value:?} ").expect("writing to a String never fails");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What outlives the process: the server, the disk, and the record of what really happened.
+//! The state that outlives the process: the server, the disk, and a record of what really happened.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
@@ -23,11 +23,11 @@ pub(crate) const KEY: &str = "sim-Zq7Xw2Kp9-secret-Lm4Tn8";
 pub struct Failure {
     /// The name of the function that checks the invariant.
     pub invariant: &'static str,
-    /// What happened instead.
+    /// A description of what happened instead.
     pub what: String,
 }
 
-/// Checks an invariant: a function of [`invariants`](crate::invariants), whose name a failure shows.
+/// Checks an invariant, which is a function of [`invariants`](crate::invariants). A failure contains its name.
 macro_rules! hold {
     ($world:expr, $invariant:ident($($argument:expr),*)) => {{
         let result = crate::invariants::$invariant(&*$world $(, $argument)*);
@@ -36,7 +36,7 @@ macro_rules! hold {
 }
 pub(crate) use hold;
 
-/// What the client learned about a POST.
+/// The result of a POST, as the client sees it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Reported {
     /// Nothing so far.
@@ -48,12 +48,12 @@ pub(crate) enum Reported {
     Status(u16),
 }
 
-/// What became of a request at the server.
+/// The result of a request at the server.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Arrival {
     OnItsWay,
     Never,
-    /// The connector that the request created, if it did.
+    /// The index of the connector that the request created, if any.
     Processed(Option<usize>),
 }
 
@@ -81,51 +81,51 @@ impl Post {
     }
 }
 
-/// The lookup of the phone number of a row.
+/// A lookup of a row's phone number.
 #[derive(Debug, Default)]
 pub(crate) struct Look {
     pub(crate) calls: Vec<Call>,
-    /// How long its exchanges took.
+    /// The total duration of the lookup's exchanges so far.
     pub(crate) spent: Duration,
 }
 
-/// What really happened to a row.
+/// The record of what really happened to a row.
 #[derive(Debug, Default)]
 pub(crate) struct Row {
     pub(crate) posts: Vec<Post>,
     /// The state that was loaded from the journal at the start of this life.
     pub(crate) resumed: RowState,
-    /// The state according to the entries whose appends succeeded.
+    /// The state according to the entries that were appended successfully.
     pub(crate) promised: RowState,
-    /// The connector and the channel that an entry on disk named last.
+    /// The connector and channel in the last entry on disk that contains a connector id.
     pub(crate) named: Option<(ConnectorId, Option<ChannelId>)>,
     /// When the last intent of this life was written.
     pub(crate) intent: Option<Duration>,
-    /// The number of POSTs before that intent.
+    /// The number of POSTs before the last intent.
     pub(crate) posts_before_intent: usize,
-    /// When the first request of the row left.
+    /// When the first request of the current lookup or install left.
     pub(crate) began: Option<Duration>,
     /// When the `Retry-After` of the last POST ends.
     pub(crate) not_before: Duration,
     pub(crate) in_flight: usize,
-    /// The lookup that is going on.
+    /// The current lookup, if any.
     pub(crate) look: Option<Look>,
     /// Whether a lookup found the row's connector.
     pub(crate) found: bool,
-    /// Whether a lookup of this life showed an SMS connector.
+    /// Whether a lookup in this life showed an SMS connector.
     pub(crate) shown: bool,
     /// The number of outcomes in this life.
     pub(crate) outcomes: usize,
 }
 
-/// The requests of this life with one method.
+/// The requests with one method in this life.
 #[derive(Debug, Default)]
 pub(crate) struct Method {
     /// When each request left.
     pub(crate) sent: Vec<Duration>,
-    /// When the `Retry-After` of the last 429 ends.
+    /// When the latest `Retry-After` of a 429 ends.
     pub(crate) not_before: Duration,
-    /// Whether one of them succeeded.
+    /// Whether one of the requests succeeded, other than a GET for a phone number.
     pub(crate) accepted: bool,
 }
 
@@ -150,14 +150,14 @@ pub(crate) struct World {
     pub(crate) stopped: Option<Duration>,
     /// Whether a batch of this life was abandoned.
     pub(crate) abandoned: bool,
-    /// Since when all responses have been 429s, if the last one was.
+    /// When the current series of 429s began. `None` if the last response was not a 429.
     pub(crate) throttled_since: Option<Duration>,
-    /// The longest time with nothing but 429s.
+    /// The duration of the longest series of 429s.
     pub(crate) throttled_for: Duration,
     pub(crate) failure: Option<Failure>,
     trace: Option<String>,
     steps: u64,
-    /// Whether the process was killed. What is left of it has no effect.
+    /// Whether the process was killed. Code that still runs after that has no effect.
     dead: bool,
     pub(crate) death: Arc<Notify>,
 }
@@ -228,11 +228,11 @@ impl World {
             let line = line(self);
             let now = clock::now().as_secs_f64();
             let trace = self.trace.get_or_insert_default();
-            writeln!(trace, "{now:9.3} {line}").expect("a String can be written to");
+            writeln!(trace, "{now:9.3} {line}").expect("writing to a String never fails");
         }
     }
 
-    /// Records the result of an invariant. The first failure kills the process, and a dead process breaks no invariant.
+    /// Records the result of an invariant. The first failure kills the process. Results of a dead process are ignored.
     pub(crate) fn record(&mut self, invariant: &'static str, result: Result<(), String>) {
         if let Err(what) = result
             && !self.dead
@@ -248,7 +248,7 @@ impl World {
         self.death.notify_one();
     }
 
-    /// Counts a step of the process, at which it may be killed. Returns whether it is alive afterwards.
+    /// Counts a step of the process, and kills it if the plan says so. Returns whether the process is alive.
     pub(crate) fn step(&mut self) -> bool {
         if !self.dead {
             self.steps += 1;
@@ -265,7 +265,7 @@ impl World {
     }
 }
 
-/// Returns how much a state says about the connector of its row.
+/// Returns how much is known about the connector of a row, as a rank from 0 to 4.
 pub(crate) fn knowledge(row: &RowState) -> u8 {
     match (row.channel_id(), row.connector_state()) {
         (Some(_), _) => 4,

@@ -1,4 +1,4 @@
-//! `FileJournal` on a simulated disk keeps the promises of `Journal`.
+//! Checks that `FileJournal` keeps the promises of `Journal` on a simulated disk.
 
 use std::collections::HashMap;
 use std::io;
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 type Entries = Vec<(PhoneNumberId, JournalEntry)>;
 
-/// The journals of several workspaces, each on a disk of its own.
+/// The journals of several workspaces, each on its own disk.
 struct FileStore {
     disks: HashMap<WorkspaceId, Arc<Mutex<(Disk, Rng)>>>,
     writers: Vec<JoinHandle<()>>,
@@ -58,7 +58,7 @@ impl JournalStore for FileStore {
         let mut entries = Entries::new();
         let Some(disk) = self.disks.get(&workspace_id) else { return Ok(entries) };
         for line in disk.lock().unwrap().0.file().split(|byte| *byte == b'\n').skip(1) {
-            // The last line may be torn.
+            // A crash may have torn the last line.
             let Ok(line) = serde_json::from_slice::<serde_json::Value>(line) else { break };
             let number = serde_json::from_value(line["phoneNumberId"].clone())?;
             entries.push((number, serde_json::from_value(line)?));
@@ -84,7 +84,7 @@ async fn a_file_journal_keeps_its_promises_whichever_operation_fails() {
 }
 
 #[tokio::test]
-async fn a_disk_that_forgets_syncs_is_found() {
+async fn check_journal_detects_a_disk_that_forgets_syncs() {
     let violation = check_journal(&mut FileStore::new(1, true), 1).await.unwrap_err();
     assert!(matches!(violation, JournalViolation::Lost(_)), "{violation}");
 }
@@ -92,7 +92,7 @@ async fn a_disk_that_forgets_syncs_is_found() {
 #[tokio::test]
 async fn opening_a_journal_syncs_it_before_returning() {
     for seed in 0..20 {
-        // The first process ends between its writes and their syncs.
+        // The disk ignores the syncs of the first process, as if the process had been killed before them.
         let mut store = FileStore::new(seed, true);
         let id = bird_sms::uuid::Uuid::from_u128(1).into();
         let number = bird_sms::uuid::Uuid::from_u128(2).into();

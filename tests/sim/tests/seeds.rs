@@ -1,11 +1,11 @@
-//! Simulates some seeds. `cargo xtask sim` simulates more of them.
+//! Simulates the first 2,000 seeds. `cargo xtask sim` simulates more.
 
 use bird_sim::{first_failure, run};
 
 #[test]
 fn two_thousand_seeds_break_no_invariant() {
     let failed = first_failure(0..2_000, |_| {});
-    assert!(failed.is_none(), "cargo xtask sim --seed N repeats it: {failed:?}");
+    assert!(failed.is_none(), "repeat it with `cargo xtask sim --seed N`: {failed:?}");
 }
 
 #[test]

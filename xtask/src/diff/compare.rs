@@ -1,4 +1,4 @@
-//! Compares two contracts: first the Rust generated from them, then by rules what the Rust does not show.
+//! Compares two contracts. The generated Rust is compared first; rules judge the changes that it does not show.
 //!
 //! A change that matches no rule and breaks no Rust is unknown, and counts as breaking.
 
@@ -42,7 +42,7 @@ impl Rule {
     }
 }
 
-/// The client of a contract, or why it cannot be generated.
+/// The client of a contract, or the error if it cannot be generated.
 pub(super) type Generated = Result<String, bird_codegen::Error>;
 
 /// Returns the changes between two contracts, worst first, and the new client if it differs from the old one.
@@ -111,14 +111,14 @@ pub(super) fn compare(
         changes.push(change(class, path.unwrap_or_default(), item.text, because, Vec::new()));
     }
     if changes.is_empty() && parse(old_text)? != parse(new_text)? {
-        let what = "parts change their order or place".to_owned();
+        let what = "parts are in another order or place".to_owned();
         let because =
             if is_same { SAME } else { "the parts that operations use keep their meaning" };
         changes.push(change(Compatible, "", what, because, Vec::new()));
     }
     changes
         .sort_by(|a, b| (b.compatibility, &a.at, &a.what).cmp(&(a.compatibility, &b.at, &b.what)));
-    // A part that several operations share is reported once.
+    // Report a part once, even if several operations share it.
     changes.dedup_by(|next, change| {
         let is_same = (&next.at, &next.what) == (&change.at, &change.what);
         if is_same {

@@ -22,13 +22,15 @@ pub(crate) use tree::Tree;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Git revision or file to compare with [default: the last release, else the commit before the last change]
+    /// Git revision or file to compare with [default: the last release]
+    ///
+    /// Before the first release, the default is the commit before the last contract change.
     #[arg(long, value_name = "REV|FILE")]
     base: Option<String>,
-    /// Skip compiling the generated client
+    /// Do not compile the generated client
     #[arg(long)]
     no_compile: bool,
-    /// Print JSON
+    /// Print the report as JSON
     #[arg(long)]
     json: bool,
 }
@@ -131,13 +133,14 @@ const NO_RELEASE: &str = ", the commit before the last contract change, because 
 /// The version that the contracts are compared with.
 struct Base {
     name: String,
-    /// `None` for a file.
+    /// `None` if the base is a file.
     revision: Option<String>,
     manifest: String,
 }
 
 impl Base {
-    /// Finds the base: the given one, else the last release, else the commit before the last contract change.
+    /// Reads the given base. By default, the base is the last release or, if there is none, the commit before the last
+    /// contract change.
     fn read(root: &Path, given: Option<&str>) -> anyhow::Result<Self> {
         if let Some(file) = given.filter(|given| Path::new(given).is_file()) {
             let manifest = std::fs::read_to_string(root.join("Cargo.toml"))?;
@@ -155,7 +158,8 @@ impl Base {
         Ok(Self { name, revision: Some(revision), manifest })
     }
 
-    /// Returns the text of a contract, or `None` if the base lacks it. A base that is a file is the first contract.
+    /// Returns the text of a contract, or `None` if the base lacks it. A base that is a file contains only the first
+    /// contract.
     fn contract(&self, root: &Path, contract: &str) -> anyhow::Result<Option<String>> {
         let is_first = contract == CONTRACTS[0].0;
         match &self.revision {
@@ -178,7 +182,7 @@ impl Base {
     }
 }
 
-/// Returns the commit before the last contract change: HEAD if the change is not committed yet.
+/// Returns the commit before the last contract change, which is HEAD if the change is not committed yet.
 fn before_last_change(root: &Path) -> anyhow::Result<String> {
     let paths = CONTRACTS.map(|(contract, _)| contract);
     if !git(root, &[&["status", "--porcelain", "--"][..], &paths].concat())?.is_empty() {
@@ -209,7 +213,7 @@ fn next(version: &Version, changed: bool, breaking: bool) -> Version {
     }
 }
 
-/// Runs cargo-semver-checks on the published libraries; returns its result and whether it found a break.
+/// Runs cargo-semver-checks on the published libraries. Returns its result, and whether it found a break.
 fn rust_api(root: &Path, base: Option<&str>) -> anyhow::Result<(String, bool)> {
     let Some(base) = base else {
         return Ok(("not compared, because the base is a file".to_owned(), false));

@@ -8,7 +8,7 @@ use syn::{
     Attribute, Field, FnArg, ImplItem, ImplItemFn, Item, ItemImpl, Path, Token, Variant, Visibility,
 };
 
-/// Public items and their types. A key has the parts of a name, such as `types::Connector` and `.region`.
+/// Public items and their types. A key is a list of the parts of a name, such as `types::Connector` and `.region`.
 type Items = BTreeMap<Vec<String>, String>;
 
 /// A change in the generated Rust.
@@ -44,7 +44,7 @@ pub(super) fn compare(old: &str, new: &str) -> anyhow::Result<Vec<Change>> {
     Ok(changes)
 }
 
-/// Normalizes a name: drops scopes, case and punctuation, in which Rust and JSON differ.
+/// Normalizes a name by dropping scopes, case and punctuation, because they differ between Rust and JSON.
 pub(super) fn id(name: &str) -> String {
     let noise = ["types::", "Client::", "::new(", "_request"];
     let name = noise.iter().fold(name.to_owned(), |name, noise| name.replace(noise, ""));
@@ -75,7 +75,7 @@ fn add_items(list: &[Item], scope: &str, items: &mut Items) {
                 let name = format!("{scope}{}", item.ident);
                 add_type(&name, "enum", &item.attrs, item.variants.iter().map(variant), items);
             }
-            // `impl From<Label> for ::std::string::String` changes only along with `Label`.
+            // `impl From<Label> for ::std::string::String` changes only if `Label` does.
             Item::Impl(block) if !block.self_ty.to_token_stream().to_string().contains("::") => {
                 add_impl(&format!("{scope}{}", short(&block.self_ty)), block, items);
             }
@@ -125,12 +125,12 @@ fn add_impl(name: &str, block: &ItemImpl, items: &mut Items) {
     }
 }
 
-/// Returns the name of a trait, equal for a derived and a hand-written implementation.
+/// Returns the name of a trait, which is the same for a derived and a hand-written implementation.
 fn trait_name(path: &Path) -> String {
     format!(": {}", short(path.segments.last())).replace("<'de>", "")
 }
 
-/// Formats Rust without needless spaces and without `::std` paths.
+/// Formats Rust code without unnecessary spaces and `::std` paths.
 fn short(tokens: impl ToTokens) -> String {
     let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     let mut text = String::new();

@@ -38,17 +38,17 @@ fn judge(base: &Generated, new: &Value, all: &mut Vec<Change>) -> (String, Strin
 }
 
 #[test]
-fn each_change_has_its_verdict_and_the_drift_crate_agrees() {
+fn each_change_gets_the_expected_verdict() {
     judge_all();
 }
 
 #[test]
 #[ignore = "slow, because it starts cargo; `.ci/run compiled_contracts` runs it"]
-fn the_client_after_each_change_compiles() {
+fn the_client_compiles_after_each_change() {
     compile(judge_all());
 }
 
-/// Judges each case, and returns the clients that differ, with their contracts.
+/// Judges each case. Returns the clients that differ from the base, with their contracts.
 fn judge_all() -> BTreeMap<String, String> {
     let file = crate::root().unwrap().join("xtask/testdata/diff/changes.yaml");
     let cases: Vec<Case> = yaml_serde::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
@@ -66,10 +66,10 @@ fn judge_all() -> BTreeMap<String, String> {
         let (worst, text, client) = judge(&base_client, &new, &mut changes);
         let is_same = worst == "compatible" && client.is_none();
         if is_same && changes.iter().any(|it| it.because != SAME) {
-            problems.push(format!("{change}: the client is the same: {text}"));
+            problems.push(format!("{change}: same client, but another `because`: {text}"));
         }
         let judged = catch_unwind(|| ::drift::compare(&base, &new).unwrap());
-        let objections = judged.map_or(vec!["it panics".to_owned()], |changes| {
+        let objections = judged.map_or(vec!["drift panics".to_owned()], |changes| {
             let changes = changes.iter().flat_map(|change| &change.changes);
             let objections = changes.filter(|it| it.class != ::drift::ChangeClass::Trivial);
             objections.map(|it| format!("{:?}: {}", it.class, it.message)).collect()
@@ -77,11 +77,11 @@ fn judge_all() -> BTreeMap<String, String> {
         let differs = worst == "compatible" && !is_same && !objections.is_empty();
         if differs != despite.is_some() {
             problems.push(format!(
-                "{change}: drift objects {objections:?}, but `despite` is {despite:?}"
+                "{change}: drift has the objections {objections:?}, but `despite` is {despite:?}"
             ));
         }
         clients.extend(client.map(|client| (client, new.to_string())));
-        // Another change, which alters the client, must not alter the verdict.
+        // A second change, which alters the client, must not alter the verdict on the first.
         set(&mut new, "Arguments/description", &"New.".into());
         let both = is_same.then(|| judge(&base_client, &new, &mut changes));
         let (both, more, _) = both.unwrap_or((worst.clone(), String::new(), None));
@@ -96,7 +96,7 @@ fn judge_all() -> BTreeMap<String, String> {
     clients
 }
 
-/// Compiles the clients as modules of one crate, which replaces bird-api.
+/// Compiles the clients as modules of one crate that replaces bird-api.
 fn compile(clients: BTreeMap<String, String>) {
     let mut lib =
         "//! Clients.\n/// As in bird-api.\n#[derive(Clone, Debug)]\npub struct RequestContext;\n"
@@ -164,7 +164,7 @@ fn set(contract: &mut Value, pointer: &str, value: &Value) {
 }
 
 #[test]
-fn the_next_version_follows_the_semver_rules_of_cargo() {
+fn the_next_version_follows_cargos_semver_rules() {
     for (version, changed, breaking, expected) in [
         ("0.1.4", true, true, "0.2.0"),
         ("0.1.4", true, false, "0.1.5"),
@@ -178,7 +178,7 @@ fn the_next_version_follows_the_semver_rules_of_cargo() {
 }
 
 #[test]
-fn yaml_written_in_another_way_has_no_changes() {
+fn an_equivalent_yaml_anchor_is_not_a_change() {
     let label = "label: {$ref: '#/components/schemas/Label'}";
     let (first, second) = BASE.split_once(label).unwrap();
     let anchored = label.replace('{', "&label {");

@@ -3,7 +3,7 @@
 //! Paths are JSON pointers with a few differences:
 //!
 //! - References are followed, and the schemas in `allOf` are merged.
-//! - A name starts with a colon, which tells a property `required` from the keyword.
+//! - A name starts with a colon, which distinguishes a property `required` from the keyword.
 //! - Items of unordered lists are named, not numbered.
 //! - `success` holds the content of every 2xx response, because the client decodes them alike.
 //! - `closed` stands for `additionalProperties: false`.
@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use super::rust::id;
 use crate::openapi::{escape, parse, resolve};
 
-/// Keywords that only document. The client sends no version and follows no link.
+/// Keywords that are only documentation. That includes `info`, because the client sends no version, and `links`,
+/// because it follows none.
 pub(super) const PROSE: &str = "info tags summary description example examples externalDocs links \
                                 x-source x-connector-template";
 /// Keywords whose value maps names to parts.
@@ -93,7 +94,7 @@ impl Tree {
                     let name = escape(value.as_str().unwrap_or_default());
                     self.set(&format!("{below}/:{name}"), &pointer, &Value::Null, user);
                     let schema = target.replace("schemas/", "schemas/:");
-                    // A schema may contain itself.
+                    // Stop at a schema that is already known, because a schema may contain itself.
                     let is_known = self.get(&schema).is_some_and(|part| part.users.contains(user));
                     if !user.is_empty() && !is_known {
                         self.add(root, target, &schema, user);
@@ -107,7 +108,7 @@ impl Tree {
                     if above != "/paths" {
                         return self.add(root, &item, &format!("{path}/{name}"), user);
                     }
-                    // The parameters of a path are parameters of its operations.
+                    // Parameters of a path apply to each of its operations.
                     for (method, operation) in part.as_object().into_iter().flatten() {
                         if let Some(id) = operation["operationId"].as_str() {
                             let user = format!("{id} request");
@@ -134,7 +135,7 @@ impl Tree {
         }
     }
 
-    /// Adds a part. A second value at the same path gets a `+` after the path, which no rule matches.
+    /// Adds a part. If the path already has another value, the part gets the path with a `+`, which no rule matches.
     fn set(&mut self, path: &str, pointer: &str, value: &Value, user: &str) {
         let part = self.0.entry(path.to_owned()).or_insert_with(|| Part {
             pointer: pointer.to_owned(),
@@ -152,7 +153,7 @@ impl Tree {
         self.0.get(path)
     }
 
-    /// Returns the paths where two contracts differ. What is inside a new or removed part is left out.
+    /// Returns the paths where two contracts differ, except paths inside a new or removed part.
     pub(super) fn differing<'a>(&'a self, other: &'a Self) -> BTreeSet<&'a str> {
         let paths = self.0.keys().chain(other.0.keys());
         let value = |tree: &'a Self, path| tree.get(path).map(|part| &part.value);
@@ -166,12 +167,12 @@ impl Tree {
         differing.map(top).collect()
     }
 
-    /// Returns the first path that becomes the Rust item.
+    /// Returns the first path whose part becomes this Rust item.
     pub(super) fn path(&self, item: &str) -> Option<&str> {
         self.0.keys().map(String::as_str).find(|path| self.item(path) == item)
     }
 
-    /// Returns the pointer of the part that becomes the Rust item.
+    /// Returns the JSON pointer of the part that becomes this Rust item.
     pub(crate) fn place(&self, item: &str) -> Option<&str> {
         Some(&self.get(self.path(&id(item))?)?.pointer)
     }

@@ -23,7 +23,7 @@ pub(crate) struct Finding {
     pub(crate) what: String,
     /// A JSON pointer to the part of the contract that the suggestion changes.
     pub(crate) at: String,
-    /// YAML that makes the contract allow the response. Each `?` is for a person to fill in.
+    /// YAML that makes the contract allow the response. Each `?` must be filled in by hand.
     pub(crate) suggestion: String,
 }
 
@@ -54,7 +54,7 @@ impl<'a> ResponseSchema<'a> {
         let mut schema = closed.pointer(&at).cloned().unwrap_or_default();
         schema["unevaluatedProperties"] = false.into();
         let validator = bird_sandbox::validator(&closed, &schema)
-            .context("the contract has a schema that is not valid")?;
+            .context("the contract has an invalid schema")?;
         Ok(Self { contract, at, validator })
     }
 
@@ -167,7 +167,7 @@ fn close(contract: &mut Value) {
     }
 }
 
-/// Returns a schema that the value matches.
+/// Returns a schema that this value matches.
 fn guess(value: &Value) -> Value {
     match value {
         Value::Null => json!({ "nullable": true }),

@@ -1,7 +1,7 @@
-//! Removes from a response what may identify a customer.
+//! Removes everything that may identify a customer from a response.
 //!
-//! Field names, types and formats stay, so a redacted response still decodes. So do the values of a few fields that
-//! Bird chooses.
+//! Field names, types and formats stay, so a redacted response still decodes. The values of a few fields stay as well,
+//! because Bird chooses them.
 
 use serde_json::{Map, Number, Value};
 use uuid::Uuid;

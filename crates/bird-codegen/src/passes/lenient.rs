@@ -1,4 +1,4 @@
-//! `x-lenient`: fields whose values may differ from the contract.
+//! Fields marked `x-lenient`, whose values may have another type than in the contract.
 
 use syn::{Field, ItemMod, parse_quote};
 
@@ -9,7 +9,7 @@ pub(super) fn decode_other_shapes_as_absent(field: &mut Field) {
     field.attrs.push(parse_quote!(#[serde(default, deserialize_with = "lenient")]));
 }
 
-/// Adds the function `lenient`, which these fields decode with.
+/// Adds the function `lenient`, which decodes these fields.
 pub(super) fn add_function(module: &mut ItemMod) {
     items(module).push(parse_quote! {
         /// Decodes a value of another type as absent.

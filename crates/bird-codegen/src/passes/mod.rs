@@ -17,7 +17,7 @@ use syn::{
 use crate::Error;
 use crate::contract::MARK;
 
-/// Runs every pass. Constructors come last, because they list the fields.
+/// Runs every pass.
 pub(crate) fn run(
     file: &mut File,
     contract: &Value,
@@ -60,18 +60,19 @@ pub(crate) fn use_client_of_crate(file: &mut File) {
     );
 }
 
-/// Returns whether a block holds the constructors of the client.
+/// Returns whether a block contains the constructors of the client.
 fn is_constructor(block: &ItemImpl) -> bool {
     let is_constructor =
         |item: &ImplItem| matches!(item, ImplItem::Fn(item) if item.sig.ident == "new_with_client");
     block.items.iter().any(is_constructor)
 }
 
-/// Applies the marks on fields.
+/// Applies the marks in the doc comments of fields.
 ///
 /// # Errors
 ///
-/// Fails if a mark is not on a field of a struct, where it would have no effect.
+/// Fails if a mark is not on a field of a struct, if a required field is marked as lenient, or if two types or fields
+/// have the same Rust name.
 fn obey_marks(module: &mut ItemMod, marks: &BTreeSet<String>) -> Result<(), Error> {
     let mut found = BTreeSet::new();
     let mut debugs = Vec::new();

@@ -1,5 +1,5 @@
-//! Adds `#[non_exhaustive]`, which keeps new fields and variants from breaking users of `bird-api`, and constructors,
-//! because it forbids struct literals.
+//! Marks types as `#[non_exhaustive]`, so new fields and variants do not break users of `bird-api`. The attribute
+//! forbids struct literals, so structs get constructors.
 
 use quote::quote;
 use syn::{Field, Fields, Item, ItemMod, ItemStruct, parse_quote};

@@ -1,4 +1,4 @@
-//! Opens enums: a value that the contract does not list decodes as `Unknown`, which keeps the value.
+//! Makes enums open: a value that the contract does not list decodes as `Unknown`, which holds the value.
 
 use quote::{format_ident, quote};
 use syn::{Fields, File, Item, ItemEnum, ItemImpl, ItemMod};
@@ -48,12 +48,12 @@ fn open_enum(item: &ItemEnum) -> Result<Vec<Item>, Error> {
         let wire = serde_value(&variant.attrs, "rename")?.unwrap_or(variant.ident.to_string());
         variant_docs.push(format!(" {}", text(&format!("`{wire}`"))));
         wires.push(wire);
-        // typify calls `+1` and `-1` `plus1` and `minus1`, but variants start with a capital.
+        // typify names the values `+1` and `-1` `plus1` and `minus1`, but a variant must start with a capital letter.
         let name = variant.ident.to_string();
         let (first, rest) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
         idents.push(format_ident!("{}{rest}", first.to_uppercase()));
     }
-    // For a schema that is only a reference, typify generates a newtype that calls `from_str`.
+    // For a schema that is only a reference, typify generates a newtype that calls `from_str` of the enum.
     let file: File = syn::parse2(quote! {
         #(#docs)*
         ///

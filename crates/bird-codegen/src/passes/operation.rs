@@ -1,4 +1,5 @@
-//! Splits each operation into building and sending its request, and removes the default HTTP client.
+//! Splits each operation into a function that builds its request and one that sends it, and removes the default HTTP
+//! client.
 
 use quote::{ToTokens, format_ident};
 use serde_json::Value;
@@ -9,10 +10,10 @@ use syn::{
 
 use crate::Error;
 
-/// Replaces `Client::new` with the URL of the contract's first server.
+/// Replaces the constructor `Client::new` with a constant, the URL of the contract's first server.
 ///
-/// The HTTP client of `Client::new` sends the access key along when it follows redirects, and panics if TLS cannot be set
-/// up. Callers pass their own to `Client::new_with_client`.
+/// The HTTP client that `Client::new` creates would send the access key along when it follows a redirect, and panic if
+/// TLS cannot be set up. Callers pass their own HTTP client to `Client::new_with_client`.
 pub(super) fn replace_default_constructor(block: &mut ItemImpl, contract: &Value) {
     let is_new = |item: &ImplItem| matches!(item, ImplItem::Fn(item) if item.sig.ident == "new");
     let Some(index) = block.items.iter().position(is_new) else { return };
@@ -28,12 +29,14 @@ pub(super) fn replace_default_constructor(block: &mut ItemImpl, contract: &Value
     }
 }
 
-/// Splits each operation `op` in two: `op_request` builds the request, and `op` sends it and decodes the response.
+/// Splits each operation `op` into two functions: `op_request` builds the request, and `op` sends it and decodes the
+/// response.
 ///
 /// A caller that needs more than the decoded body (the status, the headers, the bytes of a body that does
-/// not decode) sends the request itself.
+/// not decode) can build the request and send it itself.
 ///
-/// Also removes the header `api-version`, in which progenitor sends `info.version`: Bird's API does not define it.
+/// Also removes the header `api-version`, in which progenitor sends `info.version`, because Bird's API does not define
+/// it.
 pub(super) fn split_operations(block: &mut ItemImpl) -> Result<(), Error> {
     for item in std::mem::take(&mut block.items) {
         match item {
@@ -57,7 +60,7 @@ fn split_operation(mut operation: ImplItemFn) -> Result<[ImplItemFn; 2], Error> 
     let (at, (variable, build)) = found.ok_or_else(|| unsupported("does not build a request"))?;
     let after = before.split_off(at).split_off(1);
 
-    // The first two statements create the map and set `api-version`.
+    // The first two statements, which create the map and set `api-version`, are not needed.
     let headers: Vec<Stmt> =
         before.iter().filter(|stmt| mentions(stmt, "header_map")).skip(2).cloned().collect();
     before.retain(|stmt| !mentions(stmt, "header_map"));
@@ -111,7 +114,7 @@ fn split_operation(mut operation: ImplItemFn) -> Result<[ImplItemFn; 2], Error> 
 }
 
 /// Turns `header_map.append(name, value.try_into()?);`, perhaps in an `if`, into a statement that adds the header to
-/// the builder. Its `build` fails if the value is not valid in a header.
+/// the builder. The builder's `build` fails if the value is not a valid header value.
 fn add_header(builder: &Ident, stmt: Stmt) -> Option<Stmt> {
     match stmt {
         Stmt::Expr(Expr::MethodCall(call), _) => match call.args.iter().collect::<Vec<_>>()[..] {
@@ -131,7 +134,7 @@ fn add_header(builder: &Ident, stmt: Stmt) -> Option<Stmt> {
     }
 }
 
-/// Splits `let mut request = ….build()?;` into the variable and the value without the `?`.
+/// Returns the variable and the value of `let mut request = ….build()?;`, without the `?`.
 fn request_variable(stmt: &Stmt) -> Option<(Ident, Expr)> {
     let Stmt::Local(Local { pat: Pat::Ident(pat), init: Some(init), .. }) = stmt else {
         return None;

@@ -1,11 +1,11 @@
-//! `x-secret`: fields whose value `Debug` must not print.
+//! Fields marked `x-secret`, whose values `Debug` must not print.
 
 use quote::quote;
 use syn::{Attribute, Ident, Item, ItemStruct, parse_quote};
 
 use super::is_optional;
 
-/// Removes the derived `Debug` of a struct, and returns one that prints `[redacted]` for the secret fields.
+/// Removes the derived `Debug` of a struct, and returns an implementation that prints secret values as `[redacted]`.
 pub(super) fn redact_in_debug(item: &mut ItemStruct, secret: &[Ident]) -> syn::Result<Item> {
     without_derive(&mut item.attrs, "Debug")?;
     let name = &item.ident;

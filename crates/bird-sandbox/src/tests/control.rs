@@ -43,7 +43,7 @@ impl Api {
 }
 
 #[tokio::test]
-async fn a_fault_with_a_phone_number_only_fails_its_requests() {
+async fn a_fault_for_a_phone_number_fails_only_its_requests() {
     let api = Api::start(immediate()).await;
     let other = valid_but("/arguments/phoneNumberId", OTHER.into());
     let (_, created) = api.post(&valid()).await;
@@ -170,7 +170,7 @@ async fn a_seeded_connector_behaves_like_a_created_one() {
 }
 
 #[tokio::test]
-async fn the_state_is_limited_and_hides_bodies_and_the_key() {
+async fn the_state_is_limited_and_omits_bodies_and_the_key() {
     let api = Api::start(immediate().access_key("open-sesame")).await;
     let mut body = valid_but("/name", "open-sesame".into());
     body["invitationToken"] = json!("rosebud");
@@ -212,7 +212,7 @@ async fn reads_need_a_loopback_host_and_changes_also_a_token() {
         (read(&host("LOCALHOST")), true),
         (read(&host("[::1]")), true),
         (read("127.0.0.2"), true),
-        // Not loopback: names that may resolve to 127.0.0.1, other addresses, and no host.
+        // These are not loopback: names that may resolve to 127.0.0.1, other addresses, and no host.
         (read(&host("rebound.example")), false),
         (read(&host("localhost.rebound.example")), false),
         (read(&host("localhost@rebound.example")), false),
@@ -234,13 +234,13 @@ async fn reads_need_a_loopback_host_and_changes_also_a_token() {
         assert_eq!(status == 403, !allowed, "{status} {shown}");
         assert!(status < 300 || status == 403, "{status} {shown}");
     }
-    // The seed does not determine the token.
+    // The token is random even with the same seed.
     let seeded = [(); 2].map(|()| State::new(Config { seed: Some(1), ..Config::default() }));
     assert_ne!(seeded[0].token(), seeded[1].token());
 }
 
 #[tokio::test]
-async fn the_inspector_loads_nothing_remote_and_lacks_the_key() {
+async fn the_inspector_loads_nothing_remote_and_omits_the_key() {
     let api = Api::start(immediate()).await;
     let get = async |path: &str| api.without_key(Method::GET, path).send().await.unwrap();
     assert_eq!(api.sandbox.inspector_url(), format!("{}/_sandbox/", api.sandbox.base_url()));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_status_fault_repeats_as_told_and_creates_nothing() {
+async fn a_status_fault_repeats_as_specified_and_creates_nothing() {
     let api = Api::with_fault("post:503x2").await;
     for expected in [503, 503, 201] {
         assert!(api.sandbox.connectors().is_empty());
@@ -58,7 +58,7 @@ async fn the_connector_exists_after_a_cut_response() {
     let response = String::from_utf8(api.raw_post().await.unwrap()).unwrap();
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 201 ") && body.contains("{\"arguments"), "{response}");
-    // A whole body would end with an empty chunk.
+    // A complete body would end with an empty chunk.
     assert!(!body.ends_with("0\r\n\r\n"), "{response}");
     assert_eq!(api.sandbox.connectors().len(), 1);
 }

@@ -88,7 +88,7 @@ async fn a_number_shows_its_connector_once_it_is_created() {
     assert_eq!(get(&api, &path).await.1["endpoint"]["dependencies"], used);
     let listed = results(&api, "numbers-long-code", "endpoint").await;
     assert_eq!(listed[0]["dependencies"], used);
-    // An unlisted id becomes a number once it is installed.
+    // An unlisted id can be read as a number once it is installed.
     let unlisted = valid()["arguments"]["phoneNumberId"].as_str().unwrap().to_owned();
     let path = format!("numbers-long-code/{unlisted}");
     assert_eq!(get(&api, &path).await.0, 404);

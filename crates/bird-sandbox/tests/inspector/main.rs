@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 /// Creates a connector with this name, and returns the status of the response.
 async fn create(sandbox: &Sandbox, name: &str) -> u16 {
-    // bird-sms gives reqwest rustls without a crypto provider; reqwest then needs one, even for HTTP.
+    // bird-sms enables rustls in reqwest without a crypto provider, so a test must install one, even for HTTP.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::builder().no_proxy().build().unwrap();
     let url = format!("{}/workspaces/{}/connectors", sandbox.base_url(), sandbox.workspace_id());

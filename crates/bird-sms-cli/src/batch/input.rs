@@ -35,41 +35,41 @@ const CONVERSATIONAL: usize = 5;
 /// The values of a row, by column.
 type Values<'a> = [Option<&'a str>; COLUMNS.len()];
 
-/// The byte order mark that spreadsheets write before UTF-8.
+/// The byte order mark that spreadsheets write at the start of UTF-8 files.
 pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
-/// The longest input, in bytes: some millions of rows.
+/// The maximum size of the input, in bytes, which is enough for millions of rows.
 const MAX_INPUT: u64 = 256 * 1024 * 1024;
-/// The number of bad rows that a report shows.
+/// How many bad rows a report shows.
 const SHOWN_ROWS: usize = 50;
-/// The number of characters that a report shows of an unknown name, which may be a whole line.
+/// How many characters of an unknown column name a report shows. The name may be a whole line.
 const SHOWN_NAME: usize = 40;
 const NOT_BOOLEAN: &str = "conversational is neither true nor false";
 const NOT_UTF8: &str = "is not UTF-8; save the file as `CSV UTF-8`";
 
-/// The rows of a batch. Each of them can be sent.
+/// The rows of a batch, which have all passed the checks.
 pub(crate) struct Input {
     rows: Arc<[(u32, SmsConnectorRequest)]>,
-    /// The line of each phone number id.
+    /// The line on which each phone number id appears.
     lines: HashMap<PhoneNumberId, u32>,
     pub(super) table: Table,
     defaults: Defaults,
-    /// The text of the rows, if they have phone numbers whose ids are not known yet.
+    /// The input, if it has phone numbers whose ids are not known yet.
     unresolved: Option<Vec<u8>>,
 }
 
-/// How a table is written.
+/// The dialect of a CSV file.
 #[derive(Clone, Copy)]
 pub(super) struct Table {
     pub(super) separator: u8,
     pub(super) has_bom: bool,
 }
 
-/// The context in which a row is read.
+/// The context for reading a row.
 struct With<'a> {
     defaults: &'a Defaults,
-    /// The ids of phone numbers, once they are known.
+    /// The ids of phone numbers, or `None` before they are read.
     numbers: Option<&'a ByNumber>,
-    /// True after a phone number without a known id.
+    /// Becomes true if a row has a phone number whose id is not known.
     is_unresolved: Cell<bool>,
 }
 
@@ -121,7 +121,7 @@ impl Input {
         self.unresolved.is_some()
     }
 
-    /// Replaces phone numbers by their ids, or reports the bad rows.
+    /// Replaces phone numbers with their ids, or reports the bad rows.
     pub(crate) fn resolve(self, numbers: &ByNumber) -> Result<Self, String> {
         match self.unresolved {
             Some(text) => Self::of(text, &self.defaults, Some(numbers)),
@@ -139,7 +139,7 @@ impl Input {
         self.lines.contains_key(&number)
     }
 
-    /// Returns the line of the row of a phone number.
+    /// Returns the line on which a phone number id appears.
     pub(super) fn line(&self, number: PhoneNumberId) -> u32 {
         self.lines.get(&number).copied().unwrap_or_default()
     }
@@ -151,14 +151,14 @@ impl Input {
     }
 }
 
-/// The rows that were read.
+/// The rows that were read so far.
 struct Rows<'a> {
     with: &'a With<'a>,
     good: Vec<(u32, SmsConnectorRequest)>,
-    /// The line of each phone number id.
+    /// The line on which each phone number id appears.
     lines: HashMap<PhoneNumberId, u32>,
     bad: usize,
-    /// The lines and the problems of the first bad rows.
+    /// The line and the problem of each of the first bad rows.
     shown: Vec<(u32, String)>,
     table: Table,
 }
@@ -168,7 +168,7 @@ impl Rows<'_> {
         let request =
             request.and_then(|request| match self.lines.entry(request.phone_number_id()) {
                 Entry::Occupied(earlier) => {
-                    Err(format!("the phone number id is already in line {}", earlier.get()))
+                    Err(format!("the phone number id is already used on line {}", earlier.get()))
                 }
                 Entry::Vacant(number) => {
                     number.insert(line);
@@ -218,7 +218,7 @@ impl Rows<'_> {
         let mut header = None;
         let (mut counted, mut line) = (0, 1);
         loop {
-            // The reader counts no lines before a row: empty ones, and the `\n` of `\r\n`.
+            // Count lines here, because the reader doesn't count the empty lines before a row or the `\n` of a `\r\n`.
             let before = start + offset(&reader);
             let found = reader.read_byte_record(&mut record).map_err(|error| error.to_string())?;
             let row = &text[before..start + offset(&reader)];
@@ -238,7 +238,7 @@ impl Rows<'_> {
                     let is_open = || row.split(|byte| *byte == b'"').count() % 2 == 0;
                     let request = if record.iter().flatten().copied().any(is_line_end) && is_open()
                     {
-                        // The rest of the file is in this cell.
+                        // Without a closing quote, the cell contains the rest of the file.
                         Err("a quote is not closed".to_owned())
                     } else {
                         values(columns, &record).and_then(|values| request(values, self.with))
@@ -269,8 +269,8 @@ fn is_blank(cell: &[u8]) -> bool {
     cell.trim_ascii().is_empty()
 }
 
-/// Returns the separator and where the text starts after a line `sep=;`. Without such a line it is the one that the
-/// header has most of, outside quotes: a comma, unless semicolons or tabs outnumber the commas.
+/// Returns the separator, and the offset of the text after a first line such as `sep=;`. Without such a line, the
+/// separator is the comma, semicolon or tab that the header has most often outside quotes. A comma wins a tie.
 fn separator(text: &[u8]) -> (u8, usize) {
     let first = text.split(|byte| is_line_end(*byte)).next().unwrap_or_default();
     let bare = first.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(first);
@@ -281,11 +281,11 @@ fn separator(text: &[u8]) -> (u8, usize) {
     let header =
         unquoted.skip_while(|byte| is_line_end(**byte)).take_while(|byte| !is_line_end(**byte));
     let count = |separator: &u8| header.clone().filter(|byte| *byte == separator).count();
-    // Of equal counts, the last is the maximum.
+    // If counts are equal, `max_by_key` returns the last element.
     ([b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b','), 0)
 }
 
-/// Finds the column of each cell of the header. A cell without a name has none.
+/// Returns the column of each cell of the header, or `None` for a cell without a name.
 fn columns(header: &ByteRecord) -> Result<Vec<Option<usize>>, String> {
     let mut columns = Vec::new();
     let mut problems = Vec::new();
@@ -306,23 +306,21 @@ fn columns(header: &ByteRecord) -> Result<Vec<Option<usize>>, String> {
     }
     while columns.pop_if(|column| column.is_none()).is_some() {}
     if !problems.is_empty() {
-        // A file without a header may have any number of columns.
+        // If the file has no header, its first row may be much wider than a header.
         problems.truncate(COLUMNS.len());
         return Err(problems.join("; "));
     }
     let has = |column| columns.contains(&Some(column));
     if !has(NAME) {
-        return Err("the header does not have the column name".to_owned());
+        return Err("the header has no column `name`".to_owned());
     }
     if !has(PHONE_NUMBER_ID) && !has(PHONE_NUMBER) {
-        return Err(
-            "the header does not have the column phone_number_id or phone_number".to_owned()
-        );
+        return Err("the header has neither `phone_number_id` nor `phone_number`".to_owned());
     }
     Ok(columns)
 }
 
-/// Finds the column with this name, or describes the name and suggests one that has the same letters.
+/// Returns the column with this name. Otherwise, the error suggests a column whose name has the same letters, if any.
 fn column(kind: &str, name: &str) -> Result<usize, String> {
     if let Some(column) = COLUMNS.iter().position(|names| names.contains(&name)) {
         return Ok(column);
@@ -365,7 +363,7 @@ fn values<'a>(columns: &[Option<usize>], record: &'a ByteRecord) -> Result<Value
     Ok(values)
 }
 
-/// A JSON line. The values may have any type, because the errors of serde do not name a field of the wrong type.
+/// A JSON line. Each field accepts a value of any type, because serde's errors don't name the field of a wrong value.
 #[derive(Deserialize)]
 struct Object {
     name: Option<Value>,
@@ -384,7 +382,7 @@ struct Object {
 
 fn read_object(row: &[u8], with: &With) -> Result<SmsConnectorRequest, String> {
     let object: Object = serde_json::from_slice(row)
-        // The report has the line in the file; serde's is always 1.
+        // The report adds the line number in the file. serde's line number is always 1.
         .map_err(|error| format!("invalid JSON: {}", error.to_string().replace(" line 1", "")))?;
     if let Some(name) = object.unknown.keys().next() {
         return Err(format!("the row has the {}", column("field", name).err().unwrap_or_default()));
@@ -412,10 +410,10 @@ fn read_object(row: &[u8], with: &With) -> Result<SmsConnectorRequest, String> {
     request(values, with)
 }
 
-/// Builds the request of a row, or describes all that is wrong with its values.
+/// Builds the request of a row, or describes every problem of its values.
 fn request(values: Values, with: &With) -> Result<SmsConnectorRequest, String> {
     let [name, values @ ..] = values;
-    // The name is the only text in which spaces count.
+    // The name keeps its spaces, and all other values are trimmed.
     let values = values.map(|value| value.map(str::trim).filter(|text| !text.is_empty()));
     let [phone_number_id, number, use_case_id, channel_message_type, conversational] = values;
     let mut problems = Vec::new();
@@ -425,7 +423,7 @@ fn request(values: Values, with: &With) -> Result<SmsConnectorRequest, String> {
         (id, None) => id.unwrap_or_default().parse().map_err(|it: ParseIdError| it.to_string()),
     };
     problems.extend(number.as_ref().err().cloned());
-    // The other values are checked also when this one is wrong.
+    // A placeholder lets the other values be checked even if the number is wrong.
     let number = number.unwrap_or_else(|_| Uuid::max().into());
     let use_case_id = use_case_id.map(str::parse::<UseCaseId>).transpose();
     problems.extend(use_case_id.as_ref().err().map(ToString::to_string));
@@ -452,7 +450,8 @@ fn request(values: Values, with: &With) -> Result<SmsConnectorRequest, String> {
     if problems.is_empty() { Ok(request) } else { Err(problems.join("; ")) }
 }
 
-/// Returns the id of a phone number. While it is not known, a stand-in with its digits shows numbers that are in two rows.
+/// Returns the id of a phone number. Before the ids are known, returns a stand-in made from the digits, which reveals
+/// numbers that are in two rows.
 fn id_of(number: &str, with: &With) -> Result<PhoneNumberId, String> {
     let number = phone_number(number).map_err(|problem| format!("phone_number {problem}"))?;
     let Some(numbers) = with.numbers else {

@@ -35,13 +35,13 @@ pub(crate) struct BatchEnd {
     /// The counts, as text or as JSON.
     pub(crate) summary: String,
     pub(crate) code: Code,
-    /// `Unknown` if a row has a connector, or may have one, whose channel is not ready.
+    /// `Unknown` if any row has or may have a connector without a ready channel.
     pub(crate) state: ConnectorState,
-    /// The error that ended the batch, if no row's did.
+    /// The error that ended the batch, unless it is the error of a row.
     pub(crate) error: Option<CliError>,
 }
 
-/// Runs a batch to its end, or up to a signal.
+/// Runs a batch until it ends or a signal stops it.
 pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
     let shared = &args.shared;
     let defaults = args.create.defaults()?;
@@ -76,11 +76,11 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
     }
     if std::fs::metadata(&args.journal).is_ok_and(|file| file.len() == 0) {
         let path = args.journal.display();
-        // Nothing is left to do when stderr is closed.
+        // Ignore the error: if stderr is closed, nothing can be printed.
         let _ = writeln!(io::stderr(), "The journal {path} is empty: every row counts as new");
     }
     let journal = Arc::new(FileJournal::open_at(&args.journal, workspace.id(), base_url)?);
-    // A link to the journal leads somewhere now.
+    // Check again, because a link to the journal is only detected once the journal exists.
     out.map_or(Ok(()), |out| check_out(args, out))?;
     report_torn_line(args, journal.torn_line());
     let load = || async {
@@ -104,20 +104,20 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
     Ok(BatchEnd { summary, code, state, error })
 }
 
-/// Gives a sandbox the connectors that earlier runs created in another one.
+/// Adds to a sandbox the connectors that earlier runs created in other sandboxes.
 fn seed(sandbox: &Sandbox, journal: &JournalState) {
     for (number, row) in journal.rows() {
         if let Some(id) = row.connector_state().connector_id() {
             let mut seed = ConnectorSeed::new("", number.into());
             seed.id = Some(id.into());
             seed.channel_id = row.channel_id().map(Into::into);
-            // The sandbox is new, and each number has one row.
+            // This cannot conflict, because the sandbox is new and each number has one row.
             let _ = sandbox.seed_connector(&seed);
         }
     }
 }
 
-/// Looks up the phone numbers of the rows in the list of all numbers, which has 99 on a page.
+/// Looks up the ids of phone numbers in the list of all numbers, which takes one GET for each 99 numbers.
 async fn resolve(args: &BatchArgs, input: Input, workspace: &Workspace) -> Result<Input, CliError> {
     if !input.is_unresolved() {
         return Ok(input);
@@ -130,7 +130,7 @@ fn unusable(args: &BatchArgs, report: &str) -> CliError {
     CliError::Usage(format!("{}: {report}", args.input.display()))
 }
 
-/// Checks that each phone number id of `--adopt` and `--retry-unknown` has a row.
+/// Checks that each phone number id in `--adopt` and `--retry-unknown` has a row.
 fn check_numbers(args: &BatchArgs, input: &Input) -> Result<(), CliError> {
     let adopted = args.adopt.iter().map(|adoption| (adoption.phone_number_id, "--adopt"));
     let retried = args.retry_unknown.iter().flatten().map(|number| (*number, "--retry-unknown"));
@@ -167,7 +167,7 @@ fn dry_run(
         let row = content.rows.row(number);
         if row.next(unknown_rows(args, number)) == NextStep::LeaveAlone {
             let outcome = Outcome::skipped(input.line(number), &request, row);
-            // Nothing is left to do when stderr is closed.
+            // Ignore the error: if stderr is closed, nothing can be printed.
             let _ = writeln!(io::stderr(), "{}", unknown::describe(args, &outcome, row.sent_at()));
         }
     }
@@ -183,16 +183,16 @@ fn refuse_adoption(number: PhoneNumberId, error: AdoptionError) -> CliError {
             "the journal cannot be written: {error}; no connector was created"
         )),
         error => CliError::Usage(format!(
-            "no connector can be adopted for phone number {number}: {error}"
+            "no connector can be adopted for phone number id {number}: {error}"
         )),
     }
 }
 
-/// Prints that a last line torn by a crash is ignored.
+/// Prints that the last line of the journal is ignored, if a crash tore it.
 fn report_torn_line(args: &BatchArgs, torn_line: Option<u64>) {
     if let Some(line) = torn_line {
         let path = args.journal.display();
-        // Nothing is left to do when stderr is closed.
+        // Ignore the error: if stderr is closed, nothing can be printed.
         let _ = writeln!(
             io::stderr(),
             "Line {line} of the journal {path} was torn by a crash and is ignored: no step followed it"
@@ -200,13 +200,13 @@ fn report_torn_line(args: &BatchArgs, torn_line: Option<u64>) {
     }
 }
 
-/// Checks that the outcomes can be written, and overwrite no other file of the batch.
+/// Checks that the outcome file can be written and would not overwrite another file of the batch.
 fn check_out(args: &BatchArgs, out: &Path) -> Result<(), CliError> {
     let handle = |path: &Path| {
         if path == Path::new("-") {
             return Handle::stdin().ok();
         }
-        // A pipe cannot be opened twice.
+        // Opening a pipe could block, so only regular files are opened.
         path.is_file().then(|| Handle::from_path(path).ok())?
     };
     let shown = out.display();
@@ -214,7 +214,7 @@ fn check_out(args: &BatchArgs, out: &Path) -> Result<(), CliError> {
     let needed =
         [(Some(&*args.input), "rows"), (key, "access key"), (Some(&*args.journal), "journal")];
     for (path, what) in needed {
-        // A journal that does not exist yet has a name.
+        // A journal that does not exist yet has no handle, so its name is compared.
         let is_same = path.is_some_and(|path| {
             handle(out).is_some_and(|out| Some(out) == handle(path)) || is_same_name(out, path)
         });
@@ -234,7 +234,7 @@ fn check_out(args: &BatchArgs, out: &Path) -> Result<(), CliError> {
     })
 }
 
-/// Returns whether two paths are the same, even before there is a file.
+/// Returns whether two paths name the same file, which need not exist yet.
 fn is_same_name(a: &Path, b: &Path) -> bool {
     let place = |path: &Path| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -1,4 +1,4 @@
-//! The outcome of a row, and the file of outcomes.
+//! The outcome of a row, and the file that outcomes are written to.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
@@ -71,13 +71,13 @@ impl Outcome {
             && let Some(text) = &mut row.error
         {
             text.push_str(
-                "; if the connector was deleted, give --adopt NUMBER=ID for the one that the number has now",
+                "; if the connector was deleted, give --adopt PHONE_NUMBER_ID=CONNECTOR_ID for the new one",
             );
         }
         Self { refusal, created, ..row }
     }
 
-    /// Creates the outcome of a row that this run skipped, or did not reach before it was stopped.
+    /// Creates the outcome of a row that this run skipped or did not reach before it was stopped.
     pub(super) fn skipped(line: u32, request: &SmsConnectorRequest, row: RowState) -> Self {
         let mut outcome = Self::new(line, request, row, None);
         let error = match outcome.status {
@@ -86,7 +86,7 @@ impl Outcome {
                  --adopt or --retry-unknown",
             ),
             Status::Exists => Some(
-                "a connector exists, and its id is not known; find it in the Bird dashboard and give \
+                "a connector exists, but its id is not known; find it in the Bird dashboard and give \
                  --adopt",
             ),
             Status::NotReady | Status::Stopped => {
@@ -98,7 +98,7 @@ impl Outcome {
         outcome
     }
 
-    /// Returns the start of a line about the row.
+    /// Returns the label of the row, with which messages about it begin.
     pub(super) fn label(&self) -> String {
         let name = escape_controls(&self.name);
         format!("line {}, {name}, {}", self.line, self.phone_number_id)
@@ -113,8 +113,8 @@ pub(super) enum OutcomeWriter {
 }
 
 impl OutcomeWriter {
-    /// Opens the output. `-` is stdout, as JSON Lines if `json` is set. A file is JSON Lines if its name ends in `.jsonl`
-    /// or `.ndjson`. All else is CSV, like the table of the rows.
+    /// Opens the output: stdout for `-`, and otherwise a file. Writes JSON Lines to stdout if `json` is set, and to a file
+    /// whose name ends in `.jsonl` or `.ndjson`. Otherwise, writes CSV in the dialect of `table`.
     pub(super) fn open(path: Option<&Path>, json: bool, table: Table) -> io::Result<Self> {
         let Some(path) = path else { return Ok(Self::Nowhere) };
         let to_stdout = path == Path::new("-");
@@ -157,7 +157,7 @@ impl OutcomeWriter {
     }
 }
 
-/// Checks that a file of outcomes can be written, and changes nothing.
+/// Checks that an outcome file can be written, without changing anything.
 pub(super) fn check_writable(path: &Path) -> io::Result<()> {
     match path.metadata() {
         Ok(file) if file.is_file() => OpenOptions::new().write(true).open(path).map(drop),
@@ -171,7 +171,7 @@ pub(super) fn check_writable(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Returns whether a file is a journal, which nothing may overwrite.
+/// Returns whether a file looks like a journal, which must not be overwritten.
 pub(super) fn is_journal(path: &Path) -> bool {
     let mut line = Vec::new();
     path.is_file()

@@ -1,4 +1,4 @@
-//! The plan of a batch: the next step of each row, by the journal.
+//! The plan of a batch: the next step of each row, according to the journal.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(super) struct Plan {
     pub(super) counts: Counts,
 }
 
-/// The number of rows by next step.
+/// How many rows have each next step.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Counts {
@@ -28,10 +28,10 @@ pub(super) struct Counts {
     #[serde(rename = "ready")]
     done: u64,
     left_alone: u64,
-    /// Rows of the journal that are unfinished and not in the input.
+    /// How many unfinished rows of the journal are not in the input.
     #[serde(skip)]
     pub(super) elsewhere: u64,
-    /// The least time that the rate limits allow.
+    /// The shortest time that the rate limits allow.
     at_least_seconds: f64,
 }
 

@@ -1,4 +1,4 @@
-//! The progress of a batch: a line that is drawn again on a terminal, a line every few seconds elsewhere.
+//! The progress of a batch: a redrawn line on a terminal, and a line every few seconds elsewhere.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,16 +12,16 @@ use super::summary::Summary;
 use crate::args::BatchArgs;
 use crate::display::Display;
 
-/// The time between two lines.
+/// The time between two lines of progress.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// The number of failures that are printed. The journal and the outcome file have all of them.
+/// How many failures are printed. The journal and the outcome file have all of them.
 const MAX_FAILURES: u32 = 20;
 
 pub(super) struct Progress {
     pub(super) display: Display,
     began: Instant,
     last_line: Instant,
-    /// The number of rows that had an outcome before the installs began.
+    /// How many rows had an outcome before this run.
     ended_before: u64,
     created: Arc<AtomicU64>,
     failures: u32,
@@ -43,12 +43,12 @@ impl Progress {
         self.display.start();
     }
 
-    /// Takes note of a row that had an outcome before this run.
+    /// Counts a row that had an outcome before this run.
     pub(super) fn skip(&mut self) {
         self.ended_before += 1;
     }
 
-    /// Returns an observer that counts the connectors that were created, and says why everything stands still.
+    /// Returns an observer that counts new connectors, and prints that the batch is paused by the rate limit.
     pub(super) fn observer(&self) -> impl Fn(&Event) + Send + Sync + 'static {
         let (created, display) = (Arc::clone(&self.created), self.display.clone());
         move |event| match event {
@@ -63,7 +63,7 @@ impl Progress {
         }
     }
 
-    /// Shows the counts and the rate of this moment.
+    /// Shows the current counts and rate.
     pub(super) fn advance(&mut self, summary: &Summary) {
         let (ended, rows, text) = (summary.ended(), summary.rows, self.text(summary));
         self.display.set_position(ended);
@@ -92,7 +92,7 @@ impl Progress {
         format!("({created} created, {ready} ready, {failed} failed{stopped}; {remaining})")
     }
 
-    /// Prints the error of a row, for the first [`MAX_FAILURES`] errors.
+    /// Prints the error of a row, if it is one of the first [`MAX_FAILURES`] errors.
     pub(super) fn print_failure(&mut self, outcome: &Outcome) {
         let Some(error) = &outcome.error else { return };
         self.failures += 1;
@@ -101,7 +101,7 @@ impl Progress {
                 self.display.print_problem(&format!("{}: {error}", outcome.label()));
             }
             std::cmp::Ordering::Equal => {
-                self.display.print_problem("… more failures are not shown");
+                self.display.print_problem("More failures are not shown");
             }
             std::cmp::Ordering::Greater => {}
         }

@@ -1,4 +1,4 @@
-//! The run of a batch: the report of its outcomes, and its shutdown.
+//! Runs a batch, reports its outcomes and shuts it down.
 
 use std::io::{self, ErrorKind};
 use std::pin::pin;
@@ -23,8 +23,8 @@ use crate::json::to_json;
 use crate::signal::{exit_at_third_signal, interrupted};
 use crate::status::Status;
 
-/// How long the journal may take to store what was appended before the end or a second signal. A disk that hangs must
-/// not keep the process from ending; what is not stored by then is printed.
+/// How long to wait at the end, or after a second signal, for the journal to store what was appended. A disk that hangs
+/// must not keep the process from ending. Whatever is not stored by then is printed.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) struct Run<'a> {
@@ -39,9 +39,9 @@ pub(super) struct Run<'a> {
     /// The rows whose outcome is unknown.
     unknown: Vec<Outcome>,
     output_error: Option<io::Error>,
-    /// The status, error and hint of the row that made the batch shut itself down.
+    /// The status, error and hint of the refused row that made the batch shut itself down.
     refused: Option<(u16, String, String)>,
-    /// The error of the journal, and the state of a connector that the journal lacks.
+    /// The error of the journal, and the state of the connector that could not be stored.
     journal_error: Option<(io::Error, ConnectorState)>,
 }
 
@@ -68,7 +68,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Installs the rows. Returns the exit code, and the error that ended the batch, if no row's did.
+    /// Installs the rows. Returns the exit code, and the error that ended the batch unless it is the error of a row.
     pub(super) async fn install(&mut self, workspace: &Workspace) -> (Code, Option<CliError>) {
         let elsewhere = self.plan.counts.elsewhere;
         if elsewhere > 0 {
@@ -102,7 +102,7 @@ impl<'a> Run<'a> {
         let mut seconds = tokio::time::interval(Duration::from_secs(1));
         loop {
             let outcome = tokio::select! {
-                // The remaining time changes without an outcome.
+                // Update the remaining time every second, even without an outcome.
                 _ = seconds.tick() => {
                     self.progress.advance(&self.summary);
                     continue;
@@ -129,12 +129,12 @@ impl<'a> Run<'a> {
         }
         // After a second signal, the installs in progress are abandoned and reported.
         let abandoned = outcomes.abandon();
-        // The journal may have been changed after the last entry.
+        // This also detects that something else changed the journal after the last entry.
         let drained = tokio::time::timeout(DRAIN_TIMEOUT, self.journal.drain()).await;
         let stored = matches!(drained, Ok(Ok(())));
         for outcome in abandoned {
             let state = outcome.connector_state();
-            // The journal has what is ready, and its errors are printed below.
+            // Ready rows are in the journal, and `take` prints journal errors.
             let is_printed = matches!(outcome.result, Ok(_) | Err(Error::Journal(_)));
             if !stored && !is_printed && state.may_exist() {
                 self.print_not_in_journal(&self.outcome(&outcome), state);
@@ -154,7 +154,7 @@ impl<'a> Run<'a> {
         self.end(signal)
     }
 
-    /// Prints that the batch shuts down, and how to end it.
+    /// Prints that the batch is shutting down, and how to end it at once.
     fn print_stopping(&self, how_to_exit: &str) {
         self.progress.display.print(&format!(
             "Stopping: waiting for requests in flight. {how_to_exit} to exit without waiting."
@@ -165,7 +165,7 @@ impl<'a> Run<'a> {
         Outcome::of_install(self.input.line(outcome.request.phone_number_id()), outcome)
     }
 
-    /// Counts, prints and writes the outcome of an install. `stopping` is whether this command shut the batch down.
+    /// Counts, prints and writes the outcome of an install. `stopping` is true if this command shut the batch down.
     fn take(&mut self, outcome: &BatchOutcome, stopping: bool, shut_down: bool) {
         self.plan.unfinished.remove(&outcome.request.phone_number_id());
         if outcome.from_journal {
@@ -178,7 +178,7 @@ impl<'a> Run<'a> {
         let shut_itself_down = shut_down && !stopping;
         if let Err(Error::Journal(error)) = &outcome.result {
             self.print_not_in_journal(&row, outcome.connector_state());
-            // With a result, the journal has the creation.
+            // If the install had ended, the journal already has the connector.
             let is_lost = error.ended.is_none() && error.state.connector_id().is_some();
             self.summary.not_in_journal += u64::from(is_lost);
             if self.journal_error.is_none() || error.state.may_exist() {
@@ -189,11 +189,11 @@ impl<'a> Run<'a> {
             && let Some(status @ (401..=403 | 429)) = error.status()
             && shut_itself_down
         {
-            // The last error tells why.
+            // `end` prints this error as the reason of the shutdown.
             let hint = error.hint().unwrap_or_default().to_owned();
             self.refused.get_or_insert_with(|| (status, error.chain(), hint));
         } else if !shut_down && row.status != Status::Stopped {
-            // After a shutdown, the reason of the failures was printed.
+            // After a shutdown, the reason for the failures is printed once.
             self.progress.print_failure(&row);
         }
         if let Some(warning) = outcome.state.warning() {
@@ -203,7 +203,7 @@ impl<'a> Run<'a> {
         self.progress.advance(&self.summary);
     }
 
-    /// Prints the warning of an outcome. Every warning is printed.
+    /// Prints the warning of an outcome. Warnings are never left out.
     fn print_warning(&self, row: &Outcome, warning: Warning) {
         let line = if self.args.shared.json {
             to_json(&json!({
@@ -215,7 +215,7 @@ impl<'a> Run<'a> {
         self.progress.display.print_always(&line);
     }
 
-    /// Prints a row that the journal lacks. Its id may be nowhere else.
+    /// Prints a row that the journal could not store. Its connector id may be recorded nowhere else.
     fn print_not_in_journal(&self, row: &Outcome, state: ConnectorState) {
         let line = if self.args.shared.json {
             to_json(&json!({
@@ -229,7 +229,7 @@ impl<'a> Run<'a> {
         self.progress.display.print_always(&line);
     }
 
-    /// Reports the rows of earlier runs that this run did not continue because it was stopped.
+    /// Reports rows that earlier runs left unfinished and that this run did not reach before it was stopped.
     fn report_unfinished(&mut self) {
         if self.plan.unfinished.is_empty() {
             return;
@@ -242,12 +242,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Names the rows whose outcome is unknown.
+    /// Prints the rows whose outcome is unknown, with the commands that settle them.
     async fn report_unknown(&mut self) {
         if self.unknown.is_empty() {
             return;
         }
-        // It has the times of the POSTs.
+        // The journal has the time of each POST.
         let journal = tokio::time::timeout(DRAIN_TIMEOUT, self.journal.load()).await;
         let journal = journal.ok().and_then(Result::ok).unwrap_or_default();
         for row in self.unknown.drain(..) {
@@ -267,10 +267,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Returns the exit code, of the signal or else of the worst outcome, and the error that ended the batch.
+    /// Returns the exit code and the error that ended the batch. The code is for the signal, or else the worst outcome.
     fn end(&mut self, signal: Option<Code>) -> (Code, Option<CliError>) {
         let worst = match self.summary.code() {
-            // A journal that fails before the first POST says nothing about the server.
+            // The journal failed before the first POST, so Bird was not necessarily unreachable.
             Code::Unreachable if self.journal_error.is_some() => Code::Unexpected,
             worst => worst,
         };
@@ -279,32 +279,32 @@ impl<'a> Run<'a> {
             state = if of.may_exist() { of } else { state };
             self.summary.journal_changed = error.kind() == ErrorKind::InvalidData;
             let hint = if self.summary.journal_changed {
-                "Put the journal back as it was before you run the command again. If it is lost, first take the phone \
-                 numbers that have a connector in the Bird dashboard out of the rows: a new journal would create them \
+                "Put the journal back as it was before you run the command again. If it is lost, first remove the rows of \
+                 phone numbers that have a connector in the Bird dashboard: with a new journal, they would be created \
                  again."
             } else {
-                "Correct the cause and run the same command. It doesn't create these connectors again; give --adopt \
-                 NUMBER=ID for each that is printed above."
+                "Correct the cause and run the same command, with --adopt PHONE_NUMBER_ID=CONNECTOR_ID for each connector \
+                 that is printed above. These connectors are not created again."
             };
             (
                 format!("the journal could not be written, and the batch was stopped: {error}"),
                 hint.to_owned(),
             )
         } else if let Some(error) = self.output_error.take() {
-            let hint = "The journal has what was done; the same command continues when the cause is corrected.";
+            let hint = "The journal has what was done. Correct the cause and run the same command to continue.";
             (format!("the output could not be written: {error}"), hint.to_owned())
         } else if let Some((status, error, help)) = self.refused.take() {
             let check = format!("{help} Run `bird-sms check` for details.");
             let (reason, hint) = match status {
                 402 => (
-                    "Bird asks for a payment",
-                    "Add money to the wallet of the workspace and run the same command; it continues.",
+                    "Bird requires payment",
+                    "Add money to the wallet of the workspace, then run the same command to continue.",
                 ),
                 429 => (
                     "Bird refused every request with 429 for a whole timeout",
-                    "Another program may use up the rate limit. Run the same command later; it continues.",
+                    "Another program may be using up the rate limit. Run the same command later to continue.",
                 ),
-                _ => ("the access key is refused", &*check),
+                _ => ("the access key was refused", &*check),
             };
             (format!("{reason}, and the batch was stopped: {error}"), hint.to_owned())
         } else {

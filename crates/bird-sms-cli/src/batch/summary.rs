@@ -9,32 +9,32 @@ use super::outcome::Outcome;
 use crate::exit::Code;
 use crate::status::Status;
 
-/// The counts of the rows of a batch by their outcome.
+/// How many rows of a batch have each outcome.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Summary {
     pub(super) rows: u64,
     pub(super) ready: u64,
-    /// The ready rows that an earlier run had finished.
+    /// The ready rows that were already ready before this run.
     pub(super) ready_before: u64,
     /// The connectors that this run created.
     created: u64,
     not_ready: u64,
-    /// The rows whose connector exists, and whose wait was stopped.
+    /// The rows whose connector exists, but whose wait was stopped.
     pub(super) stopped: u64,
-    /// The stopped and not ready rows that the journal lacks.
+    /// The rows counted as stopped or not ready that are missing from the journal.
     pub(super) not_in_journal: u64,
     /// True if something else changed or removed the journal.
     #[serde(skip)]
     pub(super) journal_changed: bool,
-    /// The number of refused rows by status and code. The key of a configuration error is empty.
+    /// How many rows were refused, by HTTP status and error code. The key is empty for a configuration error.
     refused: BTreeMap<String, u64>,
     unreachable: u64,
     unknown: u64,
     exists: u64,
     /// The rows that may have a second connector.
     possible_duplicates: u64,
-    /// The rows that this run had not begun when it was stopped.
+    /// The rows that this run did not begin before it was stopped.
     pub(super) not_begun: u64,
     elapsed_seconds: f64,
 }
@@ -65,7 +65,7 @@ impl Summary {
         self.refused.values().sum()
     }
 
-    /// Returns the number of rows that have an outcome, of this run or an earlier one.
+    /// Returns how many rows have an outcome from this run or an earlier one.
     pub(super) fn ended(&self) -> u64 {
         let exist = self.ready + self.not_ready + self.stopped + self.unknown + self.exists;
         exist + self.refused() + self.unreachable
@@ -90,7 +90,7 @@ impl Summary {
         .unwrap_or(Code::Done)
     }
 
-    /// Returns `Unknown` if a row has a connector, or may have one, whose channel is not ready.
+    /// Returns `Unknown` if any row has or may have a connector without a ready channel.
     pub(super) fn state(&self) -> ConnectorState {
         if self.unknown + self.exists + self.not_ready + self.stopped > 0 {
             ConnectorState::Unknown
@@ -108,7 +108,7 @@ impl Summary {
         let kinds: Vec<_> =
             self.refused.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
         let refusals = format!("{} ({})", Status::Refused.text(), kinds.join(", "));
-        // A batch whose journal fails stops, so the rows that the journal lacks are stopped.
+        // The rows that are missing from the journal were also counted as stopped or not ready.
         let stopped = (self.stopped + self.not_ready).saturating_sub(self.not_in_journal);
         let not_ready = self.not_ready.min(stopped);
         for (count, what) in [
@@ -116,7 +116,7 @@ impl Summary {
             (stopped - not_ready, Status::Stopped.text()),
             (
                 self.not_in_journal,
-                "exist and are not in the journal; give --adopt NUMBER=ID for each one that is printed above",
+                "exist but are not in the journal; give --adopt PHONE_NUMBER_ID=CONNECTOR_ID for each one that is printed above",
             ),
             (self.refused(), &refusals),
             (self.unreachable, Status::Unreachable.text()),
@@ -125,7 +125,7 @@ impl Summary {
             (self.possible_duplicates, "may have a second connector; check the Bird dashboard"),
             (self.not_begun, "not begun"),
         ] {
-            // Without its journal, the same command would create everything again.
+            // If the journal was changed, leave out the advice: the same command could create everything again.
             let what =
                 if self.journal_changed { what.split(';').next().unwrap_or(what) } else { what };
             if count > 0 {

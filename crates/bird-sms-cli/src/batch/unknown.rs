@@ -1,4 +1,4 @@
-//! A row whose outcome is unknown: what to look for in Bird, and the two commands that settle it.
+//! Describes a row whose outcome is unknown: what to look for in Bird, and the commands that settle it.
 
 use std::fmt::Write as _;
 
@@ -22,7 +22,7 @@ pub(super) fn describe(args: &BatchArgs, row: &Outcome, sent_at: Option<Timestam
         if args.shared.sandbox { " --sandbox".to_owned() } else { args.shared.to_options() }
     );
     let adopt = format!("{command} --adopt {number}=CONNECTOR_ID");
-    // A connector that exists is not created again.
+    // If a connector exists, no command to create another one is offered.
     let retry =
         (row.status == Status::Unknown).then(|| format!("{command} --retry-unknown {number}"));
     if args.shared.json {
@@ -34,10 +34,10 @@ pub(super) fn describe(args: &BatchArgs, row: &Outcome, sent_at: Option<Timestam
     }
     let exists = if retry.is_some() { "may exist" } else { "exists" };
     let name = escape_controls(&row.name);
-    let mut text = format!("{}: a connector {exists}, and its ID is not known. ", row.label());
+    let mut text = format!("{}: a connector {exists}, but its id is not known. ", row.label());
     let _ = write!(
         text,
-        "Look with bird-sms check --phone-number-id {number} and in the Bird dashboard for a connector with the name \
+        "Run `bird-sms check --phone-number-id {number}` and look in the Bird dashboard for a connector with the name \
          {name}"
     );
     if let Some(sent_at) = sent_at {

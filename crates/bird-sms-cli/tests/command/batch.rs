@@ -1,4 +1,4 @@
-//! `bird-sms batch`: its rows, its journal, its outcomes.
+//! Tests of `bird-sms batch`: rows, journal and outcomes.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ async fn the_same_command_skips_ready_rows_and_installs_new_ones() {
 }
 
 #[tokio::test]
-async fn refusals_are_counted_by_code_and_sent_again_next_time() {
+async fn refused_rows_are_counted_by_code_and_sent_again_later() {
     let (sandbox, rows) = (started("post:422x2").await, Rows::new(5));
     let end = rows.run(&sandbox, &[]).await.code(3);
     end.prints("2 refused, no connector created (422 InvalidPayload: 2)")
@@ -62,8 +62,8 @@ async fn refusals_are_counted_by_code_and_sent_again_next_time() {
 }
 
 #[tokio::test]
-async fn a_batch_whose_every_request_gets_a_429_stops() {
-    // The sandbox asks for a second, and two of them are a timeout.
+async fn a_batch_stops_if_every_request_gets_a_429() {
+    // Each 429 asks for a wait of one second, so a timeout of two seconds passes with nothing but 429s.
     let (sandbox, rows) = (started("post:429x50").await, Rows::new(8));
     let end = rows.run(&sandbox, &[&ONE_AT_A_TIME[..], &["--timeout", "2s"]].concat()).await;
     end.code(3)
@@ -73,9 +73,9 @@ async fn a_batch_whose_every_request_gets_a_429_stops() {
     assert_eq!(sandbox.connectors().len(), 0);
 }
 
-// Fault 84.
+// Fault 84 in docs/reliability.md.
 #[tokio::test]
-async fn a_pause_by_the_rate_limit_is_one_line() {
+async fn a_rate_limit_pause_is_printed_once() {
     let limited = Reply::with_headers(429, &["retry-after: 60"], "");
     let limited = limited.delayed(Duration::from_millis(300));
     let (peer, rows) = (peer(vec![limited; 3]).await, Rows::new(3));
@@ -85,41 +85,41 @@ async fn a_pause_by_the_rate_limit_is_one_line() {
     assert_eq!(peer.posts(), 3);
 }
 
-// Fault 33.
+// Fault 33 in docs/reliability.md.
 #[tokio::test]
-async fn a_refused_key_stops_the_batch_before_other_rows_are_begun() {
+async fn a_refused_key_stops_the_batch_before_other_rows_begin() {
     let (sandbox, rows) = (started("").await, Rows::new(5));
     let mut command = rows.batch(&sandbox, &[&ONE_AT_A_TIME[..], &OUT].concat());
     command.env("BIRD_ACCESS_KEY", "bk_us1_Ab3xKq9mP2wR5tY8");
     let end = run(command).await.code(3).prints("\n1 refused").prints("\n4 not begun\n");
-    assert!(end.stderr.starts_with("error: the access key is refused, and the batch was stopped"));
+    assert!(end.stderr.starts_with("error: the access key was refused, and the batch was stopped"));
     end.says("keys that begin with bk_ or test_").says("Run `bird-sms check` for details.");
     assert_eq!((sandbox.post_count(), rows.outcomes().len()), (1, 1));
-    // Nothing is known about the other rows, so the same command begins them.
+    // The same command installs the refused row, and the rows that were not begun.
     rows.run(&sandbox, &[]).await.code(0);
 }
 
-// Fault 99.
+// Fault 99 in docs/reliability.md.
 #[tokio::test]
-async fn rows_that_a_refused_key_stopped_are_counted_and_not_printed() {
-    // No channel is ready before.
+async fn rows_stopped_by_a_refused_key_are_counted_but_not_listed() {
+    // No channel becomes ready before the 401.
     let sandbox = sandbox().provisioning_delay(Duration::MAX).fault("get:401".parse().unwrap());
     let (sandbox, rows) = (sandbox.start().await.unwrap(), Rows::new(5));
     let end = rows.run(&sandbox, &[]).await.code(6).hides("line 3");
-    end.prints("\n1 exist without their channel").prints("\n4 stopped, and their connectors exist");
+    end.prints("\n1 exist without a channel").prints("\n4 stopped, but their connectors exist");
 }
 
 #[tokio::test]
-async fn the_error_of_a_batch_agrees_with_its_exit_code() {
+async fn the_json_error_of_a_batch_agrees_with_its_exit_code() {
     let (sandbox, rows) = (started("post:504x1 post:401@1").await, Rows::new(3));
     let error =
         rows.run(&sandbox, &[&ONE_AT_A_TIME[..], &["--json"]].concat()).await.code(5).error();
     assert_eq!((&error["exitCode"], &error["connectorState"]), (&json!(5), &json!("unknown")));
 }
 
-// Faults 36 and 77.
+// Faults 36 and 77 in docs/reliability.md.
 #[tokio::test]
-async fn a_row_that_is_sent_again_after_a_503_has_a_warning_everywhere() {
+async fn a_row_retried_after_a_503_has_a_warning_in_every_output() {
     let (sandbox, rows) = (started("post:503").await, Rows::new(2));
     let end = rows.run(&sandbox, &[&ONE_AT_A_TIME[..], &OUT].concat()).await.code(0);
     let end = end.prints("\n1 may have a second connector");
@@ -139,7 +139,7 @@ async fn a_row_that_is_sent_again_after_a_503_has_a_warning_everywhere() {
 }
 
 #[tokio::test]
-async fn a_row_with_an_unknown_outcome_is_left_alone_until_it_is_retried_or_adopted() {
+async fn an_unknown_row_is_left_alone_until_retried_or_adopted() {
     let (sandbox, rows) = (started("post:lost").await, Rows::new(3));
     for _ in 0..2 {
         let end = rows.run(&sandbox, &OUT).await.code(5);
@@ -149,18 +149,18 @@ async fn a_row_with_an_unknown_outcome_is_left_alone_until_it_is_retried_or_adop
     let lost = &sandbox.connectors()[0];
     let error = rows.outcomes()[&*lost.phone_number_id]["error"].to_string();
     assert!(error.starts_with("\"it is not known whether an earlier run"), "{error}");
-    // The response to a second attempt tells that a connector exists, and not its id.
+    // The response to a second POST shows that a connector exists, but not its id.
     for _ in 0..2 {
         let end = rows.run(&sandbox, &["--retry-unknown"]).await.code(5);
-        end.prints("1 exist, and the id of their connector is not known");
+        end.prints("1 exist, but the id of their connector is not known");
         assert_eq!(sandbox.post_count(), 4);
     }
-    // The operator finds the id of the connector, and adopts it.
+    // The operator finds the connector's id and adopts the connector.
     let adopt = ["--adopt", &format!("{}={}", lost.phone_number_id, lost.id)];
     let end = rows.run(&sandbox, &[&adopt[..], &["--dry-run"]].concat()).await.code(0);
     end.prints("0 would be installed, 1 waited for, 2 are ready");
     rows.run(&sandbox, &adopt).await.code(0);
-    // The same command again changes nothing, whatever the API responds.
+    // The same command changes nothing when it is run again, even if a GET would get a 403.
     sandbox.add_fault("get:403".parse().unwrap());
     let end = rows.run(&sandbox, &adopt).await.code(0);
     end.prints("3 of 3 rows ready (3 before this run)");
@@ -170,7 +170,7 @@ async fn a_row_with_an_unknown_outcome_is_left_alone_until_it_is_retried_or_adop
 }
 
 #[tokio::test]
-async fn a_connector_whose_response_was_lost_is_found_at_its_number() {
+async fn a_lost_response_is_settled_by_a_lookup_of_the_number() {
     let (sandbox, rows) = (started("post:lostx2").await, Rows::new(3));
     let args = ["batch", "numbers.csv", "--journal", "j.jsonl"];
     run(rows.command(&sandbox, &args)).await.code(0).prints("3 of 3 rows ready");
@@ -182,9 +182,9 @@ async fn a_connector_whose_response_was_lost_is_found_at_its_number() {
     assert_eq!(end.stdout.trim(), sandbox.connectors()[3].channel_id.to_string());
 }
 
-// Fault 102.
+// Fault 102 in docs/reliability.md.
 #[tokio::test]
-async fn a_connector_that_somebody_created_by_hand_is_adopted() {
+async fn a_connector_created_by_hand_can_be_adopted() {
     let (sandbox, rows, number) = (started("").await, Rows::new(1), nth_id(1));
     let args = ["install", "--name", "by hand", "--phone-number-id", &number];
     call(&sandbox, &args).await.code(0);
@@ -193,13 +193,13 @@ async fn a_connector_that_somebody_created_by_hand_is_adopted() {
     rows.run(&sandbox, &["--adopt", &adopt]).await.code(0).prints("1 of 1 rows ready");
     let other = format!("{number}={}", nth_id(2));
     for more in [vec!["--adopt", &other], vec!["--adopt", &other, "--dry-run"]] {
-        rows.run(&sandbox, &more).await.code(2).says("is ready");
+        rows.run(&sandbox, &more).await.code(2).says("has a ready channel");
     }
     assert_eq!(sandbox.post_count(), 2);
 }
 
 #[tokio::test]
-async fn a_number_to_adopt_or_to_retry_must_have_a_row() {
+async fn adopting_or_retrying_a_number_without_a_row_is_refused() {
     let (sandbox, rows) = (started("").await, Rows::new(2));
     let [number, connector] = [3, 4].map(nth_id);
     let adopt = ["--adopt", &format!("{number}={connector}")];
@@ -213,9 +213,9 @@ async fn a_number_to_adopt_or_to_retry_must_have_a_row() {
     rows.run(&sandbox, &["--retry-unknown", &nth_id(2)]).await.code(0);
 }
 
-// Fault 98.
+// Fault 98 in docs/reliability.md.
 #[tokio::test]
-async fn each_unknown_row_is_named_with_the_commands_that_settle_it() {
+async fn each_unknown_row_is_printed_with_the_commands_that_settle_it() {
     let (sandbox, rows) = (started("post:resetx2").await, Rows::new(3));
     let command =
         format!("bird-sms batch numbers.csv --journal j.jsonl --workspace-id {WORKSPACE_ID}");
@@ -239,14 +239,14 @@ async fn each_unknown_row_is_named_with_the_commands_that_settle_it() {
     let fields = ["event", "name", "line", "phoneNumberId"].map(|name| line[name].clone());
     assert_eq!(fields, [json!("unknown"), json!("SMS 1"), json!(2), json!(nth_id(1))]);
     assert!(line["sentAt"].is_string(), "{line}");
-    // One of them is created again.
+    // Retry one of the two unknown rows.
     let end = rows.run(&sandbox, &["--retry-unknown", &nth_id(2)]).await.code(5);
     assert_eq!((sandbox.post_count(), named(&end.stderr)), (4, vec![1]));
 }
 
-// Faults 95 and 103.
+// Faults 95 and 103 in docs/reliability.md.
 #[tokio::test]
-async fn outcomes_have_the_separator_and_the_byte_order_mark_of_the_rows() {
+async fn outcomes_keep_the_separator_and_byte_order_mark_of_the_rows() {
     let sandbox = started("").await;
     for (rows, outcomes) in [(String::new(), 0), (format!("\r\n\r\nx;{}", nth_id(1)), 1)] {
         let batch = Rows::of(&format!("\u{feff}name;phone_number_id{rows}\r\n"));
@@ -258,17 +258,17 @@ async fn outcomes_have_the_separator_and_the_byte_order_mark_of_the_rows() {
     }
 }
 
-// Fault 93.
+// Fault 93 in docs/reliability.md.
 #[tokio::test]
-async fn a_batch_in_the_embedded_sandbox_is_resumed_and_never_real() {
+async fn a_sandbox_batch_resumes_and_never_reaches_the_real_workspace() {
     let (sandbox, rows) = (started("").await, Rows::new(3));
     let embedded = |more: &[&str]| {
         let args = [&["batch", "numbers.csv", "--journal", "j.jsonl", "--sandbox"], more].concat();
-        // The environment names the real workspace.
+        // The environment has the URL and the workspace id of `sandbox`, which stands for the real workspace.
         run(rows.command(&sandbox, &args))
     };
-    // The channels take longer than that.
-    embedded(&["--timeout", "1s"]).await.code(6).prints("3 exist without their channel");
+    // The embedded sandbox needs more than a second to provision a channel.
+    embedded(&["--timeout", "1s"]).await.code(6).prints("3 exist without a channel");
     embedded(&["--dry-run"]).await.code(0).prints("3 waited for");
     embedded(&[]).await.code(0);
     embedded(&[]).await.code(0).prints("3 of 3 rows ready (3 before this run)");
@@ -289,7 +289,7 @@ async fn a_dry_run_shows_the_plan_and_changes_nothing() {
     let end = rows.run(&sandbox, &["--dry-run"]).await.code(0);
     end.prints("0 would be installed, 0 waited for, 20 are ready");
     assert_eq!(std::fs::read(rows.path("j.jsonl")).unwrap(), before);
-    // Whatever a run refuses is refused.
+    // A dry run refuses whatever a real run refuses.
     for more in [["--out", "absent/out.csv"], ["--out", "j.jsonl"], ["--access-key-file", "x"]] {
         rows.run(&sandbox, &[&more[..], &["--dry-run"]].concat()).await.code(2);
     }
@@ -313,7 +313,7 @@ async fn bad_rows_are_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn rows_come_from_standard_input_and_outcomes_go_to_standard_output() {
+async fn rows_can_come_from_stdin_and_outcomes_go_to_stdout() {
     let (sandbox, rows) = (started("").await, Rows::new(0));
     let args = ["batch", "-", "--journal", "j.jsonl", "--out", "-", "--json"];
     let mut command = rows.command(&sandbox, &args);
@@ -328,7 +328,7 @@ async fn rows_come_from_standard_input_and_outcomes_go_to_standard_output() {
 }
 
 #[tokio::test]
-async fn a_journal_is_for_one_process_and_one_workspace() {
+async fn a_workspace_has_one_batch_at_a_time_and_its_own_journal() {
     let sandbox = sandbox().provisioning_delay(Duration::MAX).start().await.unwrap();
     let rows = Rows::new(1);
     let mut first = rows.batch(&sandbox, &[]).spawn().unwrap();
@@ -350,15 +350,15 @@ async fn an_output_that_cannot_be_written_stops_the_batch_and_loses_nothing() {
     let sandbox = sandbox().provisioning_delay(Duration::from_millis(50)).start().await.unwrap();
     let rows = Rows::new(300);
     let more = ["--out", "/dev/full", "--concurrency", "20"];
-    // The exit code of the worst outcome: a connector exists without its channel.
-    rows.run(&sandbox, &more).await.code(6).says("the same command continues");
+    // The worst outcome, a connector without its channel, decides the exit code.
+    rows.run(&sandbox, &more).await.code(6).says("run the same command to continue");
     assert!(sandbox.post_count() < 300, "the batch did not stop");
     rows.run(&sandbox, &[]).await.code(0);
     assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (300, 300));
 }
 
 #[tokio::test]
-async fn an_unfinished_row_that_is_not_in_the_input_is_reported() {
+async fn an_unfinished_number_that_the_input_lacks_is_reported() {
     let (sandbox, rows) = (started("post:lost").await, Rows::new(1));
     rows.run(&sandbox, &[]).await.code(5);
     rows.write("numbers.csv", "name,phone_number_id\n");
@@ -368,9 +368,9 @@ async fn an_unfinished_row_that_is_not_in_the_input_is_reported() {
         .says("Left alone: 1 unfinished phone number in the journal");
 }
 
-// Fault 74.
+// Fault 74 in docs/reliability.md.
 #[tokio::test]
-async fn a_row_whose_connector_was_deleted_advises_to_adopt() {
+async fn a_deleted_connector_hints_at_adopting_another() {
     let script = [Reply::json(201, pending()), Reply::json(200, pending()), Reply::status(404)];
     let (peer, rows) = (peer(script).await, Rows::new(1));
     rows.run(&peer, &[]).await.code(6).says("was deleted, give --adopt");

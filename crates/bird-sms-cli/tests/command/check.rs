@@ -1,4 +1,4 @@
-//! `bird-sms check`: what it prints. The library tests which response is which problem.
+//! Tests of what `bird-sms check` prints. The tests of `bird-sms` cover which response means which problem.
 
 use bird_test_peer::fixtures::{ACCESS_KEY, WORKSPACE_ID};
 #[cfg(target_os = "linux")]
@@ -21,7 +21,7 @@ fn error(status: u16, code: &str, message: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn right_settings_are_confirmed_and_the_rest_is_called_unknown() {
+async fn a_check_prints_what_it_confirmed_and_what_it_did_not() {
     let sandbox = started("").await;
     let end = call(&sandbox, &["check"]).await.code(0).says_nothing();
     end.prints("\nOK: the key works").prints("Not checked: whether the key may create connectors");
@@ -35,7 +35,7 @@ async fn right_settings_are_confirmed_and_the_rest_is_called_unknown() {
 }
 
 #[tokio::test]
-async fn all_settings_that_are_missing_or_wrong_are_named_at_once() {
+async fn all_missing_or_wrong_settings_are_reported_at_once() {
     let end = run(bird_sms(&["check", "--api-url", "http://api.bird.com"])).await.code(2);
     end.says("error: 3 settings are missing or wrong:")
         .says("BIRD_ACCESS_KEY")
@@ -44,10 +44,10 @@ async fn all_settings_that_are_missing_or_wrong_are_named_at_once() {
 }
 
 #[tokio::test]
-async fn a_problem_has_a_message_a_hint_and_a_name_in_json() {
+async fn a_failed_check_has_a_message_a_hint_and_a_json_name() {
     let denied = || error(403, "Forbidden", "Access denied");
     let peer = peer([denied(), denied()]).await;
-    let message = "the access key is known, and may not view connectors in this workspace";
+    let message = "the access key is known, but may not view connectors in this workspace";
     let hint = "Add `view` on /workspaces/";
     assert_problem(at(&peer, &["check"]), 3, message, hint).await;
     let object = call(&peer, &["check", "--json"]).await.code(3).error();
@@ -59,7 +59,7 @@ async fn a_problem_has_a_message_a_hint_and_a_name_in_json() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_down_is_4() {
+async fn an_unreachable_proxy_exits_with_4() {
     let mut command = at(&"https://api.bird.com".to_owned(), &["check"]);
     command.env("HTTPS_PROXY", refused_url().await.unwrap());
     command.env_remove("NO_PROXY").env_remove("no_proxy");
@@ -69,7 +69,7 @@ async fn a_proxy_that_is_down_is_4() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_certificate_that_is_unknown_or_expired_has_a_hint_of_its_own() {
+async fn untrusted_and_expired_certificates_have_different_hints() {
     let ca = Ca::new();
     let unknown = Ca::new().server("localhost");
     for (server, message, hint) in [

@@ -1,5 +1,5 @@
-//! `bird-sms batch`, killed or failed at each of its system calls: no connector is lost, none is created twice, and the
-//! next run plans nothing that contradicts the server.
+//! Runs `bird-sms batch` with a kill or an error at each of its system calls. No connector may be lost or created
+//! twice, and the plan of the next run must not contradict the server.
 
 mod verdict;
 
@@ -19,10 +19,10 @@ use tokio::process::Command;
 use self::verdict::Verdict;
 use crate::harness::{OUT, Rows, program, sandbox, within_a_minute, wrap};
 
-/// The name of a call, and its errors.
+/// The name of a system call, and the errors that are injected into it.
 type Call = (&'static str, &'static [&'static str]);
 
-/// The calls to files, and the errors that Linux can return for them.
+/// System calls on files, and errors that Linux can return for them.
 const FILE_CALLS: [Call; 4] = [
     ("openat", &["EIO", "ENFILE"]),
     ("write", &["EIO", "ENOSPC"]),
@@ -30,43 +30,44 @@ const FILE_CALLS: [Call; 4] = [
     ("fsync", &["EIO", "ENOSPC"]),
 ];
 
-/// The calls to TCP sockets, and the errors of a connection.
+/// System calls on TCP sockets, and errors that a broken connection causes.
 const SOCKET_CALLS: [Call; 2] =
     [("writev", &["EPIPE", "ECONNRESET"]), ("recvfrom", &["ECONNRESET", "ETIMEDOUT"])];
 
-/// The files in the folder of the batch. Errors are injected into calls to these, and to one group at a time: the calls
-/// of each thread are counted on their own, so a call to another file would come first.
+/// The journal. Errors are injected into calls on one group of files at a time, because strace counts the calls of
+/// each thread separately: with both groups, an error that is meant for one could hit a call on the other first.
 const JOURNAL: [&str; 1] = ["j.jsonl"];
+/// The other files of the batch.
 const OTHER_FILES: [&str; 4] = [
     "numbers.csv",
     "out.jsonl",
     ".bird-sms-a1405560-c8d3-4b1a-877d-3f449ad95352.lock",
-    // Is synced.
+    // The folder itself, which is synced.
     ".",
 ];
 
-/// The number of calls that are tried beyond a run without a fault, because the number of calls varies.
+/// How many calls are tried beyond the last one of a run without a fault. Runs differ in their number of calls.
 const BEYOND: usize = 2;
 
-/// The calls of each thread, in order: the name and the line of strace.
+/// Each thread's system calls in order: the name, and the line of strace output.
 type Threads = HashMap<String, Vec<(String, String)>>;
 
-/// A fault of one run.
+/// The fault of one run.
 #[derive(Clone, Debug)]
 enum Fault {
-    /// A thread is about to make the nth call of a kind.
+    /// The batch is killed when a thread is about to make its nth call with this name.
     Kill { call: String, files: &'static [&'static str], nth: usize },
-    /// The nth call of a kind of a thread fails and does nothing.
+    /// A thread's nth call with this name fails and does nothing.
     Error {
         call: &'static str,
-        /// Only calls to these files count, unless there are none.
+        /// Only calls on these files count. If there are none, all calls count.
         files: &'static [&'static str],
         nth: usize,
         error: &'static str,
     },
-    /// No file may grow beyond a number of bytes: a write is cut, and the next one fails.
+    /// No file may grow beyond this number of bytes. The write that would exceed it is cut, and the next one fails.
     FileSize { bytes: usize },
-    /// The disk of the journal has room for 4 KiB: a write is cut, and the next one fails.
+    /// The journal's disk has room for 4 KiB. The write that would exceed it is cut, and the next one fails.
     SmallDisk,
 }
 
@@ -74,12 +75,12 @@ enum Fault {
 struct Case {
     fault: Fault,
     rows: usize,
-    /// Whether the journal has its first line before the run. The first write of the journal's thread cannot be
-    /// reached otherwise, because the calls of each thread are counted on their own.
+    /// If true, the journal has its first line before the run. Otherwise a fault at a thread's first write hits the
+    /// write of that line, and never the first write of the journal's thread.
     first_line: bool,
 }
 
-/// The counts of the cases of one row of the table.
+/// The counts in one row of the printed table.
 #[derive(Debug, Default)]
 struct Counts {
     cases: usize,
@@ -89,12 +90,13 @@ struct Counts {
     wrong_plans: usize,
 }
 
-/// Reads the output of strace.
+/// Reads the system calls of each thread from strace's output.
 fn calls(trace: &Path) -> Threads {
     let mut threads = Threads::new();
     for line in std::fs::read_to_string(trace).unwrap_or_default().lines() {
         let Some((thread, call)) = line.split_once(char::is_whitespace) else { continue };
-        // The rest of a call that another thread interrupted, a signal or an exit starts with another character.
+        // strace also prints signals, exits and the rest of interrupted calls. None of those lines starts with a
+        // lower-case letter.
         if call.trim_start().starts_with(|first: char| first.is_ascii_lowercase())
             && let Some((name, _)) = call.trim_start().split_once('(')
         {
@@ -105,20 +107,21 @@ fn calls(trace: &Path) -> Threads {
     threads
 }
 
-/// Returns the name of a call of the table, with its file if that is the journal.
+/// Returns the call's name as the table shows it, or `None` if the table doesn't list it.
 fn label((name, line): &(String, String)) -> Option<String> {
     let listed = FILE_CALLS.iter().chain(&SOCKET_CALLS).any(|(call, _)| call == name);
     let of_journal = if line.contains("j.jsonl") { " (journal)" } else { "" };
     listed.then(|| format!("{name}{of_journal}"))
 }
 
-/// Returns the options of strace that write a trace, of the calls to files in the folder or of all calls.
+/// Returns the options with which strace writes `trace`: only calls on these files, or all calls if there are none.
 fn strace(folder: &Path, files: &[&str]) -> Vec<String> {
     let mut args: Vec<_> = "-f -y -qq -s 0 -o trace".split(' ').map(str::to_owned).collect();
     let folder = folder.canonicalize().unwrap();
     for file in files {
         let path = if *file == "." { folder.clone() } else { folder.join(file) };
-        // A path is compared with the argument of a call and with the path of a file descriptor.
+        // strace compares the path with the relative path that a call is given, and with the absolute path of a file
+        // descriptor.
         args.extend(["-P", file, "-P", path.to_str().unwrap()].map(str::to_owned));
     }
     args
@@ -136,7 +139,7 @@ impl Case {
         (rows, sandbox)
     }
 
-    /// Returns the command with the fault.
+    /// Returns the command that runs the batch with the fault.
     fn command(&self, rows: &Rows, sandbox: &Sandbox) -> Command {
         let command = rows.batch(sandbox, &OUT);
         let inject = |files, inject: String| {
@@ -154,7 +157,7 @@ impl Case {
             }
             Fault::FileSize { bytes } => wrap("prlimit", &[&format!("--fsize={bytes}")], &command),
             Fault::SmallDisk => {
-                // Symbolic links take no room.
+                // Symbolic links take no room on the small disk.
                 let script = "mkdir disk && mount -t tmpfs -o size=4k none disk && cd disk && \
                               ln -s ../numbers.csv ../out.jsonl . && \"$0\" \"$@\"; code=$?; cp j.jsonl ..; exit $code";
                 wrap("unshare", &["--map-root-user", "--mount", "sh", "-c", script], &command)
@@ -162,7 +165,7 @@ impl Case {
         }
     }
 
-    /// Finds the calls at which the fault came.
+    /// Returns whether the fault was reached, and the rows of the table in which the case is counted.
     fn places(&self, folder: &Path, ended: ExitStatus) -> (bool, Vec<(String, String)>) {
         let threads = calls(&folder.join("trace"));
         let place = |call: String, fault: &str| (call, fault.to_owned());
@@ -174,7 +177,7 @@ impl Case {
                 });
                 let before = killed.and_then(|calls| label(calls.last()?));
                 let after = killed.and_then(|calls| label(calls.iter().nth_back(1)?));
-                // The trace of some files does not have all calls.
+                // A trace of only some files may lack the call before this one.
                 let after = after.filter(|_| files.is_empty());
                 let before = before.map(|call| place(call, "killed before"));
                 let after = after.map(|call| place(call, "killed after"));
@@ -203,7 +206,8 @@ impl Case {
         }
     }
 
-    /// Runs the batch with the fault, and then as an operator does, and compares the plan and the end with the server.
+    /// Runs the batch with the fault, and then without it until it is done, as an operator would. Compares the plan and
+    /// the result with the server.
     async fn run(self) -> (Self, Verdict) {
         let (rows, sandbox) = self.start().await;
         let mut verdict = Verdict::default();
@@ -226,19 +230,19 @@ impl Case {
         }
 
         let code = rows.run(&sandbox, &OUT).await.code;
-        // No operator allowed a second POST yet.
+        // The command was not yet told to retry a row, so a 409 shows that it sent a second POST by itself.
         let refused = sandbox.response_count(409);
         verdict.doubled.extend((0..refused).map(|_| "a POST was sent twice".to_owned()));
         verdict.check_outcomes(&rows, &sandbox.connectors(), &next);
         if !rows.settle(&sandbox, code).await {
-            verdict.lost.push("the batch does not settle".to_owned());
+            verdict.lost.push("rows are still not ready after 20 runs".to_owned());
         }
         verdict.check_end(&rows, &sandbox.connectors());
         (self, verdict)
     }
 }
 
-/// Returns the connectors of the server, once it has read what a client sent before it was killed.
+/// Returns the server's connectors, once the server has read everything that the killed command sent.
 async fn settled(sandbox: &Sandbox) -> Vec<StoredConnector> {
     let mut before = None;
     loop {
@@ -251,7 +255,7 @@ async fn settled(sandbox: &Sandbox) -> Vec<StoredConnector> {
     }
 }
 
-/// The calls of a run without a fault, and its journal.
+/// Returns the calls and the journal of a run without a fault.
 async fn clean_run(files: &[&str], first_line: bool) -> (Threads, String) {
     let case = Case { fault: Fault::SmallDisk, rows: 3, first_line };
     let (rows, sandbox) = case.start().await;
@@ -264,13 +268,14 @@ async fn clean_run(files: &[&str], first_line: bool) -> (Threads, String) {
     (calls(&rows.path("trace")), journal)
 }
 
-/// Returns the most calls of this kind that a thread makes.
+/// Returns the largest number of calls with this name that one thread makes.
 fn most(threads: &Threads, name: &str) -> usize {
     let count = |calls: &Vec<(String, String)>| calls.iter().filter(|call| call.0 == name).count();
     threads.values().map(count).max().unwrap_or_default()
 }
 
-/// Returns the calls at which a thread is killed, by kind and number: all after the first ones, which load libraries.
+/// Returns the calls at which to kill the batch: the name, and the number among a thread's calls with that name. The
+/// calls that load libraries are left out.
 fn kills(threads: &Threads) -> BTreeSet<(String, usize)> {
     let mut kills = BTreeSet::new();
     for calls in threads.values() {
@@ -291,7 +296,6 @@ fn kills(threads: &Threads) -> BTreeSet<(String, usize)> {
     kills
 }
 
-/// Returns all cases.
 async fn cases() -> Vec<Case> {
     let (all, journal) = clean_run(&[], false).await;
     let mut faults: Vec<_> = kills(&all)
@@ -305,7 +309,7 @@ async fn cases() -> Vec<Case> {
         let most = most(threads, call);
         for nth in (1..=most + BEYOND).filter(|_| most > 0) {
             let errors = errors.iter().map(|error| Fault::Error { call, files, nth, error });
-            // Kills at the calls to all files are there already.
+            // If no files are given, `kills` has these kills already.
             let kill =
                 (!files.is_empty()).then(|| Fault::Kill { call: call.to_owned(), files, nth });
             faults.extend(errors.chain(kill).map(|fault| (fault, first_line)));
@@ -340,20 +344,20 @@ async fn cases() -> Vec<Case> {
     cases
 }
 
-/// Returns whether a program may do this here, or says that its cases are skipped.
+/// Returns whether a program is allowed to do this here. If not, prints that its cases are skipped.
 async fn is_allowed(program: &str, args: &[&str]) -> bool {
     let status = Command::new(program).args(args).status().await;
     let allowed = status.is_ok_and(|status| status.success());
     if !allowed {
-        println!("skipped: {program} {} is not allowed here", args.join(" "));
+        println!("skipped: `{program} {}` is not allowed here", args.join(" "));
     }
     allowed
 }
 
-/// `cargo xtask crash`
+/// Run by `cargo xtask crash`, which shows the table that this prints.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "500 runs: half a minute"]
-async fn a_batch_that_is_killed_or_failed_at_each_system_call_installs_each_row_once() {
+#[ignore = "takes half a minute for 500 runs"]
+async fn a_batch_killed_or_failing_at_any_system_call_installs_each_row_once() {
     if program("strace").is_none()
         || !is_allowed("strace", &["-f", "-o", "/dev/null", "true"]).await
     {

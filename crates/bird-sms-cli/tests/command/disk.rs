@@ -1,4 +1,4 @@
-//! Limits of the system: file sizes and file descriptors. Faults 35, 57 and 62.
+//! Tests of a batch with limits on file sizes and file descriptors: faults 35, 57 and 62 in docs/reliability.md.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use tokio::process::Command;
 
 use crate::harness::{OUT, Rows, assert_no_duplicates, run, settled, wrap};
 
-/// Returns the command that runs the batch with a limit of `ulimit`.
+/// Returns the command that runs the batch with a limit set by `ulimit`.
 fn limited(rows: &Rows, limit: &str, more: &[&str], backend: &Backend) -> Command {
     let script = format!("ulimit {limit}; exec \"$0\" \"$@\"");
     wrap("sh", &["-c", &script], &rows.batch(backend, more))
 }
 
-/// Runs a batch whose journal gets full, and asserts that each connector is in the journal or printed, and in the
-/// outcomes.
+/// Runs a batch whose journal reaches its size limit. Asserts that each connector is in the outcomes, and in the
+/// journal or printed.
 async fn run_full(json: bool) {
     let backend = Backend::start().await.unwrap().delay(|_| Duration::from_millis(300));
     let rows = Rows::new(200);
-    // The limit holds for the outcomes as well, unless they go to a pipe.
+    // The outcomes go to a pipe because the limit applies to all files.
     let more: &[&str] = if json { &["--out", "-", "--json"] } else { &["--out", "-"] };
-    // 10 KiB, in blocks of 512 bytes.
+    // `ulimit` counts blocks of 512 bytes, so this is 10 KiB.
     let end = run(limited(&rows, "-f 20", more, &backend)).await;
     assert!(end.code == 5 || end.code == 6, "{end}");
     let connectors = settled(&backend).await;
@@ -30,13 +30,13 @@ async fn run_full(json: bool) {
     let ids: BTreeSet<_> = connectors.values().flatten().cloned().collect();
     let recorded = rows.recorded();
     let missing: Vec<_> = ids.difference(&recorded).collect();
-    assert!(missing.len() > 20, "the limit was high enough: {}", ids.len());
+    assert!(missing.len() > 20, "the limit is too high: {} connectors", ids.len());
     assert!(ids.len() < rows.count, "the batch did not stop");
 
     let printed: Vec<&str> = end.stderr.lines().collect();
     for id in &missing {
         let of_it: Vec<_> = printed.iter().filter(|line| line.contains(id.as_str())).collect();
-        assert!(!of_it.is_empty(), "{id} is printed nowhere: {end}");
+        assert!(!of_it.is_empty(), "{id} was not printed: {end}");
         if json {
             let objects = of_it.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
             let mut missing = objects.filter(|object| object["event"] == "not-in-journal");
@@ -48,7 +48,7 @@ async fn run_full(json: bool) {
     }
     for line in &printed {
         for words in ["File too large", "journal could not", "not be recorded"] {
-            assert!(line.matches(words).count() <= 1, "said twice: {line}");
+            assert!(line.matches(words).count() <= 1, "repeats itself: {line}");
         }
     }
     if json {
@@ -61,17 +61,17 @@ async fn run_full(json: bool) {
         let row = end.stdout.lines().find(|line| line.contains(number));
         assert!(row.is_some_and(|row| row.contains(&ids[0])), "{number} {ids:?}: {row:?}");
     }
-    end.hides("more failures are not shown");
+    end.hides("More failures are not shown");
 
-    // With room again, the same command leaves alone what the journal does not have. An intent may have been written
-    // in the write that failed, and then its row was not sent.
+    // Without the limit, the same command leaves alone the rows whose connectors the journal lacks. There may be
+    // more such rows, because the write that failed may have stored intents of rows that were never sent.
     let summary = rows.run(&backend, &["--json"]).await.code(5).object();
     assert!(summary["unknown"].as_u64() >= Some(missing.len() as u64), "{summary}");
     assert_no_duplicates(&settled(&backend).await);
 }
 
 #[tokio::test]
-async fn a_full_journal_prints_each_connector_that_it_lacks() {
+async fn a_batch_with_a_full_journal_prints_each_unrecorded_connector() {
     tokio::join!(run_full(false), run_full(true));
 }
 
@@ -87,7 +87,7 @@ async fn a_batch_with_few_file_descriptors_creates_each_row_once() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_loses_no_row() {
+async fn a_batch_against_a_hanging_server_loses_no_row() {
     let backend = Backend::start().await.unwrap().delay(|_| Duration::from_secs(3600));
     let rows = Rows::new(200);
     let more = [&OUT[..], &["--timeout", "2s"]].concat();

@@ -1,4 +1,5 @@
-//! Files that are not what they should be: devices, pipes, and names of one file for two purposes. Faults 50 and 51.
+//! Tests of a batch with unsuitable files: devices, pipes, and one file for two purposes. Faults 50 and 51 in
+//! docs/reliability.md.
 
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
@@ -14,14 +15,14 @@ use crate::harness::{Ended, OUT, Rows, call, end_of, run, spawn, started, until}
 
 /// Runs a command that must not wait for a file.
 async fn run_at_once(command: Command) -> Ended {
-    tokio::time::timeout(Duration::from_secs(10), run(command)).await.expect("waits for a file")
+    tokio::time::timeout(Duration::from_secs(10), run(command)).await.expect("it waits for a file")
 }
 
 fn make_fifo(path: &Path) {
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// Puts a FIFO, a directory and links to devices into the folder, and returns their names.
+/// Creates a directory, a FIFO and two links in the folder. Returns their names and the paths of three devices.
 fn irregular_files(folder: &Path) -> [&'static str; 7] {
     std::fs::create_dir(folder.join("directory")).unwrap();
     make_fifo(&folder.join("fifo"));
@@ -31,7 +32,7 @@ fn irregular_files(folder: &Path) -> [&'static str; 7] {
 }
 
 #[tokio::test]
-async fn a_journal_that_is_not_a_regular_file_is_refused_and_nothing_is_sent() {
+async fn a_journal_must_be_a_regular_file() {
     let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
     for journal in irregular_files(rows.folder()) {
         for more in [&[][..], &["--dry-run"]] {
@@ -43,9 +44,9 @@ async fn a_journal_that_is_not_a_regular_file_is_refused_and_nothing_is_sent() {
     assert_eq!(backend.peer().connections(), 0);
 }
 
-// Fault 86.
+// Fault 86 in docs/reliability.md.
 #[tokio::test]
-async fn a_key_file_without_a_key_is_refused_in_time_and_nothing_is_sent() {
+async fn a_key_file_that_yields_no_key_is_refused_within_the_timeout() {
     let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
     join_all(irregular_files(rows.folder()).map(async |key| {
         let more = ["--timeout", "1s", "--access-key-file", key];
@@ -56,7 +57,7 @@ async fn a_key_file_without_a_key_is_refused_in_time_and_nothing_is_sent() {
     assert_eq!(backend.peer().connections(), 0);
 }
 
-// Fault 86.
+// Fault 86 in docs/reliability.md.
 #[tokio::test]
 async fn a_key_may_come_from_a_pipe_or_from_standard_input() {
     let (sandbox, rows) = (started("").await, Rows::new(0));
@@ -79,11 +80,11 @@ async fn a_key_may_come_from_a_pipe_or_from_standard_input() {
 }
 
 #[tokio::test]
-async fn an_output_that_is_another_file_of_the_batch_is_refused() {
+async fn the_key_file_rows_and_journal_are_refused_as_outputs() {
     let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
     rows.write("key", ACCESS_KEY);
     std::fs::create_dir(rows.path("sub")).unwrap();
-    // The second pass has a journal with entries.
+    // In the second pass, the journal exists and has entries.
     for pass in 0..2 {
         for needed in ["key", "numbers.csv", "j.jsonl"] {
             if rows.path(needed).exists() {
@@ -101,7 +102,7 @@ async fn an_output_that_is_another_file_of_the_batch_is_refused() {
                 run_at_once(command).await.code(2).hides(ACCESS_KEY);
                 if let Some(before) = &before {
                     let after = std::fs::read(rows.path(needed)).unwrap();
-                    assert_eq!(&after, before, "{out} of {needed} was changed");
+                    assert_eq!(&after, before, "{needed} was changed through {out}");
                 }
             }
             let _ = std::fs::remove_file(rows.path("symlink"));
@@ -112,16 +113,16 @@ async fn an_output_that_is_another_file_of_the_batch_is_refused() {
     }
 }
 
-// Fault 70.
+// Fault 70 in docs/reliability.md.
 #[tokio::test]
-async fn an_output_that_is_a_link_to_a_journal_is_refused() {
+async fn an_output_that_links_to_a_journal_is_refused() {
     let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
-    // The journal of this batch, which does not exist yet.
+    // A link to this batch's journal, which does not exist yet.
     symlink("j.jsonl", rows.path("out.csv")).unwrap();
     let end = rows.run(&backend, &["--out", "out.csv"]).await.code(2);
     end.says("would overwrite the journal");
     rows.run(&backend, &[]).await.code(0);
-    // The journal of another batch.
+    // A link to the journal of another batch.
     let before = std::fs::read(rows.path("j.jsonl")).unwrap();
     for more in [&[][..], &["--dry-run"]] {
         let args = ["batch", "numbers.csv", "--journal", "other", "--out", "out.csv"];
@@ -133,7 +134,7 @@ async fn an_output_that_is_a_link_to_a_journal_is_refused() {
 }
 
 #[tokio::test]
-async fn a_journal_that_is_the_key_file_or_the_rows_is_refused_and_not_changed() {
+async fn the_key_file_and_the_rows_are_refused_as_journals() {
     let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
     rows.write("key", ACCESS_KEY);
     for needed in ["key", "numbers.csv"] {
@@ -149,9 +150,9 @@ async fn a_journal_that_is_the_key_file_or_the_rows_is_refused_and_not_changed()
     assert_eq!(backend.peer().connections(), 0);
 }
 
-// Faults 68 and 69.
+// Faults 68 and 69 in docs/reliability.md.
 #[tokio::test]
-async fn a_journal_that_is_changed_while_in_use_stops_the_batch() {
+async fn a_journal_changed_while_in_use_stops_the_batch() {
     type Change = fn(&Path);
     let changes: [(Change, &str); 5] = [
         (|path| std::fs::write(path, "").unwrap(), "changed by something else"),
@@ -165,7 +166,7 @@ async fn a_journal_that_is_changed_while_in_use_stops_the_batch() {
         (|path| std::fs::rename(path, path.with_extension("old")).unwrap(), "moved or replaced"),
         (|path| std::fs::remove_file(path).unwrap(), "moved or replaced"),
         (
-            // As a backup that is put back.
+            // Replaces the journal by a copy, as the restore of a backup does.
             |path| {
                 std::fs::copy(path, path.with_extension("copy")).unwrap();
                 std::fs::rename(path.with_extension("copy"), path).unwrap();
@@ -184,18 +185,18 @@ async fn a_journal_that_is_changed_while_in_use_stops_the_batch() {
         let after = std::fs::read(&journal).ok();
         let end = end_of(process).await.says(&format!("j.jsonl was {how} while in use"));
         assert!(end.code == 5 || end.code == 6, "{end}");
-        // A new journal would create everything again.
+        // With a new journal, the same command would create every connector again.
         end.says("Put the journal back").hides("same command");
         assert!(backend.peer().posts() < rows.count, "the batch did not stop");
-        assert_eq!(std::fs::read(&journal).ok(), after, "something was appended");
+        assert_eq!(std::fs::read(&journal).ok(), after, "the batch changed the file");
     }))
     .await;
 }
 
-// Fault 69.
+// Fault 69 in docs/reliability.md.
 #[tokio::test]
-async fn a_journal_that_is_truncated_after_the_last_entry_is_reported() {
-    // The outcomes are longer than what a pipe holds.
+async fn a_journal_truncated_after_its_last_entry_is_reported() {
+    // The outcomes do not fit into the buffer of a pipe.
     let row = |n| format!("{},{}\n", "n".repeat(50_000), nth_id(n));
     let table = format!("name,phone_number_id\n{}{}", row(1), row(2));
     let (backend, rows) = (Backend::start().await.unwrap(), Rows::of(&table));
@@ -205,7 +206,7 @@ async fn a_journal_that_is_truncated_after_the_last_entry_is_reported() {
     let (journal, out) = (rows.path("j.jsonl"), rows.path("fifo"));
     let read = tokio::task::spawn_blocking(move || {
         let mut out = std::fs::File::open(out).unwrap();
-        // The batch has read the journal, and waits until its outcomes are read.
+        // By now the batch has read its journal, and waits for the outcomes to be read.
         out.read_exact(&mut [0]).unwrap();
         std::fs::write(&journal, "").unwrap();
         std::io::copy(&mut out, &mut std::io::sink()).unwrap()
@@ -215,7 +216,7 @@ async fn a_journal_that_is_truncated_after_the_last_entry_is_reported() {
 }
 
 #[tokio::test]
-async fn an_empty_journal_is_named_before_its_rows_are_created() {
+async fn an_empty_journal_is_reported_because_every_row_counts_as_new() {
     let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(1));
     let told = "j.jsonl is empty: every row counts as new";
     rows.run(&backend, &[]).await.hides(told);

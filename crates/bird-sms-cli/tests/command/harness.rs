@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-/// A server for the command.
+/// A server that the command can be run against.
 pub(crate) trait Server {
     fn url(&self) -> String;
 }
@@ -42,7 +42,7 @@ impl Server for String {
     }
 }
 
-/// Returns a sandbox without limits, whose channels are ready at once.
+/// Returns a builder of a sandbox without rate limits, in which channels are ready at once.
 pub(crate) fn sandbox() -> Builder {
     Sandbox::builder()
         .access_key(ACCESS_KEY)
@@ -58,7 +58,7 @@ pub(crate) async fn started(faults: &str) -> Sandbox {
     sandbox().faults(faults).start().await.unwrap()
 }
 
-/// Starts a peer that gives these replies, one to each request.
+/// Starts a peer that gives one of these replies to each request, in order.
 pub(crate) async fn peer(script: impl IntoIterator<Item = Reply>) -> Peer {
     Peer::script(script).await.unwrap()
 }
@@ -72,7 +72,7 @@ pub(crate) async fn replies(post: Reply, other: Reply) -> Peer {
     Peer::with_handler(handler).await.unwrap()
 }
 
-/// Returns the command, without the environment variables of the test process that would affect it.
+/// Returns the command with these arguments, without the environment variables that would affect it.
 pub(crate) fn bird_sms(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bird-sms"));
     command.args(args).stdin(Stdio::null()).kill_on_drop(true);
@@ -82,7 +82,7 @@ pub(crate) fn bird_sms(args: &[&str]) -> Command {
     command
 }
 
-/// Returns the command with a key and a workspace, against this server.
+/// Returns the command with a key, a workspace id and this server's URL in its environment.
 pub(crate) fn at(server: &impl Server, args: &[&str]) -> Command {
     let mut command = bird_sms(args);
     configure(&mut command, server);
@@ -97,7 +97,7 @@ pub(crate) fn configure(command: &mut Command, server: &impl Server) {
         .env("BIRD_WORKSPACE_ID", WORKSPACE_ID);
 }
 
-/// Returns a command that starts another one, with its environment and folder.
+/// Returns a command by which `program` starts another command, in the same folder and with the same environment.
 pub(crate) fn wrap(program: &str, args: &[&str], wrapped: &Command) -> Command {
     let wrapped = wrapped.as_std();
     let mut command = Command::new(program);
@@ -115,9 +115,9 @@ pub(crate) fn wrap(program: &str, args: &[&str], wrapped: &Command) -> Command {
     command
 }
 
-/// Returns the command with the default action for SIGHUP, which a parent such as `nohup` has ignored.
-pub(crate) fn hung_up_by_default(command: &Command) -> Command {
-    // Other systems have no such option, and nothing else that sets an action without unsafe code.
+/// Returns the command with the default action for SIGHUP, even if the tests run under `nohup`, which ignores it.
+pub(crate) fn with_default_sighup(command: &Command) -> Command {
+    // Only GNU `env` has this option. Without it, a test would need unsafe code to set the action.
     let options: &[&str] = if cfg!(target_os = "linux") { &["--default-signal=HUP"] } else { &[] };
     wrap("env", options, command)
 }
@@ -144,21 +144,21 @@ impl Ended {
         self
     }
 
-    /// Asserts that stdout contains a text.
+    /// Asserts that stdout contains this text.
     #[track_caller]
     pub(crate) fn prints(self, text: &str) -> Self {
         assert!(self.stdout.contains(text), "stdout has no {text:?}: {self}");
         self
     }
 
-    /// Asserts that stderr contains a text.
+    /// Asserts that stderr contains this text.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "stderr has no {text:?}: {self}");
         self
     }
 
-    /// Asserts that neither stream contains a text.
+    /// Asserts that neither stdout nor stderr contains this text.
     #[track_caller]
     pub(crate) fn hides(self, text: &str) -> Self {
         assert!(!self.stdout.contains(text) && !self.stderr.contains(text), "has {text:?}: {self}");
@@ -203,7 +203,7 @@ pub(crate) async fn run(mut command: Command) -> Ended {
     Ended::of(within_a_minute(command.output()).await.unwrap())
 }
 
-/// Runs the command against this server.
+/// Runs the command with these arguments against a server.
 pub(crate) async fn call(server: &impl Server, args: &[&str]) -> Ended {
     run(at(server, args)).await
 }
@@ -213,12 +213,12 @@ pub(crate) fn spawn(mut command: Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Waits for the end of a process, which must come within a minute.
+/// Waits for a process, which must end within a minute.
 pub(crate) async fn end_of(process: Child) -> Ended {
     Ended::of(within_a_minute(process.wait_with_output()).await.unwrap())
 }
 
-/// Sends a signal, such as `INT`, to a process. It may have ended, if it wasn't waited for.
+/// Sends a signal such as `INT` to a process. The process may have ended, but must not have been waited for.
 pub(crate) fn signal(process: &Child, name: &str) {
     let pid = process.id().unwrap().to_string();
     let mut kill = std::process::Command::new("kill");
@@ -226,10 +226,10 @@ pub(crate) fn signal(process: &Child, name: &str) {
 }
 
 pub(crate) async fn within_a_minute<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("takes over a minute")
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("it takes over a minute")
 }
 
-/// Waits until something has happened, which must be within a minute.
+/// Waits until the condition is true, which must be within a minute.
 pub(crate) async fn until(mut happened: impl FnMut() -> bool) {
     let wait = async {
         while !happened() {
@@ -239,7 +239,7 @@ pub(crate) async fn until(mut happened: impl FnMut() -> bool) {
     within_a_minute(wait).await;
 }
 
-/// The arguments of a batch that polls fast, and whose unknown outcomes stay unknown.
+/// The arguments of a batch that polls fast, and leaves unknown outcomes unknown because it looks up no connector.
 pub(crate) const BATCH: [&str; 9] = [
     "batch",
     "numbers.csv",
@@ -261,7 +261,7 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// Creates the rows of the phone numbers `nth_id(1)` to `nth_id(count)`.
+    /// Creates one row for each of the phone number ids `nth_id(1)` to `nth_id(count)`.
     pub(crate) fn new(count: usize) -> Self {
         let mut csv = "name,phone_number_id\n".to_owned();
         for n in 1..=count {
@@ -270,7 +270,7 @@ impl Rows {
         Self::of(&csv)
     }
 
-    /// Creates the rows of a CSV file with a header.
+    /// Creates the rows of a CSV text that has a header.
     pub(crate) fn of(csv: &str) -> Self {
         let rows = Self { folder: TempDir::new().unwrap(), count: csv.lines().count() - 1 };
         rows.write("numbers.csv", csv);
@@ -289,7 +289,7 @@ impl Rows {
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    /// Returns the command with these arguments, in the folder.
+    /// Returns the command with these arguments, to run in the folder.
     pub(crate) fn command(&self, server: &impl Server, args: &[&str]) -> Command {
         let mut command = at(server, args);
         command.current_dir(self.folder());
@@ -306,8 +306,8 @@ impl Rows {
         run(self.batch(server, more)).await
     }
 
-    /// Does what an operator does: retries unknown rows, and adopts connectors that exist. Returns whether all rows are
-    /// ready in the end.
+    /// Runs the batch again until every row is ready. As an operator would, retries unknown rows and adopts connectors
+    /// that exist. Gives up after 20 runs. Returns whether every row became ready.
     pub(crate) async fn settle(&self, sandbox: &Sandbox, mut code: i32) -> bool {
         for _ in 0..20 {
             if code == 0 {
@@ -318,7 +318,7 @@ impl Rows {
                 if entry["event"] == "exists" {
                     let stored = sandbox.connectors();
                     let connector = stored.iter().find(|stored| stored.phone_number_id == number);
-                    let connector = connector.expect("the dashboard shows the connector");
+                    let connector = connector.expect("the sandbox has the connector");
                     more.push(format!("--adopt={number}={}", connector.id));
                 }
             }
@@ -328,7 +328,7 @@ impl Rows {
         false
     }
 
-    /// Returns the last outcome of each phone number.
+    /// Returns the outcome of each phone number.
     pub(crate) fn outcomes(&self) -> BTreeMap<String, Value> {
         let lines = lines(&self.path("out.jsonl"));
         let count = lines.len();
@@ -352,27 +352,27 @@ impl Rows {
         self.journal().into_iter().filter(of_number).map(event).collect()
     }
 
-    /// Returns the last entry of each phone number.
+    /// Returns the last journal entry of each phone number.
     pub(crate) fn last_entries(&self) -> BTreeMap<String, Value> {
         let number = |entry: &Value| entry["phoneNumberId"].as_str().unwrap().to_owned();
         self.journal().into_iter().map(|entry| (number(&entry), entry)).collect()
     }
 
-    /// Returns the connectors whose ids are in the journal, up to where it was torn.
+    /// Returns the ids of the connectors in the journal, without a last line that was cut.
     pub(crate) fn recorded(&self) -> BTreeSet<String> {
         let id = |entry: Value| Some(entry["connectorId"].as_str()?.to_owned());
         lines(&self.path("j.jsonl")).into_iter().filter_map(id).collect()
     }
 }
 
-/// Parses JSON Lines, without a last line that has no line break.
+/// Parses a JSON Lines file. Skips a last line that has no line break.
 pub(crate) fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     whole.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
 }
 
-/// Returns the connectors of the backend by phone number, once it has read what a client sent before it ended.
+/// Returns the backend's connectors by phone number, once the backend has read everything that the command sent.
 pub(crate) async fn settled(backend: &Backend) -> BTreeMap<String, Vec<String>> {
     let mut before = backend.connectors_by_number();
     loop {

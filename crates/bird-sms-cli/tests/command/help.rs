@@ -1,4 +1,4 @@
-//! Help, the version, completions, and what colors and `--quiet` change.
+//! Tests of help, the version, completions, colors and `--quiet`.
 
 use bird_test_peer::fixtures::{CONNECTOR_ID, PHONE_NUMBER_ID};
 
@@ -22,7 +22,7 @@ async fn printed(args: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn each_subcommand_has_a_short_and_a_long_help_with_examples() {
+async fn each_subcommand_has_short_and_long_help_with_examples() {
     for subcommand in SUBCOMMANDS {
         let short = printed(&[subcommand, "-h"]).await;
         let long = printed(&["help", subcommand]).await;
@@ -37,7 +37,7 @@ async fn each_subcommand_has_a_short_and_a_long_help_with_examples() {
 }
 
 #[tokio::test]
-async fn each_topic_is_listed_and_fits_a_narrow_terminal() {
+async fn each_help_topic_is_listed_and_fits_a_narrow_terminal() {
     let environment = ["BIRD_ACCESS_KEY", "HTTPS_PROXY", "SSL_CERT_FILE", "NO_COLOR", "RUST_LOG"];
     let scenarios = ["US 10DLC", "bird-sms use-cases", "422", "unproven", "https://docs.bird.com/"];
     for (topic, parts) in [("environment", environment), ("scenarios", scenarios)] {
@@ -65,7 +65,7 @@ async fn an_option_that_does_nothing_for_a_subcommand_is_refused() {
     ] {
         run(bird_sms(args)).await.code(2).says("unexpected argument");
     }
-    // Fault 94.
+    // Fault 94 in docs/reliability.md.
     for subcommand in ["wait", "connector"] {
         let end = run(bird_sms(&[subcommand, CONNECTOR_ID, "--sandbox"])).await.code(2);
         end.says("cannot be used with '--sandbox'");
@@ -74,7 +74,7 @@ async fn an_option_that_does_nothing_for_a_subcommand_is_refused() {
 }
 
 #[tokio::test]
-async fn the_version_may_have_a_commit_and_its_date() {
+async fn the_version_may_include_a_commit_and_its_date() {
     let version = printed(&["--version"]).await;
     let rest = version.trim_end().strip_prefix(concat!("bird-sms ", env!("CARGO_PKG_VERSION")));
     if let Some(commit) = rest.expect(&version).strip_prefix(" (") {
@@ -85,14 +85,14 @@ async fn the_version_may_have_a_commit_and_its_date() {
 }
 
 #[tokio::test]
-async fn completions_have_the_options() {
+async fn completions_include_options() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(printed(&["completions", shell]).await.contains("phone-number-id"), "{shell}");
     }
 }
 
 #[tokio::test]
-async fn nothing_is_colored_in_a_pipe_unless_color_says_so() {
+async fn a_pipe_gets_no_colors_unless_color_is_always() {
     for (color, colored) in [("auto", false), ("always", true), ("never", false)] {
         let args = ["numbers", "--sandbox", "-vv", "--color", color];
         let end = run(bird_sms(&args)).await.code(0);
@@ -103,7 +103,7 @@ async fn nothing_is_colored_in_a_pipe_unless_color_says_so() {
 }
 
 #[tokio::test]
-async fn a_quiet_install_prints_only_the_ids_of_its_connector_and_channel() {
+async fn a_quiet_install_prints_only_the_connector_and_channel_ids() {
     let args = ["install", "--quiet", "--name", "x", "--phone-number-id", PHONE_NUMBER_ID];
     let end = call(&started("").await, &args).await.code(0).says("Created connector ");
     assert_eq!((end.stdout.lines().count(), end.stderr.lines().count()), (1, 1), "{end}");

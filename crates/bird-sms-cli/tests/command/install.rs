@@ -1,4 +1,4 @@
-//! `bird-sms install`, `wait` and `connector`: their streams, their exit codes, their signals.
+//! Tests of `bird-sms install`, `wait` and `connector`: output, exit codes and signals.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn install<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[tokio::test]
-async fn an_install_in_the_embedded_sandbox_prints_only_the_channel() {
+async fn an_install_in_the_embedded_sandbox_prints_the_channel_id() {
     let end = run(bird_sms(&install(&["--use-case-id", USE_CASE, "--sandbox"]))).await.code(0);
     let id = end.stdout.strip_suffix('\n').unwrap();
     assert_eq!(id.parse::<bird_sms::ChannelId>().unwrap().to_string(), id);
@@ -36,7 +36,7 @@ async fn an_install_in_the_embedded_sandbox_prints_only_the_channel() {
 }
 
 #[tokio::test]
-async fn every_option_of_an_install_reaches_bird_and_json_is_one_object() {
+async fn every_install_option_is_sent_and_json_prints_one_object() {
     let sandbox = started("").await;
     let more = ["--json", "--channel-message-type", "promotional", "--conversational", "false"];
     let end = call(&sandbox, &install(&more)).await.code(0);
@@ -47,7 +47,7 @@ async fn every_option_of_an_install_reaches_bird_and_json_is_one_object() {
         (&object["workspaceId"], &object["name"]),
         (&json!(WORKSPACE), &json!("My SMS channel"))
     );
-    // Fault 41: the id is known before the channel is.
+    // Fault 41 in docs/reliability.md: the connector's id is printed before the channel is ready.
     let event: Value = serde_json::from_str(&end.stderr).unwrap();
     assert_eq!((&event["event"], &event["connectorId"]), (&json!("created"), &json!(stored.id)));
     assert_eq!(object["connectorId"], event["connectorId"]);
@@ -76,7 +76,7 @@ async fn wait_and_connector_print_what_an_install_created() {
 }
 
 #[tokio::test]
-async fn bad_input_is_one_sentence_and_nothing_is_sent() {
+async fn bad_input_causes_one_error_and_nothing_is_sent() {
     let (peer, folder) = (peer([]).await, tempfile::tempdir().unwrap());
     let bad_key = folder.path().join("key");
     std::fs::write(&bad_key, format!("{KEY}\n{KEY}\n")).unwrap();
@@ -123,8 +123,8 @@ async fn a_key_may_end_with_a_line_break() {
     run(command).await.code(0);
 }
 
-/// Runs an install against a script, without and with `--json`. Returns the exit code and the error object, and asserts
-/// that both runs agree and made this many POSTs each.
+/// Runs an install against a scripted peer, without and with `--json`. Asserts that both runs have the same exit code
+/// and send this many POSTs. Returns the exit code and the error object.
 async fn failure(script: &[Reply], posts: usize) -> (i32, Value) {
     let [text, json] = [peer(script.to_vec()).await, peer(script.to_vec()).await];
     let quick = install(&["--timeout", "2s", "--poll-interval", "20ms"]);
@@ -143,7 +143,7 @@ async fn failure(script: &[Reply], posts: usize) -> (i32, Value) {
 }
 
 #[tokio::test]
-async fn refused_is_3_and_nothing_was_created() {
+async fn a_refused_creation_exits_with_3_as_not_created() {
     let body = r#"{"code": "InvalidPayload", "message": "m", "details": {".name": ["n"]}}"#;
     let (code, error) = failure(&[Reply::json(422, body)], 1).await;
     assert_eq!((code, &error["connectorState"]), (3, &json!("not-created")));
@@ -155,9 +155,9 @@ async fn refused_is_3_and_nothing_was_created() {
     assert_eq!(failure(&[limited], 1).await.0, 3);
 }
 
-// Fault 83.
+// Fault 83 in docs/reliability.md.
 #[tokio::test]
-async fn each_id_in_a_409_has_a_line() {
+async fn each_id_in_a_409_is_printed_on_its_own_line() {
     let body = format!(r#"{{"code": "AlreadyExists", "connectorId": "{CONNECTOR}"}}"#);
     let end = call(&peer([Reply::json(409, &body)]).await, &install(&[])).await.code(3);
     end.says(&format!("\nid in the response: {CONNECTOR}\n"));
@@ -170,7 +170,7 @@ async fn a_422_about_an_id_hints_at_the_scenarios() {
     end.says("(.arguments.useCaseId: property \"useCaseId\" is missing)")
         .says("hint: Give the id of a use case.")
         .says("bird-sms help scenarios");
-    // The advice works.
+    // The install succeeds if the hint is followed.
     call(&sandbox, &install(&["--use-case-id", USE_CASE])).await.code(0);
     let body =
         r#"{"code": "InvalidPayload", "details": {".arguments.phoneNumberId": ["unknown"]}}"#;
@@ -179,16 +179,16 @@ async fn a_422_about_an_id_hints_at_the_scenarios() {
 }
 
 #[tokio::test]
-async fn unreachable_is_4_and_nothing_was_created() {
+async fn an_unreachable_server_exits_with_4_as_not_created() {
     let url = refused_url().await.unwrap();
     let error = call(&url, &install(&["--json", "--timeout", "1s"])).await.code(4).error();
     assert_eq!(error["connectorState"], "not-created");
 }
 
-/// As in a container without CA certificates.
+/// Small containers often have no CA certificates.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn without_root_certificates_nothing_is_sent_and_the_error_says_what_to_install() {
+async fn missing_root_certificates_are_reported_before_anything_is_sent() {
     let missing = "no root certificates were found; install the CA certificates of the platform";
     let unreadable = "SSL_CERT_FILE names a file that cannot be read: /nowhere/ca.pem: No such";
     for (roots, message) in [("/dev/null", missing), ("/nowhere/ca.pem", unreadable)] {
@@ -197,16 +197,16 @@ async fn without_root_certificates_nothing_is_sent_and_the_error_says_what_to_in
         install.env("SSL_CERT_FILE", roots).env("SSL_CERT_DIR", "/dev/null");
         run(install).await.code(2).says(message);
         assert_eq!(peer.connections(), 0);
-        // The sandbox needs none.
+        // The embedded sandbox needs no root certificates.
         let mut check = bird_sms(&["check", "--sandbox"]);
         check.env("SSL_CERT_FILE", roots).env("SSL_CERT_DIR", "/dev/null");
         run(check).await.code(0);
     }
 }
 
-// Fault 91.
+// Fault 91 in docs/reliability.md.
 #[tokio::test]
-async fn a_wait_for_another_template_is_7_and_a_read_shows_it() {
+async fn a_wait_for_a_non_sms_connector_exits_with_7() {
     let voice = r#"{"connectorTemplateRef": "voice-messagebird:1","#;
     let voice = Reply::json(200, ready().replacen('{', voice, 1));
     let peer = peer([voice.clone(), voice]).await;
@@ -217,7 +217,7 @@ async fn a_wait_for_another_template_is_7_and_a_read_shows_it() {
 }
 
 #[tokio::test]
-async fn a_failed_read_is_7_and_does_not_say_that_the_connector_exists() {
+async fn a_failed_read_exits_with_7_and_an_unknown_state() {
     let refused = &refused_url().await.unwrap();
     join_all(["wait", "connector"].map(async |command| {
         for (status, hint) in [
@@ -241,7 +241,7 @@ async fn a_failed_read_is_7_and_does_not_say_that_the_connector_exists() {
 }
 
 #[tokio::test]
-async fn a_wait_that_fails_after_it_saw_the_connector_says_that_it_exists() {
+async fn a_wait_that_fails_after_a_read_reports_that_the_connector_exists() {
     let peer = peer([Reply::json(200, pending()), Reply::status(403)]).await;
     let args = ["wait", CONNECTOR, "--json", "--poll-interval", "20ms"];
     let error = call(&peer, &args).await.code(7).error();
@@ -266,10 +266,10 @@ async fn a_result_that_cannot_be_written_is_reported_with_its_ids() {
     assert!(error["message"].as_str().unwrap().contains(CHANNEL), "{error}");
 }
 
-// Fault 81.
+// Fault 81 in docs/reliability.md.
 #[cfg(unix)]
 #[tokio::test]
-async fn a_result_goes_to_stderr_too_if_stdout_is_closed() {
+async fn a_result_goes_to_stderr_if_stdout_is_closed() {
     for (redirection, told) in [(">&-", true), (">/dev/null", false)] {
         let peer = peer([Reply::json(201, ready())]).await;
         let script = format!("exec \"$0\" \"$@\" {redirection}");
@@ -280,7 +280,7 @@ async fn a_result_goes_to_stderr_too_if_stdout_is_closed() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_arguments_is_an_object_too() {
+async fn a_usage_error_with_json_is_an_object() {
     for args in [&["install", "--json"][..], &["install", "--json", "--conversational", "perhaps"]]
     {
         let error = run(bird_sms(args)).await.code(2).prints_nothing().error();
@@ -293,7 +293,7 @@ async fn an_error_of_the_arguments_is_an_object_too() {
 }
 
 #[tokio::test]
-async fn an_unknown_outcome_is_5() {
+async fn an_unknown_outcome_exits_with_5() {
     for (script, posts) in [
         (vec![Reply::Reset], 1),
         (vec![Reply::Close], 1),
@@ -306,16 +306,16 @@ async fn an_unknown_outcome_is_5() {
         assert_eq!(code, 5, "{script:?}");
         let state = error["connectorState"].as_str().unwrap();
         assert!(["unknown", "exists-id-unknown"].contains(&state), "{error}");
-        // Fault 90.
+        // Fault 90 in docs/reliability.md.
         let check = format!("Run `bird-sms check --phone-number-id {NUMBER} --workspace-id");
         assert!(error["hint"].as_str().unwrap().starts_with(&check), "{error}");
         assert_eq!(error["connectorId"], Value::Null);
     }
 }
 
-// Fault 36.
+// Fault 36 in docs/reliability.md.
 #[tokio::test]
-async fn a_creation_sent_again_after_a_503_has_a_warning() {
+async fn a_creation_retried_after_a_503_has_a_warning() {
     let script = || peer([Reply::status(503), Reply::json(201, ready())]);
     let never = script().await;
     call(&never, &install(&["--retry-create", "never"])).await.code(5);
@@ -330,7 +330,7 @@ async fn a_creation_sent_again_after_a_503_has_a_warning() {
 }
 
 #[tokio::test]
-async fn a_connector_without_its_channel_is_6_with_its_id() {
+async fn a_connector_without_its_channel_exits_with_6_and_its_id() {
     let created = || Reply::json(201, pending());
     let scripts = [
         [created(), Reply::status(401)],
@@ -378,7 +378,7 @@ async fn interrupt_creation(peer: &Peer, args: &[&str], signals: &[&str]) -> End
     Ended { stderr: text, ..end_of(process).await }
 }
 
-// Fault 75.
+// Fault 75 in docs/reliability.md.
 #[tokio::test]
 async fn an_interrupt_during_the_creation_waits_for_the_id() {
     let delay = Duration::from_millis(300);

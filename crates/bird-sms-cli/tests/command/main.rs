@@ -1,4 +1,4 @@
-//! The command as a process.
+//! Tests that run `bird-sms` as a process.
 
 mod batch;
 mod check;

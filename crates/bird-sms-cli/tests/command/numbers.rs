@@ -1,4 +1,4 @@
-//! `bird-sms numbers` and `use-cases`, and phone numbers in place of their ids.
+//! Tests of `bird-sms numbers` and `use-cases`, and of phone numbers that are given instead of ids.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ async fn with_numbers(numbers: &[&str]) -> Sandbox {
     numbers.iter().fold(sandbox(), |builder, number| builder.number(number)).start().await.unwrap()
 }
 
-/// Runs a command that succeeds and prints nothing but its result.
+/// Runs a command, which must succeed and print nothing to stderr, and returns its stdout.
 async fn printed(sandbox: &Sandbox, args: &[&str]) -> String {
     call(sandbox, args).await.code(0).says_nothing().stdout
 }
 
 #[tokio::test]
-async fn every_number_is_printed_with_tabs_in_a_pipe_or_as_json() {
+async fn numbers_are_printed_with_tabs_in_a_pipe_or_as_json() {
     let numbers: Vec<_> = (100..350).map(|n| format!("+31612345{n}")).collect();
     let sandbox = with_numbers(&numbers.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let text = printed(&sandbox, &["numbers"]).await;
-    // A short code and a sender are in the list as well.
+    // The list also has a short code and an alphanumeric sender.
     assert_eq!(text.lines().count(), 252, "{text}");
     let first = "+31612345100\tNL\tmobile\t00000000-0000-4000-8000-031612345100\tnone shown";
     assert_eq!(text.lines().next().unwrap(), first);
@@ -41,16 +41,16 @@ async fn every_number_is_printed_with_tabs_in_a_pipe_or_as_json() {
 }
 
 #[tokio::test]
-async fn lists_need_no_account_in_the_embedded_sandbox() {
+async fn listing_in_the_embedded_sandbox_needs_no_account() {
     for args in [&["numbers"][..], &["numbers", "--rows"], &["use-cases"]] {
         let end = run(bird_sms(&[args, &["--sandbox"]].concat())).await.code(0).says_nothing();
         assert!(end.stdout.lines().count() > 1, "{end}");
     }
 }
 
-/// The story of the README: from an account to all its channels.
+/// Follows the example in the README: `numbers --rows` prints the rows that a batch installs.
 #[tokio::test]
-async fn the_rows_of_the_numbers_install_all_of_them_once() {
+async fn the_rows_from_numbers_install_each_number_once() {
     let sandbox = started("").await;
     let rows = Rows::of(&printed(&sandbox, &["numbers", "--rows"]).await);
     rows.run(&sandbox, &[]).await.code(0).prints("10 of 10 rows ready");
@@ -60,12 +60,12 @@ async fn the_rows_of_the_numbers_install_all_of_them_once() {
         let (number, id) = (&connector.phone_number_id, connector.id);
         assert!(after.contains(&format!("\t{number}\t{id}\n")), "{after}");
     }
-    assert_eq!(after.matches("none shown").count(), 2, "the short code and the sender: {after}");
+    assert_eq!(after.matches("none shown").count(), 2, "only the short code and sender: {after}");
     assert_eq!(printed(&sandbox, &["numbers", "--rows"]).await, "name,phone_number_id\n");
 }
 
 #[tokio::test]
-async fn rows_have_each_number_once_and_none_that_is_used_or_has_no_sms() {
+async fn rows_omit_duplicate_used_and_non_sms_numbers() {
     let number = |n: u8, sms: bool, dependencies: Value| {
         let id = format!("{}{n}", &ID[..ID.len() - 1]);
         json!({
@@ -99,7 +99,7 @@ async fn the_use_cases_are_printed_with_their_ids() {
 }
 
 #[tokio::test]
-async fn a_list_that_is_refused_is_3_and_one_that_fails_is_4() {
+async fn a_refused_list_exits_with_3_and_a_failed_one_with_4() {
     let replies = [
         (Reply::status(403), 3, "must allow `view` on /workspaces/*/numbers-long-code."),
         (Reply::status(401), 3, "Check the access key"),
@@ -121,7 +121,7 @@ async fn a_list_that_is_refused_is_3_and_one_that_fails_is_4() {
 }
 
 #[tokio::test]
-async fn a_list_of_senders_that_is_refused_is_a_warning() {
+async fn a_refused_sender_list_only_causes_a_warning() {
     let peer = Peer::with_handler(|request| {
         let is_long = request.path.contains("long-code");
         if is_long { Reply::json(200, r#"{"results": []}"#) } else { Reply::status(403) }
@@ -131,7 +131,7 @@ async fn a_list_of_senders_that_is_refused_is_a_warning() {
 }
 
 #[tokio::test]
-async fn a_phone_number_is_matched_by_all_of_its_digits() {
+async fn a_phone_number_is_matched_by_all_its_digits() {
     let sandbox = with_numbers(&["+316123456789", NUMBER]).await;
     call(&sandbox, &["install", "--name", "n", "--phone-number", NUMBER]).await.code(0);
     assert_eq!(sandbox.connectors()[0].phone_number_id, ID);
@@ -150,7 +150,7 @@ async fn a_phone_number_is_matched_by_all_of_its_digits() {
 }
 
 #[tokio::test]
-async fn an_install_that_does_not_wait_prints_the_connector_and_wait_continues() {
+async fn an_install_with_no_wait_prints_the_id_that_wait_takes() {
     let sandbox = sandbox().provisioning_delay(Duration::from_millis(300)).start().await.unwrap();
     let install = ["install", "--name", "n", "--phone-number-id", ID, "--no-wait"];
     let end = call(&sandbox, &install).await.code(0).hides("Waiting");
@@ -165,7 +165,7 @@ async fn an_install_that_does_not_wait_prints_the_connector_and_wait_continues()
 }
 
 #[tokio::test]
-async fn the_phone_numbers_of_a_batch_are_looked_up_before_anything_is_created() {
+async fn batch_phone_numbers_are_looked_up_before_anything_is_created() {
     let sandbox = with_numbers(&["+316123456789", NUMBER]).await;
     let rows = Rows::of(&format!("name,phone_number\nx,{NUMBER}\ny,+31699999999\n"));
     for more in [&[][..], &["--dry-run"]] {
@@ -177,7 +177,7 @@ async fn the_phone_numbers_of_a_batch_are_looked_up_before_anything_is_created()
     rows.run(&sandbox, &["--use-case-id", CONNECTOR]).await.code(0);
     assert_eq!(sandbox.connectors()[0].phone_number_id, ID);
     assert!(sandbox.requests().iter().any(|request| request.body.contains(CONNECTOR)));
-    // The same command resumes.
+    // The same command resumes the batch.
     let end = rows.run(&sandbox, &["--use-case-id", CONNECTOR]).await.code(0);
     end.prints("1 before this run");
     assert_eq!(sandbox.post_count(), 1);
@@ -203,7 +203,7 @@ async fn a_check_of_a_number_shows_what_it_lacks_and_what_uses_it() {
 }
 
 #[tokio::test]
-async fn a_failed_read_about_a_number_is_a_warning() {
+async fn a_check_of_a_number_warns_about_failed_reads() {
     let number = |state: &str| {
         let number = json!({
             "id": ID, "endpointId": ID, "numberString": NUMBER, "countryCode": "NL", "capabilities": {},
@@ -218,7 +218,7 @@ async fn a_failed_read_about_a_number_is_a_warning() {
     for (detail, requirements, code, shown, warning) in [
         (number("active"), empty(), 0, "Nothing is known to be missing.", ""),
         (number("active"), Reply::status(404), 0, unknown, "HTTP 404"),
-        (number("active"), Reply::json(200, "[]"), 0, unknown, "HTTP 200, and"),
+        (number("active"), Reply::json(200, "[]"), 0, unknown, "HTTP 200, but"),
         (Reply::status(403), empty(), 0, "Note: the state of the number is unknown", path),
         (number("inactive"), empty(), 3, "Missing: sms-outbound is inactive: unpaid", ""),
         (number("dormant"), empty(), 0, "Note: sms-outbound is dormant: unpaid", ""),

@@ -12,13 +12,14 @@ use tokio::process::Command;
 
 use crate::harness::{Rows, at, configure, program, run, sandbox};
 
-/// The `cargo` commands that take too long for a test, or that test this workspace themselves. `.ci/run` runs them.
+/// The `cargo` commands in the documents that this test does not run, because they take long or run all tests.
+/// `.ci/run` runs them.
 const RUN_BY_THE_GATE: [&str; 2] =
     ["cargo test --workspace --locked", "cargo install --locked --path crates/bird-sms-cli"];
 
-/// Stand-ins for cargo and the command, which list their calls in `log`.
+/// Shell functions that replace `cargo` and `bird-sms`, and write each call to the file `log`.
 ///
-/// A sandbox serves until it is interrupted: it is started, and terminated once it has printed its three exports.
+/// `bird-sms sandbox` runs until it is interrupted, so it is terminated once it has printed its three exports.
 const FUNCTIONS: &str = r#"
 cargo() {
     echo "cargo $*" >>log
@@ -36,7 +37,7 @@ bird-sms() {
     command bird-sms "$@" >exports &
     until [[ $(wc -l <exports) -eq 3 ]]; do kill -0 $!; sleep 0.02; done
     kill -TERM $!
-    # Before the sandbox handles signals, the signal ends it with 143.
+    # The status is 143 if SIGTERM comes before the sandbox handles signals.
     wait $! || (( $? == 143 ))
     cat exports
 }
@@ -50,7 +51,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap()
 }
 
-/// Returns the blocks of shell code of a document.
+/// Returns the blocks of shell code in a document.
 fn shell_blocks(document: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut parts = document.split("```");
@@ -102,7 +103,7 @@ impl Shell {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_commands_of_the_documents_work() {
+async fn the_shell_commands_in_the_documents_work() {
     if program("bash").is_none() || program("curl").is_none() {
         return;
     }
@@ -122,17 +123,16 @@ async fn the_commands_of_the_documents_work() {
                 "BIRD_WORKSPACE_ID=…",
                 &format!("BIRD_WORKSPACE_ID={}", shell.sandbox.workspace_id()),
             )
-            // The number of the curl command is another one.
+            // The install and `curl` must not use the same number: a number has one connector.
             .replace("PHONE_NUMBER_ID", &nth_id(2))
             .replace("USE_CASE_ID", USE_CASE_ID)
             .replace("CONNECTOR_ID", &connector)
-            // A thousand take 23 seconds; `.ci/run` installs them.
+            // The thousand rows of the README take 23 seconds, so only `.ci/run` installs them all.
             .replace("seq 1000", "seq 50");
-        assert!(!script.contains("=…"), "a placeholder without a value: {script}");
+        assert!(!script.contains("=…"), "a placeholder has no value: {script}");
         printed.push_str(&shell.run(&script).await);
     }
-    // The effects: the main job of both READMEs, the install and the wait; the connector; the completions; the batches;
-    // the POST of curl.
+    // Four commands print the id of a channel: `install --sandbox` in each README, the other `install`, and `wait`.
     let is_id = |line: &&str| line.parse::<bird_sms::ChannelId>().is_ok();
     assert_eq!(printed.lines().filter(is_id).count(), 4, "{printed}");
     for effect in [
@@ -149,9 +149,9 @@ async fn the_commands_of_the_documents_work() {
         connectors.iter().partition(|connector| connector.name.starts_with("SMS +"));
     let others: Vec<_> = others.iter().map(|connector| &*connector.phone_number_id).collect();
     assert_eq!((all.len(), others), (10, vec![&*nth_id(1), &nth_id(2), PHONE_NUMBER_ID]));
-    // The second list of the story has the connectors.
+    // The last `bird-sms numbers` in the README shows the new connectors.
     assert!(all.iter().all(|connector| printed.contains(&format!("\t{}\n", connector.id))));
-    // Every subcommand is in a document, and every command of cargo was recognised.
+    // The documents use every subcommand, and every `cargo` command in them reached the shell function.
     let log = std::fs::read_to_string(shell.folder.path("log")).unwrap();
     let called: BTreeSet<_> =
         log.lines().filter_map(|line| line.strip_prefix("bird-sms ")).collect();
@@ -171,20 +171,20 @@ async fn the_commands_of_the_documents_work() {
 }
 
 #[test]
-fn the_gate_runs_the_commands_that_the_test_does_not_run() {
+fn the_gate_runs_the_commands_that_the_test_skips() {
     let (readme, gate) = (read("README.md"), read(".ci/run"));
     let main_job = readme.lines().find(|line| line.starts_with("cargo run ")).unwrap();
     for command in RUN_BY_THE_GATE.iter().chain([&main_job]) {
-        assert!(gate.contains(command), ".ci/run does not have: {command}");
+        assert!(gate.contains(command), ".ci/run does not run `{command}`");
     }
     let command = read("crates/bird-sms-cli/README.md");
     let batch =
         command.lines().find(|line| line.starts_with("bird-sms batch numbers.csv ")).unwrap();
-    assert!(gate.contains("seq 1000") && gate.contains(batch), ".ci/run does not have: {batch}");
+    assert!(gate.contains("seq 1000") && gate.contains(batch), ".ci/run does not run `{batch}`");
 }
 
 #[test]
-fn the_readme_has_the_exit_codes_of_each_state() {
+fn the_readme_lists_the_exit_code_of_each_state() {
     let readme = read("README.md");
     let errors = [
         ("NotCreated", test_util::create_error(test_util::response(422, "{}"))),

@@ -1,4 +1,4 @@
-//! `bird-sms sandbox`: the settings that it prints, and the log of its requests.
+//! Tests of `bird-sms sandbox`: the settings that it prints, and its log of requests.
 
 use std::process::Stdio;
 
@@ -28,7 +28,8 @@ impl Server {
         Self { process, stdout, stderr }
     }
 
-    /// Reads the three settings, each a line with this text before and after the value.
+    /// Reads the three settings. Each is a line that has the value between `before` and `after`. In `before`, `NAME`
+    /// stands for the name of the variable.
     async fn settings(&mut self, before: &str, after: &str) -> [(&'static str, String); 3] {
         let mut settings = SETTINGS.map(|name| (name, String::new()));
         for (name, value) in &mut settings {
@@ -67,7 +68,7 @@ async fn settings_are_printed_for_each_shell_and_a_signal_ends_the_sandbox() {
 }
 
 #[tokio::test]
-async fn each_request_is_a_line_on_stderr_with_its_fault() {
+async fn each_request_is_logged_on_stderr_with_its_fault() {
     let mut server = Server::start(&["--fault", "post:503"]);
     let settings = server.settings("export NAME=", "").await;
     run(install(&settings)).await.code(0);
@@ -84,14 +85,14 @@ async fn each_request_is_a_line_on_stderr_with_its_fault() {
 }
 
 #[tokio::test]
-async fn with_json_the_settings_are_an_object_and_each_request_is_a_json_line() {
+async fn settings_and_requests_can_be_printed_as_json() {
     let mut server = Server::start(&["--json", "--fault", "post:lost"]);
     let line = server.stdout.next_line().await.unwrap().unwrap();
     let object: Value = serde_json::from_str(&line).unwrap();
     let values = ["apiUrl", "workspaceId", "accessKey"].map(|name| object[name].as_str().unwrap());
     let settings = [0, 1, 2].map(|n| (SETTINGS[n], values[n].to_owned()));
     assert_eq!(object["inspectorUrl"], format!("{}/_sandbox/", values[0]));
-    // The connector is found at its number.
+    // The response to the POST is lost, but a lookup by the phone number finds the connector.
     run(install(&settings)).await.code(0);
     let line = server.stderr.next_line().await.unwrap().unwrap();
     let request: Value = serde_json::from_str(&line).unwrap();
@@ -101,7 +102,7 @@ async fn with_json_the_settings_are_an_object_and_each_request_is_a_json_line() 
 }
 
 #[tokio::test]
-async fn a_sandbox_on_all_addresses_prints_the_url_of_loopback() {
+async fn a_sandbox_on_all_addresses_prints_a_loopback_url() {
     let mut server = Server::start(&["--listen", "0.0.0.0:0"]);
     let settings = server.settings("export NAME=", "").await;
     assert!(settings[0].1.starts_with("http://127.0.0.1:"), "{settings:?}");

@@ -1,4 +1,4 @@
-//! The access key where something else belongs. Fault 43.
+//! Tests of an access key that was typed where something else belongs: fault 43 in docs/reliability.md.
 
 use bird_test_peer::fixtures::{
     CONNECTOR_ID, PHONE_NUMBER_ID as NUMBER, USE_CASE_ID, WORKSPACE_ID,
@@ -8,9 +8,9 @@ use crate::harness::{Rows, bird_sms, call, run, sandbox, started};
 
 const KEY: &str = "Zq7xW2mK9vLp4RtY8sNb3HcJ6dFg5QaXe1UoT0iM";
 
-// Fault 79.
+// Fault 79 in docs/reliability.md.
 #[tokio::test]
-async fn the_key_is_never_printed_back_wherever_it_was_typed() {
+async fn a_key_in_the_wrong_place_is_refused_and_never_printed() {
     let sandbox = started("").await;
     let install = ["install", "--name", "n", "--phone-number-id", NUMBER];
     let batch = ["batch", "numbers.csv", "--journal", "j.jsonl"];
@@ -28,7 +28,7 @@ async fn the_key_is_never_printed_back_wherever_it_was_typed() {
         &["batch", "field.jsonl", "--journal", "j.jsonl"],
         &["batch", "numbers.csv", "--journal", KEY],
         &[&batch[..], &["--adopt", KEY, "--json"]].concat(),
-        // The key is in the file.
+        // In the last cases, the command reads its key from a file.
         &["batch", "numbers.csv", "--journal", &journal, "--access-key-file", "key"],
         &["batch", &out, "--journal", "j.jsonl", "--access-key-file", "key"],
         &[&batch[..], &["--out", &out, "--access-key-file", "key"]].concat(),
@@ -43,7 +43,7 @@ async fn the_key_is_never_printed_back_wherever_it_was_typed() {
         rows.write("header.csv", &format!("name,{KEY}\n"));
         rows.write("field.jsonl", &format!("{{\"{KEY}\":1}}\n"));
         let mut command = rows.command(&sandbox, args);
-        // It is found in upper and lower case.
+        // The key is found even if it was typed in another case.
         let key = if args.contains(&"--json") { KEY.to_uppercase() } else { KEY.to_owned() };
         if args.contains(&"key") {
             command.env_remove("BIRD_ACCESS_KEY");
@@ -52,13 +52,13 @@ async fn the_key_is_never_printed_back_wherever_it_was_typed() {
         }
         run(command).await.code(2).says("contains the access key").hides(KEY);
         let names = std::fs::read_dir(rows.folder()).unwrap();
-        assert_eq!(names.count(), 6, "{args:?} made a file");
+        assert_eq!(names.count(), 6, "{args:?} created a file");
     }
     assert!(sandbox.requests().is_empty());
 }
 
 #[tokio::test]
-async fn an_error_is_json_whatever_the_key_is() {
+async fn a_key_that_occurs_in_a_field_name_does_not_break_the_json() {
     for key in ["x", "exitCode"] {
         let mut command = bird_sms(&["wait", "not-an-id", "--json"]);
         command.env("BIRD_ACCESS_KEY", key).env("BIRD_WORKSPACE_ID", WORKSPACE_ID);
@@ -67,7 +67,7 @@ async fn an_error_is_json_whatever_the_key_is() {
 }
 
 #[tokio::test]
-async fn a_key_that_resembles_part_of_an_id_is_allowed() {
+async fn a_key_that_equals_part_of_an_id_is_allowed() {
     let sandbox = sandbox().access_key(&NUMBER[..13]).start().await.unwrap();
     let args = ["install", "--name", "n", "--phone-number-id", NUMBER, "--json"];
     let mut command = crate::harness::at(&sandbox, &args);

@@ -1,4 +1,5 @@
-//! Signals at every moment: what was sent is reported, and is never counted as not begun. Faults 34, 40 and 41.
+//! Tests of signals at every stage of a command. A row that was sent must be reported, and never counted as not begun.
+//! Faults 34, 40 and 41 in docs/reliability.md.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,20 +12,20 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
 use crate::harness::{
-    Ended, OUT, Rows, assert_no_duplicates, at, end_of, hung_up_by_default, peer, program, replies,
-    settled, signal, spawn, until, wrap,
+    Ended, OUT, Rows, assert_no_duplicates, at, end_of, peer, program, replies, settled, signal,
+    spawn, until, with_default_sighup, wrap,
 };
 
 const INSTALL: [&str; 6] =
     ["install", "--json", "--name", "x", "--phone-number-id", PHONE_NUMBER_ID];
 
-/// A backend whose responses to POSTs take up to `most`.
+/// Starts a backend that delays each response to a POST by up to `most`.
 async fn slow_backend(seed: u64, most: Duration) -> Backend {
     let mut random = fastrand::Rng::with_seed(seed);
     Backend::start().await.unwrap().delay(move |_| most.mul_f64(random.f64()))
 }
 
-/// Runs a batch that gets signals once this many POSTs were sent, with a pause before each.
+/// Runs a batch, and sends it signals once it has sent this many POSTs. Pauses before each signal.
 async fn run_with_signals(
     command: &Command,
     backend: &Backend,
@@ -32,7 +33,7 @@ async fn run_with_signals(
     signals: &[&str],
     pause: Duration,
 ) -> Ended {
-    let process = spawn(hung_up_by_default(command));
+    let process = spawn(with_default_sighup(command));
     until(|| backend.peer().posts() >= posts).await;
     for name in signals {
         tokio::time::sleep(pause).await;
@@ -57,7 +58,7 @@ async fn assert_consistent(rows: &Rows, backend: &Backend, end: &Ended) -> (u64,
     let connectors = settled(backend).await;
     assert_no_duplicates(&connectors);
     let at_server = connectors.len() as u64;
-    assert!((exist..=exist + unknown).contains(&at_server), "{at_server} at the server: {summary}");
+    assert!((exist..=exist + unknown).contains(&at_server), "{at_server} on the server: {summary}");
 
     let outcomes = rows.outcomes();
     assert_eq!(outcomes.len() as u64, rows.count as u64 - not_begun, "{summary}");
@@ -72,13 +73,13 @@ async fn assert_consistent(rows: &Rows, backend: &Backend, end: &Ended) -> (u64,
                 assert!(recorded.contains(&ids[0]), "{outcome} is not in the journal");
             }
             "unknown" => assert!(outcome["connector_id"].is_null(), "{outcome}"),
-            other => panic!("{number} has a connector and is {other}"),
+            other => panic!("{number} has a connector but is {other}"),
         }
     }
     (unknown, not_begun)
 }
 
-/// Runs the rest of the batch, and asserts that what was sent before is not sent again.
+/// Runs the batch again, and asserts that no row that was sent before is sent again.
 async fn assert_that_the_next_run_doubles_nothing(rows: &Rows, backend: &Backend) {
     let end = rows.run(backend, &OUT).await;
     assert!(end.code == 0 || end.code == 5, "{end}");
@@ -93,7 +94,7 @@ async fn assert_that_the_next_run_doubles_nothing(rows: &Rows, backend: &Backend
     }
 }
 
-/// Runs a batch that gets two signals while POSTs are in flight, and asserts that each row that was sent is reported.
+/// Sends two signals to a batch while POSTs are in flight. Asserts that each row that was sent is reported.
 async fn signal_twice(seed: u64, more: &[&str], signals: [&str; 2], codes: [i32; 2]) {
     let (rows, backend) = (Rows::new(100), slow_backend(seed, Duration::from_secs(1)).await);
     let command = rows.batch(&backend, &[&OUT[..], &["--json"], more].concat());
@@ -111,13 +112,13 @@ async fn a_second_signal_reports_every_row_that_was_sent() {
         signal_twice(1, &[], ["INT", "INT"], [130, 130]),
         signal_twice(2, &[], ["TERM", "INT"], [143, 130]),
         signal_twice(3, &[], ["HUP", "TERM"], [129, 143]),
-        // Most rows wait for their turn.
+        // With only ten rows at a time, most rows have not begun.
         signal_twice(4, &["--concurrency", "10"], ["INT", "INT"], [130, 130]),
     );
 }
 
 #[tokio::test]
-async fn one_signal_awaits_what_was_sent_and_each_has_its_exit_code() {
+async fn a_signal_waits_for_requests_in_flight_and_sets_the_exit_code() {
     let signals = [(6, "INT", 130), (7, "TERM", 143), (8, "HUP", 129)];
     join_all(signals.map(async |(seed, name, code)| {
         let (rows, backend) = (Rows::new(60), slow_backend(seed, Duration::from_millis(100)).await);
@@ -125,7 +126,7 @@ async fn one_signal_awaits_what_was_sent_and_each_has_its_exit_code() {
         let command = rows.batch(&backend, &more);
         let end =
             run_with_signals(&command, &backend, 15, &[name], Duration::ZERO).await.code(code);
-        // Each POST was awaited, so nothing is unknown.
+        // The batch waited for every response, so no outcome is unknown.
         let (unknown, not_begun) = assert_consistent(&rows, &backend, &end).await;
         assert!(unknown == 0 && not_begun > 0, "{end}");
         assert_that_the_next_run_doubles_nothing(&rows, &backend).await;
@@ -133,18 +134,18 @@ async fn one_signal_awaits_what_was_sent_and_each_has_its_exit_code() {
     .await;
 }
 
-/// With a disk whose every sync takes 0.2 s: the ids are known and not yet on disk when the second signal comes.
+/// Each sync takes 0.2 s, so the ids are known but not yet on disk when the second signal comes.
 #[tokio::test]
 async fn a_second_signal_loses_no_id_to_a_slow_journal() {
     if program("strace").is_none() {
         return;
     }
-    // The command is the process, and strace its grandchild.
+    // With `-D`, strace runs as a grandchild, so the signals go to the command itself.
     let inject = "inject=fdatasync:delay_enter=200000";
     let slow = ["-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", inject];
     let probe = wrap("strace", &slow, &Command::new("true")).status().await;
     if !probe.is_ok_and(|status| status.success()) {
-        println!("skipped: strace is not allowed here");
+        println!("skipped: `strace` is not allowed here");
         return;
     }
     let (rows, backend) = (Rows::new(10), Backend::start().await.unwrap());
@@ -160,7 +161,7 @@ async fn a_second_signal_loses_no_id_to_a_slow_journal() {
     assert_that_the_next_run_doubles_nothing(&rows, &backend).await;
 }
 
-// Fault 33.
+// Fault 33 in docs/reliability.md.
 #[tokio::test]
 async fn a_batch_that_is_killed_repeatedly_installs_each_row_once() {
     let sandbox = crate::harness::sandbox().provisioning_delay(Duration::from_millis(200));
@@ -170,13 +171,13 @@ async fn a_batch_that_is_killed_repeatedly_installs_each_row_once() {
         let mut process = rows.batch(&sandbox, &[]).spawn().unwrap();
         let moment = Duration::from_millis(random.u64(..150));
         let ended = tokio::time::timeout(moment, process.wait()).await;
-        assert!(ended.is_err(), "the batch ended before the last kill: {ended:?}");
+        assert!(ended.is_err(), "the batch ended before it could be killed: {ended:?}");
         process.kill().await.unwrap();
     }
     let code = rows.run(&sandbox, &[]).await.code;
-    // No operator allowed a second POST yet. A 409 would be a second connector on a server that allows one.
+    // The command was not yet told to retry a row. A 409 would mean that it sent a second POST by itself.
     assert_eq!(sandbox.response_count(409), 0, "a POST was sent twice");
-    assert!(rows.settle(&sandbox, code).await, "does not settle: {:?}", rows.last_entries());
+    assert!(rows.settle(&sandbox, code).await, "not every row is ready: {:?}", rows.last_entries());
     let stored = sandbox.connectors();
     assert_eq!(stored.len(), rows.count);
     let entries = rows.last_entries();
@@ -189,12 +190,12 @@ async fn a_batch_that_is_killed_repeatedly_installs_each_row_once() {
 }
 
 #[tokio::test]
-async fn an_install_that_is_hung_up_ends_with_129_and_the_id() {
+async fn an_install_that_gets_sighup_exits_with_129_and_the_id() {
     let peer = replies(Reply::json(201, pending()), Reply::json(200, pending())).await;
     for args in [&INSTALL[..], &["wait", CONNECTOR_ID, "--json"]] {
         let gets = peer.gets();
-        let process = spawn(hung_up_by_default(&at(&peer, args)));
-        // The second poll shows that the first one was read.
+        let process = spawn(with_default_sighup(&at(&peer, args)));
+        // A second poll shows that the response to the first one was read.
         until(|| peer.gets() >= gets + 2).await;
         signal(&process, "HUP");
         let error = end_of(process).await.code(129).prints_nothing().error();
@@ -206,7 +207,7 @@ async fn an_install_that_is_hung_up_ends_with_129_and_the_id() {
 }
 
 #[tokio::test]
-async fn an_install_that_is_killed_while_it_waits_has_printed_the_id() {
+async fn an_install_killed_while_waiting_has_already_printed_the_id() {
     let peer = peer([Reply::json(201, pending()), Reply::Silence]).await;
     let mut process = spawn(at(&peer, &INSTALL));
     let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
@@ -222,7 +223,7 @@ async fn an_install_that_is_killed_while_it_waits_has_printed_the_id() {
 }
 
 #[tokio::test]
-async fn a_signal_before_a_connector_was_seen_does_not_say_that_it_exists() {
+async fn a_signal_before_a_connector_is_seen_does_not_claim_it_exists() {
     let wait = ["wait", CONNECTOR_ID, "--json"];
     let later = Reply::with_headers(429, &["retry-after: 60"], "");
     let unread = format!("terminated before connector {CONNECTOR_ID} was read");
@@ -241,10 +242,10 @@ async fn a_signal_before_a_connector_was_seen_does_not_say_that_it_exists() {
 }
 
 #[tokio::test]
-async fn the_third_signal_ends_a_batch_whose_output_blocks() {
+async fn a_third_signal_ends_a_batch_whose_output_blocks() {
     let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(1000));
     let mut command = rows.batch(&backend, &["--out", "-"]);
-    // Nobody reads the pipe, which has room for some hundred rows.
+    // Nobody reads the pipe, which has room for only a few hundred rows.
     let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut before = 0;
     loop {
@@ -266,7 +267,7 @@ async fn the_third_signal_ends_a_batch_whose_output_blocks() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_signal_that_nohup_ignores_does_not_end_a_batch() {
+async fn a_batch_under_nohup_survives_sighup() {
     let (backend, rows) = (slow_backend(1, Duration::from_millis(500)).await, Rows::new(100));
     let process = spawn(wrap("nohup", &[], &rows.batch(&backend, &[])));
     until(|| backend.peer().posts() > 10).await;
@@ -275,12 +276,12 @@ async fn a_signal_that_nohup_ignores_does_not_end_a_batch() {
 }
 
 #[tokio::test]
-async fn a_signal_before_the_first_row_ends_a_batch_that_has_sent_nothing() {
+async fn a_signal_ends_a_batch_that_is_still_reading_its_rows() {
     let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
     let mut command = rows.command(&backend, &["batch", "-", "--journal", "j.jsonl"]);
     let mut process = command.stdin(Stdio::piped()).spawn().unwrap();
     let csv = std::fs::read(rows.path("numbers.csv")).unwrap();
-    // The end of the rows does not come.
+    // Stdin stays open, so the batch waits for more rows.
     process.stdin.as_mut().unwrap().write_all(&csv).await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
     signal(&process, "TERM");

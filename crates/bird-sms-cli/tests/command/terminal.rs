@@ -1,4 +1,4 @@
-//! `bird-sms` at a pseudo-terminal: fault 48, and Ctrl-C.
+//! Tests of `bird-sms` at a pseudo-terminal: control characters (fault 48 in docs/reliability.md), Ctrl-C and progress.
 
 use std::process::{ExitStatus, Stdio};
 
@@ -12,9 +12,9 @@ use tokio::process::{Child, Command};
 
 use crate::harness::{Rows, Server, configure, peer, program, replies, until};
 
-/// The command at a pseudo-terminal, in a folder with one row.
+/// A command that runs at a pseudo-terminal, in a folder with one row.
 struct Terminal {
-    /// What the command prints comes over stdout, and what is written to stdin is typed.
+    /// The program `script`. Its stdout is what the terminal shows, and its stdin is the keyboard.
     process: Child,
     _rows: Rows,
 }
@@ -36,9 +36,9 @@ fn at_terminal_of(term: &str, columns: u16, server: &impl Server, args: &str) ->
     Some(Terminal { process: command.spawn().unwrap(), _rows: rows })
 }
 
-/// Returns how the command ended, and all that reached the terminal.
+/// Waits until the command ends. Returns its status, and everything that reached the terminal.
 async fn ended(Terminal { mut process, _rows }: Terminal) -> (ExitStatus, String) {
-    // An end of the input would be typed as Ctrl-D.
+    // If stdin were closed, `script` would send Ctrl-D to the command.
     let _stdin = process.stdin.take();
     let mut bytes = Vec::new();
     process.stdout.take().unwrap().read_to_end(&mut bytes).await.unwrap();
@@ -46,10 +46,11 @@ async fn ended(Terminal { mut process, _rows }: Terminal) -> (ExitStatus, String
     (status, String::from_utf8(bytes).unwrap())
 }
 
-/// Text that changes the title, the colour and the direction of a terminal that gets it raw.
+/// JSON-escaped text that would change a terminal's title, colors and text direction if it were printed raw.
 const HOSTILE: &str = r"\u001b]0;title\u0007\u001b[31mred\u009b32mgreen\u009d0;x\u009c\u202eback\u202c\u2066isolated\u2069\u200f\u061c\u0085\u0000\r\n\u007f";
 
-/// Returns the controls of the hostile text that reached the terminal. The progress is drawn with controls of its own.
+/// Returns the control characters from [`HOSTILE`] that reached the terminal. Those that only draw the progress do
+/// not count.
 fn hostile_controls(text: &str) -> Vec<String> {
     const STRINGS: [&str; 3] = ["\u{1b}]", "\u{1b}[31m", "\r\r\n"];
     let is_hostile = |c| {
@@ -66,7 +67,7 @@ fn hostile_controls(text: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn no_control_character_of_a_server_reaches_the_terminal() {
+async fn no_control_character_from_a_server_reaches_the_terminal() {
     let connector = format!(
         r#"{{"id": "{CONNECTOR_ID}", "workspaceId": "{WORKSPACE_ID}", "name": "{HOSTILE}",
             "createdAt": "2025-01-21T01:43:10.940Z", "{HOSTILE}": "{HOSTILE}", "platform": "{HOSTILE}",
@@ -112,7 +113,7 @@ async fn no_control_character_of_a_server_reaches_the_terminal() {
 }
 
 #[tokio::test]
-async fn ctrl_c_at_the_terminal_ends_an_install_with_130_and_the_id() {
+async fn ctrl_c_during_an_install_exits_with_130_and_prints_the_id() {
     let peer = replies(Reply::json(201, pending()), Reply::json(200, pending())).await;
     let args = format!("install --name x --phone-number-id {PHONE_NUMBER_ID}");
     let Some(mut terminal) = at_terminal(&peer, &args) else { return };
@@ -127,7 +128,7 @@ async fn ctrl_c_at_the_terminal_ends_an_install_with_130_and_the_id() {
 }
 
 #[tokio::test]
-async fn progress_fits_a_narrow_terminal_and_skips_dumb_and_quiet_ones() {
+async fn progress_fits_narrow_terminals_and_is_hidden_on_dumb_ones() {
     let install = format!("install --name x --phone-number-id {PHONE_NUMBER_ID}");
     let batch = "batch numbers.csv --journal j.jsonl";
     let terminals =
@@ -141,7 +142,7 @@ async fn progress_fits_a_narrow_terminal_and_skips_dumb_and_quiet_ones() {
         let Some(process) = at_terminal_of(term, columns, &peer, &args) else { return };
         let (status, text) = ended(process).await;
         assert!(status.success(), "{text:?}");
-        // What is drawn again is between two carriage returns.
+        // A carriage return starts each new drawing of the progress.
         let drawn = text.split(['\r', '\n']).filter(|part| part.contains(" 0s "));
         let width = |part: &str| part.split('\u{1b}').next().unwrap().chars().count();
         assert!(drawn.clone().all(|part| width(part) <= columns.into()), "{text:?}");
@@ -152,7 +153,7 @@ async fn progress_fits_a_narrow_terminal_and_skips_dumb_and_quiet_ones() {
 }
 
 #[tokio::test]
-async fn the_seconds_of_a_wait_tick_between_its_polls() {
+async fn the_elapsed_seconds_are_updated_between_polls() {
     let peer = peer([Reply::Silence]).await;
     let Some(mut terminal) = at_terminal(&peer, &format!("wait {CONNECTOR_ID}")) else { return };
     let (mut bytes, mut text) = ([0; 1024], String::new());

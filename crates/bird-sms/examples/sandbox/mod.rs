@@ -1,4 +1,4 @@
-//! The workspace of the examples, which a sandbox in the same process serves.
+//! A sandbox in the same process, and its workspace, for the examples.
 
 use std::error::Error;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use bird_sandbox::{Fault, Sandbox};
 use bird_sms::{AccessKey, Client, Workspace};
 
-/// Starts a sandbox with these faults, and returns it with its workspace. The sandbox serves until it is dropped.
+/// Starts a sandbox with these faults, and returns it with its workspace. The sandbox runs until it is dropped.
 ///
-/// A program of yours has no sandbox: its workspace is `Workspace::from_env()`.
+/// Your own program uses `Workspace::from_env()` instead.
 pub async fn start(faults: &[&str]) -> Result<(Sandbox, Workspace), Box<dyn Error>> {
     let faults =
         faults.iter().map(|fault| fault.parse::<Fault>()).collect::<Result<Vec<_>, _>>()?;

@@ -1,4 +1,4 @@
-//! Adoption: an operator names the connector of a row.
+//! Adoption: a person tells a journal which connector a phone number has.
 
 use std::io;
 
@@ -13,10 +13,10 @@ use crate::{ConnectorId, ConnectorState, Error, PhoneNumberId};
 #[non_exhaustive]
 pub enum AdoptionError {
     /// The journal has a ready channel for the phone number, from another connector.
-    #[error("the channel of this phone number is ready")]
+    #[error("this phone number has a ready channel from another connector")]
     Ready,
     /// The journal has another connector that was created for the phone number and still exists.
-    #[error("connector {0} was created for this phone number, and exists")]
+    #[error("connector {0} was created for this phone number and still exists")]
     OtherConnector(ConnectorId),
     /// The connector belongs to another phone number of the journal.
     #[error("the connector belongs to phone number {0}")]
@@ -36,8 +36,8 @@ pub enum AdoptionError {
 }
 
 impl Workspace {
-    /// Tells a journal which connector a phone number has, because a person found it, for example in the Bird dashboard. The
-    /// next batch waits for its channel.
+    /// Tells a journal which connector a phone number has, after a person found it, for example in the Bird dashboard.
+    /// The next batch waits for the channel of this connector.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -54,18 +54,18 @@ impl Workspace {
     /// # }
     /// ```
     ///
-    /// Use it for a phone number whose outcome is unknown, whose creation was refused because a connector exists, or whose
-    /// connector was deleted. The connector is read first, and its template and phone number are compared. Adopting the same
-    /// connector again changes nothing.
+    /// Use it if the outcome for a phone number is unknown, if a creation was refused because a connector exists, or if
+    /// the connector was deleted. The connector is read first, to check its template and phone number. Adopting the
+    /// same connector again changes nothing.
     ///
     /// # Errors
     ///
-    /// Fails if the connector differs or cannot be read, if the phone number has another connector, or if the journal fails
-    /// or serves a batch.
+    /// Fails if the connector cannot be read, has another phone number or is not for SMS, if the phone number has
+    /// another connector, or if the journal fails or is in use by a batch.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: nothing is created, and the entry is appended or not.
+    /// Cancel safe: nothing is created. The entry may or may not be appended.
     pub async fn adopt(
         &self,
         journal: &dyn Journal,
@@ -82,7 +82,7 @@ impl Workspace {
             match self.connector(id).await {
                 Err(error) if error.status() == Some(404) => {}
                 Err(error) => return Err(AdoptionError::Read(error)),
-                // The response to the creation named a connector of another phone number.
+                // The response to the creation named a connector that belongs to another phone number.
                 Ok(own) if own.phone_number_id.is_some_and(|id| id != phone_number_id) => {}
                 Ok(_) => return Err(AdoptionError::OtherConnector(id)),
             }
@@ -99,7 +99,8 @@ impl Workspace {
 }
 
 impl JournalState {
-    /// Makes the checks of [`Workspace::adopt`] that need no request. Returns `false` if the row has this connector already.
+    /// Runs the checks of [`Workspace::adopt`] that need no request. Returns `false` if the row already has this
+    /// connector.
     ///
     /// # Errors
     ///

@@ -9,8 +9,8 @@ use super::JournalState;
 use crate::transport::lock;
 use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsChannel, Warning};
 
-/// A write-ahead log of installs, such as a file or a table of a database. If the process is killed at any moment,
-/// running the same installs with the same journal resumes them.
+/// A write-ahead log of installs, such as a file or a database table. If the process is killed at any moment, running
+/// the same installs with the same journal resumes them.
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
@@ -49,7 +49,7 @@ use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsCha
 /// # Entries
 ///
 /// Each entry is appended before the next step is taken. A row is the install of one phone number. Its entries come in
-/// this order; a run may end anywhere in it, and the next one continues:
+/// the order below. A run may end after any of them, and the next run continues from there:
 ///
 /// ```text
 /// row     = { attempt }, [ ( Created | Found | Adopted ), wait ]
@@ -57,40 +57,40 @@ use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsCha
 /// wait    = { NotReady | Adopted }, [ Ready ]
 /// ```
 ///
-/// - After an `Intent` without another entry, or after `Unknown`, a connector may exist. No attempt follows unless
-///   [`UnknownRows::Retry`](super::UnknownRows::Retry) is set. After `Exists`, none follows in any case.
-/// - `Created` follows the `Intent` of its attempt. `Found` follows an attempt whose outcome is unknown, in the same run or
-///   a later one.
+/// - If the last entry is `Intent` or `Unknown`, a connector may exist. Another attempt follows only with
+///   [`UnknownRows::Retry`](super::UnknownRows::Retry). After `Exists`, no attempt ever follows.
+/// - `Created` follows the `Intent` of its attempt. `Found` follows an attempt whose outcome is unknown, in the same
+///   run or a later one.
 /// - Nothing follows `Ready`.
-/// - A person appends only `Adopted`, with [`Workspace::adopt`](crate::Workspace::adopt), which checks the connector.
+/// - `Adopted` is appended by [`Workspace::adopt`](crate::Workspace::adopt), after it has checked the connector.
 ///
 /// [`RowState::apply`](super::RowState::apply) defines what an entry means.
 ///
 /// # One writer at a time
 ///
-/// A journal serves one batch at a time. While a batch runs, another one with the same `Arc`, or an adoption, fails with
-/// [`ResourceBusy`](ErrorKind::ResourceBusy). A store that several processes share must ensure this itself, for example
-/// with a lock, as `FileJournal` does. Installs that run at the same time each need a journal of their own, which may be a
-/// view of one table: its rows for one phone number.
+/// A journal serves one batch at a time. While a batch runs, an adoption or another batch with the same `Arc` fails
+/// with [`ResourceBusy`](ErrorKind::ResourceBusy). A store that several processes share must ensure this itself, for
+/// example with a lock, as `FileJournal` does. Installs that run at the same time each need their own journal. Each may
+/// be a view of a shared table: the rows for one phone number.
 pub trait Journal: Send + Sync {
     /// Returns the state of every row, including what this process appended.
     fn load(&self) -> JournalFuture<'_, JournalState>;
 
     /// Appends an entry for a phone number. When the future completes, the entry must survive a crash. If it fails, the
-    /// install ends with [`Error::Journal`]; before the POST, nothing is sent then.
+    /// install ends with [`Error::Journal`]. If the POST was not sent yet, it is not sent.
     ///
-    /// Entries of different phone numbers are appended concurrently. If the future is dropped, the entry may or may not be
-    /// stored.
+    /// Entries of different phone numbers are appended concurrently. If the future is dropped, the entry may or may not
+    /// be stored.
     fn append(&self, phone_number_id: PhoneNumberId, entry: JournalEntry) -> JournalFuture<'_>;
 }
 
-/// The future of [`Journal::load`] and [`Journal::append`].
+/// The future that [`Journal::load`] and [`Journal::append`] return.
 pub type JournalFuture<'a, T = ()> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
 
-/// The journals in use, by their addresses.
+/// The addresses of the journals in use.
 static IN_USE: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
 
-/// The use of a journal by one batch or adoption, until it is dropped.
+/// Marks a journal as in use by one batch or adoption, until this is dropped.
 pub(super) struct InUse(usize);
 
 impl InUse {
@@ -110,7 +110,7 @@ impl Drop for InUse {
     }
 }
 
-/// Reads a journal for a batch.
+/// Marks a journal as in use, and reads it.
 pub(super) async fn load(journal: Arc<dyn Journal>) -> io::Result<(InUse, JournalState)> {
     let in_use = InUse::begin(&*journal)?;
     let state = journal.load().await?;
@@ -134,7 +134,7 @@ pub(super) async fn load(journal: Arc<dyn Journal>) -> io::Result<(InUse, Journa
 pub enum JournalEntry {
     /// The POST is about to be sent. From here on a connector may exist.
     Intent { name: String },
-    /// The connector exists.
+    /// Bird created the connector.
     Created {
         connector_id: ConnectorId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,7 +146,7 @@ pub enum JournalEntry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         warning: Option<Warning>,
     },
-    /// An operator named the connector of a row whose outcome was unknown.
+    /// A person named the connector, with [`Workspace::adopt`](crate::Workspace::adopt).
     Adopted { connector_id: ConnectorId },
     /// The channel is ready.
     Ready {
@@ -161,14 +161,14 @@ pub enum JournalEntry {
     Refused { message: String },
     /// Bird was not reached: this attempt created no connector.
     Unreachable { message: String },
-    /// A connector may exist.
+    /// The outcome of the attempt is unknown: a connector may exist.
     Unknown { message: String },
     /// A connector exists, but its id is not known.
     Exists { message: String },
 }
 
 impl JournalEntry {
-    /// Creates the last entry of an install.
+    /// Returns the entry for the result of an install.
     pub(crate) fn ended(result: &Result<SmsChannel, Error>) -> Self {
         let error = match result {
             Ok(channel) => {

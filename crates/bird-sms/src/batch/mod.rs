@@ -1,4 +1,4 @@
-//! Many installs, as fast as the rate limits allow, and with a journal to resume from.
+//! Batches: many installs, as fast as the rate limits allow, with a journal to resume from.
 
 mod adopt;
 mod journal;
@@ -22,7 +22,7 @@ pub use run::BatchOutcomes;
 use crate::client::Workspace;
 use crate::{Event, PhoneNumberId, SmsConnectorRequest};
 
-/// The default concurrency. A waiting row takes 4 KB.
+/// The default concurrency. Each waiting row takes about 4 KB.
 const CONCURRENCY: usize = 12_000;
 
 type Observer = dyn Fn(&SmsConnectorRequest, &Event) + Send + Sync;
@@ -43,7 +43,7 @@ impl Workspace {
     }
 
     /// Installs an SMS channel for each request of a stream, like [`install_sms_channels`](Self::install_sms_channels).
-    /// The stream is polled as installs end, so it may be slow.
+    /// The stream is polled while installs run, so it may be slow.
     pub fn install_sms_channel_stream<S>(&self, requests: S) -> InstallSmsChannels<S>
     where
         S: Stream<Item = SmsConnectorRequest> + Send,
@@ -85,30 +85,31 @@ impl Workspace {
 /// # }
 /// ```
 ///
-/// A batch is as fast as the [`RateLimits`](crate::RateLimits) of the workspace allow, which all installs of a client
-/// share. Connectors are polled in the order in which the [`PollPolicy`](crate::PollPolicy) makes their polls due.
+/// A batch is as fast as the [`RateLimits`](crate::RateLimits) of the workspace allow. All installs of a client share
+/// them. Connectors are polled in the order in which their polls become due, according to the
+/// [`PollPolicy`](crate::PollPolicy).
 ///
-/// The timeout of an install starts when its first POST may be sent, or with the wait for a connector of an earlier run.
-/// A connector whose turn comes after the deadline is polled once more before its install ends with
+/// The timeout of an install starts when its first POST may be sent. If an earlier run created the connector, it starts
+/// with the wait. A connector whose turn comes only after the deadline is polled once more before its install ends with
 /// [`Error::NotReady`](crate::Error::NotReady).
 ///
-/// Requests are taken from the stream as installs end. Beyond the [`concurrency`](Self::concurrency), memory grows by one
-/// phone number id per request.
+/// Requests are taken from the stream as installs end. Memory grows with the [`concurrency`](Self::concurrency), and by
+/// one phone number id per request.
 ///
 /// # Errors
 ///
-/// The stream does not fail: each outcome has its own [`Error`](crate::Error). After a request is refused with 401
-/// (access key), 402 (no money) or 403 (policy of the key), the batch [shuts down](BatchOutcomes::shut_down), because Bird
-/// would refuse every other request. A 403 counts only until a request with the same method was accepted, because a policy
-/// may exclude a single connector. The batch also shuts down if every response of a whole install timeout is a 429. A
-/// second request for a phone number ends with
+/// The stream does not fail: each outcome has its own [`Error`](crate::Error). If Bird refuses a request with 401
+/// (access key), 402 (no money) or 403 (policy of the key), the batch [shuts down](BatchOutcomes::shut_down), because
+/// Bird would refuse every other request. A 403 counts only until a request with the same method was accepted, because
+/// a policy may exclude a single connector. The batch also shuts down if every response during a whole install timeout
+/// is a 429. A second request for a phone number ends with
 /// [`ConfigurationError::DuplicatePhoneNumber`](crate::ConfigurationError::DuplicatePhoneNumber).
 ///
 /// # Cancel safety
 ///
 /// Dropping the stream stops all installs where they wait, and the outcomes of POSTs in flight are lost.
-/// [`BatchOutcomes::abandon`] returns them as unknown, and [`BatchOutcomes::shut_down`] waits for the POSTs. A [`Journal`]
-/// has every step in any case.
+/// [`BatchOutcomes::abandon`] returns them as unknown, and [`BatchOutcomes::shut_down`] waits for the POSTs. A
+/// [`Journal`] has every step even then.
 #[must_use = "a batch does nothing until it is started and its outcomes are taken"]
 pub struct InstallSmsChannels<S> {
     workspace: Workspace,
@@ -116,13 +117,12 @@ pub struct InstallSmsChannels<S> {
     settings: Settings,
 }
 
-/// How a batch runs.
 struct Settings {
     concurrency: usize,
-    /// The timeout of an install. `None` for the client's.
+    /// The timeout of each install. `None` means the client's install timeout.
     timeout: Option<Duration>,
     unknown: UnknownRows,
-    /// The phone numbers that are retried whatever `unknown` is.
+    /// The phone numbers to retry, whatever `unknown` is.
     retried: HashSet<PhoneNumberId>,
     journal: Option<Arc<dyn Journal>>,
     observer: Option<Arc<Observer>>,
@@ -138,11 +138,11 @@ impl<S> InstallSmsChannels<S>
 where
     S: Stream<Item = SmsConnectorRequest> + Send,
 {
-    /// Sets how many installs are in progress at a time, at least 1. Default: 12,000, as many as 50 GETs per second can poll
-    /// in four minutes.
+    /// Sets how many installs are in progress at a time, at least 1. Default: 12,000, as many as 50 GETs per second can
+    /// poll in four minutes.
     ///
-    /// Each install is a task that takes about 4 KB while it waits. If there are few and their channels are slow, the next
-    /// connectors are created late.
+    /// Each install takes about 4 KB of memory while it waits. If this number is low and channels become ready slowly,
+    /// the later connectors are created late.
     pub fn concurrency(mut self, installs: usize) -> Self {
         self.settings.concurrency = installs.max(1);
         self
@@ -156,17 +156,17 @@ where
 
     /// Resumes from this journal, and writes each step to it before the next one is taken. Default: no journal.
     ///
-    /// Running the same batch with the same journal resumes it: it waits for connectors that exist, and rows that are done
-    /// end at once with [what the journal has](BatchOutcome::from_journal). If the journal cannot be read, nothing is sent,
-    /// and each row ends with [`Error::Journal`](crate::Error::Journal).
+    /// Running the same batch with the same journal resumes it: it waits for connectors that exist, and rows that are
+    /// done end at once, with [their outcome from the journal](BatchOutcome::from_journal). If the journal cannot be
+    /// read, nothing is sent, and each row ends with [`Error::Journal`](crate::Error::Journal).
     pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
         self.settings.journal = Some(journal);
         self
     }
 
-    /// Sets what happens to rows whose outcome is unknown in the journal, if a [lookup](crate::ClientBuilder::look_up) does
-    /// not find their connector. Default: they end with [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown), without a
-    /// POST.
+    /// Sets what happens to rows whose outcome is unknown in the journal, if a [lookup](crate::ClientBuilder::look_up)
+    /// does not find their connector. Default: they end with [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown),
+    /// without a POST.
     pub fn unknown_rows(mut self, unknown: UnknownRows) -> Self {
         self.settings.unknown = unknown;
         self
@@ -189,7 +189,7 @@ where
     }
 
     /// Returns the outcomes, in the order in which the installs end. Nothing starts before the first
-    /// [`next`](BatchOutcomes::next). From then on installs run as Tokio tasks, but only `next` takes new requests.
+    /// [`next`](BatchOutcomes::next). From then on, installs run as Tokio tasks, but only `next` takes new requests.
     ///
     /// # Panics
     ///

@@ -9,12 +9,12 @@ pub struct BatchOutcome {
     pub request: SmsConnectorRequest,
     /// The channel, or why there is none.
     pub result: Result<SmsChannel, Error>,
-    /// The state of the row, from this run and earlier ones.
+    /// The state of the row after this run and earlier ones.
     pub state: RowState,
     /// Whether this run created the connector.
     pub created: bool,
-    /// Whether the outcome only repeats the journal: the channel was ready before, or the outcome is unknown and no lookup
-    /// was possible.
+    /// Whether the outcome only repeats the journal: the channel was ready before, or the outcome is unknown and no
+    /// lookup was possible.
     pub from_journal: bool,
 }
 

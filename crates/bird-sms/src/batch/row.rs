@@ -1,4 +1,4 @@
-//! The state of each row by its journal, and the next step of the row.
+//! The state of each row, according to the journal, and its next step.
 
 use std::collections::HashMap;
 
@@ -26,10 +26,10 @@ pub struct RowState {
     /// Whether a POST before the last one may have created a connector.
     earlier: bool,
     warning: Option<Warning>,
-    /// Whether an operator named the connector.
+    /// Whether a person named the connector.
     pub(super) adopted: bool,
-    /// When the connector was created, or else when the first POST was sent whose outcome is unknown. One field for both
-    /// keeps a row small.
+    /// When the connector was created, if its id is known; otherwise, when the first POST with an unknown outcome was
+    /// sent. One field for both keeps a row small.
     since: Option<Timestamp>,
 }
 
@@ -50,14 +50,14 @@ pub enum NextStep {
     Create,
     /// The connector exists. Wait for its channel.
     Wait(ConnectorId),
-    /// Send no POST: a connector exists or may exist, and its id is not known. A lookup or a person may find it.
+    /// Send no POST: a connector exists or may exist, but its id is not known. A lookup or a person may find it.
     LeaveAlone,
     /// The channel is ready.
     Done,
 }
 
 impl RowState {
-    /// A row of which nothing but this is known.
+    /// Returns a row whose connector is in this state, with nothing else known.
     pub(super) fn of(connector: ConnectorState) -> Self {
         Self { connector, ..Self::default() }
     }
@@ -74,7 +74,7 @@ impl RowState {
         self.channel_id
     }
 
-    /// Returns the warning of the creation: another connector may exist.
+    /// Returns the warning that another connector may exist, if there is one.
     #[must_use]
     pub fn warning(&self) -> Option<Warning> {
         self.warning
@@ -86,8 +86,8 @@ impl RowState {
         self.since.filter(|_| self.connector.connector_id().is_some())
     }
 
-    /// Returns when the first POST whose outcome is unknown was sent. `None` if the id of the connector is known, or if the
-    /// journal stores no times.
+    /// Returns when the first POST whose outcome is unknown was sent. `None` if the id of the connector is known, or if
+    /// the journal stores no times.
     #[must_use]
     pub fn sent_at(&self) -> Option<Timestamp> {
         self.since.filter(|_| self.connector.connector_id().is_none())
@@ -113,8 +113,8 @@ impl RowState {
         }
     }
 
-    /// Applies the next entry of the row, appended at `at`, or `None` if the journal stores no times. An entry that tells
-    /// less about the connector doesn't replace what is known.
+    /// Applies the next entry of the row. `at` is when it was appended, or `None` if the journal stores no times. An
+    /// entry that tells less about the connector than earlier entries doesn't change its state.
     pub fn apply(&mut self, entry: &JournalEntry, at: Option<Timestamp>) {
         match *entry {
             JournalEntry::Intent { .. } => {
@@ -125,7 +125,7 @@ impl RowState {
                 self.grow(ConnectorState::Unknown);
             }
             JournalEntry::Refused { .. } | JournalEntry::Unreachable { .. } => {
-                // A refusal settles the last attempt, and not the attempts before it.
+                // A refusal settles the last attempt, but not the attempts before it.
                 if !self.earlier {
                     self.settle();
                 }
@@ -139,8 +139,8 @@ impl RowState {
                 self.since = at;
             }
             JournalEntry::Adopted { connector_id } => {
-                // The last adoption counts, because an earlier adoption may have named a wrong connector. A channel that
-                // is ready stays ready.
+                // An adoption replaces an earlier one, which may have named a wrong connector. But a channel that is
+                // ready stays ready.
                 if self.channel_id.is_none() {
                     self.connector = ConnectorState::Exists(connector_id);
                     self.adopted = true;
@@ -163,12 +163,12 @@ impl RowState {
         self.earlier.then_some(Warning::PossibleDuplicate { status: None })
     }
 
-    /// Returns whether a POST before the next one may have created a connector.
+    /// Returns whether any POST so far may have created a connector.
     pub(super) fn earlier_may_exist(&self) -> bool {
         self.earlier || self.connector == ConnectorState::Unknown
     }
 
-    /// Takes note that no attempt created a connector.
+    /// Records that no attempt created a connector.
     fn settle(&mut self) {
         if self.connector == ConnectorState::Unknown {
             self.connector = ConnectorState::NotCreated;
@@ -176,7 +176,7 @@ impl RowState {
         }
     }
 
-    /// Returns the channel of a row that is ready. It has no response, because a journal stores none.
+    /// Returns the channel, if it is ready. It has no response, because a journal stores no responses.
     pub(super) fn channel(&self, workspace: &Workspace) -> Option<SmsChannel> {
         let id = self.channel_id?;
         let connector_id = self.connector.connector_id()?;
@@ -190,7 +190,7 @@ impl RowState {
         Some(channel.warning(self.warning))
     }
 
-    /// Replaces the state of the connector, unless the new state has less information or the channel is ready.
+    /// Replaces the state of the connector, unless the new state tells less or the channel is ready.
     fn grow(&mut self, state: ConnectorState) {
         let knowledge = |state| match state {
             ConnectorState::NotCreated => 0,
@@ -211,7 +211,7 @@ pub struct JournalState {
 }
 
 impl JournalState {
-    /// Applies the next entry of the journal, appended at `at`, or `None` if the journal stores no times.
+    /// Applies the next entry of the journal. `at` is when it was appended, or `None` if the journal stores no times.
     pub fn apply(
         &mut self,
         phone_number_id: PhoneNumberId,
@@ -221,13 +221,13 @@ impl JournalState {
         self.rows.entry(phone_number_id).or_default().apply(entry, at);
     }
 
-    /// Returns the state of a row. Without entries, it is [`NotCreated`](ConnectorState::NotCreated).
+    /// Returns the state of a row. A row without entries is [`NotCreated`](ConnectorState::NotCreated).
     #[must_use]
     pub fn row(&self, phone_number_id: PhoneNumberId) -> RowState {
         self.rows.get(&phone_number_id).copied().unwrap_or_default()
     }
 
-    /// Returns the rows that have entries, in any order.
+    /// Returns the rows that have entries, in no particular order.
     pub fn rows(&self) -> impl Iterator<Item = (PhoneNumberId, RowState)> {
         self.rows.iter().map(|(number, row)| (*number, *row))
     }
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn an_adoption_clears_the_time_of_the_creation() {
+    fn an_adoption_clears_the_creation_time() {
         let connector_id = ID.parse().unwrap();
         let at = Timestamp::from_second(7).unwrap();
         let mut row = RowState::default();
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_says_less_replaces_nothing() {
+    fn an_entry_that_tells_less_changes_nothing() {
         let connector_id = ID.parse().unwrap();
         let channel_id = ID.parse().unwrap();
         let created = JournalEntry::Created { connector_id, warning: None };

@@ -31,24 +31,24 @@ use crate::{
     Warning,
 };
 
-/// How many rows wait at a rate limiter. The others wait in line behind them, so a call outside of the batch waits for
-/// 64 requests, and not for thousands.
+/// How many rows wait at each rate limiter. The other rows wait for one of these places, so a call outside of the batch
+/// waits behind 64 requests, not thousands.
 const PLACES: usize = 64;
-/// How many requests are in flight. A server that hangs gets this many connections.
+/// The maximum number of requests in flight, and thus of connections to a server that hangs.
 const IN_FLIGHT: usize = 1000;
-/// The time for a poll whose turn came only after the deadline.
+/// The timeout of a poll whose turn comes only after the deadline.
 const LATE_POLL: Duration = Duration::from_secs(10);
 
-/// What the rows of a batch share.
+/// The state that all rows of a batch share.
 pub(super) struct Batch {
     workspace: Workspace,
     settings: Settings,
     started: Instant,
-    /// Set while the batch uses its journal.
+    /// Present while the batch uses its journal.
     in_use: Mutex<Option<InUse>>,
-    /// The phone number of each connector, of this run and of the journal.
+    /// The phone number of each known connector, from the journal and from this run.
     connectors: Mutex<HashMap<ConnectorId, PhoneNumberId>>,
-    /// Whether the access key may read numbers, as far as it is known.
+    /// Whether to look up connectors: lookups are enabled, and none got a 401 or 403.
     look_up: AtomicBool,
     shutdown: Shutdown,
     posts: Semaphore,
@@ -56,22 +56,22 @@ pub(super) struct Batch {
     in_flight: Arc<Semaphore>,
     /// The rows that have a task.
     rows: Mutex<HashMap<PhoneNumberId, Arc<Row>>>,
-    /// `None` for a row for which nothing was sent.
+    /// Receives `None` for a row that ends without an outcome.
     outcomes: mpsc::UnboundedSender<Option<BatchOutcome>>,
 }
 
 /// Tells the tasks of a batch to shut down.
 ///
-/// This is no `watch` channel of Tokio, because that wakes its receivers in a random order.
+/// Tokio's `watch` channel is not used, because it wakes its receivers in a random order.
 #[derive(Default)]
 struct Shutdown {
-    /// Why the installs end that wait.
+    /// Why waiting installs end, once a shutdown has begun.
     reason: OnceLock<NotReadyReason>,
     tasks: Notify,
 }
 
 impl Shutdown {
-    /// Begins a shutdown, unless one has begun.
+    /// Begins a shutdown, unless one has already begun.
     fn begin(&self, reason: NotReadyReason) {
         let _ = self.reason.set(reason);
         self.tasks.notify_waiters();
@@ -82,7 +82,7 @@ impl Shutdown {
     }
 
     async fn wait(&self) {
-        // Made before the state is read, so a shutdown in between is not missed.
+        // Created before the check, so a shutdown in between is not missed.
         let begun = self.tasks.notified();
         if !self.has_begun() {
             begun.await;
@@ -90,7 +90,7 @@ impl Shutdown {
     }
 }
 
-/// A row: its request, and all that is known about it.
+/// A row: its request, and what is known about it.
 struct Row {
     request: SmsConnectorRequest,
     known: Mutex<Known>,
@@ -99,11 +99,11 @@ struct Row {
 struct Known {
     state: RowState,
     progress: Progress,
-    /// Whether the row has its outcome.
+    /// Whether the row has ended, with or without an outcome.
     ended: bool,
 }
 
-/// What this run did for a row.
+/// How far this run has got with a row.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 enum Progress {
     Nothing,
@@ -128,13 +128,13 @@ impl Row {
         self.lock().state
     }
 
-    /// Applies an entry, before it is appended to the journal.
+    /// Applies an entry to the state in memory.
     fn apply(&self, entry: &JournalEntry) {
         self.lock().state.apply(entry, None);
     }
 
-    /// Returns whether the next POST may be sent: not if the row was abandoned. If it may, its connector may exist from
-    /// now on.
+    /// Returns `false` if the row was abandoned, because no POST may be sent then. Otherwise, records that a connector
+    /// may exist from now on.
     fn begin_post(&self) -> bool {
         let mut known = self.lock();
         if !known.ended && known.progress < Progress::Posted {
@@ -146,7 +146,7 @@ impl Row {
 }
 
 impl Known {
-    /// Returns the error of a row whose connector may exist, with an id that is not known.
+    /// Returns the error of a row that may have a connector whose id is not known.
     fn unknown_error(&self) -> Error {
         let reason = match self.state.connector_state() {
             ConnectorState::ExistsIdUnknown => UnknownReason::AlreadyExists,
@@ -156,8 +156,8 @@ impl Known {
         Error::unknown(reason)
     }
 
-    /// Returns the outcome of a row that ends with this result, or with what is known about it. Returns `None` if the row
-    /// has ended before, or if no connector may exist.
+    /// Ends the row and returns its outcome. Without a result, the outcome follows from what is known about the row.
+    /// Returns `None` if the row has already ended, or if there is neither a result nor a possible connector.
     fn end(
         &mut self,
         workspace: &Workspace,
@@ -169,7 +169,7 @@ impl Known {
         }
         let state = self.state;
         let from_journal = self.progress == Progress::Nothing && result.is_none();
-        // A channel that is ready is not lost, although the journal may not have it yet.
+        // A ready channel is reported even if the journal does not have it yet.
         let result = result.or_else(|| state.channel(workspace).map(Ok));
         let result = match (result, state.connector_state()) {
             (Some(result), _) => result,
@@ -186,12 +186,12 @@ impl Known {
     }
 }
 
-/// What is left to do for a row.
+/// The work that is left for a row.
 enum Step {
     Create(Box<CreateConnectorReq>),
-    /// The outcome of an earlier run is unknown, and no POST is sent.
+    /// Look up the connector and send no POST, because the outcome of an earlier run is unknown.
     LookUp,
-    /// The connector of an earlier run.
+    /// Wait for the connector of an earlier run.
     Wait(ConnectorId),
 }
 
@@ -210,7 +210,7 @@ impl Batch {
         lock(&self.rows).remove(&row.request.phone_number_id());
     }
 
-    /// Ends all rows that have a task. Another batch may use the journal now, so none of them sends another POST.
+    /// Ends all rows that have a task. None of them sends another POST, because another batch may use the journal now.
     fn abandon(&self) -> Vec<BatchOutcome> {
         self.release_journal();
         let rows = std::mem::take(&mut *lock(&self.rows));
@@ -222,7 +222,7 @@ impl Batch {
         lock(&self.in_use).take();
     }
 
-    /// Takes over the state that the journal has.
+    /// Takes over the state that was read from the journal.
     fn loaded(&self, read: io::Result<(InUse, JournalState)>) -> Loaded {
         let (in_use, rows) = match read {
             Ok(read) => read,
@@ -237,9 +237,9 @@ impl Batch {
     }
 
     fn end(&self, row: &Row, result: Option<Result<SmsChannel, Error>>) {
-        // Sent under the lock, so a row that has ended always has its outcome in the channel.
+        // Sent while the row is locked, so the outcome of a row that has ended is always in the channel.
         let mut known = row.lock();
-        // The receiver is gone when the batch was dropped.
+        // Sending fails if the batch was dropped.
         let _ = self.outcomes.send(known.end(&self.workspace, &row.request, result));
     }
 
@@ -271,7 +271,7 @@ impl Batch {
             }
         };
         let ready = tokio::select! {
-            // The wait comes first: a channel that is ready is not lost to the shutdown.
+            // The wait is polled first, so a channel that is already ready is not lost to a shutdown.
             biased;
             ready = pending.wait_until(&call) => Some(ready),
             () = self.shutdown.wait() => None,
@@ -286,15 +286,16 @@ impl Batch {
         self.workspace.deadline(self.settings.timeout)
     }
 
-    /// Takes note of the connector of a row. Fails with the phone number that the connector belongs to, if that is
-    /// another.
+    /// Records which phone number a connector belongs to. If it already belongs to another phone number, fails with
+    /// that number.
     fn claim(&self, id: ConnectorId, request: &SmsConnectorRequest) -> Result<(), PhoneNumberId> {
         let mut connectors = lock(&self.connectors);
         let number = *connectors.entry(id).or_insert(request.phone_number_id());
         if number == request.phone_number_id() { Ok(()) } else { Err(number) }
     }
 
-    /// Takes note that the connector of a row is known, as [`claim`](Self::claim) does.
+    /// Claims the connector that was created or found for a row, and updates the row. Fails as [`claim`](Self::claim)
+    /// does.
     fn created(
         &self,
         row: &Row,
@@ -310,8 +311,8 @@ impl Batch {
         Ok(())
     }
 
-    /// Creates the connector. The deadline of the install starts when the first POST may leave. `call` returns the call for
-    /// the GETs of the row, with this deadline.
+    /// Creates the connector. The deadline of the install starts when the first POST may be sent. `call` makes the call
+    /// for the GETs of the row from this deadline.
     async fn create<'a>(
         &'a self,
         row: &'a Row,
@@ -319,7 +320,7 @@ impl Batch {
         call: impl Fn(Deadline) -> Call<'a, GetTurn<'a>>,
     ) -> Result<(PendingChannel, Deadline), Option<Error>> {
         if row.state().sent_at().is_some() {
-            // A second connector is accepted only if the number does not show the first one.
+            // Another POST may create a second connector. It is sent only if the number shows no connector.
             let call = call(self.deadline());
             match self.look_up_before(&call).await {
                 Ok(pending) => return Ok((pending, call.deadline)),
@@ -338,7 +339,8 @@ impl Batch {
         self.append(row, JournalEntry::Intent { name: row.request.name().to_owned() }).await?;
         let limiter = self.limiter(Route::Create);
         let permit = tokio::select! {
-            // The permit comes first: a POST whose intent is on disk is sent if the rate limit allows it at once.
+            // The permit is polled first: even after a shutdown, a POST whose intent is on disk is sent if the rate
+            // limit allows it at once.
             biased;
             permit = limiter.renew(self.runtime(), permit, Duration::MAX) => permit,
             () = self.shutdown.wait() => None,
@@ -356,9 +358,9 @@ impl Batch {
                 pending
             }
             Err(error) => {
-                // Before the lookup, because the other rows go on in the meantime.
+                // This comes before the lookup, because other rows keep sending requests during the lookup.
                 self.shut_down_after(&error);
-                // The first attempt of this run, or of an earlier one.
+                // When the first attempt was made, in an earlier run or in this one.
                 let since = state.sent_at().or(since.ok());
                 self.look_up(&call, since, error).await?
             }
@@ -366,7 +368,8 @@ impl Batch {
         Ok((pending, deadline))
     }
 
-    /// Looks up the connector of a row whose outcome an earlier run left unknown. There is no error after a shutdown.
+    /// Looks up the connector of a row whose outcome an earlier run left unknown. After a shutdown, the error is
+    /// `None`.
     async fn look_up_before(
         &self,
         call: &Call<'_, GetTurn<'_>>,
@@ -379,7 +382,7 @@ impl Batch {
         pending.map_err(|error| Some(error).filter(|_| !self.shutdown.has_begun()))
     }
 
-    /// Looks up the connector of a row that ends with this error, and whose first POST was sent at this time.
+    /// Looks up the connector of a row after a creation that failed with `error`. The first POST was sent at `since`.
     async fn look_up(
         &self,
         call: &Call<'_, GetTurn<'_>>,
@@ -388,7 +391,7 @@ impl Batch {
     ) -> Result<PendingChannel, Error> {
         let row = call.turn.row;
         let mut look_up = LookUp { call, request: &row.request, since, allowed: &self.look_up };
-        // The journal does not count the attempts of an earlier run, so there may have been more than one.
+        // The journal does not count the attempts of an earlier run, and there may have been more than one.
         let resumed = row.lock().progress < Progress::Posted;
         let repeated = || row.state().repeated_warning();
         let warning = match error.warning().or_else(repeated) {
@@ -421,7 +424,7 @@ impl Batch {
             // A GET may have shown that the connector belongs to another phone number.
             row.lock().state = RowState::of(ConnectorState::ExistsIdUnknown);
         }
-        // After an error of the journal nothing more is appended. A row that was only looked up has not changed.
+        // Nothing more is appended after a journal error. A row that was only looked up has not changed.
         let sent = row.lock().progress >= Progress::Posted;
         if matches!(&result, Err(Error::Journal(_)))
             || matches!(&result, Err(Error::OutcomeUnknown(..)) if !sent)
@@ -429,7 +432,8 @@ impl Batch {
             return result;
         }
         let entry = JournalEntry::ended(&result);
-        // An entry that settles a POST is applied when it is on disk: until then, a row that is abandoned is unknown.
+        // An entry that settles a POST is applied only once it is on disk. If the row is abandoned before that, its
+        // outcome is unknown.
         let settles = result.as_ref().is_err_and(|error| !error.connector_state().may_exist());
         if !settles {
             row.apply(&entry);
@@ -481,13 +485,13 @@ impl Batch {
         }
     }
 
-    /// Writes an entry. If that fails, the row ends.
+    /// Writes an entry, or returns the error that ends the row.
     async fn append(&self, row: &Row, entry: JournalEntry) -> Result<(), Error> {
         let written = self.write(row, entry).await;
         written.map_err(|source| journal_error(row.state(), None, source))
     }
 
-    /// Waits in line for a request.
+    /// Waits until a request may be sent: for a place, for fewer requests in flight, and for a permit.
     async fn take(&self, route: Route) -> Option<(Permit, OwnedSemaphorePermit)> {
         let places = match route {
             Route::Create => &self.posts,
@@ -518,12 +522,12 @@ fn journal_error(
     Error::Journal(Box::new(JournalError { state, warning, ended, source }))
 }
 
-/// The turn of the POSTs of a row.
+/// Where the POSTs of a row wait for their turn.
 struct PostTurn<'a> {
     batch: &'a Batch,
     row: &'a Row,
-    /// The slot of the first POST, whose permit was taken before the intent was written. `None` if the batch was shut
-    /// down since.
+    /// The slot of the first POST, whose permit was taken before the intent was written. `None` if it was used, or if
+    /// the batch was shut down.
     first: Mutex<Option<Slot>>,
 }
 
@@ -557,7 +561,8 @@ impl Turn for PostTurn<'_> {
     }
 }
 
-/// The turn of the GETs of a row. It has no timeout: a connector whose turn comes after the deadline is polled once more.
+/// Where the GETs of a row wait for their turn, without a timeout: a connector whose turn comes after the deadline is
+/// polled once more.
 struct GetTurn<'a> {
     batch: &'a Batch,
     row: &'a Row,
@@ -611,18 +616,18 @@ impl Turn for GetTurn<'_> {
 pub struct BatchOutcomes<S: Stream> {
     batch: Arc<Batch>,
     journal: Loaded,
-    /// `None` when all requests were taken, or the batch was shut down.
+    /// `None` once all requests were taken or the batch was shut down.
     requests: Option<Pin<Box<S>>>,
-    /// The phone numbers that were taken.
+    /// The phone numbers of the requests that were taken.
     numbers: HashSet<PhoneNumberId>,
-    /// The number of rows that were taken, and whose outcome was not.
+    /// The number of requests that were taken and have not ended yet.
     unfinished: usize,
     outcomes: mpsc::UnboundedReceiver<Option<BatchOutcome>>,
     tasks: JoinSet<()>,
     span: Span,
 }
 
-/// The state of the rows by the journal.
+/// The state of the rows, as read from the journal.
 enum Loaded {
     /// The journal is being read.
     Reading(Reading),
@@ -683,9 +688,9 @@ where
 
     /// Shuts the batch down, without losing what was sent. Take the remaining outcomes with [`next`](Self::next).
     ///
-    /// No install is started and no POST is sent again. POSTs in flight are awaited, and one whose intent is being written
-    /// is sent if the rate limit allows it at once. Installs whose connector exists end with [`Error::NotReady`], which has
-    /// its id.
+    /// No install is started and no POST is sent again. POSTs in flight are awaited. A POST whose intent is being
+    /// written is still sent if the rate limit allows it at once. Installs whose connector exists end with
+    /// [`Error::NotReady`], which contains the connector's id.
     ///
     /// See [`BatchOutcomes`] for an example.
     pub fn shut_down(&mut self) {
@@ -696,8 +701,8 @@ where
     ///
     /// # Troubleshooting
     ///
-    /// A batch shuts itself down if Bird refuses the access key (401, 403) or payment (402), or if every response of a whole
-    /// install timeout is a 429. The outcomes before it have the error.
+    /// A batch shuts itself down if Bird refuses the access key (401, 403) or payment (402), or if every response
+    /// during a whole install timeout is a 429. The outcomes before the shutdown contain the error.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
         self.batch.shutdown.has_begun()
@@ -705,8 +710,8 @@ where
 
     /// Stops all installs at once, and returns the outcomes that were not taken yet.
     ///
-    /// An install whose POST was sent ends with [`Error::OutcomeUnknown`], and one whose connector exists with
-    /// [`Error::NotReady`]. Rows without an outcome have no connector that is known of.
+    /// An install whose POST was sent ends with [`Error::OutcomeUnknown`], and an install whose connector exists with
+    /// [`Error::NotReady`]. No connector is known for a row without an outcome.
     #[must_use]
     pub fn abandon(&mut self) -> Vec<BatchOutcome> {
         self.requests = None;
@@ -728,10 +733,10 @@ where
         let number = request.phone_number_id();
         let is_new = self.numbers.insert(number);
         let state = match &self.journal {
-            // The journal does not matter for a second request.
+            // A second request for a phone number fails, whatever the journal contains.
             _ if !is_new => RowState::default(),
             Loaded::Rows(rows) => rows.row(number),
-            Loaded::Reading(_) => unreachable!("no row is started before the journal was read"),
+            Loaded::Reading(_) => unreachable!("no row starts before the journal is read"),
             Loaded::Failed(error) => {
                 let row = Row::new(request, RowState::of(ConnectorState::Unknown));
                 let source = io::Error::new(error.kind(), error.to_string());
@@ -791,7 +796,7 @@ where
                     None => self.requests = None,
                 }
             }
-            // A batch does not swallow a panic.
+            // A panic in a task is passed on, not swallowed.
             if let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
                 if let Err(error) = ended
                     && let Ok(panic) = error.try_into_panic()
@@ -801,7 +806,7 @@ where
                 continue;
             }
             if self.unfinished == 0 {
-                // No task holds the journal after the end.
+                // The journal is released only after the last task has ended.
                 if self.requests.is_some() || !self.tasks.is_empty() {
                     return Poll::Pending;
                 }
@@ -823,7 +828,7 @@ where
 
 impl<S: Stream> Drop for BatchOutcomes<S> {
     fn drop(&mut self) {
-        // A task that runs at this moment on another thread goes on until it waits.
+        // A task that is running on another thread right now continues until it next waits.
         self.batch.abandon();
     }
 }

@@ -13,15 +13,16 @@ use super::{Client, Inner};
 use crate::transport::{Runtime, TokioRuntime};
 use crate::{AccessKey, ConfigurationError, PollPolicy, RateLimits, RetryPolicy};
 
-/// The shortest install timeout: with less, an attempt would often end before its response, with an unknown outcome.
+/// The shortest install timeout. With less time, many attempts would end before their response, and the outcome would be
+/// unknown.
 const MIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The settings of the workflow.
+/// The settings of installs, waits and reads.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) attempt_timeout: Duration,
     pub(crate) install_timeout: Duration,
-    /// The shortest install timeout that is accepted.
+    /// The minimum of `install_timeout`, which tests lower.
     pub(crate) min_timeout: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) poll: PollPolicy,
@@ -50,17 +51,19 @@ pub(crate) struct Settings {
 ///
 /// # Environment
 ///
-/// [`from_env`](Self::from_env) reads `BIRD_ACCESS_KEY` and `BIRD_API_URL`. The HTTP client reads these, unless
-/// [`http_client`](Self::http_client) is set:
+/// [`from_env`](Self::from_env) reads `BIRD_ACCESS_KEY` and `BIRD_API_URL`. The HTTP client reads these variables, unless
+/// [`http_client`](Self::http_client) replaces it:
 ///
 /// | variable | |
 /// |---|---|
-/// | `HTTPS_PROXY`, `ALL_PROXY` | the proxy for `https://`, as `http://user:password@host:port`. Lower case works as well |
-/// | `HTTP_PROXY`, `ALL_PROXY` | the same for `http://` |
-/// | `NO_PROXY` | hosts without a proxy, separated by commas. Loopback never has one |
+/// | `HTTPS_PROXY`, `ALL_PROXY` | the proxy for `https://`, such as `http://user:password@host:port` |
+/// | `HTTP_PROXY`, `ALL_PROXY` | the proxy for `http://` |
+/// | `NO_PROXY` | hosts to reach without a proxy, separated by commas; loopback never uses a proxy |
 /// | `SSL_CERT_FILE`, `SSL_CERT_DIR` | on Linux and the BSDs, the root certificates to trust instead of the platform's |
 ///
-/// `root_certificates_pem` trusts more certificates, on every platform but Android.
+/// The proxy variables also work in lower case.
+///
+/// `root_certificates_pem` adds trusted certificates on every platform except Android.
 #[must_use]
 pub struct ClientBuilder {
     key: Option<AccessKey>,
@@ -100,7 +103,7 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Uses the access key of `BIRD_ACCESS_KEY` and the base URL of `BIRD_API_URL`, if they are set.
+    /// Uses the access key in `BIRD_ACCESS_KEY` and the base URL in `BIRD_API_URL`, if they are set.
     ///
     /// # Errors
     ///
@@ -118,12 +121,13 @@ impl ClientBuilder {
         Ok(self)
     }
 
-    /// Sets whether the connector of a creation whose outcome is unknown is looked up at its number. Default: true.
+    /// Sets whether a connector is looked up by its phone number if the outcome of its creation is unknown. Default: true.
     ///
-    /// A lookup reads the phone number, and up to five connectors that it shows. It is not retried, and its requests take
-    /// 5 s at most. If exactly one connector agrees with the request in template, phone number and name, and is not older
-    /// than the first POST, the install goes on with it. Otherwise [`Error::existing`](crate::Error::existing) lists the
-    /// connectors. A lookup never leads to a POST: a connector may exist although the number shows none.
+    /// A lookup reads the phone number, and up to five of the connectors that Bird lists for it. It is not retried, and its
+    /// requests take at most 5 s. If exactly one connector has the template, phone number and name of the request, and is
+    /// not older than the first POST, the install continues with it. Otherwise
+    /// [`Error::existing`](crate::Error::existing) lists the connectors. A lookup never leads to another POST, because a
+    /// connector may exist even if Bird lists none.
     ///
     /// A policy of the access key must allow `view` on `/workspaces/{workspaceId}/numbers-long-code/*`.
     pub fn look_up(mut self, look_up: bool) -> Self {
@@ -143,7 +147,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Allows `http://` to other hosts than loopback, which sends the access key without encryption.
+    /// Allows `http://` for hosts other than loopback. The access key is then sent without encryption.
     pub fn allow_http(mut self) -> Self {
         self.allow_http = true;
         self
@@ -175,7 +179,7 @@ impl ClientBuilder {
 
     /// Sets how long an install, a wait or a read may take, with all its attempts. Default: 2 minutes. Minimum: 1 s.
     ///
-    /// The last poll is made 1 s before the end.
+    /// The last poll is sent 1 s before the deadline.
     pub fn install_timeout(mut self, timeout: Duration) -> Self {
         self.settings.install_timeout = timeout;
         self
@@ -199,10 +203,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Changes the HTTP client that is built: its proxy or its name resolution, for example.
+    /// Configures the HTTP client further, for example its proxy or its name resolution.
     ///
-    /// `configure` gets a builder with the settings of this crate. Whatever it sets, the HTTP client follows no redirects,
-    /// retries nothing and speaks HTTP/1.1.
+    /// `configure` receives a builder that already has the settings of this crate. It can't make the HTTP client follow
+    /// redirects, retry requests or speak HTTP/2: these settings are applied last.
     ///
     /// ```
     /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -234,29 +238,31 @@ impl ClientBuilder {
         self
     }
 
-    /// Uses this HTTP client as it is. The settings of this builder for connections, proxies and certificates have no
+    /// Uses this HTTP client unchanged. The settings of this builder for connections, proxies and certificates have no
     /// effect.
     ///
-    /// It should not follow redirects: one that was followed is reported as an error. It may speak HTTP/2, but a POST whose
-    /// stream the server refuses then has an unknown outcome.
+    /// It should not follow redirects: a redirect that was followed is reported as an error. It may speak HTTP/2, but then
+    /// the outcome of a POST is unknown if the server refuses its stream.
     pub fn http_client(mut self, http: reqwest::Client) -> Self {
         self.http_client = Some(http);
         self
     }
 
-    /// Sends requests with this transport, such as a sandbox in memory: for tests, or to record or fail requests.
+    /// Sends requests through this transport: for example, a sandbox in memory, or one that records requests.
     ///
-    /// Settings for connections, proxies and certificates have no effect on it, and it limits the length of bodies itself.
-    /// The operations of [`Client::raw`] still use the HTTP client, which trusts no root certificates then, so a test needs
-    /// none on its machine.
+    /// The settings for connections, proxies and certificates have no effect on a transport, and it limits the length of
+    /// bodies itself. The operations of [`Client::raw`] still use the HTTP client. That client then trusts no root
+    /// certificates, so tests run on machines without any.
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
         self.http.unused = true;
         self
     }
 
-    /// Sets the function that returns the system time, to which the dates of `Retry-After` and of stored creations are
-    /// compared. Default: [`SystemTime::now`], which goes on when a test pauses Tokio's clock.
+    /// Sets the function that returns the system time. The dates of `Retry-After` headers and of stored
+    /// creations are compared with it.
+    ///
+    /// Default: [`SystemTime::now`], which keeps running when a test pauses Tokio's clock.
     pub fn system_time(mut self, now: fn() -> SystemTime) -> Self {
         self.settings.runtime = Arc::new(TokioRuntime(now));
         self
@@ -281,14 +287,17 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// Fails if there is no access key, if the base URL, the user agent or a proxy of the environment can't be used, if a
-    /// duration or a rate limit is zero, if the install timeout is shorter than 1 s, or if TLS can't be set up, for example
-    /// because the machine has no root certificates. `http://` to loopback needs none.
+    /// Fails if
+    ///
+    /// - there is no access key,
+    /// - the base URL, the user agent or a proxy from the environment can't be used,
+    /// - a duration or a rate limit is zero, or the install timeout is shorter than 1 s, or
+    /// - TLS can't be set up, for example because the machine has no root certificates. `http://` to loopback needs none.
     ///
     /// # Panics
     ///
     /// Panics with the feature `rustls-no-provider` if the program installed no crypto provider, unless reqwest's feature
-    /// `rustls` is on.
+    /// `rustls` is enabled.
     pub fn build(self) -> Result<Client, ConfigurationError> {
         let key = self.key.ok_or(ConfigurationError::NoAccessKey)?;
         if key.is_in(&self.base_url) {
@@ -380,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_without_a_key_is_refused() {
+    fn building_a_client_without_a_key_fails() {
         assert_eq!(error(Client::builder()), ConfigurationError::NoAccessKey);
     }
 
@@ -420,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_of_zero_is_refused() {
+    fn a_zero_duration_or_too_short_timeout_is_refused() {
         let zero = Duration::ZERO;
         let poll = PollPolicy { interval: Some(zero), ..Default::default() };
         let mut retry = RetryPolicy::default();
@@ -452,7 +461,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_configured_proxy_is_used_without_redirects() {
+    async fn a_configured_proxy_is_used_but_redirects_are_not_followed() {
         let moved = Reply::with_headers(307, &["location: http://elsewhere.example/"], "");
         let proxy = Peer::script([moved]).await.unwrap();
         let to_proxy = reqwest::Proxy::all(proxy.base_url()).unwrap();
@@ -467,12 +476,12 @@ mod tests {
         let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse().unwrap();
         let error = workspace.install_sms_channel("n", number).await.unwrap_err();
         assert_eq!(error.response().unwrap().status, 307);
-        let [request] = &proxy.requests()[..] else { panic!("not one request") };
+        let [request] = &proxy.requests()[..] else { panic!("expected one request") };
         assert!(request.path.starts_with("http://bird.example/workspaces/"), "{}", request.path);
     }
 
     #[test]
-    fn a_user_agent_that_cannot_be_a_header_is_refused() {
+    fn a_user_agent_that_cannot_be_sent_is_refused() {
         for suffix in ["a\r\nb: c", "a\0", "é"] {
             assert_eq!(error(builder().user_agent_suffix(suffix)), ConfigurationError::UserAgent);
         }

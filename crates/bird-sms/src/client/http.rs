@@ -11,7 +11,7 @@ use reqwest::Url;
 use crate::ConfigurationError;
 use crate::error::chain;
 
-/// A builder whose settings can be used.
+/// The builder of the HTTP client, or the setting that can't be used.
 pub(super) type Configured = Result<reqwest::ClientBuilder, ConfigurationError>;
 type Configure = dyn FnOnce(reqwest::ClientBuilder) -> Configured + Send;
 
@@ -19,7 +19,7 @@ type Configure = dyn FnOnce(reqwest::ClientBuilder) -> Configured + Send;
 pub(super) struct HttpSettings {
     pub(super) connect_timeout: Duration,
     pub(super) configure: Option<Box<Configure>>,
-    /// Whether a transport takes the place of the HTTP client.
+    /// True if a transport replaces the HTTP client.
     pub(super) unused: bool,
 }
 
@@ -30,18 +30,19 @@ impl Default for HttpSettings {
 }
 
 impl HttpSettings {
-    /// Builds the HTTP client, which follows no redirects, retries nothing, sends no referer and speaks HTTP/1.1.
+    /// Builds the HTTP client, which follows no redirects, retries nothing, sends no `Referer` and speaks HTTP/1.1.
     pub(super) fn build(self, base_url: &Url) -> Result<reqwest::Client, ConfigurationError> {
         let mut http =
             reqwest::Client::builder().connect_timeout(self.connect_timeout).referer(false);
         if is_loopback(base_url) {
-            // On another machine, a proxy would connect to its own loopback.
+            // A proxy on another machine would connect to its own loopback address.
             http = http.no_proxy();
         }
         #[cfg(feature = "rustls-no-provider")]
         {
             http = http.tls_backend_rustls();
-            // Reading the roots takes nearly all of the 3 ms in which a client is built. A proxy may need them.
+            // Plain HTTP needs no root certificates, and reading them takes nearly all of the 3 ms of this function. A
+            // proxy that `configure` sets may need them.
             let plain = base_url.scheme() == "http" && is_loopback(base_url);
             if self.unused || plain && self.configure.is_none() {
                 http = http.tls_certs_only([]);
@@ -50,7 +51,7 @@ impl HttpSettings {
         if let Some(configure) = self.configure {
             http = configure(http)?;
         }
-        // HTTP/2 is offered by default if any crate of the program switches on its feature of reqwest.
+        // Without `http1_only`, HTTP/2 is offered if any crate in the program enables reqwest's feature `http2`.
         http.redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .http1_only()
@@ -59,8 +60,8 @@ impl HttpSettings {
     }
 }
 
-/// Classifies the error of a client that cannot be built. The text comes from rustls-platform-verifier, whose error has
-/// no type of its own. A test fails if it changes.
+/// Classifies the error of an HTTP client that can't be built. Missing root certificates have no error type of their own
+/// in rustls-platform-verifier, so the text of the error is compared. A test fails if the text changes.
 fn build_error(error: &reqwest::Error) -> ConfigurationError {
     let text = chain(error);
     if text.contains("No CA certificates were loaded") {
@@ -69,8 +70,8 @@ fn build_error(error: &reqwest::Error) -> ConfigurationError {
     ConfigurationError::Tls(text)
 }
 
-/// Checks the environment variable from which the root certificates are taken on Linux and the BSDs. The HTTP client
-/// would ignore a file that cannot be read.
+/// Checks `SSL_CERT_FILE`, which names a file of root certificates on Linux and the BSDs. The HTTP client would ignore a
+/// file that can't be read.
 pub(super) fn check_root_file_environment(
     base_url: &Url,
     variable: impl Fn(&str) -> Option<OsString>,
@@ -90,8 +91,8 @@ pub(super) fn check_root_file_environment(
     })
 }
 
-/// Checks the environment variables from which the HTTP client takes its proxy. The HTTP client ignores a malformed
-/// URL and connects directly.
+/// Checks the environment variables that configure a proxy. The HTTP client would ignore a malformed URL and connect
+/// directly.
 pub(super) fn check_proxy_environment(
     base_url: &Url,
     variable: impl Fn(&str) -> Option<OsString>,
@@ -99,7 +100,7 @@ pub(super) fn check_proxy_environment(
     const HTTP: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
     const HTTPS: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
     let no_proxy = variable("NO_PROXY").or_else(|| variable("no_proxy")).unwrap_or_default();
-    // The HTTP client asks the same matcher.
+    // The HTTP client applies `NO_PROXY` with the same matcher.
     let matcher =
         Matcher::builder().all("http://proxy").no(no_proxy.to_string_lossy().into_owned()).build();
     let has_proxy = |uri: Uri| matcher.intercept(&uri).is_some();
@@ -132,7 +133,7 @@ pub(super) fn check_base_url(text: &str, allow_http: bool) -> Result<Url, Config
     }
     if matches!(url.host_str(), Some("bird.com" | "www.bird.com" | "app.bird.com")) {
         return problem(
-            "is that of the website or the dashboard; Bird's API is at https://api.bird.com",
+            "is Bird's website or dashboard; the URL of the API is https://api.bird.com",
         );
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -181,7 +182,7 @@ mod tests {
             let error = check(bird, "ALL_PROXY", socks);
             assert_eq!(error, Err(ConfigurationError::SocksProxy("ALL_PROXY")), "{socks}");
         }
-        // A proxy that is not used is not checked.
+        // A variable that does not apply to the URL is not checked.
         assert!(check(bird, "HTTP_PROXY", "ftp://proxy").is_ok());
         assert!(check("http://127.0.0.1:1", "HTTP_PROXY", "ftp://proxy").is_ok());
     }

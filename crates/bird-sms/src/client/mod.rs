@@ -1,4 +1,4 @@
-//! The client: the access key, the connection pool, the settings, and the state that installs of a workspace share.
+//! The client: the access key, the connection pool, the settings, and the state that installs in a workspace share.
 
 mod builder;
 mod http;
@@ -23,7 +23,7 @@ use workspace_state::WorkspaceState;
 use crate::transport::{Permit, Runtime, lock};
 use crate::{AccessKey, ConfigurationError, WorkspaceId};
 
-/// The number of workspace states at which unused states are dropped.
+/// The number of workspaces in memory at which the state of unused workspaces is dropped.
 const KNOWN_WORKSPACES: usize = 1024;
 
 /// A client of Bird's connectors API.
@@ -41,7 +41,8 @@ const KNOWN_WORKSPACES: usize = 1024;
 /// # Ok::<(), bird_sms::ConfigurationError>(())
 /// ```
 ///
-/// Cheap to clone, `Send + Sync`; all clones share one connection pool and the [rate limits](crate::RateLimits).
+/// A client is `Send + Sync` and cheap to clone. Its clones share one connection pool and the
+/// [rate limits](crate::RateLimits).
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -59,7 +60,7 @@ impl Client {
     /// The base URL of Bird's API.
     pub const DEFAULT_BASE_URL: &str = bird_api::Client::DEFAULT_BASE_URL;
 
-    /// Returns a client with the access key of `BIRD_ACCESS_KEY` and, if it is set, the base URL of `BIRD_API_URL`.
+    /// Returns a client with the access key in `BIRD_ACCESS_KEY` and the base URL in `BIRD_API_URL`, if that is set.
     ///
     /// # Errors
     ///
@@ -79,7 +80,7 @@ impl Client {
         Workspace::new(self.clone(), id, self.workspace_state(id))
     }
 
-    /// Returns the workspace of `BIRD_WORKSPACE_ID`. Nothing is sent.
+    /// Returns the workspace whose id is in `BIRD_WORKSPACE_ID`. Nothing is sent.
     ///
     /// # Errors
     ///
@@ -89,7 +90,7 @@ impl Client {
         Ok(self.workspace(id.to_string_lossy().parse()?))
     }
 
-    /// Returns the generated client: every operation with every field, and no retries.
+    /// Returns the generated client, which has every operation and field but retries nothing.
     #[must_use]
     pub fn raw(&self) -> &bird_api::Client {
         &self.inner.raw
@@ -122,8 +123,8 @@ impl Client {
         &*self.inner.settings.runtime
     }
 
-    /// Sends one request and reads its response, within the attempt timeout and the remaining time. The permit is
-    /// the right to do it.
+    /// Sends one request and reads its response, within the attempt timeout and the remaining time. The unused permit
+    /// shows that the caller waited for the rate limiter.
     pub(crate) fn exchange(
         &self,
         request: reqwest::Request,

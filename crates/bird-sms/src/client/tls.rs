@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 use super::ClientBuilder;
 use crate::ConfigurationError;
 
-/// Certificates, with the feature `rustls` or `rustls-no-provider`.
+/// Settings for certificates, with the feature `rustls` or `rustls-no-provider`.
 impl ClientBuilder {
     /// Trusts these certificates (PEM) in addition to the platform's, for a proxy that inspects TLS or a private server.
     pub fn root_certificates_pem(self, pem: impl Into<Vec<u8>>) -> Self {
@@ -17,9 +17,9 @@ impl ClientBuilder {
     pub fn client_certificate_pem(self, pem: impl Into<Vec<u8>>) -> Self {
         let pem = SecretSlice::from(pem.into());
         self.try_configure_http(move |http| {
-            // The cause could show a part of the key.
+            // The original error could contain a part of the private key.
             let identity = Identity::from_pem(pem.expose_secret()).map_err(|_| {
-                tls("the PEM text of the client certificate has no certificate or no private key")
+                tls("the PEM text of the client certificate lacks a certificate or a private key")
             })?;
             Ok(http.identity(identity))
         })
@@ -30,7 +30,7 @@ fn roots(pem: &[u8]) -> Result<Vec<Certificate>, ConfigurationError> {
     let roots = Certificate::from_pem_bundle(pem);
     let roots = roots.map_err(|_| tls("the PEM text of the root certificates is damaged"))?;
     if roots.is_empty() {
-        return Err(tls("the PEM text of the root certificates has no certificate"));
+        return Err(tls("the PEM text of the root certificates contains no certificate"));
     }
     Ok(roots)
 }

@@ -7,7 +7,7 @@ use super::workspace_state::WorkspaceState;
 use crate::transport::{Alone, Deadline};
 use crate::{ConfigurationError, WorkspaceId};
 
-/// A workspace, where connectors and channels are created.
+/// A Bird workspace, in which connectors and channels are created.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -23,20 +23,20 @@ use crate::{ConfigurationError, WorkspaceId};
 /// # }
 /// ```
 ///
-/// Made by [`Client::workspace`] and [`Workspace::from_env`], which send nothing.
+/// [`Client::workspace`] and [`Workspace::from_env`] return a workspace without sending anything.
 ///
 /// | | |
 /// |---|---|
 /// | [`install_sms_channel`](Self::install_sms_channel), [`install`](Self::install) | installs one channel, in one call |
-/// | [`create_sms_connector`](Self::create_sms_connector) | creates a connector, to store its id before the wait |
+/// | [`create_sms_connector`](Self::create_sms_connector) | creates a connector, whose id can be stored before the wait |
 /// | [`pending_channel`](Self::pending_channel) | resumes the wait for the channel of a connector |
 /// | [`connector`](Self::connector) | reads a connector |
 /// | [`install_sms_channels`](Self::install_sms_channels) | installs many channels |
-/// | [`adopt`](Self::adopt) | tells a journal which connector a phone number has |
-/// | [`numbers`](Self::numbers), [`number`](Self::number) | lists the long code numbers, reads one |
+/// | [`adopt`](Self::adopt) | stores in a journal which connector a phone number has |
+/// | [`numbers`](Self::numbers), [`number`](Self::number) | lists the long code numbers, or reads one |
 /// | [`short_codes`](Self::short_codes), [`alphanumeric_senders`](Self::alphanumeric_senders) | lists the other numbers |
-/// | [`requirements`](Self::requirements), [`use_cases`](Self::use_cases) | what a number needs |
-/// | [`check`](Self::check) | checks the settings, and creates nothing |
+/// | [`requirements`](Self::requirements), [`use_cases`](Self::use_cases) | lists what a number needs |
+/// | [`check`](Self::check) | checks the settings without creating anything |
 #[derive(Clone, Debug)]
 pub struct Workspace {
     client: Client,
@@ -49,12 +49,12 @@ impl Workspace {
         Self { client, id, state }
     }
 
-    /// Returns the workspace of `BIRD_WORKSPACE_ID`, with the access key of `BIRD_ACCESS_KEY` and, if it is set, the base
-    /// URL of `BIRD_API_URL`. For other settings, see [`Client::workspace_from_env`].
+    /// Returns the workspace in `BIRD_WORKSPACE_ID`, with the access key in `BIRD_ACCESS_KEY` and the base URL in
+    /// `BIRD_API_URL`, if that is set. For other settings, see [`Client::workspace_from_env`].
     ///
     /// # Errors
     ///
-    /// Fails if one of the first two is not set, or if a variable can't be used.
+    /// Fails if `BIRD_WORKSPACE_ID` or `BIRD_ACCESS_KEY` is not set, or if a variable can't be used.
     pub fn from_env() -> Result<Self, ConfigurationError> {
         Client::from_env()?.workspace_from_env()
     }
@@ -75,12 +75,12 @@ impl Workspace {
         &self.state
     }
 
-    /// Returns the turn of the requests of a call of its own.
+    /// Returns the rate limiter for the requests of a call that is not part of a batch.
     pub(crate) fn turn(&self, route: Route) -> Alone<'_> {
         Alone { runtime: self.client.runtime(), limiter: self.state.limiter(route) }
     }
 
-    /// Starts the deadline of one call, with the install timeout of the client unless the call has its own.
+    /// Starts the deadline of one call. Without a timeout for the call, the client's install timeout applies.
     pub(crate) fn deadline(&self, timeout: Option<Duration>) -> Deadline {
         let timeout = timeout.unwrap_or(self.client.settings().install_timeout);
         Deadline::start(self.client.runtime().now(), timeout)

@@ -9,7 +9,7 @@ use super::Client;
 use crate::transport::{RateLimiter, lock};
 use crate::{ConnectorId, NumbersRead, WorkspaceId};
 
-/// The endpoints.
+/// An endpoint of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Create,
@@ -18,7 +18,7 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// Returns the method and the path, as the contract has them.
+    /// Returns the method and the path template of the contract.
     pub(crate) fn template(self) -> (&'static str, &'static str) {
         match self {
             Self::Create => ("POST", "/workspaces/{workspaceId}/connectors"),
@@ -34,19 +34,21 @@ pub(crate) struct WorkspaceState {
     posts: RateLimiter,
     gets: RateLimiter,
     responses: Mutex<Responses>,
-    /// The POST without its body, and the GET with the nil UUID as the id of the connector. Requests are copies of them,
-    /// because parsing two URLs takes a tenth of the instructions of an install.
+    /// The POST without a body. It is copied for each creation, because parsing the two URLs again would take a tenth of
+    /// the instructions of an install.
     create: Request,
+    /// The GET with the nil UUID as the connector id. It is copied for each poll.
     get: Request,
 }
 
-/// When responses came that say something about the next requests.
+/// When the responses came that decide whether a later 403 or 429 shuts down a batch.
 #[derive(Debug, Default)]
 struct Responses {
-    /// The first and the last response of those since which every response was a 429.
+    /// The times of the first and the last 429 in a row. `None` if the last response was not a 429.
     throttled: Option<(Instant, Instant)>,
-    /// The last 2xx to the creation of a connector, and to the read of one.
+    /// The time of the last 2xx to the POST of a connector.
     created: Option<Instant>,
+    /// The time of the last 2xx to the GET of a connector.
     read: Option<Instant>,
 }
 
@@ -94,7 +96,7 @@ impl WorkspaceState {
         }
     }
 
-    /// Takes note of a response.
+    /// Notes when a response came, and its status.
     pub(crate) fn observe(&self, route: Route, status: StatusCode, now: Instant) {
         let mut responses = lock(&self.responses);
         let first = responses.throttled.map_or(now, |(first, _)| first);
@@ -106,14 +108,14 @@ impl WorkspaceState {
         }
     }
 
-    /// Returns whether a request of this kind was accepted since `began`.
+    /// Returns whether a request to this route, a creation or a read of a connector, got a 2xx since `began`.
     pub(crate) fn accepted_since(&self, route: Route, began: Instant) -> bool {
         let responses = lock(&self.responses);
         let accepted = if route == Route::Create { responses.created } else { responses.read };
         accepted.is_some_and(|accepted| accepted >= began)
     }
 
-    /// Returns for how long every response since `began` was a 429, up to the last one.
+    /// Returns the time from the first to the last 429 in a row, without the time before `began`.
     pub(crate) fn throttled_since(&self, began: Instant) -> Duration {
         let times = lock(&self.responses).throttled;
         times.map_or(Duration::ZERO, |(first, last)| {

@@ -1,4 +1,4 @@
-//! The error of one attempt, and what it keeps of the response.
+//! The error of one attempt, with what it keeps from the response.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
@@ -16,7 +16,7 @@ use crate::{AccessKey, ConnectorId, PhoneNumberId, WorkspaceId};
 
 /// The maximum length of a text from a response, in bytes.
 const EXCERPT: usize = 512;
-/// The maximum number of `details`, and of the texts of each.
+/// The maximum number of `details`, and of the strings in each.
 const DETAILS: usize = 32;
 
 /// Why one attempt failed.
@@ -86,7 +86,7 @@ pub enum TransportErrorKind {
     Proxy,
     /// The server's certificate is not trusted, or not for this host. Never retried.
     Certificate,
-    /// The server's certificate has expired or is not valid yet, by the clock of this machine. Never retried.
+    /// The server's certificate has expired or is not valid yet, according to the clock of this machine. Never retried.
     CertificateExpired,
     /// The proxy refused to connect without a user name and a password (407). Never retried.
     ProxyAuthentication,
@@ -94,7 +94,8 @@ pub enum TransportErrorKind {
     TimedOut,
     /// The connection was lost, or the peer did not speak HTTP.
     Disconnected,
-    /// The rate limiter of the workspace had no permit before the deadline or the shutdown of the batch. Nothing was sent.
+    /// The rate limiter of the workspace had no permit before the deadline or the shutdown of the batch. Nothing was
+    /// sent.
     RateLimited,
     /// The caller's `reqwest::Client` followed a redirect, and sent the access key with it. Never retried.
     Redirected,
@@ -155,13 +156,13 @@ impl fmt::Display for TransportError {
                 "the proxy requires a user name and a password"
             }
             (_, Some(source)) => return source.fmt(f),
-            (_, None) => "the rate limit left no permit in time",
+            (_, None) => "the rate limit allowed no request in time",
         })
     }
 }
 
 impl StdError for TransportError {
-    /// Returns the root cause. The errors in between only say "client error" and the like.
+    /// Returns the root cause. The errors in between add nothing: their messages are like "client error".
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         let mut cause = self.source.as_ref()?.source()?;
         while let Some(next) = cause.source() {
@@ -187,8 +188,8 @@ pub struct ErrorResponse {
     /// Bird's error message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The problems of each field by its path, other members of the body by their names, and the `Proxy-Authenticate` of a
-    /// 407. At most 32 entries of 32 strings, each at most 512 bytes and an ellipsis.
+    /// The problems of each field, by its path; other members of the body, by name; and the `Proxy-Authenticate` header
+    /// of a 407. At most 32 entries of 32 strings, each at most 512 bytes and an ellipsis.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, Vec<String>>,
     /// The target of a redirect. Redirects are never followed, because the access key would be sent along.
@@ -204,7 +205,7 @@ pub struct ErrorResponse {
     /// Whether the body is incomplete because the connection was lost or the attempt timed out.
     #[serde(skip)]
     pub truncated: bool,
-    /// Whether this is a 401 to a key of another product.
+    /// Whether this is a 401, and the key looks like one for another product of Bird.
     #[serde(skip)]
     pub(crate) other_product: bool,
 }
@@ -252,13 +253,13 @@ impl ErrorResponse {
         }
     }
 
-    /// A 2xx that cannot be decoded.
+    /// Creates the error for a 2xx whose body cannot be decoded.
     pub(crate) fn malformed(response: &Response, problem: &str, key: &AccessKey) -> Self {
         let problem = match &response.body_error {
             Some(error) => error.to_string(),
             None if response.body.is_empty() => "the body is empty".to_owned(),
             None => {
-                // serde shows a string as `{:?}` does, which escapes two characters that the key may have.
+                // serde quotes strings as `{:?}` does, which escapes two characters that the key may contain.
                 let problem = problem.replace("\\\"", "\"").replace("\\\\", "\\");
                 printable(&key.redact(&problem), EXCERPT)
             }
@@ -294,13 +295,13 @@ impl ErrorResponse {
         self.code.iter().chain(&self.message).chain(details)
     }
 
-    /// Returns whether the response is about a field of the request, by its code, its message or its details.
+    /// Returns whether the code, the message or the details of the response mention a field of the request.
     pub(super) fn is_about(&self, field: &str) -> bool {
         self.texts().any(|text| text.contains(field))
     }
 }
 
-/// Returns the members of a body but its code and its message: `details` by the paths that it has, if it is an object.
+/// Returns the members of a body without its code and message. If `details` is an object, its members are among them.
 fn details(mut members: serde_json::Map<String, Value>) -> BTreeMap<String, Vec<String>> {
     let details = match members.remove("details") {
         Some(Value::Object(details)) => details,
@@ -326,8 +327,8 @@ fn details(mut members: serde_json::Map<String, Value>) -> BTreeMap<String, Vec<
 
 impl std::error::Error for ErrorResponse {}
 
-/// `HTTP 422 InvalidPayload: One or more fields … (.name: property "name" is missing) [request …]`, or
-/// `HTTP 201, and the body is empty [request …]`
+/// For example, `HTTP 422 InvalidPayload: One or more fields … (.name: property "name" is missing) [request …]`, or
+/// `HTTP 201, but the body is empty [request …]`.
 impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HTTP {}", self.status)?;
@@ -335,7 +336,7 @@ impl fmt::Display for ErrorResponse {
             write!(f, " {code}")?;
         }
         if let Some(problem) = &self.problem {
-            write!(f, ", and {problem}")?;
+            write!(f, ", but {problem}")?;
         }
         match (&self.message, &self.excerpt) {
             (Some(message), _) => write!(f, ": {message}")?,

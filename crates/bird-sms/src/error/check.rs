@@ -3,8 +3,8 @@
 use super::hint::{OTHER_PRODUCT, PROXY_AUTHENTICATION, after_transport};
 use super::{AttemptError, ErrorResponse, chain};
 
-/// Why [`Workspace::check`](crate::Workspace::check) failed: what is wrong with the settings or the connection, as far as
-/// one response tells. Nothing was created.
+/// Why [`Workspace::check`](crate::Workspace::check) failed: what is wrong with the settings or the connection, as far
+/// as one response shows. Nothing was created.
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
 #[non_exhaustive]
@@ -24,15 +24,15 @@ pub enum CheckProblem {
     /// 401. Bird documents it for an unknown key, and for a key whose role may not use the API.
     #[error("the access key is refused: it is wrong or revoked, or its role may not use the API")]
     AccessKey,
-    /// 401, and the key begins like one for another product of Bird: `bk_` for the platform API, `test_` for the older REST
-    /// API.
+    /// 401, and the key begins like one for another product of Bird: `bk_` for the platform API, `test_` for the older
+    /// REST API.
     #[error("the access key is refused: its prefix belongs to another product of Bird")]
     OtherProduct,
     /// 401 or 403, and the response mentions the role of the key.
-    #[error("the access key is known, and its role gives no access")]
+    #[error("the access key is known, but its role gives no access")]
     Role,
     /// 403. No policy of the key's role allows `view` on a connector of this workspace.
-    #[error("the access key is known, and may not view connectors in this workspace")]
+    #[error("the access key is known, but may not view connectors in this workspace")]
     Policy,
     /// 404, and the response mentions the workspace.
     #[error("the workspace does not exist, or belongs to another organization than the access key")]
@@ -44,7 +44,7 @@ pub enum CheckProblem {
     /// [`TransportErrorKind`](crate::TransportErrorKind).
     #[error("Bird was not reached")]
     Unreachable,
-    /// Another status, such as 429 or 503, which tells nothing about the settings.
+    /// Another status, such as 429 or 503, which does not show whether the settings are right.
     #[error("the settings could not be checked")]
     Unavailable,
 }
@@ -87,7 +87,7 @@ impl CheckError {
                 None => PROXY_AUTHENTICATION,
             },
             CheckProblem::Unavailable => {
-                "Retry later: the response says nothing about the settings."
+                "Retry later: the response does not show whether the settings are right."
             }
         }
     }

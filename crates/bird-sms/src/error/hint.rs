@@ -1,18 +1,19 @@
-//! What to do next: one table, by what was asked for and what came back.
+//! What to do next, in one table: by the purpose of the request and by its error.
 
 use super::{AttemptError, NumbersRead, TransportErrorKind};
 
-/// What a request was for.
+/// The purpose of a request.
 #[derive(Clone, Copy)]
 pub(super) enum Step {
     Create,
-    /// The read of a connector.
+    /// Read a connector.
     Read,
     Numbers(NumbersRead),
 }
 
 pub(super) const PROXY_AUTHENTICATION: &str = "Put the user name and the password into the URL of the proxy, as in http://user:password@host:port. If they are \
-     there, the proxy refuses them, or wants another kind of authentication than Basic, which is not supported.";
+     already there, the proxy refuses them, or requires another kind of authentication than Basic, which is not \
+     supported.";
 pub(super) const OTHER_PRODUCT: &str = "Create an access key in the organization settings of Bird, under Access keys; keys that begin with bk_ or test_ are \
      for other APIs.";
 
@@ -22,8 +23,8 @@ pub(super) fn after_attempt(step: Step, error: &AttemptError) -> &'static str {
         (AttemptError::Response(response), _) => response,
         (AttemptError::Transport(error), _) => return after_transport(error.kind()),
         (AttemptError::OtherTemplate(_), _) => {
-            return "Look at the connector in the Bird dashboard: it has no SMS channel. If an install created it, do not \
-                    create it again.";
+            return "Look at the connector in the Bird dashboard: it has no SMS channel. If an install created it, do \
+                    not create it again.";
         }
         (_, Step::Numbers(_)) => return "Check that the API URL is Bird's.",
         _ => return "Check that the API URL is Bird's; do not create the connector again.",
@@ -47,7 +48,7 @@ pub(super) fn after_attempt(step: Step, error: &AttemptError) -> &'static str {
         (404, _) => "Check the workspace id.",
         (407, _) => PROXY_AUTHENTICATION,
         (409, Step::Create) => {
-            "A connector for this phone number exists already. The Bird dashboard shows its id."
+            "A connector for this phone number already exists. The Bird dashboard shows its id."
         }
         (422, Step::Create) if response.is_about("useCaseId") => {
             "Give the id of a use case. https://docs.bird.com/api/channels-api/supported-channels/programmable-sms/installing-an-sms-channel/sms-use-cases describes use cases."

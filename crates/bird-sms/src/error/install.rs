@@ -15,15 +15,15 @@ pub struct Failure {
     pub cause: Option<AttemptError>,
     /// The error response to an earlier attempt that may have created a connector.
     pub earlier: Option<ErrorResponse>,
-    /// The attempts that were made. After a wait, these are its polls.
+    /// The attempts that were made. For a wait, these are its polls.
     pub attempts: Attempts,
     /// Whether the call ran out of time or attempts, rather than hitting a final error.
     pub(crate) retryable: bool,
-    /// The connectors that the phone number has, except those that are not for SMS, after an unknown outcome or a 409.
-    /// None of them is certainly the one of the request: its name differs, it is older, it could not be read, or more
-    /// than one agrees.
+    /// After an unknown outcome or a 409, the connectors of the phone number, except those that are not for SMS. None
+    /// of them is certain to be the connector of the request: its name differs, it is older, it could not be read, or
+    /// more than one connector matches.
     pub existing: Vec<ConnectorId>,
-    /// Set when an earlier attempt may have created another connector.
+    /// Present if an earlier attempt may have created another connector.
     pub warning: Option<Warning>,
 }
 
@@ -37,10 +37,8 @@ impl Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnknownReason {
-    /// There was no response, or one that leaves open what became of the request, such as a 408 or a 303.
-    #[error(
-        "the request was sent and no response says what became of it, so a connector may exist"
-    )]
+    /// There was no response, or a response that leaves the outcome open, such as a 408 or a 303.
+    #[error("the request was sent, but its outcome is not known, so a connector may exist")]
     NoResponse,
     /// Bird responded with a server error, and may have created a connector all the same.
     #[error("the server responded with an error, so a connector may exist")]
@@ -50,7 +48,8 @@ pub enum UnknownReason {
         "a gateway responded with an error and may have forwarded the request, so a connector may exist"
     )]
     GatewayError,
-    /// Bird responded with a conflict, probably because an earlier attempt, whose outcome is unknown, created the connector.
+    /// Bird responded with a conflict, probably because an earlier attempt, whose outcome is unknown, created the
+    /// connector.
     #[error("a connector for this phone number exists, probably created by an earlier attempt")]
     AlreadyExists,
     /// The last attempt created nothing, but an attempt of an earlier run may have created a connector.
@@ -58,7 +57,7 @@ pub enum UnknownReason {
     EarlierAttempt,
     /// The response names a connector of another phone number.
     #[error(
-        "the connector exists, and its id is not known: the response names connector {connector_id}, which belongs to \
+        "the connector exists, but its id is not known: the response names connector {connector_id}, which belongs to \
          phone number {phone_number_id}"
     )]
     OtherPhoneNumber {
@@ -94,7 +93,7 @@ pub struct JournalError {
     pub state: ConnectorState,
     /// The warning that an earlier attempt may have created another connector.
     pub warning: Option<Warning>,
-    /// The result of the install, if it is the entry that could not be written.
+    /// The result of the install, if writing this result to the journal failed.
     pub ended: Option<Result<SmsChannel, Error>>,
     /// The error of the journal.
     pub source: io::Error,

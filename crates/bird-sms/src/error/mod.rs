@@ -1,4 +1,4 @@
-//! The errors of the crate, by what is known about the connector.
+//! The errors of the crate. Their variants differ in what is known about the connector.
 
 mod attempt;
 mod check;
@@ -52,15 +52,15 @@ use crate::{ConfigurationError, ConnectorId, ConnectorState, PhoneNumberId, Warn
 /// | [`Unreachable`](Self::Unreachable) | `NotCreated` | call again |
 /// | [`OutcomeUnknown`](Self::OutcomeUnknown) | `Unknown`, or `ExistsIdUnknown` after a conflict | look in the dashboard before you call again |
 /// | [`CreatedIdUnknown`](Self::CreatedIdUnknown) | `ExistsIdUnknown` | find the id in the dashboard |
-/// | [`NotReady`](Self::NotReady) | `Exists` | continue to wait |
-/// | [`Read`](Self::Read) | `Exists` | correct the cause, continue to wait |
+/// | [`NotReady`](Self::NotReady) | `Exists` | keep waiting |
+/// | [`Read`](Self::Read) | `Exists` | correct the cause, keep waiting |
 /// | [`Journal`](Self::Journal) | the state when the journal failed | repair the journal, resume |
 ///
 /// `Display` writes one clause that includes the state. [`source`](std::error::Error::source) returns the cause,
 /// [`chain`](Self::chain) both on one line, and [`hint`](Self::hint) what to do next.
 ///
-/// Serializes as a JSON object: the variant as `error`, the whole chain as `message`, what to do next as `hint`, the state as
-/// `connectorState` and `connectorId`, `retryable`, and what is known of the last response and the attempts.
+/// Serializes as a JSON object: the variant as `error`, the whole chain as `message`, what to do next as `hint`, the
+/// state as `connectorState` and `connectorId`, `retryable`, and what is known of the last response and the attempts.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -69,9 +69,10 @@ pub enum Error {
     /// Bird, or a proxy in front of it, refused the request: this call created no connector. After a 409, one from an
     /// earlier call exists.
     Refused(Box<Failure>),
-    /// No attempt was processed: there was no connection, or the rate limit left no permit in time.
+    /// No attempt was processed: there was no connection, or the rate limit allowed no request in time.
     Unreachable(Box<Failure>),
-    /// The request was sent and its outcome is unknown. It is not sent again, because that may create a second connector.
+    /// The request was sent, but its outcome is unknown. It is not sent again, because that may create a second
+    /// connector.
     OutcomeUnknown(UnknownReason, Box<Failure>),
     /// Bird reported a creation in a response without a usable id: a connector exists.
     CreatedIdUnknown(Box<Failure>),
@@ -104,10 +105,12 @@ impl Error {
     /// # Troubleshooting
     ///
     /// - `NotCreated`: correct the cause and call again.
-    /// - `Exists(id)`: continue with [`Workspace::pending_channel`](crate::Workspace::pending_channel). Don't create it again.
-    /// - `Unknown`: usually a timeout or a gateway error. The connector may appear later, so look in the dashboard before you call
-    ///   again; [`existing`](Self::existing) lists what the number shows.
-    /// - `ExistsIdUnknown`: the dashboard shows its id. [`Workspace::adopt`](crate::Workspace::adopt) adds it to a journal.
+    /// - `Exists(id)`: continue with [`Workspace::pending_channel`](crate::Workspace::pending_channel). Don't create it
+    ///   again.
+    /// - `Unknown`: usually a timeout or a gateway error. The connector may appear later, so look in the dashboard
+    ///   before you call again; [`existing`](Self::existing) lists what the number shows.
+    /// - `ExistsIdUnknown`: the dashboard shows the id of the connector. [`Workspace::adopt`](crate::Workspace::adopt)
+    ///   adds it to a journal.
     #[must_use]
     pub fn connector_state(&self) -> ConnectorState {
         match self {
@@ -184,20 +187,20 @@ impl Error {
         self.response().map(|response| response.status)
     }
 
-    /// Returns whether repeating the same step later may succeed: the call, if no connector was created, or the wait, if
-    /// one exists.
+    /// Returns whether repeating the same step later may succeed: the call, if no connector was created, or the wait,
+    /// if one exists.
     ///
     /// # Troubleshooting
     ///
-    /// `true` means that this call ran out of time or attempts: Bird was slow, unreachable or over its rate limit. Try again
-    /// in a minute, or with a longer timeout. `false` means that something must be corrected first, or that a second call
-    /// may create a second connector: see [`hint`](Self::hint).
+    /// `true` means that this call ran out of time or attempts: Bird was slow, unreachable or over its rate limit. Try
+    /// again in a minute, or with a longer timeout. `false` means that something must be corrected first, or that a
+    /// second call may create a second connector: see [`hint`](Self::hint).
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.failure().is_some_and(|failure| failure.retryable)
     }
 
-    /// Returns the variant in kebab case, such as `not-ready`, as JSON has it. It makes a good label for a counter.
+    /// Returns the variant in kebab case, such as `not-ready`, as in the JSON. It makes a good label for a counter.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -216,14 +219,15 @@ impl Error {
     ///
     /// # Troubleshooting
     ///
-    /// A 401 is a wrong or revoked key, a key of another product of Bird, or a role that may not use the API. After a 403,
-    /// no policy of the role allows the request. [`Workspace::check`](crate::Workspace::check) tells more.
+    /// A 401 means that the key is wrong or revoked, that it is for another product of Bird, or that its role may not
+    /// use the API. A 403 means that no policy of the role allows the request. Call
+    /// [`Workspace::check`](crate::Workspace::check) for details.
     #[must_use]
     pub fn is_access_refused(&self) -> bool {
         matches!(self.status(), Some(401 | 403))
     }
 
-    /// Returns the warning of the creation: another connector may exist.
+    /// Returns the warning that another connector may exist, if there is one.
     #[must_use]
     pub fn warning(&self) -> Option<Warning> {
         match self {
@@ -238,7 +242,7 @@ impl Error {
         self.failure().map(|failure| failure.attempts).unwrap_or_default()
     }
 
-    /// Returns the error and its causes on one line, as `{:#}` of anyhow prints them.
+    /// Returns the error and its causes on one line, like anyhow's `{:#}`.
     #[must_use]
     pub fn chain(&self) -> String {
         chain(self)
@@ -251,7 +255,7 @@ impl Error {
         Some(match self {
             Self::Configuration(_) => return None,
             Self::Refused(failure) if !failure.existing.is_empty() => {
-                "A connector for this phone number exists already: wait for its channel."
+                "A connector for this phone number already exists: wait for its channel."
             }
             Self::Refused(_) | Self::Unreachable(_) => return after(Step::Create),
             Self::Read(..) => return after(Step::Read),
@@ -260,9 +264,11 @@ impl Error {
                  connector."
             }
             Self::CreatedIdUnknown(_) => {
-                "Look for the connector in the Bird dashboard, and do not create it again."
+                "Find the connector in the Bird dashboard; do not create it again."
             }
-            Self::NotReady(..) => "Continue to wait for the connector; do not create it again.",
+            Self::NotReady(..) => {
+                "Keep waiting for the channel; do not create the connector again."
+            }
             Self::Journal(error) => match error.state {
                 ConnectorState::NotCreated => {
                     "Correct the cause of the journal error and run again. Nothing is lost."
@@ -306,10 +312,10 @@ impl fmt::Display for Error {
                 }
             }
             Self::CreatedIdUnknown(_) => f.write_str(
-                "the connector exists, and its id is not known because the response cannot be read",
+                "the connector exists, but its id is not known because the response cannot be read",
             )?,
             Self::NotReady(id, reason, _) => {
-                write!(f, "connector {id} exists, and its channel is not ready")?;
+                write!(f, "connector {id} exists, but its channel is not ready")?;
                 if count > 0 {
                     let plural = if count == 1 { "" } else { "s" };
                     write!(f, " after {:.1} s and {count} poll{plural}", elapsed.as_secs_f64())?;
@@ -424,13 +430,13 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 /// How many attempts a call made, and how long they took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempts {
-    /// How many requests were sent, or could not be sent.
+    /// How many requests were sent or could not be sent.
     pub count: u32,
-    /// The time from the start of the call, with the delays between attempts.
+    /// The time since the start of the call, including the delays between attempts.
     pub elapsed: Duration,
 }
 
-/// `3 attempts in 2.1 s`
+/// For example, `3 attempts in 2.1 s`.
 impl fmt::Display for Attempts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.count == 1 { "" } else { "s" };

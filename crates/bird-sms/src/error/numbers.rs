@@ -1,4 +1,4 @@
-//! The error of a read about numbers, which has no connector.
+//! The error of a read of numbers, requirements or use cases.
 
 use super::hint::{Step, after_attempt};
 use super::{AttemptError, Attempts, ErrorResponse, chain};
@@ -22,7 +22,7 @@ pub enum NumbersRead {
 }
 
 impl NumbersRead {
-    /// Returns the path as the contract has it.
+    /// Returns the path, as it is in the contract.
     pub(crate) fn template(self) -> &'static str {
         match self {
             Self::Numbers => "/workspaces/{workspaceId}/numbers-long-code",
@@ -53,7 +53,7 @@ impl NumbersRead {
 #[error("{} could not be read after {attempts}", .read.name())]
 #[non_exhaustive]
 pub struct NumbersError {
-    /// The list or resource.
+    /// The list or number that was read.
     pub read: NumbersRead,
     /// The error of the last attempt.
     #[source]
@@ -76,7 +76,7 @@ impl NumbersError {
         self.retryable
     }
 
-    /// Returns the error and its causes on one line, as `{:#}` of anyhow prints them.
+    /// Returns the error and its causes on one line, like anyhow's `{:#}`.
     #[must_use]
     pub fn chain(&self) -> String {
         chain(self)
@@ -86,7 +86,7 @@ impl NumbersError {
     #[must_use]
     pub fn hint(&self) -> String {
         if self.response().is_some_and(|response| response.status == 403) {
-            // In a policy, `*` is one segment of a path, so a number needs a row of its own.
+            // In a policy, `*` stands for one segment of a path.
             let segments = self.read.template().split('/');
             let segments = segments.map(|it| if it.starts_with('{') { "*" } else { it });
             let path = segments.collect::<Vec<_>>().join("/");

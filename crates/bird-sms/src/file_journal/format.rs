@@ -1,11 +1,11 @@
-//! The format of a journal: JSON Lines, each an object whose last field is the checksum of the bytes before it.
+//! The format of a journal: JSON Lines. The last field of each object is the checksum of the bytes before it.
 //!
 //! ```json
 //! {"at":"…","event":"journal","version":1,"workspaceId":"…","baseUrl":"https://api.bird.com","crc32":"…"}
 //! {"at":"…","phoneNumberId":"…","event":"intent","name":"…","crc32":"1c291ca3"}
 //! ```
 //!
-//! The first line of every later version has a `version` and the checksum as well.
+//! In every later version, the first line must have a `version` and the checksum as well.
 
 use std::borrow::Cow;
 use std::fs::OpenOptions;
@@ -38,13 +38,13 @@ struct Header<'a> {
     base_url: Cow<'a, str>,
 }
 
-/// What the first line of every version has.
+/// The field that the first line has in every version.
 #[derive(Deserialize)]
 struct HeaderVersion {
     version: u32,
 }
 
-/// Every other line.
+/// Any line after the first.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct EntryLine<'a> {
@@ -57,9 +57,9 @@ pub(super) struct EntryLine<'a> {
 /// The bytes before and after the checksum.
 const CHECKSUM: (&[u8], &[u8]) = (br#","crc32":""#, br#""}"#);
 
-/// The CRC of Ethernet and zlib, in eight hexadecimal digits.
+/// Returns the CRC-32 of Ethernet and zlib, as eight hexadecimal digits.
 fn checksum(bytes: &[u8]) -> String {
-    // With larger tables it is faster than any disk, for 15 KB more.
+    // Larger tables would make this faster than any disk, but would take 15 KB more.
     const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
     format!("{:08x}", CRC.checksum(bytes))
 }
@@ -86,7 +86,7 @@ fn decode<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(line).map_err(|error| error.to_string())
 }
 
-/// Returns whether the bytes are a line with its checksum.
+/// Returns whether the bytes are a line with the right checksum.
 fn is_intact(line: &[u8]) -> bool {
     let split = || {
         let (rest, checksum) = line.strip_suffix(CHECKSUM.1)?.split_last_chunk::<8>()?;
@@ -101,7 +101,7 @@ fn is_intact(line: &[u8]) -> bool {
 pub struct JournalContent {
     /// The state of each row.
     pub rows: JournalState,
-    /// The number of the last line, counted from 1, if a crash tore it. No step followed such a line.
+    /// The number of the last line, counted from 1, if a crash tore it. No step was taken after such a line.
     pub torn_line: Option<u64>,
     pub(super) has_header: bool,
     /// The end of the last whole line, in bytes.
@@ -122,7 +122,7 @@ impl JournalContent {
         workspace_id: Option<WorkspaceId>,
         base_url: &str,
     ) -> Result<Self, FileJournalError> {
-        // As a client does.
+        // Normalizes the URL as a client does.
         let url = Url::parse(base_url);
         let base_url = url.as_ref().map_or(base_url, |url| url.as_str().trim_end_matches('/'));
         let owner = Owner { path: path.as_ref(), workspace_id, base_url };
@@ -151,7 +151,7 @@ impl JournalContent {
             // Git and editors end lines with CRLF, and a crash may leave zeros in place of the rest.
             let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r' | b'\0'));
             let line = &bytes[..end.map_or(0, |last| last + 1)];
-            // A crash tears the end off a line, so the rest does not start with a whole line.
+            // A torn line has lost its end, so it does not start with a whole line.
             let may_be_torn = || {
                 let is_line = |at: usize| line[at] == b'}' && is_intact(&line[..=at]);
                 !is_terminated && !(0..line.len()).any(is_line)
@@ -182,7 +182,7 @@ impl JournalContent {
         let path = owner.path.to_owned();
         if self.has_header {
             let line: EntryLine = decode(line).map_err(|problem| {
-                // The line may be the first one of another journal.
+                // This line may be the first line of another journal.
                 let is_header = decode::<HeaderVersion>(line).is_ok();
                 FileJournalError::Damaged { path, line: number, is_header, problem }
             })?;
@@ -221,7 +221,7 @@ impl JournalContent {
     }
 }
 
-/// Where a journal is, and whose it must be.
+/// The path of a journal, and the workspace and base URL that it must belong to.
 #[derive(Clone, Copy)]
 pub(super) struct Owner<'a> {
     pub(super) path: &'a Path,
@@ -285,7 +285,7 @@ mod tests {
         encode(&EntryLine { at: Timestamp::UNIX_EPOCH, phone_number_id: *number, entry })
     }
 
-    /// Returns the lines of a journal as they are written, and with the CRLF and the blank line of an editor.
+    /// Returns the lines of a journal twice: as they are written, and with CRLF and a blank line, as from an editor.
     fn journals() -> [Vec<Vec<u8>>; 2] {
         let written: Vec<_> = [header()].into_iter().chain(entries().iter().map(line)).collect();
         let crlf = |line: &Vec<u8>| [line.trim_ascii_end(), b"\r\n"].concat();
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn every_bit_flip_is_an_error_that_names_its_line() {
         for (lines, is_edited) in journals().into_iter().zip([false, true]) {
-            // Every line takes its turn as the last one: a damaged last line may be a torn one.
+            // Each line is the last line once, because a damaged last line may count as torn.
             for count in 1..=lines.len() {
                 let journal = lines[..count].concat();
                 let whole = states(&read(&journal).unwrap());
@@ -325,9 +325,9 @@ mod tests {
                         Err(FileJournalError::Damaged { line, .. }) if line == expected => {}
                         // A file without a header may not be a journal at all.
                         Err(FileJournalError::NotAJournal { .. }) if expected == 1 => {}
-                        // A blank line stays blank.
+                        // A flip may leave a blank line blank.
                         Ok(content) if is_edited => assert_eq!(states(&content), whole),
-                        result => panic!("bit {bit} in line {expected} of {count}: {result:?}"),
+                        result => panic!("bit {bit} on line {expected} of {count}: {result:?}"),
                     }
                 }
             }
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_without_its_header_is_refused_as_a_whole() {
+    fn a_journal_with_a_missing_or_damaged_header_is_refused() {
         let [lines, _] = journals();
         let journal = lines.concat();
         let mut flipped = journal.clone();

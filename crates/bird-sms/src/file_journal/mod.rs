@@ -1,4 +1,5 @@
-//! A journal in a file that is only appended to. `format` defines its lines, and `storage` handles the file and its locks.
+//! A journal in a file that is only appended to. `format` defines its lines, and `storage` handles the file and its
+//! locks.
 
 mod format;
 mod storage;
@@ -22,7 +23,7 @@ use crate::{
     Journal, JournalEntry, JournalFuture, JournalState, PhoneNumberId, Workspace, WorkspaceId,
 };
 
-/// A [`Journal`] in a file of JSON Lines, as `bird-sms batch` keeps it. Needs the feature `file-journal`.
+/// A [`Journal`] in a file of JSON Lines, like the journal of `bird-sms batch`. Needs the feature `file-journal`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -46,14 +47,14 @@ use crate::{
 /// # }
 /// ```
 ///
-/// After a crash the same code installs what is left.
+/// After a crash, the same code installs what is left.
 ///
-/// Entries that are appended during a sync share the next one. After a write or sync that failed, the end of the file is not
-/// known, so every further entry fails with the same error. [`open`](Self::open) repairs the file.
+/// Entries that are appended during a sync share the next sync. After a failed write or sync, the end of the file is
+/// not known, so every further entry fails with the same error. [`open`](Self::open) repairs the file.
 ///
-/// Nothing else may touch the file while it is open. If it was moved, replaced, truncated or extended, the next entry and all
-/// after it fail with [`InvalidData`](ErrorKind::InvalidData), and nothing more is written. [`drain`](Self::drain) checks
-/// this once more after the last entry.
+/// Nothing else may touch the file while it is open. If it was moved, replaced, truncated or extended, the next entry
+/// and all after it fail with [`InvalidData`](ErrorKind::InvalidData), and nothing more is written.
+/// [`drain`](Self::drain) checks this once more after the last entry.
 ///
 /// # Cancel safety
 ///
@@ -61,18 +62,18 @@ use crate::{
 #[derive(Debug)]
 pub struct FileJournal {
     entries: mpsc::UnboundedSender<Pending>,
-    /// The state of each row, by the entries that are stored.
+    /// The state of each row, according to the entries that are stored.
     rows: Arc<Mutex<JournalState>>,
     torn_line: Option<u64>,
-    /// Dropped after `entries`.
+    /// Dropped after `entries`, because the thread ends when `entries` is dropped.
     thread: Option<WriterThread>,
 }
 
-/// Waits, when it is dropped, until the thread that writes has closed the file. Then it can be opened again.
+/// When this is dropped, it waits until the thread that writes has closed the file. Then the file can be opened again.
 #[derive(Debug)]
 struct WriterThread(Mutex<std::sync::mpsc::Receiver<()>>);
 
-/// A disk that hangs must not keep the program from ending.
+/// How long a drop waits for the thread. A disk that hangs must not keep the program from ending.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Drop for WriterThread {
@@ -83,8 +84,8 @@ impl Drop for WriterThread {
     }
 }
 
-/// An entry, and the future that waits until the entry survives a crash. Without an entry, the future waits for those
-/// before it.
+/// An entry, and the future that waits until the entry survives a crash. Without an entry, the future waits for the
+/// entries before it.
 #[derive(Debug)]
 struct Pending {
     entry: Option<(PhoneNumberId, JournalEntry)>,
@@ -98,10 +99,10 @@ impl FileJournal {
 
     /// Opens or creates a journal for this workspace. Blocks while the file is read.
     ///
-    /// The file is locked until the journal is dropped. So is the workspace for other journals in the same folder, by a file
-    /// `.bird-sms-WORKSPACE.lock`, which stays. If the path is a symbolic link, that is the folder of its target. A last line
-    /// that a crash tore is removed, because no step followed it. A thread writes the file; dropping the journal waits for
-    /// it, for at most a second.
+    /// The file is locked until the journal is dropped. A second lock keeps other journals of the workspace in the same
+    /// folder from being opened. It is on the file `.bird-sms-WORKSPACE.lock`, which is not removed. If the path is a
+    /// symbolic link, the folder is the target's. A last line that a crash tore is removed, because no step was taken
+    /// after it. A thread writes the file; dropping the journal waits at most a second for this thread.
     ///
     /// # Errors
     ///
@@ -111,8 +112,8 @@ impl FileJournal {
         Self::open_at(path.as_ref(), workspace.id(), workspace.client().base_url())
     }
 
-    /// Opens a journal as [`open`](Self::open) does, for the API at a base URL. If that is [`SANDBOX`](Self::SANDBOX),
-    /// the workspace is not locked, because it ends with the process.
+    /// Opens a journal as [`open`](Self::open) does, for the API at a base URL. If the base URL is
+    /// [`SANDBOX`](Self::SANDBOX), the workspace is not locked, because it ends with the process.
     ///
     /// # Errors
     ///
@@ -130,7 +131,7 @@ impl FileJournal {
             let runtime = tokio::runtime::Builder::new_current_thread().build()?;
             thread::Builder::new().name("journal".to_owned()).spawn(move || {
                 runtime.block_on(write);
-                // The file is closed.
+                // The file was closed when `write` was dropped.
                 drop(close);
             })
         };
@@ -139,9 +140,9 @@ impl FileJournal {
         Ok(journal)
     }
 
-    /// Opens a journal in a storage of the caller, which errors call `path`. Nothing is locked, and no thread is
-    /// started: the future that is returned writes, and no entry is stored unless it is polled, for example by a task.
-    /// It ends when the journal is dropped.
+    /// Opens a journal in the caller's storage. Errors show `path` as its name. Nothing is locked, and no thread is
+    /// started. The returned future stores the entries, so it must be polled, for example by a task. It ends when the
+    /// journal is dropped.
     ///
     /// # Errors
     ///
@@ -164,8 +165,8 @@ impl FileJournal {
         Ok((Self { entries, rows, torn_line, thread: None }, write))
     }
 
-    /// Returns the number of the last line, from 1, if a crash had torn it when the journal was opened. No step followed such
-    /// a line.
+    /// Returns the number of the last line, from 1, if it was torn by a crash when the journal was opened. No step was
+    /// taken after such a line.
     #[must_use]
     pub fn torn_line(&self) -> Option<u64> {
         self.torn_line
@@ -181,7 +182,7 @@ impl FileJournal {
     }
 
     async fn store(&self, entry: Option<(PhoneNumberId, JournalEntry)>) -> io::Result<()> {
-        let gone = || io::Error::other("the writer of the journal ended");
+        let gone = || io::Error::other("the journal's writer has ended");
         let (stored, wait) = oneshot::channel();
         self.entries.send(Pending { entry, stored }).map_err(|_| gone())?;
         wait.await.map_err(|_| gone())?
@@ -211,7 +212,8 @@ struct Writer<S> {
 }
 
 impl<S: JournalStorage> Writer<S> {
-    /// Reads a journal, and writes its first line if there is none. Returns the number of the last line if a crash tore it.
+    /// Reads a journal, and writes its first line if there is none. Returns the number of the last line if a crash tore
+    /// it.
     fn open(
         mut storage: S,
         path: &Path,
@@ -237,12 +239,12 @@ impl<S: JournalStorage> Writer<S> {
         Ok((Self { storage, rows, length, failed: None }, content.torn_line))
     }
 
-    /// Stores an entry and those that wait behind it, with one sync.
+    /// Stores an entry and all entries that wait behind it, with one sync.
     fn store(&mut self, first: Pending, more: &mut mpsc::UnboundedReceiver<Pending>) {
         let mut together = vec![first];
         together.extend(std::iter::from_fn(|| more.try_recv().ok()));
         if self.failed.is_none() {
-            // After a failure the end of the file is not known, and nothing more is written to it.
+            // After a failure, the end of the file is not known, so nothing more is written.
             self.failed =
                 self.write(&together).err().map(|error| (error.kind(), error.to_string()));
         }
@@ -251,7 +253,7 @@ impl<S: JournalStorage> Writer<S> {
                 None => Ok(()),
                 Some((kind, text)) => Err(io::Error::new(*kind, text.clone())),
             };
-            // The install may have been dropped.
+            // Sending fails if the install was dropped.
             let _ = stored.send(result);
         }
     }
@@ -280,7 +282,7 @@ impl<S: JournalStorage> Writer<S> {
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the fields are paths, ids and errors")]
 pub enum FileJournalError {
-    /// The file, or the file that locks its workspace, cannot be opened, read or written.
+    /// The file, or the lock file of its workspace, cannot be opened, read or written.
     #[error("the journal {} cannot be used", path.display())]
     Io { path: PathBuf, source: io::Error },
     /// Another process has the journal open.
@@ -293,22 +295,22 @@ pub enum FileJournalError {
     #[error("{} is not a journal of bird-sms", path.display())]
     NotAJournal { path: PathBuf },
     /// A newer version of this crate wrote the journal.
-    #[error("the journal {} has version {version}, which a newer bird-sms reads", path.display())]
+    #[error("the journal {} has version {version}, which needs a newer bird-sms", path.display())]
     Newer { path: PathBuf, version: u32 },
-    /// A line was changed, or a part of it is missing. Without it, the journal would forget a connector. `is_header` is set
-    /// for the first line.
+    /// A line was changed, or a part of it is missing. Without the line, the journal could forget a connector.
+    /// `is_header` is set for the first line.
     #[error("line {line} of the journal {} is damaged: {problem}", path.display())]
     Damaged { path: PathBuf, line: u64, is_header: bool, problem: String },
     /// The journal belongs to another workspace.
-    #[error("the journal {} is for workspace {found}, and this is workspace {expected}", path.display())]
+    #[error("the journal {} is for workspace {found}, but this is workspace {expected}", path.display())]
     OtherWorkspace { path: PathBuf, found: WorkspaceId, expected: WorkspaceId },
     /// The journal belongs to another base URL.
-    #[error("the journal {} is for the API at {found}, and this is the API at {expected}", path.display())]
+    #[error("the journal {} is for the API at {found}, but this is the API at {expected}", path.display())]
     OtherServer { path: PathBuf, found: String, expected: String },
 }
 
 impl FileJournalError {
-    /// Returns the error and its causes on one line, as `{:#}` of anyhow prints them.
+    /// Returns the error and its causes on one line, like anyhow's `{:#}`.
     #[must_use]
     pub fn chain(&self) -> String {
         chain(self)
@@ -323,20 +325,20 @@ impl FileJournalError {
                 "Wait until the other batch has ended."
             }
             Self::NotAJournal { .. } => {
-                "Check the name of the file, which was not changed. If it was a journal, restore it from a copy: a new \
+                "Check the name of the file. It was not changed. If it was a journal, restore it from a copy: a new \
                  journal would create every connector again."
             }
-            Self::Newer { .. } => "Use the newer version.",
+            Self::Newer { .. } => "Use a newer version of bird-sms.",
             Self::Damaged { is_header: true, .. } => {
-                "Restore the file from a copy. Without a copy, start a new journal, with only those phone numbers that \
+                "Restore the file from a copy. Without a copy, start a new journal with only the phone numbers that \
                  have no connector in the Bird dashboard."
             }
             Self::Damaged { .. } => {
-                "Restore the file from a copy. Without a copy, remove the line, and take the phone numbers that have a \
-                 connector in the Bird dashboard out of the rows: the journal may have forgotten them."
+                "Restore the file from a copy. Without a copy, remove the line. Also remove the phone numbers that \
+                 have a connector in the Bird dashboard from the rows, because the journal may have forgotten them."
             }
             Self::OtherWorkspace { .. } => {
-                "Name another file; a sandbox is a new workspace each time that it starts."
+                "Name another file; a sandbox is a new workspace each time it starts."
             }
             Self::OtherServer { .. } => {
                 "Use the URL of the journal. If both URLs lead to the same workspace, a new journal would create every \

@@ -7,19 +7,19 @@ use jiff::Timestamp;
 use super::FileJournalError;
 use crate::WorkspaceId;
 
-/// What a [`FileJournal`](super::FileJournal) asks of its file. A simulated disk implements it to lose what was not
+/// The file of a [`FileJournal`](super::FileJournal). A simulated disk implements this trait to lose what was not
 /// synced, to write less than it was given, or to fail when it is full.
 ///
 /// A journal reads the file once, from its start to its end, and truncates it to the end of the last whole line. From
-/// then on it only writes at the end. It writes the first line if there is none, and calls [`sync_data`] and
-/// [`sync_folder`]. To store entries, it calls [`ensure_unchanged`], writes them, and calls [`sync_data`]. After one
-/// of these failed, it writes nothing more.
+/// then on, it only writes at the end. It writes the first line if there is none, and calls [`sync_data`] and
+/// [`sync_folder`]. To store entries, it calls [`ensure_unchanged`], writes them, and calls [`sync_data`]. After one of
+/// these has failed, it writes nothing more.
 ///
 /// [`ensure_unchanged`]: Self::ensure_unchanged
 /// [`sync_data`]: Self::sync_data
 /// [`sync_folder`]: Self::sync_folder
 pub trait JournalStorage: Read + Write + Send {
-    /// Cuts the file to this length in bytes, after which it is written.
+    /// Cuts the file to this length in bytes. Later writes start there.
     ///
     /// # Errors
     ///
@@ -40,14 +40,14 @@ pub trait JournalStorage: Read + Write + Send {
     /// Fails as [`File::sync_all`] does.
     fn sync_folder(&mut self) -> io::Result<()>;
 
-    /// Checks that the file has this length in bytes, and is what the next run would read.
+    /// Checks that the file has this length in bytes, and that the next run would read this file.
     ///
     /// # Errors
     ///
     /// Fails with [`ErrorKind::InvalidData`] if something else changed, moved or replaced the file.
     fn ensure_unchanged(&self, length: u64) -> io::Result<()>;
 
-    /// Returns the time that an entry gets.
+    /// Returns the time for an entry.
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
@@ -57,22 +57,23 @@ pub trait JournalStorage: Read + Write + Send {
 pub(super) struct LockedFile {
     file: File,
     path: PathBuf,
-    /// Where the file is, if the path is a symbolic link.
+    /// The path of the file without symbolic links.
     real_path: PathBuf,
     /// Holds the lock of the workspace.
     _lock: Option<File>,
 }
 
 impl LockedFile {
-    /// Opens or creates a file, and locks it and, if there is one, the workspace.
+    /// Opens or creates a file and locks it. If a workspace is given, it is locked first.
     pub(super) fn open(
         path: &Path,
         workspace_id: Option<WorkspaceId>,
     ) -> Result<Self, FileJournalError> {
         let real_path = real_path(path)
             .map_err(|source| FileJournalError::Io { path: path.to_owned(), source })?;
-        // First, so a run that must wait for another one makes no journal. Without the lock, another run could
-        // start a new journal after the journal in use was moved, and would create every connector again.
+        // The workspace is locked first, so a run that must wait for another run creates no journal. Without this lock,
+        // another run could start a new journal after the journal in use was moved, and would create every connector
+        // again.
         let lock = |id| {
             let path = real_path.with_file_name(format!(".bird-sms-{id}.lock"));
             open_and_lock(&path, FileJournalError::WorkspaceInUse { workspace_id: id })
@@ -82,7 +83,8 @@ impl LockedFile {
         Ok(Self { file, path: path.to_owned(), real_path, _lock: lock })
     }
 
-    /// Returns whether the path still names the file. Needs no file descriptor: there may be none left.
+    /// Returns whether the path still names the file. Opens no file, because the process may have no file descriptors
+    /// left.
     #[cfg(unix)]
     fn is_in_place(&self) -> io::Result<bool> {
         use std::os::unix::fs::MetadataExt;
@@ -142,13 +144,13 @@ impl JournalStorage for LockedFile {
     }
 }
 
-/// Returns where a regular file is or will be, without symbolic links.
+/// Returns the path of a regular file without symbolic links. The file need not exist.
 fn real_path(path: &Path) -> io::Result<PathBuf> {
     ensure_regular(path)?;
     match path.canonicalize() {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             if let Ok(target) = path.read_link() {
-                // A circle of links is another error.
+                // A cycle of links is a different error, so this recursion ends.
                 return real_path(&folder_of(path).join(target));
             }
             let name = path.file_name().ok_or(error)?;
@@ -166,7 +168,7 @@ fn folder_of(path: &Path) -> &Path {
 fn open_and_lock(path: &Path, in_use: FileJournalError) -> Result<File, FileJournalError> {
     let failed = |source| FileJournalError::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
-    // Never over bytes that something else wrote, not even between a check of the length and the write.
+    // Appending never overwrites what something else wrote, not even between the check of the length and the write.
     options.read(true).write(true).append(cfg!(unix)).create(true).truncate(false);
     let file = open_regular_file(path, &options).map_err(failed)?;
     match file.try_lock() {
@@ -185,7 +187,7 @@ pub(super) fn open_regular_file(path: &Path, options: &OpenOptions) -> io::Resul
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
 }
 
-/// Fails if there is something else than a regular file.
+/// Fails if the path exists but is not a regular file.
 fn ensure_regular(path: &Path) -> io::Result<()> {
     if path.exists() && !path.is_file() { Err(not_regular()) } else { Ok(()) }
 }

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::ConfigurationError;
 
-/// An access key of Bird.
+/// A Bird access key.
 ///
 /// ```
 /// use bird_sms::AccessKey;
@@ -17,19 +17,19 @@ use crate::ConfigurationError;
 /// # Ok::<(), bird_sms::ConfigurationError>(())
 /// ```
 ///
-/// No output contains it, and the last clone wipes it from memory. A [`Client`](crate::Client) keeps a copy of its own, in
-/// the header that it sends.
+/// No output of this crate contains the key, and dropping its last clone wipes it from memory. A
+/// [`Client`](crate::Client) keeps another copy, in the header that it sends.
 #[derive(Clone)]
 pub struct AccessKey(pub(super) Arc<SecretString>);
 
 impl AccessKey {
-    /// Makes an access key from what the dashboard shows.
+    /// Creates an access key from the text that the dashboard shows.
     ///
     /// # Errors
     ///
-    /// Fails if the key can't be sent in a header: it is empty, or has a line break, a space or another character that is not
-    /// visible ASCII. Fails as well if it is in quotes, as `docker --env-file` keeps them, or begins with the name of the
-    /// variable. The error does not contain it.
+    /// Fails if the key can't be sent in a header, because it is empty or contains a space, a line break or another character
+    /// that is not visible ASCII. Also fails if the key is in quotes, which `docker --env-file` keeps, or contains
+    /// `BIRD_ACCESS_KEY`. The error does not contain the key.
     pub fn new(key: impl Into<String>) -> Result<Self, ConfigurationError> {
         const QUOTES: [char; 3] = ['"', '\'', '`'];
         let key = SecretString::from(key.into());
@@ -40,7 +40,7 @@ impl AccessKey {
             }
             text if text.contains(['\r', '\n']) => "contains a line break",
             text if text.contains(' ') => {
-                "contains a space; give the key alone, without `AccessKey`"
+                "contains a space; give only the key, without `AccessKey`"
             }
             text if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 "contains a character that is not visible ASCII"
@@ -53,8 +53,8 @@ impl AccessKey {
         Err(ConfigurationError::AccessKey(problem))
     }
 
-    /// Returns whether the key begins like one for another API of Bird: `bk_` for the platform API, which Bird's SDKs use, or
-    /// `test_` for the older REST API.
+    /// Returns whether the key starts like a key for another Bird API: with `bk_` for the platform API, which Bird's SDKs
+    /// use, or with `test_` for the older REST API.
     pub(crate) fn is_of_other_product(&self) -> bool {
         let key = self.0.expose_secret();
         key.starts_with("bk_") || key.starts_with("test_")
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_that_cannot_be_a_header_is_refused() {
+    fn a_key_that_cannot_be_sent_in_a_header_is_refused() {
         for key in ["", "secret\n", "secret\r\nX-Evil: 1", "sec ret", "sécret", "secret\0"] {
             let error = AccessKey::new(key).unwrap_err().to_string();
             assert!(!error.contains("secret") && !error.contains("Evil"), "{error}");
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_quotes_or_with_its_variable_is_refused() {
+    fn a_key_in_quotes_or_with_the_variable_name_is_refused() {
         for (key, problem) in [
             ("\"secret\"", "is in quotes"),
             ("'secret'", "is in quotes"),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_does_not_show_in_debug() {
+    fn debug_output_does_not_contain_the_key() {
         let key = AccessKey::new("secret").unwrap();
         assert!(!format!("{key:?} {:?}", key.authorization().unwrap()).contains("secret"));
     }

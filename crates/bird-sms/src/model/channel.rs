@@ -35,7 +35,7 @@ pub struct SmsChannel {
     /// The warning that an earlier attempt may have created another connector.
     pub warning: Option<Warning>,
     body: Bytes,
-    /// The access key, with which the body is redacted when it is decoded.
+    /// The access key, which is redacted when the body is decoded.
     key: AccessKey,
 }
 
@@ -58,15 +58,15 @@ impl SmsChannel {
 
     /// Returns the connector, with its name and its phone number, from the response that contained the channel.
     ///
-    /// Nothing is sent. Returns `None` if a field that the install does not need differs from the contract, or if the channel
-    /// comes from a journal, which stores no responses. Each call decodes the body again.
+    /// Nothing is sent. Returns `None` if a field that installs ignore violates the contract, or if the channel comes from a
+    /// journal, which stores no responses. Each call decodes the body again.
     #[must_use]
     pub fn connector(&self) -> Option<Connector> {
         Connector::decode(&self.body, &self.key).ok()
     }
 }
 
-/// Serializes as a JSON object: the ids, the warning, and the name and phone number of the response.
+/// Serializes as a JSON object with the ids, the warning, and fields of the response such as the name.
 impl Serialize for SmsChannel {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]

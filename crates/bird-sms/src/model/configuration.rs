@@ -38,7 +38,7 @@ pub enum ConfigurationError {
     /// An id is not a UUID.
     #[error(transparent)]
     Id(#[from] ParseIdError),
-    /// An id is the one of something else.
+    /// An id belongs to something else.
     #[error("the {0} {1}")]
     WrongId(&'static str, &'static str),
     /// The name of the connector is empty.
@@ -47,8 +47,8 @@ pub enum ConfigurationError {
     /// The channel message type is an empty string.
     #[error("the channel message type is empty; give a value such as `promotional`, or omit it")]
     EmptyChannelMessageType,
-    /// A batch has two requests for a phone number. The second one is not sent.
-    #[error("the batch has another request for phone number {0}")]
+    /// A batch has two requests for the same phone number. The second one is not sent.
+    #[error("the batch has an earlier request for phone number {0}")]
     DuplicatePhoneNumber(PhoneNumberId),
     /// A rate limit of zero would never send anything.
     #[error("a rate limit is zero; give at least one request per second")]
@@ -67,7 +67,7 @@ pub enum ConfigurationError {
         /// Why it can't be read.
         problem: String,
     },
-    /// No root certificates were found, as in a container without them.
+    /// No root certificates were found, for example because a container has none.
     #[error(
         "no root certificates were found; install the CA certificates of the platform, or set SSL_CERT_FILE to a file \
          of CA certificates"

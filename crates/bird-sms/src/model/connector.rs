@@ -55,13 +55,13 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Returns the JSON object as Bird sent it, with the fields that this version does not know.
+    /// Returns the JSON object as Bird sent it, including fields that this version does not know.
     #[must_use]
     pub fn json(&self) -> &str {
         &self.json.0
     }
 
-    /// Decodes a body. The access key is removed from every field, and from [`json`](Self::json), but no ID changes.
+    /// Decodes a body. The access key is redacted in every field and in [`json`](Self::json), but ids don't change.
     pub(crate) fn decode(body: &[u8], key: &AccessKey) -> Result<Self, String> {
         let connector: types::Connector = decode(body)?;
         if connector.id.is_nil() {
@@ -111,7 +111,7 @@ impl fmt::Debug for Json {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ConnectorNumber {
-    /// The number in E.164, or the name of a sender.
+    /// The number in E.164 format, or the name of an alphanumeric sender.
     pub phone_number: Option<String>,
     /// The country, as ISO 3166-1 alpha-2.
     pub country: Option<String>,
@@ -136,7 +136,7 @@ impl ConnectorNumber {
     }
 }
 
-/// Reads both forms that the API uses: a list, and one string with commas.
+/// Converts both forms that the API uses: a list, and a string with commas.
 fn capabilities(capabilities: Capabilities) -> Vec<String> {
     match capabilities {
         Capabilities::Joined(joined) => joined

@@ -33,7 +33,7 @@ impl ConnectorState {
         self != Self::NotCreated
     }
 
-    /// Returns `not-created`, `unknown`, `exists-id-unknown` or `exists`, as JSON has it.
+    /// Returns `not-created`, `unknown`, `exists-id-unknown` or `exists`, as in JSON.
     #[must_use]
     pub fn kind(self) -> &'static str {
         match self {

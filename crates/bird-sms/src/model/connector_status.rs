@@ -8,7 +8,7 @@ use super::decode::decode;
 use super::request::SMS_TEMPLATE;
 use crate::{ChannelId, ConnectorId, PhoneNumberId, WorkspaceId};
 
-/// The fields of a connector that a wait needs. No other field can fail the decoding.
+/// The fields of a connector that a wait needs. A malformed value of any other field is ignored.
 #[derive(Debug, PartialEq)]
 pub(crate) struct ConnectorStatus {
     pub(crate) id: ConnectorId,
@@ -16,7 +16,7 @@ pub(crate) struct ConnectorStatus {
     /// The phone number id that the connector was created with.
     pub(crate) phone_number_id: Option<PhoneNumberId>,
     pub(crate) channel_id: Option<ChannelId>,
-    /// The template that the connector was created from, if it is not one for SMS, whatever its version is.
+    /// The connector's template, unless it is a version of the SMS template.
     pub(crate) other_template: Option<String>,
 }
 
@@ -29,10 +29,10 @@ impl ConnectorStatus {
             id: Uuid,
             #[serde(rename = "workspaceId")]
             workspace_id: Option<Uuid>,
-            /// Of any shape.
+            /// Raw, because a value of the wrong type must not be an error.
             #[serde(borrow)]
             arguments: Option<&'a RawValue>,
-            /// Of any shape.
+            /// Raw for the same reason as `arguments`.
             #[serde(rename = "connectorTemplateRef", borrow)]
             template: Option<&'a RawValue>,
             channel: Option<Channel>,
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_without_an_id_is_pending() {
+    fn a_channel_without_an_id_is_not_ready() {
         let key = crate::AccessKey::new("top-secret-key").unwrap();
         for channel in [
             "",
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_differ_by_name_and_not_by_version() {
+    fn only_the_name_of_a_template_is_compared() {
         let other = |template: &str| {
             let body = format!(r#"{{"id":"ID","connectorTemplateRef":{template}}}"#);
             status(&body).unwrap().other_template
@@ -156,13 +156,13 @@ mod tests {
         assert!(problem(r#"{"id":"ID","id":"ID"}"#).contains("duplicate field"));
         assert!(problem(r#"{"id":"ID""#).contains("EOF"));
         assert!(problem("\u{feff}{}").contains("expected value"));
-        // There is no path before the first field.
+        // An error before the first field has no path.
         for body in ["", "{", r#"{"garbage"#] {
             assert!(problem(body).starts_with("EOF while parsing"), "{}", problem(body));
         }
         let cut = problem(r#"{"id":"ID","channel":{"chan"#);
         assert!(cut.starts_with("`channel`: EOF while parsing"), "{cut}");
-        // A skipped value is skipped without recursion, so no depth overflows the stack.
+        // Unknown values are skipped without recursion, so deep nesting does not overflow the stack.
         let deep = format!(r#"{{"x":{}1{}}}"#, "[".repeat(400_000), "]".repeat(400_000));
         assert!(problem(&deep).contains("missing field `id`"));
         let deep = format!(r#"{{"channel":{}"#, r#"{"channel":"#.repeat(400_000));

@@ -21,7 +21,7 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Str
 fn decode_with_path<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, String> {
     let mut source = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut source).map_err(|error| {
-        // `.` is the whole body, and `?` what a truncated body does not name.
+        // The path of the whole body is `.`. It ends with `?` if the body ends before the name of the field.
         match error.path().to_string().trim_end_matches(['.', '?']) {
             "" => error.inner().to_string(),
             path => format!("`{path}`: {}", error.inner()),
@@ -33,15 +33,15 @@ fn decode_with_path<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Stri
 
 /// Returns the id of the connector in a body, even if the rest is truncated or malformed.
 ///
-/// It is the `id` of the object. If the object is a wrapper, without a field of a connector, it is the `id` of the only
-/// object one level below that looks like a connector. Returns `None` for two different ids in the same place, and for the
-/// nil UUID.
+/// This is the `id` of the object. An object without any field of a connector is a wrapper: then it is the `id` of the only
+/// nested object, one level below, that looks like a connector. Returns `None` if an object has two different ids, and for
+/// the nil UUID.
 pub(crate) fn recover_id(body: &[u8]) -> Option<ConnectorId> {
     let mut found = Found::default();
     let read =
         serde_json::Deserializer::from_slice(body).deserialize_any(IdCollector::root(&mut found));
-    // An error after the id does not matter, because the body may be truncated there. Before it, the object may be a
-    // connector whose `id` is missing, and the objects below are parts of it.
+    // A body that is truncated after its `id` is still useful. If it is truncated before an `id`, the object may be a
+    // connector and the nested objects its parts, so their ids are not used.
     let is_wrapper = !found.is_connector && read.is_ok();
     match (&found.top[..], &found.nested[..]) {
         ([id], _) if !id.is_nil() => Some((*id).into()),
@@ -50,13 +50,13 @@ pub(crate) fn recover_id(body: &[u8]) -> Option<ConnectorId> {
     }
 }
 
-/// The distinct ids of a body.
+/// The different ids in a body.
 #[derive(Default)]
 struct Found {
     top: Vec<Uuid>,
-    /// Whether the object has a field of a connector, perhaps an `id` that cannot be read.
+    /// True if the object has a field of a connector, even if that is only an `id` that is not a UUID.
     is_connector: bool,
-    /// The ids of objects one level below that also have another field of a connector.
+    /// The ids of nested objects that also have another field of a connector.
     nested: Vec<Uuid>,
 }
 
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_recovered_from_a_broken_body() {
+    fn an_id_is_recovered_from_a_malformed_body() {
         let id = Some(ID.parse().unwrap());
         assert_eq!(recovered(r#"{"id":"ID","name":"te"#), id);
         assert_eq!(recovered(r#"{"name":"a","arguments":{"id":"x"},"id":"ID","channel":7}"#), id);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nested_id_is_recovered_from_the_only_connector() {
+    fn the_id_of_the_only_nested_connector_is_recovered() {
         let id = Some(ID.parse().unwrap());
         assert_eq!(recovered(r#"{"data":{"id":"ID","name":"n","createdAt":"now"}}"#), id);
         assert_eq!(recovered(r#"{"ok":true,"n":[1],"connector":{"channel":null,"id":"ID"}}"#), id);
@@ -179,14 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn the_id_of_a_nested_object_is_not_the_connectors() {
+    fn the_id_of_a_nested_part_is_not_recovered() {
         let user = r#""createdBy":{"id":"ID","createdAt":"now"}"#;
         for body in [
             format!(r#"{{"id":"con_12345",{user}}}"#),
             format!(r#"{{{user},"id":null}}"#),
             format!(r#"{{{user},"createdAt":"now"}}"#),
             format!(r#"{{{user},"name":"n"}}"#),
-            // The id of the connector may have come after the end.
+            // The `id` of the connector may be in the part that was cut off.
             format!(r#"{{"status":"created",{user},"up"#),
         ] {
             assert_eq!(recovered(&body), None, "{body}");
@@ -194,13 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn an_object_with_two_ids_has_none() {
+    fn two_different_ids_in_an_object_are_not_recovered() {
         assert_eq!(recovered(r#"{"id":"ID","id":"OTHER"}"#), None);
         assert_eq!(recovered(r#"{"data":{"id":"ID","id":"OTHER","channel":null}}"#), None);
     }
 
     #[test]
-    fn the_nil_uuid_is_not_an_id() {
+    fn the_nil_uuid_is_not_recovered() {
         assert_eq!(recovered(r#"{"id":"00000000-0000-0000-0000-000000000000"}"#), None);
     }
 }

@@ -58,7 +58,7 @@ macro_rules! id {
             }
         }
 
-        /// Parses strings like `from_str`, with the same advice.
+        /// Parses text like `from_str`, with the same hints in its errors.
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 if !deserializer.is_human_readable() {
@@ -126,7 +126,7 @@ fn parse(text: &str, workspace: bool) -> Result<Uuid, &'static str> {
         && text.chars().all(|c| c.is_ascii_digit() || " +-().".contains(c))
     {
         return Err(
-            "is a phone number, and not an id: a UUID such as 2cffb55c-120e-91a8-8f10-ed9d1b412d29",
+            "is a phone number; it must be a UUID such as 2cffb55c-120e-91a8-8f10-ed9d1b412d29",
         );
     }
     match Uuid::try_parse(text) {
@@ -162,14 +162,14 @@ mod tests {
         for text in ["+31612345678", "+1 (555) 010-9999", "31.6.12.34.56.78", "12345"] {
             let error = text.parse::<PhoneNumberId>().unwrap_err().to_string();
             assert!(
-                error.starts_with("the phone number id is a phone number, and not an id: a UUID"),
+                error.starts_with("the phone number id is a phone number; it must be a UUID"),
                 "{error}"
             );
         }
     }
 
     #[test]
-    fn an_id_in_json_fails_with_the_hint_of_from_str() {
+    fn an_invalid_id_in_json_gives_the_hint_of_from_str() {
         let error = serde_json::from_str::<WorkspaceId>(r#""ws_123""#).unwrap_err().to_string();
         assert!(error.contains("UUID, which the dashboard shows"), "{error}");
         assert!(serde_json::from_str::<ConnectorId>("7").is_err());
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_could_change_the_path_is_refused() {
+    fn an_id_that_could_change_the_url_path_is_refused() {
         for text in [
             "..",
             "a/b",

@@ -1,4 +1,4 @@
-//! Numbers, what they need, and use cases.
+//! Numbers, their requirements, and use cases.
 
 use bird_api::numbers::types;
 use uuid::Uuid;
@@ -35,14 +35,14 @@ pub struct Number {
     pub country: Option<String>,
     /// The type of a long code number.
     pub number_type: Option<NumberType>,
-    /// The kind: long code number, short code or alphanumeric sender.
+    /// The kind of number: long code, short code or alphanumeric sender.
     pub endpoint_type: EndpointType,
     /// The capabilities, such as `sms-outbound`.
     pub capabilities: Vec<String>,
-    /// The state of each capability, as far as Bird shows it.
+    /// The states of the capabilities. Bird does not return one for every capability.
     pub states: Vec<CapabilityState>,
-    /// The connectors that the number shows, also for voice. Without one, it may still be in use: Bird does not document
-    /// when a connector is shown.
+    /// The connectors that Bird lists for the number, including those for voice. A number without any may still be in use:
+    /// Bird does not document when it lists a connector.
     pub connectors: Vec<ConnectorId>,
     excludes_sms: bool,
 }
@@ -69,13 +69,13 @@ pub struct Requirement {
     pub name: Option<String>,
     /// The status. Only `satisfied` is documented.
     pub status: Option<String>,
-    /// The status, for people.
+    /// A description of the status for people.
     pub message: Option<String>,
     /// The parts that are missing.
     pub issues: Vec<String>,
 }
 
-/// A use case: what the messages of a number are for.
+/// A use case, which describes what the messages of a number are for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UseCase {
@@ -90,7 +90,7 @@ pub struct UseCase {
 }
 
 impl Number {
-    /// Returns whether the number can neither send nor receive SMS, by its capabilities.
+    /// Returns whether the number can neither send nor receive SMS, according to its capabilities.
     #[must_use]
     pub fn excludes_sms(&self) -> bool {
         self.excludes_sms
@@ -188,7 +188,7 @@ impl Requirement {
         self.status.as_deref() == Some("satisfied")
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "a list can have results that cannot be used")]
+    #[expect(clippy::unnecessary_wraps, reason = "`list` takes a function that may fail")]
     pub(crate) fn new(requirement: types::Requirement, key: &AccessKey) -> Result<Self, String> {
         let text = |text: Option<String>| text.map(|text| redact(&text, key));
         Ok(Self {
@@ -213,7 +213,7 @@ impl UseCase {
     }
 }
 
-/// Returns an id that is there and is not nil.
+/// Returns the id, or an error if it is missing or the nil UUID.
 fn usable(id: Option<Uuid>) -> Result<Uuid, String> {
     let id = id.ok_or_else(|| "`id` is missing".to_owned())?;
     if id.is_nil() { Err("`id`: the nil UUID is not an id".to_owned()) } else { Ok(id) }

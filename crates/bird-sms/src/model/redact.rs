@@ -1,4 +1,4 @@
-//! Removes the access key from text, and what controls a terminal.
+//! Redacts the access key in text, and removes or escapes characters that control a terminal.
 
 use std::borrow::Cow;
 
@@ -13,10 +13,10 @@ const SHORTEST: usize = 8;
 const REDACTED: &str = "[redacted]";
 
 impl AccessKey {
-    /// Returns the text with `[redacted]` in place of the key, in upper or lower case.
+    /// Returns the text with `[redacted]` instead of the key, ignoring case.
     ///
-    /// A key of fewer than eight characters stays, because most text contains it by chance. So does an encoded key: decode
-    /// the text first.
+    /// A key of fewer than eight characters is not replaced, because text often contains it by chance. An encoded key is not
+    /// replaced either, so decode the text first.
     #[must_use]
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let key = self.0.expose_secret().as_bytes();
@@ -37,7 +37,7 @@ impl AccessKey {
 
     /// Returns whether [`redact`](Self::redact) would change the text.
     ///
-    /// False for a UUID that is longer than the key: it is an id that contains the same digits by chance.
+    /// Returns `false` for a UUID that is longer than the key, because an id may contain the same digits by chance.
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {
         const UUID: usize = 36;
@@ -47,7 +47,7 @@ impl AccessKey {
         !is_id && matches!(self.redact(text), Cow::Owned(_))
     }
 
-    /// Redacts each string, number and field name that contains the key. Returns whether there was one.
+    /// Redacts each string, number and field name that contains the key. Returns whether any of them did.
     pub(crate) fn redact_json(&self, value: &mut Value) -> bool {
         match value {
             Value::String(text) if self.is_in(text) => {
@@ -75,13 +75,13 @@ impl AccessKey {
         }
     }
 
-    /// Redacts a body: if it is JSON, each part of it, because JSON can escape the key in several ways.
+    /// Redacts a body. JSON is decoded first, because it can escape the key in several ways.
     pub(crate) fn redact_body(&self, body: &[u8]) -> String {
         let text = String::from_utf8_lossy(body);
         let Ok(mut json) = serde_json::from_str::<Value>(&text) else {
             return self.redact(&text).into_owned();
         };
-        // Of two fields with the same name, the value has the last one, and the text has both.
+        // If a field name is repeated, `json` has only the last value, so the text is searched as well.
         let is_found = self.redact_json(&mut json) | self.is_in(&text);
         if is_found { json.to_string() } else { text.trim().to_owned() }
     }
@@ -90,7 +90,7 @@ impl AccessKey {
 /// Returns the start of text from the network: at most `limit` bytes and an ellipsis, on one line, without
 /// characters that control a terminal or are not visible.
 pub(crate) fn printable(text: &str, limit: usize) -> String {
-    // `str::floor_char_boundary` of Rust 1.91.
+    // `str::floor_char_boundary` needs Rust 1.91.
     let is_boundary = |end: &usize| text.is_char_boundary(*end);
     let end = (0..=limit.min(text.len())).rfind(is_boundary).unwrap_or_default();
     let start = text[..end].replace(is_unprintable, " ");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_uuid_is_kept_unless_it_is_the_key() {
+    fn a_uuid_is_redacted_only_if_it_is_the_key() {
         let id = "2cffb55c-120e-91a8-8f10-ed9d1b412d29";
         let part = key("2CFFB55C");
         let mut json = json!({ "id": id, "name": format!("of {id}"), "n": [1, true, null] });

@@ -12,7 +12,7 @@ use crate::{AccessKey, ConfigurationError, PhoneNumberId, UseCaseId, WorkspaceId
 pub(crate) const SMS_TEMPLATE: &str = "sms-messagebird:1";
 
 open_enum! {
-    /// The type of the messages of a channel. Bird publishes no list of values: make any other with
+    /// The type of the messages of a channel. Bird publishes no list of values: create other values with
     /// `ChannelMessageType::from("…")`.
     pub enum ChannelMessageType {
         /// `promotional`: marketing.
@@ -20,7 +20,7 @@ open_enum! {
     }
 }
 
-/// A request for the SMS connector of a phone number. It can be stored as JSON, in a queue or a table of jobs.
+/// A request to create the SMS connector of a phone number. It serializes to JSON, for example for a job queue.
 ///
 /// ```
 /// use bird_sms::{ChannelMessageType, SmsConnectorRequest, UseCaseId};
@@ -49,7 +49,7 @@ pub struct SmsConnectorRequest {
     conversational: Option<bool>,
 }
 
-/// The fields of a request as they are read.
+/// The JSON of a request before its fields are checked.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Fields {
@@ -77,8 +77,10 @@ impl TryFrom<Fields> for SmsConnectorRequest {
             return Err(format!("unknown field {:?}; {hint}", printable(name, 40)));
         }
         Ok(Self {
-            name: fields.name.ok_or("the field name is missing")?,
-            phone_number_id: fields.phone_number_id.ok_or("the field phoneNumberId is missing")?,
+            name: fields.name.ok_or("the field `name` is missing")?,
+            phone_number_id: fields
+                .phone_number_id
+                .ok_or("the field `phoneNumberId` is missing")?,
             use_case_id: fields.use_case_id,
             channel_message_type: fields.channel_message_type,
             conversational: fields.conversational,
@@ -87,7 +89,7 @@ impl TryFrom<Fields> for SmsConnectorRequest {
 }
 
 impl SmsConnectorRequest {
-    /// Makes a request for a connector with this name, for this phone number.
+    /// Creates a request for a connector with this name and phone number.
     pub fn new(name: impl Into<String>, phone_number_id: PhoneNumberId) -> Self {
         Self {
             name: name.into(),
@@ -101,7 +103,7 @@ impl SmsConnectorRequest {
     /// Sets the use case of the number. Default: the field is not sent.
     ///
     /// US 10DLC and North American toll-free numbers need the use case that they were registered with. Newer versions of
-    /// Bird's documentation require one for every sender; a sender without a registration has a generic one.
+    /// Bird's documentation require a use case for every sender. A sender without a registration has a generic one.
     /// [The scenarios](https://github.com/bird-sms/bird-sms/blob/main/crates/bird-sms-cli/src/scenarios.md) have the details.
     pub fn with_use_case_id(mut self, use_case_id: impl Into<Option<UseCaseId>>) -> Self {
         self.use_case_id = use_case_id.into();
@@ -153,7 +155,7 @@ impl SmsConnectorRequest {
         self.conversational
     }
 
-    /// Checks that the request can be sent, as a creation and an install do first.
+    /// Checks that the request can be sent. Creations and installs check this first.
     ///
     /// # Errors
     ///
@@ -195,7 +197,7 @@ impl SmsConnectorRequest {
         Ok(body)
     }
 
-    /// Returns whether this is one of the ids of the request.
+    /// Returns whether the request contains this id.
     pub(crate) fn has_id(&self, id: Uuid) -> bool {
         id == *self.phone_number_id.as_uuid()
             || self.use_case_id.is_some_and(|of| *of.as_uuid() == id)
@@ -208,7 +210,7 @@ impl SmsConnectorRequest {
             (Uuid::from(self.phone_number_id), self.use_case_id.map(Uuid::from));
         for (what, id) in [("phone number id", Some(number)), ("use case id", use_case)] {
             if id == Some(Uuid::nil()) {
-                return wrong(what, "is the nil UUID, which is the id of nothing");
+                return wrong(what, "is the nil UUID, which identifies nothing");
             }
             if id.is_some() && id == workspace.map(Uuid::from) {
                 return wrong(what, "is the id of the workspace");
@@ -237,7 +239,7 @@ mod tests {
     const NUMBER: &str = "2cffb55c-120e-91a8-8f10-ed9d1b412d29";
 
     #[test]
-    fn the_body_is_the_one_in_birds_documentation() {
+    fn the_request_body_matches_birds_documentation() {
         let request = SmsConnectorRequest::new("My SMS channel", NUMBER.parse().unwrap())
             .with_use_case_id("be123b02-dacf-31f9-b3e5-50b18260bc23".parse::<UseCaseId>().unwrap())
             .with_conversational(true);
@@ -256,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_not_set_is_not_sent() {
+    fn an_unset_field_is_not_sent() {
         let request = SmsConnectorRequest::new("n", NUMBER.parse().unwrap());
         let body = serde_json::to_value(request.body(None, None).unwrap()).unwrap();
         assert!(body.get("channelConversationalStatusEnabled").is_none());
@@ -291,12 +293,12 @@ mod tests {
     }
 
     #[test]
-    fn an_id_in_the_wrong_place_is_refused() {
+    fn an_id_in_the_wrong_field_is_refused() {
         let id = Uuid::from_u128(1);
         let other = Uuid::from_u128(2);
         for (number, use_case, problem) in [
-            (Uuid::nil(), other, "the phone number id is the nil UUID, which is the id of nothing"),
-            (id, Uuid::nil(), "the use case id is the nil UUID, which is the id of nothing"),
+            (Uuid::nil(), other, "the phone number id is the nil UUID, which identifies nothing"),
+            (id, Uuid::nil(), "the use case id is the nil UUID, which identifies nothing"),
             (other, id, "the phone number id is the id of the workspace"),
             (id, other, "the use case id is the id of the workspace"),
             (id, id, "the use case id is the phone number id"),
@@ -328,7 +330,7 @@ mod tests {
         let error = serde_json::from_str::<SmsConnectorRequest>(number).unwrap_err().to_string();
         assert!(error.contains("did you mean phoneNumberId?"), "{error}");
         let error = serde_json::from_str::<SmsConnectorRequest>("{}").unwrap_err().to_string();
-        assert!(error.starts_with("the field name is missing"), "{error}");
+        assert!(error.starts_with("the field `name` is missing"), "{error}");
         let long = format!(r#""{}\u001b":1"#, "x".repeat(1000));
         assert!(read(&long).unwrap_err().len() < 200);
     }

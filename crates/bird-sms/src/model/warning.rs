@@ -17,7 +17,7 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// Returns the kind, as JSON has it.
+    /// Returns the kind, as in JSON.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -30,7 +30,7 @@ impl Warning {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::PossibleDuplicate { .. } => {
-                "Check the Bird dashboard for a second connector of this phone number."
+                "Check the Bird dashboard for a second connector with this phone number."
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The conformance kit of [`Journal`].
+//! A conformance check for implementations of [`Journal`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +27,7 @@ use crate::{
 /// use bird_sms::{JournalEntry, test_util::MemoryJournal};
 ///
 /// # let number = bird_sms::uuid::Uuid::from_u128(1).into();
-/// // An earlier run was killed when its POST was about to be sent.
+/// // An earlier run was killed just before it sent its POST.
 /// let intent = JournalEntry::Intent { name: "My SMS channel".to_owned() };
 /// let journal = Arc::new(MemoryJournal::from_iter([(number, intent)]));
 /// let install = workspace.install_sms_channel("My SMS channel", number).journal(journal);
@@ -48,7 +48,7 @@ impl MemoryJournal {
     }
 }
 
-/// Makes the journal of an earlier run.
+/// Creates a journal with the entries of an earlier run.
 impl FromIterator<(PhoneNumberId, JournalEntry)> for MemoryJournal {
     fn from_iter<I: IntoIterator<Item = (PhoneNumberId, JournalEntry)>>(entries: I) -> Self {
         let now = Timestamp::now();
@@ -73,21 +73,22 @@ impl Journal for MemoryJournal {
     }
 }
 
-/// The rows of each workspace.
+/// The number of rows in each workspace.
 const ROWS: usize = 8;
 
-/// The number of lives of the process, each of which ends with a crash.
+/// How often the process starts, appends entries and crashes.
 const LIVES: u32 = 20;
 
-/// The length of the longest message, in bytes.
+/// The minimum length of the longest message, in bytes.
 const LARGE: usize = 1024 * 1024;
 
-/// A store of journals that [`check_journal`] drives: how to open one, crash its process and read what is left.
+/// The store of the journals that [`check_journal`] opens, crashes and reads.
 pub trait JournalStore {
     /// The journal of one workspace.
     type Journal: Journal;
 
-    /// Opens the journal of a workspace. Journals of two workspaces are open at a time, each once.
+    /// Opens the journal of a workspace. The check has the journals of two workspaces open at once, but never opens one
+    /// that is still open.
     ///
     /// # Errors
     ///
@@ -97,11 +98,11 @@ pub trait JournalStore {
         workspace_id: WorkspaceId,
     ) -> impl Future<Output = io::Result<Arc<Self::Journal>>>;
 
-    /// Ends the process that had the journals: what is not durable may be lost, and nothing more is written. The journals
-    /// and the futures of their entries were dropped just before.
+    /// Simulates a crash of the process: whatever is not durable may be lost, and nothing more is written. The check drops
+    /// the journals and the futures of its appends first.
     fn crash(&mut self) -> impl Future<Output = ()>;
 
-    /// Returns the entries of a workspace after a crash. Each row has its entries in the order in which they were appended.
+    /// Returns the entries of a workspace after a crash. The entries of each row are in the order of their appends.
     ///
     /// # Errors
     ///
@@ -111,8 +112,8 @@ pub trait JournalStore {
         workspace_id: WorkspaceId,
     ) -> impl Future<Output = io::Result<Vec<(PhoneNumberId, JournalEntry)>>>;
 
-    /// Makes one of the next operations fail, and all after it until the [`crash`](Self::crash), like a full disk or a lost
-    /// connection. Returns `false` if the store can't do that, which is the default.
+    /// Makes one of the next operations fail, and every later one until the [`crash`](Self::crash), as a full disk or a lost
+    /// connection would. Returns `false` if the store can't do that, which is the default.
     fn fail(&mut self) -> bool {
         false
     }
@@ -126,7 +127,7 @@ pub enum JournalViolation {
     #[error("an entry was acknowledged and then lost: {0}")]
     Lost(String),
     /// An entry was lost after the store was made to fail, but its future completed without an error.
-    #[error("an entry was lost, and its error was swallowed: {0}")]
+    #[error("an entry was lost, but its append reported no error: {0}")]
     ErrorSwallowed(String),
     /// The entries of a row are not in the order in which they were appended.
     #[error("the entries of a row were reordered: {0}")]
@@ -134,28 +135,28 @@ pub enum JournalViolation {
     /// A field of an entry is missing or differs.
     #[error("an entry was changed: {0}")]
     Changed(String),
-    /// An entry belongs to another row or to another workspace.
-    #[error("an entry was mixed up with those of another row or workspace: {0}")]
+    /// An entry is in the wrong row or workspace.
+    #[error("an entry is in the wrong row or workspace: {0}")]
     Mixed(String),
     /// An entry was never appended, or is there twice.
-    #[error("an entry was invented: {0}")]
+    #[error("an entry was stored twice, or was never appended: {0}")]
     Invented(String),
-    /// The state that a batch resumes from is not what [`RowState::apply`] makes of the entries.
-    #[error("the state does not follow from the entries: {0}")]
+    /// The loaded state differs from the state that [`RowState::apply`] derives from the entries.
+    #[error("the loaded state does not match the entries: {0}")]
     StateDiffers(String),
-    /// The store failed without being made to.
+    /// The store failed, but [`JournalStore::fail`] had not been called.
     #[error("the store failed")]
     Failed(#[source] io::Error),
 }
 
-/// Checks that a store keeps the promises of [`Journal`] through crashes and failures, at moments that the seed decides.
+/// Checks that a store keeps the promises of [`Journal`] despite crashes and failures, whose times depend on the seed.
 ///
 /// ```
 /// # use std::{collections::HashMap, io, sync::Arc};
 /// # use bird_sms::{JournalEntry, PhoneNumberId, WorkspaceId};
 /// use bird_sms::test_util::{JournalStore, MemoryJournal, check_journal};
 ///
-/// /// A store that survives a crash, because the check does not end its process.
+/// /// A store that loses nothing, because its `crash` does nothing.
 /// #[derive(Default)]
 /// struct Memory(HashMap<WorkspaceId, Arc<MemoryJournal>>);
 ///
@@ -179,17 +180,17 @@ pub enum JournalViolation {
 /// # }
 /// ```
 ///
-/// Rows of two workspaces, with the same phone number ids, append entries at the same time: each variant with each of its
-/// fields, any script, and a message of a mebibyte. A row appends its next entry when the last one is acknowledged, as a
-/// batch does. Then the process crashes in the middle, and what is left is compared: every entry that was acknowledged, in
-/// order, and at most one more per row, whose append failed or was cut off.
+/// The check appends entries to rows of two workspaces at the same time. Both workspaces have the same phone number ids. The
+/// entries include every variant with every field, several scripts, and a message of 1 MiB. As in a batch, a row appends its
+/// next entry when the last one is acknowledged. Then the process crashes in the middle. After the crash, each row must have
+/// every acknowledged entry, in order, and may have one more, whose append failed or was interrupted.
 ///
-/// The check uses workspaces of its own, and makes fewer than a thousand appends. It needs a Tokio runtime only if the store
+/// The check uses random workspace ids, and appends fewer than a thousand entries. It needs a Tokio runtime only if the store
 /// does.
 ///
 /// # Errors
 ///
-/// Fails with the first promise that was broken. The same seed repeats the check, as far as the store repeats itself.
+/// Fails with the first promise that was broken. The same seed repeats the check, as far as the store is deterministic.
 pub async fn check_journal(
     store: &mut impl JournalStore,
     seed: u64,
@@ -201,7 +202,7 @@ pub async fn check_journal(
     check.open(store).await.map(drop)
 }
 
-/// Makes a violation of the entry that shows it.
+/// Creates a violation from a description of the entry that shows it.
 type MakeViolation = fn(String) -> JournalViolation;
 
 /// A row: its workspace, and its index among the phone numbers.
@@ -211,7 +212,7 @@ type RowKey = (WorkspaceId, usize);
 #[derive(Default)]
 struct Row {
     stored: Vec<JournalEntry>,
-    /// An entry that was not acknowledged. The row may have it.
+    /// The entry whose append was not acknowledged. The row may have it.
     pending: Option<JournalEntry>,
     /// The number of entries that were acknowledged before the store was made to fail.
     before_failure: Option<usize>,
@@ -222,7 +223,7 @@ struct Check {
     workspaces: [WorkspaceId; 2],
     numbers: [PhoneNumberId; ROWS],
     rows: HashMap<RowKey, Row>,
-    /// Makes each entry unlike all others.
+    /// A counter that makes each text unique.
     tag: u32,
 }
 
@@ -237,7 +238,7 @@ impl Check {
         Self { workspaces, numbers, rows: rows.collect(), tag: 0, rng }
     }
 
-    /// Opens the journals, appends entries, crashes, and compares.
+    /// Opens the journals, appends entries, crashes the process, and compares the entries that are left.
     async fn live<S: JournalStore>(
         &mut self,
         store: &mut S,
@@ -253,7 +254,7 @@ impl Check {
             scripts[0].1.push(JournalEntry::Unknown { message });
         }
         let total: usize = scripts.iter().map(|(_, script)| script.len()).sum();
-        // The first life ends when all is appended; a failure has every second of the others.
+        // The first life appends every entry. Lives with odd numbers have a failure.
         let stop = if life == 0 { total } else { self.rng.usize(1..=total) };
         let failure = (life % 2 == 1).then(|| self.rng.usize(..stop));
         let mut failing = false;
@@ -275,14 +276,14 @@ impl Check {
             for (key, mut script) in next.drain(..) {
                 let rest = script.split_off(1);
                 let entry = script.remove(0);
-                self.rows.get_mut(&key).expect("a row").pending = Some(entry.clone());
+                self.rows.get_mut(&key).expect("the row exists").pending = Some(entry.clone());
                 appends.push(append(key, entry, rest));
             }
             let Some((key, result, rest)) = appends.next().await else { break };
             ended += 1;
             match result {
                 Ok(()) => {
-                    let row = self.rows.get_mut(&key).expect("a row");
+                    let row = self.rows.get_mut(&key).expect("the row exists");
                     row.stored.extend(row.pending.take());
                     if !rest.is_empty() {
                         next.push((key, rest));
@@ -356,7 +357,7 @@ impl Check {
         self.numbers.iter().position(|known| *known == number)
     }
 
-    /// Compares the entries that a workspace has after a crash with those that it must have.
+    /// Compares the entries of a workspace after a crash with the expected entries.
     fn compare(
         &mut self,
         workspace_id: WorkspaceId,
@@ -428,7 +429,7 @@ impl Check {
         differs.map(|(entry, _)| (JournalViolation::Reordered as MakeViolation, *entry))
     }
 
-    /// Returns the entries that a row appends in a life: all of them in the first.
+    /// Returns the entries that a row appends in this life. In the first life, these are all entries.
     fn script(&mut self, life: u32, row: usize) -> Vec<JournalEntry> {
         let mut entries = self.all_entries();
         if life == 0 {
@@ -440,7 +441,7 @@ impl Check {
         entries
     }
 
-    /// Returns an entry of each variant, with each of its optional fields.
+    /// Returns entries of all variants, with and without their optional fields.
     fn all_entries(&mut self) -> Vec<JournalEntry> {
         let warnings = [
             None,
@@ -474,21 +475,21 @@ impl Check {
         self.tag += 1;
         let text =
             format!("{}: \"é\" 'ß' \\ 電話 📱\t\r\n{{}}; -- %s $1 NULL\u{7f}\u{2028} ", self.tag);
-        // The end differs from that of a text that was cut.
+        // Text that was truncated lacks this end.
         format!("{}{}", text.repeat(length / text.len() + 1), self.tag)
     }
 }
 
-/// Returns what a batch takes from a row, without times, which a journal need not store.
+/// Returns what a batch reads from a row, except for times, which a journal need not store.
 fn meaning(mut row: RowState) -> impl PartialEq {
     let known = (row.connector_state(), row.channel_id(), row.warning());
-    // A refusal shows whether an earlier run may have created a connector.
+    // After a refusal, the state shows whether an earlier run may have created a connector.
     row.apply(&JournalEntry::Refused { message: String::new() }, None);
     let refused: (ConnectorState, NextStep) = (row.connector_state(), row.next(UnknownRows::Retry));
     (known, refused)
 }
 
-/// An entry, and where it is. A long message is cut.
+/// Formats an entry with its row and workspace. A long entry is truncated.
 struct Shown<'a>(PhoneNumberId, WorkspaceId, &'a JournalEntry);
 
 impl fmt::Display for Shown<'_> {
@@ -504,7 +505,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_variant_of_an_entry_is_appended() {
+    fn the_check_appends_every_variant_of_an_entry() {
         let mut variants: Vec<_> = Check::new(1)
             .all_entries()
             .iter()

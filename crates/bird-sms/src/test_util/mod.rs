@@ -19,8 +19,8 @@
 //! assert_eq!(advice(&test_util::create_error(timeout)), "call support");
 //! ```
 //!
-//! [`workspace`] sends its requests to a sandbox in memory. Errors are made without a request, from their last attempt and by
-//! the rules of the library, so their state, hint and JSON are real:
+//! [`workspace`] sends its requests to a sandbox in memory. The other functions create errors without a request. They classify
+//! the last attempt as an install does, so the state, hint and JSON of the errors are real:
 //!
 //! | | [`Error`] | [`ConnectorState`] |
 //! |---|---|---|
@@ -33,10 +33,10 @@
 //! | [`read_error`]`(id, response(403, "{}"))` | `Read` | `Exists(id)` |
 //! | [`journal_error`]`(state, io_error)` | `Journal` | `state` |
 //!
-//! [`check_journal`] checks a [`Journal`](crate::Journal) of your own.
+//! [`check_journal`] checks your own [`Journal`](crate::Journal).
 //!
-//! [`Error::Configuration`], [`Warning`](crate::Warning) and [`Event`](crate::Event) need no function. Public fields of an
-//! error can be changed, for example to add a warning.
+//! You can create an [`Error::Configuration`], [`Warning`](crate::Warning) or [`Event`](crate::Event) directly. You can also
+//! change the public fields of an error, for example to add a warning.
 
 use std::io;
 mod journal;
@@ -89,9 +89,9 @@ pub fn workspace(
     access_key: &str,
     workspace_id: impl Into<WorkspaceId>,
 ) -> Workspace {
-    let key = AccessKey::new(access_key).expect("a key that can be sent");
+    let key = AccessKey::new(access_key).expect("the key is valid");
     let client = ClientBuilder::default().access_key(key).transport(transport).build();
-    client.expect("the default settings").workspace(workspace_id.into())
+    client.expect("the default settings are valid").workspace(workspace_id.into())
 }
 
 /// Returns a channel without a warning, with the response that contained it.
@@ -111,11 +111,11 @@ pub fn sms_channel(
     SmsChannel::new(id, connector_id, workspace_id, &body.to_string().into(), &key())
 }
 
-/// Returns the connector of a response with this JSON.
+/// Returns the connector that this JSON describes.
 ///
 /// # Panics
 ///
-/// Panics if the JSON is not a connector, which has at least `id`, `name` and `createdAt`.
+/// Panics if the JSON is not a connector. It must have at least `id`, `name` and `createdAt`.
 #[must_use]
 pub fn connector(json: &str) -> Connector {
     let connector = Connector::decode(json.as_bytes(), &key());
@@ -130,7 +130,7 @@ pub fn connector(json: &str) -> Connector {
 /// Panics if the status is not between 100 and 999.
 #[must_use]
 pub fn response(status: u16, body: &str) -> AttemptError {
-    let status = StatusCode::from_u16(status).expect("a status of HTTP");
+    let status = StatusCode::from_u16(status).expect("a valid HTTP status");
     let body = Bytes::copy_from_slice(body.as_bytes());
     let response = bird_api::Response::new(status, HeaderMap::new(), body);
     if status.is_success() {
@@ -196,7 +196,7 @@ pub fn read_error(connector_id: ConnectorId, attempt: AttemptError) -> Error {
     Error::Read(connector_id, Box::new(Failure::new(attempt, one_attempt(), retryable)))
 }
 
-/// Returns the error of an install of a batch whose journal failed in this state of the connector.
+/// Returns the error of an install whose journal failed. `state` is the state of the connector at that time.
 #[must_use]
 pub fn journal_error(state: ConnectorState, source: io::Error) -> Error {
     Error::Journal(Box::new(JournalError { state, warning: None, ended: None, source }))
@@ -219,13 +219,13 @@ fn one_attempt() -> Attempts {
     Attempts { count: 1, elapsed: Duration::ZERO }
 }
 
-/// A key that is in no text.
+/// Returns an access key that no response contains.
 fn key() -> AccessKey {
-    AccessKey::new("key-of-test-util").expect("a key")
+    AccessKey::new("key-of-test-util").expect("the key is valid")
 }
 
 impl ClientBuilder {
-    /// Draws the random parts of delays from this seed, so a test repeats exactly. Default: random for each thread.
+    /// Seeds the jitter of delays, so a test is reproducible. Default: a random seed for each thread.
     #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
     pub fn seed(self, seed: u64) -> Self {
         let random = Mutex::new(fastrand::Rng::with_seed(seed));
@@ -233,7 +233,7 @@ impl ClientBuilder {
     }
 }
 
-/// Another runtime, with random numbers from a seed.
+/// A runtime that takes its random numbers from a seed, and everything else from another runtime.
 #[derive(Debug)]
 struct Seeded {
     inner: Arc<dyn Runtime>,
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn each_function_makes_its_variant_of_error() {
+    fn each_function_returns_the_documented_error() {
         use ConnectorState::{Exists, ExistsIdUnknown, NotCreated, Unknown};
         let io_error = || io::ErrorKind::StorageFull.into();
         let without_response =
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_has_the_connector_of_its_response() {
+    fn a_test_channel_contains_its_connector() {
         let channel = sms_channel(id(1), id(2), id(3));
         let decoded = channel.connector().unwrap();
         assert_eq!((decoded.channel_id, decoded.id), (Some(channel.id), channel.connector_id));

@@ -1,11 +1,11 @@
-//! `Workspace::check`: what one GET tells about the settings.
+//! `Workspace::check`, which verifies the settings with one GET.
 
 use bird_test_peer::{Reply, refused_url};
 
 use super::*;
 use crate::{Access, CheckError, CheckProblem, TransportErrorKind};
 
-/// Checks an access key, and asserts that this takes one GET.
+/// Checks an access key, and asserts that the check sends exactly one GET.
 async fn check_with(key: &str, reply: Reply) -> Result<Access, CheckError> {
     let peer = Peer::script([reply]).await.unwrap();
     let builder = without_sleep(&peer.base_url()).0.access_key(AccessKey::new(key).unwrap());
@@ -23,7 +23,7 @@ fn json(status: u16, message: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn only_a_404_about_the_connector_confirms_the_access() {
+async fn only_a_404_about_the_connector_confirms_access() {
     let confirmed = check(json(404, "Connector not found in the workspace")).await.unwrap();
     assert_eq!(confirmed, Access::Confirmed);
     let unconfirmed = check(json(404, "Not found")).await.unwrap();
@@ -34,7 +34,7 @@ async fn only_a_404_about_the_connector_confirms_the_access() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_classified_by_its_status_its_text_and_the_key() {
+async fn a_refusal_is_classified_by_status_message_and_key() {
     for (key, reply, problem) in [
         (KEY, json(401, "Unauthorized"), CheckProblem::AccessKey),
         (KEY, Reply::status(401), CheckProblem::AccessKey),
@@ -52,7 +52,7 @@ async fn a_refusal_is_classified_by_its_status_its_text_and_the_key() {
 }
 
 #[tokio::test]
-async fn every_refusal_hints_at_a_key_of_another_product() {
+async fn a_refused_key_of_another_product_gets_a_hint() {
     let peer = Peer::with_handler(|_| json(401, "Unauthorized")).await.unwrap();
     let workspace_with = |key: &str| {
         let builder = without_sleep(&peer.base_url()).0;
@@ -88,7 +88,7 @@ async fn a_response_that_is_not_from_bird_is_recognized() {
 }
 
 #[tokio::test]
-async fn a_check_does_not_retry() {
+async fn a_check_is_not_retried() {
     for status in [408, 429, 460, 499, 500, 502, 503] {
         assert_eq!(
             check(Reply::status(status)).await.unwrap_err().problem,
@@ -98,12 +98,12 @@ async fn a_check_does_not_retry() {
     assert_eq!(check(Reply::Reset).await.unwrap_err().problem, CheckProblem::Unreachable);
 }
 
-/// Returns why the check got no response, and asserts that it was not retried.
+/// Returns the kind of a check's transport error, and asserts that the check was not retried.
 async fn kind_without_response(base_url: &str) -> TransportErrorKind {
     let (builder, runtime) = without_sleep(base_url);
     let error = workspace(builder.allow_http()).check().await.unwrap_err();
     assert_eq!(error.problem, CheckProblem::Unreachable);
-    assert!(runtime.slept().is_empty(), "is not retried");
+    assert!(runtime.slept().is_empty(), "a check should not be retried");
     assert_ne!(error.hint(), "It is safe to retry.");
     error.cause.transport().unwrap().kind()
 }
@@ -112,7 +112,7 @@ async fn kind_without_response(base_url: &str) -> TransportErrorKind {
 async fn a_check_without_a_response_reports_the_kind_of_failure() {
     let refused = refused_url().await.unwrap();
     assert_eq!(kind_without_response(&refused).await, TransportErrorKind::Connect);
-    // A label of more than 63 characters cannot be resolved, and no resolver is asked.
+    // A DNS label has at most 63 characters, so this name fails without a query.
     let unresolvable = format!("http://{}.example", "a".repeat(64));
     assert_eq!(kind_without_response(&unresolvable).await, TransportErrorKind::Dns);
 }

@@ -1,4 +1,4 @@
-//! Many installs through one client.
+//! Many concurrent installs through one client.
 
 use bird_test_peer::{Peer, Reply};
 use tokio::task::JoinSet;
@@ -8,7 +8,7 @@ use super::*;
 use crate::PhoneNumberId;
 
 #[tokio::test]
-async fn a_failed_install_affects_no_other_and_connections_are_shared() {
+async fn concurrent_installs_share_connections_and_fail_separately() {
     let bad = Uuid::from_u128(7);
     let peer = Peer::with_handler(move |request| {
         let body = String::from_utf8_lossy(&request.body);
@@ -27,6 +27,6 @@ async fn a_failed_install_affects_no_other_and_connections_are_shared() {
         let failed = installs.join_all().await.iter().filter(|result| result.is_err()).count();
         assert_eq!((failed, peer.posts()), (1, 64 * round));
     }
-    // Each round reuses the connections of the last one, and replaces the one that was closed.
+    // Each round reuses the connections of the previous round, except the one that the server closed.
     assert!(peer.connections() <= 64 + 2 * 3, "{}", peer.connections());
 }

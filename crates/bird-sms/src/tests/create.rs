@@ -9,7 +9,7 @@ pub(super) async fn peer(script: impl IntoIterator<Item = Reply>) -> Peer {
     Peer::script(script).await.unwrap()
 }
 
-/// Returns the result of a creation against a script, and the number of POSTs.
+/// Creates a connector against a script, and returns the result and the number of POSTs.
 pub(super) async fn create(
     script: impl IntoIterator<Item = Reply>,
 ) -> (Result<PendingChannel, Error>, usize) {
@@ -75,7 +75,7 @@ async fn a_refused_connection_creates_nothing_and_is_retried() {
 
 #[tokio::test]
 async fn a_connection_timeout_creates_nothing() {
-    // Fill the backlog of the listener, so the next connection hangs.
+    // Fill the listener's backlog, so the next connection hangs.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
@@ -88,7 +88,7 @@ async fn a_connection_timeout_creates_nothing() {
             Err(_) => break,
         }
     }
-    // Either timeout ends the attempt.
+    // The shorter of the two timeouts ends the attempt.
     for (connect, attempt) in [(30, 5000), (5000, 30)] {
         let (builder, _) = without_sleep(&format!("http://{address}"));
         let retry = RetryPolicy { max_attempts: 2, ..Default::default() };
@@ -103,7 +103,7 @@ async fn a_connection_timeout_creates_nothing() {
 }
 
 #[tokio::test]
-async fn a_reset_on_accept_is_unknown_unless_nothing_was_sent() {
+async fn a_reset_on_accept_is_retried_only_if_nothing_was_sent() {
     for _ in 0..20 {
         let (result, posts) = create([Reply::ResetOnAccept, created()]).await;
         match result {
@@ -114,7 +114,7 @@ async fn a_reset_on_accept_is_unknown_unless_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn a_connection_lost_after_the_post_is_unknown() {
+async fn a_connection_lost_after_the_post_leaves_the_outcome_unknown() {
     for broken in [Reply::Reset, Reply::Close, Reply::BytesThenClose(b"HTTP/1.1 2".to_vec())] {
         let (result, posts) = create([broken, created()]).await;
         let error = result.unwrap_err();
@@ -124,7 +124,7 @@ async fn a_connection_lost_after_the_post_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_stale_pooled_connection_does_not_double_the_post() {
+async fn a_stale_pooled_connection_causes_no_second_post() {
     for _ in 0..20 {
         let stale = Reply::BytesThenClose(head_and_body(200, &[], &pending()));
         let peer = peer([stale, created()]).await;
@@ -158,7 +158,7 @@ async fn a_truncated_201_keeps_the_id_if_it_arrived() {
 }
 
 #[tokio::test]
-async fn a_truncated_error_is_classified_by_its_status() {
+async fn a_truncated_error_response_is_classified_by_its_status() {
     let cut = |status| {
         let whole = head_and_body(status, &[], r#"{"message": "cut"}"#);
         Reply::BytesThenClose(whole[..whole.len() - 3].to_vec())
@@ -170,17 +170,17 @@ async fn a_truncated_error_is_classified_by_its_status() {
 }
 
 #[tokio::test]
-async fn a_post_without_a_response_in_time_is_unknown() {
+async fn a_post_without_a_timely_response_has_an_unknown_outcome() {
     let peer = peer([Reply::Silence, created()]).await;
     let (builder, _) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.attempt_timeout(Duration::from_millis(50)));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     assert_eq!((reason(&error), peer.posts()), (UnknownReason::NoResponse, 1));
-    assert!(error.chain().contains("no response in time"), "{error}");
+    assert!(error.chain().contains("no response arrived in time"), "{error}");
 }
 
 #[tokio::test]
-async fn a_body_that_drips_ends_at_the_deadline() {
+async fn a_slow_body_is_cut_off_at_the_deadline() {
     let drip = Reply::Drip(head_and_body(201, &[], &pending()), Duration::from_millis(5));
     let peer = peer([drip]).await;
     let (builder, _) = without_sleep(&peer.base_url());
@@ -191,7 +191,7 @@ async fn a_body_that_drips_ends_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_timeout_of_zero_is_refused_and_the_longest_works() {
+async fn a_timeout_may_be_maximal_but_not_zero() {
     let peer = peer([Reply::json(201, ready())]).await;
     let workspace = workspace(without_sleep(&peer.base_url()).0);
     let install = || workspace.install(request());
@@ -202,7 +202,7 @@ async fn a_timeout_of_zero_is_refused_and_the_longest_works() {
 }
 
 #[tokio::test]
-async fn a_4xx_is_final_and_its_response_is_kept() {
+async fn a_4xx_refusal_is_final_and_keeps_its_response() {
     let body = r#"{"code": "InvalidPayload", "message": "malformed",
         "details": {".name": ["property \"name\" is missing"]}}"#;
     for status in [400, 401, 402, 403, 404, 409, 410, 418, 422, 451] {
@@ -222,7 +222,7 @@ async fn a_4xx_is_final_and_its_response_is_kept() {
 }
 
 #[tokio::test]
-async fn any_2xx_is_a_creation() {
+async fn any_2xx_means_that_a_connector_was_created() {
     for status in [200, 201, 202] {
         let (result, _) = create([Reply::json(status, pending())]).await;
         assert_eq!(result.unwrap().connector_id(), connector_id());
@@ -253,7 +253,7 @@ async fn a_redirect_is_never_followed() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_a_connector_is_unknown_and_shows_its_location() {
+async fn a_redirect_to_a_connector_leaves_the_outcome_unknown() {
     for (status, location, may_exist) in [
         (302, "/workspaces/x/connectors/con_12345", true),
         (301, "https://api.bird.com/workspaces/x/connectors/con_12345?view=full", true),
@@ -276,7 +276,7 @@ async fn a_redirect_to_a_connector_is_unknown_and_shows_its_location() {
 }
 
 #[tokio::test]
-async fn a_redirect_that_the_callers_client_followed_is_unknown() {
+async fn a_redirect_that_reqwest_followed_leaves_the_outcome_unknown() {
     let elsewhere = peer([Reply::json(200, ready())]).await;
     let location = format!("location: {}/x", elsewhere.base_url());
     let peer = peer([Reply::with_headers(303, &[&location], "")]).await;
@@ -357,7 +357,7 @@ async fn a_refusal_by_a_proxy_creates_nothing() {
 }
 
 #[tokio::test]
-async fn a_response_that_came_while_the_process_was_stopped_is_read() {
+async fn a_response_that_arrives_while_the_process_is_stopped_is_read() {
     let other = tokio::runtime::Runtime::new().unwrap();
     let peer = other.spawn(peer([created().delayed(Duration::from_millis(50))])).await.unwrap();
     let builder = Client::builder()
@@ -368,7 +368,7 @@ async fn a_response_that_came_while_the_process_was_stopped_is_read() {
     let request = request();
     let stop = async {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        // Nothing else runs on this runtime until long after the timeout.
+        // Block this runtime until long after the attempt timeout.
         std::thread::sleep(Duration::from_millis(700));
     };
     let (created, ()) = tokio::join!(workspace.create_sms_connector(&request), stop);

@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_rate_limit_is_waited_out() {
+async fn a_429_is_retried_after_a_pause() {
     let limited = Reply::with_headers(429, &["retry-after: 3"], "");
     let peer = peer([limited, Reply::status(429), created()]).await;
     let (builder, runtime) = without_sleep(&peer.base_url());
@@ -23,7 +23,7 @@ async fn a_rate_limit_is_waited_out() {
 }
 
 #[tokio::test]
-async fn a_pause_that_ends_the_install_is_an_event() {
+async fn a_pause_is_reported_even_if_it_outlasts_the_deadline() {
     for seconds in [50, 150] {
         let after = format!("retry-after: {seconds}");
         let peer = peer([Reply::with_headers(429, &[&after], ""), created()]).await;
@@ -49,7 +49,7 @@ async fn a_429_is_final_if_its_pause_leaves_no_time_for_a_response() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_during_a_pause_past_the_deadline() {
+async fn nothing_is_sent_if_a_pause_outlasts_the_deadline() {
     let limited = Reply::with_headers(429, &["retry-after: 50"], "");
     let peer = peer([limited]).await;
     let (builder, runtime) = without_sleep(&peer.base_url());
@@ -64,7 +64,7 @@ async fn nothing_is_sent_during_a_pause_past_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_retry_event_says_unknown_after_an_ambiguous_attempt() {
+async fn a_retry_event_reports_unknown_after_an_ambiguous_attempt() {
     let unknown = Some(ConnectorState::Unknown);
     let settled = Some(ConnectorState::NotCreated);
     for (statuses, states) in [([429, 503], [settled, unknown]), ([503, 429], [unknown, unknown])] {
@@ -82,7 +82,7 @@ async fn a_retry_event_says_unknown_after_an_ambiguous_attempt() {
 }
 
 #[tokio::test]
-async fn an_install_with_a_timeout_below_a_second_sends_nothing() {
+async fn an_install_timeout_below_a_second_is_refused() {
     let peer = peer([Reply::json(201, ready())]).await;
     let key = AccessKey::new(KEY).unwrap();
     let workspace = workspace(Client::builder().access_key(key).base_url(peer.base_url()));
@@ -124,7 +124,7 @@ async fn a_success_after_an_ambiguous_attempt_has_a_warning() {
     for (statuses, warned) in [
         (&[500][..], Some(500)),
         (&[500, 503, 429], Some(503)),
-        // A 429 created nothing.
+        // A 429 creates nothing, so it causes no warning.
         (&[429], None),
     ] {
         let warning = warned.map(|status| Warning::PossibleDuplicate { status: Some(status) });
@@ -142,7 +142,7 @@ async fn a_success_after_an_ambiguous_attempt_has_a_warning() {
 }
 
 #[tokio::test]
-async fn server_errors_until_the_deadline_are_unknown() {
+async fn server_errors_until_the_deadline_leave_the_outcome_unknown() {
     let peer = Peer::with_handler(|_| Reply::status(503)).await.unwrap();
     let error = create_at(&peer).await.unwrap_err();
     assert_eq!(reason(&error), UnknownReason::ServerError);
@@ -185,7 +185,7 @@ impl Outcome {
         }
     }
 
-    /// Repeats the rule from the crate's documentation.
+    /// Restates the rule in the crate's documentation.
     fn may_be_followed_by_another_post(self) -> bool {
         matches!(self, Self::Status(429 | 500 | 503))
     }
@@ -209,7 +209,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn no_script_leads_to_a_post_that_the_rules_forbid(
+    fn no_post_is_sent_that_the_retry_rules_forbid(
         outcomes in prop::collection::vec(outcome(), 1..6)
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -221,7 +221,7 @@ proptest! {
             let again =
                 outcomes.iter().take_while(|outcome| outcome.may_be_followed_by_another_post()).count();
             assert_eq!(peer.posts(), outcomes.len().min(again + 1), "{result:?}");
-            // If a POST may have been processed, no error says that nothing was created.
+            // An error says that a connector may exist exactly if one of the POSTs may have been processed.
             let processed = outcomes[..peer.posts()].iter().any(|outcome| {
                 matches!(outcome, Outcome::Close | Outcome::Reset | Outcome::Status(201 | 204 | 303 | 408 | 499..=599))
             });

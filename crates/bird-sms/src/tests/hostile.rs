@@ -14,7 +14,7 @@ async fn create(response: Reply) -> Error {
 }
 
 #[tokio::test]
-async fn an_html_error_keeps_its_status_and_a_bounded_excerpt() {
+async fn an_html_error_keeps_a_bounded_excerpt() {
     let page = format!("<html>\u{1b}[31m{}</html>", "x".repeat(10_000));
     let error = create(Reply::with_headers(403, &["content-type: text/html"], page)).await;
     let response = error.response().unwrap();
@@ -42,7 +42,7 @@ async fn an_error_body_is_decoded_as_far_as_possible() {
 }
 
 #[tokio::test]
-async fn unexpected_members_of_an_error_are_shown_and_bounded() {
+async fn unexpected_fields_of_an_error_are_shown_up_to_a_limit() {
     let shown = |body: String| async move {
         let error = create(Reply::json(422, body)).await;
         (error.response().unwrap().details.clone(), error.chain())
@@ -65,7 +65,7 @@ async fn unexpected_members_of_an_error_are_shown_and_bounded() {
 }
 
 #[tokio::test]
-async fn the_ids_in_a_409_are_found_wherever_they_are() {
+async fn ids_are_found_anywhere_in_a_409() {
     let one = CONNECTOR;
     let two = CHANNEL;
     for body in [
@@ -103,7 +103,7 @@ async fn a_malformed_201_is_a_creation_with_an_unknown_id() {
     let others = [
         (Reply::Bytes(not_utf8), ""),
         (Reply::BytesThenClose(too_short), "lost"),
-        // The body is not decompressed.
+        // The client does not decompress bodies.
         (Reply::with_headers(201, &["content-encoding: gzip"], "\u{1f}gzip"), ""),
     ];
     for (reply, problem) in json.into_iter().chain(others) {
@@ -141,11 +141,11 @@ async fn a_body_above_the_limit_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_head_that_cannot_be_parsed_is_unknown() {
+async fn a_head_that_cannot_be_parsed_leaves_the_outcome_unknown() {
     let header = "x: y\r\n".repeat(5000);
     let many = format!("HTTP/1.1 201 Created\r\n{header}\r\n").into_bytes();
     let error = create(Reply::BytesThenClose(many)).await;
-    // hyper accepts at most a hundred headers, so not even the status is known.
+    // hyper accepts at most 100 headers, so the client does not even learn the status.
     assert!(matches!(error, Error::OutcomeUnknown(..)), "{error:?}");
 }
 
@@ -183,7 +183,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn any_json_body_leaves_the_meaning_of_the_status(
+    fn no_json_body_changes_what_the_status_means(
         body in json(),
         status in prop::sample::select(vec![200_u16, 201, 400, 422, 429, 500])
     ) {
@@ -219,13 +219,13 @@ async fn a_201_without_a_usable_id_keeps_an_excerpt_of_its_body() {
         assert!(excerpt.contains(kept) && excerpt.len() < 600, "{excerpt}");
         assert!(error.chain().contains(kept), "{error:?}");
     }
-    // The excerpt has no access key.
+    // The access key is redacted from the excerpt.
     let peer = Peer::script([Reply::json(201, format!(r#"{{"id": "{KEY}"}}"#))]).await.unwrap();
     assert!(!format!("{:?}", create_at(&peer).await).contains(KEY));
 }
 
 #[tokio::test]
-async fn an_id_from_the_request_is_not_taken_for_the_connector() {
+async fn an_id_from_the_request_is_not_used_as_the_connector_id() {
     let use_case = bird_test_peer::fixtures::USE_CASE_ID;
     for id in [NUMBER, WORKSPACE, use_case] {
         let whole = pending().replace(CONNECTOR, id);
@@ -249,7 +249,7 @@ async fn an_id_from_the_request_is_not_taken_for_the_connector() {
 }
 
 #[tokio::test]
-async fn a_nested_connector_is_found() {
+async fn a_connector_nested_in_a_201_is_found() {
     let nested = format!(r#"{{"data": {}}}"#, pending());
     let peer = Peer::script([Reply::json(201, nested)]).await.unwrap();
     assert_eq!(create_at(&peer).await.unwrap().connector_id(), connector_id());

@@ -1,10 +1,10 @@
-//! The sandbox in memory, compared with the same sandbox over a socket.
+//! Compares a sandbox in memory with the same sandbox behind a socket.
 
 use bird_sandbox::{ReceivedRequest, Sandbox};
 
 use super::*;
 
-/// Installs a channel, and returns the result and the requests that the sandbox received, without times.
+/// Installs a channel. Returns the result and the requests that the sandbox received, with their times reset.
 async fn install(
     sandbox: &Sandbox,
     client: ClientBuilder,
@@ -31,7 +31,7 @@ async fn install(
 }
 
 #[tokio::test]
-async fn each_fault_looks_in_memory_as_it_does_over_a_socket() {
+async fn each_fault_looks_the_same_in_memory_and_over_a_socket() {
     for kind in ["503", "504", "429", "422", "reset", "lost", "hang", "garbage", "cut"] {
         for method in ["post", "get"] {
             let fault = format!("{method}:{kind}");

@@ -1,4 +1,4 @@
-//! The conformance kit of `Journal` finds stores that break a promise.
+//! Tests that the conformance kit for `Journal` detects stores that break a promise.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,10 +10,10 @@ use crate::{Journal, JournalEntry, JournalFuture, JournalState, PhoneNumberId};
 
 type Entries = Vec<(PhoneNumberId, JournalEntry)>;
 
-/// A promise that a store breaks.
+/// A bug that makes a store break a promise of `Journal`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Bug {
-    LosesTheLastEntryOfACrash,
+    LosesTheLastEntryInACrash,
     ReordersARow,
     SwallowsErrors,
     MixesRows,
@@ -24,7 +24,7 @@ enum Bug {
     LoadsWithoutTheLastEntry,
 }
 
-/// A store in memory with a bug. Only its bug loses anything in a crash.
+/// A store in memory that may have a bug. It loses entries in a crash only if that is its bug.
 #[derive(Clone, Default)]
 struct Table(Arc<Mutex<TableContent>>);
 
@@ -59,7 +59,7 @@ impl Journal for TableJournal {
 
     fn append(&self, mut number: PhoneNumberId, mut entry: JournalEntry) -> JournalFuture<'_> {
         Box::pin(async move {
-            // Let the other rows append in between.
+            // Let other rows append first.
             tokio::task::yield_now().await;
             let table = &mut *self.0.lock();
             if table.fails {
@@ -100,7 +100,7 @@ impl JournalStore for Table {
     async fn crash(&mut self) {
         let table = &mut *self.lock();
         table.fails = false;
-        if table.bug == Some(Bug::LosesTheLastEntryOfACrash) {
+        if table.bug == Some(Bug::LosesTheLastEntryInACrash) {
             table.durable.values_mut().for_each(|entries| drop(entries.pop()));
         }
     }
@@ -127,12 +127,12 @@ async fn check_table(bug: Option<Bug>) -> Result<(), JournalViolation> {
 type IsExpected = fn(&JournalViolation) -> bool;
 
 #[tokio::test]
-async fn each_bug_of_a_store_is_found_by_the_promise_that_it_breaks() {
+async fn each_bug_is_reported_as_the_promise_that_it_breaks() {
     use JournalViolation as V;
 
     check_table(None).await.unwrap();
     let bugs: [(Bug, IsExpected); 9] = [
-        (Bug::LosesTheLastEntryOfACrash, |v| matches!(v, V::Lost(_))),
+        (Bug::LosesTheLastEntryInACrash, |v| matches!(v, V::Lost(_))),
         (Bug::ReordersARow, |v| matches!(v, V::Reordered(_))),
         (Bug::SwallowsErrors, |v| matches!(v, V::ErrorSwallowed(_))),
         (Bug::MixesRows, |v| matches!(v, V::Mixed(_))),

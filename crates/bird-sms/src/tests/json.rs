@@ -19,7 +19,7 @@ async fn error_of(reply: Reply, attempts: u32) -> Error {
 }
 
 #[tokio::test]
-async fn an_error_is_retryable_only_if_a_retry_cannot_create_twice() {
+async fn an_error_is_retryable_only_if_a_retry_creates_no_duplicate() {
     for (reply, status, retryable) in [
         (Reply::status(429), Some(429), true),
         (Reply::status(422), Some(422), false),
@@ -54,7 +54,7 @@ async fn a_failed_read_is_retryable_after_a_transient_status() {
         let read = workspace.connector(connector_id()).await.unwrap_err();
         assert_eq!((read.status(), read.is_retryable()), (Some(status), retryable), "{read}");
         let poll = workspace.pending_channel(connector_id()).poll().await.unwrap_err();
-        // A connector that was just created may not be visible yet.
+        // A new connector may not be visible yet, so a poll that gets a 404 is retryable.
         assert_eq!(poll.is_retryable(), retryable || status == 404, "{poll}");
     }
 }

@@ -13,12 +13,12 @@ const NAME: &str = "My SMS channel";
 const SMS: &str = "sms-messagebird:1";
 const VOICE: &str = "voice-messagebird:1";
 
-/// The name, the template and the time of the creation of a connector.
+/// The name, template and creation time of a connector.
 type Connector = (&'static str, &'static str, &'static str);
 
-/// A connector that an install may use: the clock of the client starts in 1970.
+/// A connector that an install may use. It is newer than the install, because the client's clock starts in 1970.
 const OURS: Connector = (NAME, SMS, "2025-01-01T00:00:00Z");
-/// A connector that is newer than the entries of a journal, which have the real time.
+/// A connector that is newer than any journal entry, although entries have the real time.
 const NEW: Connector = (NAME, SMS, "2999-01-01T00:00:00Z");
 
 fn nth(n: usize) -> String {
@@ -48,7 +48,7 @@ fn last_segment(request: &Request) -> &str {
     request.path.rsplit('/').next().unwrap()
 }
 
-/// Creates a server whose phone numbers have these connectors, with the ids 1, 2 and so on.
+/// Creates a server where each phone number has these connectors. Their ids are 1, 2 and so on.
 fn bird(
     post: impl FnMut() -> Reply + Send + 'static,
     connectors: &'static [Connector],
@@ -56,7 +56,8 @@ fn bird(
     serving(post, "", move |n| Some(connector(&nth(n), connectors[n - 1])), connectors.len())
 }
 
-/// Creates a server with a `Date` header, and with `count` connectors that `get` returns by their number.
+/// Creates a server where each phone number has the connectors 1 to `count`, read with a `Date` header. `get` returns
+/// the JSON of a connector, or `None` for a 404.
 fn serving(
     mut post: impl FnMut() -> Reply + Send + 'static,
     date: &'static str,
@@ -77,7 +78,7 @@ fn serving(
     })
 }
 
-/// Returns replies to POSTs: the statuses in their order, the last one again and again, with an empty object.
+/// Returns replies with these statuses in order and with an empty object as the body. The last reply repeats.
 fn statuses<const N: usize>(statuses: [u16; N]) -> impl FnMut() -> Reply + Send + 'static {
     let mut next = 0;
     move || {
@@ -105,7 +106,7 @@ fn existing(error: &Error) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_unknown_install_continues_with_the_connector_of_its_number() {
+async fn a_connector_found_after_an_unknown_outcome_is_used() {
     for post in [lost, || Reply::status(504), || Reply::json(201, r#"{"id": 7}"#)] {
         let bird = bird(post, &[OURS]);
         let channel = install(&bird).await.unwrap();
@@ -125,14 +126,14 @@ async fn a_connector_found_after_several_attempts_has_a_warning() {
         assert_eq!((channel.connector_id.to_string(), bird.posts()), (nth(1), 2));
         assert!(channel.warning.is_some());
     }
-    // A journal does not say how many attempts an earlier run made.
+    // An earlier run may have made several attempts: the journal does not count them.
     let bird = bird(lost, &[NEW]);
     let channel = looking(&bird).install(request()).journal(after_a_crash()).await.unwrap();
     assert_eq!((bird.posts(), channel.warning.is_some()), (0, true));
 }
 
 #[tokio::test]
-async fn a_connector_that_differs_is_reported_and_not_used() {
+async fn an_uncertain_match_is_reported_but_not_used() {
     let cases: [(&'static [Connector], &[usize]); 6] = [
         (&[("Another", SMS, OURS.2)], &[1]),
         (&[(NAME, SMS, "1960-01-01T00:00:00Z")], &[1]),
@@ -154,14 +155,14 @@ async fn a_connector_that_differs_is_reported_and_not_used() {
 }
 
 #[tokio::test]
-async fn the_only_connector_that_agrees_is_used() {
+async fn the_only_matching_connector_is_used() {
     let channel = install(&bird(lost, &[("x", VOICE, OURS.2), OURS])).await.unwrap();
     assert_eq!(channel.connector_id.to_string(), nth(2));
 }
 
 #[tokio::test]
-async fn the_age_of_a_connector_is_judged_by_birds_clock() {
-    // The clock of the client starts in 1970. In the first two cases, Bird's is five minutes ahead.
+async fn the_age_of_a_connector_is_measured_by_birds_clock() {
+    // The client's clock starts at the Unix epoch. In the first two cases, Bird's clock is five minutes ahead of it.
     for (date, created, warned) in [
         ("Thu, 01 Jan 1970 00:05:00 GMT", "1970-01-01T00:04:30Z", true),
         ("Thu, 01 Jan 1970 00:05:00 GMT", "1970-01-01T00:05:01Z", false),
@@ -175,7 +176,7 @@ async fn the_age_of_a_connector_is_judged_by_birds_clock() {
 }
 
 #[tokio::test]
-async fn a_connector_of_another_number_is_reported_and_no_post_follows() {
+async fn a_connector_of_another_number_is_reported_and_prevents_a_retry() {
     let of_another = |n| {
         let arguments = format!(r#"{{"arguments": {{"phoneNumberId": "{}"}},"#, nth(7));
         Some(connector(&nth(n), OURS).replacen('{', &arguments, 1))
@@ -189,7 +190,7 @@ async fn a_connector_of_another_number_is_reported_and_no_post_follows() {
 }
 
 #[tokio::test]
-async fn a_connector_that_cannot_be_read_is_reported_and_no_post_follows() {
+async fn an_unreadable_connector_is_reported_and_prevents_a_retry() {
     let bird = serving(lost, "", |_| None, 1);
     let error = install(&bird).await.unwrap_err();
     assert_eq!((existing(&error), bird.posts()), (vec![nth(1)], 1));
@@ -199,7 +200,7 @@ async fn a_connector_that_cannot_be_read_is_reported_and_no_post_follows() {
 }
 
 #[tokio::test]
-async fn a_409_stays_refused_and_reports_the_connector_that_exists() {
+async fn a_409_is_refused_and_reports_the_existing_connector() {
     let bird = bird(statuses([409]), &[OURS]);
     let error = install(&bird).await.unwrap_err();
     assert!(matches!(error, Error::Refused(_)), "{error:?}");
@@ -223,7 +224,7 @@ async fn a_failed_look_up_leaves_the_outcome_unknown() {
 #[tokio::test]
 async fn a_batch_finds_each_connector_whose_response_was_lost() {
     let mut posts = 0;
-    // The ids of a connector and its number end with the same digits.
+    // The id of a connector is the id of its phone number with `c` as the first digit.
     let connector_of = |number: &str| format!("c{}", &number[1..]);
     let bird = InMemory::with_handler(move |request| {
         let last = last_segment(request);
@@ -250,7 +251,7 @@ async fn a_batch_finds_each_connector_whose_response_was_lost() {
 }
 
 #[tokio::test]
-async fn a_batch_that_may_not_read_numbers_looks_up_only_once() {
+async fn a_batch_without_access_to_numbers_looks_up_only_once() {
     let bird = InMemory::with_handler(|request| match &*request.method {
         "POST" => lost(),
         _ => Reply::status(403),
@@ -280,11 +281,11 @@ async fn a_resumed_row_with_an_unknown_outcome_is_looked_up() {
 }
 
 #[tokio::test]
-async fn a_resumed_row_whose_number_has_another_connector_stays_unknown() {
+async fn a_resumed_row_stays_unknown_if_the_connector_is_older() {
     for unknown_rows in [UnknownRows::LeaveAlone, UnknownRows::Retry] {
         let journal = after_a_crash();
         let bird = bird(lost, &[OURS]);
-        // A second run reports the same.
+        // The first run leaves the row unknown, so a second run reports the same connector.
         for _ in 0..2 {
             let install = looking(&bird).install(request()).journal(journal.clone());
             let error = install.unknown_rows(unknown_rows).await.unwrap_err();
@@ -321,7 +322,7 @@ async fn a_shutdown_does_not_wait_for_a_look_up() {
 }
 
 #[tokio::test]
-async fn a_batch_whose_key_is_refused_looks_nothing_up() {
+async fn a_batch_whose_key_is_refused_looks_up_nothing() {
     let bird = bird(statuses([500, 401]), &[OURS]);
     let outcomes: Vec<_> = looking(&bird).install_sms_channels([request()]).start().collect().await;
     assert_eq!(outcomes[0].connector_state(), ConnectorState::Unknown);

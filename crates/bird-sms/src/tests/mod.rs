@@ -1,4 +1,4 @@
-//! Installs with faults. `docs/reliability.md` lists the faults.
+//! Tests of installs under faults, which `docs/reliability.md` lists.
 
 mod batch;
 mod check;
@@ -35,7 +35,7 @@ use crate::{
     Workspace, WorkspaceId,
 };
 
-/// A runtime whose sleeps return at once and advance its clock, and whose random numbers give the longest delay.
+/// A runtime that advances its clock instead of sleeping. Its random number is always 0, which gives the longest delay.
 #[derive(Debug, Default)]
 struct NoSleep {
     slept: Mutex<Vec<Duration>>,
@@ -69,20 +69,20 @@ impl Runtime for NoSleep {
     }
 }
 
-/// Returns the builder of a client that does not really sleep, and its runtime.
+/// Returns the builder of a client that does not really sleep, and the runtime of that client.
 fn without_sleep(base_url: &str) -> (ClientBuilder, Arc<NoSleep>) {
     let runtime = Arc::new(NoSleep::default());
     let builder = Client::builder()
         .access_key(AccessKey::new(KEY).unwrap())
         .base_url(base_url)
         .min_timeout(Duration::ZERO)
-        // A lookup would take a reply of the script.
+        // A lookup would use up one of the scripted replies.
         .look_up(false)
         .replace_runtime(|_| Arc::clone(&runtime) as _);
     (builder, runtime)
 }
 
-/// Returns a workspace whose client really sleeps, for an hour before each retry and each poll.
+/// Returns a workspace whose client really sleeps: an hour before each retry and each poll.
 fn with_long_sleeps(peer: &Peer) -> Workspace {
     let hour = Duration::from_secs(3600);
     let backoff = Backoff { initial: hour, multiplier: 1.0, max: hour, jitter: 0.0 };
@@ -112,7 +112,7 @@ fn request() -> SmsConnectorRequest {
     SmsConnectorRequest::new("My SMS channel", NUMBER.parse().unwrap())
 }
 
-/// Returns the result of an install and its events.
+/// Runs an install, and returns its result and its events.
 async fn observed(install: InstallSmsChannel) -> (Result<SmsChannel, Error>, Vec<Event>) {
     let events = Arc::new(Mutex::new(Vec::new()));
     let observer = Arc::clone(&events);

@@ -14,7 +14,7 @@ fn in_memory(bird: &InMemory) -> Workspace {
     workspace(client.transport(bird.transport()))
 }
 
-/// Returns the requests so far, without the path of the workspace.
+/// Returns the paths of the requests so far, without the workspace's prefix.
 fn paths(bird: &InMemory) -> Vec<String> {
     let prefix = format!("/workspaces/{WORKSPACE}");
     let path =
@@ -36,7 +36,7 @@ async fn all<T>(list: impl Stream<Item = Result<T, NumbersError>>) -> Result<Vec
 async fn every_number_is_listed_once_and_in_order() {
     let numbers: Vec<_> = (100..350).map(|n| format!("+31612345{n}")).collect();
     let builder = numbers.iter().fold(Sandbox::builder(), |it, number| it.number(number));
-    // A sandbox responds with 400 to a limit above 99.
+    // The sandbox responds with 400 to a page limit above 99.
     let sandbox = builder.fault("get:503@1".parse().unwrap()).in_memory();
     let workspace = sandboxed(&sandbox, RateLimits::default());
     let listed = all(workspace.numbers()).await.unwrap();
@@ -48,7 +48,7 @@ async fn every_number_is_listed_once_and_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lists_keep_to_the_rate_limit_of_gets() {
+async fn lists_obey_the_rate_limit_for_gets() {
     let builder =
         (0..60).fold(Sandbox::builder(), |it, n| it.number(&format!("+316{:08}", n * 100)));
     let sandbox = builder.get_limit(2).in_memory();
@@ -61,13 +61,13 @@ async fn lists_keep_to_the_rate_limit_of_gets() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_without_results_or_with_an_old_token_is_malformed() {
+async fn a_page_without_results_or_with_a_repeated_token_is_malformed() {
     let page = |token: &str| format!(r#"{{"results": [], "nextPageToken": "{token}"}}"#);
     for (replies, requests, problem) in [
         (vec!["{}".to_owned()], 1, "missing field `results`"),
         (vec![page("a"), "{}".to_owned()], 2, "missing field `results`"),
         (vec![r#"{"connectors": []}"#.to_owned()], 1, "missing field `results`"),
-        (vec![page("a"), page("b"), page("a")], 3, "`nextPageToken` repeats an earlier page's"),
+        (vec![page("a"), page("b"), page("a")], 3, "`nextPageToken` repeats the token"),
         (vec![r#"{"results": [{"id": "7"}]}"#.to_owned()], 1, "`results[0].id`"),
         (vec!["<html>".to_owned()], 1, "expected value"),
     ] {
@@ -80,7 +80,7 @@ async fn a_page_without_results_or_with_an_old_token_is_malformed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pages_are_requested_by_token_and_null_is_an_empty_page() {
+async fn a_list_requests_each_page_by_its_token() {
     let bird = InMemory::script([
         Reply::json(200, r#"{"results": null, "nextPageToken": "a/b+c"}"#),
         Reply::json(200, r#"{"results": [], "nextPageToken": ""}"#),
@@ -96,7 +96,7 @@ async fn pages_are_requested_by_token_and_null_is_an_empty_page() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_number_has_its_connectors_and_keeps_unknown_values() {
+async fn a_number_lists_its_connectors_and_keeps_unknown_values() {
     let number = |endpoint: &str| {
         format!(
             r#"{{"id": "{ID}", "endpointId": "{ID}", "numberString": "+31612345678", "countryCode": "NL",
@@ -146,7 +146,7 @@ async fn a_response_about_another_number_is_malformed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_403_names_the_missing_policy_and_not_the_key() {
+async fn a_403_names_the_missing_policy_but_not_the_key() {
     let body = format!(r#"{{"code": "Forbidden", "message": "no {KEY}"}}"#);
     let bird = InMemory::with_handler(move |_| Reply::json(403, &body));
     let workspace = in_memory(&bird);
@@ -171,7 +171,7 @@ async fn a_403_names_the_missing_policy_and_not_the_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_that_fails_ends_the_list_with_a_retryable_error() {
+async fn a_failed_page_ends_the_list_with_a_retryable_error() {
     let bird = InMemory::with_handler(|_| Reply::status(503));
     let mut numbers = in_memory(&bird).numbers();
     let error = numbers.try_next().await.unwrap_err();

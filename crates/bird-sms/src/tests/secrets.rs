@@ -32,9 +32,9 @@ impl MakeWriter<'_> for Log {
     }
 }
 
-/// Returns the log of `tracing` in this process, which other tests write to as well.
+/// Returns the `tracing` log of this process. Other tests write to it as well.
 ///
-/// The subscriber is global: a scoped one misses callsites that other threads registered before.
+/// The subscriber is global because a scoped one would miss callsites that other threads have already registered.
 pub(super) fn log() -> Log {
     static LOG: LazyLock<Log> = LazyLock::new(|| {
         let log = Log::default();
@@ -56,7 +56,7 @@ impl Log {
     }
 }
 
-/// Returns scripts whose responses contain the access key, and which end in each kind of error.
+/// Returns scripts that end in a channel or in different kinds of error. Most of them send the access key back.
 fn scripts() -> Vec<Vec<Reply>> {
     let echo = format!(
         r#"{{"code": "{KEY}", "message": "your key {KEY}", "details": {{"{KEY}": ["{KEY}"]}}}}"#
@@ -81,8 +81,8 @@ fn scripts() -> Vec<Vec<Reply>> {
 }
 
 #[tokio::test]
-async fn no_log_debug_output_error_or_event_has_the_key() {
-    // The log has the output of all tests, which use the same key.
+async fn the_key_never_shows_in_logs_debug_output_errors_or_events() {
+    // All tests of this process write to this log.
     let log = log();
     let mut shown = Vec::new();
     for script in scripts() {
@@ -107,8 +107,8 @@ async fn no_log_debug_output_error_or_event_has_the_key() {
     }
     let shown = shown.concat();
     let log = log.text();
-    assert!(log.contains("connector created") && log.contains("TRACE"), "the log is on");
-    assert!(shown.contains("[redacted]"), "the server sent the key back");
+    assert!(log.contains("connector created") && log.contains("TRACE"), "expected trace events");
+    assert!(shown.contains("[redacted]"), "the server should send the key back");
     for text in [shown, log] {
         if let Some(at) = text.find(KEY) {
             panic!("{}", &text[at.saturating_sub(300)..at + KEY.len()]);
@@ -116,7 +116,7 @@ async fn no_log_debug_output_error_or_event_has_the_key() {
     }
 }
 
-/// Returns the key as a JSON string, escaped in several ways.
+/// Returns the key as JSON strings that are escaped in different ways, one of them in upper case.
 fn json_strings(key: &str) -> [String; 4] {
     let string = |text: &str| serde_json::to_string(text).unwrap();
     let string_of =
@@ -131,7 +131,7 @@ fn json_strings(key: &str) -> [String; 4] {
     ]
 }
 
-/// Returns scripts whose responses have this JSON string in every field, and these headers.
+/// Returns scripts whose responses repeat this JSON string in many fields, and have these headers.
 fn echoes(text: &str, headers: &[&str]) -> Vec<Vec<Reply>> {
     let connector = format!(
         r#"{{"id":"{CONNECTOR}","workspaceId":"{WORKSPACE}","name":{text},"description":{text},
@@ -162,7 +162,7 @@ fn workspace_with_key(peer: &Peer, key: &str) -> Workspace {
 }
 
 #[tokio::test]
-async fn a_key_that_is_echoed_as_json_never_shows() {
+async fn a_key_echoed_as_json_is_redacted() {
     for key in [KEY, r#"a"b\c/d+e=f"#, r"0/1\2+3\\"] {
         let headers = ["x-request-id", "location"].map(|name| format!("{name}: {key}"));
         let headers = headers.each_ref().map(|header| &**header);
@@ -182,7 +182,7 @@ async fn a_key_that_is_echoed_as_json_never_shows() {
             let shown = shown.concat();
             assert!(shown.matches("[redacted]").count() > 20, "{shown}");
             assert!(!shown.contains(text.trim_matches('"')), "{text}: {shown}");
-            // `{:?}` escapes like JSON.
+            // `{:?}` adds backslashes as JSON does, so compare without them.
             let plain = |text: &str| text.replace('\\', "").to_lowercase();
             assert!(!plain(&shown).contains(&plain(key)), "{text}: {shown}");
         }
@@ -190,7 +190,7 @@ async fn a_key_that_is_echoed_as_json_never_shows() {
 }
 
 #[tokio::test]
-async fn a_key_that_json_would_unescape_never_shows() {
+async fn a_key_that_json_would_unescape_is_redacted() {
     let key = r#"abc\"defgh"#;
     let peer = Peer::script([Reply::json(403, format!(r#"{{"error":"{key}"}}"#))]).await.unwrap();
     let error = workspace_with_key(&peer, key).install(request()).await.unwrap_err();
@@ -199,7 +199,7 @@ async fn a_key_that_json_would_unescape_never_shows() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_part_of_an_id_leaves_the_id_whole() {
+async fn an_id_that_contains_the_key_is_not_redacted() {
     let key = &CONNECTOR[..13];
     let ready = ready().replace("My SMS channel", &format!("of {key}"));
     let peer = Peer::script([Reply::json(201, pending()), Reply::json(200, ready)]).await.unwrap();

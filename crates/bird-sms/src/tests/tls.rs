@@ -1,4 +1,4 @@
-//! TLS, with certificates of an authority that each test creates.
+//! TLS with certificates from an authority that each test creates.
 
 use bird_test_peer::tls::Ca;
 use bird_test_peer::{Peer, Reply};
@@ -6,22 +6,22 @@ use bird_test_peer::{Peer, Reply};
 use super::*;
 use crate::{ConfigurationError, Error, TransportErrorKind};
 
-/// Returns the error of a creation at a peer whose certificate must be refused. Asserts that a wait fails as well, and
-/// that nothing is retried or sent.
+/// Creates a connector at a peer whose certificate must be refused, and returns the text of the error. Asserts that a
+/// wait fails as well, and that nothing is retried or sent.
 async fn refused(peer: &Peer, trusted: &Ca, kind: TransportErrorKind) -> String {
     let (builder, runtime) = without_sleep(&peer.base_url());
     let workspace = workspace(builder.root_certificates_pem(trusted.pem()));
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
-    assert_eq!(unreachable(&error), (kind, 1), "fails at once");
+    assert_eq!(unreachable(&error), (kind, 1), "a refused certificate should not be retried");
     let wait = workspace.pending_channel(connector_id()).wait().await.unwrap_err();
     assert!(matches!(wait, Error::Read(..)), "{wait:?}");
     assert!(runtime.slept().is_empty());
-    assert!(peer.requests().is_empty(), "nothing was sent");
+    assert!(peer.requests().is_empty(), "nothing should be sent");
     error.chain()
 }
 
 #[tokio::test]
-async fn a_certificate_of_a_trusted_authority_is_accepted() {
+async fn a_certificate_from_a_trusted_authority_is_accepted() {
     let ca = Ca::new();
     let peer = Peer::tls(ca.server("localhost"), [Reply::json(201, ready())]).await.unwrap();
     let (builder, _) = without_sleep(&peer.base_url());
@@ -32,7 +32,7 @@ async fn a_certificate_of_a_trusted_authority_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_server_can_require_the_client_certificate() {
+async fn a_server_can_require_a_client_certificate() {
     let ca = Ca::new();
     for certificate in [Some(ca.client_pem()), None] {
         let replies = [Reply::json(201, ready())];
@@ -87,13 +87,13 @@ fn text_that_is_not_a_certificate_is_refused() {
     }
 }
 
-/// The clients are built in a child process, whose environment has no root certificates.
+/// Builds the clients in a child process whose environment has no root certificates.
 #[cfg(target_os = "linux")]
 #[test]
-fn without_root_certificates_only_loopback_and_transports_work() {
+fn without_root_certificates_only_loopback_and_custom_transports_work() {
     const CHILD: &str = "BIRD_SMS_TEST_CHILD";
     if std::env::var_os(CHILD).is_none() {
-        let name = "without_root_certificates_only_loopback_and_transports_work";
+        let name = "without_root_certificates_only_loopback_and_custom_transports_work";
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());
         child.arg(name).env(CHILD, "1");
         child.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/dev/null");
@@ -104,7 +104,7 @@ fn without_root_certificates_only_loopback_and_transports_work() {
     let builder = |url| without_sleep(url).0.allow_http();
     for url in ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1"] {
         assert!(builder(url).build().is_ok(), "{url}");
-        // The caller may have added a proxy that speaks TLS.
+        // `configure_http` may add a proxy that speaks TLS, so root certificates are required.
         let configured = builder(url).configure_http(|http| http).build();
         assert_eq!(configured.unwrap_err(), ConfigurationError::NoTrustedRoots, "{url}");
     }

@@ -1,4 +1,4 @@
-//! The spans and events of `tracing`.
+//! The `tracing` spans and events of a client.
 
 use bird_test_peer::{Peer, Reply};
 use uuid::Uuid;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::secrets::log;
 use super::*;
 
-/// Returns a workspace of its own, and a function that returns the log lines about it.
+/// Returns a workspace with a random id, and a function that returns the log lines about that workspace.
 fn traced(peer: &Peer) -> (Workspace, impl Fn() -> Vec<String>) {
     let log = log();
     let id = Uuid::from_u128(fastrand::u128(..));
@@ -18,7 +18,7 @@ fn traced(peer: &Peer) -> (Workspace, impl Fn() -> Vec<String>) {
     (workspace, lines)
 }
 
-/// Returns each exchange with its spans and fields, without ids and durations.
+/// Returns the spans and fields of each exchange in these log lines, without ids and durations.
 fn exchanges(lines: &[String]) -> Vec<String> {
     let exchanges = lines.iter().filter(|line| line.contains(" exchange ")).map(|line| {
         let (start, end) = line.split_once(" http.client.request.duration=").unwrap();
@@ -37,13 +37,13 @@ const POST: &str =
     r#"http.request.method="POST" url.template="/workspaces/{workspaceId}/connectors""#;
 const GET: &str = r#"http.request.method="GET" url.template="/workspaces/{workspaceId}/connectors/{connectorId}""#;
 
-/// Removes the workspace id from a body: each test has a workspace of its own.
+/// Removes the workspace id from a body, because each test has a random workspace id.
 fn without_workspace(body: &str) -> String {
     body.replace("workspaceId", "unknown")
 }
 
 #[tokio::test]
-async fn an_install_is_a_span_with_an_event_for_each_exchange() {
+async fn the_span_of_an_install_has_an_event_for_each_exchange() {
     let script = [
         Reply::status(503),
         Reply::json(201, without_workspace(&pending())),
@@ -74,7 +74,7 @@ async fn an_install_is_a_span_with_an_event_for_each_exchange() {
 }
 
 #[tokio::test]
-async fn each_call_has_a_span_of_its_own() {
+async fn each_call_has_its_own_span() {
     let script = [
         Reply::json(201, without_workspace(&pending())),
         Reply::json(200, without_workspace(&pending())),
@@ -103,7 +103,7 @@ async fn each_call_has_a_span_of_its_own() {
             "install_sms_channels:install_sms_channel"
         ]
     );
-    // From the creation on, the span has the id of the connector.
+    // Once the connector is created, the span contains the connector id.
     let created =
         lines.iter().filter_map(|line| line.split_once("}: bird_sms::event: connector created"));
     let ids: Vec<_> =

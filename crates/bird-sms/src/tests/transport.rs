@@ -1,4 +1,4 @@
-//! A transport of the caller.
+//! Installs through a transport that the caller supplies.
 
 use bird_test_peer::{InMemory, Reply};
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::ConnectorState;
 
 #[tokio::test]
-async fn a_post_is_sent_again_only_if_the_transport_did_not_send_it() {
+async fn a_post_is_retried_only_if_it_was_never_sent() {
     let install = async |bird: &InMemory| {
         let client = without_sleep("https://bird.example").0.transport(bird.transport());
         workspace(client).install(request()).await

@@ -9,7 +9,7 @@ async fn peer(script: impl IntoIterator<Item = Reply>) -> Peer {
     Peer::script(script).await.unwrap()
 }
 
-/// Returns the result of a wait against a script, and the number of GETs.
+/// Waits for a channel against a script, and returns the result and the number of GETs.
 async fn wait(script: impl IntoIterator<Item = Reply>) -> (Result<SmsChannel, Error>, usize) {
     let peer = peer(script).await;
     let result = wait_at(&peer).await;
@@ -17,7 +17,7 @@ async fn wait(script: impl IntoIterator<Item = Reply>) -> (Result<SmsChannel, Er
     (result, peer.gets())
 }
 
-/// Returns the cause of a wait that ended early, and asserts that the error and its text have the connector's id.
+/// Returns why a wait ended early. Asserts that the error and its text contain the connector id.
 fn cause(result: Result<SmsChannel, Error>) -> AttemptError {
     let error = result.unwrap_err();
     assert_eq!(error.connector_id(), Some(connector_id()));
@@ -58,7 +58,7 @@ async fn a_channel_in_the_response_to_the_post_needs_no_poll() {
     assert_eq!(peer.gets(), 0);
 }
 
-/// Returns the delays between the polls of a connector, each the longest that the jitter allows.
+/// Returns the delays between the polls of a connector in milliseconds, each the longest that the jitter allows.
 async fn delays(poll: PollPolicy, polls: usize) -> Vec<u128> {
     let peer = peer((0..polls).map(|_| pending_reply()).chain([ready_reply()])).await;
     let (builder, runtime) = without_sleep(&peer.base_url());
@@ -69,7 +69,8 @@ async fn delays(poll: PollPolicy, polls: usize) -> Vec<u128> {
 #[tokio::test]
 async fn the_gap_between_polls_grows_with_the_age_of_the_connector() {
     let delays = delays(PollPolicy::default(), 40).await;
-    // √(2 · 45 ms · age), at least 0.2 s and at most 1.5 s, and an eighth of jitter. The age is the sum of the delays.
+    // Each delay is √(2 · 45 ms · age), at least 0.2 s and at most 1.5 s, plus an eighth of jitter. The age is the sum
+    // of the previous delays.
     let mut age = 0.0_f64;
     for delay in delays.iter().map(|delay| f64::from(u32::try_from(*delay).unwrap()) / 1e3) {
         let expected = 1.125 * (2.0 * 0.045 * age).sqrt().clamp(0.2, 1.5);
@@ -80,7 +81,7 @@ async fn the_gap_between_polls_grows_with_the_age_of_the_connector() {
 }
 
 #[tokio::test]
-async fn a_fixed_interval_is_the_gap_between_all_polls() {
+async fn a_fixed_interval_applies_between_all_polls() {
     let interval = Some(Duration::from_secs(3));
     let delays = delays(PollPolicy { interval, ..Default::default() }, 4).await;
     assert_eq!(delays, [3000, 3000, 3000, 3000]);
@@ -151,7 +152,7 @@ async fn the_last_poll_leaves_time_for_its_response() {
 async fn refused_connections_are_retried_until_the_deadline() {
     let (builder, _) = without_sleep(&refused_url().await.unwrap());
     let error = workspace(builder).pending_channel(connector_id()).wait().await.unwrap_err();
-    // No response shows that the connector exists.
+    // The error is not `NotReady`, because no response has shown that the connector exists.
     assert!(matches!(error, Error::Read(..)) && error.is_retryable(), "{error:?}");
     let Some(AttemptError::Transport(last)) = error.cause() else { panic!("{error:?}") };
     assert_eq!(last.kind(), TransportErrorKind::Connect);
@@ -186,7 +187,7 @@ async fn transient_failures_are_retried() {
 }
 
 #[tokio::test]
-async fn a_truncated_body_is_retried_however_often() {
+async fn a_truncated_body_is_retried_any_number_of_times() {
     let whole = head_and_body(200, &[], &ready());
     let cut = || Reply::BytesThenClose(whole[..whole.len() - ready().len() + 5].to_vec());
     let (result, gets) = wait((0..10).map(|_| cut()).chain([ready_reply()])).await;
@@ -195,7 +196,7 @@ async fn a_truncated_body_is_retried_however_often() {
 }
 
 #[tokio::test]
-async fn a_wait_with_a_timeout_of_zero_keeps_the_id() {
+async fn a_wait_with_a_timeout_of_zero_keeps_the_connector_id() {
     let peer = peer([Reply::json(201, pending())]).await;
     let workspace = workspace(without_sleep(&peer.base_url()).0);
     let pending = workspace.create_sms_connector(&request()).await.unwrap();
@@ -215,7 +216,7 @@ async fn a_poll_without_a_response_is_retried() {
 }
 
 #[tokio::test]
-async fn a_body_that_drips_ends_at_the_deadline_with_the_id() {
+async fn a_slow_body_ends_the_wait_at_the_deadline() {
     let drip = Reply::Drip(head_and_body(200, &[], &ready()), Duration::from_millis(5));
     let peer = peer([drip]).await;
     let (builder, _) = without_sleep(&peer.base_url());
@@ -239,7 +240,7 @@ async fn a_404_is_retried_only_while_the_connector_is_new() {
     let zero = Duration::ZERO;
     let grace = PollPolicy::default().not_found_grace;
     for (age, grace, gets) in [
-        // Without a time of the creation, the age counts from the start of the wait.
+        // Without a creation time, the age counts from the start of the wait.
         (None, grace, 4..12),
         (Some(1), grace, 4..12),
         (Some(9), grace, 2..5),
@@ -251,7 +252,7 @@ async fn a_404_is_retried_only_while_the_connector_is_new() {
         let workspace = workspace(without_sleep(&peer.base_url()).0.poll_policy(policy));
         let mut pending = workspace.pending_channel(connector_id());
         if let Some(seconds) = age {
-            // The system time of the tests is 1970-01-01.
+            // In these tests, the system time is always the Unix epoch.
             pending = pending.created_at(jiff::Timestamp::from_second(-seconds).unwrap());
         }
         assert_eq!(cause(pending.wait().await).response().unwrap().status, 404);
@@ -265,7 +266,7 @@ async fn a_404_is_retried_only_while_the_connector_is_new() {
 }
 
 #[tokio::test]
-async fn a_throttled_poll_waits_for_its_retry_after() {
+async fn a_throttled_poll_obeys_retry_after() {
     let limited = Reply::with_headers(429, &["retry-after: 7"], "");
     let peer = peer([limited, ready_reply()]).await;
     let (builder, runtime) = without_sleep(&peer.base_url());
@@ -324,7 +325,7 @@ async fn a_response_about_another_connector_or_workspace_ends_the_wait() {
     assert_eq!((id.to_string().as_str(), gets), (other, 1));
     let (result, _) = wait([Reply::json(200, ready().replace(WORKSPACE, other))]).await;
     assert!(matches!(cause(result), AttemptError::OtherWorkspace(_)));
-    // Nor is a channel of another workspace used if it comes with the creation.
+    // A channel in the response to the POST is not used either if its workspace differs.
     let foreign = ready().replace(WORKSPACE, other);
     let peer = peer([Reply::json(201, foreign.clone()), Reply::json(200, foreign)]).await;
     assert!(matches!(cause(install_at(&peer).await), AttemptError::OtherWorkspace(_)));
@@ -339,14 +340,14 @@ async fn a_connector_of_another_template_ends_the_wait() {
     let (result, gets) = wait([Reply::json(200, voice()), ready_reply()]).await;
     let AttemptError::OtherTemplate(template) = cause(result) else { panic!() };
     assert_eq!((&*template, gets), ("voice-messagebird:1", 1));
-    // Nor is its channel used if it comes with the creation.
+    // A channel in the response to the POST is not used either if its template differs.
     let peer = peer([Reply::json(201, voice()), Reply::json(200, voice())]).await;
     let error = install_at(&peer).await.unwrap_err();
     assert!(error.hint().unwrap().contains("do not create it again"), "{error}");
     assert!(matches!(cause(Err(error)), AttemptError::OtherTemplate(_)));
     let (result, _) = wait([Reply::json(200, of("sms-messagebird:2", ready()))]).await;
     assert!(result.is_ok());
-    // A read returns any connector.
+    // A read returns connectors of any template.
     let peer = super::wait::peer([Reply::json(200, voice())]).await;
     let workspace = workspace(without_sleep(&peer.base_url()).0);
     let connector = workspace.connector(connector_id()).await.unwrap();

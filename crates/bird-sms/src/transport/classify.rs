@@ -4,7 +4,7 @@ use bird_api::{ExchangeError, ExchangeErrorKind};
 
 use crate::{TransportError, TransportErrorKind};
 
-/// Tells apart the failures that are handled differently, or have different hints.
+/// Distinguishes the failures that are handled differently or have different hints.
 impl From<ExchangeError> for TransportError {
     fn from(source: ExchangeError) -> Self {
         let kind = match source.kind() {
@@ -17,8 +17,8 @@ impl From<ExchangeError> for TransportError {
     }
 }
 
-/// Returns what failed before a connection was established. Texts are compared, because the error types of hyper-util
-/// are private, and only the HTTP client depends on rustls. A test of each kind fails if its text changes.
+/// Returns what failed before a connection was established. Compares messages, because the error types of hyper-util
+/// are private, and only the HTTP client depends on rustls. Each kind has a test that fails if the message changes.
 fn kind_of_connect_error(error: &(dyn StdError + 'static)) -> TransportErrorKind {
     let mut kind = TransportErrorKind::Connect;
     let mut next = Some(error);
@@ -41,7 +41,7 @@ fn kind_of_connect_error(error: &(dyn StdError + 'static)) -> TransportErrorKind
     kind
 }
 
-/// Compares the text of a `rustls::CertificateError`. The verifiers of some platforms leave out the times.
+/// Compares the message of a `rustls::CertificateError`. The verifiers of some platforms leave the times out of it.
 fn kind_of_certificate_error(problem: &str) -> TransportErrorKind {
     let is_out_of_date = problem.starts_with("certificate expired")
         || problem.starts_with("certificate not valid yet")

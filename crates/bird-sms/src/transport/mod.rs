@@ -17,7 +17,7 @@ pub(crate) use runtime::Sleep;
 pub(crate) use runtime::{Runtime, TokioRuntime};
 pub(crate) use turn::{Alone, Slot, Turn};
 
-/// Locks a mutex, also after a panic of another thread: no invariant spans two statements.
+/// Locks a mutex, even if another thread panicked while it held the lock: no invariant spans two statements.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,8 @@
 //! The rate limiter: GCRA (the generic cell rate algorithm) with AIMD.
 //!
-//! There is one permit per interval, so no sliding second has more requests than the limit. A 429 multiplies the rate by
-//! [`DECREASE_FACTOR`]; the rate then increases linearly, by [`INCREASE_PER_SECOND`]. No crate does both: the quota of
-//! governor's GCRA is fixed, and governor cannot hold back all waiters until a `Retry-After` is over.
+//! There is one permit per interval, so no sliding second has more requests than the limit. A 429 multiplies the rate
+//! by [`DECREASE_FACTOR`]; the rate then increases linearly, by [`INCREASE_PER_SECOND`]. No crate does both: the quota
+//! of governor's GCRA is fixed, and governor cannot hold back all waiters until a `Retry-After` is over.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,10 +16,10 @@ use super::{Deadline, Runtime, lock};
 /// The fraction of a limit that is used. Requests that are sent evenly do not arrive evenly, so a server that counts
 /// per second would occasionally count more than the limit.
 const UTILISATION: f64 = 0.98;
-/// The delay that later permits may catch up on. Timers have a resolution of a millisecond, so permits are taken late.
+/// How much delay later permits may make up for. Timers have a resolution of a millisecond, so permits are taken late.
 const CATCH_UP: Duration = Duration::from_millis(5);
-/// The age up to which a permit can be used. With it and [`CATCH_UP`], no second has more requests than the limit, of
-/// which [`UTILISATION`] leaves 20 ms.
+/// How long after it was taken a permit can be used. Together with [`CATCH_UP`], this uses up the 20 ms of each second
+/// that [`UTILISATION`] leaves, so no second has more requests than the limit.
 const MAX_AGE: Duration = Duration::from_millis(15);
 /// The factor by which a 429 multiplies the rate.
 const DECREASE_FACTOR: f64 = 0.75;
@@ -29,7 +29,7 @@ const MIN_RATE_FACTOR: f64 = 1.0 / 64.0;
 const INCREASE_PER_SECOND: f64 = 0.02;
 /// The time within which several 429s decrease the rate once, because their requests were sent at the same rate.
 const ONE_DECREASE: Duration = Duration::from_secs(1);
-/// The longest pause that a request waits out after its deadline, and that causes no event.
+/// A pause up to this length causes no event, and a request waits for its end even after the deadline.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
 
 /// A budget of requests per second.
@@ -44,7 +44,7 @@ pub(crate) struct RateLimiter {
     /// The number of [`Waiter`]s.
     waiters: AtomicU32,
     state: Mutex<State>,
-    /// Wakes those who wait for a pause.
+    /// Notified when a pause begins.
     paused: Notify,
 }
 
@@ -54,11 +54,11 @@ struct State {
     next: Instant,
     /// The time at which the last waiter asks for a permit again, plus one interval.
     queue_end: Instant,
-    /// The fraction of the full rate directly after the last decrease.
+    /// The rate directly after the last decrease, as a fraction of the full rate.
     rate_factor: f64,
     /// The time of the last decrease.
     throttled_at: Option<Instant>,
-    /// The last pause. A permit that was taken before cannot be used before its end.
+    /// The start and the end of the last pause. Permits that were taken earlier cannot be used before the end.
     pause: Option<(Instant, Instant)>,
 }
 
@@ -93,10 +93,10 @@ impl State {
         })
     }
 
-    /// Returns the time between two permits at the present rate, from that at the full rate.
+    /// Returns the time between two permits at the present rate, given the time at the full rate.
     fn interval(&self, full_interval: Duration, now: Instant) -> Duration {
         match self.throttled_at {
-            // Dividing by 1 costs a tenth of a percent of an install.
+            // A division by 1 here would cost a tenth of a percent of an install.
             None => full_interval,
             Some(_) => full_interval.div_f64(self.rate_factor(now)),
         }
@@ -144,7 +144,7 @@ impl RateLimiter {
                 {
                     return Some(state.take(self.interval, now));
                 }
-                // Dropped waiters may leave the end of the queue in the future although nothing waits.
+                // After waiters were dropped, the end of the queue may be in the future although nothing waits.
                 let behind = if self.waiters.load(Ordering::Relaxed) == 0 {
                     state.next
                 } else {
@@ -155,7 +155,7 @@ impl RateLimiter {
                 if wait >= remaining {
                     return None;
                 }
-                // The interval is that of the full rate, which may be restored by then.
+                // This is the interval at the full rate, which may be restored by then.
                 state.queue_end = at + self.interval;
                 wait
             };
@@ -164,11 +164,11 @@ impl RateLimiter {
         }
     }
 
-    /// Returns the permit, if its request can be sent now. If the request was delayed since, as by a slow journal, or if
-    /// a 429 came, takes the next permit, before all waiters, and waits for its time, up to `timeout`. Requests that were
-    /// delayed together would otherwise be sent together.
+    /// Returns the permit, if its request can be sent now. If the request was delayed, for example by a slow journal,
+    /// or if a 429 came, takes the next permit, ahead of all waiters, and waits for its time, up to `timeout`.
+    /// Otherwise, requests that were delayed together would be sent together.
     ///
-    /// A permit of a future that is dropped expires unused.
+    /// If the future is dropped, its permit expires unused.
     pub(crate) async fn renew(
         &self,
         runtime: &dyn Runtime,
@@ -196,8 +196,9 @@ impl RateLimiter {
         }
     }
 
-    /// Holds all permits back after a 429, until its `Retry-After` is over, and decreases the rate. Returns the pause, if it
-    /// is longer than [`SHORT_PAUSE`] and ends that much later than the one before: several requests may get the same 429.
+    /// Holds all permits back after a 429, until its `Retry-After` is over, and decreases the rate. Returns the pause
+    /// only if it ends more than [`SHORT_PAUSE`] after now and after the end of the pause before, because several
+    /// requests may get the same 429.
     pub(crate) fn throttle(&self, now: Instant, retry_after: Option<Duration>) -> Option<Duration> {
         let mut state = lock(&self.state);
         let is_new = |at| now.saturating_duration_since(at) >= ONE_DECREASE;
@@ -325,7 +326,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn dropped_waiters_leave_no_gap_when_none_is_left() {
+    async fn dropped_waiters_cause_no_delay_when_nothing_waits() {
         let limiter = limiter(1);
         let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         for _ in 0..50 {
@@ -337,7 +338,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_waiter_that_is_late_is_not_overtaken() {
+    async fn a_late_waiter_is_not_overtaken() {
         let limiter = limiter(1);
         let _first = limiter.acquire(&RUNTIME, LONG).await.unwrap();
         let mut waiter = Box::pin(limiter.acquire(&RUNTIME, LONG));
@@ -349,19 +350,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn several_429s_within_a_second_slow_down_once() {
+    async fn several_429s_within_a_second_decrease_the_rate_once() {
         for (pause, least, most) in [(500, 1_300, 1_450), (1_500, 1_700, 1_900)] {
             let limiter = limiter(50);
             limiter.throttle(Instant::now(), None);
             tokio::time::sleep(Duration::from_millis(pause)).await;
             limiter.throttle(Instant::now(), None);
             let last = *permits(&limiter, 51).await.last().unwrap();
-            assert!((least..=most).contains(&last), "{last} ms after {pause} ms");
+            assert!(
+                (least..=most).contains(&last),
+                "the last permit came after {last} ms, with 429s {pause} ms apart"
+            );
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waiters_that_wake_together_are_spread() {
+    async fn waiters_that_wake_together_are_spread_over_time() {
         let limiter = limiter(50);
         let mut waits: Vec<_> =
             (0..50).map(|_| Box::pin(limiter.acquire(&RUNTIME, LONG))).collect();
@@ -370,7 +374,7 @@ mod tests {
             released += usize::from(poll_immediate(wait).await.is_some());
         }
         assert_eq!(released, 1);
-        // All of them are late.
+        // All waiters are late now.
         tokio::time::sleep(Duration::from_secs(10)).await;
         for wait in &mut waits[1..] {
             released += usize::from(poll_immediate(wait).await.is_some());
@@ -382,7 +386,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_of_any_length_does_not_overflow() {
+    async fn the_longest_pause_does_not_overflow() {
         let limiter = limiter(1);
         limiter.throttle(Instant::now(), Some(Duration::MAX));
         assert!(limiter.acquire(&RUNTIME, LONG).await.is_none());
@@ -449,7 +453,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn permits_that_were_delayed_together_are_spread() {
+    async fn permits_that_were_delayed_together_are_spread_over_time() {
         let limiter = limiter(5);
         let mut taken = Vec::new();
         for _ in 0..5 {

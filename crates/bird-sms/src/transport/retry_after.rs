@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// The delay for a value that cannot be read: the server asked for one.
+/// The delay for a value that can't be parsed. The server did ask for a delay, so zero would be too short.
 const UNREADABLE: Duration = Duration::from_secs(1);
 
-/// Returns the delay that the server asks for, at most `cap`, or `None` without the header. Of several values, the
-/// longest counts.
+/// Returns the delay that the server asks for, at most `cap`, or `None` without the header. If there are several
+/// values, the longest delay counts.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime, cap: Duration) -> Option<Duration> {
     let values = headers.get_all(RETRY_AFTER).iter();
     let longest = values.map(|value| delay(value.to_str().unwrap_or_default().trim(), now)).max();
@@ -16,7 +16,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime, cap: Duration) -
 }
 
 fn delay(text: &str, now: SystemTime) -> Duration {
-    // Some servers write the zone of UTC as a number, which is not in the RFC.
+    // Some servers write UTC as a number, which the RFC does not allow.
     let date = match text.strip_suffix("-0000").or_else(|| text.strip_suffix("+0000")) {
         Some(date) => format!("{date}GMT"),
         None => text.to_owned(),
@@ -29,7 +29,7 @@ fn delay(text: &str, now: SystemTime) -> Duration {
     delays.max().unwrap_or(UNREADABLE)
 }
 
-/// Parses seconds. A fraction is rounded up: the RFC has none, and some servers send one.
+/// Parses seconds. A fraction is rounded up: the RFC does not allow fractions, but some servers send them.
 fn seconds(text: &str) -> Option<Duration> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if whole.is_empty() || !(whole.bytes().chain(fraction.bytes())).all(|c| c.is_ascii_digit()) {
@@ -52,7 +52,7 @@ mod tests {
         for value in values {
             headers.append(RETRY_AFTER, HeaderValue::from_bytes(value).unwrap());
         }
-        // Sun, 06 Nov 1994 08:49:37 GMT, the date of the RFC's examples, less five seconds.
+        // Five seconds before Sun, 06 Nov 1994 08:49:37 GMT, the date in the RFC's examples.
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 5);
         retry_after(&headers, now, CAP)
     }
@@ -70,13 +70,13 @@ mod tests {
     }
 
     #[test]
-    fn a_date_in_the_past_is_no_delay() {
+    fn a_date_in_the_past_means_no_delay() {
         assert_eq!(parse(&[b"Sun, 06 Nov 1994 08:49:00 GMT"]), Some(Duration::ZERO));
         assert_eq!(parse(&[]), None);
     }
 
     #[test]
-    fn absurd_delays_are_clamped() {
+    fn huge_delays_are_capped() {
         for long in ["18446744073709551615.5", "1000000000000000000000000000000", "10000000000"] {
             assert_eq!(parse(&[long.as_bytes()]), Some(CAP), "{long}");
         }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_value_counts_as_a_second() {
+    fn an_unreadable_retry_after_means_one_second() {
         for value in ["-1", "1e10", "NaN", "", " ", "+3", "soon", ".5", "1.2.3", "5s"] {
             assert_eq!(parse(&[value.as_bytes()]), Some(UNREADABLE), "{value}");
         }

@@ -8,9 +8,9 @@ pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The clock, the timers and the random numbers of the workflow. Tests replace them to make a run repeatable.
 pub(crate) trait Runtime: fmt::Debug + Send + Sync {
-    /// Returns the monotonic time, by which deadlines are measured.
+    /// Returns the monotonic time. Deadlines use it.
     fn now(&self) -> Instant;
-    /// Returns the system time, with which the dates of `Retry-After` and the times of creations are compared.
+    /// Returns the system time. The dates in `Retry-After` and the times of creations are compared with it.
     fn system_time(&self) -> SystemTime;
     /// Returns a future that completes after the duration, or at once if the duration is zero.
     fn sleep(&self, duration: Duration) -> Sleep;
@@ -34,7 +34,7 @@ impl Runtime for TokioRuntime {
 
     fn sleep(&self, duration: Duration) -> Sleep {
         if duration.is_zero() {
-            // Even the shortest timer takes up to a millisecond, so no timer is made.
+            // Even the shortest timer takes up to a millisecond, so none is used.
             return Box::pin(std::future::ready(()));
         }
         Box::pin(tokio::time::sleep(duration))

@@ -1,4 +1,4 @@
-//! One call: what its steps share.
+//! The state that all steps of one call share.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use crate::event::EventSink;
 use crate::transport::{Alone, Deadline, Runtime, Slot, Turn};
 use crate::{AttemptError, TransportError};
 
-/// A call: where its requests go and wait, how long it may take, and who hears of its steps.
+/// A call: the workspace of its requests, its deadline, where its events go, and where its requests wait for their
+/// turn.
 pub(crate) struct Call<'a, T> {
     pub(crate) workspace: &'a Workspace,
     pub(crate) deadline: Deadline,
@@ -20,7 +21,7 @@ pub(crate) struct Call<'a, T> {
 }
 
 impl Workspace {
-    /// Starts a call of its own, with the install timeout of the client unless it has another.
+    /// Starts a call outside of a batch. Without a `timeout`, it has the install timeout of the client.
     pub(crate) fn call<'a>(
         &'a self,
         timeout: Option<Duration>,
@@ -44,8 +45,8 @@ impl<T: Turn> Call<'_, T> {
         self.deadline.remaining(self.runtime().now())
     }
 
-    /// Sends a GET once. The response must come within `left`, which is shortened by the time that it took. The wait for
-    /// the turn does not count.
+    /// Sends a GET once. The response must come within `left`, which is then shortened by the time that the exchange
+    /// took. The wait for the turn does not count.
     pub(crate) async fn send_once(
         &self,
         route: Route,

@@ -1,4 +1,4 @@
-//! Checks the settings, and creates nothing.
+//! Checks the settings without creating anything.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{AttemptError, CheckError, CheckProblem, ErrorResponse};
 
 /// The result of a [check](Workspace::check) that found nothing wrong.
 ///
-/// It doesn't tell whether the key may create connectors. Only a POST does.
+/// It doesn't show whether the key may create connectors. Only a POST can show that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -23,7 +23,7 @@ pub enum Access {
 }
 
 impl Workspace {
-    /// Checks the access key, its role and policy, the workspace id and the connection, and creates nothing.
+    /// Checks the access key, its role and policy, the workspace id and the connection. Creates nothing.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -39,12 +39,12 @@ impl Workspace {
     /// # }
     /// ```
     ///
-    /// Sends one GET of a random connector id, and doesn't retry it. There is no such connector, so the response tells whether the
-    /// key and the workspace are right.
+    /// Sends one GET of a random connector id, and doesn't retry it. No such connector exists, so the response shows
+    /// whether the key and the workspace are right.
     ///
     /// # Errors
     ///
-    /// Fails with the [`CheckProblem`] that the response, or the lack of one, shows.
+    /// Fails with the [`CheckProblem`] that follows from the response, or from the lack of a response.
     ///
     /// # Cancel safety
     ///
@@ -62,9 +62,7 @@ impl Workspace {
         let mut left = Duration::MAX;
         let sent = call.send_once(Route::Get, request, &mut left).await;
         let cause = match sent {
-            Ok(response) => {
-                malformed(self, &response, "there is no connector that it can be about")
-            }
+            Ok(response) => malformed(self, &response, "no connector has the requested id"),
             Err(failed) => failed.error,
         };
         let problem = match &cause {
@@ -82,7 +80,8 @@ impl Workspace {
 /// Reads the response to the GET of a connector that does not exist.
 ///
 /// The vendor documents the statuses: 401 for an unknown key and for a role without access to the API, 403 for a policy
-/// that does not allow `view`, and 404. The texts of the bodies are not documented, so they only refine the status.
+/// that does not allow `view`, and 404. The texts in the bodies are not documented, so they only refine the meaning of
+/// the status.
 fn read(response: &ErrorResponse) -> Result<Access, CheckProblem> {
     let text = |text: &Option<String>| text.as_deref().unwrap_or_default().to_lowercase();
     let text = text(&response.code) + " " + &text(&response.message);
@@ -90,14 +89,14 @@ fn read(response: &ErrorResponse) -> Result<Access, CheckProblem> {
         407 => CheckProblem::Unreachable,
         408 | 429 | 460 | 499 => CheckProblem::Unavailable,
         ..400 => CheckProblem::NotBird,
-        // A page of a proxy or of another server. Bird's errors have a code or a message.
+        // A page from a proxy or another server: Bird's errors have a code or a message.
         400..=499 if response.excerpt.is_some() => CheckProblem::NotBird,
         401 if response.other_product => CheckProblem::OtherProduct,
         401 | 403 if text.contains("role") => CheckProblem::Role,
         401 => CheckProblem::AccessKey,
         403 => CheckProblem::Policy,
         404 if text.trim().is_empty() => CheckProblem::NotBird,
-        // A text that names both is about a connector that is not in the workspace.
+        // Text that mentions both is about a connector that is not in the workspace.
         404 if text.contains("connector") => return Ok(Access::Confirmed),
         404 if text.contains("workspace") => CheckProblem::Workspace,
         404 => return Ok(Access::WorkspaceUnconfirmed),

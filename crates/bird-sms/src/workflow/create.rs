@@ -28,7 +28,7 @@ impl Workspace {
     ///
     /// # Errors
     ///
-    /// Fails with an [`Error`], whose [`connector_state`](Error::connector_state) tells what exists.
+    /// Fails with an [`Error`]. Its [`connector_state`](Error::connector_state) tells whether a connector exists.
     ///
     /// # Panics
     ///
@@ -36,8 +36,8 @@ impl Workspace {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: dropping the future while the request is in flight may leave a connector whose id is not known, as
-    /// after [`Error::OutcomeUnknown`].
+    /// Not cancel safe: dropping the future while the request is in flight may leave a connector whose id is not known,
+    /// as after [`Error::OutcomeUnknown`].
     pub async fn create_sms_connector(
         &self,
         request: &SmsConnectorRequest,
@@ -72,7 +72,7 @@ pub(crate) async fn create_alone(
     look_up.after(&mut error, warning).await.ok_or(error)
 }
 
-/// Creates a connector. `earlier` is whether a POST of an earlier run may have created one.
+/// Creates a connector. `earlier` is whether a POST of an earlier run may already have created one.
 pub(crate) async fn create<T: Turn>(
     call: &Call<'_, T>,
     request: &SmsConnectorRequest,
@@ -81,7 +81,7 @@ pub(crate) async fn create<T: Turn>(
 ) -> Result<PendingChannel, Error> {
     let Call { workspace, deadline, events, turn } = call;
     let settings = workspace.client().settings();
-    let what = "the timeout of the install";
+    let what = "the install timeout";
     let min = settings.min_timeout;
     if deadline.timeout().is_zero() {
         return Err(ConfigurationError::ZeroDuration(what).into());
@@ -129,7 +129,7 @@ pub(crate) async fn create<T: Turn>(
     Ok(pending.of_number(request.phone_number_id()))
 }
 
-/// Reads a 2xx to the POST. The connector exists, whatever is in the body.
+/// Reads a 2xx to the POST. The connector exists, whatever the body contains.
 fn read_created(
     workspace: &Workspace,
     request: &SmsConnectorRequest,
@@ -143,7 +143,7 @@ fn read_created(
     };
     let problem = match ConnectorStatus::decode(&response.body) {
         Ok(status) if is_new(status.id) => return Ok(status),
-        Ok(_) => "`id`: it is the id of the workspace, the phone number or the use case".to_owned(),
+        Ok(_) => "`id` is the id of the workspace, the phone number or the use case".to_owned(),
         Err(problem) => problem,
     };
     let malformed = ErrorResponse::malformed(response, &problem, workspace.client().key());
@@ -152,7 +152,7 @@ fn read_created(
         return Err(Error::CreatedIdUnknown(Box::new(Failure { warning, ..failure })));
     };
     let problem = malformed.problem;
-    tracing::warn!(%id, problem, "the response to the creation is malformed; its id is used");
+    tracing::warn!(%id, problem, "the response to the creation is malformed; using its id");
     Ok(ConnectorStatus {
         id,
         workspace_id: None,
@@ -169,9 +169,9 @@ pub(crate) fn create_failed(error: AttemptError, attempts: Attempts) -> Error {
     failed(RetryError { error, attempts, retryable }, None, false)
 }
 
-/// Returns the error of a creation, by what its last attempt means for the connector. A connector may also exist because
-/// of an earlier attempt of this creation, whose response was a server error (`ambiguous`), or because of an `earlier`
-/// POST.
+/// Returns the error of a creation whose last attempt failed. A connector may also exist because of an earlier attempt
+/// of this creation, whose response was a server error (`ambiguous`), or because of a POST of an earlier run
+/// (`earlier`).
 fn failed(
     RetryError { error, attempts, retryable }: RetryError,
     ambiguous: Option<ErrorResponse>,

@@ -19,31 +19,31 @@ use crate::{
     Connector, ConnectorId, ConnectorState, Error, Event, NumbersRead, SmsConnectorRequest, Warning,
 };
 
-/// The longest time for the requests of a lookup. The wait for permits does not count.
+/// How long the requests of a lookup may take in total. Waiting for permits does not count.
 const TIME: Duration = Duration::from_secs(5);
-/// How many connectors are read.
+/// The maximum number of connectors that a lookup reads.
 const CONNECTORS: usize = 5;
-/// How far the clocks of Bird and of this machine may differ, if no response shows Bird's time.
+/// How much older than the first POST a connector may be, because the clocks of Bird and this machine may differ.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(5);
 
-/// Looks up a phone number.
+/// The lookup of the connector of a phone number.
 ///
-/// Bird does not document when a number shows its connector. So nothing follows from a number without one, and a lookup
-/// never leads to a POST. A connector is used only if it is the only one with the template, the phone number and the
-/// name of the request, and was not created before the first POST.
+/// Bird does not document when a number shows its connector. So a number without a connector proves nothing, and a
+/// lookup never leads to a POST. A connector is used only if it is the only one with the template, the phone number and
+/// the name of the request, and was not created before the first POST.
 pub(crate) struct LookUp<'a, T> {
     pub(crate) call: &'a Call<'a, T>,
     pub(crate) request: &'a SmsConnectorRequest,
-    /// When the first POST was sent. Nothing is looked up if this is not known.
+    /// When the first POST was sent. If this is not known, nothing is looked up.
     pub(crate) since: Option<Timestamp>,
-    /// Set to false when the access key may not read numbers or connectors.
+    /// Becomes false if the access key may not read numbers or connectors.
     pub(crate) allowed: &'a AtomicBool,
 }
 
-/// What a number shows.
+/// The connectors that a number shows.
 #[derive(Debug, Default)]
 struct Shown {
-    /// The connectors that agree with the request.
+    /// The connectors that match the request.
     agreeing: Vec<Connector>,
     /// The other connectors of the number, except those that are not for SMS.
     others: Vec<ConnectorId>,
@@ -52,8 +52,8 @@ struct Shown {
 }
 
 impl<T: Turn> LookUp<'_, T> {
-    /// Looks up the connector after a creation that failed. If the outcome is unknown and the number shows the connector,
-    /// returns the pending channel. Otherwise, adds the connectors of the number to the error.
+    /// Looks up the connector after a creation that failed. If the outcome is unknown and the number shows the
+    /// connector, returns the pending channel. Otherwise, adds the connectors of the number to the error.
     pub(crate) async fn after(
         &mut self,
         error: &mut Error,
@@ -75,7 +75,7 @@ impl<T: Turn> LookUp<'_, T> {
         );
         let Shown { agreeing, others, complete } = self.look().instrument(span).await?;
         if let (true, true, [connector]) = (is_open, complete, &agreeing[..])
-            // Within the slack, an earlier call may have created it.
+            // A connector that is slightly older than the first POST may come from an earlier call.
             && let warning = warning.or_else(|| self.warning(connector))
             && turn.created(connector.id, warning).is_ok()
         {
@@ -104,9 +104,9 @@ impl<T: Turn> LookUp<'_, T> {
             let response = self.get(Route::Get, request, &mut left).await;
             match response.and_then(|response| decode_connector(workspace, id, &response).ok()) {
                 Some(connector) if self.agrees(&connector) => shown.agreeing.push(connector),
-                // Whatever its own number is: no POST follows while this number shows it.
+                // This counts even if it belongs to another number: no POST follows while this number shows it.
                 Some(connector) => shown.others.extend(is_sms(&connector).then_some(id)),
-                // It may be the one of the request.
+                // A connector that could not be read may be the connector of the request.
                 None => {
                     shown.others.push(id);
                     shown.complete = false;

@@ -1,4 +1,4 @@
-//! The steps of an install: create the connector, look it up, wait for its channel. And reads.
+//! The steps of an install (create the connector, look it up, wait for its channel), and reads.
 
 mod call;
 mod check;

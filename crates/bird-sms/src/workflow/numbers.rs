@@ -1,4 +1,4 @@
-//! The reads around numbers: lists, which have pages, and one number.
+//! Reads of numbers, requirements and use cases: lists, which have pages, and a single number.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -15,11 +15,12 @@ use crate::client::{Route, Workspace};
 use crate::model::decode;
 use crate::{AccessKey, Number, NumbersError, NumbersRead, PhoneNumberId, Requirement, UseCase};
 
-/// The number of results of a page: what every list accepts.
+/// Results per page: the largest number that every list accepts.
 const LIMIT: Option<i64> = Some(99);
 
 impl Workspace {
-    /// Lists the long code numbers, the oldest first. Each page is one GET, retried like [`connector`](Self::connector).
+    /// Lists the long code numbers, the oldest first. Each page is one GET, retried like
+    /// [`connector`](Self::connector).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -39,7 +40,7 @@ impl Workspace {
     ///
     /// # Errors
     ///
-    /// The stream ends with its first error. A page without `results` is one, and so is a page token that repeats.
+    /// The stream ends with its first error. A page without `results` is an error, and so is a repeated page token.
     ///
     /// # Panics
     ///
@@ -52,7 +53,7 @@ impl Workspace {
 
     /// Lists the long code numbers that start with these digits, such as `+3161`. See [`numbers`](Self::numbers).
     ///
-    /// For a whole number, longer ones that start with it are listed as well.
+    /// Even if `digits` is a whole number, longer numbers that start with it are listed as well.
     pub fn numbers_starting_with(
         &self,
         digits: &str,
@@ -116,12 +117,12 @@ impl Workspace {
     /// # }
     /// ```
     ///
-    /// An empty list means that Bird requires nothing. An unknown number is an error with the status 404.
+    /// An empty list means that Bird requires nothing. For an unknown number, the stream ends with a 404.
     pub fn requirements(
         &self,
         id: PhoneNumberId,
     ) -> impl Stream<Item = Result<Requirement, NumbersError>> + Send + Unpin + use<> {
-        // A long code number and its endpoint have one id.
+        // A long code number and its endpoint have the same id.
         let request = move |workspace: &Workspace, token: Option<&str>| {
             let raw = workspace.client().raw();
             raw.list_requirements_request(workspace.id().as_uuid(), &id.to_string(), token)
@@ -148,7 +149,7 @@ impl Workspace {
     ///
     /// # Errors
     ///
-    /// Fails if the number cannot be read: with a 404 if the workspace has no such long code number.
+    /// Fails if the number cannot be read. The status is 404 if the workspace has no such long code number.
     ///
     /// # Panics
     ///
@@ -178,7 +179,7 @@ pub(super) fn number_request(workspace: &Workspace, id: PhoneNumberId) -> Reques
     built(raw.get_long_code_request(workspace.id().as_uuid(), &id.to_string()))
 }
 
-/// Decodes the number that was asked for.
+/// Decodes a number, and checks that it is the requested one.
 pub(super) fn decode_number(
     body: &[u8],
     id: PhoneNumberId,
@@ -201,8 +202,8 @@ fn error(read: NumbersRead, failed: RetryError) -> NumbersError {
     NumbersError { read, cause: error, attempts, retryable }
 }
 
-/// Lists everything, page by page. `request` makes the request of the page with a token, and `show` makes a result of
-/// what a page has.
+/// Lists all results, page by page. `request` makes the request for the page with a token, and `show` converts a result
+/// of a page.
 fn list<W, T>(
     workspace: Workspace,
     what: NumbersRead,
@@ -243,18 +244,18 @@ struct Pages<W, T, R> {
     /// The results of the last page that were not returned yet.
     results: VecDeque<T>,
     next: Next,
-    /// The tokens of the pages so far.
+    /// The tokens of all pages so far.
     tokens: BTreeSet<String>,
 }
 
-/// The page that is read next.
+/// The page to read next.
 enum Next {
     First,
     WithToken(String),
     End,
 }
 
-/// A page of any list, as Bird sends it.
+/// A page of a list, as Bird sends it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", bound = "W: DeserializeOwned")]
 struct Page<W> {
@@ -263,7 +264,7 @@ struct Page<W> {
     next_page_token: Option<String>,
 }
 
-/// Decodes the null that a server in Go sends for an empty list.
+/// Decodes `null` as an empty list, because a server that is written in Go may send it for one.
 fn null_as_empty<'de, W: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<W>, D::Error> {
@@ -305,7 +306,7 @@ where
         let page: Page<W> = decode(body)?;
         let token = page.next_page_token.filter(|token| !token.is_empty());
         if token.as_ref().is_some_and(|token| self.tokens.contains(token)) {
-            return Err("`nextPageToken` repeats an earlier page's".to_owned());
+            return Err("`nextPageToken` repeats the token of an earlier page".to_owned());
         }
         let show = |(nth, result)| {
             let problem = |problem| format!("`results[{nth}]`: {problem}");

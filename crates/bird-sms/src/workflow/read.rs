@@ -63,7 +63,7 @@ pub(super) async fn read<T>(
     }
 }
 
-/// Decodes the connector that was asked for.
+/// Decodes a connector, and checks that it is the requested one.
 pub(super) fn decode_connector(
     workspace: &Workspace,
     id: ConnectorId,

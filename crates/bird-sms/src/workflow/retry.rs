@@ -1,6 +1,6 @@
 //! The retry loop of all requests, and the rules for which request may be sent again.
 //!
-//! `retry.md` has the rules as a table, which is in the documentation of [`RetryPolicy`](crate::RetryPolicy).
+//! `retry.md` contains the rules as a table. The documentation of [`RetryPolicy`](crate::RetryPolicy) includes it.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ pub(crate) fn is_retryable_get(error: &AttemptError, tolerance: Tolerance) -> bo
     }
 }
 
-/// Returns what is known about the connector after a POST with this error.
+/// Returns what is known about the connector after a POST that failed with this error.
 pub(crate) fn state_after_create(error: &AttemptError) -> ConnectorState {
     match error {
         AttemptError::Response(response) if !leaves_open(response) => ConnectorState::NotCreated,
@@ -65,12 +65,12 @@ pub(crate) fn state_after_create(error: &AttemptError) -> ConnectorState {
     }
 }
 
-/// Returns whether the request may have been processed in spite of this response.
+/// Returns whether the request may have been processed despite this response.
 fn leaves_open(response: &ErrorResponse) -> bool {
     match response.status {
         // Gateways use 460 and 499 for a request that was cancelled.
         ..200 | 303 | 408 | 460 | 499 | 500.. => true,
-        // As after a form, a redirect may lead to what was created.
+        // As after a web form, a redirect may lead to the connector that was created.
         300..400 => response.location.as_deref().is_some_and(|location| {
             location.split_once("/connectors/").is_some_and(|(_, below)| !below.is_empty())
         }),
@@ -92,8 +92,8 @@ impl From<AttemptError> for SendError {
     }
 }
 
-/// Sends a request once, as the attempt with this number, from 1. A response with a status other than 2xx is an error,
-/// and a 429 throttles the limiter.
+/// Sends a request once. `attempt` is the number of the attempt, from 1. A response with a status other than 2xx is an
+/// error, and a 429 throttles the limiter.
 pub(crate) async fn send(
     workspace: &Workspace,
     route: Route,
@@ -110,7 +110,7 @@ pub(crate) async fn send(
     let result = result.map_err(TransportError::from);
     let now = runtime.now();
     let (method, path) = route.template();
-    // The names of OpenTelemetry's semantic conventions for HTTP clients.
+    // The field names follow OpenTelemetry's semantic conventions for HTTP clients.
     tracing::debug!(
         http.request.method = method,
         url.template = path,
@@ -134,16 +134,16 @@ pub(crate) async fn send(
     Err(SendError { error, retry_after, paused })
 }
 
-/// The time before the deadline that is left for the response to the last poll, and in which only a first POST is sent: a
-/// later one would probably get no response, and turn a certain error into an unknown outcome.
+/// The time before the deadline that is reserved for the response to the last poll. No POST is repeated in this time,
+/// because it would probably get no response, and turn a certain error into an unknown outcome.
 pub(crate) const RESERVE: Duration = Duration::from_secs(1);
 
-/// What the attempts of a call are for.
+/// The purpose of a call, which decides when its last attempt may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// No attempt but the first starts in the last second.
+    /// Only the first attempt may start in the last second before the deadline.
     Create,
-    /// Attempts start until the deadline.
+    /// Attempts may start until the deadline.
     Read,
     /// The last attempt starts a second before the deadline.
     Poll,
@@ -184,7 +184,7 @@ impl Purpose {
 
 /// The attempts of a call.
 ///
-/// [`start`](Self::start) returns the slot of the first attempt, and [`again`](Self::again) the slot of the next.
+/// [`start`](Self::start) returns the slot of the first attempt, and [`again`](Self::again) the slot of each later one.
 pub(crate) struct Retry<'a, T> {
     call: &'a Call<'a, T>,
     purpose: Purpose,
@@ -220,7 +220,7 @@ impl<'a, T: Turn> Retry<'a, T> {
     pub(crate) async fn start(&mut self) -> Result<Slot, RetryError> {
         let Call { turn, deadline, .. } = self.call;
         let left = self.call.remaining();
-        // The first attempt is made in any case, if at least half of the time is left for it.
+        // The first attempt may wait for half of the time, even if less than a second is left then.
         let timeout = self.purpose.permit_timeout(left).max(left / 2);
         let Some(slot) = turn.take(Duration::ZERO, timeout, *deadline).await else {
             let error = AttemptError::Transport(TransportError::rate_limited());
@@ -230,8 +230,9 @@ impl<'a, T: Turn> Retry<'a, T> {
         Ok(slot)
     }
 
-    /// Waits for the turn of the next attempt after an error, which is returned with the slot. Fails if the error is not
-    /// `retryable`, or if no time, attempt or turn is left. `state` is what is known about the connector, after a POST.
+    /// Waits for the turn of the next attempt after an error. Returns the slot and the error. Fails if the error is not
+    /// `retryable`, if no time or attempt is left, or if no turn comes in time. After a POST, `state` is what is known
+    /// about the connector.
     pub(crate) async fn again(
         &mut self,
         SendError { error, retry_after, paused }: SendError,
@@ -289,7 +290,8 @@ mod tests {
         AttemptError::Malformed(response)
     }
 
-    /// Returns what is decided after an error: the state, whether the POST is sent again, and whether a GET is.
+    /// Returns the decisions after an error, as in a row of the table: the state, whether a POST is sent again, and
+    /// whether a GET is sent again.
     fn decisions(error: &AttemptError) -> String {
         let state = match state_after_create(error) {
             ConnectorState::NotCreated => "`NotCreated`",
@@ -314,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_of_retries_is_what_the_rules_decide() {
+    fn the_retry_table_matches_the_rules() {
         let statuses = |statuses: &[u16]| statuses.iter().copied().map(with_status).collect();
         let others = |range: std::ops::Range<u16>, but: &[u16]| {
             range.filter(|status| !but.contains(status)).map(with_status).collect::<Vec<_>>()
@@ -359,6 +361,6 @@ mod tests {
             table.push(format!("| {case} | {decided} |"));
         }
         let table = table.join("\n");
-        assert!(include_str!("retry.md").contains(&table), "retry.md does not have:\n{table}");
+        assert!(include_str!("retry.md").contains(&table), "retry.md does not contain:\n{table}");
     }
 }

@@ -91,10 +91,10 @@ struct History {
 /// Returns the time between the poll of a connector of this age and the next one, with `random` in `0..1`:
 /// **√(2·c·age)** with c = 45 ms, at least 0.2 s and at most 1.5 s.
 ///
-/// A schedule costs the lag from the moment when the channel is ready to the poll that finds it, and c for each poll. If
-/// the channel becomes ready at age t and polls are g apart, that is g/2 + c·t/g, which is lowest for g = √(2·c·t). Age
-/// counts from the creation, so nothing needs to be known about provisioning. Gaps vary by an eighth, and programs that
-/// start together don't poll together.
+/// The cost of a schedule is the lag between the moment when the channel is ready and the poll that finds it, plus c
+/// for each poll. If the channel becomes ready at age t and polls are g apart, the cost is g/2 + c·t/g, which is lowest
+/// for g = √(2·c·t). Age counts from the creation, so nothing needs to be known about provisioning. Gaps vary by an
+/// eighth, so programs that start together don't poll together.
 fn gap(age: Duration, random: f64) -> Duration {
     const PRICE: f64 = 0.045;
     let gap = (2.0 * PRICE * age.as_secs_f64()).sqrt().clamp(0.2, 1.5);
@@ -110,7 +110,7 @@ impl PendingChannel {
         let mut pending = workspace.pending_channel(status.id);
         pending.created = Some(workspace.client().runtime().now());
         pending.resumed = false;
-        // After a mismatch, the next poll fails with it.
+        // A mismatch is ignored here: the next poll fails with the same error.
         pending.ready = pending.channel(status, response).ok().flatten().map(Box::new);
         pending
     }
@@ -147,7 +147,7 @@ impl PendingChannel {
         self
     }
 
-    /// Returns the warning of the creation: another connector may exist.
+    /// Returns the warning that another connector may exist, if there is one.
     #[must_use]
     pub fn warning(&self) -> Option<Warning> {
         self.warning
@@ -210,7 +210,7 @@ impl PendingChannel {
     /// # Errors
     ///
     /// Fails with [`Error::NotReady`] at the deadline, and with [`Error::Read`] if no later poll can succeed, or if no
-    /// response has shown the connector. Both errors have its id.
+    /// response has shown the connector. Both errors contain the connector's id.
     ///
     /// # Panics
     ///
@@ -244,10 +244,11 @@ impl PendingChannel {
         let began = call.runtime().now();
         let waited = || call.runtime().now().saturating_duration_since(began);
         if call.deadline.timeout().is_zero() {
-            // A configuration error would not have the id of the connector.
+            // A configuration error would not contain the id of the connector.
             return Err(self.not_ready(NotReadyReason::Deadline, Duration::ZERO, None));
         }
-        // The response to the creation already showed the connector. A resumed connector is polled at once.
+        // After a creation, the response has just shown that the channel is not ready. A resumed connector is polled at
+        // once.
         let mut at_once = self.resumed;
         while at_once || self.sleep_until_due(call).await {
             at_once = false;
@@ -308,15 +309,15 @@ impl PendingChannel {
         let Some(delay) = Purpose::Poll.fit(delay, None, call.remaining()) else {
             return false;
         };
-        // Tokio's timers round up to a millisecond. A delay of less than half a millisecond is better skipped.
+        // Tokio's timers round up to a millisecond. So a delay of less than half a millisecond is skipped.
         if delay >= Duration::from_micros(500) {
             runtime.sleep(delay).await;
         }
         true
     }
 
-    /// Reads the response to a poll. Returns `None` while the channel is being provisioned. An error comes with whether a
-    /// later attempt may succeed.
+    /// Reads the response to a poll. Returns `None` while the channel is being provisioned. With an error, also returns
+    /// whether a later attempt may succeed.
     fn read(
         &mut self,
         sent: Result<Response, SendError>,
@@ -349,8 +350,8 @@ impl PendingChannel {
         Err((failed, retryable))
     }
 
-    /// Returns the channel of a response, if it is ready. Fails if the response is not about this connector, or if the
-    /// connector has no SMS channel.
+    /// Returns the channel of a response, if it is ready. Fails if the response is about another connector, or if the
+    /// connector is not for SMS or belongs to another phone number.
     fn channel(
         &self,
         status: &ConnectorStatus,
@@ -391,7 +392,7 @@ impl PendingChannel {
             ..Failure::default()
         };
         if reason == NotReadyReason::Deadline && !self.history.seen && self.created.is_none() {
-            // A wait that was resumed from an id does not show that the connector exists.
+            // The wait was resumed from an id, and no response has shown that the connector exists.
             return Error::Read(id, Box::new(failure));
         }
         Error::NotReady(id, reason, Box::new(failure))

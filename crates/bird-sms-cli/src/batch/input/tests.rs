@@ -16,7 +16,7 @@ fn requests(text: &str) -> Vec<SmsConnectorRequest> {
     read(text).unwrap().rows().collect()
 }
 
-/// Asserts that a file cannot be used, and that its report has all parts.
+/// Asserts that a file cannot be used, and that the report contains all parts.
 fn assert_report(text: &str, parts: &[&str]) {
     assert_parts(&read(text).err().unwrap(), parts);
 }
@@ -32,7 +32,7 @@ fn x_and_a() -> [SmsConnectorRequest; 1] {
 }
 
 #[test]
-fn a_row_is_a_request() {
+fn each_row_becomes_a_request() {
     let expected = [
         SmsConnectorRequest::new("Sales, Rotterdam", A.parse().unwrap())
             .with_use_case_id(B.parse::<UseCaseId>().unwrap())
@@ -54,7 +54,7 @@ fn a_row_is_a_request() {
     }
 }
 
-// Fault 87.
+// Fault 87 in docs/reliability.md.
 #[test]
 fn tables_from_spreadsheets_are_read() {
     for text in [
@@ -106,8 +106,8 @@ fn the_separator_is_taken_from_the_header() {
 fn a_wrong_header_is_the_only_problem_reported() {
     for (header, problem) in [
         ("\r\n\r\nx", "line 3: the header has the unknown column \"x\""),
-        ("phone_number_id", "does not have the column name"),
-        ("name", "does not have the column phone_number_id"),
+        ("phone_number_id", "the header has no column `name`"),
+        ("name", "the header has neither `phone_number_id` nor `phone_number`"),
         ("name,phone_number_id,name", "the column name twice"),
         ("name,phone_number_id,phoneNumberId", "the column phone_number_id twice"),
         ("Name;Phone Number Id", "\"Name\"; did you mean name?; the header has the unknown"),
@@ -118,13 +118,13 @@ fn a_wrong_header_is_the_only_problem_reported() {
     ] {
         assert_report(&format!("{header}\nx,y\n"), &[problem]);
     }
-    assert_report("", &["line 1: the header does not have the column name"]);
+    assert_report("", &["line 1: the header has no column `name`"]);
     let report = of(b"\xff\n").err().unwrap();
     assert_eq!(report, "line 1: the header is not UTF-8; save the file as `CSV UTF-8`");
 }
 
 #[test]
-fn an_unknown_column_suggests_a_similar_name() {
+fn an_unknown_column_or_field_hints_at_known_names() {
     let known =
         "s are name,phone_number_id,phone_number,use_case_id,channel_message_type,conversational";
     let long = "x".repeat(1024 * 1024);
@@ -155,7 +155,7 @@ fn every_bad_row_is_reported_with_its_line_and_all_its_problems() {
             "line 4: the phone number id",
             "; the use case id",
             "; conversational is neither",
-            "line 5: the phone number id is already in line 2",
+            "line 5: the phone number id is already used on line 2",
             "line 6: conversational is neither",
             "line 7: expected 4 columns, as in the header; found 2",
         ],
@@ -186,7 +186,7 @@ nonsense
 }
 
 #[test]
-fn the_line_number_of_a_row_is_right_with_any_line_ends() {
+fn line_numbers_are_right_for_every_line_ending() {
     for (start, line) in [("", 2), ("ok,A\n", 3), ("\n\n", 4), ("ok,A\n\n\"a\nb\",B\n\n", 7)] {
         for end in ["\n", "\r\n", "\r"] {
             for sep in ["", "sep=,\n"] {
@@ -200,7 +200,7 @@ fn the_line_number_of_a_row_is_right_with_any_line_ends() {
 }
 
 #[test]
-fn an_unclosed_quote_swallows_no_row() {
+fn an_unclosed_quote_is_reported_on_the_line_of_its_row() {
     for text in [
         "name,phone_number_id\n\"x,A\ny,B\n",
         "phone_number_id,name\nA,\"x\nB,y\n",
@@ -212,7 +212,7 @@ fn an_unclosed_quote_swallows_no_row() {
 }
 
 #[test]
-fn a_row_that_is_not_utf8_is_bad() {
+fn a_row_that_is_not_utf8_is_reported() {
     let report = of(b"name,phone_number_id\n\xff,x\nok,y\n").err().unwrap();
     assert_parts(&report, &["2 rows of 2", "line 2: the column name is not UTF-8"]);
 }
@@ -233,7 +233,7 @@ fn an_endless_input_is_refused() {
 
 #[test]
 #[cfg(unix)]
-fn rows_may_come_from_a_pipe_and_not_from_a_directory() {
+fn rows_can_come_from_a_pipe_but_not_from_a_directory() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
@@ -246,7 +246,7 @@ fn rows_may_come_from_a_pipe_and_not_from_a_directory() {
 }
 
 #[test]
-fn a_phone_number_is_replaced_by_the_one_id_that_has_it() {
+fn a_phone_number_is_replaced_by_its_only_id() {
     let (a, b) = (A.parse().unwrap(), B.parse().unwrap());
     let mut numbers =
         ByNumber::from([("31612".to_owned(), vec![a]), ("316123".to_owned(), vec![b])]);
@@ -268,17 +268,17 @@ fn a_phone_number_is_replaced_by_the_one_id_that_has_it() {
     );
     numbers.insert("31612".to_owned(), vec![a, b]);
     let report = read(text).unwrap().resolve(&numbers).err().unwrap();
-    assert_parts(&report, &["line 2: several numbers are +31612; give one of the ids", A, B]);
-    // Another row has the same phone number as an id.
+    assert_parts(&report, &["line 2: the number +31612 has several ids; give one of ", A, B]);
+    // Another row has the id of the same phone number.
     numbers.insert("31612".to_owned(), vec![a]);
     let twice = read("name,phone_number,phone_number_id\nx,+31612,\ny,,A\n").unwrap();
     assert_parts(
         &twice.resolve(&numbers).err().unwrap(),
-        &["line 3: the phone number id is already in line 2"],
+        &["line 3: the phone number id is already used on line 2"],
     );
     assert_report(
         "name,phone_number\nx,+31612\ny,+31612\n",
-        &["line 3: the phone number id is already in line 2"],
+        &["line 3: the phone number id is already used on line 2"],
     );
     assert_report(
         "name,phone_number\nx,31612\n",
@@ -288,7 +288,7 @@ fn a_phone_number_is_replaced_by_the_one_id_that_has_it() {
 }
 
 #[test]
-fn rows_without_a_value_have_the_default() {
+fn rows_without_a_value_get_the_default() {
     let defaults = Defaults {
         use_case_id: Some(B.parse().unwrap()),
         channel_message_type: Some(ChannelMessageType::Promotional),

@@ -1,4 +1,4 @@
-//! What a run with a fault must leave behind.
+//! Checks of what a run with a fault leaves behind.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,17 +22,17 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    /// A run that ends by itself has put each connector into the journal, its output or the outcomes.
+    /// Checks that a run that was not killed has put each connector id into the journal, the outcomes or its output.
     pub(super) fn check_report(&mut self, rows: &Rows, book: &[StoredConnector], output: &Output) {
         let files = ["j.jsonl", "out.jsonl"].map(|name| std::fs::read(rows.path(name)));
         let files =
             files.into_iter().flatten().chain([output.stdout.clone(), output.stderr.clone()]);
         let text = String::from_utf8(files.collect::<Vec<_>>().concat()).unwrap();
         let unsaid = book.iter().filter(|connector| !text.contains(&connector.id.to_string()));
-        self.lost.extend(unsaid.map(|connector| format!("{} is said nowhere", connector.id)));
+        self.lost.extend(unsaid.map(|connector| format!("{} is in no output", connector.id)));
     }
 
-    /// Returns the next step of each row by the whole lines of its journal, which must not contradict the server.
+    /// Returns each row's next step according to the journal, and checks that it doesn't contradict the server.
     pub(super) fn check_journal(
         &mut self,
         rows: &Rows,
@@ -58,14 +58,14 @@ impl Verdict {
                 _ => last["connectorId"].as_str() != id.as_deref(),
             };
             if contradicts {
-                self.wrong_plans.push(format!("{next} {last}, and the server has {stored:?}"));
+                self.wrong_plans.push(format!("{next} {last}, but the server has {stored:?}"));
             }
             plan.insert(number, next);
         }
         plan
     }
 
-    /// The outcomes of the next run: ready rows are on the server, and the others were left alone.
+    /// Checks the outcomes of the next run: ready rows are on the server, and all others were left alone.
     pub(super) fn check_outcomes(
         &mut self,
         rows: &Rows,
@@ -86,12 +86,12 @@ impl Verdict {
                 _ => false,
             };
             if !right {
-                self.wrong_plans.push(format!("{next} {outcome}, and the server has {stored:?}"));
+                self.wrong_plans.push(format!("{next} {outcome}, but the server has {stored:?}"));
             }
         }
     }
 
-    /// In the end each row has one connector, and its channel is in the journal.
+    /// Checks that in the end each row has one connector, and that the journal has its channel.
     pub(super) fn check_end(&mut self, rows: &Rows, book: &[StoredConnector]) {
         let entries = entries(&rows.path("j.jsonl"));
         for number in (1..=rows.count).map(nth_id) {
@@ -111,7 +111,8 @@ impl Verdict {
     }
 }
 
-/// Returns the whole lines of a file. A line that a fault tore is no JSON; one without its line break is whole.
+/// Returns the lines of a file that are valid JSON. A line that a fault has cut is not, unless it only lost its line
+/// break.
 fn entries(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()

@@ -10,10 +10,11 @@ use crate::{Backoff, RateLimits};
 
 const ROWS: u128 = 16;
 const ROUNDS: u128 = 15_000;
-/// The rounds end after this time.
+/// New rounds start until this much time has passed.
 const TIME: Duration = Duration::from_secs(1);
 
-/// Returns a workspace without rate limits. Every other retry waits for nothing: a delay below half a nanosecond is none.
+/// Returns a workspace without rate limits. About half of its retries do not wait at all, because a delay below half a
+/// nanosecond rounds to zero.
 fn unlimited(bird: &InMemory) -> Workspace {
     let limits = RateLimits { posts_per_second: u32::MAX, gets_per_second: u32::MAX };
     let nanosecond = Duration::from_nanos(1);
@@ -22,8 +23,8 @@ fn unlimited(bird: &InMemory) -> Workspace {
     workspace(client(bird).rate_limits(limits).retry_policy(retry))
 }
 
-/// Runs rounds of a batch of 16 rows: calls `start` with the first number of its rows, and after up to 100 µs `end` with
-/// the batch and its outcomes so far. Returns when no task is left.
+/// Runs rounds with a batch of 16 rows each. A round calls `start` with the number of its first row, and up to 100 µs
+/// later `end` with this number, the batch and its outcomes so far. Finally, gives the last tasks time to end.
 async fn rounds<S>(
     start: impl Fn(u128) -> BatchOutcomes<S>,
     mut end: impl FnMut(u128, BatchOutcomes<S>, Vec<BatchOutcome>),
@@ -48,12 +49,12 @@ async fn rounds<S>(
         }
         end(first, batch, outcomes);
     }
-    // The tasks of the last batch may still run.
+    // Let the tasks of the last batch end.
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-/// Abandons batches at any moment, and asserts that each row that was sent has one outcome, which says that a connector
-/// may exist.
+/// Abandons batches at arbitrary moments. Asserts that each row that was sent has exactly one outcome, and that this
+/// outcome says that a connector may exist.
 async fn abandon_rounds(bird: &InMemory, abandoned: &AtomicBool) {
     let workspace = unlimited(bird);
     let mut outcomes = Vec::new();
@@ -74,7 +75,7 @@ async fn abandon_rounds(bird: &InMemory, abandoned: &AtomicBool) {
         states.push(outcome.connector_state());
     }
     let posted = posted(bird);
-    // A busy machine gets through fewer rounds.
+    // A busy machine runs fewer rounds, but even there more POSTs than this are expected.
     assert!(posted.len() > 100, "only {} POSTs", posted.len());
     let wrong = posted.iter().filter_map(|number| match of_row.get(number).map(Vec::as_slice) {
         Some([state]) if state.may_exist() => None,
@@ -109,13 +110,13 @@ async fn no_post_is_retried_after_its_batch_is_abandoned() {
         Reply::with_headers(429, &["retry-after: 0"], "")
     });
     abandon_rounds(&bird, &abandoned).await;
-    // A POST that is just leaving when its batch is abandoned is not stopped. Its retry is.
+    // Abandoning a batch cannot stop a POST that is already being sent, but it stops the retry.
     let retried = late.lock().unwrap().values().filter(|posts| **posts > 1).count();
-    assert_eq!(retried, 0, "rows with a retry after the end of their batch");
+    assert_eq!(retried, 0, "rows were retried after their batch was abandoned");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_that_resumes_a_dropped_one_sends_no_post_twice() {
+async fn a_resumed_batch_repeats_no_post_of_a_dropped_batch() {
     let bird = InMemory::with_handler(|request| connector(request, false));
     let workspace = unlimited(&bird);
     let journals = Mutex::new(HashMap::<u128, Arc<MemoryJournal>>::new());
@@ -135,5 +136,5 @@ async fn a_batch_that_resumes_a_dropped_one_sends_no_post_twice() {
         *posts.entry(number).or_default() += 1;
     }
     let twice = posts.values().filter(|posts| **posts > 1).count();
-    assert_eq!(twice, 0, "of {} rows", posts.len());
+    assert_eq!(twice, 0, "rows with several POSTs, of {} rows", posts.len());
 }

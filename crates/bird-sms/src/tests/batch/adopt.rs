@@ -3,7 +3,7 @@
 use super::*;
 use crate::AdoptionError;
 
-/// Lets row 1 of a journal adopt a connector, and returns the number of entries that this adds.
+/// Lets row 1 of a journal adopt a connector, and returns how many entries are added.
 async fn adopt(
     entries: &[(PhoneNumberId, JournalEntry)],
     replies: &[Reply],
@@ -36,14 +36,14 @@ async fn only_an_sms_connector_of_the_same_number_is_adopted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_a_row_without_a_connector_of_its_own_adopts_one() {
+async fn only_a_row_without_its_own_connector_adopts_one() {
     let found = Reply::json(200, ready());
     let refused = (number(1), JournalEntry::Refused { message: "409".to_owned() });
     assert_eq!(
         adopt(&[intent(number(1)), refused], std::slice::from_ref(&found)).await.unwrap(),
         1
     );
-    // The row has the connector already.
+    // The row already has this connector, so nothing is added.
     assert_eq!(adopt(&[created(number(1))], &[]).await.unwrap(), 0);
     let other: ConnectorId = CHANNEL.parse().unwrap();
     let channel_id = CHANNEL.parse().unwrap();
@@ -52,7 +52,7 @@ async fn only_a_row_without_a_connector_of_its_own_adopts_one() {
     assert!(matches!(error, AdoptionError::Ready));
     let error = adopt(&[created(number(2))], &[]).await.unwrap_err();
     assert!(matches!(error, AdoptionError::OtherRow(row) if row == number(2)));
-    // The row's own connector was deleted.
+    // The 404 shows that the row's own connector was deleted, so the row may adopt another.
     let own = JournalEntry::Created { connector_id: other, warning: None };
     let replies = [Reply::status(404), found];
     assert_eq!(adopt(&[(number(1), own)], &replies).await.unwrap(), 1);

@@ -10,7 +10,7 @@ fn too_many(seconds: u64) -> Reply {
     Reply::with_headers(429, &[&format!("retry-after: {seconds}")], "")
 }
 
-/// Replies after a delay.
+/// Creates a server that replies after a delay.
 fn slow(delay: Duration, mut reply: impl FnMut(&Request) -> Reply + Send + 'static) -> InMemory {
     InMemory::with_handler(move |request| reply(request).delayed(delay))
 }
@@ -52,9 +52,9 @@ async fn throttled_polls_do_not_add_a_pause_for_each_row() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rows_past_their_deadline_do_not_each_wait_for_a_pause() {
+async fn rows_past_their_deadline_do_not_wait_for_a_pause() {
     let began = Instant::now();
-    // When the timeouts of the rows are over, the polls that wait for a permit take another 20 s.
+    // After the rows have timed out, the polls that still wait for a permit would take another 20 s.
     let bird = slow(20 * MILLISECOND, move |request| {
         let is_throttled = began.elapsed() > 123 * SECOND;
         if request.method == "GET" && is_throttled {
@@ -69,7 +69,7 @@ async fn rows_past_their_deadline_do_not_each_wait_for_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_ends_at_once_if_its_deadline_lies_within_a_pause() {
+async fn a_row_ends_at_once_if_a_pause_outlasts_its_deadline() {
     let mut is_first = true;
     let bird = slow(MILLISECOND, move |request| {
         if request.method == "POST" && std::mem::take(&mut is_first) {
@@ -87,16 +87,16 @@ async fn a_retry_ends_at_once_if_its_deadline_lies_within_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_stops_after_a_whole_timeout_of_429s() {
+async fn a_batch_stops_after_429s_for_a_whole_timeout() {
     for (rows, latency) in [(6, MILLISECOND), (500, 50 * MILLISECOND)] {
         let bird = slow(latency, |_| too_many(20));
         let workspace = impatient(&bird);
-        // A 429 from before the batch does not count.
+        // A 429 that came before the batch does not count.
         let _ = workspace.install(SmsConnectorRequest::new("n", number(1000))).await;
         tokio::time::sleep(3600 * SECOND).await;
         let (outcomes, took) = run(&workspace, rows).await;
         let posts = bird.posts() - 1;
-        assert_eq!(outcomes.len(), posts, "the others are not begun");
+        assert_eq!(outcomes.len(), posts, "no other row should begin");
         assert!(u128::try_from(posts).unwrap() < rows, "{posts} of {rows}");
         assert!(outcomes.iter().all(|outcome| matches!(outcome.result, Err(Error::Refused(_)))));
         assert!(took > 19 * SECOND && took < 25 * SECOND, "{took:?}");
@@ -104,7 +104,7 @@ async fn a_batch_stops_after_a_whole_timeout_of_429s() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_fails_no_row_that_was_not_sent() {
+async fn a_pause_does_not_fail_unsent_rows() {
     let run = async |throttles: bool, timeout| {
         let mut posts = 0;
         let bird = slow(20 * MILLISECOND, move |request| {
@@ -137,7 +137,7 @@ async fn a_pause_fails_no_row_that_was_not_sent() {
     assert_eq!(failed, []);
     let delay = took.checked_sub(undisturbed).unwrap();
     assert!(delay > 55 * SECOND && delay < 62 * SECOND, "{delay:?}");
-    // The row of the 429 has no time left for another attempt. The rows behind it keep their whole timeout.
+    // The row that got the 429 has no time left for another attempt. The rows after it keep their whole timeout.
     let (failed, throttled, _) = run(true, 30 * SECOND).await;
     assert_eq!(failed, [throttled]);
 }
@@ -158,7 +158,7 @@ async fn a_large_batch_hardly_delays_a_single_install() {
         panic!("the batch ended too early");
     };
     let singles = async {
-        // While the POSTs of the batch wait, while its polls wait, and when its oldest rows are past their deadline.
+        // These start while the batch's POSTs wait, while its polls wait, and after the deadline of its oldest rows.
         for n in 0..12 {
             tokio::time::sleep(Duration::from_secs(n)).await;
             let delay = single(100_001 + u128::from(n)).await.saturating_sub(undisturbed);
@@ -185,7 +185,7 @@ async fn at_most_a_thousand_requests_are_in_flight() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_too_late_for_a_response_is_not_used() {
+async fn a_permit_that_leaves_no_time_for_a_response_is_not_used() {
     let bird = InMemory::with_handler(|request| connector(request, false));
     let limits = RateLimits { posts_per_second: 1, ..Default::default() };
     let client = client(&bird).rate_limits(limits).install_timeout(2500 * MILLISECOND);
@@ -193,7 +193,7 @@ async fn a_permit_too_late_for_a_response_is_not_used() {
     let requests: Vec<_> = requests(1, 3).collect();
     let creations = requests.iter().map(|request| workspace.create_sms_connector(request));
     let created = futures_util::future::join_all(creations).await;
-    // The third permit would come after 2.06 s.
+    // The third permit would come after 2.06 s, too late for a response within 2.5 s.
     let created: Vec<_> = created.into_iter().map(|created| created.is_ok()).collect();
     assert_eq!((&created[..], bird.posts()), (&[true, true, false][..], 2));
 }

@@ -1,11 +1,11 @@
-//! What a batch writes to its journal, and what it reads from one.
+//! The entries that a batch writes to its journal, and how a batch continues from earlier entries.
 
 use futures_util::stream;
 
 use super::*;
 use crate::{AdoptionError, ConfigurationError, RateLimits, UnknownReason, UnknownRows, Warning};
 
-/// Installs one row with a journal that fails at one kind of entry.
+/// Installs one row with a journal that fails to write one kind of entry.
 async fn install_one(
     replies: impl IntoIterator<Item = Reply>,
     fails_at: &'static str,
@@ -31,7 +31,7 @@ async fn each_entry_is_written_before_the_next_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_journal_error_keeps_what_was_not_written() {
+async fn a_journal_error_reports_what_could_not_be_written() {
     let created = Reply::json(201, pending());
     let ready = Reply::json(200, ready());
     let refused = Reply::json(401, r#"{"code": "Unauthorized", "message": "unknown key"}"#);
@@ -63,7 +63,7 @@ async fn a_journal_error_keeps_what_was_not_written() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_not_sent_has_an_outcome_and_no_entry() {
+async fn an_unsent_request_has_an_outcome_but_no_entry() {
     let bird = InMemory::script([]);
     let (journal, steps) = recording(&bird, "nowhere");
     let empty = SmsConnectorRequest::new(" ", number(1));
@@ -77,7 +77,7 @@ async fn a_request_that_is_not_sent_has_an_outcome_and_no_entry() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connector_in_the_journal_is_waited_for_and_not_created() {
+async fn a_connector_in_the_journal_is_polled_but_not_created() {
     let bird = InMemory::script([Reply::json(200, ready())]);
     let number = request().phone_number_id();
     let batch = scripted(&bird).install_sms_channel_stream(stream::iter([request()]));
@@ -89,7 +89,7 @@ async fn a_connector_in_the_journal_is_waited_for_and_not_created() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_channel_in_the_journal_costs_no_request() {
+async fn a_channel_in_the_journal_needs_no_request() {
     let channel_id = CHANNEL.parse().unwrap();
     let warning = Some(Warning::PossibleDuplicate { status: None });
     let ready = JournalEntry::Ready { connector_id: connector_id(), channel_id, warning };
@@ -109,7 +109,7 @@ async fn a_channel_in_the_journal_costs_no_request() {
 
 #[tokio::test]
 #[should_panic(expected = "the journal panics")]
-async fn a_panic_of_the_journal_reaches_the_caller() {
+async fn a_panic_in_the_journal_reaches_the_caller() {
     let journal = HookedJournal::new(|entry| match entry {
         Some(_) => panic!("the journal panics"),
         None => go_on(),
@@ -129,9 +129,9 @@ async fn a_dropped_batch_leaves_its_intent_in_the_journal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_journal_that_cannot_be_read_sends_nothing() {
+async fn a_batch_with_an_unreadable_journal_sends_nothing() {
     let journal = HookedJournal::new(|entry| {
-        assert!(entry.is_none(), "nothing is appended");
+        assert!(entry.is_none(), "nothing should be appended");
         Box::pin(async { Err(io::Error::other("no route to the database")) })
     });
     let bird = InMemory::script([]);
@@ -170,7 +170,7 @@ async fn a_journal_serves_one_batch_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_install_with_a_journal_continues_after_it_was_dropped() {
+async fn a_dropped_install_is_resumed_from_its_journal() {
     let replies = [Reply::json(201, pending()), Reply::Silence, Reply::json(200, ready())];
     let bird = InMemory::script(replies);
     let workspace = scripted(&bird);
@@ -226,7 +226,7 @@ async fn requests_are_taken_only_as_installs_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_waits_for_requests_that_come_later() {
+async fn a_batch_waits_for_requests_that_arrive_later() {
     let bird = InMemory::script([Reply::json(201, ready())]);
     let later = stream::once(async {
         tokio::time::sleep(Duration::from_secs(3600)).await;
@@ -238,13 +238,13 @@ async fn a_batch_waits_for_requests_that_come_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn installs_go_on_while_no_outcome_is_taken() {
+async fn installs_continue_while_no_outcome_is_taken() {
     let bird = InMemory::with_handler(|request| connector(request, request.method == "GET"));
     let limits = RateLimits { gets_per_second: 1, ..Default::default() };
     let workspace = workspace(client(&bird).rate_limits(limits));
     let mut batch = workspace.install_sms_channels(requests(1, 8)).start();
     batch.next().await.unwrap().result.unwrap();
-    // A GET of another call gets a permit in between.
+    // A GET outside the batch gets a permit between the polls.
     workspace.connector(connector_id()).await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(bird.gets(), 9);

@@ -1,4 +1,4 @@
-//! Batches, with servers in memory and a paused clock.
+//! Batches against servers in memory, mostly with a paused clock.
 
 mod abandon;
 mod adopt;
@@ -26,7 +26,7 @@ fn number(n: u128) -> PhoneNumberId {
     Uuid::from_u128(n).into()
 }
 
-/// Returns a request for each phone number from `first` on.
+/// Returns `count` requests for the phone numbers from `first` on.
 fn requests(first: u128, count: u128) -> impl Iterator<Item = SmsConnectorRequest> + Send {
     (first..first + count).map(|n| SmsConnectorRequest::new("n", number(n)))
 }
@@ -36,17 +36,17 @@ fn client(bird: &InMemory) -> ClientBuilder {
     Client::builder().access_key(key).transport(bird.transport()).seed(0)
 }
 
-/// Returns a workspace whose client never looks a number up, for replies that are scripted in their order.
+/// Returns a workspace whose client never looks up a number: a lookup would use up a scripted reply.
 fn scripted(bird: &InMemory) -> Workspace {
     workspace(client(bird).look_up(false))
 }
 
-/// Returns the id of the connector of a phone number. It differs from the number's.
+/// Returns the id of a phone number's connector, which differs from the id of the number.
 fn connector_of(number: PhoneNumberId) -> ConnectorId {
     Uuid::from_u128((1 << 64) + number.as_uuid().as_u128()).into()
 }
 
-/// Returns the phone number of a POST.
+/// Returns the phone number id in a POST, or `None` for a GET.
 fn number_of(request: &Request) -> Option<PhoneNumberId> {
     let body: serde_json::Value = serde_json::from_slice(&request.body).ok()?;
     Some(body["arguments"]["phoneNumberId"].as_str()?.parse().unwrap())
@@ -61,7 +61,7 @@ fn connector(request: &Request, is_ready: bool) -> Reply {
     Reply::json(status, fixtures::connector(&id, WORKSPACE, is_ready.then_some(&id)))
 }
 
-/// Returns the phone numbers of the POSTs so far.
+/// Returns the phone number ids in the POSTs so far.
 fn posted(bird: &InMemory) -> Vec<PhoneNumberId> {
     bird.requests().iter().filter_map(number_of).collect()
 }
@@ -73,7 +73,7 @@ where
     batch.start().collect().await
 }
 
-/// Runs a batch until a condition holds, which must be before its first outcome.
+/// Runs a batch until a condition holds. Panics if the batch returns an outcome or ends before that.
 async fn run_until<S>(batch: &mut BatchOutcomes<S>, condition: impl Fn() -> bool)
 where
     S: Stream<Item = SmsConnectorRequest> + Send,
@@ -84,7 +84,7 @@ where
     }
 }
 
-/// Returns a journal of an earlier run.
+/// Returns a journal with the entries of an earlier run.
 fn journal(entries: impl IntoIterator<Item = (PhoneNumberId, JournalEntry)>) -> Arc<MemoryJournal> {
     Arc::new(entries.into_iter().collect())
 }
@@ -99,14 +99,14 @@ fn created(number: PhoneNumberId) -> (PhoneNumberId, JournalEntry) {
 
 type Hook = dyn Fn(Option<&JournalEntry>) -> JournalFuture<'static> + Send + Sync;
 
-/// A journal that waits for a future of the test before it loads and before it takes an entry.
+/// A journal that awaits a future of the test before each load and each append.
 struct HookedJournal {
     entries: MemoryJournal,
     hook: Box<Hook>,
 }
 
 impl HookedJournal {
-    /// Creates a journal whose hook is called with each entry, and with `None` for a load.
+    /// Creates a journal whose hook gets each entry that is appended, and `None` for a load.
     fn new(
         hook: impl Fn(Option<&JournalEntry>) -> JournalFuture<'static> + Send + Sync + 'static,
     ) -> Arc<Self> {
@@ -132,15 +132,15 @@ impl Journal for HookedJournal {
     }
 }
 
-/// The hook of a journal that goes on at once.
+/// Returns the future of a hook that lets the journal continue at once.
 fn go_on() -> JournalFuture<'static> {
     Box::pin(async { Ok(()) })
 }
 
-/// The entries of a journal, each with the numbers of POSTs and GETs that were sent before it.
+/// The kind of each journal entry, with the number of POSTs and GETs that were sent before it.
 type Steps = Arc<Mutex<Vec<(&'static str, usize, usize)>>>;
 
-/// Returns a journal that fails at one kind of entry, and the steps that it records.
+/// Returns a journal that fails to write one kind of entry, and the steps that it records.
 fn recording(bird: &InMemory, fails_at: &'static str) -> (Arc<HookedJournal>, Steps) {
     let steps = Steps::default();
     let recorded = Arc::clone(&steps);
@@ -156,7 +156,7 @@ fn recording(bird: &InMemory, fails_at: &'static str) -> (Arc<HookedJournal>, St
         let recorded = Arc::clone(&recorded);
         let bird = bird.clone();
         Box::pin(async move {
-            // A batch that does not wait for its entry would send the next request in this time.
+            // During this sleep, a batch that does not wait for its entry would send the next request.
             tokio::time::sleep(Duration::from_millis(100)).await;
             recorded.lock().unwrap().push((name, bird.posts(), bird.gets()));
             if name == fails_at { Err(io::Error::other("disk full")) } else { Ok(()) }

@@ -20,11 +20,11 @@ async fn the_second_request_for_a_number_is_neither_sent_nor_written() {
     assert_eq!((first.request.name(), first.result.is_ok()), ("first", true));
     assert_eq!(bird.posts(), 1);
     let entries = journal.entries();
-    assert_eq!(entries.len(), 3, "intent, created, ready: {entries:?}");
+    assert_eq!(entries.len(), 3, "expected intent, created and ready: {entries:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_request_settles_no_unknown_row_after_a_crash() {
+async fn a_duplicate_request_does_not_settle_an_unknown_row() {
     let bird = InMemory::with_handler(|_| Reply::Silence);
     let journal = journal([]);
     let workspace = scripted(&bird);
@@ -59,13 +59,13 @@ async fn one_connector_never_serves_two_rows() {
     assert_eq!(error.connector_state(), ConnectorState::ExistsIdUnknown);
     let owner = ready[0].request.phone_number_id().to_string();
     assert!(error.chain().contains(&owner), "{}", error.chain());
-    // In a later run, the connector is known from the journal.
+    // In a later run, the journal shows that the connector belongs to another row.
     let third = SmsConnectorRequest::new("n", number(3));
     let error = workspace.install(third).journal(journal).await.unwrap_err();
     assert_eq!(error.connector_state(), ConnectorState::ExistsIdUnknown);
 }
 
-/// Returns a connector that belongs to phone number 2.
+/// Returns the JSON of a connector, changed to belong to phone number 2.
 fn of_number_2(connector: &str) -> String {
     let arguments = format!(r#"{{"arguments": {{"phoneNumberId": "{}"}},"#, number(2));
     connector.replacen('{', &arguments, 1)

@@ -1,4 +1,4 @@
-//! Batches that are shut down, by their caller or by a refusal, and the outcomes of abandoned ones.
+//! Batches that their caller or a refusal shuts down, and the outcomes of abandoned batches.
 
 use super::*;
 use crate::{NotReadyReason, RateLimits, UnknownReason, UnknownRows, Warning};
@@ -22,7 +22,7 @@ async fn a_shutdown_awaits_the_request_in_flight_and_sends_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_does_not_lose_a_channel_that_is_ready() {
+async fn a_shutdown_does_not_lose_a_ready_channel() {
     let bird = InMemory::with_handler(|_| Reply::json(201, ready()).delayed(SECOND));
     let mut batch = scripted(&bird).install_sms_channels(requests(1, 1)).start();
     run_until(&mut batch, || bird.posts() == 1).await;
@@ -63,7 +63,7 @@ async fn a_refused_key_stops_the_batch() {
     for status in [401, 402, 403] {
         assert_eq!(run(status, vec![]).await, (1, ConnectorState::NotCreated), "{status}");
     }
-    // A row whose outcome was unknown before stays unknown.
+    // A 401 does not settle a row that an earlier run left unknown.
     let unknown = (1..=100).map(|n| intent(number(n))).collect();
     assert_eq!(run(401, unknown).await, (1, ConnectorState::Unknown));
     assert_eq!(run(422, vec![]).await, (100, ConnectorState::NotCreated));
@@ -86,7 +86,7 @@ async fn a_403_does_not_stop_a_batch_after_an_accepted_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_row_that_a_refused_key_ends_has_that_reason() {
+async fn rows_ended_by_a_refused_key_report_it_as_the_reason() {
     let bird = InMemory::with_handler(|request| match &*request.method {
         "POST" => connector(request, false),
         _ => Reply::status(401),
@@ -105,7 +105,7 @@ async fn a_row_that_a_refused_key_ends_has_that_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_after_a_429_settles_the_row() {
+async fn a_422_after_a_429_means_not_created() {
     let bird = InMemory::script([429, 422].map(Reply::status));
     let outcomes = all(scripted(&bird).install_sms_channels([request()])).await;
     assert_eq!((outcomes[0].connector_state(), bird.posts()), (ConnectorState::NotCreated, 2));
@@ -136,7 +136,7 @@ async fn an_abandoned_batch_reports_exactly_the_rows_that_were_sent() {
     assert!(batch.next().await.is_none());
 }
 
-/// Abandons a batch of one row while the journal writes an entry.
+/// Abandons a batch of one row while its journal writes one kind of entry, and returns the outcome.
 async fn abandon_while_writing(
     replies: impl IntoIterator<Item = Reply>,
     is_slow: fn(&JournalEntry) -> bool,
@@ -155,7 +155,7 @@ async fn abandon_while_writing(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_abandoned_row_has_the_entry_that_the_journal_is_writing() {
+async fn an_abandoned_row_includes_the_entry_being_written() {
     let replies = [Reply::status(503), Reply::json(201, pending())];
     let is_created: fn(&JournalEntry) -> bool = |it| matches!(it, JournalEntry::Created { .. });
     let outcome = abandon_while_writing(replies, is_created).await;

@@ -1,4 +1,4 @@
-//! The duration of a batch and its number of GETs, with a sandbox that applies its limits by the paused clock.
+//! How long a batch takes and how many GETs it sends, with a sandbox whose rate limits follow the paused clock.
 
 use bird_sandbox::{Builder, Delay, Sandbox};
 
@@ -17,8 +17,8 @@ struct Figures {
     lags: Vec<(f64, f64)>,
 }
 
-/// Returns the shortest possible duration under the limits of 500 POST/s and 50 GET/s, from when the channels are ready:
-/// with their sorted times r, the maximum of r(i) + (N − i + 1)/50.
+/// Returns the shortest possible duration in seconds under the limits of 500 POST/s and 50 GET/s. It is the maximum of
+/// r(i) + (N − i + 1)/50, where r(1) to r(N) are the sorted times at which the channels are ready.
 fn bound(mut ready: Vec<f64>) -> f64 {
     ready.sort_by(f64::total_cmp);
     let left = (1..=u32::try_from(ready.len()).unwrap()).rev();
@@ -77,13 +77,13 @@ async fn a_batch_wastes_few_polls_and_gets_no_429() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_slowest_channels_are_reported_within_the_longest_gap() {
+async fn slow_channels_are_reported_within_the_longest_poll_gap() {
     for seed in 0..2 {
         let figures = simulate(500, sandbox("~2s").seed(seed)).await;
-        // The first 10 s are enough for 500 GETs. Later most permits are unused.
+        // The rate limit allows 500 GETs in the first 10 s. After that, most permits are unused.
         let late = figures.lags.iter().filter(|(ready, _)| *ready > 15.0);
         let lag = late.map(|(_, lag)| *lag).fold(0.0, f64::max);
-        // The longest gap is 1.5 s, and varies by an eighth.
+        // The longest gap between polls is 1.5 s, plus at most an eighth of jitter.
         assert!(lag > 0.0 && lag < 1.8, "{seed}: {lag}");
     }
 }
@@ -98,7 +98,7 @@ async fn a_channel_in_the_response_to_the_post_needs_no_poll() {
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_adapts_to_lower_limits_with_few_429s() {
-    // For example, another process uses the other half of the limits.
+    // Half of Bird's limits, as if another process used the other half.
     let sandbox = Sandbox::builder().get_limit(25).post_limit(250);
     let figures = simulate(500, sandbox).await;
     assert_eq!(figures.ready, 500, "{figures:?}");
