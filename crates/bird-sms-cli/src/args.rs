@@ -153,6 +153,28 @@ pub(crate) struct CreateArgs {
 }
 
 impl CreateArgs {
+    /// Returns the options as given, for a command that sends the same requests.
+    pub(crate) fn to_options(&self) -> String {
+        let mut options = String::new();
+        let conversational = self.conversational.map(|value| value.to_string());
+        for (option, value) in [
+            (" --use-case-id ", &self.use_case_id),
+            (" --channel-message-type ", &self.channel_message_type),
+            (" --conversational ", &conversational),
+        ] {
+            if let Some(value) = value {
+                options.extend([option, &quote(value)]);
+            }
+        }
+        if matches!(self.retry_create, RetryCreateArg::Never) {
+            options.push_str(" --retry-create never");
+        }
+        if self.no_look_up {
+            options.push_str(" --no-look-up");
+        }
+        options
+    }
+
     /// Returns the values for rows and requests that set none themselves.
     pub(crate) fn defaults(&self) -> Result<Defaults, ParseIdError> {
         Ok(Defaults {
@@ -352,7 +374,7 @@ pub(crate) struct BatchArgs {
 
     /// File for the outcome of each row, or `-` for standard output
     ///
-    /// CSV, or JSON Lines if the name ends in .jsonl or .ndjson, or for `-` with --json.
+    /// JSON Lines if the name ends in .jsonl or .ndjson, or for `-` with --json; CSV otherwise.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 

@@ -154,8 +154,11 @@ impl CliError {
                 ConnectorState::Unknown | ConnectorState::ExistsIdUnknown,
             ) if !in_sandbox => {
                 let check = format!("bird-sms check --phone-number-id {number}{shared}");
+                let wait = format!("bird-sms wait CONNECTOR_ID{shared}");
                 let hint = error.hint().unwrap_or_default();
-                Some(format!("Run `{check}` to see the connectors of this phone number. {hint}"))
+                Some(format!(
+                    "Run `{check}` to see the connectors of this phone number, and `{wait}` if one is yours. {hint}"
+                ))
             }
             (Self::Install(error, _) | Self::Read(error, _), _) => {
                 let hint = error.hint()?;

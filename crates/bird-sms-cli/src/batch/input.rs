@@ -450,8 +450,8 @@ fn request(values: Values, with: &With) -> Result<SmsConnectorRequest, String> {
     if problems.is_empty() { Ok(request) } else { Err(problems.join("; ")) }
 }
 
-/// Returns the id of a phone number. Before the ids are known, returns a stand-in made from the digits, which reveals
-/// numbers that are in two rows.
+/// Returns the id of a phone number. Before the ids are known, returns a placeholder made from the digits: it is enough
+/// to find a number that two rows have.
 fn id_of(number: &str, with: &With) -> Result<PhoneNumberId, String> {
     let number = phone_number(number).map_err(|problem| format!("phone_number {problem}"))?;
     let Some(numbers) = with.numbers else {

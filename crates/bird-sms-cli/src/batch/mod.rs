@@ -183,7 +183,7 @@ fn refuse_adoption(number: PhoneNumberId, error: AdoptionError) -> CliError {
             "the journal cannot be written: {error}; no connector was created"
         )),
         error => CliError::Usage(format!(
-            "no connector can be adopted for phone number id {number}: {error}"
+            "the connector cannot be adopted for phone number id {number}: {error}"
         )),
     }
 }

@@ -72,7 +72,7 @@ impl Plan {
         let plural = if rows == 1 { "" } else { "s" };
         format!(
             "{rows} row{plural}, nothing sent: {create} would be installed, {wait} waited for, {done} are ready, \
-             {left_alone} are left alone because a connector may exist. The run takes at least {at_least:.1} s at these \
+             {left_alone} not sent again because a connector may exist. The run takes at least {at_least:.1} s at these \
              rate limits, plus the time to provision a channel"
         )
     }

@@ -15,11 +15,14 @@ use crate::status::Status;
 pub(super) fn describe(args: &BatchArgs, row: &Outcome, sent_at: Option<Timestamp>) -> String {
     let number = row.phone_number_id;
     let [input, journal] = [&args.input, &args.journal].map(|path| path.display().to_string());
+    let connection =
+        if args.shared.sandbox { " --sandbox".to_owned() } else { args.shared.to_options() };
+    // Rows that the command creates need the same options.
     let command = format!(
-        "bird-sms batch {} --journal {}{}",
+        "bird-sms batch {} --journal {}{connection}{}",
         quote(&input),
         quote(&journal),
-        if args.shared.sandbox { " --sandbox".to_owned() } else { args.shared.to_options() }
+        args.create.to_options()
     );
     let adopt = format!("{command} --adopt {number}=CONNECTOR_ID");
     // If a connector exists, no command to create another one is offered.
@@ -37,8 +40,8 @@ pub(super) fn describe(args: &BatchArgs, row: &Outcome, sent_at: Option<Timestam
     let mut text = format!("{}: a connector {exists}, but its id is not known. ", row.label());
     let _ = write!(
         text,
-        "Run `bird-sms check --phone-number-id {number}` and look in the Bird dashboard for a connector with the name \
-         {name}"
+        "Run `bird-sms check --phone-number-id {number}{connection}` and look in the Bird dashboard for a connector with \
+         the name {name}"
     );
     if let Some(sent_at) = sent_at {
         let _ = write!(text, ", created about {sent_at:.0}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bird_test_peer::Reply;
-use bird_test_peer::fixtures::{PHONE_NUMBER_ID, WORKSPACE_ID, nth_id, pending};
+use bird_test_peer::fixtures::{PHONE_NUMBER_ID, USE_CASE_ID, WORKSPACE_ID, nth_id, pending};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
@@ -217,13 +217,22 @@ async fn adopting_or_retrying_a_number_without_a_row_is_refused() {
 #[tokio::test]
 async fn each_unknown_row_is_printed_with_the_commands_that_settle_it() {
     let (sandbox, rows) = (started("post:resetx2").await, Rows::new(3));
-    let command =
-        format!("bird-sms batch numbers.csv --journal j.jsonl --workspace-id {WORKSPACE_ID}");
+    // The commands repeat the options that change what is sent.
+    let options = format!(
+        "--use-case-id {USE_CASE_ID} --channel-message-type promotional --conversational true --retry-create never"
+    );
+    let given: Vec<_> = options.split(' ').collect();
+    let run = async |more: &[&str]| rows.run(&sandbox, &[&given, more].concat()).await;
+    let command = format!(
+        "bird-sms batch numbers.csv --journal j.jsonl --workspace-id {WORKSPACE_ID} {options} --no-look-up"
+    );
     let named = |stderr: &str| {
         let is_named = |n: &usize| {
             let number = nth_id(*n);
             let has = |text: &str| stderr.contains(text);
             let label = has(&format!("line {}, SMS {n}, {number}: a connector may exist", n + 1));
+            let check = format!("check --phone-number-id {number} --workspace-id {WORKSPACE_ID}`");
+            assert_eq!(has(&check), label, "{stderr}");
             assert_eq!(has(&format!("{command} --adopt {number}=CONNECTOR_ID")), label, "{stderr}");
             assert_eq!(has(&format!("{command} --retry-unknown {number}")), label, "{stderr}");
             label
@@ -231,16 +240,16 @@ async fn each_unknown_row_is_printed_with_the_commands_that_settle_it() {
         (1..=3).filter(is_named).collect::<Vec<_>>()
     };
     for more in [&ONE_AT_A_TIME[..], &[], &["--dry-run"]] {
-        let end = rows.run(&sandbox, more).await.says("with the name SMS 1, created about 20");
+        let end = run(more).await.says("with the name SMS 1, created about 20");
         assert_eq!(named(&end.stderr), [1, 2]);
     }
-    let end = rows.run(&sandbox, &["--json"]).await;
+    let end = run(&["--json"]).await;
     let line: Value = serde_json::from_str(end.stderr.lines().next().unwrap()).unwrap();
     let fields = ["event", "name", "line", "phoneNumberId"].map(|name| line[name].clone());
     assert_eq!(fields, [json!("unknown"), json!("SMS 1"), json!(2), json!(nth_id(1))]);
     assert!(line["sentAt"].is_string(), "{line}");
     // Retry one of the two unknown rows.
-    let end = rows.run(&sandbox, &["--retry-unknown", &nth_id(2)]).await.code(5);
+    let end = run(&["--retry-unknown", &nth_id(2)]).await.code(5);
     assert_eq!((sandbox.post_count(), named(&end.stderr)), (4, vec![1]));
 }
 
