@@ -172,8 +172,11 @@ async fn check(args: &CheckArgs) -> Result<Code, CliError> {
         Some(id) => Some(numbers::Report::read(workspace, id).await?),
         None => None,
     };
-    let is_missing = number.as_ref().is_some_and(|number| !number.missing.is_empty());
-    let code = if is_missing { Code::Refused } else { Code::Done };
+    let code = match &number {
+        Some(number) if !number.missing.is_empty() => Code::Refused,
+        Some(number) if !number.is_read => Code::ReadFailed,
+        _ => Code::Done,
+    };
     let (workspace_id, api_url) = (workspace.id(), workspace.client().base_url());
     if args.shared.json {
         let mut result = json!({

@@ -158,22 +158,30 @@ pub(crate) struct Report {
     pub(crate) missing: Vec<String>,
     /// Notes, such as the connectors that use the number.
     notes: Vec<String>,
+    /// True if the number or its requirements could be read.
+    #[serde(skip)]
+    pub(crate) is_read: bool,
 }
 
 impl Report {
     /// Reads a number and its requirements. Prints a warning for each part that the key may not view.
     pub(crate) async fn read(workspace: &Workspace, id: PhoneNumberId) -> Result<Self, CliError> {
         let (phone_number_id, phone_number, connector_ids) = (id, None, Vec::new());
-        let (missing, notes) = (Vec::new(), Vec::new());
-        let mut report = Self { phone_number_id, phone_number, connector_ids, missing, notes };
+        let (missing, notes, is_read) = (Vec::new(), Vec::new(), true);
+        let mut report =
+            Self { phone_number_id, phone_number, connector_ids, missing, notes, is_read };
         match known(read(stream::once(workspace.number(id))).await)? {
             Some(numbers) => numbers.into_iter().for_each(|number| report.add_number(number)),
             None => report.notes.push("the state of the number is unknown".to_owned()),
         }
-        match known(read(workspace.requirements(id)).await)? {
-            Some(requirements) => requirements.iter().for_each(|it| report.add_requirement(it)),
+        if let Some(requirements) = known(read(workspace.requirements(id)).await)? {
+            for it in &requirements {
+                report.add_requirement(it);
+            }
+        } else {
             // A 404 means that Bird did not find the number, not that it has no requirements.
-            None => report.notes.push("its requirements are unknown".to_owned()),
+            report.is_read = report.phone_number.is_some();
+            report.notes.push("its requirements are unknown".to_owned());
         }
         Ok(report)
     }
@@ -219,7 +227,7 @@ impl Report {
         let mut lines = vec![format!("Number {number} ({})", self.phone_number_id)];
         lines.extend(self.missing.iter().map(|text| format!("Missing: {text}")));
         lines.extend(self.notes.iter().map(|text| format!("Note: {text}")));
-        if self.missing.is_empty() {
+        if self.missing.is_empty() && self.is_read {
             lines.push("Nothing is known to be missing.".to_owned());
         }
         lines.iter().map(|line| escape_controls(line)).collect::<Vec<_>>().join("\n")

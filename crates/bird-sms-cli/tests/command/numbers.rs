@@ -220,12 +220,14 @@ async fn a_check_of_a_number_warns_about_failed_reads() {
         (number("active"), Reply::status(404), 0, unknown, "HTTP 404"),
         (number("active"), Reply::json(200, "[]"), 0, unknown, "HTTP 200, but"),
         (Reply::status(403), empty(), 0, "Note: the state of the number is unknown", path),
+        (Reply::status(404), Reply::status(404), 7, unknown, "HTTP 404"),
         (number("inactive"), empty(), 3, "Missing: sms-outbound is inactive: unpaid", ""),
         (number("dormant"), empty(), 0, "Note: sms-outbound is dormant: unpaid", ""),
     ] {
         let not_found = Reply::json(404, r#"{"message": "Connector not found"}"#);
         let peer = peer([not_found, detail, requirements]).await;
         let end = call(&peer, &["check", "--phone-number-id", ID]).await.code(code).prints(shown);
+        assert!(code != 7 || !end.stdout.contains("missing"), "{}", end.stdout);
         assert_eq!(end.says(warning).stderr.is_empty(), warning.is_empty(), "{shown}");
     }
 }
