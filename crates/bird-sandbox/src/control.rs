@@ -84,7 +84,7 @@ fn refusal(state: &State, head: &Parts) -> Option<&'static str> {
         return Some("The host is not a loopback address");
     }
     if head.method != Method::GET && header(head, &TOKEN) != state.token() {
-        return Some("A change needs the access key or the token of the inspector");
+        return Some("A change needs the access key or the inspector's token");
     }
     None
 }

@@ -23,7 +23,7 @@ const COUNTRIES: [(&str, &str); 5] =
 
 /// The ids and names of the use cases that every sandbox has.
 pub(crate) const USE_CASES: [(Uuid, &str); 2] = [
-    (Uuid::from_u128(0xbe12_3b02_dacf_41f9_b3e5_50b1_8260_bc23), "One-time passwords"),
+    (Uuid::from_u128(0xbe12_3b02_dacf_31f9_b3e5_50b1_8260_bc23), "One-time passwords"),
     (Uuid::from_u128(0x5f4f_2c5e_6b0c_4a35_9f5d_0c6a_5d0a_7c11), "Delivery updates"),
 ];
 

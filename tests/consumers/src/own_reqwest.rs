@@ -1,4 +1,4 @@
-//! A program that depends on reqwest itself, with the feature `http2`. Cargo enables it for bird-sms as well.
+//! A program that depends on reqwest itself, with the feature `http2`, so Cargo builds bird-sms with it.
 
 use std::error::Error;
 use std::io::{self, Read, Write};

@@ -113,7 +113,7 @@ pub(super) fn compare(
     if changes.is_empty() && parse(old_text)? != parse(new_text)? {
         let what = "parts are in another order or place".to_owned();
         let because =
-            if is_same { SAME } else { "the parts that operations use keep their meaning" };
+            if is_same { SAME } else { "nothing that an operation uses changes its meaning" };
         changes.push(change(Compatible, "", what, because, Vec::new()));
     }
     changes

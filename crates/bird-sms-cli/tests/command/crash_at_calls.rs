@@ -75,8 +75,8 @@ enum Fault {
 struct Case {
     fault: Fault,
     rows: usize,
-    /// If true, the journal has its first line before the run. Otherwise a fault at a thread's first write hits the
-    /// write of that line, and never the first write of the journal's thread.
+    /// True if the first line of the journal is written before the run. If not, the first write to the journal is
+    /// that line, from another thread, so a fault can't hit the first write of the journal's own thread.
     first_line: bool,
 }
 

@@ -195,7 +195,7 @@ async fn a_journal_changed_while_in_use_stops_the_batch() {
 
 // Fault 69 in docs/reliability.md.
 #[tokio::test]
-async fn a_journal_truncated_after_its_last_entry_is_reported() {
+async fn truncating_the_journal_after_the_last_append_is_reported() {
     // The outcomes do not fit into the buffer of a pipe.
     let row = |n| format!("{},{}\n", "n".repeat(50_000), nth_id(n));
     let table = format!("name,phone_number_id\n{}{}", row(1), row(2));

@@ -380,7 +380,7 @@ async fn interrupt_creation(peer: &Peer, args: &[&str], signals: &[&str]) -> End
 
 // Fault 75 in docs/reliability.md.
 #[tokio::test]
-async fn an_interrupt_during_the_creation_waits_for_the_id() {
+async fn an_interrupted_creation_waits_for_the_id() {
     let delay = Duration::from_millis(300);
     for args in [install(&[]), install(&["--no-wait"])] {
         let peer = peer([Reply::json(201, pending()).delayed(delay)]).await;

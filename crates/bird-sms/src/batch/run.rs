@@ -766,8 +766,8 @@ where
         let row = Arc::new(row);
         lock(&batch.rows).insert(number, Arc::clone(&row));
         let span = self.span.in_scope(|| install_span(&batch.workspace, &row.request));
-        // Tokio aligns tasks to 128 bytes, and glibc before 2.38 hardly reuses memory of that alignment. Boxing the
-        // install keeps the task small.
+        // Tokio aligns tasks to 128 bytes, and glibc before 2.38 hardly reuses memory of that alignment. Only a small
+        // task wastes little, so the install is boxed.
         self.tasks.spawn(Arc::clone(batch).run(row, step).instrument(span).boxed());
     }
 }

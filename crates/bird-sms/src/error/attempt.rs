@@ -94,8 +94,8 @@ pub enum TransportErrorKind {
     TimedOut,
     /// The connection was lost, or the peer did not speak HTTP.
     Disconnected,
-    /// The rate limiter of the workspace had no permit before the deadline or the shutdown of the batch. Nothing was
-    /// sent.
+    /// The workspace's rate limiter granted no permit before the deadline, or before the batch was shut down. Nothing
+    /// was sent.
     RateLimited,
     /// The caller's `reqwest::Client` followed a redirect, and sent the access key with it. Never retried.
     Redirected,

@@ -74,7 +74,7 @@ pub enum Error {
     /// The request was sent, but its outcome is unknown. It is not sent again, because that may create a second
     /// connector.
     OutcomeUnknown(UnknownReason, Box<Failure>),
-    /// Bird reported a creation in a response without a usable id: a connector exists.
+    /// Bird reported that it created the connector, but the response has no usable id.
     CreatedIdUnknown(Box<Failure>),
     /// The connector exists, but the deadline passed before its channel was ready, or the batch was shut down.
     NotReady(ConnectorId, NotReadyReason, Box<Failure>),

@@ -1,4 +1,4 @@
-//! A journal in a file that is only appended to. `format` defines its lines, and `storage` handles the file and its
+//! A journal in an append-only file. `format` defines its lines, and `storage` handles the file and its
 //! locks.
 
 mod format;

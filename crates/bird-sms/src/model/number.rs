@@ -69,7 +69,7 @@ pub struct Requirement {
     pub name: Option<String>,
     /// The status. Only `satisfied` is documented.
     pub status: Option<String>,
-    /// A description of the status for people.
+    /// A human-readable description of the status.
     pub message: Option<String>,
     /// The parts that are missing.
     pub issues: Vec<String>,

@@ -1,4 +1,4 @@
-//! Reads of numbers, requirements and use cases: lists, which have pages, and a single number.
+//! Reads numbers, requirements and use cases. All of them are paged lists, except a single number.
 
 use std::collections::{BTreeSet, VecDeque};
 
