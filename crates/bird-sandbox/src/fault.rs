@@ -17,7 +17,9 @@ use uuid::Uuid;
 ///
 /// let fault: Fault = "post:422".parse()?; // the first POST gets a 422
 /// # let sandbox = bird_sandbox::Sandbox::builder().fault(fault).in_memory();
-/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let transport = sandbox.transport();
+/// # let key = sandbox.access_key();
+/// # let id = sandbox.workspace_id();
 /// # let workspace = bird_sms::test_util::workspace(transport, key, id);
 /// # let number = bird_sms::uuid::Uuid::from_u128(1).into();
 /// let error = workspace.install_sms_channel("My SMS channel", number).await.unwrap_err();

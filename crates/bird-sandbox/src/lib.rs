@@ -17,7 +17,9 @@
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let sandbox = Sandbox::builder().fault("post:503".parse()?).in_memory();
-//! let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+//! let transport = sandbox.transport();
+//! let key = sandbox.access_key();
+//! let id = sandbox.workspace_id();
 //! let workspace = test_util::workspace(transport, key, id);
 //!
 //! let told = onboard(&workspace, "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?).await;
@@ -56,7 +58,9 @@
 //!
 //! let hour = Duration::from_secs(3600);
 //! let sandbox = Sandbox::builder().provisioning_delay(hour).in_memory();
-//! # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+//! # let transport = sandbox.transport();
+//! # let key = sandbox.access_key();
+//! # let id = sandbox.workspace_id();
 //! # let workspace = bird_sms::test_util::workspace(transport, key, id);
 //! # let number = bird_sms::uuid::Uuid::from_u128(1).into();
 //! let began = tokio::time::Instant::now();
@@ -88,7 +92,9 @@
 //! use bird_sms::{ConnectorState, uuid::Uuid};
 //!
 //! let sandbox = Sandbox::builder().in_memory();
-//! # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+//! # let transport = sandbox.transport();
+//! # let key = sandbox.access_key();
+//! # let id = sandbox.workspace_id();
 //! # let workspace = bird_sms::test_util::workspace(transport, key, id);
 //! let [first, second] = [1, 2].map(Uuid::from_u128);
 //! // The response to the creation is lost. bird-sms finds the connector by its phone number.

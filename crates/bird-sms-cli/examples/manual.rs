@@ -10,7 +10,8 @@ use clap_complete::Shell;
 fn main() -> io::Result<()> {
     let folder = std::env::args_os().nth(1).map(PathBuf::from);
     let folder = folder.ok_or_else(|| io::Error::other("the folder is missing"))?;
-    let (man, completions) = (folder.join("man"), folder.join("completions"));
+    let man = folder.join("man");
+    let completions = folder.join("completions");
     fs::create_dir_all(&man)?;
     fs::create_dir_all(&completions)?;
     let command = arguments().version(env!("CARGO_PKG_VERSION"));

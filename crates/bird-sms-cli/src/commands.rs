@@ -177,7 +177,8 @@ async fn check(args: &CheckArgs) -> Result<Code, CliError> {
         Some(number) if !number.is_read => Code::ReadFailed,
         _ => Code::Done,
     };
-    let (workspace_id, api_url) = (workspace.id(), workspace.client().base_url());
+    let workspace_id = workspace.id();
+    let api_url = workspace.client().base_url();
     if args.shared.json {
         let mut result = json!({
             "workspaceId": workspace_id,
@@ -221,7 +222,8 @@ async fn install(args: &InstallArgs) -> Result<(), CliError> {
     };
     let request = defaults.request(&args.name, number);
     let progress = Progress::new(shared.json, args.poll.quiet).waits(!args.no_wait);
-    let (observer, created) = (progress.clone(), Arc::new(Notify::new()));
+    let observer = progress.clone();
+    let created = Arc::new(Notify::new());
     let notify = created.clone();
     let batch = workspace.install_sms_channels([request]).observe(move |_, event| {
         observer.observe(event);

@@ -166,10 +166,14 @@ pub(crate) struct Report {
 impl Report {
     /// Reads a number and its requirements. Prints a warning for each part that the key may not view.
     pub(crate) async fn read(workspace: &Workspace, id: PhoneNumberId) -> Result<Self, CliError> {
-        let (phone_number_id, phone_number, connector_ids) = (id, None, Vec::new());
-        let (missing, notes, is_read) = (Vec::new(), Vec::new(), true);
-        let mut report =
-            Self { phone_number_id, phone_number, connector_ids, missing, notes, is_read };
+        let mut report = Self {
+            phone_number_id: id,
+            phone_number: None,
+            connector_ids: Vec::new(),
+            missing: Vec::new(),
+            notes: Vec::new(),
+            is_read: true,
+        };
         match known(read(stream::once(workspace.number(id))).await)? {
             Some(numbers) => numbers.into_iter().for_each(|number| report.add_number(number)),
             None => report.notes.push("the state of the number is unknown".to_owned()),

@@ -54,7 +54,8 @@ impl Progress {
             }
             Event::Polled { polls, waited } => {
                 self.seen.store(true, Ordering::Relaxed);
-                let (plural, seconds) = (if *polls == 1 { "" } else { "s" }, waited.as_secs_f64());
+                let plural = if *polls == 1 { "" } else { "s" };
+                let seconds = waited.as_secs_f64();
                 let status = format!("Waiting for the channel… ({polls} poll{plural}");
                 // On a terminal, the line already shows the elapsed seconds.
                 if !self.display.set_status(&format!("{status})")) {

@@ -54,7 +54,8 @@ pub(crate) async fn serve(args: &SandboxArgs) -> Result<(), CliError> {
 
 /// Returns the settings for a shell, or as one JSON object.
 fn settings(sandbox: &Sandbox, shell: Option<ExportShell>) -> String {
-    let (api_url, workspace_id) = (sandbox.base_url(), sandbox.workspace_id().to_string());
+    let api_url = sandbox.base_url();
+    let workspace_id = sandbox.workspace_id().to_string();
     let access_key = sandbox.access_key();
     let Some(shell) = shell else {
         let inspector_url = sandbox.inspector_url();

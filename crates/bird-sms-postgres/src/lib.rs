@@ -120,7 +120,8 @@ impl Journal for PostgresJournal {
             let rows = client.query(LOAD, &[workspace_id, &number]).await;
             let mut state = JournalState::default();
             for row in rows.map_err(io::Error::other)? {
-                let (number, entry): (Uuid, &str) = (row.get(0), row.get(1));
+                let number: Uuid = row.get(0);
+                let entry: &str = row.get(1);
                 let at: Timestamp = row.get(2);
                 state.apply(number.into(), &serde_json::from_str(entry)?, Some(at));
             }

@@ -249,7 +249,8 @@ async fn a_batch_whose_server_was_killed_creates_each_connector_once() {
             workspace.adopt(&*journal, number, connector).await.unwrap();
         }
         let mut outcomes = workspace.install_sms_channels(requests()).journal(journal).start();
-        let (mut ready, mut failed) = (0, 0);
+        let mut ready = 0;
+        let mut failed = 0;
         while let Some(outcome) = outcomes.next().await {
             match outcome.result {
                 Ok(_) => ready += 1,

@@ -170,7 +170,8 @@ impl Service {
     }
 
     async fn post(self, request: SmsConnectorRequest) -> Response {
-        let (number, request) = (request.phone_number_id().to_string(), json!(request).to_string());
+        let number = request.phone_number_id().to_string();
+        let request = json!(request).to_string();
         self.database.query(STORE, &[number.clone(), request.clone()]).await?;
         if self.database.query(JOB, &[number]).await?.iter().all(|(stored, _)| *stored != request) {
             return Ok((StatusCode::CONFLICT, "the number has another job".to_owned()));
@@ -212,7 +213,8 @@ async fn respond(call: impl Future<Output = Response> + Send + 'static) -> (Stat
 pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     let database = Database::open(&env::var("DATABASE")?)?;
     let (terminate, terminated) = watch::channel(false);
-    let (workspace, jobs) = (Workspace::from_env()?, Arc::default());
+    let workspace = Workspace::from_env()?;
+    let jobs = Arc::default();
     let service = Service { workspace, database, jobs, terminated };
     for (request, _) in service.database.query(UNFINISHED, &[]).await? {
         tokio::spawn(service.clone().run(request));
@@ -229,7 +231,8 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
         .with_state(service);
     let listener = tokio::net::TcpListener::bind(env::var("LISTEN")?).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    let (mut sigterm, terminating) = (signal(SignalKind::terminate())?, terminate.clone());
+    let mut sigterm = signal(SignalKind::terminate())?;
+    let terminating = terminate.clone();
     let shutdown = async move {
         sigterm.recv().await;
         terminating.send_replace(true);

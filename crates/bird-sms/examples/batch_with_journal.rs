@@ -17,7 +17,8 @@ async fn run(workspace: &Workspace, path: &Path, limit: usize) -> Result<usize, 
         (1..=10).map(|n| SmsConnectorRequest::new(format!("SMS {n}"), Uuid::from_u128(n).into()));
     let mut outcomes =
         workspace.install_sms_channels(requests).concurrency(3).journal(journal).start();
-    let (mut ended, mut ready) = (0, 0);
+    let mut ended = 0;
+    let mut ready = 0;
     while let Some(outcome) = outcomes.next().await {
         ended += 1;
         match outcome.result {

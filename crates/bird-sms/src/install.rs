@@ -22,7 +22,9 @@ impl Workspace {
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
-    /// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+    /// # let transport = sandbox.transport();
+    /// # let key = sandbox.access_key();
+    /// # let id = sandbox.workspace_id();
     /// # let workspace = bird_sms::test_util::workspace(transport, key, id);
     /// use bird_sms::{PhoneNumberId, UseCaseId};
     ///
@@ -61,7 +63,9 @@ impl Workspace {
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let sandbox = bird_sandbox::Sandbox::builder().fault("post:503".parse()?).in_memory();
-/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let transport = sandbox.transport();
+/// # let key = sandbox.access_key();
+/// # let id = sandbox.workspace_id();
 /// # let workspace = bird_sms::test_util::workspace(transport, key, id);
 /// use std::time::Duration;
 ///

@@ -89,7 +89,9 @@
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let sandbox = bird_sandbox::Sandbox::builder().fault("post:503".parse()?).in_memory();
-//! let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+//! let transport = sandbox.transport();
+//! let key = sandbox.access_key();
+//! let id = sandbox.workspace_id();
 //! let workspace = test_util::workspace(transport, key, id);
 //!
 //! let number = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;

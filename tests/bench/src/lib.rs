@@ -51,7 +51,8 @@ pub fn raw_tcp(server: SocketAddr) -> impl FnMut() {
 
 /// Installs with reqwest and serde, as a reader of Bird's documentation would use them.
 pub fn hand_written(server: SocketAddr) -> impl FnMut() {
-    let (runtime, http) = (runtime(), http_client());
+    let runtime = runtime();
+    let http = http_client();
     let client = HandWritten::new(http, &format!("http://{server}"), KEY);
     move || {
         let channel = runtime.block_on(client.install(WORKSPACE, NAME, NUMBER, USE_CASE));
@@ -61,7 +62,8 @@ pub fn hand_written(server: SocketAddr) -> impl FnMut() {
 
 /// Installs with the generated client of `bird-api`.
 pub fn generated(server: SocketAddr) -> impl FnMut() {
-    let (runtime, http) = (runtime(), http_client());
+    let runtime = runtime();
+    let http = http_client();
     let mut key = HeaderValue::from_str(&format!("AccessKey {KEY}")).unwrap();
     key.set_sensitive(true);
     let client = bird_api::Client::new_with_client(

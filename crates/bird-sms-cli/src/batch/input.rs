@@ -216,7 +216,8 @@ impl Rows<'_> {
             .from_reader(&text[start..]);
         let mut record = ByteRecord::new();
         let mut header = None;
-        let (mut counted, mut line) = (0, 1);
+        let mut counted = 0;
+        let mut line = 1;
         loop {
             // Count lines here, because the reader doesn't count the empty lines before a row or the `\n` of a `\r\n`.
             let before = start + offset(&reader);
@@ -343,7 +344,8 @@ fn column(kind: &str, name: &str) -> Result<usize, String> {
 
 /// Returns the values of a row of CSV.
 fn values<'a>(columns: &[Option<usize>], record: &'a ByteRecord) -> Result<Values<'a>, String> {
-    let (found, expected) = (record.len(), columns.len());
+    let found = record.len();
+    let expected = columns.len();
     if found < expected || !record.iter().skip(expected).all(is_blank) {
         return Err(format!("expected {expected} columns, as in the header; found {found}"));
     }

@@ -99,7 +99,8 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
     let mut run = Run::new(args, journal, plan, &input)
         .map_err(|error| CliError::Usage(format!("the output cannot be written: {error}")))?;
     let (code, error) = run.install(workspace).await;
-    let (state, summary) = (run.summary.state(), run.summary);
+    let state = run.summary.state();
+    let summary = run.summary;
     let summary = if shared.json { to_json(&summary) } else { summary.text() };
     Ok(BatchEnd { summary, code, state, error })
 }
@@ -172,8 +173,7 @@ fn dry_run(
         }
     }
     let summary = plan.describe(limits, args.shared.json);
-    let (code, state) = (Code::Done, ConnectorState::NotCreated);
-    Ok(BatchEnd { summary, code, state, error: None })
+    Ok(BatchEnd { summary, code: Code::Done, state: ConnectorState::NotCreated, error: None })
 }
 
 fn refuse_adoption(number: PhoneNumberId, error: AdoptionError) -> CliError {

@@ -50,7 +50,8 @@ impl Progress {
 
     /// Returns an observer that counts new connectors, and prints that the batch is paused by the rate limit.
     pub(super) fn observer(&self) -> impl Fn(&Event) + Send + Sync + 'static {
-        let (created, display) = (Arc::clone(&self.created), self.display.clone());
+        let created = Arc::clone(&self.created);
+        let display = self.display.clone();
         move |event| match event {
             Event::Created { .. } => {
                 created.fetch_add(1, Ordering::Relaxed);
@@ -65,7 +66,9 @@ impl Progress {
 
     /// Shows the current counts and rate.
     pub(super) fn advance(&mut self, summary: &Summary) {
-        let (ended, rows, text) = (summary.ended(), summary.rows, self.text(summary));
+        let ended = summary.ended();
+        let rows = summary.rows;
+        let text = self.text(summary);
         self.display.set_position(ended);
         if !self.display.set_status(&text) && self.last_line.elapsed() >= INTERVAL {
             self.last_line = Instant::now();
@@ -74,7 +77,8 @@ impl Progress {
     }
 
     fn text(&self, summary: &Summary) -> String {
-        let (ended, ready) = (summary.ended(), summary.ready);
+        let ended = summary.ended();
+        let ready = summary.ready;
         let created = self.created.load(Ordering::Relaxed);
         let elapsed = self.began.elapsed();
         let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);

@@ -13,7 +13,8 @@ const ONE_AT_A_TIME: [&str; 2] = ["--concurrency", "1"];
 
 #[tokio::test]
 async fn every_row_is_installed_and_every_step_is_in_the_journal() {
-    let (sandbox, rows) = (started("").await, Rows::new(50));
+    let sandbox = started("").await;
+    let rows = Rows::new(50);
     let end = rows.run(&sandbox, &["--out", "out.csv"]).await.code(0);
     end.prints("50 of 50 rows ready (0 before this run), 50 connectors");
     let entries = rows.journal();
@@ -39,7 +40,8 @@ async fn every_row_is_installed_and_every_step_is_in_the_journal() {
 
 #[tokio::test]
 async fn the_same_command_skips_ready_rows_and_installs_new_ones() {
-    let (sandbox, rows) = (started("").await, Rows::new(5));
+    let sandbox = started("").await;
+    let rows = Rows::new(5);
     rows.run(&sandbox, &[]).await.code(0);
     std::fs::copy(Rows::new(8).path("numbers.csv"), rows.path("numbers.csv")).unwrap();
     let summary = rows.run(&sandbox, &[&OUT[..], &["--json"]].concat()).await.code(0).object();
@@ -53,7 +55,8 @@ async fn the_same_command_skips_ready_rows_and_installs_new_ones() {
 
 #[tokio::test]
 async fn refused_rows_are_counted_by_code_and_sent_again_later() {
-    let (sandbox, rows) = (started("post:422x2").await, Rows::new(5));
+    let sandbox = started("post:422x2").await;
+    let rows = Rows::new(5);
     let end = rows.run(&sandbox, &[]).await.code(3);
     end.prints("2 refused, no connector created (422 InvalidPayload: 2)")
         .says(": the request was refused, and no connector was created: HTTP 422");
@@ -64,7 +67,8 @@ async fn refused_rows_are_counted_by_code_and_sent_again_later() {
 #[tokio::test]
 async fn a_batch_stops_if_every_request_gets_a_429() {
     // Each 429 asks for a wait of one second, so a timeout of two seconds passes with nothing but 429s.
-    let (sandbox, rows) = (started("post:429x50").await, Rows::new(8));
+    let sandbox = started("post:429x50").await;
+    let rows = Rows::new(8);
     let end = rows.run(&sandbox, &[&ONE_AT_A_TIME[..], &["--timeout", "2s"]].concat()).await;
     end.code(3)
         .prints(" not begun")
@@ -78,7 +82,8 @@ async fn a_batch_stops_if_every_request_gets_a_429() {
 async fn a_rate_limit_pause_is_printed_once() {
     let limited = Reply::with_headers(429, &["retry-after: 60"], "");
     let limited = limited.delayed(Duration::from_millis(300));
-    let (peer, rows) = (peer(vec![limited; 3]).await, Rows::new(3));
+    let peer = peer(vec![limited; 3]).await;
+    let rows = Rows::new(3);
     // The pause is longer than the timeout, so each row ends with its 429.
     let end = rows.run(&peer, &["--timeout", "10s"]).await.code(3);
     assert_eq!(end.stderr.matches("Paused for 60 s by the rate limit\n").count(), 1, "{end}");
@@ -88,7 +93,8 @@ async fn a_rate_limit_pause_is_printed_once() {
 // Fault 33 in docs/reliability.md.
 #[tokio::test]
 async fn a_refused_key_stops_the_batch_before_other_rows_begin() {
-    let (sandbox, rows) = (started("").await, Rows::new(5));
+    let sandbox = started("").await;
+    let rows = Rows::new(5);
     let mut command = rows.batch(&sandbox, &[&ONE_AT_A_TIME[..], &OUT].concat());
     command.env("BIRD_ACCESS_KEY", "bk_us1_Ab3xKq9mP2wR5tY8");
     let end = run(command).await.code(3).prints("\n1 refused").prints("\n4 not begun\n");
@@ -104,14 +110,16 @@ async fn a_refused_key_stops_the_batch_before_other_rows_begin() {
 async fn rows_stopped_by_a_refused_key_are_counted_but_not_listed() {
     // No channel becomes ready before the 401.
     let sandbox = sandbox().provisioning_delay(Duration::MAX).fault("get:401".parse().unwrap());
-    let (sandbox, rows) = (sandbox.start().await.unwrap(), Rows::new(5));
+    let sandbox = sandbox.start().await.unwrap();
+    let rows = Rows::new(5);
     let end = rows.run(&sandbox, &[]).await.code(6).hides("line 3");
     end.prints("\n1 exist without a channel").prints("\n4 stopped, but their connectors exist");
 }
 
 #[tokio::test]
 async fn the_json_error_of_a_batch_agrees_with_its_exit_code() {
-    let (sandbox, rows) = (started("post:504x1 post:401@1").await, Rows::new(3));
+    let sandbox = started("post:504x1 post:401@1").await;
+    let rows = Rows::new(3);
     let error =
         rows.run(&sandbox, &[&ONE_AT_A_TIME[..], &["--json"]].concat()).await.code(5).error();
     assert_eq!((&error["exitCode"], &error["connectorState"]), (&json!(5), &json!("unknown")));
@@ -120,11 +128,13 @@ async fn the_json_error_of_a_batch_agrees_with_its_exit_code() {
 // Faults 36 and 77 in docs/reliability.md.
 #[tokio::test]
 async fn a_row_retried_after_a_503_has_a_warning_in_every_output() {
-    let (sandbox, rows) = (started("post:503").await, Rows::new(2));
+    let sandbox = started("post:503").await;
+    let rows = Rows::new(2);
     let end = rows.run(&sandbox, &[&ONE_AT_A_TIME[..], &OUT].concat()).await.code(0);
     let end = end.prints("\n1 may have a second connector");
     assert_eq!(sandbox.post_count(), 3);
-    let (entries, outcomes) = (rows.journal(), rows.outcomes());
+    let entries = rows.journal();
+    let outcomes = rows.outcomes();
     for (number, warned) in [(nth_id(1), true), (nth_id(2), false)] {
         let outcome = &outcomes[&number];
         assert_eq!(outcome["warning"] == "possible-duplicate", warned, "{outcome}");
@@ -140,7 +150,8 @@ async fn a_row_retried_after_a_503_has_a_warning_in_every_output() {
 
 #[tokio::test]
 async fn an_unknown_row_is_left_alone_until_retried_or_adopted() {
-    let (sandbox, rows) = (started("post:lost").await, Rows::new(3));
+    let sandbox = started("post:lost").await;
+    let rows = Rows::new(3);
     for _ in 0..2 {
         let end = rows.run(&sandbox, &OUT).await.code(5);
         end.prints("1 unknown: a connector may exist");
@@ -171,7 +182,8 @@ async fn an_unknown_row_is_left_alone_until_retried_or_adopted() {
 
 #[tokio::test]
 async fn a_lost_response_is_settled_by_a_lookup_of_the_number() {
-    let (sandbox, rows) = (started("post:lostx2").await, Rows::new(3));
+    let sandbox = started("post:lostx2").await;
+    let rows = Rows::new(3);
     let args = ["batch", "numbers.csv", "--journal", "j.jsonl"];
     run(rows.command(&sandbox, &args)).await.code(0).prints("3 of 3 rows ready");
     assert_eq!((sandbox.post_count(), sandbox.connectors().len()), (3, 3));
@@ -185,7 +197,9 @@ async fn a_lost_response_is_settled_by_a_lookup_of_the_number() {
 // Fault 102 in docs/reliability.md.
 #[tokio::test]
 async fn a_connector_created_by_hand_can_be_adopted() {
-    let (sandbox, rows, number) = (started("").await, Rows::new(1), nth_id(1));
+    let sandbox = started("").await;
+    let rows = Rows::new(1);
+    let number = nth_id(1);
     let args = ["install", "--name", "by hand", "--phone-number-id", &number];
     call(&sandbox, &args).await.code(0);
     rows.run(&sandbox, &[]).await.code(3);
@@ -200,7 +214,8 @@ async fn a_connector_created_by_hand_can_be_adopted() {
 
 #[tokio::test]
 async fn adopting_or_retrying_a_number_without_a_row_is_refused() {
-    let (sandbox, rows) = (started("").await, Rows::new(2));
+    let sandbox = started("").await;
+    let rows = Rows::new(2);
     let [number, connector] = [3, 4].map(nth_id);
     let adopt = ["--adopt", &format!("{number}={connector}")];
     for option in [&adopt, &["--retry-unknown", &*number]] {
@@ -216,7 +231,8 @@ async fn adopting_or_retrying_a_number_without_a_row_is_refused() {
 // Fault 98 in docs/reliability.md.
 #[tokio::test]
 async fn each_unknown_row_is_printed_with_the_commands_that_settle_it() {
-    let (sandbox, rows) = (started("post:resetx2").await, Rows::new(3));
+    let sandbox = started("post:resetx2").await;
+    let rows = Rows::new(3);
     // The commands repeat the options that change what is sent.
     let options = format!(
         "--use-case-id {USE_CASE_ID} --channel-message-type promotional --conversational true --retry-create never"
@@ -270,7 +286,8 @@ async fn outcomes_keep_the_separator_and_byte_order_mark_of_the_rows() {
 // Fault 93 in docs/reliability.md.
 #[tokio::test]
 async fn a_sandbox_batch_resumes_and_never_reaches_the_real_workspace() {
-    let (sandbox, rows) = (started("").await, Rows::new(3));
+    let sandbox = started("").await;
+    let rows = Rows::new(3);
     let embedded = |more: &[&str]| {
         let args = [&["batch", "numbers.csv", "--journal", "j.jsonl", "--sandbox"], more].concat();
         // The environment has the URL and the workspace id of `sandbox`, which stands for the real workspace.
@@ -289,7 +306,8 @@ async fn a_sandbox_batch_resumes_and_never_reaches_the_real_workspace() {
 
 #[tokio::test]
 async fn a_dry_run_shows_the_plan_and_changes_nothing() {
-    let (sandbox, rows) = (started("").await, Rows::new(20));
+    let sandbox = started("").await;
+    let rows = Rows::new(20);
     let end = rows.run(&sandbox, &["--dry-run"]).await.code(0);
     end.prints("20 rows, nothing sent: 20 would be installed");
     assert!(!rows.path("j.jsonl").exists());
@@ -323,7 +341,8 @@ async fn bad_rows_are_refused_before_anything_is_sent() {
 
 #[tokio::test]
 async fn rows_can_come_from_stdin_and_outcomes_go_to_stdout() {
-    let (sandbox, rows) = (started("").await, Rows::new(0));
+    let sandbox = started("").await;
+    let rows = Rows::new(0);
     let args = ["batch", "-", "--journal", "j.jsonl", "--out", "-", "--json"];
     let mut command = rows.command(&sandbox, &args);
     command.stdin(std::process::Stdio::piped());
@@ -368,7 +387,8 @@ async fn an_output_that_cannot_be_written_stops_the_batch_and_loses_nothing() {
 
 #[tokio::test]
 async fn an_unfinished_number_that_the_input_lacks_is_reported() {
-    let (sandbox, rows) = (started("post:lost").await, Rows::new(1));
+    let sandbox = started("post:lost").await;
+    let rows = Rows::new(1);
     rows.run(&sandbox, &[]).await.code(5);
     rows.write("numbers.csv", "name,phone_number_id\n");
     rows.run(&sandbox, &[])
@@ -381,6 +401,7 @@ async fn an_unfinished_number_that_the_input_lacks_is_reported() {
 #[tokio::test]
 async fn a_deleted_connector_hints_at_adopting_another() {
     let script = [Reply::json(201, pending()), Reply::json(200, pending()), Reply::status(404)];
-    let (peer, rows) = (peer(script).await, Rows::new(1));
+    let peer = peer(script).await;
+    let rows = Rows::new(1);
     rows.run(&peer, &[]).await.code(6).says("was deleted, give --adopt");
 }

@@ -365,8 +365,9 @@ async fn a_batch_killed_or_failing_at_any_system_call_installs_each_row_once() {
     }
     let began = Instant::now();
     let cases = cases().await;
-    let (count, mut table, mut problems) =
-        (cases.len(), BTreeMap::<_, Counts>::new(), String::new());
+    let count = cases.len();
+    let mut table = BTreeMap::<_, Counts>::new();
+    let mut problems = String::new();
     let mut verdicts = futures_util::stream::iter(cases).map(Case::run).buffer_unordered(8);
     while let Some((case, verdict)) = verdicts.next().await {
         for problem in verdict.lost.iter().chain(&verdict.doubled).chain(&verdict.wrong_plans) {

@@ -33,7 +33,8 @@ fn irregular_files(folder: &Path) -> [&'static str; 7] {
 
 #[tokio::test]
 async fn a_journal_must_be_a_regular_file() {
-    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
+    let backend = Backend::start().await.unwrap();
+    let rows = Rows::new(3);
     for journal in irregular_files(rows.folder()) {
         for more in [&[][..], &["--dry-run"]] {
             let args = [&["batch", "numbers.csv", "--journal", journal], more].concat();
@@ -47,7 +48,8 @@ async fn a_journal_must_be_a_regular_file() {
 // Fault 86 in docs/reliability.md.
 #[tokio::test]
 async fn a_key_file_that_yields_no_key_is_refused_within_the_timeout() {
-    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
+    let backend = Backend::start().await.unwrap();
+    let rows = Rows::new(3);
     join_all(irregular_files(rows.folder()).map(async |key| {
         let more = ["--timeout", "1s", "--access-key-file", key];
         let end = run_at_once(rows.batch(&backend, &more)).await.code(2).prints_nothing().says(key);
@@ -60,7 +62,8 @@ async fn a_key_file_that_yields_no_key_is_refused_within_the_timeout() {
 // Fault 86 in docs/reliability.md.
 #[tokio::test]
 async fn a_key_may_come_from_a_pipe_or_from_standard_input() {
-    let (sandbox, rows) = (started("").await, Rows::new(0));
+    let sandbox = started("").await;
+    let rows = Rows::new(0);
     let text = format!("{ACCESS_KEY}\r\n");
     irregular_files(rows.folder());
     for key in ["fifo", "-"] {
@@ -68,7 +71,8 @@ async fn a_key_may_come_from_a_pipe_or_from_standard_input() {
         command.env_remove("BIRD_ACCESS_KEY");
         rows.write("text", &text);
         command.stdin(std::fs::File::open(rows.path("text")).unwrap());
-        let (fifo, text) = (rows.path("fifo"), text.clone());
+        let fifo = rows.path("fifo");
+        let text = text.clone();
         let write = tokio::task::spawn_blocking(move || {
             if key == "fifo" { std::fs::write(fifo, text) } else { Ok(()) }
         });
@@ -81,7 +85,8 @@ async fn a_key_may_come_from_a_pipe_or_from_standard_input() {
 
 #[tokio::test]
 async fn the_key_file_rows_and_journal_are_refused_as_outputs() {
-    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
+    let backend = Backend::start().await.unwrap();
+    let rows = Rows::new(3);
     rows.write("key", ACCESS_KEY);
     std::fs::create_dir(rows.path("sub")).unwrap();
     // In the second pass, the journal exists and has entries.
@@ -116,7 +121,8 @@ async fn the_key_file_rows_and_journal_are_refused_as_outputs() {
 // Fault 70 in docs/reliability.md.
 #[tokio::test]
 async fn an_output_that_links_to_a_journal_is_refused() {
-    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
+    let backend = Backend::start().await.unwrap();
+    let rows = Rows::new(3);
     // A link to this batch's journal, which does not exist yet.
     symlink("j.jsonl", rows.path("out.csv")).unwrap();
     let end = rows.run(&backend, &["--out", "out.csv"]).await.code(2);
@@ -135,7 +141,8 @@ async fn an_output_that_links_to_a_journal_is_refused() {
 
 #[tokio::test]
 async fn the_key_file_and_the_rows_are_refused_as_journals() {
-    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
+    let backend = Backend::start().await.unwrap();
+    let rows = Rows::new(3);
     rows.write("key", ACCESS_KEY);
     for needed in ["key", "numbers.csv"] {
         let hard_link = format!("link-to-{needed}");
@@ -199,11 +206,13 @@ async fn truncating_the_journal_after_the_last_append_is_reported() {
     // The outcomes do not fit into the buffer of a pipe.
     let row = |n| format!("{},{}\n", "n".repeat(50_000), nth_id(n));
     let table = format!("name,phone_number_id\n{}{}", row(1), row(2));
-    let (backend, rows) = (Backend::start().await.unwrap(), Rows::of(&table));
+    let backend = Backend::start().await.unwrap();
+    let rows = Rows::of(&table);
     rows.run(&backend, &[]).await.code(0);
     make_fifo(&rows.path("fifo"));
     let process = spawn(rows.batch(&backend, &["--out", "fifo"]));
-    let (journal, out) = (rows.path("j.jsonl"), rows.path("fifo"));
+    let journal = rows.path("j.jsonl");
+    let out = rows.path("fifo");
     let read = tokio::task::spawn_blocking(move || {
         let mut out = std::fs::File::open(out).unwrap();
         // By now the batch has read its journal, and waits for the outcomes to be read.
@@ -217,7 +226,8 @@ async fn truncating_the_journal_after_the_last_append_is_reported() {
 
 #[tokio::test]
 async fn an_empty_journal_is_reported_because_every_row_counts_as_new() {
-    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(1));
+    let backend = Backend::start().await.unwrap();
+    let rows = Rows::new(1);
     let told = "j.jsonl is empty: every row counts as new";
     rows.run(&backend, &[]).await.hides(told);
     rows.write("j.jsonl", "");

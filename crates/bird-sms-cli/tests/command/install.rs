@@ -77,7 +77,8 @@ async fn wait_and_connector_print_what_an_install_created() {
 
 #[tokio::test]
 async fn bad_input_causes_one_error_and_nothing_is_sent() {
-    let (peer, folder) = (peer([]).await, tempfile::tempdir().unwrap());
+    let peer = peer([]).await;
+    let folder = tempfile::tempdir().unwrap();
     let bad_key = folder.path().join("key");
     std::fs::write(&bad_key, format!("{KEY}\n{KEY}\n")).unwrap();
     let bad_key = bad_key.to_str().unwrap();
@@ -112,7 +113,8 @@ async fn bad_input_causes_one_error_and_nothing_is_sent() {
 
 #[tokio::test]
 async fn a_key_may_end_with_a_line_break() {
-    let (sandbox, folder) = (started("").await, tempfile::tempdir().unwrap());
+    let sandbox = started("").await;
+    let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
     std::fs::write(&path, format!("{KEY}\n")).unwrap();
     let mut command = at(&sandbox, &["check", "--access-key-file", path.to_str().unwrap()]);
@@ -126,7 +128,8 @@ async fn a_key_may_end_with_a_line_break() {
 /// Runs an install against a scripted peer, without and with `--json`. Asserts that both runs have the same exit code
 /// and send this many POSTs. Returns the exit code and the error object.
 async fn failure(script: &[Reply], posts: usize) -> (i32, Value) {
-    let [text, json] = [peer(script.to_vec()).await, peer(script.to_vec()).await];
+    let text = peer(script.to_vec()).await;
+    let json = peer(script.to_vec()).await;
     let quick = install(&["--timeout", "2s", "--poll-interval", "20ms"]);
     let (end, in_json) = tokio::join!(call(&text, &quick), async {
         call(&json, &[&quick[..], &["--json"]].concat()).await

@@ -57,7 +57,8 @@ async fn the_rows_from_numbers_install_each_number_once() {
     assert_eq!(sandbox.connectors()[0].name, "SMS +12025550101");
     let after = printed(&sandbox, &["numbers"]).await;
     for connector in sandbox.connectors() {
-        let (number, id) = (&connector.phone_number_id, connector.id);
+        let number = &connector.phone_number_id;
+        let id = connector.id;
         assert!(after.contains(&format!("\t{number}\t{id}\n")), "{after}");
     }
     assert_eq!(after.matches("none shown").count(), 2, "only the short code and sender: {after}");

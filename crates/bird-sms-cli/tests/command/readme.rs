@@ -172,7 +172,8 @@ async fn the_shell_commands_in_the_documents_work() {
 
 #[test]
 fn the_gate_runs_the_commands_that_the_test_skips() {
-    let (readme, gate) = (read("README.md"), read(".ci/run"));
+    let readme = read("README.md");
+    let gate = read(".ci/run");
     let main_job = readme.lines().find(|line| line.starts_with("cargo run ")).unwrap();
     for command in RUN_BY_THE_GATE.iter().chain([&main_job]) {
         assert!(gate.contains(command), ".ci/run does not run `{command}`");

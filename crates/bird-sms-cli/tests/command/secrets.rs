@@ -14,7 +14,8 @@ async fn a_key_in_the_wrong_place_is_refused_and_never_printed() {
     let sandbox = started("").await;
     let install = ["install", "--name", "n", "--phone-number-id", NUMBER];
     let batch = ["batch", "numbers.csv", "--journal", "j.jsonl"];
-    let (journal, out) = (format!("nodir/{KEY}.jsonl"), format!("{KEY}.csv"));
+    let journal = format!("nodir/{KEY}.jsonl");
+    let out = format!("{KEY}.csv");
     let cases: [&[&str]; 16] = [
         &[KEY],
         &["install", "--name", KEY, "--phone-number-id", NUMBER, "--json"],

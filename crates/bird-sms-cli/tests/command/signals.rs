@@ -96,7 +96,8 @@ async fn assert_that_the_next_run_doubles_nothing(rows: &Rows, backend: &Backend
 
 /// Sends two signals to a batch while POSTs are in flight. Asserts that each row that was sent is reported.
 async fn signal_twice(seed: u64, more: &[&str], signals: [&str; 2], codes: [i32; 2]) {
-    let (rows, backend) = (Rows::new(100), slow_backend(seed, Duration::from_secs(1)).await);
+    let rows = Rows::new(100);
+    let backend = slow_backend(seed, Duration::from_secs(1)).await;
     let command = rows.batch(&backend, &[&OUT[..], &["--json"], more].concat());
     let end = run_with_signals(&command, &backend, 10, &signals, Duration::from_millis(60)).await;
     assert!(codes.contains(&end.code), "{end}");
@@ -121,7 +122,8 @@ async fn a_second_signal_reports_every_row_that_was_sent() {
 async fn a_signal_waits_for_requests_in_flight_and_sets_the_exit_code() {
     let signals = [(6, "INT", 130), (7, "TERM", 143), (8, "HUP", 129)];
     join_all(signals.map(async |(seed, name, code)| {
-        let (rows, backend) = (Rows::new(60), slow_backend(seed, Duration::from_millis(100)).await);
+        let rows = Rows::new(60);
+        let backend = slow_backend(seed, Duration::from_millis(100)).await;
         let more = [&OUT[..], &["--json", "--concurrency", "10"]].concat();
         let command = rows.batch(&backend, &more);
         let end =
@@ -148,7 +150,8 @@ async fn a_second_signal_loses_no_id_to_a_slow_journal() {
         println!("skipped: `strace` is not allowed here");
         return;
     }
-    let (rows, backend) = (Rows::new(10), Backend::start().await.unwrap());
+    let rows = Rows::new(10);
+    let backend = Backend::start().await.unwrap();
     let command = rows.batch(&backend, &[&OUT[..], &["--json"]].concat());
     let process = spawn(wrap("strace", &slow, &command));
     until(|| backend.peer().posts() == rows.count).await;
@@ -165,7 +168,8 @@ async fn a_second_signal_loses_no_id_to_a_slow_journal() {
 #[tokio::test]
 async fn a_batch_that_is_killed_repeatedly_installs_each_row_once() {
     let sandbox = crate::harness::sandbox().provisioning_delay(Duration::from_millis(200));
-    let (sandbox, rows) = (sandbox.start().await.unwrap(), Rows::new(200));
+    let sandbox = sandbox.start().await.unwrap();
+    let rows = Rows::new(200);
     let mut random = fastrand::Rng::with_seed(1);
     for _ in 0..4 {
         let mut process = rows.batch(&sandbox, &[]).spawn().unwrap();
@@ -243,7 +247,8 @@ async fn a_signal_before_a_connector_is_seen_does_not_claim_it_exists() {
 
 #[tokio::test]
 async fn a_third_signal_ends_a_batch_whose_output_blocks() {
-    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(1000));
+    let backend = Backend::start().await.unwrap();
+    let rows = Rows::new(1000);
     let mut command = rows.batch(&backend, &["--out", "-"]);
     // Nobody reads the pipe, which has room for only a few hundred rows.
     let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -268,7 +273,8 @@ async fn a_third_signal_ends_a_batch_whose_output_blocks() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_batch_under_nohup_survives_sighup() {
-    let (backend, rows) = (slow_backend(1, Duration::from_millis(500)).await, Rows::new(100));
+    let backend = slow_backend(1, Duration::from_millis(500)).await;
+    let rows = Rows::new(100);
     let process = spawn(wrap("nohup", &[], &rows.batch(&backend, &[])));
     until(|| backend.peer().posts() > 10).await;
     signal(&process, "HUP");
@@ -277,7 +283,8 @@ async fn a_batch_under_nohup_survives_sighup() {
 
 #[tokio::test]
 async fn a_signal_ends_a_batch_that_is_still_reading_its_rows() {
-    let (backend, rows) = (Backend::start().await.unwrap(), Rows::new(3));
+    let backend = Backend::start().await.unwrap();
+    let rows = Rows::new(3);
     let mut command = rows.command(&backend, &["batch", "-", "--journal", "j.jsonl"]);
     let mut process = command.stdin(Stdio::piped()).spawn().unwrap();
     let csv = std::fs::read(rows.path("numbers.csv")).unwrap();

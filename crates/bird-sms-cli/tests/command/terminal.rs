@@ -25,7 +25,8 @@ fn at_terminal(server: &impl Server, args: &str) -> Option<Terminal> {
 
 /// Starts the command at a terminal of this type and width.
 fn at_terminal_of(term: &str, columns: u16, server: &impl Server, args: &str) -> Option<Terminal> {
-    let (script, rows) = (program("script")?, Rows::new(1));
+    let script = program("script")?;
+    let rows = Rows::new(1);
     let bird_sms = env!("CARGO_BIN_EXE_bird-sms");
     let line = format!("stty rows 24 cols {columns}; exec '{bird_sms}' {args}");
     let mut command = Command::new(script);
@@ -82,7 +83,8 @@ async fn no_control_character_from_a_server_reaches_the_terminal() {
     let install = format!("install --name x --phone-number-id {PHONE_NUMBER_ID}");
     let show = format!("connector {CONNECTOR_ID}");
     let batch = "batch numbers.csv --journal j.jsonl";
-    let (rejected, raw_rejected) = (Reply::json(422, &refusal), Reply::json(422, raw));
+    let rejected = Reply::json(422, &refusal);
+    let raw_rejected = Reply::json(422, raw);
     let mut reached = Vec::new();
     for (args, reply, code) in [
         (&*show, Reply::json(200, &connector), 0),
@@ -156,7 +158,8 @@ async fn progress_fits_narrow_terminals_and_is_hidden_on_dumb_ones() {
 async fn the_elapsed_seconds_are_updated_between_polls() {
     let peer = peer([Reply::Silence]).await;
     let Some(mut terminal) = at_terminal(&peer, &format!("wait {CONNECTOR_ID}")) else { return };
-    let (mut bytes, mut text) = ([0; 1024], String::new());
+    let mut bytes = [0; 1024];
+    let mut text = String::new();
     while !text.contains(" 1s Waiting for") {
         let count = terminal.process.stdout.as_mut().unwrap().read(&mut bytes).await.unwrap();
         assert_ne!(count, 0, "{text:?}");

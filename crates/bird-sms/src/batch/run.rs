@@ -596,7 +596,9 @@ impl Turn for GetTurn<'_> {
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
-/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let transport = sandbox.transport();
+/// # let key = sandbox.access_key();
+/// # let id = sandbox.workspace_id();
 /// # let workspace = bird_sms::test_util::workspace(transport, key, id);
 /// # let requests = [bird_sms::SmsConnectorRequest::new("My SMS channel", bird_sms::uuid::Uuid::from_u128(1).into())];
 /// let mut outcomes = workspace.install_sms_channels(requests).start();

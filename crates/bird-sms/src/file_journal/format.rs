@@ -74,7 +74,8 @@ pub(super) fn encode(line: &impl Serialize) -> Vec<u8> {
 
 /// Returns the first line, with its line break.
 pub(super) fn header(at: Timestamp, workspace_id: WorkspaceId, base_url: &str) -> Vec<u8> {
-    let (event, base_url) = (Cow::Borrowed("journal"), base_url.into());
+    let event = Cow::Borrowed("journal");
+    let base_url = base_url.into();
     encode(&Header { at, event, version: VERSION, workspace_id, base_url })
 }
 
@@ -241,7 +242,8 @@ impl Owner<'_> {
             return Err(FileJournalError::OtherWorkspace { path, found, expected });
         }
         if header.base_url != self.base_url {
-            let (found, expected) = (header.base_url.to_string(), self.base_url.to_owned());
+            let found = header.base_url.to_string();
+            let expected = self.base_url.to_owned();
             return Err(FileJournalError::OtherServer { path, found, expected });
         }
         Ok(())

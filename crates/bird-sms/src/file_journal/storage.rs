@@ -88,7 +88,8 @@ impl LockedFile {
     #[cfg(unix)]
     fn is_in_place(&self) -> io::Result<bool> {
         use std::os::unix::fs::MetadataExt;
-        let (there, here) = (std::fs::metadata(&self.path)?, self.file.metadata()?);
+        let there = std::fs::metadata(&self.path)?;
+        let here = self.file.metadata()?;
         Ok((there.dev(), there.ino()) == (here.dev(), here.ino()))
     }
 

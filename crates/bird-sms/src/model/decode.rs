@@ -80,7 +80,8 @@ impl<'de> Visitor<'de> for IdCollector<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let (mut ids, mut is_connector) = (Vec::new(), false);
+        let mut ids = Vec::new();
+        let mut is_connector = false;
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             is_connector |= matches!(&*key, "createdAt" | "connectorTemplateRef" | "channel");
             self.found.is_connector |=

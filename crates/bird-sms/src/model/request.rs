@@ -206,8 +206,8 @@ impl SmsConnectorRequest {
     /// Checks that no id was pasted in the place of another one.
     fn check_ids(&self, workspace: Option<WorkspaceId>) -> Result<(), ConfigurationError> {
         let wrong = |what, problem| Err(ConfigurationError::WrongId(what, problem));
-        let (number, use_case) =
-            (Uuid::from(self.phone_number_id), self.use_case_id.map(Uuid::from));
+        let number = Uuid::from(self.phone_number_id);
+        let use_case = self.use_case_id.map(Uuid::from);
         for (what, id) in [("phone number id", Some(number)), ("use case id", use_case)] {
             if id == Some(Uuid::nil()) {
                 return wrong(what, "is the nil UUID, which identifies nothing");

@@ -20,7 +20,9 @@ use crate::{
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
-/// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// # let transport = sandbox.transport();
+/// # let key = sandbox.access_key();
+/// # let id = sandbox.workspace_id();
 /// # let workspace = bird_sms::test_util::workspace(transport, key, id);
 /// use std::sync::Arc;
 ///
@@ -458,7 +460,8 @@ impl Check {
             JournalEntry::Exists { message: self.text(0) },
         ];
         for warning in warnings {
-            let (connector_id, channel_id) = (self.id(), self.id());
+            let connector_id = self.id();
+            let channel_id = self.id();
             entries.push(JournalEntry::Created { connector_id, warning });
             entries.push(JournalEntry::Found { connector_id, warning });
             entries.push(JournalEntry::Ready { connector_id, channel_id, warning });

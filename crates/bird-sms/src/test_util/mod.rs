@@ -70,7 +70,9 @@ use crate::{
 /// use bird_sms::{test_util, uuid::Uuid};
 ///
 /// let sandbox = bird_sandbox::Sandbox::builder().in_memory();
-/// let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+/// let transport = sandbox.transport();
+/// let key = sandbox.access_key();
+/// let id = sandbox.workspace_id();
 /// let workspace = test_util::workspace(transport, key, id);
 /// workspace.install_sms_channel("My SMS channel", Uuid::from_u128(1).into()).await?;
 /// assert_eq!(sandbox.post_count(), 1);

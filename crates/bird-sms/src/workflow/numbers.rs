@@ -26,7 +26,9 @@ impl Workspace {
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let sandbox = bird_sandbox::Sandbox::builder().in_memory();
-    /// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+    /// # let transport = sandbox.transport();
+    /// # let key = sandbox.access_key();
+    /// # let id = sandbox.workspace_id();
     /// # let workspace = bird_sms::test_util::workspace(transport, key, id);
     /// use futures_util::TryStreamExt;
     ///
@@ -60,7 +62,8 @@ impl Workspace {
     ) -> impl Stream<Item = Result<Number, NumbersError>> + Send + Unpin + use<> {
         let digits = Some(digits.to_owned()).filter(|digits| !digits.is_empty());
         let request = move |workspace: &Workspace, token: Option<&str>| {
-            let (raw, id) = (workspace.client().raw(), workspace.id());
+            let raw = workspace.client().raw();
+            let id = workspace.id();
             raw.list_long_codes_request(id.as_uuid(), LIMIT, digits.as_deref(), token, None)
         };
         list(self.clone(), NumbersRead::Numbers, request, Number::long_code)
@@ -106,7 +109,9 @@ impl Workspace {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let number: bird_sms::PhoneNumberId = "2cffb55c-120e-91a8-8f10-ed9d1b412d29".parse()?;
     /// # let sandbox = bird_sandbox::Sandbox::builder().require_use_case(number.into()).in_memory();
-    /// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+    /// # let transport = sandbox.transport();
+    /// # let key = sandbox.access_key();
+    /// # let id = sandbox.workspace_id();
     /// # let workspace = bird_sms::test_util::workspace(transport, key, id);
     /// use futures_util::TryStreamExt;
     ///
@@ -136,7 +141,9 @@ impl Workspace {
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let sandbox = bird_sandbox::Sandbox::builder().number("+31612345678").in_memory();
-    /// # let (transport, key, id) = (sandbox.transport(), sandbox.access_key(), sandbox.workspace_id());
+    /// # let transport = sandbox.transport();
+    /// # let key = sandbox.access_key();
+    /// # let id = sandbox.workspace_id();
     /// # let workspace = bird_sms::test_util::workspace(transport, key, id);
     /// let id = "00000000-0000-4000-8000-031612345678".parse()?;
     /// let channel = workspace.install_sms_channel("My SMS channel", id).await?;

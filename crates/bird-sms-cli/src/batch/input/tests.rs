@@ -247,7 +247,8 @@ fn rows_can_come_from_a_pipe_but_not_from_a_directory() {
 
 #[test]
 fn a_phone_number_is_replaced_by_its_only_id() {
-    let (a, b) = (A.parse().unwrap(), B.parse().unwrap());
+    let a = A.parse().unwrap();
+    let b = B.parse().unwrap();
     let mut numbers =
         ByNumber::from([("31612".to_owned(), vec![a]), ("316123".to_owned(), vec![b])]);
     let text = "name,phone_number,phone_number_id\nx, +31612 ,\n";
