@@ -68,13 +68,6 @@ impl Display {
         }
     }
 
-    /// Prints a problem, unless `--json` is set.
-    pub(crate) fn print_problem(&self, text: &str) {
-        if self.style != Style::Json {
-            self.print_always(text);
-        }
-    }
-
     /// Prints output that must not be lost, in every style. With [`Style::Json`], `text` must be a JSON line.
     pub(crate) fn print_always(&self, text: &str) {
         // Ignore the error: if stderr is closed, nothing can be printed.

@@ -114,62 +114,19 @@ impl CliError {
         }
     }
 
-    /// Returns what to do next. `options` complete the command that waits for a connector.
+    /// Returns what to do next. `options` complete the commands in it.
     fn hint(&self, options: Option<&ConnectionArgs>) -> Option<String> {
-        let shared = options.map(ConnectionArgs::to_options).unwrap_or_default();
-        let in_sandbox = options.is_some_and(|options| options.sandbox);
-        let wait = |id: ConnectorId| {
-            if in_sandbox {
-                "The sandbox and its connector are gone.".to_owned()
-            } else {
-                format!("Continue with: bird-sms wait {id}{shared}")
-            }
-        };
-        // Only a person can tell whether this is the connector that the request was to create.
-        if let Self::Install(error, _) = self
-            && let [id] = error.existing()
-        {
-            return Some(format!(
-                "See what exists with: bird-sms connector {id}{shared}\n\
-                 If it is the one you want: bird-sms wait {id}{shared}"
-            ));
-        }
         match (self, self.state()) {
+            (Self::Install(error, number), _) => install_hint(error, *number, options),
             (Self::Aborted(Aborted { hint: Some(hint), .. }), _) => Some(hint.clone()),
-            (
-                Self::Install(Error::NotReady(..), _)
-                | Self::Read(Error::NotReady(..), _)
-                | Self::Aborted(_),
-                ConnectorState::Exists(id),
-            ) => Some(wait(id)),
-            (Self::Install(error @ Error::Read(..), _), ConnectorState::Exists(id)) => {
-                Some(format!("{} {}", error.hint().unwrap_or_default(), wait(id)))
+            (Self::Read(Error::NotReady(..), _) | Self::Aborted(_), ConnectorState::Exists(id)) => {
+                Some(wait_hint(id, options))
             }
-            (Self::Unread(_, id), _) => Some(wait(*id)),
+            (Self::Unread(_, id), _) => Some(wait_hint(*id, options)),
             (Self::Aborted(_), ConnectorState::Unknown | ConnectorState::ExistsIdUnknown) => {
                 Some("Check the Bird dashboard for the connector before you retry.".to_owned())
             }
-            (
-                Self::Install(error, number),
-                ConnectorState::Unknown | ConnectorState::ExistsIdUnknown,
-            ) if !in_sandbox => {
-                let check = format!("bird-sms check --phone-number-id {number}{shared}");
-                let wait = format!("bird-sms wait CONNECTOR_ID{shared}");
-                let hint = error.hint().unwrap_or_default();
-                Some(format!(
-                    "Run `{check}` to see the connectors of this phone number, and `{wait}` if one is yours. {hint}"
-                ))
-            }
-            (Self::Install(error, _) | Self::Read(error, _), _) => {
-                let hint = error.hint()?;
-                let check = format!(" Run `bird-sms check{shared}` for details.");
-                let more = match error.status() {
-                    _ if error.is_access_refused() => &check,
-                    Some(422) => " Run `bird-sms help scenarios` for what each sender needs.",
-                    _ => "",
-                };
-                Some(hint.to_owned() + more)
-            }
+            (Self::Read(error, _), _) => library_hint(error, options),
             (Self::Check(error), _) => Some(error.hint().to_owned()),
             (Self::Numbers(error), _) => Some(error.hint()),
             (Self::Journal(error), _) => Some(error.hint().to_owned()),
@@ -222,4 +179,57 @@ impl CliError {
         object["exitCode"] = (self.code() as u8).into();
         to_json(&object)
     }
+}
+
+/// Returns what to do after an install failed. `options` complete the commands in it.
+pub(crate) fn install_hint(
+    error: &Error,
+    number: PhoneNumberId,
+    options: Option<&ConnectionArgs>,
+) -> Option<String> {
+    let shared = options.map(ConnectionArgs::to_options).unwrap_or_default();
+    let in_sandbox = options.is_some_and(|options| options.sandbox);
+    // Only a person can tell whether this is the connector that the request was to create.
+    if let [id] = error.existing() {
+        return Some(format!(
+            "See what exists with: bird-sms connector {id}{shared}\n\
+             If it is the one you want: bird-sms wait {id}{shared}"
+        ));
+    }
+    match (error, error.connector_state()) {
+        (Error::NotReady(..), ConnectorState::Exists(id)) => Some(wait_hint(id, options)),
+        (Error::Read(..), ConnectorState::Exists(id)) => {
+            Some(format!("{} {}", error.hint().unwrap_or_default(), wait_hint(id, options)))
+        }
+        (_, ConnectorState::Unknown | ConnectorState::ExistsIdUnknown) if !in_sandbox => {
+            let check = format!("bird-sms check --phone-number-id {number}{shared}");
+            let wait = format!("bird-sms wait CONNECTOR_ID{shared}");
+            let hint = error.hint().unwrap_or_default();
+            Some(format!(
+                "Run `{check}` to see the connectors of this phone number, and `{wait}` if one is yours. {hint}"
+            ))
+        }
+        _ => library_hint(error, options),
+    }
+}
+
+/// Returns the hint of the library, and the command that tells more.
+fn library_hint(error: &Error, options: Option<&ConnectionArgs>) -> Option<String> {
+    let hint = error.hint()?;
+    let shared = options.map(ConnectionArgs::to_options).unwrap_or_default();
+    let check = format!(" Run `bird-sms check{shared}` for details.");
+    let more = match error.status() {
+        _ if error.is_access_refused() => &check,
+        Some(422) => " Run `bird-sms help scenarios` for what each sender needs.",
+        _ => "",
+    };
+    Some(hint.to_owned() + more)
+}
+
+fn wait_hint(id: ConnectorId, options: Option<&ConnectionArgs>) -> String {
+    if options.is_some_and(|options| options.sandbox) {
+        return "The sandbox and its connector are gone.".to_owned();
+    }
+    let shared = options.map(ConnectionArgs::to_options).unwrap_or_default();
+    format!("Continue with: bird-sms wait {id}{shared}")
 }

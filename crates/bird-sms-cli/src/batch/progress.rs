@@ -1,13 +1,13 @@
 //! The progress of a batch: a redrawn line on a terminal, and a line every few seconds elsewhere.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bird_sms::Event;
 use indicatif::{HumanDuration, ProgressBar};
 
-use super::outcome::Outcome;
 use super::summary::Summary;
 use crate::args::BatchArgs;
 use crate::display::Display;
@@ -54,7 +54,7 @@ impl Progress {
         let display = self.display.clone();
         move |event| match event {
             Event::Created { .. } => {
-                created.fetch_add(1, Ordering::Relaxed);
+                created.fetch_add(1, Relaxed);
             }
             Event::Paused { duration } => {
                 let seconds = duration.as_secs_f64();
@@ -79,7 +79,7 @@ impl Progress {
     fn text(&self, summary: &Summary) -> String {
         let ended = summary.ended();
         let ready = summary.ready;
-        let created = self.created.load(Ordering::Relaxed);
+        let created = self.created.load(Relaxed);
         let elapsed = self.began.elapsed();
         let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
         let remaining = match number(ended - self.ended_before) {
@@ -96,18 +96,13 @@ impl Progress {
         format!("({created} created, {ready} ready, {failed} failed{stopped}; {remaining})")
     }
 
-    /// Prints the error of a row, if it is one of the first [`MAX_FAILURES`] errors.
-    pub(super) fn print_failure(&mut self, outcome: &Outcome) {
-        let Some(error) = &outcome.error else { return };
+    /// Prints the failure of a row, if it is one of the first [`MAX_FAILURES`].
+    pub(super) fn print_failure(&mut self, text: &str) {
         self.failures += 1;
         match self.failures.cmp(&(MAX_FAILURES + 1)) {
-            std::cmp::Ordering::Less => {
-                self.display.print_problem(&format!("{}: {error}", outcome.label()));
-            }
-            std::cmp::Ordering::Equal => {
-                self.display.print_problem("More failures are not shown");
-            }
-            std::cmp::Ordering::Greater => {}
+            Ordering::Less => self.display.print_always(text),
+            Ordering::Equal => self.display.print_always("More failures are not shown"),
+            Ordering::Greater => {}
         }
     }
 }

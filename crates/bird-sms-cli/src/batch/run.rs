@@ -1,5 +1,6 @@
 //! Runs a batch, reports its outcomes and shuts it down.
 
+use std::collections::HashSet;
 use std::io::{self, ErrorKind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use super::progress::Progress;
 use super::summary::Summary;
 use super::unknown;
 use crate::args::BatchArgs;
-use crate::error::{Aborted, CliError};
+use crate::error::{Aborted, CliError, install_hint};
 use crate::exit::Code;
 use crate::json::to_json;
 use crate::signal::{exit_at_third_signal, interrupted};
@@ -38,6 +39,8 @@ pub(super) struct Run<'a> {
     plan: Plan,
     /// The rows whose outcome is unknown.
     unknown: Vec<Outcome>,
+    /// The hints that were printed.
+    hints: HashSet<String>,
     output_error: Option<io::Error>,
     /// The status, error and hint of the refused row that made the batch shut itself down.
     refused: Option<(u16, String, String)>,
@@ -62,6 +65,7 @@ impl<'a> Run<'a> {
             journal,
             plan,
             unknown: Vec::new(),
+            hints: HashSet::new(),
             output_error: None,
             refused: None,
             journal_error: None,
@@ -192,15 +196,41 @@ impl<'a> Run<'a> {
             // `end` prints this error as the reason of the shutdown.
             let hint = error.hint().unwrap_or_default().to_owned();
             self.refused.get_or_insert_with(|| (status, error.chain(), hint));
-        } else if !shut_down && row.status != Status::Stopped {
+        } else if let Err(error) = &outcome.result
+            && !shut_down
+            && row.status != Status::Stopped
+        {
             // After a shutdown, the reason for the failures is printed once.
-            self.progress.print_failure(&row);
+            self.print_failure(&row, error);
         }
         if let Some(warning) = outcome.state.warning() {
             self.print_warning(&row, warning);
         }
         self.report(row);
         self.progress.advance(&self.summary);
+    }
+
+    /// Prints the error of a row. Prints what to do after a refusal, unless the same was printed for another row.
+    fn print_failure(&mut self, row: &Outcome, error: &Error) {
+        let number = row.phone_number_id;
+        let hint = (row.status == Status::Refused)
+            .then(|| install_hint(error, number, Some(&self.args.shared)))
+            .flatten();
+        if self.args.shared.json {
+            self.progress.display.print_always(&to_json(&json!({
+                "event": "failed", "line": row.line, "name": row.name, "phoneNumberId": number,
+                "status": row.status, "connectorId": row.connector_id, "error": row.error,
+                "hint": hint,
+            })));
+            return;
+        }
+        let mut text = format!("{}: {}", row.label(), row.error.as_deref().unwrap_or_default());
+        if let Some(hint) = hint
+            && self.hints.insert(hint.clone())
+        {
+            text = format!("{text}\nhint: {hint}");
+        }
+        self.progress.print_failure(&text);
     }
 
     /// Prints the warning of an outcome. Warnings are never left out.

@@ -58,10 +58,27 @@ async fn refused_rows_are_counted_by_code_and_sent_again_later() {
     let sandbox = started("post:422x2").await;
     let rows = Rows::new(5);
     let end = rows.run(&sandbox, &[]).await.code(3);
-    end.prints("2 refused, no connector created (422 InvalidPayload: 2)")
+    let end = end
+        .prints("2 refused, no connector created (422 InvalidPayload: 2)")
         .says(": the request was refused, and no connector was created: HTTP 422");
+    // Both rows have the same hint.
+    assert_eq!(end.stderr.matches("hint: ").count(), 1, "{}", end.stderr);
     let end = rows.run(&sandbox, &[]).await.code(0);
     end.prints("5 of 5 rows ready (3 before this run), 2 connectors");
+}
+
+#[tokio::test]
+async fn each_failed_row_is_a_json_event_with_its_hint() {
+    let sandbox = started("post:422 post:504").await;
+    let rows = Rows::new(3);
+    let end = rows.run(&sandbox, &[&ONE_AT_A_TIME[..], &["--json"]].concat()).await.code(5);
+    let events = end.stderr.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let failed: Vec<_> = events.filter(|event| event["event"] == "failed").collect();
+    let fields = |event: &Value| ["line", "status"].map(|name| event[name].clone());
+    let expected = [[json!(2), json!("refused")], [json!(3), json!("unknown")]];
+    assert_eq!(failed.iter().map(fields).collect::<Vec<_>>(), expected);
+    assert!(failed[0]["hint"].as_str().unwrap().contains("bird-sms help scenarios"), "{end:?}");
+    assert!(failed.iter().all(|event| event["error"].is_string()), "{end:?}");
 }
 
 #[tokio::test]
