@@ -1,7 +1,7 @@
 //! The subcommands except `batch`: each parses its arguments, calls the library and prints the result.
 
 use std::convert::identity;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,7 +21,9 @@ use crate::display::use_colors;
 use crate::error::{Aborted, CliError};
 use crate::exit::Code;
 use crate::json::to_json;
-use crate::output::{print, print_channel, print_connector, print_line, print_pending};
+use crate::output::{
+    print, print_channel, print_connector, print_line, print_message, print_pending,
+};
 use crate::progress::Progress;
 use crate::signal::{aborted, aborted_install, ignore_file_size_signal, interrupted};
 use crate::workspace::build_workspace;
@@ -140,9 +142,9 @@ async fn batch(args: &BatchArgs) -> Result<Code, CliError> {
     let shared = &args.shared;
     if args.out.as_deref() == Some(Path::new("-")) {
         // The outcomes were written to stdout.
-        let _ = writeln!(io::stderr(), "{summary}");
+        print_message(&summary);
     } else if let Err(error) = print_line(&summary) {
-        let _ = writeln!(io::stderr(), "{summary}");
+        print_message(&summary);
         // The code of the worst outcome is more useful than a failure to write the summary.
         code = if code == Code::Done { Code::Unexpected } else { code };
         let hint =

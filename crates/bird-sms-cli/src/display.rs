@@ -1,9 +1,11 @@
 //! Output to stderr while a command runs.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::output::print_message;
 
 /// How output is shown on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +72,7 @@ impl Display {
 
     /// Prints output that must not be lost, in every style. With [`Style::Json`], `text` must be a JSON line.
     pub(crate) fn print_always(&self, text: &str) {
-        // Ignore the error: if stderr is closed, nothing can be printed.
-        self.line.suspend(|| drop(writeln!(io::stderr(), "{text}")));
+        self.line.suspend(|| print_message(text));
     }
 
     /// Removes the status line.

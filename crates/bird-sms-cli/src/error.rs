@@ -1,7 +1,6 @@
 //! The errors of the command, as text and as JSON.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
 
 use bird_sms::{
     CheckError, ConfigurationError, ConnectorId, ConnectorState, Error, ErrorResponse,
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use crate::args::ConnectionArgs;
 use crate::exit::Code;
 use crate::json::to_json;
+use crate::output::print_message;
 
 /// The error of a command.
 #[derive(Debug)]
@@ -81,8 +81,7 @@ impl CliError {
     /// Prints the error to stderr. `options` complete the command in the hint.
     pub(crate) fn print(&self, json: bool, options: Option<&ConnectionArgs>) {
         let text = if json { self.json(options) } else { self.text(options) };
-        // Ignore the error: if stderr is closed, nothing can be printed.
-        let _ = writeln!(io::stderr(), "{text}");
+        print_message(text);
     }
 
     pub(crate) fn message(&self) -> String {

@@ -79,9 +79,9 @@ connectors that exist, and sends refused rows again. If the outcome of a row is 
 its phone number. If it isn't found, the row is reported and not sent again, because that could create a second \
 connector.
 
-With --json, each event is a JSON line on stderr. `failed`: a row failed. `warning`: another connector may exist for a number. `unknown`: the \
-outcome of a row is unknown; the event has the commands that settle it. `not-in-journal`: the journal could not store \
-a row; the event has what is known about its connector.";
+With --json, each event is a JSON line on stderr. `failed`: a row failed. `warning`: another connector may exist for a \
+number. `unknown`: the outcome of a row is unknown; the event has the commands that settle it. `not-in-journal`: the \
+journal could not store a row; the event has what is known about its connector. `note`: something else to know.";
 
 pub(crate) const BATCH_EXAMPLES: &str = "\
 Examples:

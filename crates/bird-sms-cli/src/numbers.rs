@@ -1,9 +1,11 @@
 //! `bird-sms numbers` and `use-cases`, and the lookup of phone numbers for other commands.
 
 use std::collections::{BTreeSet, HashMap};
-use std::convert::identity;
+use std::convert::{Infallible, identity};
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write};
+use std::future;
+use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use bird_sms::{
     ConnectorId, ConnectorState, EndpointType, Number, NumbersError, PhoneNumberId, Requirement,
@@ -16,7 +18,7 @@ use serde_json::{Value, json};
 use crate::args::{NumbersArgs, UseCasesArgs};
 use crate::error::CliError;
 use crate::json::to_json;
-use crate::output::print;
+use crate::output::{print, print_message};
 use crate::signal::{aborted, interrupted};
 use crate::workspace::build_workspace;
 
@@ -91,13 +93,19 @@ pub(crate) async fn read<T>(
     tokio::select! {
         all = list.try_collect() => all.map_err(CliError::Numbers),
         code = interrupted() => Err(aborted(code, ConnectorState::NotCreated)),
+        never = print_if_slow() => match never {},
     }
+}
+
+async fn print_if_slow() -> Infallible {
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    print_message("Still reading; -v shows each attempt");
+    future::pending().await
 }
 
 /// Prints a warning about something that could not be read.
 pub(crate) fn warn(error: &NumbersError) {
-    // Ignore the error: if stderr is closed, nothing can be printed.
-    let _ = writeln!(io::stderr(), "Warning: {}. {}", error.chain(), error.hint());
+    print_message(format_args!("Warning: {}. {}", error.chain(), error.hint()));
 }
 
 /// Returns the number type of a long code number, or the endpoint type of any other number.

@@ -1,5 +1,6 @@
-//! The result on stdout.
+//! The result on stdout, and messages on stderr.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 
 use bird_sms::{Connector, ConnectorId, ConnectorState, SmsChannel, Warning, escape_controls};
@@ -68,6 +69,11 @@ fn flatten(path: &str, value: &serde_json::Value, lines: &mut Vec<String>) {
         }
         other => lines.push(escape_controls(&format!("{path}: {other}")).into_owned()),
     }
+}
+
+/// Prints a message to stderr. Errors are ignored: if stderr is closed, nothing can be printed.
+pub(crate) fn print_message(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 pub(crate) fn print_line(text: &str) -> Result<(), CliError> {

@@ -1,6 +1,5 @@
 //! `bird-sms sandbox`: prints the settings of a local sandbox, serves it, and prints a log of its requests.
 
-use std::io::{self, Write};
 use std::pin::pin;
 
 use bird_sandbox::{ReceivedRequest, Sandbox};
@@ -11,7 +10,7 @@ use serde::Serialize;
 use crate::args::{ExportShell, SandboxArgs};
 use crate::error::CliError;
 use crate::json::to_json;
-use crate::output::print_line;
+use crate::output::{print_line, print_message};
 use crate::signal::interrupted;
 
 /// The settings of the sandbox, as printed with `--json`.
@@ -45,7 +44,7 @@ pub(crate) async fn serve(args: &SandboxArgs) -> Result<(), CliError> {
     let _ = poll_immediate(&mut stop).await;
     print_line(&settings(&sandbox, (!json).then_some(args.shell)))?;
     if !json {
-        let _ = writeln!(io::stderr(), "Inspector: {}", sandbox.inspector_url());
+        print_message(format_args!("Inspector: {}", sandbox.inspector_url()));
     }
     stop.await;
     sandbox.shutdown().await;
@@ -77,9 +76,7 @@ fn settings(sandbox: &Sandbox, shell: Option<ExportShell>) -> String {
 
 /// Prints a request to stderr, as a JSON line with `--json`.
 fn log(request: &ReceivedRequest, json: bool) {
-    let line = if json { to_json(request) } else { describe(request) };
-    // Ignore the error: if stderr is closed, nothing can be printed.
-    let _ = writeln!(io::stderr(), "{line}");
+    print_message(if json { to_json(request) } else { describe(request) });
 }
 
 fn describe(request: &ReceivedRequest) -> String {

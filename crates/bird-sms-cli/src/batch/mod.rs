@@ -8,7 +8,7 @@ mod run;
 mod summary;
 mod unknown;
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use bird_sms::{
     JournalState, NextStep, PhoneNumberId, RateLimits, UnknownRows, Workspace,
 };
 use same_file::Handle;
+use serde_json::json;
 
 use self::input::Input;
 use self::outcome::{Outcome, check_writable, is_journal};
@@ -28,6 +29,7 @@ use crate::error::CliError;
 use crate::exit::Code;
 use crate::json::to_json;
 use crate::numbers::{by_number, read};
+use crate::output::print_message;
 use crate::workspace::build_workspace;
 
 /// The result of a batch.
@@ -76,8 +78,7 @@ pub(crate) async fn run(args: &BatchArgs) -> Result<BatchEnd, CliError> {
     }
     if std::fs::metadata(&args.journal).is_ok_and(|file| file.len() == 0) {
         let path = args.journal.display();
-        // Ignore the error: if stderr is closed, nothing can be printed.
-        let _ = writeln!(io::stderr(), "The journal {path} is empty: every row counts as new");
+        print_note(args, &format!("The journal {path} is empty: every row counts as new"));
     }
     let journal = Arc::new(FileJournal::open_at(&args.journal, workspace.id(), base_url)?);
     // Check again, because a link to the journal is only detected once the journal exists.
@@ -168,8 +169,7 @@ fn dry_run(
         let row = content.rows.row(number);
         if row.next(unknown_rows(args, number)) == NextStep::LeaveAlone {
             let outcome = Outcome::skipped(input.line(number), &request, row);
-            // Ignore the error: if stderr is closed, nothing can be printed.
-            let _ = writeln!(io::stderr(), "{}", unknown::describe(args, &outcome, row.sent_at()));
+            print_message(unknown::describe(args, &outcome, row.sent_at()));
         }
     }
     let summary = plan.describe(limits, args.shared.json);
@@ -192,11 +192,20 @@ fn refuse_adoption(number: PhoneNumberId, error: AdoptionError) -> CliError {
 fn report_torn_line(args: &BatchArgs, torn_line: Option<u64>) {
     if let Some(line) = torn_line {
         let path = args.journal.display();
-        // Ignore the error: if stderr is closed, nothing can be printed.
-        let _ = writeln!(
-            io::stderr(),
-            "Line {line} of the journal {path} was torn by a crash and is ignored: no step followed it"
+        print_note(
+            args,
+            &format!(
+                "Line {line} of the journal {path} was torn by a crash and is ignored: no step followed it"
+            ),
         );
+    }
+}
+
+fn print_note(args: &BatchArgs, text: &str) {
+    if args.shared.json {
+        print_message(to_json(&json!({ "event": "note", "message": text })));
+    } else {
+        print_message(text);
     }
 }
 

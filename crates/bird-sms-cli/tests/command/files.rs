@@ -232,4 +232,6 @@ async fn an_empty_journal_is_reported_because_every_row_counts_as_new() {
     rows.run(&backend, &[]).await.hides(told);
     rows.write("j.jsonl", "");
     rows.run(&backend, &[]).await.says(told);
+    rows.write("j.jsonl", "");
+    rows.run(&backend, &["--json"]).await.says(r#"{"event":"note","message":"The journal "#);
 }
