@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A browser with one page.
 pub(crate) struct Browser {
-    _process: Child,
+    process: Child,
     _profile: TempDir,
     requests: ChildStdin,
     responses: BufReader<ChildStdout>,
@@ -49,7 +49,7 @@ impl Browser {
         let mut browser = Self {
             requests: process.stdin.take().unwrap(),
             responses: BufReader::new(process.stdout.take().unwrap()),
-            _process: process,
+            process,
             _profile: profile,
             session: None,
             sent: 0,
@@ -90,6 +90,13 @@ impl Browser {
                 self.problems.push(message);
             }
         }
+    }
+
+    /// Closes the browser. One that is killed leaves processes that write to its profile while it is removed.
+    pub(crate) async fn close(mut self) {
+        self.session = None;
+        self.call("Browser.close", json!({})).await;
+        self.process.wait().await.unwrap();
     }
 
     /// Evaluates an expression in the page.

@@ -58,4 +58,5 @@ async fn a_click_adds_a_fault_and_shows_its_effect() {
     assert_eq!(shown, "503 Service Unavailablefault post:503");
     page.wait_for("document.querySelectorAll('#faults li').length === 0").await;
     assert_eq!(page.problems, [json!(null); 0]);
+    page.close().await;
 }
