@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::panic::catch_unwind;
+use std::thread;
 
 use serde_json::Value;
 
@@ -48,16 +49,45 @@ fn the_client_compiles_after_each_change() {
     compile(judge_all());
 }
 
+/// The results of cases.
+#[derive(Default)]
+struct Judged {
+    problems: Vec<String>,
+    /// The clients that differ from the base, with their contracts.
+    clients: BTreeMap<String, String>,
+    /// The rules that applied to a change.
+    used: BTreeSet<String>,
+}
+
 /// Judges each case. Returns the clients that differ from the base, with their contracts.
 fn judge_all() -> BTreeMap<String, String> {
     let file = crate::root().unwrap().join("xtask/testdata/diff/changes.yaml");
     let cases: Vec<Case> = yaml_serde::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    // Each case generates a client or two, which takes nearly all of the time.
+    let threads = thread::available_parallelism().map_or(1, Into::into);
+    let mut all = Judged::default();
+    thread::scope(|scope| {
+        let chunks = cases.chunks(cases.len().div_ceil(threads));
+        let threads: Vec<_> = chunks.map(|cases| scope.spawn(|| judge_cases(cases))).collect();
+        for thread in threads {
+            let Judged { problems, clients, used } = thread.join().unwrap();
+            all.problems.extend(problems);
+            all.clients.extend(clients);
+            all.used.extend(used);
+        }
+    });
+    assert!(all.problems.is_empty(), "{}", all.problems.join("\n"));
+    let rules = Rule::all().unwrap().into_iter().map(|it| it.because);
+    let unused: Vec<_> = rules.filter(|because| !all.used.contains(because)).collect();
+    assert!(unused.is_empty(), "rules without a case: {unused:#?}");
+    all.clients
+}
+
+fn judge_cases(cases: &[Case]) -> Judged {
     let base = parse(BASE).unwrap();
     let base_client = bird_codegen::generate("openapi.yaml", BASE);
-    let mut problems = Vec::new();
-    let mut clients = BTreeMap::new();
-    let mut unused: BTreeSet<_> = Rule::all().unwrap().into_iter().map(|it| it.because).collect();
-    for Case { change, edit, class, because, despite } in &cases {
+    let mut judged = Judged::default();
+    for Case { change, edit, class, because, despite } in cases {
         let mut changes = Vec::new();
         let mut new = base.clone();
         for (pointer, value) in edit {
@@ -66,34 +96,33 @@ fn judge_all() -> BTreeMap<String, String> {
         let (worst, text, client) = judge(&base_client, &new, &mut changes);
         let is_same = worst == "compatible" && client.is_none();
         if is_same && changes.iter().any(|it| it.because != SAME) {
-            problems.push(format!("{change}: same client, but another `because`: {text}"));
+            judged.problems.push(format!("{change}: same client, but another `because`: {text}"));
         }
-        let judged = catch_unwind(|| ::drift::compare(&base, &new).unwrap());
-        let objections = judged.map_or(vec!["drift panics".to_owned()], |changes| {
+        let compared = catch_unwind(|| ::drift::compare(&base, &new).unwrap());
+        let objections = compared.map_or(vec!["drift panics".to_owned()], |changes| {
             let changes = changes.iter().flat_map(|change| &change.changes);
             let objections = changes.filter(|it| it.class != ::drift::ChangeClass::Trivial);
             objections.map(|it| format!("{:?}: {}", it.class, it.message)).collect()
         });
         let differs = worst == "compatible" && !is_same && !objections.is_empty();
         if differs != despite.is_some() {
-            problems.push(format!(
+            judged.problems.push(format!(
                 "{change}: drift has the objections {objections:?}, but `despite` is {despite:?}"
             ));
         }
-        clients.extend(client.map(|client| (client, new.to_string())));
+        judged.clients.extend(client.map(|client| (client, new.to_string())));
         // A second change, which alters the client, must not alter the verdict on the first.
         set(&mut new, "Arguments/description", &"New.".into());
         let both = is_same.then(|| judge(&base_client, &new, &mut changes));
         let (both, more, _) = both.unwrap_or((worst.clone(), String::new(), None));
         if [&worst, &both] != [class; 2] || !format!("{text}{more}").contains(because) {
-            problems
+            judged
+                .problems
                 .push(format!("{change}: {worst}: {text}\nwith another change: {both}: {more}"));
         }
-        unused.retain(|because| changes.iter().all(|it| it.because != *because));
+        judged.used.extend(changes.into_iter().map(|it| it.because));
     }
-    assert!(problems.is_empty(), "{}", problems.join("\n"));
-    assert!(unused.is_empty(), "rules without a case: {unused:#?}");
-    clients
+    judged
 }
 
 /// Compiles the clients as modules of one crate that replaces bird-api.
