@@ -768,8 +768,8 @@ where
         let row = Arc::new(row);
         lock(&batch.rows).insert(number, Arc::clone(&row));
         let span = self.span.in_scope(|| install_span(&batch.workspace, &row.request));
-        // Tokio aligns tasks to 128 bytes, and glibc before 2.38 hardly reuses memory of that alignment. Only a small
-        // task wastes little, so the install is boxed.
+        // Tokio aligns tasks to 128 bytes, and glibc before 2.38 hardly reuses memory with that alignment. The install is
+        // boxed, so the task itself is small and wastes little.
         self.tasks.spawn(Arc::clone(batch).run(row, step).instrument(span).boxed());
     }
 }

@@ -22,7 +22,7 @@ const MIN_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Settings {
     pub(crate) attempt_timeout: Duration,
     pub(crate) install_timeout: Duration,
-    /// The minimum of `install_timeout`, which tests lower.
+    /// The shortest `install_timeout` that is accepted. Tests lower it.
     pub(crate) min_timeout: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) poll: PollPolicy,

@@ -41,7 +41,7 @@ pub(crate) struct WorkspaceState {
     get: Request,
 }
 
-/// When the responses came that decide whether a later 403 or 429 shuts down a batch.
+/// The times of the responses that decide whether a later 403 or 429 shuts down a batch.
 #[derive(Debug, Default)]
 struct Responses {
     /// The times of the first and the last 429 in a row. `None` if the last response was not a 429.

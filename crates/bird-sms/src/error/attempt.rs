@@ -1,4 +1,4 @@
-//! The error of one attempt, with what it keeps from the response.
+//! The error of one attempt, and the parts of a response that it keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;

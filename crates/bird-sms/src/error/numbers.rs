@@ -1,4 +1,4 @@
-//! The error of a read of numbers, requirements or use cases.
+//! The error of reading numbers, requirements or use cases.
 
 use super::hint::{Step, after_attempt};
 use super::{AttemptError, Attempts, ErrorResponse, chain};

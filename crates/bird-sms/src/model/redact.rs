@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::AccessKey;
 
-/// The shortest key that is removed, in bytes. Most text contains a shorter one by chance.
+/// The shortest key that is removed, in bytes. Text may contain a shorter one by chance.
 const SHORTEST: usize = 8;
 const REDACTED: &str = "[redacted]";
 

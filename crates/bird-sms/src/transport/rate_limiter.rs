@@ -166,7 +166,7 @@ impl RateLimiter {
 
     /// Returns the permit, if its request can be sent now. If the request was delayed, for example by a slow journal,
     /// or if a 429 came, takes the next permit, ahead of all waiters, and waits for its time, up to `timeout`.
-    /// Otherwise, requests that were delayed together would be sent together.
+    /// If delayed requests kept their permits, they would all be sent at the same moment.
     ///
     /// If the future is dropped, its permit expires unused.
     pub(crate) async fn renew(
