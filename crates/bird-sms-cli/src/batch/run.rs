@@ -213,9 +213,16 @@ impl<'a> Run<'a> {
     /// Prints the error of a row. Prints what to do after a refusal, unless the same was printed for another row.
     fn print_failure(&mut self, row: &Outcome, error: &Error) {
         let number = row.phone_number_id;
-        let hint = (row.status == Status::Refused)
-            .then(|| install_hint(error, number, Some(&self.args.shared)))
-            .flatten();
+        let hint = match error.existing() {
+            _ if row.status != Status::Refused => None,
+            [id] => {
+                let command = unknown::command(self.args);
+                Some(format!(
+                    "If connector {id} is the one you want: {command} --adopt {number}={id}"
+                ))
+            }
+            _ => install_hint(error, number, Some(&self.args.shared)),
+        };
         if self.args.shared.json {
             self.progress.display.print_always(&to_json(&json!({
                 "event": "failed", "line": row.line, "name": row.name, "phoneNumberId": number,

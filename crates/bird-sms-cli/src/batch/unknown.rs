@@ -11,19 +11,27 @@ use crate::args::{BatchArgs, quote};
 use crate::json::to_json;
 use crate::status::Status;
 
+/// Returns the command that runs the same batch.
+pub(super) fn command(args: &BatchArgs) -> String {
+    let [input, journal] = [&args.input, &args.journal].map(|path| path.display().to_string());
+    format!(
+        "bird-sms batch {} --journal {}{}{}",
+        quote(&input),
+        quote(&journal),
+        connection(args),
+        args.create.to_options()
+    )
+}
+
+fn connection(args: &BatchArgs) -> String {
+    if args.shared.sandbox { " --sandbox".to_owned() } else { args.shared.to_options() }
+}
+
 /// Describes the row as lines, or as a JSON line.
 pub(super) fn describe(args: &BatchArgs, row: &Outcome, sent_at: Option<Timestamp>) -> String {
     let number = row.phone_number_id;
-    let [input, journal] = [&args.input, &args.journal].map(|path| path.display().to_string());
-    let connection =
-        if args.shared.sandbox { " --sandbox".to_owned() } else { args.shared.to_options() };
-    // Rows that the command creates need the same options.
-    let command = format!(
-        "bird-sms batch {} --journal {}{connection}{}",
-        quote(&input),
-        quote(&journal),
-        args.create.to_options()
-    );
+    let connection = connection(args);
+    let command = command(args);
     let adopt = format!("{command} --adopt {number}=CONNECTOR_ID");
     // If a connector exists, no command to create another one is offered.
     let retry =

@@ -219,8 +219,11 @@ async fn a_connector_created_by_hand_can_be_adopted() {
     let number = nth_id(1);
     let args = ["install", "--name", "by hand", "--phone-number-id", &number];
     call(&sandbox, &args).await.code(0);
-    rows.run(&sandbox, &[]).await.code(3);
     let adopt = format!("{number}={}", sandbox.connectors()[0].id);
+    let args = ["batch", "numbers.csv", "--journal", "j.jsonl"];
+    let end = run(rows.command(&sandbox, &args)).await.code(3);
+    end.says(&format!("one you want: bird-sms {} --workspace-id", args.join(" ")))
+        .says(&format!(" --adopt {adopt}\n"));
     rows.run(&sandbox, &["--adopt", &adopt]).await.code(0).prints("1 of 1 rows ready");
     let other = format!("{number}={}", nth_id(2));
     for more in [vec!["--adopt", &other], vec!["--adopt", &other, "--dry-run"]] {
