@@ -242,7 +242,7 @@ pub enum StartError {
     #[error("{0} is not a loopback address, but remote access is not allowed")]
     NotLoopback(SocketAddr),
     /// Binding the address failed.
-    #[error("cannot listen on {0}: {1}")]
+    #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
 }
 

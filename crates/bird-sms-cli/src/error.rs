@@ -1,7 +1,9 @@
 //! The errors of the command, as text and as JSON.
 
+use std::error::Error as _;
 use std::fmt::Write as _;
 
+use bird_sandbox::StartError;
 use bird_sms::{
     CheckError, ConfigurationError, ConnectorId, ConnectorState, Error, ErrorResponse,
     FileJournalError, NumbersError, ParseIdError, PhoneNumberId,
@@ -49,6 +51,13 @@ pub(crate) struct Aborted {
 impl From<ConfigurationError> for CliError {
     fn from(error: ConfigurationError) -> Self {
         Self::Usage(error.to_string())
+    }
+}
+
+impl From<StartError> for CliError {
+    fn from(error: StartError) -> Self {
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        Self::Usage(format!("{error}{cause}"))
     }
 }
 

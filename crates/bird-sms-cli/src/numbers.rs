@@ -298,7 +298,7 @@ pub(crate) fn choose(number: &str, numbers: &ByNumber) -> Result<PhoneNumberId, 
             let longer: Vec<_> =
                 longer.iter().take(5).map(|it| format!("+{}", escape_controls(it))).collect();
             let candidates = match &longer[..] {
-                [] => "`bird-sms numbers` lists its numbers".to_owned(),
+                [] => "`bird-sms numbers` with the same options lists its numbers".to_owned(),
                 longer => format!("it has {}", longer.join(", ")),
             };
             Err(format!("the workspace has no long code number {number}; {candidates}"))

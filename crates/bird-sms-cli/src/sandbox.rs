@@ -37,8 +37,7 @@ pub(crate) async fn serve(args: &SandboxArgs) -> Result<(), CliError> {
         builder = builder.number(number);
     }
     // The default address is loopback, so the user chose any other one explicitly.
-    let sandbox = builder.allow_remote().start().await;
-    let sandbox = sandbox.map_err(|error| CliError::Usage(error.to_string()))?;
+    let sandbox = builder.allow_remote().start().await?;
     // Install the signal handlers first: a script may send a signal as soon as the settings are printed.
     let mut stop = pin!(interrupted());
     let _ = poll_immediate(&mut stop).await;

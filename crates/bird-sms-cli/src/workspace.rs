@@ -42,11 +42,7 @@ pub(crate) async fn build_workspace(
 ) -> Result<Connected, CliError> {
     let builder = configure(Client::builder().install_timeout(shared.timeout));
     if shared.sandbox {
-        let sandbox = Sandbox::builder()
-            .workspace_id(SANDBOX_WORKSPACE)
-            .start()
-            .await
-            .map_err(|error| CliError::Unexpected(error.to_string()))?;
+        let sandbox = Sandbox::builder().workspace_id(SANDBOX_WORKSPACE).start().await?;
         let client = builder
             .base_url(sandbox.base_url())
             .access_key(AccessKey::new(sandbox.access_key())?)

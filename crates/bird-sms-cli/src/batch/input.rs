@@ -102,6 +102,7 @@ impl Input {
         match text.trim_ascii_start().first() {
             Some(b'{') => rows.read_json_lines(text),
             Some(b'[') => return Err("is a JSON array; write one object per line".to_owned()),
+            None => return Err("is empty; a table without rows has a header".to_owned()),
             _ => rows.read_csv(text)?,
         }
         if rows.bad > 0 {

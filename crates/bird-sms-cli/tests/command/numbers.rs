@@ -138,7 +138,7 @@ async fn a_phone_number_is_matched_by_all_its_digits() {
     assert_eq!(sandbox.connectors()[0].phone_number_id, ID);
     for (number, problem) in [
         ("+3161234567", "has no long code number +3161234567; it has +31612345678, +316123456789"),
-        ("+49301234567", "has no long code number +49301234567; `bird-sms numbers` lists"),
+        ("+49301234567", "has no long code number +49301234567; `bird-sms numbers` with"),
         ("31612345678", "is not a phone number such as +31612345678"),
         ("+31 612345678", "is not a phone number such as +31612345678"),
     ] {

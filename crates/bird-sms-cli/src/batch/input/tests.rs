@@ -118,7 +118,9 @@ fn a_wrong_header_is_the_only_problem_reported() {
     ] {
         assert_report(&format!("{header}\nx,y\n"), &[problem]);
     }
-    assert_report("", &["line 1: the header has no column `name`"]);
+    for text in ["", "\n", "\u{feff}\r\n"] {
+        assert_report(text, &["is empty; a table without rows has a header"]);
+    }
     let report = of(b"\xff\n").err().unwrap();
     assert_eq!(report, "line 1: the header is not UTF-8; save the file as `CSV UTF-8`");
 }
