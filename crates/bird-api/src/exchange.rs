@@ -177,8 +177,11 @@ fn exchange(
             }
         };
         let fail = |kind, source: Option<reqwest::Error>| {
-            let taken = body.as_ref().is_none_or(|body| !body.revoke());
-            let sent = kind != ExchangeErrorKind::Connect && taken;
+            let sent = match &body {
+                // A request that was sent may fail to connect: to the target of a redirect.
+                Some(body) => !body.revoke(),
+                None => kind != ExchangeErrorKind::Connect,
+            };
             let source = source.map(|error| error.without_url().into());
             Err(ExchangeError { kind, sent, source })
         };

@@ -3,7 +3,7 @@
 use bird_test_peer::{Peer, Reply, head_and_body, refused_url};
 
 use super::*;
-use crate::{TransportErrorKind, UnknownReason};
+use crate::{ConnectorState, TransportErrorKind, UnknownReason};
 
 pub(super) async fn peer(script: impl IntoIterator<Item = Reply>) -> Peer {
     Peer::script(script).await.unwrap()
@@ -285,6 +285,18 @@ async fn a_redirect_that_reqwest_followed_leaves_the_outcome_unknown() {
     let error = workspace.create_sms_connector(&request()).await.unwrap_err();
     assert!(error.chain().contains("followed a redirect"), "{error}");
     assert!(error.connector_state().may_exist());
+}
+
+#[tokio::test]
+async fn a_post_whose_redirect_leads_to_a_closed_port_is_not_repeated() {
+    for status in [301, 302, 303] {
+        let location = format!("location: {}/x", refused_url().await.unwrap());
+        let peer = peer([Reply::with_headers(status, &[&location], ""), created()]).await;
+        let (builder, _) = without_sleep(&peer.base_url());
+        let workspace = workspace(builder.http_client(reqwest::Client::new()));
+        let error = workspace.create_sms_connector(&request()).await.unwrap_err();
+        assert_eq!((error.connector_state(), peer.posts()), (ConnectorState::Unknown, 1));
+    }
 }
 
 #[tokio::test]
