@@ -324,7 +324,7 @@ impl Batch {
             let call = call(self.deadline());
             match self.look_up_before(&call).await {
                 Ok(pending) => return Ok((pending, call.deadline)),
-                Err(Some(error)) if error.existing().is_empty() => {}
+                Err(Some(error @ Error::OutcomeUnknown(..))) if error.existing().is_empty() => {}
                 Err(error) => return Err(error),
             }
         }

@@ -7,7 +7,10 @@ use uuid::Uuid;
 use super::create::reason;
 use super::*;
 use crate::test_util::MemoryJournal;
-use crate::{ConnectorState, JournalEntry, UnknownReason, UnknownRows};
+use crate::{
+    ConnectorState, Journal, JournalEntry, JournalFuture, JournalState, PhoneNumberId,
+    UnknownReason, UnknownRows,
+};
 
 const NAME: &str = "My SMS channel";
 const SMS: &str = "sms-messagebird:1";
@@ -278,6 +281,33 @@ async fn a_resumed_row_with_an_unknown_outcome_is_looked_up() {
         assert_eq!((channel.connector_id.to_string(), bird.posts()), (nth(1), 0));
         assert!(matches!(journal.entries()[1].1, JournalEntry::Found { .. }));
     }
+}
+
+/// A journal that has the intent of an earlier run, and can't store a connector that was found.
+struct Full(Arc<MemoryJournal>);
+
+impl Journal for Full {
+    fn load(&self) -> JournalFuture<'_, JournalState> {
+        self.0.load()
+    }
+
+    fn append(&self, number: PhoneNumberId, entry: JournalEntry) -> JournalFuture<'_> {
+        match entry {
+            JournalEntry::Found { .. } => Box::pin(async { Err(std::io::Error::other("full")) }),
+            entry => self.0.append(number, entry),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_found_connector_that_the_journal_cannot_store_prevents_a_retry() {
+    let bird = bird(|| Reply::json(201, ready()), &[NEW]);
+    let journal = Arc::new(Full(after_a_crash()));
+    let install = looking(&bird).install(request()).journal(journal);
+    let error = install.unknown_rows(UnknownRows::Retry).await.unwrap_err();
+    assert!(matches!(error, Error::Journal(_)), "{error:?}");
+    assert_eq!(error.connector_id().unwrap().to_string(), nth(1));
+    assert_eq!(bird.posts(), 0);
 }
 
 #[tokio::test]
