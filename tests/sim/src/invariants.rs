@@ -77,8 +77,8 @@ pub(crate) fn a_retry_after_is_honoured(world: &World, call: Call) -> Result {
     Ok(())
 }
 
-/// No request may outlast the deadline of its row. The only exception is a poll that the rate limit delays past the
-/// deadline: it may take ten seconds.
+/// No request may outlast the deadline of its row, except a poll that the rate limit delays past the deadline, which may
+/// take ten seconds, and a lookup, which may take five.
 pub(crate) fn nothing_is_sent_after_its_deadline(
     world: &World,
     call: Call,
@@ -88,12 +88,15 @@ pub(crate) fn nothing_is_sent_after_its_deadline(
     let Scenario { attempt_timeout, install_timeout, .. } = world.scenario;
     ensure!(timeout <= attempt_timeout, "{call:?} has a timeout of {timeout:?}");
     let Some(row) = row else { return Ok(()) };
-    let is_post = matches!(call, Call::Post { .. });
     let row = &world.rows[row];
     let Some(began) = row.began else { return Ok(()) };
     let now = clock::now();
     let end = began + install_timeout + TIMER;
-    let late = if is_post || row.look.is_some() { Duration::ZERO } else { LATE_POLL };
+    let late = match call {
+        Call::Post { .. } => Duration::ZERO,
+        _ if row.look.is_some() => LOOKUP,
+        _ => LATE_POLL,
+    };
     let latest = end.max(now + late);
     ensure!(
         !timeout.is_zero() && now + timeout <= latest,
@@ -103,6 +106,7 @@ pub(crate) fn nothing_is_sent_after_its_deadline(
 }
 
 const LATE_POLL: Duration = Duration::from_secs(10);
+const LOOKUP: Duration = Duration::from_secs(5);
 
 /// A lookup takes at most five seconds. It sends one GET for the phone number, then up to five GETs for connectors.
 pub(crate) fn a_lookup_is_bounded(
@@ -119,7 +123,7 @@ pub(crate) fn a_lookup_is_bounded(
     };
     ensure!(right, "row {row}: {call:?} leaves in a lookup after {:?}", look.calls);
     let latest = look.spent + timeout;
-    ensure!(latest <= Duration::from_secs(5), "row {row}: a lookup may take {latest:?}");
+    ensure!(latest <= LOOKUP, "row {row}: a lookup may take {latest:?}");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use super::journal::InUse;
 use super::{Journal, JournalEntry, JournalState};
 use crate::client::Workspace;
-use crate::model::SMS_TEMPLATE;
+use crate::model::is_other_template;
 use crate::{ConnectorId, ConnectorState, Error, PhoneNumberId};
 
 /// Why a connector was not adopted. The journal was not changed.
@@ -90,7 +90,9 @@ impl Workspace {
             }
         }
         let connector = self.connector(connector_id).await.map_err(AdoptionError::Read)?;
-        if let Some(template) = connector.template_ref.filter(|template| template != SMS_TEMPLATE) {
+        if let Some(template) =
+            connector.template_ref.filter(|template| is_other_template(template))
+        {
             return Err(AdoptionError::OtherTemplate(template));
         }
         if let Some(other) = connector.phone_number_id.filter(|id| *id != phone_number_id) {

@@ -168,6 +168,12 @@ impl RowState {
         self.earlier || self.connector == ConnectorState::Unknown
     }
 
+    /// Records that a connector exists, but not the one whose id is known.
+    pub(super) fn forget_connector(&mut self) {
+        self.connector = ConnectorState::ExistsIdUnknown;
+        self.since = None;
+    }
+
     /// Records that no attempt created a connector.
     fn settle(&mut self) {
         if self.connector == ConnectorState::Unknown {

@@ -24,7 +24,7 @@ use super::{
 use crate::client::{Route, Workspace};
 use crate::event::EventSink;
 use crate::transport::{Deadline, Permit, RateLimiter, Runtime, Slot, Turn, lock};
-use crate::workflow::{Call, LookUp, RESERVE, create, install_span, record_outcome};
+use crate::workflow::{Call, LookUp, RESERVE, check_timeout, create, install_span, record_outcome};
 use crate::{
     Attempts, ConfigurationError, ConnectorId, ConnectorState, Error, Failure, JournalError,
     NotReadyReason, PendingChannel, PhoneNumberId, SmsChannel, SmsConnectorRequest, UnknownReason,
@@ -195,19 +195,32 @@ enum Step {
     Wait(ConnectorId),
 }
 
+/// Ends a row when it is dropped, also after a panic.
+struct Ending<'a> {
+    batch: &'a Batch,
+    row: &'a Row,
+    result: Option<Result<SmsChannel, Error>>,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.batch.end(self.row, self.result.take());
+        lock(&self.batch.rows).remove(&self.row.request.phone_number_id());
+    }
+}
+
 impl Batch {
     /// Runs the task of a row.
     async fn run(self: Arc<Self>, row: Arc<Row>, step: Step) {
-        let result = match self.install(&row, step).await {
+        let mut ending = Ending { batch: &self, row: &row, result: None };
+        ending.result = match self.install(&row, step).await {
             Ok(channel) => Some(self.finish(&row, Ok(channel)).await),
             Err(Some(error)) => Some(self.finish(&row, Err(error)).await),
             Err(None) => None,
         };
-        if let Some(result) = &result {
+        if let Some(result) = &ending.result {
             record_outcome(result);
         }
-        self.end(&row, result);
-        lock(&self.rows).remove(&row.request.phone_number_id());
     }
 
     /// Ends all rows that have a task. None of them sends another POST, because another batch may use the journal now.
@@ -259,8 +272,8 @@ impl Batch {
                 (self.look_up_before(&call).await?, call)
             }
             Step::Wait(id) if let Err(other) = self.claim(id, &row.request) => {
-                row.lock().state = RowState::of(ConnectorState::ExistsIdUnknown);
-                return Err(Some(Error::of_other(id, other, Attempts::default())));
+                let warning = row.state().warning();
+                return Err(Some(Error::of_other(id, other, Attempts::default(), warning)));
             }
             Step::Wait(id) => {
                 let state = row.state();
@@ -319,7 +332,7 @@ impl Batch {
         body: &CreateConnectorReq,
         call: impl Fn(Deadline) -> Call<'a, GetTurn<'a>>,
     ) -> Result<(PendingChannel, Deadline), Option<Error>> {
-        if row.state().sent_at().is_some() {
+        if row.state().earlier_may_exist() {
             // Another POST may create a second connector. It is sent only if the number shows no connector.
             let call = call(self.deadline());
             match self.look_up_before(&call).await {
@@ -328,13 +341,13 @@ impl Batch {
                 Err(error) => return Err(error),
             }
         }
-        let since = Timestamp::try_from(self.runtime().system_time());
         let taken = tokio::select! {
             biased;
             () = self.shutdown.wait() => None,
             taken = self.take(Route::Create) => taken,
         };
         let Some((permit, in_flight)) = taken else { return Err(None) };
+        let since = Timestamp::try_from(self.runtime().system_time());
         let state = row.state();
         self.append(row, JournalEntry::Intent { name: row.request.name().to_owned() }).await?;
         let limiter = self.limiter(Route::Create);
@@ -422,7 +435,7 @@ impl Batch {
         if matches!(&result, Err(error) if error.connector_state() == ConnectorState::ExistsIdUnknown)
         {
             // A GET may have shown that the connector belongs to another phone number.
-            row.lock().state = RowState::of(ConnectorState::ExistsIdUnknown);
+            row.lock().state.forget_connector();
         }
         // Nothing more is appended after a journal error. A row that was only looked up has not changed.
         let sent = row.lock().progress >= Progress::Posted;
@@ -758,10 +771,19 @@ where
                 Step::LookUp
             }
             NextStep::Done | NextStep::LeaveAlone => return batch.end(&row, None),
-            NextStep::Create => match row.request.body(Some(key), Some(batch.workspace.id())) {
-                Ok(body) => Step::Create(Box::new(body)),
-                Err(error) => return batch.end(&row, Some(Err(error.into()))),
-            },
+            NextStep::Create => {
+                let body = row.request.body(Some(key), Some(batch.workspace.id()));
+                let checked = check_timeout(batch.deadline(), batch.workspace.client());
+                match body.and_then(|body| checked.map(|()| body)) {
+                    Ok(body) => Step::Create(Box::new(body)),
+                    // The error of the request would hide that an earlier run may have created a connector.
+                    Err(problem) if state.earlier_may_exist() => {
+                        tracing::warn!(%number, %problem, "the row cannot be sent again");
+                        return batch.end(&row, None);
+                    }
+                    Err(error) => return batch.end(&row, Some(Err(error.into()))),
+                }
+            }
             NextStep::Wait(id) => Step::Wait(id),
         };
         row.lock().progress = Progress::Started;

@@ -179,7 +179,7 @@ impl ClientBuilder {
 
     /// Sets how long an install, a wait or a read may take, with all its attempts. Default: 2 minutes. Minimum: 1 s.
     ///
-    /// The last poll is sent 1 s before the deadline.
+    /// The last poll is sent 1 s before the deadline. A [lookup](Self::look_up) may take 5 s more.
     pub fn install_timeout(mut self, timeout: Duration) -> Self {
         self.settings.install_timeout = timeout;
         self

@@ -97,9 +97,10 @@ impl Error {
         connector_id: ConnectorId,
         phone_number_id: PhoneNumberId,
         attempts: Attempts,
+        warning: Option<Warning>,
     ) -> Self {
         let reason = UnknownReason::OtherPhoneNumber { connector_id, phone_number_id };
-        Self::OutcomeUnknown(reason, Box::new(Failure { attempts, ..Failure::default() }))
+        Self::OutcomeUnknown(reason, Box::new(Failure { attempts, warning, ..Failure::default() }))
     }
 
     /// Returns what is known about the connector.

@@ -4,6 +4,7 @@ use bird_api::types::{self, Capabilities, EndpointType, NumberType};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::decode::decode;
 use crate::{AccessKey, ChannelId, ConnectorId, PhoneNumberId, WorkspaceId};
@@ -82,7 +83,10 @@ impl Connector {
             number: connector.number.map(|number| ConnectorNumber::new(number, text)),
             phone_number_id: connector
                 .arguments
-                .and_then(|arguments| arguments.get("phoneNumberId")?.as_str()?.parse().ok()),
+                .and_then(|arguments| {
+                    arguments.get("phoneNumberId")?.as_str()?.parse::<Uuid>().ok()
+                })
+                .map(Into::into),
             template_ref: connector.connector_template_ref.map(text),
             created_at: connector.created_at,
             updated_at: connector.updated_at,

@@ -72,17 +72,21 @@ impl ConnectorStatus {
         let arguments = arguments.and_then(|json| serde_json::from_str::<Arguments>(json).ok());
         let template = connector.template.map(RawValue::get);
         let template = template.and_then(|json| serde_json::from_str::<Text>(json).ok());
-        let is_other = |Text(text): &Text| {
-            !text.is_empty() && text.split(':').next() != SMS_TEMPLATE.split(':').next()
-        };
         Ok(Self {
             id: connector.id.into(),
             workspace_id: connector.workspace_id.map(Into::into),
             phone_number_id: arguments.map(|arguments| arguments.phone_number_id.into()),
             channel_id: channel_id.filter(|id| !id.is_nil()).map(Into::into),
-            other_template: template.filter(is_other).map(|Text(text)| text.into_owned()),
+            other_template: template
+                .filter(|Text(text)| is_other_template(text))
+                .map(|Text(text)| text.into_owned()),
         })
     }
+}
+
+/// Returns whether a template is not a version of the SMS template.
+pub(crate) fn is_other_template(template: &str) -> bool {
+    !template.is_empty() && template.split(':').next() != SMS_TEMPLATE.split(':').next()
 }
 
 #[cfg(test)]

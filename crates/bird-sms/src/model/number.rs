@@ -134,12 +134,6 @@ impl Number {
         key: &AccessKey,
     ) -> Result<Self, String> {
         let endpoint = endpoint.unwrap_or_default();
-        let mut connectors = Vec::new();
-        for dependency in endpoint.dependencies.into_iter().flatten() {
-            let id = dependency.connector_id.filter(|id| !id.is_nil()).map(ConnectorId::from);
-            let is_connector = dependency.type_.as_deref() == Some("connector");
-            connectors.extend(id.filter(|id| is_connector && !connectors.contains(id)));
-        }
         let mut states = Vec::new();
         for capability in endpoint.capabilities.into_iter().flatten() {
             let name = redact(&capability.name.unwrap_or_default(), key);
@@ -163,7 +157,7 @@ impl Number {
             endpoint_type,
             capabilities: Vec::new(),
             states,
-            connectors,
+            connectors: connector_ids(endpoint.dependencies.unwrap_or_default()),
             excludes_sms: false,
         })
     }
@@ -213,6 +207,17 @@ impl UseCase {
             registry_status: text(use_case.integration_state.and_then(|state| state.status)),
         })
     }
+}
+
+/// Returns the ids of the connectors that use a number.
+pub(crate) fn connector_ids(dependencies: Vec<types::Dependency>) -> Vec<ConnectorId> {
+    let mut connectors = Vec::new();
+    for dependency in dependencies {
+        let id = dependency.connector_id.filter(|id| !id.is_nil()).map(ConnectorId::from);
+        let is_connector = dependency.type_.as_deref() == Some("connector");
+        connectors.extend(id.filter(|id| is_connector && !connectors.contains(id)));
+    }
+    connectors
 }
 
 /// Returns the id, or an error if it is missing or the nil UUID.

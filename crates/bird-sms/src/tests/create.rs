@@ -257,6 +257,8 @@ async fn a_redirect_to_a_connector_leaves_the_outcome_unknown() {
     for (status, location, may_exist) in [
         (302, "/workspaces/x/connectors/con_12345", true),
         (301, "https://api.bird.com/workspaces/x/connectors/con_12345?view=full", true),
+        (302, "connectors/con_12345", true),
+        (302, "/workspaces/x/Connectors%2Fcon_12345", true),
         (303, "/jobs/con_12345", true),
         (302, "/workspaces/x/connectors", false),
         (302, "/workspaces/x/connectors/", false),

@@ -137,13 +137,15 @@ async fn a_connector_found_after_several_attempts_has_a_warning() {
 
 #[tokio::test]
 async fn an_uncertain_match_is_reported_but_not_used() {
-    let cases: [(&'static [Connector], &[usize]); 6] = [
+    let cases: [(&'static [Connector], &[usize]); 8] = [
         (&[("Another", SMS, OURS.2)], &[1]),
         (&[(NAME, SMS, "1960-01-01T00:00:00Z")], &[1]),
         (&[OURS, OURS], &[1, 2]),
+        (&[(NAME, "", OURS.2)], &[1]),
+        (&[(NAME, "sms-messagebird:2", OURS.2)], &[1]),
         (&[(NAME, VOICE, OURS.2)], &[]),
         (&[(NAME, VOICE, OURS.2), ("x", SMS, OURS.2)], &[2]),
-        (&[OURS, OURS, OURS, OURS, OURS, OURS], &[1, 2, 3, 4, 5]),
+        (&[OURS, OURS, OURS, OURS, OURS, OURS], &[1, 2, 3, 4, 5, 6]),
     ];
     for (connectors, reported) in cases {
         let bird = bird(lost, connectors);
@@ -155,6 +157,31 @@ async fn an_uncertain_match_is_reported_but_not_used() {
         assert!(existing.iter().all(|id| error.to_string().contains(id)), "{error}");
         assert_eq!((bird.posts(), bird.gets()), (1, 1 + connectors.len().min(5)));
     }
+}
+
+#[tokio::test]
+async fn a_number_that_lacks_other_fields_still_shows_its_connector() {
+    let bird = InMemory::with_handler(|request| match last_segment(request) {
+        "connectors" => lost(),
+        id if request.path.contains("/numbers-long-code/") => {
+            let dependency = format!(r#"{{"type": "connector", "connectorId": "{}"}}"#, nth(1));
+            let endpoint = format!(r#"{{"dependencies": [{dependency}]}}"#);
+            Reply::json(200, format!(r#"{{"id": "{id}", "endpoint": {endpoint}}}"#))
+        }
+        id => Reply::json(200, connector(id, OURS)),
+    });
+    assert_eq!(install(&bird).await.unwrap().connector_id.to_string(), nth(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_takes_the_whole_timeout_is_followed_by_a_lookup() {
+    let bird = bird(|| Reply::Silence, &[OURS]);
+    let client = Client::builder().access_key(AccessKey::new(KEY).unwrap());
+    let client = client.transport(bird.transport()).system_time(|| SystemTime::UNIX_EPOCH);
+    let install = workspace(client).install(request()).timeout(Duration::from_secs(20));
+    let error = install.await.unwrap_err();
+    assert_eq!(error.connector_id().map(|id| id.to_string()), Some(nth(1)), "{error}");
+    assert_eq!(bird.posts(), 1);
 }
 
 #[tokio::test]
@@ -296,6 +323,22 @@ impl Journal for Full {
             JournalEntry::Found { .. } => Box::pin(async { Err(std::io::Error::other("full")) }),
             entry => self.0.append(number, entry),
         }
+    }
+}
+
+#[tokio::test]
+async fn a_row_whose_retry_cannot_be_sent_stays_unknown() {
+    let bird = bird(lost, &[]);
+    let bad = SmsConnectorRequest::new("", request().phone_number_id());
+    for (request, timeout) in [(request(), Duration::ZERO), (bad, Duration::from_secs(60))] {
+        let journal = after_a_crash();
+        let batch = looking(&bird).install_sms_channels([request]).journal(journal.clone());
+        let batch = batch.unknown_rows(UnknownRows::Retry).timeout(timeout);
+        let outcomes: Vec<_> = batch.start().collect().await;
+        let error = outcomes[0].result.as_ref().unwrap_err();
+        assert_eq!(error.connector_state(), ConnectorState::Unknown, "{error}");
+        assert_eq!(outcomes[0].connector_state(), ConnectorState::Unknown);
+        assert_eq!((bird.posts(), journal.entries().len()), (0, 1));
     }
 }
 

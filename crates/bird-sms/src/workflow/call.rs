@@ -46,16 +46,19 @@ impl<T: Turn> Call<'_, T> {
     }
 
     /// Sends a GET once. The response must come within `left`, which is then shortened by the time that the exchange
-    /// took. The wait for the turn does not count.
+    /// took. The wait for the turn does not count. If less time is left until the deadline, `left` counts instead.
     pub(crate) async fn send_once(
         &self,
         route: Route,
         request: Request,
         left: &mut Duration,
     ) -> Result<Response, SendError> {
-        let slot = self.turn.take(Duration::ZERO, self.remaining(), self.deadline).await;
+        let now = self.runtime().now();
+        let is_late = self.deadline.remaining(now) < *left;
+        let deadline = if is_late { Deadline::start(now, *left) } else { self.deadline };
+        let slot = self.turn.take(Duration::ZERO, deadline.remaining(now), deadline).await;
         let sent = self.runtime().now();
-        let timeout = self.deadline.remaining(sent).min(*left);
+        let timeout = deadline.remaining(sent).min(*left);
         let Some(slot) = slot.filter(|_| !timeout.is_zero()) else {
             return Err(AttemptError::Transport(TransportError::rate_limited()).into());
         };

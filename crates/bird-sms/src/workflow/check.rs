@@ -1,7 +1,5 @@
 //! Checks the settings without creating anything.
 
-use std::time::Duration;
-
 use tracing::Instrument;
 
 use super::read::malformed;
@@ -61,7 +59,7 @@ impl Workspace {
         let random = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
         let request = self.state().get_request(random.into());
         let call = self.call(None, &events);
-        let mut left = Duration::MAX;
+        let mut left = call.remaining();
         let sent = call.send_once(Route::Get, request, &mut left).await;
         let cause = match sent {
             Ok(response) => malformed(self, &response, "no connector has the requested id"),

@@ -10,10 +10,10 @@ use tracing::Instrument;
 use super::look_up::LookUp;
 use super::retry::{Purpose, Retry, RetryError, is_retryable_create, send, state_after_create};
 use super::{Call, PendingChannel};
-use crate::client::{Route, Workspace};
+use crate::client::{Client, Route, Workspace};
 use crate::event::EventSink;
 use crate::model::{ConnectorStatus, recover_id};
-use crate::transport::{Alone, Turn};
+use crate::transport::{Alone, Deadline, Turn};
 use crate::{
     AttemptError, Attempts, ConfigurationError, ConnectorId, ConnectorState, Error, ErrorResponse,
     Event, Failure, SmsConnectorRequest, UnknownReason, Warning,
@@ -60,6 +60,7 @@ pub(crate) async fn create_alone(
     let Call { workspace, deadline, events, .. } = *call;
     let client = workspace.client();
     let body = request.body(Some(client.key()), Some(workspace.id()))?;
+    check_timeout(deadline, client)?;
     let since = Timestamp::try_from(client.runtime().system_time()).ok();
     let post = Call { workspace, deadline, events, turn: workspace.turn(Route::Create) };
     let mut error = match create(&post, request, &body, false).await {
@@ -72,6 +73,19 @@ pub(crate) async fn create_alone(
     look_up.after(&mut error, warning).await.ok_or(error)
 }
 
+/// Checks that a creation with this deadline can wait for its response.
+pub(crate) fn check_timeout(deadline: Deadline, client: &Client) -> Result<(), ConfigurationError> {
+    let what = "the install timeout";
+    let min = client.settings().min_timeout;
+    if deadline.timeout().is_zero() {
+        return Err(ConfigurationError::ZeroDuration(what));
+    }
+    if deadline.timeout() < min {
+        return Err(ConfigurationError::TooShort(what, min));
+    }
+    Ok(())
+}
+
 /// Creates a connector. `earlier` is whether a POST of an earlier run may already have created one.
 pub(crate) async fn create<T: Turn>(
     call: &Call<'_, T>,
@@ -79,16 +93,8 @@ pub(crate) async fn create<T: Turn>(
     body: &CreateConnectorReq,
     earlier: bool,
 ) -> Result<PendingChannel, Error> {
-    let Call { workspace, deadline, events, turn } = call;
+    let Call { workspace, events, turn, .. } = call;
     let settings = workspace.client().settings();
-    let what = "the install timeout";
-    let min = settings.min_timeout;
-    if deadline.timeout().is_zero() {
-        return Err(ConfigurationError::ZeroDuration(what).into());
-    }
-    if deadline.timeout() < min {
-        return Err(ConfigurationError::TooShort(what, min).into());
-    }
     let mut retry = Retry::new(call, Purpose::Create);
     // The last error response to an attempt that may have created a connector. It makes every later outcome ambiguous.
     let mut ambiguous: Option<ErrorResponse> = None;
@@ -122,7 +128,7 @@ pub(crate) async fn create<T: Turn>(
     let status = read_created(workspace, request, &response, attempts, warning)?;
     let echoed = status.phone_number_id.filter(|id| *id != request.phone_number_id());
     if let Some(other) = echoed.or_else(|| turn.created(status.id, warning).err()) {
-        return Err(Error::of_other(status.id, other, attempts));
+        return Err(Error::of_other(status.id, other, attempts, warning));
     }
     events.emit(&Event::Created { connector_id: status.id, warning });
     let pending = PendingChannel::created(workspace, &status, &response).with_warning(warning);

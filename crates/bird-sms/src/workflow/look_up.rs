@@ -4,19 +4,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bird_api::Response;
+use bird_api::numbers::types::Dependency;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Request;
 use reqwest::header::DATE;
+use serde::Deserialize;
 use tracing::Instrument;
+use uuid::Uuid;
 
-use super::numbers::{decode_number, number_request};
+use super::numbers::number_request;
 use super::read::decode_connector;
 use super::{Call, PendingChannel};
 use crate::client::Route;
-use crate::model::SMS_TEMPLATE;
+use crate::model::{SMS_TEMPLATE, connector_ids, decode, is_other_template};
 use crate::transport::Turn;
 use crate::{
-    Connector, ConnectorId, ConnectorState, Error, Event, NumbersRead, SmsConnectorRequest, Warning,
+    Connector, ConnectorId, ConnectorState, Error, Event, NumbersRead, PhoneNumberId,
+    SmsConnectorRequest, Warning,
 };
 
 /// How long the requests of a lookup may take in total. Waiting for permits does not count.
@@ -34,7 +38,7 @@ const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(5);
 pub(crate) struct LookUp<'a, T> {
     pub(crate) call: &'a Call<'a, T>,
     pub(crate) request: &'a SmsConnectorRequest,
-    /// When the first POST was sent. If this is not known, nothing is looked up.
+    /// When the first POST was sent. If this is not known, no connector is used.
     pub(crate) since: Option<Timestamp>,
     /// Becomes false if the access key may not read numbers or connectors.
     pub(crate) allowed: &'a AtomicBool,
@@ -64,7 +68,7 @@ impl<T: Turn> LookUp<'_, T> {
         let is_open = matches!(state, ConnectorState::Unknown | ConnectorState::ExistsIdUnknown);
         let is_conflict = matches!(error, Error::Refused(_)) && error.status() == Some(409);
         let allowed = self.allowed.load(Ordering::Relaxed);
-        if !(is_open || is_conflict) || !allowed || self.since.is_none() {
+        if !(is_open || is_conflict) || !allowed {
             return None;
         }
         events.emit(&Event::LookingUp);
@@ -95,17 +99,19 @@ impl<T: Turn> LookUp<'_, T> {
         let mut left = TIME;
         let route = Route::Numbers(NumbersRead::Number);
         let response = self.get(route, number_request(workspace, id), &mut left).await?;
-        let number = decode_number(&response.body, id, workspace.client().key()).ok()?;
+        let mut connectors = connectors_of(&response.body, id)?;
         self.use_clock_of(&response);
-        let mut shown =
-            Shown { complete: number.connectors.len() <= CONNECTORS, ..Shown::default() };
-        for id in number.connectors.into_iter().take(CONNECTORS) {
+        let unread = connectors.split_off(connectors.len().min(CONNECTORS));
+        let mut shown = Shown { complete: unread.is_empty(), ..Shown::default() };
+        for id in connectors {
             let request = workspace.state().get_request(id);
             let response = self.get(Route::Get, request, &mut left).await;
             match response.and_then(|response| decode_connector(workspace, id, &response).ok()) {
                 Some(connector) if self.agrees(&connector) => shown.agreeing.push(connector),
+                Some(connector)
+                    if connector.template_ref.as_deref().is_some_and(is_other_template) => {}
                 // This counts even if it belongs to another number: no POST follows while this number shows it.
-                Some(connector) => shown.others.extend(is_sms(&connector).then_some(id)),
+                Some(_) => shown.others.push(id),
                 // A connector that could not be read may be the connector of the request.
                 None => {
                     shown.others.push(id);
@@ -113,6 +119,7 @@ impl<T: Turn> LookUp<'_, T> {
                 }
             }
         }
+        shown.others.extend(unread);
         Some(shown)
     }
 
@@ -149,13 +156,26 @@ impl<T: Turn> LookUp<'_, T> {
     fn agrees(&self, connector: &Connector) -> bool {
         let number = self.request.phone_number_id();
         let oldest = |since: Timestamp| since.saturating_sub(CLOCK_SLACK).unwrap_or(since);
-        is_sms(connector)
+        connector.template_ref.as_deref() == Some(SMS_TEMPLATE)
             && connector.phone_number_id.is_none_or(|id| id == number)
             && connector.name == self.request.name()
             && self.since.is_some_and(|since| connector.created_at >= oldest(since))
     }
 }
 
-fn is_sms(connector: &Connector) -> bool {
-    connector.template_ref.as_deref() == Some(SMS_TEMPLATE)
+/// Returns the connectors in a response about this number. Only the fields that are needed are decoded, so another field
+/// of an unexpected shape does not hide a connector.
+fn connectors_of(body: &[u8], id: PhoneNumberId) -> Option<Vec<ConnectorId>> {
+    #[derive(Deserialize)]
+    struct Number {
+        id: Uuid,
+        endpoint: Option<Endpoint>,
+    }
+    #[derive(Deserialize)]
+    struct Endpoint {
+        dependencies: Option<Vec<Dependency>>,
+    }
+    let number: Number = decode(body).ok().filter(|number: &Number| number.id == *id.as_uuid())?;
+    let dependencies = number.endpoint.and_then(|endpoint| endpoint.dependencies);
+    Some(connector_ids(dependencies.unwrap_or_default()))
 }

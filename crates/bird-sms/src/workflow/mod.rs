@@ -14,7 +14,7 @@ pub(crate) use call::Call;
 pub use check::Access;
 #[cfg(feature = "test-util")]
 pub(crate) use create::create_failed;
-pub(crate) use create::{create, create_alone};
+pub(crate) use create::{check_timeout, create, create_alone};
 pub(crate) use look_up::LookUp;
 pub(crate) use retry::RESERVE;
 #[cfg(feature = "test-util")]

@@ -70,9 +70,11 @@ fn leaves_open(response: &ErrorResponse) -> bool {
     match response.status {
         // Gateways use 460 and 499 for a request that was cancelled.
         ..200 | 303 | 408 | 460 | 499 | 500.. => true,
-        // As after a web form, a redirect may lead to the connector that was created.
+        // As after a web form, a redirect may lead to the connector that was created. The URL may be relative.
         300..400 => response.location.as_deref().is_some_and(|location| {
-            location.split_once("/connectors/").is_some_and(|(_, below)| !below.is_empty())
+            let location = location.to_ascii_lowercase().replace("%2f", "/");
+            let below = location.split_once("connectors/").map(|(_, below)| below);
+            below.is_some_and(|below| !below.is_empty())
         }),
         _ => false,
     }

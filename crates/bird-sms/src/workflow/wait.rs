@@ -198,7 +198,7 @@ impl PendingChannel {
         let events = EventSink::default();
         let call = workspace.call(self.timeout, &events);
         let request = workspace.state().get_request(self.connector_id);
-        let mut left = Duration::MAX;
+        let mut left = call.remaining();
         self.history.sent += 1;
         let sent = call.send_once(Route::Get, request, &mut left).await;
         self.read(sent, call.deadline).map_err(|(SendError { error, .. }, retryable)| {
@@ -268,9 +268,6 @@ impl PendingChannel {
                 }
                 Err(mut last) => {
                     last.attempts.count = self.history.sent;
-                    if let AttemptError::OtherPhoneNumber(other) = last.error {
-                        return Err(Error::of_other(self.connector_id, other, last.attempts));
-                    }
                     return Err(self.read_error(last));
                 }
             }
@@ -401,6 +398,9 @@ impl PendingChannel {
     }
 
     fn read_error(&self, failed: RetryError) -> Error {
+        if let AttemptError::OtherPhoneNumber(other) = failed.error {
+            return Error::of_other(self.connector_id, other, failed.attempts, self.warning);
+        }
         let failure = Failure { warning: self.warning, ..failed.into() };
         Error::Read(self.connector_id, Box::new(failure))
     }

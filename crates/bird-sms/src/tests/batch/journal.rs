@@ -107,6 +107,21 @@ async fn a_channel_in_the_journal_needs_no_request() {
     assert_eq!(bird.requests().len(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_row_whose_observer_panicked_has_an_outcome() {
+    let bird = InMemory::with_handler(|request| connector(request, true));
+    let batch = scripted(&bird).install_sms_channels(requests(1, 1));
+    let panics = |_: &SmsConnectorRequest, event: &Event| {
+        assert!(!matches!(event, Event::Created { .. }), "the observer panics");
+    };
+    let mut outcomes = batch.observe(panics).start();
+    let panicked = std::panic::AssertUnwindSafe(outcomes.next());
+    assert!(futures_util::FutureExt::catch_unwind(panicked).await.is_err());
+    let outcome = outcomes.next().await.unwrap();
+    assert!(outcome.connector_state().may_exist(), "{outcome:?}");
+    assert!(outcomes.next().await.is_none());
+}
+
 #[tokio::test]
 #[should_panic(expected = "the journal panics")]
 async fn a_panic_in_the_journal_reaches_the_caller() {

@@ -86,6 +86,30 @@ async fn a_connector_of_another_number_is_never_used() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connector_of_another_number_keeps_the_warning_of_a_503() {
+    let of_post = vec![Reply::json(201, of_number_2(&pending()))];
+    let of_get = vec![Reply::json(201, pending()), Reply::json(200, of_number_2(&ready()))];
+    for replies in [of_post, of_get] {
+        let replies = [vec![Reply::status(503)], replies].concat();
+        let single = scripted(&InMemory::script(replies.clone())).install(request()).await;
+        assert!(single.unwrap_err().warning().is_some());
+        let bird = InMemory::script(replies);
+        let outcomes = all(scripted(&bird).install_sms_channels([request()])).await;
+        assert!(outcomes[0].result.as_ref().unwrap_err().warning().is_some());
+        assert_eq!(outcomes[0].connector_state(), ConnectorState::ExistsIdUnknown);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_poll_does_not_accept_a_connector_of_another_number() {
+    let bird =
+        InMemory::script([Reply::json(201, pending()), Reply::json(200, of_number_2(&ready()))]);
+    let mut pending = scripted(&bird).create_sms_connector(&request()).await.unwrap();
+    let error = pending.poll().await.unwrap_err();
+    assert_eq!(error.connector_state(), ConnectorState::ExistsIdUnknown);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_never_uses_a_connector_of_another_number() {
     let bird = InMemory::with_handler(|request| match &*request.method {
         "POST" => Reply::json(201, pending()),
