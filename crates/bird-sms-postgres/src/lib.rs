@@ -105,7 +105,8 @@ impl PostgresJournal {
         Ok(Self { owner: Arc::new(owner), phone_number_id: None })
     }
 
-    /// Returns the journal of one phone number. Concurrent installs must each have their own.
+    /// Returns the journal of one phone number. Concurrent installs must each have their own. Never run two installs of
+    /// one phone number at the same time: both would create a connector.
     #[must_use]
     pub fn row(&self, phone_number_id: PhoneNumberId) -> Self {
         Self { owner: Arc::clone(&self.owner), phone_number_id: Some(phone_number_id) }
@@ -113,6 +114,10 @@ impl PostgresJournal {
 }
 
 impl Journal for PostgresJournal {
+    fn workspace_id(&self) -> Option<WorkspaceId> {
+        Some(self.owner.workspace_id.into())
+    }
+
     fn load(&self) -> JournalFuture<'_, JournalState> {
         Box::pin(async {
             let number = self.phone_number_id.map(Uuid::from);
@@ -131,6 +136,11 @@ impl Journal for PostgresJournal {
 
     fn append(&self, phone_number_id: PhoneNumberId, entry: JournalEntry) -> JournalFuture<'_> {
         Box::pin(async move {
+            if self.phone_number_id.is_some_and(|own| own != phone_number_id) {
+                // The next run would load only the entries of the journal's own number, and create this connector again.
+                let message = "the journal is for another phone number";
+                return Err(io::Error::new(ErrorKind::InvalidInput, message));
+            }
             let entry = serde_json::to_string(&entry)?;
             let Owner { client, append, workspace_id, epoch } = &*self.owner;
             let number = Uuid::from(phone_number_id);

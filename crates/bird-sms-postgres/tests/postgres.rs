@@ -190,6 +190,8 @@ async fn a_workspace_has_one_owner_and_a_former_one_cannot_append() {
     let second = server.open(workspace_id).await;
     first.append(number, entry(2)).await.unwrap_err();
     second.row(number).append(number, entry(3)).await.unwrap();
+    let other = Uuid::from_u128(4).into();
+    second.row(number).append(other, entry(4)).await.unwrap_err();
     assert!(second.load().await.unwrap().row(number).is_unfinished());
     let expected = [(number, entry(1)), (number, entry(3))];
     assert_eq!(server.entries(workspace_id).await, expected);

@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bird_sms::uuid::Uuid;
 use bird_sms::{
@@ -33,6 +35,18 @@ async fn append(journal: &FileJournal, row: u128) -> std::io::Result<()> {
 
 fn rows(content: &JournalContent) -> usize {
     content.rows.rows().count()
+}
+
+#[tokio::test]
+async fn a_journal_of_another_workspace_is_not_used() {
+    let folder = TempDir::new().unwrap();
+    let workspace = workspace_at("http://127.0.0.1:1");
+    let journal = FileJournal::open(folder.path().join("j.jsonl"), &workspace).unwrap();
+    let other = workspace.client().workspace(Uuid::from_u128(2).into());
+    let install = other.install_sms_channel("n", Uuid::from_u128(3).into());
+    let install = install.timeout(Duration::from_secs(1)).journal(Arc::new(journal));
+    let error = install.await.unwrap_err();
+    assert!(error.chain().contains("the journal belongs to another workspace"), "{error:?}");
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ impl Workspace {
         phone_number_id: PhoneNumberId,
         connector_id: ConnectorId,
     ) -> Result<(), AdoptionError> {
-        let _in_use = InUse::begin(journal)?;
+        let _in_use = InUse::begin(journal, self.id())?;
         let rows = journal.load().await?;
         if !rows.check_adoption(phone_number_id, connector_id)? {
             return Ok(());

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::JournalState;
 use crate::transport::lock;
-use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsChannel, Warning};
+use crate::{
+    ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsChannel, Warning, WorkspaceId,
+};
 
 /// A write-ahead log of installs, such as a file or a database table. If the process is killed at any moment, running
 /// the same installs with the same journal resumes them.
@@ -73,8 +75,15 @@ use crate::{ChannelId, ConnectorId, ConnectorState, Error, PhoneNumberId, SmsCha
 /// A journal serves one batch at a time. While a batch runs, an adoption or another batch with the same `Arc` fails
 /// with [`ResourceBusy`](ErrorKind::ResourceBusy). A store that several processes share must ensure this itself, for
 /// example with a lock, as `FileJournal` does. Installs that run at the same time each need their own journal. Each may
-/// be a view of a shared table: the rows for one phone number.
+/// be a view of a shared table: the rows for one phone number. Two installs of one number at the same time may create
+/// two connectors, whatever their journals are.
 pub trait Journal: Send + Sync {
+    /// Returns the workspace that the journal belongs to, if it knows. Installs in another workspace fail with
+    /// [`Error::Journal`] and send nothing. Default: `None`, which allows every workspace.
+    fn workspace_id(&self) -> Option<WorkspaceId> {
+        None
+    }
+
     /// Returns the state of every row, including what this process appended.
     fn load(&self) -> JournalFuture<'_, JournalState>;
 
@@ -96,7 +105,11 @@ static IN_USE: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
 pub(super) struct InUse(usize);
 
 impl InUse {
-    pub(super) fn begin(journal: &dyn Journal) -> io::Result<Self> {
+    pub(super) fn begin(journal: &dyn Journal, workspace_id: WorkspaceId) -> io::Result<Self> {
+        if let Some(other) = journal.workspace_id().filter(|id| *id != workspace_id) {
+            let message = format!("the journal belongs to another workspace, {other}");
+            return Err(io::Error::new(ErrorKind::InvalidInput, message));
+        }
         let address = std::ptr::from_ref(journal).addr();
         if lock(&IN_USE).insert(address) {
             Ok(Self(address))
@@ -113,8 +126,11 @@ impl Drop for InUse {
 }
 
 /// Marks a journal as in use, and reads it.
-pub(super) async fn load(journal: Arc<dyn Journal>) -> io::Result<(InUse, JournalState)> {
-    let in_use = InUse::begin(&*journal)?;
+pub(super) async fn load(
+    journal: Arc<dyn Journal>,
+    workspace_id: WorkspaceId,
+) -> io::Result<(InUse, JournalState)> {
+    let in_use = InUse::begin(&*journal, workspace_id)?;
     let state = journal.load().await?;
     Ok((in_use, state))
 }

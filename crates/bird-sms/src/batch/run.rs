@@ -662,7 +662,7 @@ where
         let workspace_id = workspace.id();
         let started = workspace.client().runtime().now();
         let journal = match &settings.journal {
-            Some(journal) => Loaded::Reading(Box::pin(load(Arc::clone(journal)))),
+            Some(journal) => Loaded::Reading(Box::pin(load(Arc::clone(journal), workspace.id()))),
             None => Loaded::Rows(JournalState::default()),
         };
         let look_up = AtomicBool::new(workspace.client().settings().look_up);

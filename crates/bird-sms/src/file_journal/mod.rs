@@ -63,6 +63,7 @@ use crate::{
 /// Cancel safe: an entry whose future was polled is appended even if the future is dropped.
 #[derive(Debug)]
 pub struct FileJournal {
+    workspace_id: WorkspaceId,
     entries: mpsc::UnboundedSender<Pending>,
     /// The state of each row, according to the entries that are stored.
     rows: Arc<Mutex<JournalState>>,
@@ -164,7 +165,7 @@ impl FileJournal {
                 writer.store(first, &mut pending);
             }
         };
-        Ok((Self { entries, rows, torn_line, thread: None }, write))
+        Ok((Self { workspace_id, entries, rows, torn_line, thread: None }, write))
     }
 
     /// Returns the number of the last line, from 1, if it was torn by a crash when the journal was opened. No step was
@@ -192,6 +193,10 @@ impl FileJournal {
 }
 
 impl Journal for FileJournal {
+    fn workspace_id(&self) -> Option<WorkspaceId> {
+        Some(self.workspace_id)
+    }
+
     fn load(&self) -> JournalFuture<'_, JournalState> {
         Box::pin(async {
             self.drain().await?;
