@@ -37,6 +37,18 @@ fn rows(content: &JournalContent) -> usize {
     content.rows.rows().count()
 }
 
+#[test]
+fn a_long_file_of_zeros_is_not_a_new_journal() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("j.jsonl");
+    fs::write(&path, [0; 5000]).unwrap();
+    let error = open_error(&path, &workspace());
+    assert!(matches!(error, FileJournalError::Damaged { line: 1, .. }), "{error:?}");
+    // A crash may leave these while the first line is written.
+    fs::write(&path, [0; 100]).unwrap();
+    FileJournal::open(&path, &workspace()).unwrap();
+}
+
 #[tokio::test]
 async fn a_journal_of_another_workspace_is_not_used() {
     let folder = TempDir::new().unwrap();

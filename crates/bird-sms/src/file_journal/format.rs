@@ -24,6 +24,8 @@ const VERSION: u32 = 1;
 
 /// The start of every journal.
 const HEADER_START: &[u8] = br#"{"at":""#;
+/// More bytes than the first line has.
+const MAX_HEADER: usize = 4096;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -152,10 +154,12 @@ impl JournalContent {
             // Git and editors end lines with CRLF, and a crash may leave zeros in place of the rest.
             let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r' | b'\0'));
             let line = &bytes[..end.map_or(0, |last| last + 1)];
-            // A torn line has lost its end, so it does not start with a whole line.
+            // A torn line has lost its end, so it does not start with a whole line. A long file without a header had
+            // entries, which something destroyed.
+            let may_be_short = content.has_header || read <= MAX_HEADER;
             let may_be_torn = || {
                 let is_line = |at: usize| line[at] == b'}' && is_intact(&line[..=at]);
-                !is_terminated && !(0..line.len()).any(is_line)
+                !is_terminated && may_be_short && !(0..line.len()).any(is_line)
             };
             match content.apply(line, number, is_terminated, owner) {
                 Ok(()) if is_terminated => content.end += read as u64,
