@@ -195,8 +195,8 @@ where
     ///
     /// # Panics
     ///
-    /// The stream panics when it is polled outside of a Tokio runtime, or when a [`Journal`] or
-    /// an observer panics. It can be polled again after that.
+    /// The stream panics when it is polled outside of a Tokio runtime, or when a [`Journal`] or an observer panics. It
+    /// can be polled again after that.
     pub fn start(self) -> BatchOutcomes<S> {
         BatchOutcomes::new(self)
     }

@@ -8,8 +8,8 @@ use super::create::reason;
 use super::*;
 use crate::test_util::MemoryJournal;
 use crate::{
-    ConnectorState, Journal, JournalEntry, JournalFuture, JournalState, PhoneNumberId,
-    UnknownReason, UnknownRows,
+    BatchOutcome, ConnectorState, Journal, JournalEntry, JournalFuture, JournalState,
+    PhoneNumberId, RateLimits, UnknownReason, UnknownRows,
 };
 
 const NAME: &str = "My SMS channel";
@@ -173,15 +173,60 @@ async fn a_number_that_lacks_other_fields_still_shows_its_connector() {
     assert_eq!(install(&bird).await.unwrap().connector_id.to_string(), nth(1));
 }
 
+/// Returns the builder of a client on Tokio's clock, whose system time began in 1970.
+fn on_tokios_clock(bird: &InMemory) -> ClientBuilder {
+    thread_local!(static BEGAN: Instant = Instant::now());
+    let now = || SystemTime::UNIX_EPOCH + BEGAN.with(Instant::elapsed);
+    now();
+    let client = Client::builder().access_key(AccessKey::new(KEY).unwrap());
+    client.transport(bird.transport()).system_time(now)
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_takes_the_whole_timeout_is_followed_by_a_lookup() {
     let bird = bird(|| Reply::Silence, &[OURS]);
-    let client = Client::builder().access_key(AccessKey::new(KEY).unwrap());
-    let client = client.transport(bird.transport()).system_time(|| SystemTime::UNIX_EPOCH);
-    let install = workspace(client).install(request()).timeout(Duration::from_secs(20));
-    let error = install.await.unwrap_err();
+    let install = workspace(on_tokios_clock(&bird)).install(request());
+    let error = install.timeout(Duration::from_secs(20)).await.unwrap_err();
     assert_eq!(error.connector_id().map(|id| id.to_string()), Some(nth(1)), "{error}");
     assert_eq!(bird.posts(), 1);
+}
+
+/// Creates a server that never responds to a POST, where each phone number has a connector with the same id.
+fn silent(created: &'static str) -> InMemory {
+    InMemory::with_handler(move |request| match last_segment(request) {
+        "connectors" => Reply::Silence,
+        id if request.path.contains("/numbers-long-code/") => {
+            Reply::json(200, number(id, [id.to_owned()]))
+        }
+        id => Reply::json(200, connector(id, (NAME, SMS, created))),
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_permits_does_not_shorten_a_lookup() {
+    let bird = silent(OURS.2);
+    let limits = RateLimits { posts_per_second: 500, gets_per_second: 10 };
+    let requests = (1001..=1100).map(|n| SmsConnectorRequest::new(NAME, Uuid::from_u128(n).into()));
+    let workspace = workspace(on_tokios_clock(&bird).rate_limits(limits));
+    let batch = workspace.install_sms_channels(requests).timeout(Duration::from_secs(2));
+    let outcomes: Vec<_> = batch.start().collect().await;
+    let unknown =
+        outcomes.iter().find(|outcome| outcome.state.connector_state().connector_id().is_none());
+    assert!(unknown.is_none(), "{unknown:?}");
+    assert_eq!((outcomes.len(), bird.posts()), (100, 100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connector_from_before_the_post_of_a_queued_row_has_a_warning() {
+    // The second row waits a second for its permit.
+    let bird = silent("1970-01-01T00:00:00.5Z");
+    let limits = RateLimits { posts_per_second: 1, ..RateLimits::default() };
+    let requests = (1001..=1002).map(|n| SmsConnectorRequest::new(NAME, Uuid::from_u128(n).into()));
+    let batch =
+        workspace(on_tokios_clock(&bird).rate_limits(limits)).install_sms_channels(requests);
+    let outcomes: Vec<_> = batch.start().collect().await;
+    let warned = |outcome: &BatchOutcome| outcome.state.warning().is_some();
+    assert_eq!(outcomes.iter().map(warned).collect::<Vec<_>>(), [false, true]);
 }
 
 #[tokio::test]
@@ -207,16 +252,18 @@ async fn the_age_of_a_connector_is_measured_by_birds_clock() {
 
 #[tokio::test]
 async fn a_connector_of_another_number_is_reported_and_prevents_a_retry() {
-    let of_another = |n| {
-        let arguments = format!(r#"{{"arguments": {{"phoneNumberId": "{}"}},"#, nth(7));
-        Some(connector(&nth(n), OURS).replacen('{', &arguments, 1))
-    };
-    let bird = serving(lost, "", of_another, 1);
-    let error = install(&bird).await.unwrap_err();
-    assert_eq!((existing(&error), bird.posts(), bird.gets()), (vec![nth(1)], 1, 2));
-    let retry = looking(&bird).install(request()).journal(after_a_crash());
-    let error = retry.unknown_rows(UnknownRows::Retry).await.unwrap_err();
-    assert_eq!((existing(&error), bird.posts(), bird.gets()), (vec![nth(1)], 1, 4));
+    for other in [nth(7), Uuid::from_u128(7).simple().to_string()] {
+        let of_another = move |n| {
+            let arguments = format!(r#"{{"arguments": {{"phoneNumberId": "{other}"}},"#);
+            Some(connector(&nth(n), OURS).replacen('{', &arguments, 1))
+        };
+        let bird = serving(lost, "", of_another, 1);
+        let error = install(&bird).await.unwrap_err();
+        assert_eq!((existing(&error), bird.posts(), bird.gets()), (vec![nth(1)], 1, 2));
+        let retry = looking(&bird).install(request()).journal(after_a_crash());
+        let error = retry.unknown_rows(UnknownRows::Retry).await.unwrap_err();
+        assert_eq!((existing(&error), bird.posts(), bird.gets()), (vec![nth(1)], 1, 4));
+    }
 }
 
 #[tokio::test]
@@ -351,6 +398,31 @@ async fn a_found_connector_that_the_journal_cannot_store_prevents_a_retry() {
     assert!(matches!(error, Error::Journal(_)), "{error:?}");
     assert_eq!(error.connector_id().unwrap().to_string(), nth(1));
     assert_eq!(bird.posts(), 0);
+}
+
+/// A journal without times, which has the intent of an earlier run.
+struct Timeless;
+
+impl Journal for Timeless {
+    fn load(&self) -> JournalFuture<'_, JournalState> {
+        let mut state = JournalState::default();
+        let intent = JournalEntry::Intent { name: NAME.to_owned() };
+        state.apply(request().phone_number_id(), &intent, None);
+        Box::pin(async { Ok(state) })
+    }
+
+    fn append(&self, _: PhoneNumberId, _: JournalEntry) -> JournalFuture<'_> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test]
+async fn a_connector_prevents_a_retry_even_if_the_journal_has_no_times() {
+    let bird = bird(|| Reply::json(201, ready()), &[NEW]);
+    let install = looking(&bird).install(request()).journal(Arc::new(Timeless));
+    let error = install.unknown_rows(UnknownRows::Retry).await.unwrap_err();
+    assert_eq!((existing(&error), bird.posts()), (vec![nth(1)], 0));
+    assert_eq!(error.connector_state(), ConnectorState::Unknown);
 }
 
 #[tokio::test]

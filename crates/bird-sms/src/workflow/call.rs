@@ -45,26 +45,30 @@ impl<T: Turn> Call<'_, T> {
         self.deadline.remaining(self.runtime().now())
     }
 
-    /// Sends a GET once. The response must come within `left`, which is then shortened by the time that the exchange
-    /// took. The wait for the turn does not count. If less time is left until the deadline, `left` counts instead.
+    /// Sends a GET once. Its response must come before the deadline of the call. With a budget, it must come within the
+    /// budget instead, which is then shortened by the time of the exchange, but not by the wait for the turn.
     pub(crate) async fn send_once(
         &self,
         route: Route,
         request: Request,
-        left: &mut Duration,
+        budget: Option<&mut Duration>,
     ) -> Result<Response, SendError> {
+        let left = budget.as_deref().copied();
         let now = self.runtime().now();
-        let is_late = self.deadline.remaining(now) < *left;
-        let deadline = if is_late { Deadline::start(now, *left) } else { self.deadline };
+        let deadline =
+            Deadline::start(now, self.deadline.remaining(now).max(left.unwrap_or_default()));
         let slot = self.turn.take(Duration::ZERO, deadline.remaining(now), deadline).await;
         let sent = self.runtime().now();
-        let timeout = deadline.remaining(sent).min(*left);
+        let timeout = left.unwrap_or_else(|| deadline.remaining(sent));
         let Some(slot) = slot.filter(|_| !timeout.is_zero()) else {
             return Err(AttemptError::Transport(TransportError::rate_limited()).into());
         };
         let slot = Slot { deadline: Deadline::start(sent, timeout), ..slot };
         let result = send(self.workspace, route, request, 1, slot).await;
-        *left = left.saturating_sub(self.runtime().now().saturating_duration_since(sent));
+        if let Some(budget) = budget {
+            let taken = self.runtime().now().saturating_duration_since(sent);
+            *budget = timeout.saturating_sub(taken);
+        }
         result
     }
 }

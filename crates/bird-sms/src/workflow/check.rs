@@ -59,8 +59,7 @@ impl Workspace {
         let random = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
         let request = self.state().get_request(random.into());
         let call = self.call(None, &events);
-        let mut left = call.remaining();
-        let sent = call.send_once(Route::Get, request, &mut left).await;
+        let sent = call.send_once(Route::Get, request, None).await;
         let cause = match sent {
             Ok(response) => malformed(self, &response, "no connector has the requested id"),
             Err(failed) => failed.error,

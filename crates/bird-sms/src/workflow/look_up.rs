@@ -124,7 +124,7 @@ impl<T: Turn> LookUp<'_, T> {
     }
 
     async fn get(&self, route: Route, request: Request, left: &mut Duration) -> Option<Response> {
-        let result = self.call.send_once(route, request, left).await;
+        let result = self.call.send_once(route, request, Some(left)).await;
         if let Err(failed) = &result
             && let Some(401 | 403) = failed.error.response().map(|response| response.status)
         {

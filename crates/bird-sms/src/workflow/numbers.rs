@@ -187,11 +187,7 @@ pub(super) fn number_request(workspace: &Workspace, id: PhoneNumberId) -> Reques
 }
 
 /// Decodes a number, and checks that it is the requested one.
-pub(super) fn decode_number(
-    body: &[u8],
-    id: PhoneNumberId,
-    key: &AccessKey,
-) -> Result<Number, String> {
+fn decode_number(body: &[u8], id: PhoneNumberId, key: &AccessKey) -> Result<Number, String> {
     let number = Number::long_code(decode(body)?, key)?;
     if number.id == id {
         Ok(number)

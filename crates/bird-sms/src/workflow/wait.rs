@@ -198,9 +198,8 @@ impl PendingChannel {
         let events = EventSink::default();
         let call = workspace.call(self.timeout, &events);
         let request = workspace.state().get_request(self.connector_id);
-        let mut left = call.remaining();
         self.history.sent += 1;
-        let sent = call.send_once(Route::Get, request, &mut left).await;
+        let sent = call.send_once(Route::Get, request, None).await;
         self.read(sent, call.deadline).map_err(|(SendError { error, .. }, retryable)| {
             let attempts = Attempts { count: 1, elapsed: call.elapsed() };
             self.read_error(RetryError { error, attempts, retryable })

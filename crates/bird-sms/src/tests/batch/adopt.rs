@@ -24,7 +24,8 @@ async fn only_an_sms_connector_of_the_same_number_is_adopted() {
     let with = |field: &str| Reply::json(200, ready().replacen('{', &format!("{{{field},"), 1));
     let arguments = |n| format!(r#""arguments": {{"phoneNumberId": "{}"}}"#, number(n));
     let sms = r#""connectorTemplateRef": "sms-messagebird:1""#;
-    for agreeing in [with(&format!("{sms}, {}", arguments(1))), Reply::json(200, ready())] {
+    let newer = with(r#""connectorTemplateRef": "sms-messagebird:2""#);
+    for agreeing in [with(&format!("{sms}, {}", arguments(1))), newer, Reply::json(200, ready())] {
         assert_eq!(adopt(agreeing).await.unwrap(), 1);
     }
     let error = adopt(with(r#""connectorTemplateRef": "whatsapp:1""#)).await.unwrap_err();
