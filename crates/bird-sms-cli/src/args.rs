@@ -86,6 +86,9 @@ pub(crate) struct ConnectionArgs {
 impl ConnectionArgs {
     /// Returns the options that another command needs to reach the same workspace in the same environment.
     pub(crate) fn to_options(&self) -> String {
+        if self.sandbox {
+            return " --sandbox".to_owned();
+        }
         let api_url = self.api_url.as_deref().filter(|url| {
             std::env::var_os("BIRD_API_URL").is_none_or(|set| set.as_os_str() != *url)
         });

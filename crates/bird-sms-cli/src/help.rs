@@ -81,7 +81,7 @@ connector.
 
 With --json, each event is a JSON line on stderr. `failed`: a row failed. `warning`: another connector may exist for a \
 number. `unknown`: the outcome of a row is unknown; the event has the commands that settle it. `not-in-journal`: the \
-journal could not store a row; the event has what is known about its connector. `note`: something else to know.";
+journal could not store a row; the event has what is known about its connector. `note`: a message about the journal.";
 
 pub(crate) const BATCH_EXAMPLES: &str = "\
 Examples:

@@ -102,7 +102,11 @@ impl Input {
         match text.trim_ascii_start().first() {
             Some(b'{') => rows.read_json_lines(text),
             Some(b'[') => return Err("is a JSON array; write one object per line".to_owned()),
-            None => return Err("is empty; a table without rows has a header".to_owned()),
+            None => {
+                return Err(
+                    "the file is empty; a table needs a header, even without rows".to_owned()
+                );
+            }
             _ => rows.read_csv(text)?,
         }
         if rows.bad > 0 {

@@ -18,19 +18,15 @@ pub(super) fn command(args: &BatchArgs) -> String {
         "bird-sms batch {} --journal {}{}{}",
         quote(&input),
         quote(&journal),
-        connection(args),
+        args.shared.to_options(),
         args.create.to_options()
     )
-}
-
-fn connection(args: &BatchArgs) -> String {
-    if args.shared.sandbox { " --sandbox".to_owned() } else { args.shared.to_options() }
 }
 
 /// Describes the row as lines, or as a JSON line.
 pub(super) fn describe(args: &BatchArgs, row: &Outcome, sent_at: Option<Timestamp>) -> String {
     let number = row.phone_number_id;
-    let connection = connection(args);
+    let connection = args.shared.to_options();
     let command = command(args);
     let adopt = format!("{command} --adopt {number}=CONNECTOR_ID");
     // If a connector exists, no command to create another one is offered.

@@ -119,7 +119,7 @@ fn a_wrong_header_is_the_only_problem_reported() {
         assert_report(&format!("{header}\nx,y\n"), &[problem]);
     }
     for text in ["", "\n", "\u{feff}\r\n"] {
-        assert_report(text, &["is empty; a table without rows has a header"]);
+        assert_report(text, &["the file is empty; a table needs a header"]);
     }
     let report = of(b"\xff\n").err().unwrap();
     assert_eq!(report, "line 1: the header is not UTF-8; save the file as `CSV UTF-8`");
