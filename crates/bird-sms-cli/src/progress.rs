@@ -43,7 +43,7 @@ impl Progress {
     pub(crate) fn observe(&self, event: &Event) {
         match event {
             Event::LookingUp => {
-                self.print_status("Looking up the connector by its phone number …");
+                self.print_status("Looking up the connector by its phone number…");
             }
             Event::Creating { attempt: 1 } => self.print_status("Creating the connector…"),
             Event::Created { connector_id, warning } => {
